@@ -1,0 +1,104 @@
+// Package gctest holds what the tests of the toolkit share: the backends to
+// run on, central differences, and the slow oracles that every fast
+// implementation is compared with.
+package gctest
+
+import (
+	"math"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/gomlx/compute"
+	_ "github.com/gomlx/compute/gobackend"  // Registers "go".
+	_ "github.com/gomlx/go-xla/compute/xla" // Registers "xla", without its downloader.
+
+	"example.com/geometric-complexity/internal/backend"
+)
+
+var (
+	goBackend = sync.OnceValues(func() (compute.Backend, error) {
+		return compute.NewWithConfig("go")
+	})
+	xlaBackend = sync.OnceValues(func() (compute.Backend, error) {
+		path, ok := backend.FindPlugin("cpu")
+		if !ok {
+			return nil, nil
+		}
+		return compute.NewWithConfig("xla:" + path)
+	})
+)
+
+// GoBackend returns the pure-Go backend, one per test binary.
+func GoBackend(t testing.TB) compute.Backend {
+	t.Helper()
+	b, err := goBackend()
+	if err != nil {
+		t.Fatalf("opening the pure-Go backend: %v", err)
+	}
+	return b
+}
+
+// ForEachBackend runs fn as subtests "go" and "xla" on the CPU. The second is
+// skipped with one line where no plugin is found, unless GCML_REQUIRE_XLA is
+// set, which makes that a failure.
+func ForEachBackend(t *testing.T, fn func(t *testing.T, b compute.Backend)) {
+	t.Helper()
+	t.Run("go", func(t *testing.T) { fn(t, GoBackend(t)) })
+	t.Run("xla", func(t *testing.T) {
+		b, err := xlaBackend()
+		if err != nil {
+			t.Fatalf("opening the XLA CPU plugin: %v", err)
+		}
+		if b == nil {
+			if os.Getenv("GCML_REQUIRE_XLA") != "" {
+				t.Fatal("no XLA CPU plugin found: run 'make xla'")
+			}
+			t.Skip("no XLA CPU plugin found: run 'make xla'")
+		}
+		fn(t, b)
+	})
+}
+
+// CentralDifference returns the gradient of f at x by (f(x+h)-f(x-h))/2h, one
+// coordinate at a time. x is left as it was.
+func CentralDifference(f func(x []float64) float64, x []float64, h float64) []float64 {
+	grad := make([]float64, len(x))
+	for i, xi := range x {
+		x[i] = xi + h
+		up := f(x)
+		x[i] = xi - h
+		down := f(x)
+		x[i] = xi
+		grad[i] = (up - down) / (2 * h)
+	}
+	return grad
+}
+
+// AssertClose fails the test unless |got-want| <= absTol + relTol*max|want|
+// for every element: the scale is the largest wanted value, so that elements
+// near zero are held to the precision of the whole.
+func AssertClose(t testing.TB, got, want []float64, relTol, absTol float64, what string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: got %d values, want %d", what, len(got), len(want))
+	}
+	scale := 0.0
+	for _, w := range want {
+		scale = max(scale, math.Abs(w))
+	}
+	worst, at := -1.0, 0
+	for i := range want {
+		d := math.Abs(got[i] - want[i])
+		if math.IsNaN(d) {
+			t.Fatalf("%s: element %d is %g, want %g", what, i, got[i], want[i])
+		}
+		if d > worst {
+			worst, at = d, i
+		}
+	}
+	if len(want) > 0 && worst > absTol+relTol*scale {
+		t.Errorf("%s: element %d is %.12g, want %.12g (difference %.3g, allowed %.3g)",
+			what, at, got[at], want[at], worst, absTol+relTol*scale)
+	}
+}

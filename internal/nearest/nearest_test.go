@@ -1,0 +1,43 @@
+package nearest
+
+import "testing"
+
+func TestWord(t *testing.T) {
+	names := []string{"simplicity-bias", "gc-regularizer", "smoke", "laptop", "paper"}
+	for _, tc := range []struct {
+		word, want string
+		near       bool
+	}{
+		{"simplicity-bais", "simplicity-bias", true},
+		{"gc-regulariser", "gc-regularizer", true},
+		{"labtop", "laptop", true},
+		{"smoke", "smoke", true},
+		{"zebra", "paper", false},
+		{"x", "smoke", false},
+	} {
+		t.Run(tc.word, func(t *testing.T) {
+			got, near := Word(tc.word, names)
+			if near != tc.near || (near && got != tc.want) {
+				t.Errorf("Word(%q) = %q, %v; want %q, %v", tc.word, got, near, tc.want, tc.near)
+			}
+		})
+	}
+	if got, near := Word("a", nil); near || got != "" {
+		t.Errorf("Word without candidates = %q, %v; want none", got, near)
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, tc := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"ab", "ba", 1}, {"größe", "grösse", 2},
+	} {
+		t.Run(tc.a+"_"+tc.b, func(t *testing.T) {
+			if got := distance(tc.a, tc.b); got != tc.want {
+				t.Errorf("distance(%q, %q) = %d; want %d", tc.a, tc.b, got, tc.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,228 @@
+// Package stats holds the statistics that the experiments' claims are decided
+// with: rank correlation over a sweep, paired differences, and their intervals
+// over a handful of seeds. The distributions and quantiles are gonum's.
+package stats
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Level is the coverage of every interval of this package's helpers that take
+// none: 95 %.
+const Level = 0.95
+
+// resamples is the number of Monte Carlo bootstrap samples where all resamples
+// cannot be listed. At 10,000 the quantiles' own noise is about 1 % of the
+// interval's width.
+const resamples = 10000
+
+// maxListed is the largest number of values whose resamples are all listed
+// (5^5 = 3,125) rather than drawn, so that the interval has no noise of its own.
+const maxListed = 5
+
+// Interval is a confidence interval of a mean over seeds.
+type Interval struct {
+	Lo     float64 `json:"lo"`
+	Hi     float64 `json:"hi"`
+	Level  float64 `json:"level"`  // coverage, such as 0.95
+	Method string  `json:"method"` // "t" or "bootstrap"
+}
+
+// String gives the interval as [lo, hi] with three significant digits.
+func (i Interval) String() string { return fmt.Sprintf("[%.3g, %.3g]", i.Lo, i.Hi) }
+
+// Ranks returns the rank of each value, 1 for the smallest; equal values share
+// the mean of their ranks.
+func Ranks(values []float64) []float64 {
+	order := make([]int, len(values))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case values[a] < values[b]:
+			return -1
+		case values[a] > values[b]:
+			return 1
+		}
+		return 0
+	})
+	ranks := make([]float64, len(values))
+	for i := 0; i < len(order); {
+		j := i
+		for j < len(order) && values[order[j]] == values[order[i]] {
+			j++
+		}
+		for _, k := range order[i:j] {
+			ranks[k] = float64(i+j+1) / 2
+		}
+		i = j
+	}
+	return ranks
+}
+
+// Spearman returns Spearman's rank correlation of x and y: Pearson's
+// correlation of their ranks, ties sharing their mean rank. Pairs with a NaN
+// are left out. It is NaN with fewer than two pairs or where all x or all y
+// are equal, and panics if the lengths differ.
+func Spearman(x, y []float64) float64 {
+	if len(x) != len(y) {
+		panic(fmt.Sprintf("stats: Spearman of %d and %d values", len(x), len(y)))
+	}
+	var a, b []float64
+	for i := range x {
+		if !math.IsNaN(x[i]) && !math.IsNaN(y[i]) {
+			a, b = append(a, x[i]), append(b, y[i])
+		}
+	}
+	if len(a) < 2 {
+		return math.NaN()
+	}
+	rho := stat.Correlation(Ranks(a), Ranks(b), nil)
+	// Rounding may leave the correlation of equal ranks a few ulps beyond 1.
+	return max(-1, min(1, rho))
+}
+
+// TInterval returns Student's t interval of the values' mean, the values taken
+// as independent and normal. Both ends are NaN with fewer than two values.
+func TInterval(values []float64, level float64) Interval {
+	n := float64(len(values))
+	if n < 2 {
+		return Interval{Lo: math.NaN(), Hi: math.NaN(), Level: level, Method: "t"}
+	}
+	mean, sd := stat.MeanStdDev(values, nil)
+	half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile((1+level)/2) * sd / math.Sqrt(n)
+	return Interval{Lo: mean - half, Hi: mean + half, Level: level, Method: "t"}
+}
+
+// Bootstrap returns the percentile bootstrap interval of the values' mean. Up
+// to five values all resamples are listed; beyond that 10,000 are drawn from
+// the seed. With n values the interval can never be wider than their range, so
+// at three seeds it is an optimistic one; see TInterval for a cautious one.
+// Both ends are NaN without values.
+func Bootstrap(values []float64, level float64, seed uint64) Interval {
+	out := Interval{Lo: math.NaN(), Hi: math.NaN(), Level: level, Method: "bootstrap"}
+	n := len(values)
+	if n == 0 {
+		return out
+	}
+	var means []float64
+	if n <= maxListed {
+		means = allResampledMeans(values)
+	} else {
+		rng := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
+		means = make([]float64, resamples)
+		for i := range means {
+			var sum float64
+			for range n {
+				sum += values[rng.IntN(n)]
+			}
+			means[i] = sum / float64(n)
+		}
+	}
+	slices.Sort(means)
+	out.Lo = stat.Quantile((1-level)/2, stat.Empirical, means, nil)
+	out.Hi = stat.Quantile((1+level)/2, stat.Empirical, means, nil)
+	return out
+}
+
+// allResampledMeans lists the means of all n^n ordered resamples of n values.
+func allResampledMeans(values []float64) []float64 {
+	n := len(values)
+	total := 1
+	for range n {
+		total *= n
+	}
+	means := make([]float64, total)
+	for i := range means {
+		var sum float64
+		for k, digits := 0, i; k < n; k, digits = k+1, digits/n {
+			sum += values[digits%n]
+		}
+		means[i] = sum / float64(n)
+	}
+	return means
+}
+
+// Monotone is the evidence for "y rises (falls) with x" over seeds.
+type Monotone struct {
+	Rho      float64   `json:"rho"`      // mean over seeds of each seed's rank correlation
+	PerSeed  []float64 `json:"per_seed"` // Spearman's correlation of each seed's sweep
+	Interval Interval  `json:"interval"` // bootstrap over seeds
+}
+
+// RankTrend computes Spearman's correlation of x with each seed's row of
+// perSeed, their mean, and the mean's bootstrap interval over seeds. NaN values
+// (diverged runs) are left out of their seed's sweep; a seed without a
+// correlation is left out altogether.
+func RankTrend(x []float64, perSeed [][]float64) Monotone {
+	var m Monotone
+	for _, y := range perSeed {
+		if rho := Spearman(x, y); !math.IsNaN(rho) {
+			m.PerSeed = append(m.PerSeed, rho)
+		}
+	}
+	m.Interval = Bootstrap(m.PerSeed, Level, 1)
+	m.Rho = math.NaN()
+	if len(m.PerSeed) > 0 {
+		m.Rho = stat.Mean(m.PerSeed, nil)
+	}
+	return m
+}
+
+// Difference is the evidence for a comparison of two treatments that share
+// their seeds.
+type Difference struct {
+	Mean      float64   `json:"mean"`     // mean over seeds of a - b
+	PerSeed   []float64 `json:"per_seed"` // a - b of each seed
+	T         Interval  `json:"t"`
+	Bootstrap Interval  `json:"bootstrap"`
+}
+
+// Paired compares a with b seed by seed. Pairs with a NaN are left out. It
+// panics if the lengths differ.
+func Paired(a, b []float64) Difference {
+	if len(a) != len(b) {
+		panic(fmt.Sprintf("stats: Paired of %d and %d values", len(a), len(b)))
+	}
+	d := Difference{Mean: math.NaN()}
+	for i := range a {
+		if diff := a[i] - b[i]; !math.IsNaN(diff) {
+			d.PerSeed = append(d.PerSeed, diff)
+		}
+	}
+	if len(d.PerSeed) > 0 {
+		d.Mean = stat.Mean(d.PerSeed, nil)
+	}
+	d.T = TInterval(d.PerSeed, Level)
+	d.Bootstrap = Bootstrap(d.PerSeed, Level, 1)
+	return d
+}
+
+// MeanStd returns the mean and the sample standard deviation (divisor n-1) of
+// the values that are not NaN. The deviation is 0 for one value; both are NaN
+// for none.
+func MeanStd(values []float64) (mean, std float64) {
+	finite := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+	switch len(finite) {
+	case 0:
+		return math.NaN(), math.NaN()
+	case 1:
+		return finite[0], 0
+	}
+	return stat.MeanStdDev(finite, nil)
+}
+
+// RelativeError returns |got-want| / |want|, and |got| where want is 0.
+func RelativeError(got, want float64) float64 {
+	if want == 0 {
+		return math.Abs(got)
+	}
+	return math.Abs(got-want) / math.Abs(want)
+}

@@ -1,0 +1,134 @@
+package stats
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+var nan = math.NaN()
+
+func near(a, b, tol float64) bool {
+	return (math.IsNaN(a) && math.IsNaN(b)) || math.Abs(a-b) <= tol
+}
+
+func TestRanks(t *testing.T) {
+	got := Ranks([]float64{3, 1, 3, 2, 3})
+	if want := []float64{4, 1, 4, 2, 4}; !slices.Equal(got, want) {
+		t.Errorf("Ranks = %v; want %v", got, want)
+	}
+}
+
+func TestSpearman(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		x, y []float64
+		want float64
+	}{
+		{"rising", []float64{0, 1, 10, 100}, []float64{-5, 0, 0.1, 7}, 1},
+		{"falling", []float64{0, 1, 10, 100}, []float64{9, 8, 3, 1}, -1},
+		// One swap of neighbours among n=4: 1 - 6·2/(4·15) = 0.8.
+		{"one swap", []float64{1, 2, 3, 4}, []float64{1, 3, 2, 4}, 0.8},
+		// Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4: 4.5 / sqrt(4.5·5) = 3/sqrt(10).
+		{"ties", []float64{1, 2, 2, 3}, []float64{1, 2, 3, 4}, 3 / math.Sqrt(10)},
+		{"NaN left out", []float64{1, 2, 3}, []float64{1, nan, 3}, 1},
+		{"one pair", []float64{1}, []float64{1}, nan},
+		{"constant", []float64{1, 2, 3}, []float64{5, 5, 5}, nan},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := Spearman(tc.x, tc.y); !near(got, tc.want, 1e-12) {
+				t.Errorf("Spearman = %v; want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// The 97.5 % quantile of Student's t with 2 degrees of freedom is 4.30265 (any
+// table); the mean of 1, 2, 3 is 2 and its standard error 1/sqrt(3).
+func TestTInterval(t *testing.T) {
+	got := TInterval([]float64{1, 2, 3}, 0.95)
+	half := 4.302652729911275 / math.Sqrt(3)
+	if !near(got.Lo, 2-half, 1e-9) || !near(got.Hi, 2+half, 1e-9) {
+		t.Errorf("TInterval = %v; want 2 ± %v", got, half)
+	}
+	if one := TInterval([]float64{1}, 0.95); !math.IsNaN(one.Lo) || !math.IsNaN(one.Hi) {
+		t.Errorf("TInterval of one value = %v; want NaN", one)
+	}
+}
+
+func TestBootstrap(t *testing.T) {
+	t.Run("all resamples of two values", func(t *testing.T) {
+		// Means of the 4 resamples of {0, 1}: 0, 0.5, 0.5, 1.
+		if got := Bootstrap([]float64{0, 1}, 0.4, 0); got.Lo != 0.5 || got.Hi != 0.5 {
+			t.Errorf("40 %% interval = %v; want [0.5, 0.5]", got)
+		}
+		if got := Bootstrap([]float64{0, 1}, 0.95, 0); got.Lo != 0 || got.Hi != 1 {
+			t.Errorf("95 %% interval = %v; want [0, 1]", got)
+		}
+	})
+	t.Run("drawn equals the normal interval for many values", func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(7, 7))
+		values := make([]float64, 400)
+		for i := range values {
+			values[i] = rng.NormFloat64()
+		}
+		got, want := Bootstrap(values, 0.95, 3), TInterval(values, 0.95)
+		if !near(got.Lo, want.Lo, 0.02) || !near(got.Hi, want.Hi, 0.02) {
+			t.Errorf("bootstrap %v; t interval %v", got, want)
+		}
+		if again := Bootstrap(values, 0.95, 3); again != got {
+			t.Errorf("same seed gave %v, then %v", got, again)
+		}
+	})
+	t.Run("no values", func(t *testing.T) {
+		if got := Bootstrap(nil, 0.95, 0); !math.IsNaN(got.Lo) {
+			t.Errorf("interval of no values = %v; want NaN", got)
+		}
+	})
+}
+
+func TestRankTrend(t *testing.T) {
+	x := []float64{0, 1, 2, 3}
+	m := RankTrend(x, [][]float64{{4, 3, 2, 1}, {4, 3, 1, 2}, {9, nan, 5, 1}, {nan, nan, nan, 1}})
+	if want := []float64{-1, -0.8, -1}; len(m.PerSeed) != 3 || !near(m.PerSeed[1], want[1], 1e-12) {
+		t.Fatalf("per seed = %v; want %v", m.PerSeed, want)
+	}
+	if !near(m.Rho, -2.8/3, 1e-12) {
+		t.Errorf("rho = %v; want %v", m.Rho, -2.8/3)
+	}
+	if m.Interval.Lo != -1 || m.Interval.Hi > -0.8 || m.Interval.Hi < m.Rho {
+		t.Errorf("interval = %v; want it from -1 to at most -0.8, around %v", m.Interval, m.Rho)
+	}
+}
+
+func TestPaired(t *testing.T) {
+	d := Paired([]float64{3, 5, nan, 4}, []float64{1, 2, 0, 3})
+	if !slices.Equal(d.PerSeed, []float64{2, 3, 1}) || d.Mean != 2 {
+		t.Errorf("differences = %v, mean %v; want [2 3 1], 2", d.PerSeed, d.Mean)
+	}
+	if !(d.T.Lo < d.Bootstrap.Lo && d.Bootstrap.Hi < d.T.Hi) {
+		t.Errorf("t interval %v should hold the bootstrap's %v at three values", d.T, d.Bootstrap)
+	}
+}
+
+func TestMeanStd(t *testing.T) {
+	if m, s := MeanStd([]float64{1, nan, 3}); m != 2 || !near(s, math.Sqrt2, 1e-12) {
+		t.Errorf("MeanStd = %v, %v; want 2, sqrt(2)", m, s)
+	}
+	if m, s := MeanStd([]float64{5}); m != 5 || s != 0 {
+		t.Errorf("MeanStd of one = %v, %v; want 5, 0", m, s)
+	}
+	if m, _ := MeanStd(nil); !math.IsNaN(m) {
+		t.Errorf("MeanStd of none = %v; want NaN", m)
+	}
+}
+
+func TestRelativeError(t *testing.T) {
+	if got := RelativeError(11, -10); !near(got, 2.1, 1e-12) {
+		t.Errorf("RelativeError(11, -10) = %v; want 2.1", got)
+	}
+	if got := RelativeError(-3, 0); got != 3 {
+		t.Errorf("RelativeError(-3, 0) = %v; want 3", got)
+	}
+}

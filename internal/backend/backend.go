@@ -1,0 +1,267 @@
+// Package backend chooses and opens the GoMLX backend that everything here runs on.
+//
+// The choice, in this order:
+//
+//  1. $GOMLX_BACKEND, if it is set and not empty. It is obeyed: where it cannot be opened that is an error,
+//     never a silent switch to something else.
+//  2. XLA on CUDA, where both an NVIDIA device and a CUDA plugin are present.
+//  3. XLA on the CPU, where a plugin is present.
+//  4. Pure Go, which needs nothing.
+//
+// Nothing is ever downloaded here: `make xla` and `make cuda` put the plugins in place.
+//
+// Two defaults differ from go-xla's, because the numbers are what this toolkit is about. On CUDA, float32 products are
+// float32 products: TF32 is off unless the configuration says tf32=true. And a CPU plugin shares its buffers with
+// the host whatever its file is called (go-xla looks for "cpu" in the name), which saves a copy per transfer.
+package backend
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute"
+	_ "github.com/gomlx/compute/gobackend" // Registers the backend "go".
+)
+
+// Info says which backend was opened, and why.
+type Info struct {
+	// Name is "go" or "xla".
+	Name string
+	// Config is the value of GOMLX_BACKEND that opens the same backend again.
+	Config string
+	// PluginPath is the file of the PJRT plugin, PluginVersion its PJRT API version ("0.115"). Both empty for "go".
+	PluginPath, PluginVersion string
+	// Device is the kind of device: "cpu", "cuda", or the plugin's own name for others.
+	Device string
+	// NumDevices is how many such devices the backend shows.
+	NumDevices int
+	// SIMD says whether this program was built with GOEXPERIMENT=simd, on which the speed of the backend "go" hangs.
+	SIMD bool
+	// Why is one line: what was taken, why, and how to get a faster one where there may be one.
+	Why string
+}
+
+// Kinds of plugin that FindPlugin knows.
+const (
+	KindCPU  = "cpu"
+	KindCUDA = "cuda"
+)
+
+// xlaAliases are the names under which go-xla registers itself.
+var xlaAliases = []string{"xla", "stablehlo", "hlo", "shlo"}
+
+// Open opens the backend chosen as the package says. The caller owns it, and calls Finalize when done.
+func Open() (compute.Backend, Info, error) {
+	if config := os.Getenv(compute.ConfigEnvVar); config != "" {
+		b, info, err := OpenConfig(config)
+		if err != nil {
+			return nil, Info{}, fmt.Errorf("%s=%q: %w", compute.ConfigEnvVar, config, err)
+		}
+		info.Why = fmt.Sprintf("%s, as %s=%s asks", info.label(), compute.ConfigEnvVar, config)
+		return b, info, nil
+	}
+
+	var notes []string // What was tried before, and did not open.
+	for _, kind := range preferredKinds() {
+		path, ok := FindPlugin(kind)
+		if !ok {
+			continue
+		}
+		b, info, err := OpenConfig("xla:" + path)
+		if err == nil {
+			info.Why = defaultWhy(info, notes)
+			return b, info, nil
+		}
+		notes = append(notes, fmt.Sprintf("the %s plugin did not open (%v)", kind, err))
+	}
+
+	b, info, err := OpenConfig("go")
+	if err != nil {
+		return nil, Info{}, err
+	}
+	info.Why = defaultWhy(info, notes)
+	return b, info, nil
+}
+
+// OpenConfig opens the backend of one configuration, in the format of GOMLX_BACKEND: "go", "xla" (the best plugin
+// that is found), "xla:cpu", "xla:cuda" or "xla:/path/to/plugin.so", with options after a comma ("xla:cuda,tf32=true").
+// Info.Why says only what was opened.
+func OpenConfig(config string) (compute.Backend, Info, error) {
+	name, rest, _ := strings.Cut(config, ":")
+	var resolved resolvedPlugin
+	if slices.Contains(xlaAliases, name) {
+		name = "xla"
+		if !xlaBuiltIn {
+			return nil, Info{}, fmt.Errorf("backend %q: this program was built without XLA (it needs cgo and no tag noxla); use \"go\"", config)
+		}
+		var err error
+		if resolved, err = resolvePlugin(rest); err != nil {
+			return nil, Info{}, fmt.Errorf("backend %q: %w", config, err)
+		}
+		rest = resolved.config()
+	}
+	if !slices.Contains(compute.List(), name) {
+		return nil, Info{}, fmt.Errorf("backend %q is not known; use \"go\", \"xla\", \"xla:cpu\", \"xla:cuda\" or \"xla:/path/to/plugin.so\"", config)
+	}
+
+	full := name
+	if rest != "" {
+		full += ":" + rest
+	}
+	if name == "xla" {
+		beforeXLA(resolved)
+	}
+	b, err := compute.NewWithConfig(full)
+	if err != nil {
+		return nil, Info{}, fmt.Errorf("backend %q does not open: %s", config, oneLine(err))
+	}
+	info := Info{Name: name, Config: full, Device: KindCPU, NumDevices: b.NumDevices(), SIMD: simdBuiltIn}
+	if name == "xla" {
+		describeXLA(b, resolved, &info)
+	}
+	info.Why = info.label()
+	return b, info, nil
+}
+
+// resolvedPlugin is the part of an XLA configuration after "xla:", with the plugin's file found.
+type resolvedPlugin struct {
+	plugin  string // An absolute path, or a name that is left to go-xla.
+	kind    string // KindCPU, KindCUDA or "" if not known.
+	options []string
+}
+
+func (r resolvedPlugin) config() string {
+	return strings.Join(append([]string{r.plugin}, r.options...), ",")
+}
+
+func (r resolvedPlugin) hasOption(name string) bool {
+	return slices.ContainsFunc(r.options, func(o string) bool {
+		key, _, _ := strings.Cut(o, "=")
+		return key == name || key == "no"+name
+	})
+}
+
+// wantsTF32 says whether the configuration asks for TF32 products.
+func (r resolvedPlugin) wantsTF32() bool {
+	return slices.ContainsFunc(r.options, func(o string) bool { return o == "tf32" || o == "tf32=true" || o == "tf32=1" })
+}
+
+// resolvePlugin finds the plugin's file and adds the options that are ours by default (see the package).
+func resolvePlugin(config string) (resolvedPlugin, error) {
+	parts := strings.Split(config, ",")
+	r := resolvedPlugin{plugin: parts[0], options: slices.DeleteFunc(parts[1:], func(o string) bool { return o == "" })}
+	switch {
+	case r.plugin == "":
+		for _, kind := range preferredKinds() {
+			if path, ok := FindPlugin(kind); ok {
+				r.plugin, r.kind = path, kind
+				break
+			}
+		}
+		if r.plugin == "" {
+			return r, fmt.Errorf("no XLA plugin found; to put one in place: make xla")
+		}
+	case r.plugin == KindCPU || r.plugin == KindCUDA:
+		r.kind = r.plugin
+		path, ok := FindPlugin(r.kind)
+		if !ok {
+			return r, fmt.Errorf("no XLA plugin for %s found; to put one in place: make %s", r.kind, makeTarget(r.kind))
+		}
+		r.plugin = path
+	case strings.ContainsRune(r.plugin, filepath.Separator) || strings.HasSuffix(r.plugin, ".so"):
+		path, err := filepath.Abs(r.plugin)
+		if err != nil {
+			return r, err
+		}
+		fi, err := os.Stat(path)
+		if err != nil || fi.IsDir() {
+			return r, fmt.Errorf("%s is no plugin file; to put one in place: make xla", path)
+		}
+		r.plugin, r.kind = path, kindOfFile(path)
+	}
+	switch {
+	case r.kind == KindCUDA && !r.hasOption("tf32"):
+		r.options = append(r.options, "tf32=false")
+	case r.kind == KindCPU && !r.hasOption("shared_buffers") && !strings.Contains(strings.ToUpper(r.plugin), "CPU"):
+		r.options = append(r.options, "shared_buffers")
+	}
+	return r, nil
+}
+
+// preferredKinds are the kinds of plugin to look for, the fastest first.
+func preferredKinds() []string {
+	if HasNVIDIA() {
+		return []string{KindCUDA, KindCPU}
+	}
+	return []string{KindCPU}
+}
+
+// HasNVIDIA says whether this machine shows an NVIDIA device.
+var HasNVIDIA = func() bool {
+	for _, pattern := range []string{"/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg"} {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// label names the backend in a few words.
+func (i Info) label() string {
+	if i.Name != "xla" {
+		return fmt.Sprintf("backend %s (pure Go, SIMD %s)", i.Name, onOff(i.SIMD))
+	}
+	return fmt.Sprintf("backend %s on %s (%s)", i.Name, i.Device, i.PluginPath)
+}
+
+// defaultWhy explains the choice made without GOMLX_BACKEND.
+func defaultWhy(info Info, notes []string) string {
+	var reason, faster string
+	switch {
+	case info.Name == "xla" && info.Device == KindCUDA:
+		reason = "an NVIDIA device and the CUDA plugin are here"
+	case info.Name == "xla":
+		reason = "its plugin is here"
+		if HasNVIDIA() && len(notes) == 0 {
+			faster = "for this machine's NVIDIA device: make cuda"
+		}
+	case !xlaBuiltIn:
+		reason, faster = "this program was built without XLA", "for a faster one build with cgo and without the tag noxla"
+	case len(notes) > 0:
+		reason = "what else is here did not open"
+	default:
+		reason, faster = "no XLA plugin is here", "for a faster one: make xla"
+	}
+	if info.Name == "go" && !info.SIMD {
+		faster = strings.TrimPrefix(faster+"; with SIMD: build with GOEXPERIMENT=simd", "; ")
+	}
+	line := fmt.Sprintf("%s: %s", info.label(), reason)
+	for _, extra := range append(notes, faster) {
+		if extra != "" {
+			line += "; " + extra
+		}
+	}
+	return line
+}
+
+func makeTarget(kind string) string {
+	if kind == KindCUDA {
+		return "cuda"
+	}
+	return "xla"
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+// oneLine is an error's message without line breaks.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}

@@ -15,20 +15,20 @@ import (
 // read-only and without package unsafe. Every accessor returns false for a node of another type, and
 // panics with one line that names the field if a future GoMLX renames it.
 
-// DotGeneral holds the axes of a generalized product, see graph.DotGeneral.
+// DotGeneralAttributes holds the axes of a generalized product, see graph.DotGeneral.
 // The output's axes are: the batch axes, then the remaining axes of lhs, then those of rhs.
-type DotGeneral struct {
+type DotGeneralAttributes struct {
 	LHSContracting, LHSBatch []int
 	RHSContracting, RHSBatch []int
 }
 
 // DotGeneralOf returns the axes of n; the operands are n.Inputs()[0] (lhs) and n.Inputs()[1] (rhs).
-func DotGeneralOf(n *graph.Node) (DotGeneral, bool) {
+func DotGeneralOf(n *graph.Node) (DotGeneralAttributes, bool) {
 	p, ok := parametersOf(n, graph.NodeTypeDotGeneral)
 	if !ok {
-		return DotGeneral{}, false
+		return DotGeneralAttributes{}, false
 	}
-	return DotGeneral{
+	return DotGeneralAttributes{
 		LHSContracting: p.ints("lhsContractingAxes"),
 		LHSBatch:       p.ints("lhsBatchAxes"),
 		RHSContracting: p.ints("rhsContractingAxes"),
@@ -55,18 +55,18 @@ func BroadcastInDimOf(n *graph.Node) (broadcastAxes []int, ok bool) {
 	return p.ints("broadcastAxes"), true
 }
 
-// Slice holds, for every axis, the first index, the limit (exclusive) and the stride.
-type Slice struct {
+// SliceAttributes holds, for every axis, the first index, the limit (exclusive) and the stride.
+type SliceAttributes struct {
 	Starts, Limits, Strides []int
 }
 
 // SliceOf returns the parameters of a (static) Slice.
-func SliceOf(n *graph.Node) (Slice, bool) {
+func SliceOf(n *graph.Node) (SliceAttributes, bool) {
 	p, ok := parametersOf(n, graph.NodeTypeSlice)
 	if !ok {
-		return Slice{}, false
+		return SliceAttributes{}, false
 	}
-	s := Slice{Starts: p.ints("starts"), Limits: p.ints("limits"), Strides: p.ints("strides")}
+	s := SliceAttributes{Starts: p.ints("starts"), Limits: p.ints("limits"), Strides: p.ints("strides")}
 	if len(s.Strides) == 0 {
 		s.Strides = repeat(1, len(s.Starts))
 	}
@@ -106,9 +106,9 @@ func ReduceOf(n *graph.Node) (axes []int, ok bool) {
 	return axes, true
 }
 
-// Conv holds the parameters of a convolution, see graph.ConvGeneral. The slices have one entry per
+// ConvAttributes holds the parameters of a convolution, see graph.ConvGeneral. The slices have one entry per
 // spatial axis; absent ones are filled in with their defaults (stride 1, padding 0, dilation 1).
-type Conv struct {
+type ConvAttributes struct {
 	Axes                               graph.ConvolveAxesConfig
 	Strides                            []int
 	Paddings                           [][2]int
@@ -117,14 +117,14 @@ type Conv struct {
 }
 
 // ConvOf returns the parameters of a ConvGeneral; its inputs are the images and the kernel.
-func ConvOf(n *graph.Node) (Conv, bool) {
+func ConvOf(n *graph.Node) (ConvAttributes, bool) {
 	p, ok := parametersOf(n, graph.NodeTypeConvGeneral)
 	if !ok {
-		return Conv{}, false
+		return ConvAttributes{}, false
 	}
 	axes := parameters{node: n, value: p.field("axes", reflect.Struct)}
 	spatial := n.Rank() - 2
-	return Conv{
+	return ConvAttributes{
 		Axes: graph.ConvolveAxesConfig{
 			InputBatch:           axes.int("InputBatch"),
 			InputChannels:        axes.int("InputChannels"),
@@ -145,9 +145,9 @@ func ConvOf(n *graph.Node) (Conv, bool) {
 	}, true
 }
 
-// ReduceWindow holds the parameters of a pooling, one entry per axis of the input (batch and channels
+// ReduceWindowAttributes holds the parameters of a pooling, one entry per axis of the input (batch and channels
 // too); absent ones are filled in with their defaults.
-type ReduceWindow struct {
+type ReduceWindowAttributes struct {
 	Reduction                       graph.ReduceOpType
 	Window, Strides                 []int
 	InputDilations, WindowDilations []int
@@ -155,14 +155,14 @@ type ReduceWindow struct {
 }
 
 // ReduceWindowOf returns the parameters of a ReduceWindow.
-func ReduceWindowOf(n *graph.Node) (ReduceWindow, bool) {
+func ReduceWindowOf(n *graph.Node) (ReduceWindowAttributes, bool) {
 	p, ok := parametersOf(n, graph.NodeTypeReduceWindow)
 	if !ok {
-		return ReduceWindow{}, false
+		return ReduceWindowAttributes{}, false
 	}
 	window := p.ints("windowDimensions")
 	rank := len(window)
-	return ReduceWindow{
+	return ReduceWindowAttributes{
 		Reduction:       graph.ReduceOpType(p.int("reductionType")),
 		Window:          window,
 		Strides:         orCopy(p.ints("strides"), window), // GoMLX's default: windows side by side.
@@ -172,23 +172,23 @@ func ReduceWindowOf(n *graph.Node) (ReduceWindow, bool) {
 	}, true
 }
 
-// SelectAndScatter holds the parameters of the gradient of a max (or min) pooling, one entry per axis.
-type SelectAndScatter struct {
+// SelectAndScatterAttributes holds the parameters of the gradient of a max (or min) pooling, one entry per axis.
+type SelectAndScatterAttributes struct {
 	Window, Strides []int
 	Paddings        [][2]int
 }
 
 // SelectAndScatterOf returns the parameters of a SelectAndScatterMax or SelectAndScatterMin, whose
 // inputs are the operand (that decides) and the source (that is scattered).
-func SelectAndScatterOf(n *graph.Node) (SelectAndScatter, bool) {
+func SelectAndScatterOf(n *graph.Node) (SelectAndScatterAttributes, bool) {
 	switch n.Type() {
 	case graph.NodeTypeSelectAndScatterMax, graph.NodeTypeSelectAndScatterMin:
 	default:
-		return SelectAndScatter{}, false
+		return SelectAndScatterAttributes{}, false
 	}
 	p, _ := parametersOf(n, n.Type())
 	window := p.ints("windowDimensions")
-	return SelectAndScatter{
+	return SelectAndScatterAttributes{
 		Window:   window,
 		Strides:  orCopy(p.ints("windowStrides"), window),
 		Paddings: orNoPadding(p.pairs("paddings"), len(window)),
@@ -213,23 +213,23 @@ func ReverseOf(n *graph.Node) (axes []int, ok bool) {
 	return p.ints("axes"), true
 }
 
-// FusedDense holds the parameters of a fused dense layer. The inputs of the node are x, the weights
+// FusedDenseAttributes holds the parameters of a fused dense layer. The inputs of the node are x, the weights
 // and, if HasBias, the bias.
-type FusedDense struct {
+type FusedDenseAttributes struct {
 	HasBias      bool
 	Activation   compute.ActivationType
 	WeightLayout compute.DenseLayout
 }
 
 // FusedDenseOf returns the parameters of a FusedDense.
-func FusedDenseOf(n *graph.Node) (FusedDense, bool) {
+func FusedDenseOf(n *graph.Node) (FusedDenseAttributes, bool) {
 	p, ok := parametersOf(n, graph.NodeTypeFusedDense)
 	if !ok {
-		return FusedDense{}, false
+		return FusedDenseAttributes{}, false
 	}
 	options := parameters{node: n, value: p.field("options", reflect.Struct)}
 	activation := parameters{node: n, value: options.field("Activation", reflect.Struct)}
-	return FusedDense{
+	return FusedDenseAttributes{
 		HasBias:      !p.field("bias", reflect.Pointer).IsNil(),
 		Activation:   compute.ActivationType(activation.int("Type")),
 		WeightLayout: compute.DenseLayout(options.int("WeightLayout")),
@@ -246,8 +246,8 @@ func FusedActivationOf(n *graph.Node) (compute.ActivationType, bool) {
 	return compute.ActivationType(cfg.int("Type")), true
 }
 
-// BatchNorm holds the parameters of GoMLX's batch normalization ops.
-type BatchNorm struct {
+// BatchNormAttributes holds the parameters of GoMLX's batch normalization ops.
+type BatchNormAttributes struct {
 	Epsilon     float64
 	FeatureAxis int
 }
@@ -255,14 +255,14 @@ type BatchNorm struct {
 // BatchNormOf returns the parameters of a BatchNormForTraining (inputs: operand, scale, offset), a
 // BatchNormForInference (the same, then mean and variance) or a BatchNormGradient (operand, scale,
 // mean, variance, gradient of the output).
-func BatchNormOf(n *graph.Node) (BatchNorm, bool) {
+func BatchNormOf(n *graph.Node) (BatchNormAttributes, bool) {
 	switch n.Type() {
 	case graph.NodeTypeBatchNormForTraining, graph.NodeTypeBatchNormForInference, graph.NodeTypeBatchNormGradient:
 	default:
-		return BatchNorm{}, false
+		return BatchNormAttributes{}, false
 	}
 	p, _ := parametersOf(n, n.Type())
-	return BatchNorm{
+	return BatchNormAttributes{
 		Epsilon:     p.field("epsilon", reflect.Float32).Float(),
 		FeatureAxis: p.int("featureAxis"),
 	}, true

@@ -51,7 +51,7 @@ func TestAttributes(t *testing.T) {
 		a, b := param("dotA", 2, 3, 4, 5), param("dotB", 5, 2, 6, 3)
 		n := graph.DotGeneral(a, []int{1, 3}, []int{0}, b, []int{3, 0}, []int{1})
 		got, ok := DotGeneralOf(n)
-		want(t, "DotGeneral", got, ok, DotGeneral{
+		want(t, "DotGeneral", got, ok, DotGeneralAttributes{
 			LHSContracting: []int{1, 3}, LHSBatch: []int{0}, RHSContracting: []int{3, 0}, RHSBatch: []int{1}})
 	})
 	t.Run("Transpose", func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestAttributes(t *testing.T) {
 	t.Run("Slice", func(t *testing.T) {
 		n := graph.Slice(images, graph.AxisRange(), graph.AxisRange(1, 7).Stride(2), graph.AxisRange(2, 8).Stride(3), graph.AxisRange(3, 4))
 		got, ok := SliceOf(n)
-		want(t, "Slice", got, ok, Slice{Starts: []int{0, 1, 2, 3}, Limits: []int{2, 7, 8, 4}, Strides: []int{1, 2, 3, 1}})
+		want(t, "Slice", got, ok, SliceAttributes{Starts: []int{0, 1, 2, 3}, Limits: []int{2, 7, 8, 4}, Strides: []int{1, 2, 3, 1}})
 	})
 	t.Run("Pad", func(t *testing.T) {
 		config := []compute.PadAxis{{Start: 1, End: 2, Interior: 3}, {Start: -1}}
@@ -93,7 +93,7 @@ func TestAttributes(t *testing.T) {
 		n := graph.ConvGeneral(images, param("kernel", 6, 2, 3, 2), axes, []int{2, 3},
 			[][2]int{{1, 2}, {3, 4}}, []int{4, 5}, []int{2, 1}, 2, 1)
 		got, ok := ConvOf(n)
-		want(t, "Conv", got, ok, Conv{
+		want(t, "Conv", got, ok, ConvAttributes{
 			Axes: axes, Strides: []int{2, 3}, Paddings: [][2]int{{1, 2}, {3, 4}},
 			InputDilations: []int{4, 5}, KernelDilations: []int{2, 1},
 			ChannelGroupCount: 2, BatchGroupCount: 1,
@@ -101,7 +101,7 @@ func TestAttributes(t *testing.T) {
 		plain := graph.Convolve(images, param("plainKernel", 3, 3, 4, 6)).NoPadding().Done()
 		got, ok = ConvOf(plain)
 		got.Axes = graph.ConvolveAxesConfig{}
-		want(t, "Conv's defaults", got, ok, Conv{
+		want(t, "Conv's defaults", got, ok, ConvAttributes{
 			Strides: []int{1, 1}, Paddings: [][2]int{{}, {}}, InputDilations: []int{1, 1},
 			KernelDilations: []int{1, 1}, ChannelGroupCount: 1, BatchGroupCount: 1,
 		})
@@ -110,7 +110,7 @@ func TestAttributes(t *testing.T) {
 		pooled := graph.MaxPool(images).WindowPerAxis(3, 2).StridePerAxis(2, 1).PaddingPerDim([][2]int{{1, 0}, {0, 1}}).Done()
 		got, ok := ReduceWindowOf(pooled)
 		strides, window, paddings := []int{1, 2, 1, 1}, []int{1, 3, 2, 1}, [][2]int{{}, {1, 0}, {0, 1}, {}}
-		want(t, "ReduceWindow", got, ok, ReduceWindow{
+		want(t, "ReduceWindow", got, ok, ReduceWindowAttributes{
 			Reduction: compute.ReduceOpMax, Window: window, Strides: strides, Paddings: paddings,
 			InputDilations: []int{1, 1, 1, 1}, WindowDilations: []int{1, 1, 1, 1},
 		})
@@ -129,7 +129,7 @@ func TestAttributes(t *testing.T) {
 		x := param("denseX", 2, 3)
 		n := graph.BackendFusedDense(x, matrix, param("bias", 5), options)
 		got, ok := FusedDenseOf(n)
-		want(t, "FusedDense", got, ok, FusedDense{
+		want(t, "FusedDense", got, ok, FusedDenseAttributes{
 			HasBias: true, Activation: compute.ActivationTanh, WeightLayout: compute.DenseLayoutOutputsInput})
 		got, ok = FusedDenseOf(graph.BackendFusedDense(x, matrix, nil, options))
 		want(t, "FusedDense without bias", got.HasBias, ok, false)

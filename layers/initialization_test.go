@@ -1,0 +1,114 @@
+package layers
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+func TestInitializationNames(t *testing.T) {
+	for i := InitStandard; i <= InitHeUniform; i++ {
+		parsed, err := ParseInitialization(i.String())
+		if err != nil || parsed != i {
+			t.Errorf("ParseInitialization(%q) = %v, %v, want %v", i.String(), parsed, err, i)
+		}
+	}
+	if _, err := ParseInitialization("xavier"); err == nil {
+		t.Error(`ParseInitialization("xavier") gave no error`)
+	}
+}
+
+func TestFans(t *testing.T) {
+	for _, test := range []struct {
+		dims          []int
+		fanIn, fanOut int
+	}{
+		{[]int{5, 7}, 5, 7},
+		{[]int{3, 3, 16, 32}, 144, 288},
+		{[]int{2, 4, 3, 6}, 24, 48},
+	} {
+		fanIn, fanOut := fans(shapes.Make(dtypes.Float32, test.dims...))
+		if fanIn != test.fanIn || fanOut != test.fanOut {
+			t.Errorf("fans(%v) = %d, %d, want %d, %d", test.dims, fanIn, fanOut, test.fanIn, test.fanOut)
+		}
+	}
+}
+
+// TestInitializationMoments compares the sample's mean, variance, fourth moment and largest value with
+// those of the distribution. The fourth moment tells normal, truncated and uniform apart.
+func TestInitializationMoments(t *testing.T) {
+	const fanIn, fanOut = 300, 500
+	// Kurtosis of the normal distribution, of the normal one cut off at ±2, and of the uniform one.
+	const normal, truncated, uniform = 3, 2.3660, 1.8
+	// Bounds in standard deviations; the largest of 150,000 normal values is almost surely below 6.
+	kurtosis := map[Initialization]float64{
+		InitStandard: truncated, InitLeCunNormal: normal, InitLeCunUniform: uniform, InitGlorotNormal: normal,
+		InitGlorotUniform: uniform, InitHeNormal: normal, InitHeUniform: uniform,
+	}
+	bound := map[float64]float64{normal: 6, truncated: 2 / truncatedNormalStd, uniform: math.Sqrt(3)}
+	variance := map[Initialization]float64{
+		InitStandard: 1. / 300, InitLeCunNormal: 1. / 300, InitLeCunUniform: 1. / 300, InitGlorotNormal: 2. / 800,
+		InitGlorotUniform: 2. / 800, InitHeNormal: 2. / 300, InitHeUniform: 2. / 300,
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for init := InitStandard; init <= InitHeUniform; init++ {
+			t.Run(init.String(), func(t *testing.T) {
+				values := sampleWeights(t, b, init, fanIn, fanOut)
+				std := math.Sqrt(variance[init])
+				var m1, m2, m4, largest float64
+				for _, v := range values {
+					z := v / std
+					m1 += z
+					m2 += z * z
+					m4 += z * z * z * z
+					largest = max(largest, math.Abs(z))
+				}
+				n := float64(len(values))
+				// Five standard errors: those of z², z⁴ are below sqrt(2/n) and sqrt(96/n).
+				gctest.AssertClose(t, []float64{m1 / n}, []float64{0}, 0, 5/math.Sqrt(n), "mean")
+				gctest.AssertClose(t, []float64{m2 / n}, []float64{1}, 0, 5*math.Sqrt(2/n), "variance over the scheme's")
+				gctest.AssertClose(t, []float64{m4 / n}, []float64{kurtosis[init]}, 0, 5*math.Sqrt(96/n), "kurtosis")
+				if limit := bound[kurtosis[init]] * (1 + 1e-5); largest > limit {
+					t.Errorf("the largest value is %g standard deviations, want at most %g", largest, limit)
+				}
+			})
+		}
+	})
+}
+
+func sampleWeights(t *testing.T, b compute.Backend, init Initialization, fanIn, fanOut int) []float64 {
+	t.Helper()
+	store := model.NewStore()
+	if err := store.SetRNGStateFromSeed(17); err != nil {
+		t.Fatal(err)
+	}
+	weights := model.MustCallOnce(b, store, func(scope *model.Scope, g *Graph) *Node {
+		scope = scope.WithInitializer(init.Initializer(scope))
+		return scope.VariableWithShape("w", shapes.Make(dtypes.Float64, fanIn, fanOut)).NodeValue(g)
+	})
+	return flatFloat64(t, weights)
+}
+
+func TestCentralErfInv(t *testing.T) {
+	var u, want []float64
+	for x := -0.9544; x < 0.9545; x += 0.01 {
+		u, want = append(u, x), append(want, math.Erfinv(x))
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		got := flatFloat64(t, MustExecOnce(b, centralErfInv, u))
+		gctest.AssertClose(t, got, want, 2e-7, 0, "erfinv")
+	})
+}
+
+func ExampleInitialization_Variance() {
+	fmt.Printf("%.4f\n", InitGlorotNormal.Variance(784, 16))
+	// Output: 0.0025
+}

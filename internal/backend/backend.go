@@ -10,9 +10,8 @@
 //
 // Nothing is ever downloaded here: `make xla` and `make cuda` put the plugins in place.
 //
-// Two defaults differ from go-xla's, because the numbers are what this toolkit is about. On CUDA, float32 products are
-// float32 products: TF32 is off unless the configuration says tf32=true. And a CPU plugin shares its buffers with
-// the host whatever its file is called (go-xla looks for "cpu" in the name), which saves a copy per transfer.
+// One default differs from go-xla's, because the numbers are what this toolkit is about: on CUDA, TF32 is off unless
+// the configuration says tf32=true, so that float32 products keep float32's 24 bits (TF32 keeps 11).
 package backend
 
 import (
@@ -101,6 +100,11 @@ func OpenConfig(config string) (compute.Backend, Info, error) {
 		if resolved, err = resolvePlugin(rest); err != nil {
 			return nil, Info{}, fmt.Errorf("backend %q: %w", config, err)
 		}
+		if filepath.IsAbs(resolved.plugin) {
+			if err = checkLibrary(resolved.plugin); err != nil {
+				return nil, Info{}, fmt.Errorf("backend %q: %w", config, err)
+			}
+		}
 		rest = resolved.config()
 	}
 	if !slices.Contains(compute.List(), name) {
@@ -116,7 +120,7 @@ func OpenConfig(config string) (compute.Backend, Info, error) {
 	}
 	b, err := compute.NewWithConfig(full)
 	if err != nil {
-		return nil, Info{}, fmt.Errorf("backend %q does not open: %s", config, oneLine(err))
+		return nil, Info{}, fmt.Errorf("backend %q does not open: %w", config, lineError{err})
 	}
 	info := Info{Name: name, Config: full, Device: KindCPU, NumDevices: b.NumDevices(), SIMD: simdBuiltIn}
 	if name == "xla" {
@@ -182,11 +186,8 @@ func resolvePlugin(config string) (resolvedPlugin, error) {
 		}
 		r.plugin, r.kind = path, kindOfFile(path)
 	}
-	switch {
-	case r.kind == KindCUDA && !r.hasOption("tf32"):
+	if r.kind == KindCUDA && !r.hasOption("tf32") {
 		r.options = append(r.options, "tf32=false")
-	case r.kind == KindCPU && !r.hasOption("shared_buffers") && !strings.Contains(strings.ToUpper(r.plugin), "CPU"):
-		r.options = append(r.options, "shared_buffers")
 	}
 	return r, nil
 }
@@ -261,7 +262,8 @@ func onOff(b bool) string {
 	return "off"
 }
 
-// oneLine is an error's message without line breaks.
-func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
-}
+// lineError is an error whose message has no line breaks.
+type lineError struct{ error }
+
+func (e lineError) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+func (e lineError) Unwrap() error { return e.error }

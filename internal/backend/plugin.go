@@ -1,6 +1,8 @@
 package backend
 
 import (
+	"debug/elf"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,9 +25,9 @@ const (
 // pluginPatterns are the file names under which plugins of each kind are known, without extension: as go-xla's
 // installer, the wheels of JAX and of others, and XLA's own build name them.
 var pluginPatterns = map[string][]string{
-	KindCPU: {"pjrt_c_api_cpu_plugin", "libpjrt_cpu", "pjrt_c_api_cpu_*_plugin", "pjrt[-_]plugin[-_]cpu*"},
+	KindCPU: {"pjrt_c_api_cpu_plugin", "libpjrt_cpu", "pjrt_c_api_cpu_*_plugin", "pjrt-plugin-cpu*", "pjrt_plugin_cpu*"},
 	KindCUDA: {"xla_cuda_plugin", "pjrt_c_api_cuda_plugin", "libpjrt_cuda", "pjrt_c_api_cuda*_plugin",
-		"pjrt_c_api_gpu_plugin", "pjrt[-_]plugin[-_]cuda*"},
+		"pjrt_c_api_gpu_plugin", "pjrt-plugin-cuda*", "pjrt_plugin_cuda*"},
 }
 
 // cudaSubfolders are where CUDA plugins lie under a folder of plugins: as pip lays out JAX's wheels, and as go-xla does.
@@ -128,6 +130,27 @@ func kindOfFile(path string) string {
 	}
 	return ""
 }
+
+// checkLibrary looks into a file before it is loaded, as the loader's own complaint goes to the log with its stack.
+// Only Linux's format is looked into.
+func checkLibrary(path string) error {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("%s is no PJRT plugin (%v); to put one in place: make xla", path, err)
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil || !slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == pjrtSymbol }) {
+		return fmt.Errorf("%s is no PJRT plugin (it does not export %s); to put one in place: make xla", path, pjrtSymbol)
+	}
+	return nil
+}
+
+// pjrtSymbol is the one function that every PJRT plugin exports.
+const pjrtSymbol = "GetPjrtApi"
 
 var pluginExtension = map[string]string{"darwin": ".dylib", "windows": ".dll"}[runtime.GOOS]
 

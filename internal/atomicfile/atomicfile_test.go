@@ -1,0 +1,63 @@
+package atomicfile
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a", "b.txt")
+	for _, want := range []string{"first", "second, longer", ""} {
+		if err := Write(path, []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != want {
+			t.Fatalf("file holds %q, %v; want %q", got, err, want)
+		}
+	}
+	assertOnly(t, filepath.Dir(path), "b.txt")
+}
+
+func TestFailureLeavesTheOldFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "v.json")
+	if err := WriteJSON(path, map[string]int{"x": 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteJSON(path, math.NaN()); err == nil {
+		t.Fatal("JSON of NaN was written")
+	}
+	got, _ := os.ReadFile(path)
+	if want := "{\n  \"x\": 1\n}\n"; string(got) != want {
+		t.Errorf("file holds %q; want %q", got, want)
+	}
+	// A folder in the way makes the rename fail after the temporary file exists.
+	blocked := filepath.Join(dir, "blocked")
+	if err := os.MkdirAll(filepath.Join(blocked, "x"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(blocked, []byte("data")); err == nil {
+		t.Fatal("a folder was overwritten")
+	}
+	assertOnly(t, dir, "blocked", "v.json")
+}
+
+func assertOnly(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != len(names) {
+		t.Fatalf("%s holds %v; want %v", dir, entries, names)
+	}
+	for i, e := range entries {
+		if e.Name() != names[i] {
+			t.Errorf("entry %d is %q; want %q", i, e.Name(), names[i])
+		}
+	}
+}

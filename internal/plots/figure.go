@@ -1,0 +1,238 @@
+// Package plots draws the experiments' figures as PNG and SVG: panels of lines
+// with bands over seeds, one legend below them that never covers data, and a
+// caption that says what the bands are. Drawing is gonum/plot's.
+package plots
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Series is one line, or set of points, with an optional band.
+type Series struct {
+	Name   string    // legend entry; series of equal name share their colour and one entry
+	X, Y   []float64 // same length; points that are not finite are left out
+	Lo, Hi []float64 // band around Y, each nil or as long as X
+	Points bool      // markers at the points
+	NoLine bool      // no line between the points; implies markers
+	Dashed bool
+	Step   bool // hold Y until the next X
+}
+
+// Panel is one pair of axes.
+type Panel struct {
+	Title, XLabel, YLabel string // labels carry their unit
+	LogX, LogY            bool   // points at or below 0 are left out
+	// Categories labels the positions X = 0, 1, 2, …, for sweeps whose values
+	// have no common scale (a zero beside powers of ten).
+	Categories []string
+	Series     []Series
+}
+
+// Figure is a row, or rows, of panels over one legend.
+type Figure struct {
+	Title   string
+	Caption string // below the legend; says what the bands are and what was run
+	Columns int    // panels in a row; 0 is all of them
+	// Ordered colours the series by a sequential scale, for sweeps over one
+	// quantity, instead of by distinct hues.
+	Ordered bool
+	Panels  []Panel
+}
+
+const (
+	panelWidth  = 4.6 * vg.Inch
+	panelHeight = 3.4 * vg.Inch
+	margin      = 0.15 * vg.Inch
+	titleSize   = 14
+	labelSize   = 12
+	tickSize    = 11
+)
+
+func sans(size vg.Length) font.Font {
+	return font.From(font.Font{Typeface: "Liberation", Variant: "Sans"}, size)
+}
+
+// plot builds gonum's plot of the panel.
+func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
+	pl := plot.New()
+	pl.Title.Text = p.Title
+	pl.Title.TextStyle.Font = sans(labelSize)
+	pl.Title.Padding = 6
+	pl.X.Label.Text, pl.Y.Label.Text = p.XLabel, p.YLabel
+	for _, axis := range []*plot.Axis{&pl.X, &pl.Y} {
+		axis.Label.TextStyle.Font = sans(labelSize)
+		axis.Label.Padding = 4
+		axis.Tick.Label.Font = sans(tickSize)
+		axis.Tick.Marker = linearTicks{}
+	}
+	if p.LogX {
+		pl.X.Scale, pl.X.Tick.Marker = plot.LogScale{}, logTicks{}
+	}
+	if p.LogY {
+		pl.Y.Scale, pl.Y.Tick.Marker = plot.LogScale{}, logTicks{}
+	}
+	if p.Categories != nil {
+		ticks := make([]plot.Tick, len(p.Categories))
+		for i, label := range p.Categories {
+			ticks[i] = plot.Tick{Value: float64(i), Label: label}
+		}
+		pl.X.Tick.Marker = plot.ConstantTicks(ticks)
+	}
+	grid := plotter.NewGrid()
+	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{230}, color.Gray{230}
+	pl.Add(grid)
+	for _, s := range p.Series {
+		if err := p.addBand(pl, s, style[s.Name]); err != nil {
+			return nil, fmt.Errorf("series %q: %w", s.Name, err)
+		}
+	}
+	drawn := false
+	for _, s := range p.Series {
+		some, err := p.addLine(pl, s, style[s.Name])
+		if err != nil {
+			return nil, fmt.Errorf("series %q: %w", s.Name, err)
+		}
+		drawn = drawn || some
+	}
+	if !drawn {
+		p.emptyRange(pl)
+	}
+	padRange(&pl.Y, p.LogY)
+	if p.Categories != nil {
+		pl.X.Min, pl.X.Max = -0.3, float64(len(p.Categories))-0.7
+	}
+	return pl, nil
+}
+
+// emptyRange gives a panel without any point axes that can be drawn.
+func (p Panel) emptyRange(pl *plot.Plot) {
+	pl.X.Min, pl.X.Max, pl.Y.Min, pl.Y.Max = 1, 10, 1, 10
+	pl.Title.Text = strings.TrimSpace(pl.Title.Text + " (no finite value)")
+}
+
+// padRange widens an axis so that lines do not run along its ends, and gives a
+// constant series some height.
+func padRange(axis *plot.Axis, log bool) {
+	if log {
+		ratio := math.Pow(axis.Max/axis.Min, 0.05)
+		ratio = max(ratio, 1.05)
+		axis.Min, axis.Max = axis.Min/ratio, axis.Max*ratio
+		return
+	}
+	pad := 0.05 * (axis.Max - axis.Min)
+	if pad == 0 {
+		pad = max(0.05*math.Abs(axis.Max), 1e-9)
+	}
+	axis.Min, axis.Max = axis.Min-pad, axis.Max+pad
+}
+
+// visible reports whether the panel's axes can show the point.
+func (p Panel) visible(x, y float64) bool {
+	finite := !math.IsNaN(x) && !math.IsInf(x, 0) && !math.IsNaN(y) && !math.IsInf(y, 0)
+	return finite && (!p.LogX || x > 0) && (!p.LogY || y > 0)
+}
+
+func (p Panel) addBand(pl *plot.Plot, s Series, style seriesStyle) error {
+	if s.Lo == nil || s.Hi == nil {
+		return nil
+	}
+	if len(s.Lo) != len(s.X) || len(s.Hi) != len(s.X) {
+		return fmt.Errorf("%d positions with a band of %d and %d", len(s.X), len(s.Lo), len(s.Hi))
+	}
+	var upper, lower plotter.XYs
+	for i, x := range s.X {
+		lo := s.Lo[i]
+		if p.LogY && lo <= 0 && s.Hi[i] > 0 && i < len(s.Y) {
+			// A band that reaches zero or below has no lower edge on a log axis:
+			// it is drawn down to a tenth of the middle line.
+			lo = s.Y[i] / 10
+		}
+		if p.visible(x, lo) && p.visible(x, s.Hi[i]) {
+			upper = append(upper, plotter.XY{X: x, Y: s.Hi[i]})
+			lower = append(lower, plotter.XY{X: x, Y: lo})
+		}
+	}
+	if len(upper) < 2 {
+		return nil
+	}
+	outline := upper
+	for i := len(lower) - 1; i >= 0; i-- {
+		outline = append(outline, lower[i])
+	}
+	polygon, err := plotter.NewPolygon(outline)
+	if err != nil {
+		return err
+	}
+	polygon.Color = style.band()
+	polygon.LineStyle.Width = 0
+	pl.Add(polygon)
+	return nil
+}
+
+func (p Panel) addLine(pl *plot.Plot, s Series, style seriesStyle) (drawn bool, err error) {
+	if len(s.X) != len(s.Y) {
+		return false, fmt.Errorf("%d positions with %d values", len(s.X), len(s.Y))
+	}
+	var points plotter.XYs
+	for i := range s.X {
+		if p.visible(s.X[i], s.Y[i]) {
+			points = append(points, plotter.XY{X: s.X[i], Y: s.Y[i]})
+		}
+	}
+	if len(points) == 0 {
+		return false, nil
+	}
+	if !s.NoLine {
+		line, err := plotter.NewLine(points)
+		if err != nil {
+			return false, err
+		}
+		line.LineStyle = style.line(s.Dashed)
+		if s.Step {
+			line.StepStyle = plotter.PostStep
+		}
+		pl.Add(line)
+	}
+	if s.Points || s.NoLine {
+		scatter, err := plotter.NewScatter(points)
+		if err != nil {
+			return false, err
+		}
+		scatter.GlyphStyle = style.glyph()
+		pl.Add(scatter)
+	}
+	return true, nil
+}
+
+// seriesStyle is how a name looks in every panel of a figure.
+type seriesStyle struct {
+	color color.NRGBA
+	shape draw.GlyphDrawer
+}
+
+func (s seriesStyle) line(dashed bool) draw.LineStyle {
+	style := draw.LineStyle{Color: s.color, Width: vg.Points(1.8)}
+	if dashed {
+		style.Dashes = []vg.Length{vg.Points(5), vg.Points(3)}
+	}
+	return style
+}
+
+func (s seriesStyle) glyph() draw.GlyphStyle {
+	return draw.GlyphStyle{Color: s.color, Radius: vg.Points(3.2), Shape: s.shape}
+}
+
+func (s seriesStyle) band() color.NRGBA {
+	c := s.color
+	c.A = 60
+	return c
+}

@@ -1,0 +1,181 @@
+package plots
+
+import (
+	"bytes"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/plot"
+)
+
+func sample() Figure {
+	x := []float64{0, 1, 10, 100, 1000}
+	y := []float64{0, 0.1, 0.5, 2, 2.5}
+	band := func(shift float64) (out []float64) {
+		for _, v := range y {
+			out = append(out, v+shift)
+		}
+		return out
+	}
+	nan := math.NaN()
+	return Figure{
+		Title:   "A figure",
+		Caption: strings.Repeat("Bands: smallest to largest of three seeds. ", 6),
+		Columns: 2,
+		Panels: []Panel{
+			{Title: "linear", XLabel: "step", YLabel: "GC (mean squared)", Series: []Series{
+				{Name: "with penalty", X: x, Y: y, Lo: band(-0.1), Hi: band(0.2)},
+				{Name: "without penalty", X: x, Y: []float64{1, 2, nan, 1, math.Inf(1)}, Dashed: true, Points: true},
+			}},
+			{Title: "log-log", XLabel: "step", YLabel: "GC", LogX: true, LogY: true, Series: []Series{
+				{Name: "with penalty", X: x, Y: y, Lo: band(-0.2), Hi: band(0.2)},
+			}},
+			{Title: "categories", XLabel: "coefficient", YLabel: "accuracy", Categories: []string{"0", "1e-4", "1e-3"}, Series: []Series{
+				{Name: "data", X: []float64{0, 1, 2}, Y: []float64{0.8, 0.81, 0.79}, NoLine: true},
+			}},
+			{Title: "empty", XLabel: "step", YLabel: "loss", LogY: true, Series: []Series{
+				{Name: "diverged", X: []float64{1, 2}, Y: []float64{nan, nan}},
+			}},
+		},
+	}
+}
+
+func TestSave(t *testing.T) {
+	dir := t.TempDir()
+	if keep := os.Getenv("PLOTS_TEST_DIR"); keep != "" {
+		dir = keep // to look at them
+	}
+	for _, ordered := range []bool{false, true} {
+		f := sample()
+		f.Ordered = ordered
+		base := filepath.Join(dir, "hues")
+		if ordered {
+			base = filepath.Join(dir, "ordered")
+		}
+		paths, err := f.Save(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(paths[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := png.Decode(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		width, height := f.size()
+		if got, want := img.Bounds().Dx(), int(math.Round(width.Dots(dpi))); got < want-1 || got > want+1 {
+			t.Errorf("image is %d pixels wide; want %d for %v x %v", got, want, width, height)
+		}
+		svg, err := os.ReadFile(paths[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"GC (mean squared)", "without penalty", "1e-4", "(no finite value)", "three seeds"} {
+			if !strings.Contains(string(svg), want) {
+				t.Errorf("SVG does not hold %q", want)
+			}
+		}
+	}
+}
+
+func TestSaveTwiceGivesTheSameBytes(t *testing.T) {
+	dir := t.TempDir()
+	var first [2][]byte
+	for round := range 2 {
+		paths, err := sample().Save(filepath.Join(dir, "f"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range paths {
+			raw, err := os.ReadFile(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if round == 0 {
+				first[i] = raw
+			} else if !bytes.Equal(raw, first[i]) {
+				t.Errorf("%s differs from its first drawing", p)
+			}
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		f    Figure
+		want string
+	}{
+		{"no panels", Figure{}, "has no panels"},
+		{"lengths", Figure{Panels: []Panel{{Series: []Series{{Name: "a", X: []float64{1}, Y: nil}}}}}, `panel 1: series "a": 1 positions with 0 values`},
+		{"band", Figure{Panels: []Panel{{Series: []Series{{Name: "a", X: []float64{1}, Y: []float64{1}, Lo: []float64{1}, Hi: []float64{}}}}}}, "band of 1 and 0"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			base := filepath.Join(t.TempDir(), "f")
+			_, err := tc.f.Save(base)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v; want %q", err, tc.want)
+			}
+			if _, err := os.Stat(base + ".png"); err == nil {
+				t.Error("a file was left")
+			}
+		})
+	}
+}
+
+func TestLinearTicks(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		lo, hi float64
+		want   string
+	}{
+		{"unit", 0, 1, "0 0.2 0.4 0.6 0.8 1"},
+		{"negative", -1.05, 1.05, "-1 -0.5 0 0.5 1"},
+		{"large", 0, 1e6, "0 2e5 4e5 6e5 8e5 1e6"},
+		{"narrow", 0.789, 0.811, "0.79 0.795 0.8 0.805 0.81"},
+		{"empty", 1, 1, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := labels(linearTicks{}.Ticks(tc.lo, tc.hi)); got != tc.want {
+				t.Errorf("labels %q; want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// labels joins the labels of the ticks that have one.
+func labels(ticks []plot.Tick) string {
+	var out []string
+	for _, tick := range ticks {
+		if tick.Label != "" {
+			out = append(out, tick.Label)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func TestLogTicks(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		lo, hi float64
+		want   string
+	}{
+		{"decades", 0.5, 2000, "1 10 100 1000"},
+		{"within a decade", 1.5, 7, "2 5"},
+		{"one decade", 3, 30, "5 10 20"},
+		{"small", 1e-6, 1e-3, "1e-6 1e-5 1e-4 1e-3"},
+		{"long", 1e-12, 1, "1e-12 1e-9 1e-6 1e-3 1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := labels(logTicks{}.Ticks(tc.lo, tc.hi)); got != tc.want {
+				t.Errorf("labels %q; want %q", got, tc.want)
+			}
+		})
+	}
+}

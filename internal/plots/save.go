@@ -1,0 +1,237 @@
+package plots
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"example.com/geometric-complexity/internal/atomicfile"
+)
+
+// dpi of the PNG: a panel is about 660 pixels wide.
+const dpi = 144
+
+// Save writes the figure to base+".png" and base+".svg" and returns both
+// paths. A file is complete or as it was before.
+func (f Figure) Save(base string) (paths []string, err error) {
+	if len(f.Panels) == 0 {
+		return nil, fmt.Errorf("figure %s has no panels", base)
+	}
+	width, height := f.size()
+	png := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi))
+	svg := vgsvg.New(width, height)
+	var buffers [2]bytes.Buffer
+	if err := f.draw(draw.New(png)); err != nil {
+		return nil, fmt.Errorf("figure %s: %w", base, err)
+	}
+	if err := f.draw(draw.New(svg)); err != nil {
+		return nil, fmt.Errorf("figure %s: %w", base, err)
+	}
+	if _, err := (vgimg.PngCanvas{Canvas: png}).WriteTo(&buffers[0]); err != nil {
+		return nil, fmt.Errorf("figure %s: %w", base, err)
+	}
+	if _, err := svg.WriteTo(&buffers[1]); err != nil {
+		return nil, fmt.Errorf("figure %s: %w", base, err)
+	}
+	for i, ext := range []string{".png", ".svg"} {
+		if err := atomicfile.Write(base+ext, buffers[i].Bytes()); err != nil {
+			return nil, err
+		}
+		paths = append(paths, base+ext)
+	}
+	return paths, nil
+}
+
+func (f Figure) grid() (rows, cols int) {
+	cols = f.Columns
+	if cols <= 0 || cols > len(f.Panels) {
+		cols = len(f.Panels)
+	}
+	return (len(f.Panels) + cols - 1) / cols, cols
+}
+
+func (f Figure) size() (width, height vg.Length) {
+	rows, cols := f.grid()
+	width = vg.Length(cols)*panelWidth + 2*margin
+	height = vg.Length(rows)*panelHeight + 2*margin
+	if f.Title != "" {
+		height += lineHeight(titleSize)
+	}
+	height += vg.Length(len(f.legendRows(width))) * lineHeight(labelSize)
+	if lines := len(f.captionLines(width)); lines > 0 {
+		height += captionGap + vg.Length(lines)*lineHeight(tickSize)
+	}
+	return width, height
+}
+
+func lineHeight(size vg.Length) vg.Length { return size * 1.5 }
+
+// textStyle is for text outside the panels, its upper left corner at the point.
+func textStyle(size vg.Length) text.Style {
+	return text.Style{Color: hues[6], Font: sans(size), YAlign: draw.YTop, Handler: plot.DefaultTextHandler}
+}
+
+func (f Figure) draw(c draw.Canvas) error {
+	c.SetColor(plot.New().BackgroundColor)
+	c.Fill(c.Rectangle.Path())
+	width := c.Max.X - c.Min.X
+	c = draw.Crop(c, margin, -margin, margin, -margin)
+	if f.Title != "" {
+		style := textStyle(titleSize)
+		style.XAlign = draw.XCenter
+		c.FillText(style, vg.Point{X: c.Center().X, Y: c.Max.Y}, f.Title)
+		c.Max.Y -= lineHeight(titleSize)
+	}
+	caption := f.captionLines(width)
+	for i, line := range caption {
+		y := c.Min.Y + vg.Length(len(caption)-i)*lineHeight(tickSize)
+		c.FillText(textStyle(tickSize), vg.Point{X: c.Min.X, Y: y}, line)
+	}
+	if len(caption) > 0 {
+		c.Min.Y += captionGap + vg.Length(len(caption))*lineHeight(tickSize)
+	}
+	look := styles(f.names(), f.Ordered)
+	rows := f.legendRows(width)
+	for i, row := range rows {
+		f.drawLegendRow(c, row, c.Min.Y+vg.Length(len(rows)-i)*lineHeight(labelSize), look)
+	}
+	c.Min.Y += vg.Length(len(rows)) * lineHeight(labelSize)
+	return f.drawPanels(c, look)
+}
+
+func (f Figure) drawPanels(c draw.Canvas, look map[string]seriesStyle) error {
+	rows, cols := f.grid()
+	tiles := draw.Tiles{Rows: rows, Cols: cols, PadX: 14, PadY: 14, PadTop: 4, PadBottom: 6, PadRight: 8}
+	built := make([][]*plot.Plot, rows)
+	for r := range built {
+		built[r] = make([]*plot.Plot, cols)
+		for k := range built[r] {
+			i := r*cols + k
+			if i >= len(f.Panels) {
+				continue
+			}
+			p, err := f.Panels[i].plot(look)
+			if err != nil {
+				return fmt.Errorf("panel %d: %w", i+1, err)
+			}
+			built[r][k] = p
+		}
+	}
+	for r, row := range plot.Align(built, tiles, c) {
+		for k, canvas := range row {
+			if built[r][k] != nil {
+				built[r][k].Draw(canvas)
+			}
+		}
+	}
+	return nil
+}
+
+// names lists the series in the order of first use.
+func (f Figure) names() (names []string) {
+	for _, p := range f.Panels {
+		for _, s := range p.Series {
+			if !slices.Contains(names, s.Name) {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	return names
+}
+
+const (
+	thumbWidth  = 26
+	legendSpace = 18
+	captionGap  = 6
+)
+
+func entryWidth(name string) vg.Length {
+	style := textStyle(labelSize)
+	return thumbWidth + 6 + style.Width(name) + legendSpace
+}
+
+// legendRows breaks the legend into rows that fit the figure.
+func (f Figure) legendRows(width vg.Length) (rows [][]string) {
+	room := width - 2*margin
+	used := vg.Length(0)
+	for _, name := range f.names() {
+		if name == "" {
+			continue
+		}
+		w := entryWidth(name)
+		if len(rows) == 0 || used+w-legendSpace > room {
+			rows = append(rows, nil)
+			used = 0
+		}
+		rows[len(rows)-1] = append(rows[len(rows)-1], name)
+		used += w
+	}
+	return rows
+}
+
+// drawLegendRow draws the names in a row whose top is at y, centred.
+func (f Figure) drawLegendRow(c draw.Canvas, row []string, y vg.Length, look map[string]seriesStyle) {
+	total := vg.Length(-legendSpace)
+	for _, name := range row {
+		total += entryWidth(name)
+	}
+	x := c.Center().X - total/2
+	for _, name := range row {
+		s := f.first(name)
+		middle := y - 0.42*lineHeight(labelSize)
+		if s.Lo != nil {
+			box := vg.Rectangle{Min: vg.Point{X: x, Y: middle - 5}, Max: vg.Point{X: x + thumbWidth, Y: middle + 5}}
+			c.SetColor(look[name].band())
+			c.Fill(box.Path())
+		}
+		if !s.NoLine {
+			c.StrokeLine2(look[name].line(s.Dashed), x, middle, x+thumbWidth, middle)
+		}
+		if s.Points || s.NoLine {
+			c.DrawGlyph(look[name].glyph(), vg.Point{X: x + thumbWidth/2, Y: middle})
+		}
+		c.FillText(textStyle(labelSize), vg.Point{X: x + thumbWidth + 6, Y: y + 1}, name)
+		x += entryWidth(name)
+	}
+}
+
+// first is the first series of that name.
+func (f Figure) first(name string) Series {
+	for _, p := range f.Panels {
+		for _, s := range p.Series {
+			if s.Name == name {
+				return s
+			}
+		}
+	}
+	return Series{}
+}
+
+// captionLines breaks the caption into lines that fit the figure.
+func (f Figure) captionLines(width vg.Length) (lines []string) {
+	style := textStyle(tickSize)
+	room := width - 2*margin
+	for _, paragraph := range strings.Split(f.Caption, "\n") {
+		line := ""
+		for _, word := range strings.Fields(paragraph) {
+			longer := strings.TrimSpace(line + " " + word)
+			if line != "" && style.Width(longer) > room {
+				lines = append(lines, line)
+				longer = word
+			}
+			line = longer
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}

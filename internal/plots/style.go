@@ -1,0 +1,135 @@
+package plots
+
+import (
+	"image/color"
+	"math"
+	"strconv"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// hues are Okabe and Ito's eight colours, told apart with any of the common
+// colour vision deficiencies (their yellow left out: too pale for a line).
+var hues = []color.NRGBA{
+	{0x00, 0x72, 0xB2, 0xFF}, // blue
+	{0xD5, 0x5E, 0x00, 0xFF}, // vermilion
+	{0x00, 0x9E, 0x73, 0xFF}, // bluish green
+	{0xCC, 0x79, 0xA7, 0xFF}, // reddish purple
+	{0xE6, 0x9F, 0x00, 0xFF}, // orange
+	{0x56, 0xB4, 0xE9, 0xFF}, // sky blue
+	{0x00, 0x00, 0x00, 0xFF}, // black
+}
+
+// sequence holds anchors of matplotlib's viridis, whose lightness rises evenly
+// so that order reads without hue; its palest end is left out.
+var sequence = []color.NRGBA{
+	{0x44, 0x01, 0x54, 0xFF}, {0x3B, 0x52, 0x8B, 0xFF}, {0x21, 0x91, 0x8C, 0xFF},
+	{0x5E, 0xC9, 0x62, 0xFF}, {0xB5, 0xDE, 0x2B, 0xFF},
+}
+
+// shapes differ beside the colours, for print without colour.
+var shapes = []draw.GlyphDrawer{
+	draw.CircleGlyph{}, draw.SquareGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{}, draw.CrossGlyph{},
+}
+
+// styles gives each name its look, in the order of first use.
+func styles(names []string, ordered bool) map[string]seriesStyle {
+	out := make(map[string]seriesStyle, len(names))
+	for i, name := range names {
+		s := seriesStyle{color: hues[i%len(hues)], shape: shapes[i%len(shapes)]}
+		if ordered {
+			s.color = sequential(i, len(names))
+		}
+		out[name] = s
+	}
+	return out
+}
+
+// sequential is the i-th of n colours along the sequence.
+func sequential(i, n int) color.NRGBA {
+	if n < 2 {
+		return sequence[0]
+	}
+	at := float64(i) / float64(n-1) * float64(len(sequence)-1)
+	k := min(int(at), len(sequence)-2)
+	frac := at - float64(k)
+	mix := func(a, b uint8) uint8 { return uint8(math.Round(float64(a)*(1-frac) + float64(b)*frac)) }
+	a, b := sequence[k], sequence[k+1]
+	return color.NRGBA{R: mix(a.R, b.R), G: mix(a.G, b.G), B: mix(a.B, b.B), A: 0xFF}
+}
+
+// linearTicks labels about five round positions, with the shortest labels that
+// tell them apart.
+type linearTicks struct{}
+
+func (linearTicks) Ticks(lo, hi float64) []plot.Tick {
+	if !(hi > lo) {
+		return nil
+	}
+	// The step is the smallest of 1, 2, 5 times a power of ten that is at least a fifth of the axis.
+	unit := math.Pow(10, math.Floor(math.Log10((hi-lo)/5)))
+	step := 10 * unit
+	for _, m := range []float64{1, 2, 5} {
+		if m*unit >= (hi-lo)/5 {
+			step = m * unit
+			break
+		}
+	}
+	var ticks []plot.Tick
+	for k := math.Ceil(lo / step); k*step <= hi; k++ {
+		// Rounding to 10 digits turns 0.30000000000000004 into 0.3.
+		v, _ := strconv.ParseFloat(strconv.FormatFloat(k*step, 'g', 10, 64), 64)
+		ticks = append(ticks, plot.Tick{Value: v, Label: formatTick(v)})
+	}
+	return ticks
+}
+
+func formatTick(v float64) string {
+	if a := math.Abs(v); a >= 1e5 || (a > 0 && a < 1e-3) {
+		text := strconv.FormatFloat(v, 'e', -1, 64)
+		return strings.NewReplacer("e-0", "e-", "e+0", "e", "e+", "e").Replace(text)
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// logTicks labels powers of ten, and also their doubles and fives where fewer
+// than two powers of ten lie on the axis; long axes skip powers evenly.
+type logTicks struct{}
+
+func (logTicks) Ticks(lo, hi float64) []plot.Tick {
+	if lo <= 0 || hi <= lo {
+		return nil
+	}
+	first, last := int(math.Floor(math.Log10(lo))), int(math.Ceil(math.Log10(hi)))
+	powers := int(math.Floor(math.Log10(hi))) - int(math.Ceil(math.Log10(lo))) + 1
+	stride := 1 + max(0, powers-1)/6
+	var ticks []plot.Tick
+	for k := first; k <= last; k++ {
+		for m := 1; m < 10; m++ {
+			v := float64(m) * math.Pow(10, float64(k))
+			if v < lo || v > hi {
+				continue
+			}
+			t := plot.Tick{Value: v}
+			power := m == 1 && k%stride == 0
+			between := powers < 2 && (m == 1 || m == 2 || m == 5)
+			if power || between {
+				t.Label = formatLogTick(m, k)
+			}
+			if stride == 1 || m == 1 {
+				ticks = append(ticks, t)
+			}
+		}
+	}
+	return ticks
+}
+
+// formatLogTick writes m·10^k.
+func formatLogTick(m, k int) string {
+	if k >= -2 && k <= 3 {
+		return strconv.FormatFloat(float64(m)*math.Pow(10, float64(k)), 'f', max(0, -k), 64)
+	}
+	return strconv.Itoa(m) + "e" + strconv.Itoa(k)
+}

@@ -1,0 +1,153 @@
+package datasets
+
+import (
+	"fmt"
+	"iter"
+	"math"
+	"sort"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/train"
+)
+
+// Curve is a 1-D regression set: the points (X[i], Y[i]) with X strictly increasing.
+type Curve struct {
+	X, Y []float64
+}
+
+// Parabola returns n evenly spaced points of y = x² on [-1, 1], both ends among them. With n = 10 it is the regression
+// set of the paper's Figure 1 (which parabola the paper took is not known).
+func Parabola(n int) (Curve, error) {
+	if n < 2 {
+		return Curve{}, fmt.Errorf("a curve needs at least 2 points, not %d", n)
+	}
+	x, y := make([]float64, n), make([]float64, n)
+	for i := range n {
+		// Symmetric by construction: x[n-1-i] is exactly -x[i].
+		x[i] = float64(2*i-(n-1)) / float64(n-1)
+		y[i] = x[i] * x[i]
+	}
+	return NewCurve(x, y)
+}
+
+// NewCurve returns the curve through the given points. It returns an error for fewer than 2 points, slices of different
+// lengths, X not strictly increasing, and values that are not finite.
+func NewCurve(x, y []float64) (Curve, error) {
+	if len(x) != len(y) {
+		return Curve{}, fmt.Errorf("a curve needs as many y as x, got %d x and %d y", len(x), len(y))
+	}
+	if len(x) < 2 {
+		return Curve{}, fmt.Errorf("a curve needs at least 2 points, not %d", len(x))
+	}
+	for i := range x {
+		if math.IsNaN(x[i]-x[i]) || math.IsNaN(y[i]-y[i]) { // v-v is NaN for NaN and ±Inf
+			return Curve{}, fmt.Errorf("point %d of the curve is not finite: (%g, %g)", i, x[i], y[i])
+		}
+		if i > 0 && x[i] <= x[i-1] {
+			return Curve{}, fmt.Errorf("the x of a curve must increase, but x[%d] = %g follows %g", i, x[i], x[i-1])
+		}
+	}
+	return Curve{X: x, Y: y}, nil
+}
+
+// DirichletIntegral is ∫ g'(x)² dx of the piecewise-linear interpolant g, from the first X to the last:
+// Σ (ΔY)²/ΔX.
+func (c Curve) DirichletIntegral() float64 {
+	var sum float64
+	for i := 1; i < len(c.X); i++ {
+		dy := c.Y[i] - c.Y[i-1]
+		sum += dy * dy / (c.X[i] - c.X[i-1])
+	}
+	return sum
+}
+
+// DirichletEnergy is [Curve.DirichletIntegral] divided by the length of the interval: the mean of g'(x)² under x
+// uniform on it, which is the geometric complexity of the interpolant with respect to that distribution. (The mean over
+// the data points themselves is not defined, as the interpolant has its kinks there.) Among all functions through the
+// points the interpolant has the smallest one.
+func (c Curve) DirichletEnergy() float64 {
+	return c.DirichletIntegral() / (c.X[len(c.X)-1] - c.X[0])
+}
+
+// ArcLength is the length ∫ sqrt(1 + g'(x)²) dx of the piecewise-linear interpolant.
+func (c Curve) ArcLength() float64 {
+	var sum float64
+	for i := 1; i < len(c.X); i++ {
+		sum += math.Hypot(c.X[i]-c.X[i-1], c.Y[i]-c.Y[i-1])
+	}
+	return sum
+}
+
+// At evaluates the piecewise-linear interpolant, continued by its outermost pieces.
+func (c Curve) At(x float64) float64 {
+	i := min(max(sort.SearchFloat64s(c.X, x), 1), len(c.X)-1)
+	t := (x - c.X[i-1]) / (c.X[i] - c.X[i-1])
+	return c.Y[i-1] + t*(c.Y[i]-c.Y[i-1])
+}
+
+// Tensors returns the points as inputs [n, 1] and targets [n, 1] of dtype float32 or float64. The caller owns them.
+func (c Curve) Tensors(dtype dtypes.DType) (inputs, targets *tensors.Tensor, err error) {
+	if inputs, err = column(c.X, dtype); err != nil {
+		return nil, nil, err
+	}
+	if targets, err = column(c.Y, dtype); err != nil {
+		return nil, nil, err
+	}
+	return inputs, targets, nil
+}
+
+func column(values []float64, dtype dtypes.DType) (*tensors.Tensor, error) {
+	if dtype != dtypes.Float32 && dtype != dtypes.Float64 {
+		return nil, fmt.Errorf("cannot give a curve as %s, want float32 or float64", dtype)
+	}
+	t := tensors.FromShape(shapes.Make(dtype, len(values), 1))
+	var err error
+	if dtype == dtypes.Float64 {
+		err = tensors.MutableFlatData(t, func(flat []float64) { copy(flat, values) })
+	} else {
+		err = tensors.MutableFlatData(t, func(flat []float32) {
+			for i, v := range values {
+				flat[i] = float32(v)
+			}
+		})
+	}
+	return t, err
+}
+
+// Dataset returns a train.Dataset whose every batch is the whole curve, as full-batch gradient descent needs it: inputs
+// [n, 1] and labels [n, 1] of the dtype. It never ends if infinite, else after one batch.
+func (c Curve) Dataset(dtype dtypes.DType, infinite bool) (train.Dataset, error) {
+	if dtype != dtypes.Float32 && dtype != dtypes.Float64 {
+		return nil, fmt.Errorf("cannot give a curve as %s, want float32 or float64", dtype)
+	}
+	return &curveDataset{c, dtype, infinite}, nil
+}
+
+type curveDataset struct {
+	curve    Curve
+	dtype    dtypes.DType
+	infinite bool
+}
+
+// Name implements train.Dataset.
+func (d *curveDataset) Name() string { return fmt.Sprintf("curve-%d", len(d.curve.X)) }
+
+// Iter implements train.Dataset.
+func (d *curveDataset) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		for {
+			x, y, err := d.curve.Tensors(d.dtype)
+			if err != nil {
+				yield(train.Batch{}, err)
+				return
+			}
+			if !yield(train.Batch{Inputs: tensorList(x), Labels: tensorList(y)}, nil) || !d.infinite {
+				return
+			}
+		}
+	}
+}
+
+func tensorList(t *tensors.Tensor) []*tensors.Tensor { return []*tensors.Tensor{t} }

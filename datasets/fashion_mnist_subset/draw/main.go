@@ -1,0 +1,90 @@
+// Command draw makes the embedded subset of Fashion-MNIST from the full set. It reads the full set where the library
+// finds it (see datasets.Locate; on Debian: apt-get install dataset-fashion-mnist), and writes four gzipped IDX files
+// into the folder given as its argument, by default the current one:
+//
+//	go run ./datasets/fashion_mnist_subset/draw datasets/fashion_mnist_subset
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"example.com/geometric-complexity/datasets"
+)
+
+// The seed of the draw, and how many images of each of the 10 classes are drawn from either split.
+const (
+	seed          = 2209_13083 // the paper's number on arXiv
+	trainPerClass = 500
+	testPerClass  = 100
+)
+
+func main() {
+	dir := "."
+	if len(os.Args) > 1 {
+		dir = os.Args[1]
+	}
+	if err := draw(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "draw:", err)
+		os.Exit(1)
+	}
+}
+
+func draw(dir string) error {
+	if err := datasets.Verify(datasets.NameFashionMNIST); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		split    datasets.Split
+		prefix   string
+		perClass int
+	}{{datasets.Train, "train", trainPerClass}, {datasets.Test, "t10k", testPerClass}} {
+		full, err := datasets.Load(datasets.NameFashionMNIST, part.split)
+		if err != nil {
+			return err
+		}
+		subset, err := full.Balanced(part.perClass, seed)
+		if err != nil {
+			return err
+		}
+		images := filepath.Join(dir, part.prefix+"-images-idx3-ubyte")
+		if err := write(images, []int{subset.N, subset.H, subset.W}, subset.Pixels); err != nil {
+			return err
+		}
+		labels := filepath.Join(dir, part.prefix+"-labels-idx1-ubyte")
+		if err := write(labels, []int{subset.N}, subset.Labels); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write stores one array as path.gz and prints the checksums of its content and of the file. The gzip header
+// holds neither name nor time, so that the file depends on the content alone.
+func write(path string, dims []int, data []uint8) error {
+	var plain, packed bytes.Buffer
+	if err := datasets.WriteIDX(&plain, dims, data); err != nil {
+		return err
+	}
+	compressor, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	if _, err := compressor.Write(plain.Bytes()); err != nil {
+		return err
+	}
+	if err := compressor.Close(); err != nil {
+		return err
+	}
+	fmt.Printf("%s.gz: %d bytes, SHA-256 %x, content %x\n",
+		filepath.Base(path), packed.Len(), sha256.Sum256(packed.Bytes()), sha256.Sum256(plain.Bytes()))
+	part := path + ".gz.part"
+	if err := os.WriteFile(part, packed.Bytes(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(part, path+".gz")
+}

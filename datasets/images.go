@@ -1,0 +1,241 @@
+package datasets
+
+import (
+	"compress/flate"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// Split is a part of a data set.
+type Split int
+
+const (
+	Train Split = iota
+	Test
+)
+
+// String returns "train" or "test".
+func (s Split) String() string {
+	switch s {
+	case Train:
+		return "train"
+	case Test:
+		return "test"
+	}
+	return fmt.Sprintf("Split(%d)", int(s))
+}
+
+// ParseSplit is the inverse of [Split.String].
+func ParseSplit(s string) (Split, error) {
+	switch s {
+	case "train":
+		return Train, nil
+	case "test":
+		return Test, nil
+	}
+	return 0, fmt.Errorf("unknown split %q, want \"train\" or \"test\"", s)
+}
+
+// Images is a labelled set of images in memory.
+type Images struct {
+	// Pixels are the values 0 to 255, row-major [N, H, W, C].
+	Pixels []uint8
+	// Labels are the class indices, [N].
+	Labels []uint8
+	// N images of height H, width W and C channels.
+	N, H, W, C int
+	// Classes are the names of the classes, by label.
+	Classes []string
+	// Name of the set and split, as "mnist/train".
+	Name string
+}
+
+// Size is the number of values of one image, H·W·C.
+func (im *Images) Size() int { return im.H * im.W * im.C }
+
+// Image returns the pixels of image i, row-major [H, W, C]. It is a view, not a copy.
+func (im *Images) Image(i int) []uint8 { return im.Pixels[i*im.Size() : (i+1)*im.Size()] }
+
+// check returns an error if the fields contradict each other; images come from files, but also from callers.
+func (im *Images) check() error {
+	if im == nil || im.N <= 0 {
+		return errors.New("no images: the data set is empty")
+	}
+	if im.H <= 0 || im.W <= 0 || im.C <= 0 {
+		return fmt.Errorf("%s: image shape [%d, %d, %d], want positive height, width and channels", im.Name, im.H, im.W, im.C)
+	}
+	if len(im.Pixels) != im.N*im.Size() {
+		return fmt.Errorf("%s: %d pixel values, want %d for %d images of [%d, %d, %d]",
+			im.Name, len(im.Pixels), im.N*im.Size(), im.N, im.H, im.W, im.C)
+	}
+	if len(im.Labels) != im.N {
+		return fmt.Errorf("%s: %d labels for %d images", im.Name, len(im.Labels), im.N)
+	}
+	for i, label := range im.Labels {
+		if int(label) >= len(im.Classes) {
+			return fmt.Errorf("%s: label %d of image %d is not one of the %d classes", im.Name, label, i, len(im.Classes))
+		}
+	}
+	return nil
+}
+
+// Counts returns the number of images of each class.
+func (im *Images) Counts() []int {
+	counts := make([]int, len(im.Classes))
+	for _, label := range im.Labels {
+		counts[label]++
+	}
+	return counts
+}
+
+// Select returns a copy of the images of the given indices, in their order. It panics on an index out of range.
+func (im *Images) Select(indices []int) *Images {
+	out := *im
+	out.N = len(indices)
+	out.Pixels = make([]uint8, 0, len(indices)*im.Size())
+	out.Labels = make([]uint8, 0, len(indices))
+	for _, i := range indices {
+		out.Pixels = append(out.Pixels, im.Image(i)...)
+		out.Labels = append(out.Labels, im.Labels[i])
+	}
+	return &out
+}
+
+// First returns the first n images, sharing their memory.
+func (im *Images) First(n int) (*Images, error) {
+	if n <= 0 || n > im.N {
+		return nil, fmt.Errorf("%s: cannot take the first %d of %d images", im.Name, n, im.N)
+	}
+	out := *im
+	out.N, out.Pixels, out.Labels = n, im.Pixels[:n*im.Size()], im.Labels[:n]
+	return &out, nil
+}
+
+// Balanced draws perClass images of every class without replacement. The result keeps the order of the source and
+// depends on nothing but the source, perClass and the seed.
+func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
+	if perClass <= 0 {
+		return nil, fmt.Errorf("%s: cannot draw %d images per class", im.Name, perClass)
+	}
+	byClass := make([][]int, len(im.Classes))
+	for i, label := range im.Labels {
+		byClass[label] = append(byClass[label], i)
+	}
+	rng := rand.New(rand.NewPCG(seed, streamBalanced))
+	chosen := make([]int, 0, perClass*len(im.Classes))
+	for class, indices := range byClass {
+		if len(indices) < perClass {
+			return nil, fmt.Errorf("%s: cannot draw %d images of class %q, there are %d",
+				im.Name, perClass, im.Classes[class], len(indices))
+		}
+		for _, j := range rng.Perm(len(indices))[:perClass] {
+			chosen = append(chosen, indices[j])
+		}
+	}
+	slices.Sort(chosen)
+	return im.Select(chosen), nil
+}
+
+// The second word of each random generator's seed: uses of the same seed for different purposes stay independent.
+const (
+	streamBalanced uint64 = 0x62616c616e636564 + iota
+	streamLabelNoise
+	streamShuffle
+	streamFreshNoise
+)
+
+// NoiseKind says what a noisy label is replaced by.
+type NoiseKind int
+
+const (
+	// OtherClass draws uniformly from the other classes: a fraction p of noise is a fraction p of wrong labels. This is
+	// the label noise of the double-descent literature (Nakkiran et al. 2019).
+	OtherClass NoiseKind = iota
+	// AnyClass draws uniformly from all k classes, the true one among them: a fraction p of noise makes about
+	// p·(k-1)/k of the labels wrong (Zhang et al. 2017).
+	AnyClass
+)
+
+// draw returns the replacement of a label.
+func (kind NoiseKind) draw(label uint8, classes int, rng *rand.Rand) uint8 {
+	if kind == AnyClass {
+		return uint8(rng.IntN(classes))
+	}
+	// One of the classes-1 others: those from the true label on are shifted by one.
+	other := uint8(rng.IntN(classes - 1))
+	if other >= label {
+		other++
+	}
+	return other
+}
+
+func (im *Images) checkNoise(fraction float64, kind NoiseKind) error {
+	if math.IsNaN(fraction) || fraction < 0 || fraction > 1 {
+		return fmt.Errorf("%s: label noise %g, want a fraction from 0 to 1", im.Name, fraction)
+	}
+	if kind != OtherClass && kind != AnyClass {
+		return fmt.Errorf("%s: unknown kind of label noise %d, want OtherClass or AnyClass", im.Name, int(kind))
+	}
+	if len(im.Classes) < 2 {
+		return fmt.Errorf("%s: label noise needs at least 2 classes, there are %d", im.Name, len(im.Classes))
+	}
+	return nil
+}
+
+// WithLabelNoise returns the images, sharing their pixels, with the labels of exactly round(fraction·N) of them
+// replaced, once and for all. Which, and by what, depends on nothing but the labels, the arguments and the seed.
+func (im *Images) WithLabelNoise(fraction float64, kind NoiseKind, seed uint64) (*Images, error) {
+	if err := im.checkNoise(fraction, kind); err != nil {
+		return nil, err
+	}
+	rng := rand.New(rand.NewPCG(seed, streamLabelNoise))
+	out := *im
+	out.Labels = slices.Clone(im.Labels)
+	for _, i := range rng.Perm(im.N)[:int(math.Round(fraction*float64(im.N)))] {
+		out.Labels[i] = kind.draw(im.Labels[i], len(im.Classes), rng)
+	}
+	return &out, nil
+}
+
+// RandomLabels returns the images, sharing their pixels, with every label drawn uniformly from all classes
+// (Zhang et al. 2017).
+func (im *Images) RandomLabels(seed uint64) (*Images, error) {
+	return im.WithLabelNoise(1, AnyClass, seed)
+}
+
+func isCorrupt(err error) bool {
+	var corrupt flate.CorruptInputError
+	return errors.As(err, &corrupt)
+}
+
+// nearest returns the candidate with the smallest edit distance to name.
+func nearest(name string, candidates []string) string {
+	return slices.MinFunc(candidates, func(a, b string) int {
+		return editDistance(strings.ToLower(name), a) - editDistance(strings.ToLower(name), b)
+	})
+}
+
+// editDistance is the Levenshtein distance, by rows.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substitute := diagonal
+			if a[i] != b[j] {
+				substitute++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,322 @@
+package datasets
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The names of the data sets.
+const (
+	NameFashionMNISTSubset = "fashion-mnist-subset"
+	NameFashionMNIST       = "fashion-mnist"
+	NameMNIST              = "mnist"
+	NameCIFAR10            = "cifar10"
+)
+
+// EnvData is the environment variable that names the data folder. Without it the folder is "data" in the current one.
+const EnvData = "GCML_DATA"
+
+// debianFashionMNIST is where Debian's package dataset-fashion-mnist installs the four files.
+const debianFashionMNIST = "/usr/share/datasets/fashion-mnist"
+
+//go:embed fashion_mnist_subset/*.gz
+var embedded embed.FS
+
+// Source says where a data set is, or how to get it.
+type Source struct {
+	// Name is what [Load] takes; Title what people call the set.
+	Name, Title string
+	// Found says whether the set can be loaded.
+	Found bool
+	// Embedded says that the set is part of the program.
+	Embedded bool
+	// Path is the folder, or for CIFAR-10 possibly the archive, in which the set was found; empty for an embedded set
+	// and for one not found.
+	Path string
+	// Hint says how to get a set that was not found, in one line; empty otherwise.
+	Hint string
+}
+
+// String describes the source in one line.
+func (s Source) String() string {
+	switch {
+	case s.Embedded:
+		return fmt.Sprintf("%s: embedded", s.Name)
+	case s.Found:
+		return fmt.Sprintf("%s: %s", s.Name, s.Path)
+	}
+	return fmt.Sprintf("%s: not found; %s", s.Name, s.Hint)
+}
+
+// Names returns the names of all data sets, the embedded one first.
+func Names() []string {
+	names := make([]string, len(catalog))
+	for i, set := range catalog {
+		names[i] = set.name
+	}
+	return names
+}
+
+// Locate looks for a data set in the data folder ($GCML_DATA, else ./data) and then, for Fashion-MNIST, where Debian's
+// package puts it. That the set is not there is no error, but Found false and a Hint. Errors are an unknown
+// name, and a GCML_DATA that is not a folder.
+func Locate(name string) (Source, error) {
+	set, err := lookup(name)
+	if err != nil {
+		return Source{}, err
+	}
+	source := Source{Name: set.name, Title: set.title, Embedded: set.embedded, Found: set.embedded}
+	if set.embedded {
+		return source, nil
+	}
+	root, err := DataDir()
+	if err != nil {
+		return Source{}, err
+	}
+	source.Path = set.find(root)
+	source.Found = source.Path != ""
+	if !source.Found {
+		source.Hint = set.hint(root)
+	}
+	return source, nil
+}
+
+// DataDir returns the data folder: $GCML_DATA if that is set, else "data", which need not exist.
+func DataDir() (string, error) {
+	dir := os.Getenv(EnvData)
+	if dir == "" {
+		return "data", nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w; create the folder or unset %s", EnvData, err, EnvData)
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("%s: %s is not a folder", EnvData, dir)
+	}
+	return dir, nil
+}
+
+// NotFoundError reports that a known data set is not on this machine.
+type NotFoundError struct{ Source Source }
+
+// Error says what is missing and how to get it.
+func (e *NotFoundError) Error() string {
+	return fmt.Sprintf("data set %s not found; %s", e.Source.Name, e.Source.Hint)
+}
+
+// Load reads a split of a data set by name, see [Names]. It never downloads: a set that is not there is a
+// [NotFoundError], whose text says how to get it.
+func Load(name string, split Split) (*Images, error) {
+	if split != Train && split != Test {
+		return nil, fmt.Errorf("%s: unknown split %s, want Train or Test", name, split)
+	}
+	source, err := Locate(name)
+	if err != nil {
+		return nil, err
+	}
+	if !source.Found {
+		return nil, &NotFoundError{source}
+	}
+	set, err := lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	images, err := set.read(source, split)
+	if err != nil {
+		return nil, err
+	}
+	images.Name, images.Classes = set.name+"/"+split.String(), slices.Clone(set.classes)
+	if images.H != set.side || images.W != set.side {
+		return nil, fmt.Errorf("%s: images of %d×%d pixels in %s, want %d×%d", name, images.H, images.W, source.Path, set.side, set.side)
+	}
+	return images, images.check()
+}
+
+func (set *dataSet) read(source Source, split Split) (*Images, error) {
+	if set.name == NameCIFAR10 {
+		return ReadCIFAR10(source.Path, split)
+	}
+	names := idxFiles(split)
+	if set.embedded {
+		return readEmbedded(names)
+	}
+	var paths [2]string
+	for i, name := range names {
+		paths[i] = existing(filepath.Join(source.Path, name))
+	}
+	return ReadIDXImages(paths[0], paths[1])
+}
+
+func readEmbedded(names [2]string) (*Images, error) {
+	var arrays [2]IDX
+	for i, name := range names {
+		f, err := embedded.Open("fashion_mnist_subset/" + name + ".gz")
+		if err != nil {
+			return nil, err
+		}
+		arrays[i], err = ReadIDX(f, name)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return pairIDX(arrays[0], arrays[1], names[0], names[1])
+}
+
+// idxFiles are the standard names of the images and labels of a split, without .gz.
+func idxFiles(split Split) [2]string {
+	prefix := "train"
+	if split == Test {
+		prefix = "t10k"
+	}
+	return [2]string{prefix + "-images-idx3-ubyte", prefix + "-labels-idx1-ubyte"}
+}
+
+// existing returns the path of a plain or gzipped file, or "".
+func existing(path string) string {
+	for _, candidate := range []string{path + ".gz", path} {
+		if info, err := os.Stat(candidate); err == nil && info.Mode().IsRegular() {
+			return candidate
+		}
+	}
+	return ""
+}
+
+// find returns the first place that holds all files of the set, or "".
+func (set *dataSet) find(root string) string {
+	for _, place := range set.places {
+		if !filepath.IsAbs(place) {
+			place = filepath.Join(root, place)
+		}
+		if set.completeAt(place) {
+			return place
+		}
+	}
+	return ""
+}
+
+func (set *dataSet) completeAt(place string) bool {
+	if info, err := os.Stat(place); err != nil {
+		return false
+	} else if !info.IsDir() {
+		return true // an archive: what it holds is seen when it is read
+	}
+	for file := range set.contents {
+		if existing(filepath.Join(place, file)) == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// hint says how to get the set, in one line.
+func (set *dataSet) hint(root string) string {
+	ways := []string{fmt.Sprintf("put its files into %s (data folder: set %s)", filepath.Join(root, set.places[0]), EnvData)}
+	if set.packaged != "" {
+		ways = append(ways, "apt-get install "+set.packaged)
+	}
+	ways = append(ways, fmt.Sprintf("call datasets.Download(ctx, %q, \"\", nil)", set.name))
+	return "to get it: " + strings.Join(ways, ", or ")
+}
+
+// lookup finds a set by name.
+func lookup(name string) (*dataSet, error) {
+	for _, set := range catalog {
+		if set.name == name {
+			return set, nil
+		}
+	}
+	return nil, fmt.Errorf("unknown data set %q, did you mean %q? (known: %s)",
+		name, nearest(name, Names()), strings.Join(Names(), ", "))
+}
+
+// Verify compares the files of a data set with the published ones by the SHA-256 of their uncompressed content, so that
+// it does not matter who compressed them. It returns nil if all are genuine, and a [NotFoundError] if there are
+// none.
+func Verify(name string) error {
+	source, err := Locate(name)
+	if err != nil {
+		return err
+	}
+	if !source.Found {
+		return &NotFoundError{source}
+	}
+	set, err := lookup(name)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(source.Path); err == nil && !info.IsDir() {
+		return verifyArchive(source.Path, set)
+	}
+	for _, file := range slices.Sorted(maps.Keys(set.contents)) {
+		got, err := set.contentSum(source, file)
+		if err != nil {
+			return err
+		}
+		if want := set.contents[file]; got != want {
+			return fmt.Errorf("%s: content has SHA-256 %s, the published file %s", filepath.Join(source.Path, file), got, want)
+		}
+	}
+	return nil
+}
+
+func verifyArchive(path string, set *dataSet) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	got, err := sum(f)
+	if err != nil {
+		return readError(path, err)
+	}
+	if want := set.downloads[0].sha256; got != want {
+		return fmt.Errorf("%s: SHA-256 %s, the published file has %s", path, got, want)
+	}
+	return nil
+}
+
+func (set *dataSet) contentSum(source Source, file string) (string, error) {
+	var (
+		f    fs.File
+		err  error
+		path = "fashion_mnist_subset/" + file + ".gz"
+	)
+	if set.embedded {
+		f, err = embedded.Open(path)
+	} else {
+		path = existing(filepath.Join(source.Path, file))
+		f, err = os.Open(path)
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	plain, err := gunzip(f, path)
+	if err != nil {
+		return "", err
+	}
+	got, err := sum(plain)
+	if err != nil {
+		return "", readError(path, err)
+	}
+	return got, nil
+}
+
+func sum(r io.Reader) (string, error) {
+	hash := sha256.New()
+	if _, err := io.Copy(hash, r); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}

@@ -81,6 +81,9 @@ func (linearTicks) Ticks(lo, hi float64) []plot.Tick {
 	for k := math.Ceil(lo / step); k*step <= hi; k++ {
 		// Rounding to 10 digits turns 0.30000000000000004 into 0.3.
 		v, _ := strconv.ParseFloat(strconv.FormatFloat(k*step, 'g', 10, 64), 64)
+		if v == 0 {
+			v = 0 // no "-0"
+		}
 		ticks = append(ticks, plot.Tick{Value: v, Label: formatTick(v)})
 	}
 	return ticks

@@ -1,0 +1,161 @@
+"""Puts an XLA (PJRT) plugin into the project's plugin folder: `plugin.py cpu` or `plugin.py cuda`.
+
+The plugins come in wheels, pinned by version and SHA-256 in plugins/*.txt; pip fetches and checks them. A wheel that
+does not have the pinned hash is an error. Where no wheel can be had (another platform, no network), go-xla's own
+installer is tried, which installs under the home folder. What is put in place appears by a rename, so that an
+interrupted or failed run leaves nothing behind. If the pinned plugin is there already nothing is done.
+
+With --optional a plugin that cannot be had is one line of output and no error; a wrong hash still is one.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent
+ROOT = SCRIPTS.parent
+
+# The pins to try for each kind, in order.
+PINS = {"cpu": ["cpu.txt", "cpu-second.txt"], "cuda": ["cuda.txt"]}
+
+# What pip says when a file's hash is not the pinned one.
+WRONG_HASH = "DO NOT MATCH THE HASHES"
+
+
+class WrongHash(Exception):
+    """A downloaded file is not the one that was pinned."""
+
+
+class NotAvailable(Exception):
+    """No plugin could be had, and why."""
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=sorted(PINS))
+    parser.add_argument("--dir", type=Path, default=Path(os.environ.get("GCML_PLUGIN_DIR") or ROOT / ".plugins"))
+    parser.add_argument("--pins", type=Path, default=SCRIPTS / "plugins", help="folder of the requirement files")
+    parser.add_argument("--optional", action="store_true", help="no error if the plugin cannot be had")
+    parser.add_argument("--no-fallback", action="store_true", help="do not try go-xla's own installer")
+    args = parser.parse_args(argv)
+    pins = [args.pins / name for name in PINS[args.kind]]
+    try:
+        ensure(args.kind, args.dir.absolute(), pins, fallback=not args.no_fallback)
+    except WrongHash as e:
+        print(f"xla: {e}. Nothing was installed.", file=sys.stderr)
+        return 1
+    except NotAvailable as e:
+        print(f"xla: no {args.kind} plugin could be had ({e}); the pure Go backend is used", file=sys.stderr)
+        return 0 if args.optional else 1
+    return 0
+
+
+def ensure(kind, folder, pins, fallback):
+    """Puts a plugin of this kind into folder unless a pinned one, or one put there by hand, is there."""
+    target = folder / ("pjrt_c_api_cpu_plugin.so" if kind == "cpu" else "cuda")
+    stamp = folder / f"{kind}.pin"
+    digests = {pin_digest(pin) for pin in pins}
+    if target.exists() and (not stamp.exists() or stamp.read_text().strip() in digests):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    reasons = []
+    for pin in pins:
+        try:
+            install(pin, target, folder)
+        except NotAvailable as e:
+            reasons.append(str(e))
+            continue
+        write_atomically(stamp, pin_digest(pin) + "\n")
+        print(f"xla: {kind} plugin in place ({pinned_name(pin)})")
+        return
+    if not fallback:
+        raise NotAvailable("; ".join(reasons))
+    goxla_installer(kind, reasons)
+
+
+def install(pin, target, folder):
+    """Installs one requirement file's wheels and moves the plugin, or for CUDA the whole tree, to target."""
+    print(f"xla: fetching {pinned_name(pin)}", flush=True)
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as temp:
+        tree = Path(temp) / "tree"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+               "--no-compile", "--no-cache-dir", "--require-hashes", "--only-binary", ":all:", "--retries", "2",
+               "--timeout", "20", "--target", str(tree), "--requirement", str(pin)]
+        # The unpacked wheels stay on the file system that they are renamed on.
+        done = subprocess.run(pip, capture_output=True, text=True, env={**os.environ, "TMPDIR": temp})
+        if WRONG_HASH in done.stdout + done.stderr:
+            raise WrongHash(f"what was fetched for {pinned_name(pin)} does not have the SHA-256 pinned in {pin.name}")
+        if done.returncode != 0:
+            raise NotAvailable(f"{pinned_name(pin)}: {last_line(done.stderr)}")
+        if target.name == "cuda":
+            new = tree
+            link_for_goxla(tree)
+        else:
+            new = only_plugin(tree, pin)
+            new.chmod(0o755)
+        replace(new, target, Path(temp))
+
+
+def only_plugin(tree, pin):
+    found = [p for p in tree.rglob("*.so") if "pjrt" in p.name]
+    if len(found) != 1:
+        raise NotAvailable(f"{pinned_name(pin)} holds {len(found)} plugins, not one")
+    return found[0]
+
+
+def link_for_goxla(tree):
+    """go-xla looks for NVIDIA's libraries one folder above the plugin's own; pip puts them two above."""
+    (tree / "jax_plugins" / "nvidia").symlink_to("../nvidia")
+
+
+def replace(new, target, temp):
+    """Renames new to target. A folder in its place is moved into temp first, which the caller deletes."""
+    if target.is_dir():
+        os.rename(target, temp / "old")
+    os.replace(new, target)
+
+
+def goxla_installer(kind, reasons):
+    """go-xla's own installer: from its releases, not pinned by hash, into its own folder under the home folder."""
+    go = shutil.which("go")
+    if go is None:
+        raise NotAvailable("; ".join(reasons + ["go-xla's installer: no Go found"]))
+    print("xla: trying go-xla's own installer", flush=True)
+    done = subprocess.run([go, "run", "./scripts/goxla-install", kind], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise NotAvailable("; ".join(reasons + [f"go-xla's installer: {last_line(done.stderr)}"]))
+    print(f"xla: {kind} plugin in place (go-xla's own, not pinned): {last_line(done.stdout)}")
+
+
+def pin_digest(pin):
+    return hashlib.sha256(pin.read_bytes()).hexdigest()
+
+
+def pinned_name(pin):
+    """The first requirement of a file, as name==version."""
+    for line in pin.read_text().splitlines():
+        if line and not line.startswith("#"):
+            return line.split()[0]
+    raise ValueError(f"{pin} pins nothing")
+
+
+def last_line(text):
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("exit status")]
+    return lines[-1].removeprefix("ERROR: ") if lines else "no message"
+
+
+def write_atomically(path, text):
+    temp = path.with_name(path.name + ".new")
+    temp.write_text(text)
+    os.replace(temp, path)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that temporary folders are removed.
+    sys.exit(main())

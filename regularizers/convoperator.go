@@ -1,0 +1,153 @@
+package regularizers
+
+import (
+	"slices"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+// ConvolutionOperator says on what a kernel [spatial..., cin, cout] acts, for
+// [SpectralConvolutions]: one example [InputSize..., cin], channels last, no
+// dilation and no groups.
+type ConvolutionOperator struct {
+	// InputSize are the spatial sizes of the layer's input, one for each spatial
+	// axis of the kernel.
+	InputSize []int
+
+	// Strides, one for each spatial axis; nil means 1.
+	Strides []int
+
+	// Paddings with zeros at the start and the end of each spatial axis; nil
+	// means none. GoMLX's PadSame pads a kernel axis of size k by (k-1)/2 and
+	// k/2, whatever the stride: see [PadSame].
+	Paddings [][2]int
+}
+
+// PadSame returns the zero padding that GoMLX's PadSame means for a kernel with
+// these spatial sizes, to be used as ConvolutionOperator.Paddings.
+func PadSame(kernelSizes ...int) [][2]int {
+	paddings := make([][2]int, len(kernelSizes))
+	for i, k := range kernelSizes {
+		paddings[i] = [2]int{(k - 1) / 2, k / 2}
+	}
+	return paddings
+}
+
+// patchMap is a convolution of one example written as one product,
+// patches(x)·W with the weights [taps·cin, cout]. Its adjoint adds the patches
+// up where they came from. Both are slices, pads and products only, which every
+// backend runs, and differentiates, fast.
+type patchMap struct {
+	input, output []int // Spatial sizes.
+	strides       []int
+	paddings      [][2]int
+	kernel        []int // Spatial sizes.
+	cin           int
+}
+
+// lowered checks the operator against the kernel's shape.
+func (c ConvolutionOperator) lowered(name string, kernel shapes.Shape) linearMap {
+	rank := kernel.Rank() - 2
+	m := patchMap{input: c.InputSize, strides: c.Strides, paddings: c.Paddings, output: make([]int, rank)}
+	if m.strides == nil {
+		m.strides = slices.Repeat([]int{1}, rank)
+	}
+	if m.paddings == nil {
+		m.paddings = make([][2]int, rank)
+	}
+	if rank < 1 || len(m.input) != rank || len(m.strides) != rank || len(m.paddings) != rank {
+		exceptions.Panicf("regularizers.Spectral: kernel %q with shape %s has %d spatial axes, but its ConvolutionOperator gives "+
+			"%d input sizes, %d strides and %d paddings", name, kernel, max(rank, 0), len(m.input), len(m.strides), len(m.paddings))
+	}
+	m.kernel, m.cin = kernel.Dimensions[:rank], kernel.Dimensions[rank]
+	for i := range rank {
+		low, high := m.paddings[i][0], m.paddings[i][1]
+		room := m.input[i] + low + high - m.kernel[i]
+		if m.input[i] < 1 || m.strides[i] < 1 || low < 0 || high < 0 || room < 0 {
+			exceptions.Panicf("regularizers.Spectral: kernel %q with shape %s does not fit its ConvolutionOperator on spatial axis %d: "+
+				"input size %d, stride %d, padding %d and %d", name, kernel, i, m.input[i], m.strides[i], low, high)
+		}
+		m.output[i] = room/m.strides[i] + 1
+	}
+	return m
+}
+
+func (m patchMap) domain() []int { return append(slices.Clone(m.input), m.cin) }
+
+// apply takes x [input..., cin] to [positions, cout].
+func (m patchMap) apply(weights, x, zero *graph.Node) *graph.Node {
+	pads := make([]compute.PadAxis, len(m.input)+1) // None on the channels.
+	for i, p := range m.paddings {
+		pads[i] = compute.PadAxis{Start: p[0], End: p[1]}
+	}
+	padded := graph.Pad(x, zero, pads...)
+	var taps []*graph.Node
+	for offset := range m.offsets() {
+		specs := make([]graph.SliceAxisSpec, len(m.input))
+		for i, o := range offset {
+			specs[i] = graph.AxisRange(o, o+m.span(i)).Stride(m.strides[i])
+		}
+		taps = append(taps, graph.Slice(padded, specs...))
+	}
+	patches := taps[0]
+	if len(taps) > 1 {
+		patches = graph.Concatenate(taps, -1)
+	}
+	return graph.Dot(graph.Reshape(patches, -1, weights.Shape().Dim(0)), weights).Product()
+}
+
+// adjoint takes y [positions, cout] to [input..., cin].
+func (m patchMap) adjoint(weights, y, zero *graph.Node) *graph.Node {
+	patches := graph.Dot(y, weights).General([]int{1}, nil, []int{1}, nil)
+	patches = graph.Reshape(patches, append(slices.Clone(m.output), -1)...)
+	var sum *graph.Node
+	channel := 0
+	for offset := range m.offsets() {
+		tap := graph.Slice(patches, graph.AxisRange().Spacer(), graph.AxisRange(channel, channel+m.cin))
+		channel += m.cin
+		pads := make([]compute.PadAxis, len(m.input)+1)
+		for i, o := range offset {
+			padded := m.input[i] + m.paddings[i][0] + m.paddings[i][1]
+			pads[i] = compute.PadAxis{Start: o, End: padded - o - m.span(i), Interior: m.strides[i] - 1}
+		}
+		tap = graph.Pad(tap, zero, pads...)
+		if sum == nil {
+			sum = tap
+		} else {
+			sum = graph.Add(sum, tap)
+		}
+	}
+	specs := make([]graph.SliceAxisSpec, len(m.input))
+	for i, p := range m.paddings {
+		specs[i] = graph.AxisRange(p[0], p[0]+m.input[i])
+	}
+	return graph.Slice(sum, specs...)
+}
+
+// span is how far the first and the last position of the kernel are apart on
+// spatial axis i, plus one.
+func (m patchMap) span(i int) int { return (m.output[i]-1)*m.strides[i] + 1 }
+
+// offsets yields the positions inside the kernel in the order of its memory.
+func (m patchMap) offsets() func(yield func([]int) bool) {
+	return func(yield func([]int) bool) {
+		offset := make([]int, len(m.kernel))
+		for {
+			if !yield(offset) {
+				return
+			}
+			axis := len(offset) - 1
+			for axis >= 0 && offset[axis] == m.kernel[axis]-1 {
+				offset[axis] = 0
+				axis--
+			}
+			if axis < 0 {
+				return
+			}
+			offset[axis]++
+		}
+	}
+}

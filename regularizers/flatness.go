@@ -1,0 +1,80 @@
+package regularizers
+
+import (
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/autodiff"
+)
+
+// ParamFlatness is the coefficient c of the penalty c·‖∇_θ L_B‖². A float64 >= 0;
+// the default is 0: off.
+const ParamFlatness = "flatness_coefficient"
+
+// Flatness decorates lossFn with the penalty c·‖∇_θ L_B‖²: the squared Euclidean
+// norm (no factor 1/2, no mean over parameters) of the gradient of the batch's
+// loss with respect to all trainable floating-point variables that the graph
+// uses, biases included. L_B is what lossFn gives, averaged to a scalar as the
+// trainer does; other penalties, and losses added by train.AddMainLoss, are not
+// part of it. c is [ParamFlatness], read from the root scope.
+//
+// It returns lossFn's loss as it is and adds the penalty, in training only,
+// through train.AddRegularizationLoss. The optimizer then differentiates a
+// gradient, so that every layer must have a second derivative. Gradients that
+// GoMLX lacks for that are registered by this call.
+//
+// It panics if lossFn is nil, if c is negative or not finite, and, for c > 0, if
+// the graph has no model.Store or uses no trainable variable.
+//
+// Source: the flatness penalty of the paper's Figure 3.
+func Flatness(lossFn train.LossFn) train.LossFn {
+	requireLoss("Flatness", lossFn)
+	autodiff.Register()
+	return func(labels, predictions []*graph.Node) *graph.Node {
+		loss := lossFn(labels, predictions)
+		g := loss.Graph()
+		scope := rootScope("Flatness", g)
+		c := coefficient(scope, ParamFlatness)
+		if c == 0 || !scope.IsTraining(g) {
+			return loss
+		}
+		vars := trainable(scope, g, func(*model.Variable) bool { return true })
+		if len(vars) == 0 {
+			exceptions.Panicf("regularizers.Flatness: the graph uses no trainable variable, so the loss has no gradient to penalize")
+		}
+		penalize(SquaredGradientNorm(loss, nodeValues(vars, g)...), c, []*graph.Node{loss})
+		return loss
+	}
+}
+
+// SquaredGradientNorm returns the scalar ‖∂loss/∂parameters‖²: the sum of the
+// squares of all entries of all gradients. A loss that is not a scalar is
+// averaged first. It is differentiable again where the model is twice so.
+// It panics if no parameters are given.
+func SquaredGradientNorm(loss *graph.Node, parameters ...*graph.Node) *graph.Node {
+	if len(parameters) == 0 {
+		exceptions.Panicf("regularizers.SquaredGradientNorm: no parameters given to differentiate the loss by")
+	}
+	if !loss.IsScalar() {
+		loss = graph.ReduceAllMean(loss)
+	}
+	return sumOfSquares(graph.Gradient(loss, parameters...))
+}
+
+func requireLoss(who string, lossFn train.LossFn) {
+	if lossFn == nil {
+		exceptions.Panicf("regularizers.%s: the loss function is nil; give the one that the trainer would get", who)
+	}
+}
+
+// rootScope returns the root scope of the graph's store: a loss function gets
+// no scope.
+func rootScope(who string, g *graph.Graph) *model.Scope {
+	store := model.GetStore(g)
+	if store == nil {
+		exceptions.Panicf("regularizers.%s: the graph has no model.Store; build it with a train.Trainer or a model.Exec", who)
+	}
+	return store.RootScope()
+}

@@ -1,0 +1,236 @@
+package regularizers
+
+import (
+	"context"
+	"math"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/support/exceptions"
+	"github.com/pkg/errors"
+)
+
+// ModifiedLoss returns the scalar L + (h/4)·‖∇L‖², for a loss L (averaged first
+// if it is not a scalar), h = learningRate, and the gradient with respect to
+// the parameters. It is the loss whose gradient flow gradient descent with step
+// h follows to second order in h: after the time h the two are O(h³) apart,
+// where the flow of L itself is O(h²) away.
+//
+// As a training loss it is an explicit form of gradient descent's own
+// regularization; [MeasureImplicit] reports it for a model and its data.
+// It panics if h is negative or not finite or if no parameters are given.
+//
+// Source: Barrett and Dherin, Implicit Gradient Regularization (2021), which the
+// paper's account of implicit regularization rests on.
+func ModifiedLoss(loss *graph.Node, learningRate float64, parameters ...*graph.Node) *graph.Node {
+	if err := checkLearningRate(learningRate); err != nil {
+		exceptions.Panicf("regularizers.ModifiedLoss: %v", err)
+	}
+	if !loss.IsScalar() {
+		loss = graph.ReduceAllMean(loss)
+	}
+	norm := graph.ConvertDType(SquaredGradientNorm(loss, parameters...), loss.DType())
+	return graph.Add(loss, graph.MulScalar(norm, learningRate/4))
+}
+
+func checkLearningRate(h float64) error {
+	if !(h >= 0) || math.IsInf(h, 1) {
+		return errors.Errorf("the learning rate is %g, but it must be a finite number >= 0", h)
+	}
+	return nil
+}
+
+// Implicit is what [MeasureImplicit] finds at one point of parameter space.
+type Implicit struct {
+	// Loss is L: the mean over all examples.
+	Loss float64
+
+	// SquaredGradientNorm is ‖∇L‖² over all trainable parameters.
+	SquaredGradientNorm float64
+
+	// BatchVariance is Σ_i w_i·‖∇L_i - ∇L‖², with L_i the loss of batch i and w_i
+	// its share of the examples: for equal batches the mean over the m batches.
+	// It belongs to the division into batches that the data set gave.
+	BatchVariance float64
+
+	// DescentTerm is (h/4)·‖∇L‖², what gradient descent on all the data adds to L.
+	DescentTerm float64
+
+	// SGDTerm is (h/4)·BatchVariance, what taking one batch at a time adds further
+	// (in the mean over the orders of the batches of an epoch).
+	SGDTerm float64
+
+	// Modified is Loss + DescentTerm + SGDTerm; for gradient descent on all the
+	// data leave SGDTerm out, or give all the data as one batch.
+	Modified float64
+
+	Examples, Batches int
+}
+
+// MeasureImplicit computes the terms that gradient descent and SGD with step
+// learningRate add to the loss by themselves, at the store's present parameters
+// and over one pass of ds. The model runs in evaluation mode, so no variable
+// changes and no noise or penalty takes part; lossFn's loss is averaged over
+// each batch, and batches are weighted by their number of examples, which is the
+// first axis of the first input.
+//
+// The gradients of all batches are added up in float64; memory is one gradient.
+// It returns an error if the model cannot be built or run, if the store holds no
+// trainable variable of the model, if ds is empty, or if ctx ends.
+//
+// Source: Barrett and Dherin (2021) for the first term; Smith, Dherin, Barrett
+// and De (2021) for the second.
+func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend compute.Backend, store *model.Store,
+	modelFn F, lossFn train.LossFn, ds train.Dataset, learningRate float64) (Implicit, error) {
+	var result Implicit
+	if err := checkLearningRate(learningRate); err != nil {
+		return result, err
+	}
+	if lossFn == nil {
+		return result, errors.New("the loss function is nil")
+	}
+	gradients := newBatchGradients(backend, store, canonical(modelFn), lossFn)
+	defer gradients.finalize()
+
+	var sum []float64         // Σ_i n_i·∇L_i
+	var squares, loss float64 // Σ_i n_i·‖∇L_i‖² and Σ_i n_i·L_i
+	for batch, err := range ds.Iter() {
+		if err != nil {
+			return result, errors.WithMessagef(err, "reading batch %d of data set %q", result.Batches, ds.Name())
+		}
+		if err := ctx.Err(); err != nil {
+			return result, errors.WithMessagef(err, "measuring the implicit terms stopped after %d batches", result.Batches)
+		}
+		examples, batchLoss, gradient, err := gradients.call(batch)
+		if err != nil {
+			return result, errors.WithMessagef(err, "batch %d of data set %q", result.Batches, ds.Name())
+		}
+		if sum == nil {
+			sum = make([]float64, len(gradient))
+		}
+		n := float64(examples)
+		for i, x := range gradient {
+			sum[i] += n * x
+			squares += n * x * x
+		}
+		loss += n * batchLoss
+		result.Examples += examples
+		result.Batches++
+	}
+	if result.Examples == 0 {
+		return result, errors.Errorf("data set %q gave no examples", ds.Name())
+	}
+
+	n := float64(result.Examples)
+	for _, x := range sum {
+		result.SquaredGradientNorm += (x / n) * (x / n)
+	}
+	result.Loss = loss / n
+	// Rounding must not turn the variance of equal batches negative.
+	result.BatchVariance = max(squares/n-result.SquaredGradientNorm, 0)
+	result.DescentTerm = learningRate / 4 * result.SquaredGradientNorm
+	result.SGDTerm = learningRate / 4 * result.BatchVariance
+	result.Modified = result.Loss + result.DescentTerm + result.SGDTerm
+	return result, nil
+}
+
+// batchGradients executes the loss and its gradient, one executor per data set
+// spec and number of inputs, because a spec is fixed when a graph is built.
+type batchGradients struct {
+	backend compute.Backend
+	store   *model.Store
+	modelFn train.ModelFn
+	lossFn  train.LossFn
+	execs   map[execKey]*model.Exec
+}
+
+type execKey struct {
+	spec   any
+	inputs int
+}
+
+func newBatchGradients(backend compute.Backend, store *model.Store, modelFn train.ModelFn, lossFn train.LossFn) *batchGradients {
+	return &batchGradients{backend: backend, store: store, modelFn: modelFn, lossFn: lossFn, execs: map[execKey]*model.Exec{}}
+}
+
+func (b *batchGradients) finalize() {
+	for _, exec := range b.execs {
+		exec.Finalize()
+	}
+}
+
+// call returns the number of examples, the mean loss and the gradient, flat and
+// in the order of the store's variables, and frees the batch.
+func (b *batchGradients) call(batch train.Batch) (examples int, loss float64, gradient []float64, err error) {
+	defer batch.Finalize()
+	if len(batch.Inputs) == 0 || batch.Inputs[0].Shape().Rank() == 0 || batch.Inputs[0].Shape().Dim(0) == 0 {
+		return 0, 0, nil, errors.New("the batch has no inputs with a batch axis and examples on it")
+	}
+	examples = batch.Inputs[0].Shape().Dim(0)
+	exec, err := b.exec(batch)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	var args []any
+	for _, t := range batch.Inputs {
+		args = append(args, t)
+	}
+	for _, t := range batch.Labels {
+		args = append(args, t)
+	}
+	results, err := exec.Call(args...)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	defer func() {
+		for _, t := range results {
+			t.MustFinalizeAll()
+		}
+	}()
+	for i, t := range results {
+		values, err := tensors.CopyFlatData[float64](t)
+		if err != nil {
+			return 0, 0, nil, err
+		}
+		if i == 0 {
+			loss = values[0]
+			continue
+		}
+		gradient = append(gradient, values...)
+	}
+	return examples, loss, gradient, nil
+}
+
+func (b *batchGradients) exec(batch train.Batch) (*model.Exec, error) {
+	key := execKey{spec: batch.Spec, inputs: len(batch.Inputs)}
+	if exec, ok := b.execs[key]; ok {
+		return exec, nil
+	}
+	exec, err := model.NewExec(b.backend, b.store, func(scope *model.Scope, nodes []*graph.Node) []*graph.Node {
+		g := nodes[0].Graph()
+		scope.SetTraining(g, false)
+		inputs, labels := nodes[:key.inputs], nodes[key.inputs:]
+		loss := b.lossFn(labels, b.modelFn(scope, key.spec, inputs))
+		if !loss.IsScalar() {
+			loss = graph.ReduceAllMean(loss)
+		}
+		vars := trainable(scope, g, func(*model.Variable) bool { return true })
+		if len(vars) == 0 {
+			exceptions.Panicf("the model uses no trainable variable, so the loss has no gradient")
+		}
+		outputs := append([]*graph.Node{loss}, graph.Gradient(loss, nodeValues(vars, g)...)...)
+		for i := range outputs {
+			outputs[i] = graph.ConvertDType(outputs[i], dtypes.Float64)
+		}
+		return outputs
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.execs[key] = exec
+	return exec, nil
+}

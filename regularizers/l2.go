@@ -1,0 +1,110 @@
+package regularizers
+
+import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+const (
+	// ParamL2 is the coefficient c of the penalty c·Σ‖W‖². A float64 >= 0; the
+	// default is 0: off. With plain gradient descent of step h it is the same as
+	// a weight decay that multiplies W by 1 - 2hc.
+	ParamL2 = "l2_coefficient"
+
+	// ParamL2Biases makes [L2] penalize every trainable variable, and not the
+	// kernels (rank >= 2) alone. A bool; the default is false.
+	ParamL2Biases = "l2_biases"
+)
+
+// L2Option changes what [L2] penalizes.
+type L2Option func(*l2Config)
+
+type l2Config struct {
+	selected func(v *model.Variable) bool
+}
+
+// L2Variables penalizes exactly the trainable floating-point variables that
+// selected accepts, whatever their rank; [ParamL2Biases] is then ignored.
+func L2Variables(selected func(v *model.Variable) bool) L2Option {
+	return func(c *l2Config) { c.selected = selected }
+}
+
+// L2 decorates modelFn with the penalty c·Σ_i ‖W_i‖²: the sum of squares of all
+// entries (squared Frobenius norms, no mean, no factor 1/2) over the trainable
+// kernels that the model uses under the scope it is called with. A kernel is a
+// variable of rank >= 2; [ParamL2Biases] adds the others. c is [ParamL2].
+//
+// The penalty is there in training only. It panics if c is negative or not
+// finite, or if c > 0 and there is nothing to penalize.
+//
+// Source: the parameter-norm regularization of the paper's Figure 3.
+func L2[F train.ModelFnCompatible](modelFn F, opts ...L2Option) train.ModelFn {
+	var config l2Config
+	for _, opt := range opts {
+		opt(&config)
+	}
+	fn := canonical(modelFn)
+	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
+		requireInputs(inputs, 1)
+		g := inputs[0].Graph()
+		outputs := fn(scope, spec, inputs)
+		c := coefficient(scope, ParamL2)
+		if c == 0 || !scope.IsTraining(g) {
+			return outputs
+		}
+		selected := config.selected
+		if selected == nil {
+			withBiases := model.GetParamOr(scope, ParamL2Biases, false)
+			selected = func(v *model.Variable) bool { return withBiases || isKernel(v) }
+		}
+		vars := trainable(scope, g, selected)
+		if len(vars) == 0 {
+			exceptions.Panicf("regularizers.L2: the model uses no trainable variable to penalize in scope %q: "+
+				"look at ParamL2Biases, at the option L2Variables, and at what is trainable", scope.Scope())
+		}
+		penalize(sumOfSquares(nodeValues(vars, g)), c, outputs)
+		return outputs
+	}
+}
+
+// nodeValues returns the nodes that hold the variables' values in g.
+func nodeValues(vars []*model.Variable, g *graph.Graph) []*graph.Node {
+	nodes := make([]*graph.Node, len(vars))
+	for i, v := range vars {
+		nodes[i] = v.NodeValue(g)
+	}
+	return nodes
+}
+
+// sumOfSquares returns the scalar Σ x² over all entries of all nodes, which may
+// differ in dtype. Half precision is summed in float32: a sum of a million
+// squares has no digit left in it.
+func sumOfSquares(nodes []*graph.Node) *graph.Node {
+	dtype := accumulator(nodes[0].DType())
+	for _, x := range nodes {
+		if d := accumulator(x.DType()); d.Size() > dtype.Size() {
+			dtype = d
+		}
+	}
+	var total *graph.Node
+	for _, x := range nodes {
+		sum := graph.ReduceAllSum(graph.Square(graph.ConvertDType(x, dtype)))
+		if total == nil {
+			total = sum
+		} else {
+			total = graph.Add(total, sum)
+		}
+	}
+	return total
+}
+
+// accumulator returns the dtype to sum values of dtype in.
+func accumulator(dtype dtypes.DType) dtypes.DType {
+	if dtype.Size() < dtypes.Float32.Size() {
+		return dtypes.Float32
+	}
+	return dtype
+}

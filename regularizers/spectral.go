@@ -1,0 +1,286 @@
+package regularizers
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+const (
+	// ParamSpectral is the coefficient c of the penalty c·Σ σ_max(W)². A float64
+	// >= 0; the default is 0: off.
+	ParamSpectral = "spectral_coefficient"
+
+	// ParamSpectralIterations is the largest number of power iterations per
+	// kernel and training step. An int >= 1; the default is 100, which the first
+	// step may need: later ones start from the vector that the step before
+	// ended with, and stop as [ParamSpectralTolerance] says.
+	ParamSpectralIterations = "spectral_iterations"
+
+	// ParamSpectralTolerance ends the power iteration: it stops when
+	// ‖WᵀWv - ρv‖ <= tolerance·ρ with ρ = ‖Wv‖² and ‖v‖ = 1, which bounds the
+	// relative distance of ρ to a squared singular value by the tolerance. A
+	// float64 >= 0; the default is 1e-3.
+	ParamSpectralTolerance = "spectral_tolerance"
+
+	spectralIterationsDefault = 100
+	spectralToleranceDefault  = 1e-3
+
+	// spectralScope is where the iteration's vectors live in the store: outside
+	// the model's scopes, in one folder for each kernel.
+	spectralScope = "/regularizers/spectral"
+)
+
+// SpectralOption changes what [Spectral] penalizes.
+type SpectralOption func(*spectralConfig)
+
+type spectralConfig struct {
+	selected     func(v *model.Variable) bool
+	convolutions func(v *model.Variable) (ConvolutionOperator, bool)
+}
+
+// SpectralVariables penalizes only the kernels that selected accepts.
+func SpectralVariables(selected func(v *model.Variable) bool) SpectralOption {
+	return func(c *spectralConfig) { c.selected = selected }
+}
+
+// SpectralConvolutions takes a convolution's kernel as the linear map that it is
+// on inputs of a given size, rather than as its reshaped matrix: operator says,
+// for each kernel, what that map is, or false for those that stay matrices.
+func SpectralConvolutions(operator func(v *model.Variable) (ConvolutionOperator, bool)) SpectralOption {
+	return func(c *spectralConfig) { c.convolutions = operator }
+}
+
+// Spectral decorates modelFn with the penalty c·Σ_i σ_max(W_i)²: the sum of the
+// squares of the largest singular values (no mean, no factor 1/2) over the
+// trainable kernels, variables of rank >= 2, that the model uses under the scope
+// it is called with. c is [ParamSpectral].
+//
+// A kernel of rank > 2 is taken as the matrix [product of the other axes, last
+// axis], which for a convolution is [kh·kw·cin, cout]. That is not the norm of
+// the convolution itself: see [SpectralConvolutions].
+//
+// The largest singular value comes from a power iteration on WᵀW whose vector is
+// kept from step to step in a non-trainable variable, "direction" under
+// /regularizers/spectral, which checkpoints save. It starts from a fixed vector
+// that depends on the kernel's path alone, so that the penalty draws no random
+// numbers and a run with it starts from the same weights as one without.
+// An evaluation neither computes nor updates anything.
+//
+// The penalty is ‖Wv‖² with v a constant. Its gradient with respect to W,
+// 2σuvᵀ, is that of σ² where the largest singular value is simple (the envelope
+// theorem: at the maximizing v the value is stationary in v). Second derivatives
+// are those for constant v and not those of σ².
+//
+// It panics if a hyperparameter is out of its range, and if c > 0 and there is
+// no kernel.
+//
+// Source: the spectral regularization of the paper's Figure 3; the power
+// iteration with a kept vector is that of Yoshida and Miyato (2017).
+func Spectral[F train.ModelFnCompatible](modelFn F, opts ...SpectralOption) train.ModelFn {
+	config := spectralConfig{
+		selected:     func(*model.Variable) bool { return true },
+		convolutions: func(*model.Variable) (ConvolutionOperator, bool) { return ConvolutionOperator{}, false },
+	}
+	for _, opt := range opts {
+		opt(&config)
+	}
+	fn := canonical(modelFn)
+	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
+		requireInputs(inputs, 1)
+		g := inputs[0].Graph()
+		outputs := fn(scope, spec, inputs)
+		c := coefficient(scope, ParamSpectral)
+		limits := spectralLimits(scope)
+		if c == 0 || !scope.IsTraining(g) {
+			return outputs
+		}
+		vars := trainable(scope, g, func(v *model.Variable) bool { return isKernel(v) && config.selected(v) })
+		if len(vars) == 0 {
+			exceptions.Panicf("regularizers.Spectral: the model uses no trainable kernel (rank >= 2) in scope %q", scope.Scope())
+		}
+		for _, v := range vars {
+			penalize(config.squaredNorm(v, g, limits), c, outputs)
+		}
+		return outputs
+	}
+}
+
+// iterationLimits say when a power iteration ends.
+type iterationLimits struct {
+	iterations int
+	tolerance  float64
+}
+
+func spectralLimits(scope *model.Scope) iterationLimits {
+	limits := iterationLimits{
+		iterations: model.GetParamOr(scope, ParamSpectralIterations, spectralIterationsDefault),
+		tolerance:  model.GetParamOr(scope, ParamSpectralTolerance, spectralToleranceDefault),
+	}
+	if limits.iterations < 1 {
+		exceptions.Panicf("regularizers: hyperparameter %q is %d, but it must be at least 1", ParamSpectralIterations, limits.iterations)
+	}
+	if !(limits.tolerance >= 0) || math.IsInf(limits.tolerance, 1) {
+		exceptions.Panicf("regularizers: hyperparameter %q is %g, but it must be a finite number >= 0",
+			ParamSpectralTolerance, limits.tolerance)
+	}
+	return limits
+}
+
+// squaredNorm returns the scalar σ_max² of the kernel, and updates its vector.
+func (c *spectralConfig) squaredNorm(v *model.Variable, g *graph.Graph, limits iterationLimits) *graph.Node {
+	kernel := v.NodeValue(g)
+	kernel = graph.ConvertDType(kernel, accumulator(kernel.DType()))
+	rows := kernel.Shape().Size() / kernel.Shape().Dim(-1)
+	weights := graph.Reshape(kernel, rows, kernel.Shape().Dim(-1))
+
+	var op linearMap = matrixMap{columns: kernel.Shape().Dim(-1)}
+	if convolution, ok := c.convolutions(v); ok {
+		op = convolution.lowered(v.Path(), kernel.Shape())
+	}
+	direction := directionVar(model.GetStore(g), v, op.domain(), kernel.DType())
+	vector := powerIteration(op, graph.StopGradient(weights), direction.NodeValue(g), limits)
+	direction.SetNodeValue(vector)
+	zero := graph.Scalar(g, kernel.DType(), 0)
+	return graph.ReduceAllSum(graph.Square(op.apply(weights, graph.StopGradient(vector), zero)))
+}
+
+// directionVar returns the variable that keeps the iteration's vector, and
+// creates it as a unit vector drawn from a generator seeded by the path.
+func directionVar(store *model.Store, v *model.Variable, domain []int, dtype dtypes.DType) *model.Variable {
+	path := model.JoinPath(spectralScope, strings.TrimPrefix(v.Path(), model.ScopeSeparator), "direction")
+	if existing := store.GetVariable(path); existing != nil {
+		if want := shapes.Make(dtype, domain...); !existing.Shape().Equal(want) {
+			exceptions.Panicf("regularizers.Spectral: the store has %q with shape %s, but the kernel %q (%s) needs %s: "+
+				"delete the variable if the kernel's operator has changed", path, existing.Shape(), v.Path(), v.Shape(), want)
+		}
+		return existing.SetTrainable(false)
+	}
+	hash := fnv.New64a()
+	hash.Write([]byte(v.Path())) // Never fails, as package hash documents.
+	rng := rand.New(rand.NewPCG(hash.Sum64(), 0))
+	values := make([]float64, shapes.Make(dtype, domain...).Size())
+	norm := 0.0
+	for i := range values {
+		values[i] = rng.NormFloat64()
+		norm = math.Hypot(norm, values[i])
+	}
+	for i := range values {
+		values[i] /= norm
+	}
+	var value *tensors.Tensor
+	if dtype == dtypes.Float64 {
+		value = tensors.FromFlatDataAndDimensions(values, domain...)
+	} else {
+		single := make([]float32, len(values))
+		for i := range values {
+			single[i] = float32(values[i])
+		}
+		value = tensors.FromFlatDataAndDimensions(single, domain...)
+	}
+	return store.VariableWithValue(path, value).SetTrainable(false)
+}
+
+// linearMap is a linear map that is linear in its weights, a matrix, too.
+type linearMap interface {
+	// domain returns the shape of a vector that the map applies to.
+	domain() []int
+	// apply maps a vector; the result is differentiable in the weights. zero is
+	// the constant 0 where the result is wanted.
+	apply(weights, x, zero *graph.Node) *graph.Node
+	// adjoint maps a vector of apply's image back.
+	adjoint(weights, y, zero *graph.Node) *graph.Node
+}
+
+// matrixMap is x -> W·x, for weights [rows, columns].
+type matrixMap struct{ columns int }
+
+func (m matrixMap) domain() []int { return []int{m.columns} }
+
+func (m matrixMap) apply(weights, x, _ *graph.Node) *graph.Node {
+	return graph.Dot(weights, x).Product()
+}
+
+func (m matrixMap) adjoint(weights, y, _ *graph.Node) *graph.Node {
+	return graph.Dot(y, weights).Product()
+}
+
+// powerIteration returns the unit vector that start turns into by iterating
+// x -> AᵀAx until the residual is within the tolerance. It is a loop in the
+// graph, through which no gradient goes: weights must be a StopGradient.
+//
+// Everything that the loop's closures use is part of its state, constants too.
+// GoMLX keeps one node for each scalar constant of a graph, so that one created
+// in a closure would be taken where it is not defined, and its XLA backend has
+// no arithmetic between a closure's values and those around it.
+func powerIteration(op linearMap, weights, start *graph.Node, limits iterationLimits) *graph.Node {
+	g := weights.Graph()
+	dtype := weights.DType()
+	zero, one := graph.Scalar(g, dtype, 0), graph.Scalar(g, dtype, 1)
+	state := []*graph.Node{
+		atIterated:  zero,
+		atExcess:    one, // Positive: the loop runs at least once.
+		atVector:    start,
+		atOperator:  weights,
+		atLimit:     graph.Scalar(g, dtype, float64(limits.iterations)),
+		atTolerance: graph.Scalar(g, dtype, limits.tolerance),
+		atConstant0: zero,
+		atConstant1: one,
+	}
+	parameters := func(g *graph.Graph) []*graph.Node {
+		nodes := make([]*graph.Node, len(state))
+		for i, s := range state {
+			nodes[i] = graph.Parameter(g, fmt.Sprintf("state%d", i), s.Shape())
+		}
+		return nodes
+	}
+	cond := graph.NewClosure(g, func(g *graph.Graph) []*graph.Node {
+		s := parameters(g)
+		return []*graph.Node{graph.LogicalAnd(
+			graph.LessThan(s[atIterated], s[atLimit]), graph.GreaterThan(s[atExcess], s[atConstant0]))}
+	})
+	body := graph.NewClosure(g, func(g *graph.Graph) []*graph.Node {
+		s := parameters(g)
+		image := op.adjoint(s[atOperator], op.apply(s[atOperator], s[atVector], s[atConstant0]), s[atConstant0])
+		quotient := inner(s[atVector], image)
+		difference := graph.Sub(image, graph.Mul(quotient, s[atVector]))
+		residual := graph.Sqrt(inner(difference, difference))
+		s[atExcess] = graph.Sub(residual, graph.Mul(s[atTolerance], quotient))
+		// A zero matrix maps everything to 0: its vector stays what it is.
+		length := graph.Sqrt(inner(image, image))
+		positive := graph.GreaterThan(length, s[atConstant0])
+		next := graph.Div(image, graph.Where(positive, length, s[atConstant1]))
+		s[atVector] = graph.Where(positive, next, s[atVector])
+		s[atIterated] = graph.Add(s[atIterated], s[atConstant1])
+		return s
+	})
+	return graph.While(cond, body, state...)[atVector]
+}
+
+// The places of the values in the state of powerIteration's loop.
+const (
+	atIterated  = iota // Iterations so far, in the weights' dtype.
+	atExcess           // The residual minus what the tolerance allows.
+	atVector           // The unit vector.
+	atOperator         // The weights; these and the following never change.
+	atLimit            // The largest number of iterations.
+	atTolerance        // The relative tolerance.
+	atConstant0
+	atConstant1
+)
+
+// inner returns the scalar Σ x·y. It is a product and not a reduction because
+// GoMLX's XLA backend has no reductions inside of closures.
+func inner(x, y *graph.Node) *graph.Node {
+	return graph.Dot(graph.Reshape(x, -1), graph.Reshape(y, -1)).Product()
+}

@@ -24,7 +24,9 @@ type Series struct {
 	Points bool      // markers at the points
 	NoLine bool      // no line between the points; implies markers
 	Dashed bool
-	Step   bool // hold Y until the next X
+	// Reference draws in black what the other series are compared with; it takes
+	// no colour from them.
+	Reference bool
 }
 
 // Panel is one pair of axes.
@@ -197,9 +199,6 @@ func (p Panel) addLine(pl *plot.Plot, s Series, style seriesStyle) (drawn bool, 
 			return false, err
 		}
 		line.LineStyle = style.line(s.Dashed)
-		if s.Step {
-			line.StepStyle = plotter.PostStep
-		}
 		pl.Add(line)
 	}
 	if s.Points || s.NoLine {

@@ -35,6 +35,7 @@ func sample() Figure {
 				{Name: "with penalty", X: x, Y: y, Lo: band(-0.2), Hi: band(0.2)},
 			}},
 			{Title: "categories", XLabel: "coefficient", YLabel: "accuracy", Categories: []string{"0", "1e-4", "1e-3"}, Series: []Series{
+				{Name: "reference", X: []float64{0, 2}, Y: []float64{0.8, 0.8}, Reference: true, Dashed: true},
 				{Name: "data", X: []float64{0, 1, 2}, Y: []float64{0.8, 0.81, 0.79}, NoLine: true},
 			}},
 			{Title: "empty", XLabel: "step", YLabel: "loss", LogY: true, Series: []Series{

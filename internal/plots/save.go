@@ -76,7 +76,7 @@ func lineHeight(size vg.Length) vg.Length { return size * 1.5 }
 
 // textStyle is for text outside the panels, its upper left corner at the point.
 func textStyle(size vg.Length) text.Style {
-	return text.Style{Color: hues[6], Font: sans(size), YAlign: draw.YTop, Handler: plot.DefaultTextHandler}
+	return text.Style{Color: black, Font: sans(size), YAlign: draw.YTop, Handler: plot.DefaultTextHandler}
 }
 
 func (f Figure) draw(c draw.Canvas) error {
@@ -98,7 +98,7 @@ func (f Figure) draw(c draw.Canvas) error {
 	if len(caption) > 0 {
 		c.Min.Y += captionGap + vg.Length(len(caption))*lineHeight(tickSize)
 	}
-	look := styles(f.names(), f.Ordered)
+	look := f.styles()
 	rows := f.legendRows(width)
 	for i, row := range rows {
 		f.drawLegendRow(c, row, c.Min.Y+vg.Length(len(rows)-i)*lineHeight(labelSize), look)
@@ -133,6 +133,23 @@ func (f Figure) drawPanels(c draw.Canvas, look map[string]seriesStyle) error {
 		}
 	}
 	return nil
+}
+
+// styles gives each name its look: references black, the others by their order.
+func (f Figure) styles() map[string]seriesStyle {
+	var coloured []string
+	out := make(map[string]seriesStyle)
+	for _, name := range f.names() {
+		if f.first(name).Reference {
+			out[name] = seriesStyle{color: black, shape: draw.CircleGlyph{}}
+		} else {
+			coloured = append(coloured, name)
+		}
+	}
+	for name, style := range styles(coloured, f.Ordered) {
+		out[name] = style
+	}
+	return out
 }
 
 // names lists the series in the order of first use.

@@ -11,7 +11,8 @@ import (
 )
 
 // hues are Okabe and Ito's eight colours, told apart with any of the common
-// colour vision deficiencies (their yellow left out: too pale for a line).
+// colour vision deficiencies. Their yellow is left out, too pale for a line, and
+// their black is kept for references.
 var hues = []color.NRGBA{
 	{0x00, 0x72, 0xB2, 0xFF}, // blue
 	{0xD5, 0x5E, 0x00, 0xFF}, // vermilion
@@ -19,8 +20,9 @@ var hues = []color.NRGBA{
 	{0xCC, 0x79, 0xA7, 0xFF}, // reddish purple
 	{0xE6, 0x9F, 0x00, 0xFF}, // orange
 	{0x56, 0xB4, 0xE9, 0xFF}, // sky blue
-	{0x00, 0x00, 0x00, 0xFF}, // black
 }
+
+var black = color.NRGBA{A: 0xFF}
 
 // sequence holds anchors of matplotlib's viridis, whose lightness rises evenly
 // so that order reads without hue; its palest end is left out.

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"example.com/geometric-complexity/bench/proto"
+)
+
+// benchCase is one comparison: a problem, our task, and the peers' task of the same value.
+type benchCase struct {
+	Name         string // Group/task.
+	Problem      problem
+	Task         string
+	Coefficient  float64
+	LearningRate float64
+
+	// On lists the backends of ours that do it ("xla", "go"); nil for both.
+	On []string
+	// Cold is for the time from a process's start to the first GC value.
+	Cold bool
+}
+
+// peerTask is what JAX and PyTorch do against the case: they have no closed form for dense networks.
+func (c benchCase) peerTask() string {
+	switch c.Task {
+	case proto.TaskGCDense:
+		return proto.TaskGCExact
+	case proto.TaskStepDense:
+		return proto.TaskStepExact
+	}
+	return c.Task
+}
+
+// flopBound is how many forward passes the task costs at least by generic differentiation: every vector-Jacobian product
+// costs one more, and a gradient of that twice as much again. 0 where it does not apply.
+func (c benchCase) flopBound() float64 {
+	k, p := float64(c.Problem.Outputs), float64(projections)
+	switch c.Task {
+	case proto.TaskForward:
+		return 1
+	case proto.TaskGCExact, proto.TaskGCDense:
+		return 1 + k
+	case proto.TaskGCProjection:
+		return 1 + p
+	case proto.TaskStepPlain:
+		return 3
+	case proto.TaskStepExact, proto.TaskStepDense:
+		return 3 + 3*k
+	case proto.TaskStepProjection:
+		return 3 + 3*p
+	}
+	return 0
+}
+
+func (c benchCase) group() string { return path.Dir(c.Name) }
+
+var (
+	mlpTasks = []string{proto.TaskForward, proto.TaskGCExact, proto.TaskGCDense, proto.TaskStepPlain,
+		proto.TaskStepProjection, proto.TaskStepExact, proto.TaskStepDense}
+	resnetTasks = []string{proto.TaskForward, proto.TaskStepPlain, proto.TaskGCExact, proto.TaskGCProjection,
+		proto.TaskStepProjection, proto.TaskStepExact}
+)
+
+// allCases in the order they run: short ones first.
+func allCases() []benchCase {
+	var cases []benchCase
+	add := func(group string, p problem, coefficient, learningRate float64, on []string, tasks ...string) {
+		for _, task := range tasks {
+			cases = append(cases, benchCase{Name: group + "/" + task, Problem: p, Task: task,
+				Coefficient: coefficient, LearningRate: learningRate, On: on})
+		}
+	}
+	mlp := problem{Model: "mlp", Inputs: 784, Hidden: 3, Width: 500, Outputs: 10, Batch: 512}
+	mlp3072 := mlp
+	mlp3072.Inputs = 3072
+	add("mlp", mlp, 0.01, 0.01, nil, mlpTasks...)
+	add("mlp3072", mlp3072, 0.01, 0.01, nil, mlpTasks...)
+
+	// Growth, from a small base, each along one axis; the forward pass is there for the bound.
+	base := mlp
+	base.Batch = 128
+	grow := func(axis string, values []int, set func(p *problem, v int)) {
+		for _, v := range values {
+			p := base
+			set(&p, v)
+			add(fmt.Sprintf("growth/%s-%d", axis, v), p, 0, 0, nil, proto.TaskForward, proto.TaskGCExact, proto.TaskGCDense)
+		}
+	}
+	grow("outputs", []int{10, 100, 1000}, func(p *problem, v int) { p.Outputs = v })
+	grow("inputs", []int{784, 3072, 12288}, func(p *problem, v int) { p.Inputs = v })
+	grow("batch", []int{32, 128, 512}, func(p *problem, v int) { p.Batch = v })
+	grow("width", []int{250, 500, 1000}, func(p *problem, v int) { p.Width = v })
+
+	cases = append(cases, benchCase{Name: "cold/gc_exact", Problem: mlp, Task: proto.TaskGCExact, Cold: true})
+
+	resnet := problem{Model: "resnet18", Inputs: 32, Width: 64, Outputs: 10, Batch: 32}
+	resnetBN := resnet
+	resnetBN.Norm = "batch"
+	xla := []string{"xla"}
+	add("resnet18", resnet, 1e-4, 1e-3, xla, resnetTasks...)
+	add("resnet18bn", resnetBN, 1e-4, 1e-3, xla, resnetTasks...)
+	small := resnet
+	small.Width, small.Batch = 16, 16
+	add("resnet18k16", small, 1e-4, 1e-3, nil, proto.TaskForward, proto.TaskStepPlain)
+	return cases
+}
+
+// selectCases are those whose name matches one of the comma-separated patterns of path.Match ("mlp/*", "*/gc_exact"; a
+// pattern without a slash is a group), with the forward passes of their groups, which the bound needs.
+func selectCases(all []benchCase, patterns string) ([]benchCase, error) {
+	wanted := map[string]bool{}
+	for pattern := range strings.SplitSeq(patterns, ",") {
+		found := false
+		for _, c := range all {
+			ok, err := matches(strings.TrimSpace(pattern), c.Name)
+			if err != nil {
+				return nil, fmt.Errorf("pattern %q: %w", pattern, err)
+			}
+			if ok {
+				found = true
+				wanted[c.Name], wanted[c.group()+"/"+proto.TaskForward] = true, true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("no case matches %q; `go run ./bench --list` shows them", pattern)
+		}
+	}
+	var selected []benchCase
+	for _, c := range all {
+		if wanted[c.Name] {
+			selected = append(selected, c)
+		}
+	}
+	return selected, nil
+}
+
+func matches(pattern, name string) (bool, error) {
+	if pattern == "" || pattern == "all" {
+		return true, nil
+	}
+	if ok, err := path.Match(pattern, name); ok || err != nil {
+		return ok, err
+	}
+	return name == pattern || strings.HasPrefix(name, strings.TrimSuffix(pattern, "/*")+"/"), nil
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"example.com/geometric-complexity/bench/proto"
+)
+
+const coldRounds = 5
+
+// timeCold times whole processes, in turns: from the start of a process to the line with its first GC value.
+func (b *bench) timeCold(contenders []*contender, fixture string) error {
+	rounds := coldRounds
+	if b.pacing.Rounds > 0 {
+		rounds = b.pacing.Rounds
+	}
+	for round := range rounds {
+		for _, c := range contenders {
+			i := slices.IndexFunc(append(b.ours[:len(b.ours):len(b.ours)], b.peers...),
+				func(l launch) bool { return l.name == c.worker.Name() })
+			l := append(b.ours[:len(b.ours):len(b.ours)], b.peers...)[i]
+			ms, answer, err := l.cold(fixture, c.request.Variant)
+			if err != nil {
+				return err
+			}
+			c.prepared = answer
+			if round > 0 || rounds == 1 { // The first start reads the files from disk.
+				c.times = append(c.times, ms)
+			}
+		}
+		if err := checkEqual(contenders); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cold starts a process for one value.
+func (l launch) cold(fixture, variant string) (ms float64, answer proto.Answer, err error) {
+	cmd := l.cmd("-cold", fixture, "-variant", variant)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, answer, err
+	}
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, answer, err
+	}
+	line, readErr := bufio.NewReader(out).ReadBytes('\n')
+	ms = time.Since(start).Seconds() * 1e3
+	if err := cmd.Wait(); err != nil {
+		return 0, answer, fmt.Errorf("worker %s: %w", l.name, err)
+	}
+	if readErr != nil {
+		return 0, answer, fmt.Errorf("worker %s printed nothing", l.name)
+	}
+	if err := json.Unmarshal(line, &answer); err != nil {
+		return 0, answer, fmt.Errorf("worker %s printed %q: %w", l.name, line, err)
+	}
+	if answer.Error != "" {
+		return 0, answer, fmt.Errorf("worker %s: %s", l.name, answer.Error)
+	}
+	return ms, answer, nil
+}

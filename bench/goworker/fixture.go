@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/core/tensors/numpy"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"example.com/geometric-complexity/bench/proto"
+	"example.com/geometric-complexity/layers"
+)
+
+// fixture is a network's weights and data, as the harness wrote them.
+type fixture struct {
+	proto.Manifest
+	folder           string
+	x, y, directions *tensors.Tensor
+}
+
+func readFixture(folder string) (*fixture, error) {
+	data, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
+	if err != nil {
+		return nil, err
+	}
+	f := &fixture{folder: folder}
+	if err := json.Unmarshal(data, &f.Manifest); err != nil {
+		return nil, fmt.Errorf("%s: %w", folder, err)
+	}
+	for name, target := range map[string]**tensors.Tensor{"x": &f.x, "y": &f.y, "directions": &f.directions} {
+		if *target, err = f.array(name); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func (f *fixture) array(name string) (*tensors.Tensor, error) {
+	path := filepath.Join(f.folder, strings.ReplaceAll(name, "/", ".")+".npy")
+	t, err := numpy.FromNpyFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// build makes the network's graph.
+func (f *fixture) build(scope *model.Scope, x *Node) *Node {
+	switch f.Model {
+	case "mlp":
+		return layers.MLP(scope, x).Hidden(f.Layers-1, f.Width).Outputs(f.Outputs).Done()
+	default:
+		panic(fmt.Errorf("unknown model %q", f.Model))
+	}
+}
+
+// path is the variable of the layers' networks that holds a parameter of the fixture.
+func (f *fixture) path(parameter string) string {
+	layer, name, _ := strings.Cut(parameter, "/")
+	if f.Model == "mlp" {
+		if layer == fmt.Sprintf("layer%d", f.Layers-1) {
+			return "/fnn_output_layer/" + name
+		}
+		return "/fnn_hidden_layer_" + strings.TrimPrefix(layer, "layer") + "/" + name
+	}
+	return "/" + parameter
+}
+
+// store makes a store whose variables hold the fixture's parameters; the network finds them by their names.
+func (f *fixture) store() (*model.Store, error) {
+	store := model.NewStore()
+	for _, p := range f.Parameters {
+		value, err := f.array(p.Name)
+		if err != nil {
+			return nil, err
+		}
+		v, err := store.CreateVariable(f.path(p.Name), value)
+		if err != nil {
+			return nil, err
+		}
+		v.SetTrainable(p.Trainable)
+	}
+	return store, nil
+}
+
+// distance is the Euclidean distance of the trained parameters from the fixture's. A parameter that the network does not
+// know by its name never moved: the distance then differs from the peers'.
+func (f *fixture) distance(store *model.Store) (float64, error) {
+	total := 0.0
+	for _, p := range f.Parameters {
+		if !p.Trainable {
+			continue
+		}
+		before, err := f.array(p.Name)
+		if err != nil {
+			return 0, err
+		}
+		after, err := store.GetVariable(f.path(p.Name)).Value()
+		if err != nil {
+			return 0, err
+		}
+		d, err := squaredDistance(before, after)
+		if err != nil {
+			return 0, err
+		}
+		total += d
+	}
+	return math.Sqrt(total), nil
+}

@@ -1,0 +1,164 @@
+// Command goworker does the benchmarks' work with this repository's packages on GoMLX. It serves the harness as package
+// proto says; with -cold FIXTURE it prints one GC value and ends.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/gomlx/compute"
+
+	"example.com/geometric-complexity/bench/proto"
+	"example.com/geometric-complexity/internal/backend"
+)
+
+func main() {
+	config := flag.String("backend", "", "backend, in the format of GOMLX_BACKEND")
+	cold := flag.String("cold", "", "fixture: print its GC as JSON and end")
+	flag.String("variant", variantOurs, "there is but one; for the peers' sake")
+	flag.Parse()
+	if err := run(*config, *cold, os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "goworker:", err)
+		os.Exit(1)
+	}
+}
+
+func run(config, cold string, in io.Reader, out io.Writer) error {
+	b, info, err := backend.OpenConfig(config)
+	if err != nil {
+		return err
+	}
+	defer b.Finalize()
+	s := &server{backend: b, info: info, tasks: map[string]*task{}}
+	if cold != "" {
+		answer := s.answer(proto.Request{Op: proto.OpPrepare, Fixture: cold, Task: proto.TaskGCExact})
+		return json.NewEncoder(out).Encode(answer)
+	}
+	return s.serve(in, out)
+}
+
+// server holds what was prepared; one request at a time.
+type server struct {
+	backend compute.Backend
+	info    backend.Info
+	tasks   map[string]*task
+}
+
+func (s *server) serve(in io.Reader, out io.Writer) error {
+	lines := bufio.NewScanner(in)
+	encoder := json.NewEncoder(out)
+	for lines.Scan() {
+		var request proto.Request
+		if err := json.Unmarshal(lines.Bytes(), &request); err != nil {
+			return fmt.Errorf("command %q: %w", lines.Text(), err)
+		}
+		if request.Op == proto.OpQuit {
+			return nil
+		}
+		if err := encoder.Encode(s.answer(request)); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+func (s *server) answer(request proto.Request) proto.Answer {
+	answer, err := s.do(request)
+	if err != nil {
+		return proto.Answer{Error: err.Error()}
+	}
+	return answer
+}
+
+func (s *server) do(request proto.Request) (proto.Answer, error) {
+	switch request.Op {
+	case proto.OpVersions:
+		return proto.Answer{Versions: s.versions()}, nil
+	case proto.OpVariants:
+		variants, err := variantsOf(request)
+		return proto.Answer{Variants: variants}, err
+	case proto.OpPrepare:
+		return s.prepare(request)
+	case proto.OpTime:
+		return s.time(request)
+	case proto.OpRelease:
+		for _, t := range s.tasks {
+			t.finalize()
+		}
+		clear(s.tasks)
+		runtime.GC()
+		debug.FreeOSMemory()
+		return proto.Answer{}, nil
+	default:
+		return proto.Answer{}, fmt.Errorf("unknown op %q", request.Op)
+	}
+}
+
+func (s *server) prepare(request proto.Request) (proto.Answer, error) {
+	resetPeakMemory()
+	start := time.Now()
+	t, err := newTask(s.backend, request)
+	if err != nil {
+		return proto.Answer{}, err
+	}
+	values, err := t.check()
+	if err != nil {
+		t.finalize()
+		return proto.Answer{}, err
+	}
+	s.tasks[request.ID] = t
+	return proto.Answer{Values: values, CompileMS: milliseconds(start), PeakMB: peakMemoryMB()}, nil
+}
+
+func (s *server) time(request proto.Request) (proto.Answer, error) {
+	t, ok := s.tasks[request.ID]
+	if !ok {
+		return proto.Answer{}, fmt.Errorf("task %q was not prepared", request.ID)
+	}
+	for range request.Warmup {
+		if _, err := t.run(); err != nil {
+			return proto.Answer{}, err
+		}
+	}
+	var last float64
+	times := make([]float64, request.Reps)
+	for i := range times {
+		start := time.Now()
+		var err error
+		if last, err = t.run(); err != nil {
+			return proto.Answer{}, err
+		}
+		times[i] = milliseconds(start)
+	}
+	return proto.Answer{TimesMS: times, Last: &last}, nil
+}
+
+func milliseconds(since time.Time) float64 { return time.Since(since).Seconds() * 1e3 }
+
+// versions are the Go release, the modules that do the work, and the PJRT plugin's.
+func (s *server) versions() map[string]string {
+	versions := map[string]string{"go": runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			switch m.Path {
+			case "github.com/gomlx/gomlx":
+				versions["gomlx"] = m.Version
+			case "github.com/gomlx/compute":
+				versions["compute"] = m.Version
+			case "github.com/gomlx/go-xla":
+				versions["go-xla"] = m.Version
+			}
+		}
+	}
+	if s.info.Name == "xla" {
+		versions["pjrt"] = s.info.PluginVersion
+	}
+	return versions
+}

@@ -1,0 +1,69 @@
+// Command bench measures geometric complexity and training steps with it against JAX and PyTorch.
+//
+// One run pairs all contenders: they get identical weights and data, must agree on every value to 1e-4 before any time
+// is taken, and then take turns, so that what else goes on in the machine hits all alike. What counts is the ratio of
+// medians to the best variant of any peer. Results go to bench/results/latest.json, case by case.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	if err := newCommand(os.Stdout).Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func newCommand(out io.Writer) *cobra.Command {
+	var o options
+	root := &cobra.Command{
+		Use: "bench", Short: "Measure against JAX and PyTorch, and write bench/results/latest.json",
+		Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
+		RunE: func(*cobra.Command, []string) error { return o.run(out) },
+	}
+	flags := root.Flags()
+	flags.StringVar(&o.cases, "cases", "all", "cases to run, as 'mlp/*,cold'; the other rows of the results stay as they are")
+	flags.StringVar(&o.backends, "backends", "xla,go", "our backends to run")
+	flags.IntVar(&o.pacing.Rounds, "rounds", 0, "turns of every contender; 0 takes as many as fit into --budget")
+	flags.DurationVar(&o.pacing.Budget, "budget", 30*time.Second, "time for the turns of one case")
+	flags.DurationVar(&o.pacing.Turn, "turn", 150*time.Millisecond, "a turn repeats a short task for about so long")
+	flags.DurationVar(&o.pacing.Rest, "rest", 10*time.Millisecond, "pause between turns")
+	flags.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of every contender")
+	flags.StringVar(&o.python, "python", "python3", "interpreter to make the peers' environment with")
+	flags.BoolVar(&o.dry, "dry", false, "check the values and time as asked, but write no results")
+	root.AddCommand(&cobra.Command{
+		Use: "readme", Short: "Put the table of the results into README.md", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return readme() },
+	}, &cobra.Command{
+		Use: "list", Short: "List the cases", Args: cobra.NoArgs,
+		Run: func(*cobra.Command, []string) {
+			for _, c := range allCases() {
+				fmt.Fprintln(out, c.Name)
+			}
+		},
+	})
+	return root
+}
+
+func readme() error {
+	p, err := findPlaces()
+	if err != nil {
+		return err
+	}
+	var r report
+	if err := readJSON(p.latest(), &r); err != nil {
+		return err
+	}
+	if len(r.Rows) == 0 {
+		return fmt.Errorf("%s has no rows: run `make bench` first", p.latest())
+	}
+	return updateReadme(p.root+"/README.md", &r)
+}

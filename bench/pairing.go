@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"example.com/geometric-complexity/bench/proto"
+)
+
+// tolerance is how far two workers' values of the same task may be apart, relative to the larger.
+const tolerance = 1e-4
+
+// contender is one way of doing a case: a worker with a variant.
+type contender struct {
+	worker  worker
+	ours    bool   // Ours, or a peer.
+	name    string // The backend for ours, the variant for a peer.
+	request proto.Request
+
+	prepared proto.Answer
+	times    []float64 // Milliseconds.
+	retired  bool      // A variant far behind another of the same worker: timed no more.
+}
+
+func (c *contender) median() float64 { return median(c.times) }
+
+// pacing says how long a case is timed.
+type pacing struct {
+	Rounds int           // 0: as many as fit into Budget, between minRounds and maxRounds.
+	Budget time.Duration // For all contenders of a case together.
+	Turn   time.Duration // A turn repeats short tasks until about this long.
+	Rest   time.Duration // Between turns, so that a worker's spinning threads come to rest.
+}
+
+const (
+	minRounds, maxRounds = 5, 40
+	maxReps              = 50
+	// A variant is retired when, after retireAfter rounds, its median is retireRatio times that of its worker's best.
+	retireAfter, retireRatio = 2, 1.6
+)
+
+// prepare builds the task of every contender, and checks that all have the same values. It times nothing.
+func prepare(contenders []*contender, log io.Writer) error {
+	for _, c := range contenders {
+		answer, err := c.worker.Do(c.request)
+		if err != nil {
+			return err
+		}
+		c.prepared = answer
+		fmt.Fprintf(log, "  %-34s ready in %6.1f s, value %.7g\n", c.label(), answer.CompileMS/1e3, answer.Values["value"])
+	}
+	return checkEqual(contenders)
+}
+
+func (c *contender) label() string {
+	if c.ours {
+		return c.worker.Name()
+	}
+	return c.name
+}
+
+// checkEqual returns an error unless all contenders gave the same values, each finite.
+func checkEqual(contenders []*contender) error {
+	first := contenders[0]
+	for _, c := range contenders {
+		if len(c.prepared.Values) == 0 || len(c.prepared.Values) != len(first.prepared.Values) {
+			return fmt.Errorf("%s gave %d values, %s %d", first.label(), len(first.prepared.Values), c.label(), len(c.prepared.Values))
+		}
+		for key, want := range first.prepared.Values {
+			got, ok := c.prepared.Values[key]
+			if !ok || !(math.Abs(got-want) <= tolerance*max(math.Abs(got), math.Abs(want))) || math.IsInf(got, 0) {
+				return fmt.Errorf("%s of %s is %.8g, of %s %.8g: more than %g apart, nothing was timed",
+					key, first.label(), want, c.label(), got, tolerance)
+			}
+		}
+	}
+	return nil
+}
+
+// timeInTurns lets the contenders take turns, the order reversed every other round, so that noise hits all alike.
+func timeInTurns(contenders []*contender, p pacing) error {
+	reps := make([]int, len(contenders))
+	for i := range reps {
+		reps[i] = 1
+	}
+	start := time.Now()
+	rounds := max(p.Rounds, minRounds)
+	for round := 0; round < rounds; round++ {
+		for i := range contenders {
+			if round%2 == 1 {
+				i = len(contenders) - 1 - i
+			}
+			if c := contenders[i]; !c.retired {
+				if err := c.turn(reps[i], round == 0); err != nil {
+					return err
+				}
+				reps[i] = min(max(int(p.Turn.Seconds()*1e3/c.median()), 1), maxReps)
+				time.Sleep(p.Rest)
+			}
+		}
+		if round+1 >= retireAfter {
+			retire(contenders)
+		}
+		if p.Rounds == 0 {
+			perRound := time.Since(start) / time.Duration(round+1)
+			rounds = min(max(int(p.Budget/max(perRound, 1)), minRounds), maxRounds)
+		} else {
+			rounds = p.Rounds
+		}
+	}
+	return nil
+}
+
+// turn times one contender. What runs before it left the caches and clocks as they were, so that one untimed repetition
+// comes first where it is cheap; in the first round it also ends the warm-up.
+func (c *contender) turn(reps int, first bool) error {
+	warmup := 1
+	if !first && reps == 1 {
+		warmup = 0
+	}
+	answer, err := c.worker.Do(proto.Request{Op: proto.OpTime, ID: c.request.ID, Reps: reps, Warmup: warmup})
+	if err != nil {
+		return err
+	}
+	if len(answer.TimesMS) != reps || answer.Last == nil {
+		return fmt.Errorf("worker %s gave %d times, want %d and the last value", c.label(), len(answer.TimesMS), reps)
+	}
+	if math.IsNaN(*answer.Last) || math.IsInf(*answer.Last, 0) {
+		return fmt.Errorf("%s ran away: its last value is %g", c.label(), *answer.Last)
+	}
+	c.times = append(c.times, answer.TimesMS...)
+	return nil
+}
+
+// retire takes the hopeless variants of each peer out of the rounds to come; ours stay.
+func retire(contenders []*contender) {
+	best := map[string]float64{}
+	for _, c := range contenders {
+		if b, ok := best[c.worker.Name()]; !ok || c.median() < b {
+			best[c.worker.Name()] = c.median()
+		}
+	}
+	for _, c := range contenders {
+		if !c.ours && c.median() > retireRatio*best[c.worker.Name()] {
+			c.retired = true
+		}
+	}
+}
+
+// median of the values, the mean of the two in the middle for an even count; NaN for none.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// report is bench/results/latest.json.
+type report struct {
+	Machine  string            `json:"machine"`
+	Versions map[string]string `json:"versions"`
+	Rows     []row             `json:"rows"`
+}
+
+// row compares one of our backends with all peers on one case. Times are in milliseconds, ratios ours over theirs.
+type row struct {
+	Case           string             `json:"case"`
+	Backend        string             `json:"backend"` // Begins with "xla" or "go".
+	MSMedian       float64            `json:"ms_median"`
+	MSMin          float64            `json:"ms_min"`
+	Value          float64            `json:"value"`
+	Peers          map[string]float64 `json:"peers"` // Median of each variant.
+	BestPeer       string             `json:"best_peer"`
+	RatioBest      float64            `json:"ratio_best"`
+	RatioFLOPBound *float64           `json:"ratio_flop_bound"` // Null where there is no bound.
+}
+
+// details is bench/results/details.json: what is behind the rows, by case.
+type details map[string]caseDetails
+
+type caseDetails struct {
+	Measured   string            `json:"measured"` // UTC.
+	Contenders []contenderDetail `json:"contenders"`
+}
+
+type contenderDetail struct {
+	Name      string             `json:"name"`
+	Runs      int                `json:"runs"`
+	MSMedian  float64            `json:"ms_median"`
+	MSMin     float64            `json:"ms_min"`
+	MSMax     float64            `json:"ms_max"`
+	CompileMS float64            `json:"compile_ms"` // Building, compiling, and the runs that check the values.
+	PeakMB    float64            `json:"peak_mb"`    // Resident memory of the worker while it did that.
+	Values    map[string]float64 `json:"values"`
+	Retired   bool               `json:"retired,omitempty"` // Timed in the first rounds only: far behind another variant.
+}
+
+// rowsOf makes one row for each of our backends. forwardMS gives the forward pass's median by backend.
+func rowsOf(c benchCase, contenders []*contender, forwardMS map[string]float64) []row {
+	peers := map[string]float64{}
+	best := ""
+	for _, p := range contenders {
+		if p.ours {
+			continue
+		}
+		peers[p.name] = round4(p.median())
+		if best == "" || peers[p.name] < peers[best] {
+			best = p.name
+		}
+	}
+	var rows []row
+	for _, o := range contenders {
+		if !o.ours {
+			continue
+		}
+		r := row{Case: c.Name, Backend: o.name, MSMedian: round4(o.median()), MSMin: round4(slices.Min(o.times)),
+			Value: o.prepared.Values["value"], Peers: peers, BestPeer: best}
+		if best != "" {
+			r.RatioBest = round4(o.median() / peers[best])
+		}
+		if bound := c.flopBound() * forwardMS[o.name]; bound > 0 && !c.Cold {
+			ratio := round4(o.median() / bound)
+			r.RatioFLOPBound = &ratio
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+func detailsOf(contenders []*contender, now time.Time) caseDetails {
+	d := caseDetails{Measured: now.UTC().Format(time.RFC3339)}
+	for _, c := range contenders {
+		d.Contenders = append(d.Contenders, contenderDetail{Name: c.label(), Runs: len(c.times),
+			MSMedian: round4(c.median()), MSMin: round4(slices.Min(c.times)), MSMax: round4(slices.Max(c.times)),
+			CompileMS: round4(c.prepared.CompileMS), PeakMB: round4(c.prepared.PeakMB),
+			Values: c.prepared.Values, Retired: c.retired})
+	}
+	return d
+}
+
+// round4 keeps 4 significant digits, which is more than a time here has.
+func round4(v float64) float64 {
+	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
+		return v
+	}
+	scale := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(v))))
+	return math.Round(v*scale) / scale
+}
+
+// merge replaces the rows of the cases that were run and keeps the others, in the order of the cases; rows of cases that
+// are no more are dropped.
+func (r *report) merge(rows []row, order []benchCase) {
+	ran := map[string]bool{}
+	for _, n := range rows {
+		ran[n.Case] = true
+	}
+	r.Rows = slices.DeleteFunc(r.Rows, func(o row) bool { return ran[o.Case] })
+	r.Rows = append(r.Rows, rows...)
+	position := map[string]int{}
+	for i, c := range order {
+		position[c.Name] = i + 1
+	}
+	r.Rows = slices.DeleteFunc(r.Rows, func(o row) bool { return position[o.Case] == 0 })
+	slices.SortStableFunc(r.Rows, func(a, b row) int {
+		if d := position[a.Case] - position[b.Case]; d != 0 {
+			return d
+		}
+		return -strings.Compare(a.Backend, b.Backend) // XLA before Go.
+	})
+}
+
+// readJSON reads into value; a file that is not there leaves it as it is.
+func readJSON(path string, value any) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, value); err != nil {
+		return fmt.Errorf("%s: %w; remove it to start anew", path, err)
+	}
+	return nil
+}
+
+// writeJSON writes the whole file or nothing.
+func writeJSON(path string, value any) error {
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append(data, '\n'))
+}
+
+func writeFile(path string, data []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.Write(data)
+	if err := errors.Join(err, temp.Chmod(0o644), temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), path)
+}

@@ -1,0 +1,82 @@
+# Everything is run from here: the Go toolchain, SIMD and the plugins are chosen by what this file exports.
+# It needs Go 1.21 or later, Python 3.11 or later with venv, gcc and make, and installs the rest into this folder
+# (.venv, .plugins) and into Go's own caches.
+
+PYTHON ?= python3
+
+# go.mod asks for Go 1.27, and this lets an older go fetch it. Images of Go set it to "local".
+export GOTOOLCHAIN := auto
+# Twenty times faster matrix products on the pure Go backend.
+export GOEXPERIMENT := simd
+# Plugins are put in place by `make xla` and `make cuda`, never in the middle of a run.
+export GOMLX_NO_AUTO_INSTALL := 1
+export GCML_PLUGIN_DIR := $(CURDIR)/.plugins
+# Go, pip and go-xla all want a home for their caches.
+ifeq ($(HOME),)
+export HOME := $(CURDIR)/.cache/home
+endif
+
+VENV := .venv
+VPYTHON := $(VENV)/bin/python
+PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
+GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lab xla cuda lint bench notebooks
+
+help: ## say what there is
+	@echo 'make TARGET, with one of:'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '%-12s %s\n' "$$t" "$$d"; done
+
+demo: $(VPYTHON) ## train on real images without and with the penalty, and compare: about two minutes
+	@$(VPYTHON) scripts/plugin.py cpu --optional
+	@go run ./cmd/gcml demo
+
+test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the scripts' and the notebooks' too
+	@$(VPYTHON) scripts/plugin.py cpu --optional
+	@$(VPYTHON) scripts/gotest.py -timeout 20m ./...
+	@$(VPYTHON) -m unittest discover --buffer -s scripts -p '*_test.py'
+	@$(VPYTHON) -m unittest discover --buffer -s notebooks -p '*_test.py'
+	@$(VPYTHON) notebooks/execute.py
+
+lab: $(VENV)/kernel.stamp ## open the notebooks in JupyterLab
+	@$(VPYTHON) scripts/plugin.py cpu --optional
+	@echo 'building once, so that the first cell need not'; go build ./...
+	@$(VENV)/bin/jupyter lab --notebook-dir=notebooks $$(test "$$(id -u)" != 0 || echo --allow-root) $(LABFLAGS)
+
+xla: $(VPYTHON) ## put the XLA plugin for the CPU in place
+	@$(VPYTHON) scripts/plugin.py cpu
+
+cuda: $(VPYTHON) ## put the XLA plugin for NVIDIA GPUs and CUDA 13 in place (2.5 GB)
+	@$(VPYTHON) scripts/plugin.py cuda
+
+lint: ## gofmt, go vet, staticcheck, and a go.mod that is tidy
+	@unformatted=$$($(GOFILES) -exec "$$(go env GOROOT)/bin/gofmt" -l {} +); \
+	  test -z "$$unformatted" || { echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; }
+	@go vet ./...
+	@go tool staticcheck ./...
+	@go mod tidy -diff
+
+bench: xla ## measure against JAX and PyTorch, and write the README's table (2 GB of peers)
+	@go run ./bench --python $(PYTHON)
+	@go run ./bench readme
+
+notebooks: $(VENV)/kernel.stamp ## execute all notebooks at smoke scale, to nowhere: the saved ones stay
+	@$(VPYTHON) scripts/plugin.py cpu --optional
+	@$(VPYTHON) notebooks/execute.py
+
+$(VPYTHON):
+	@$(PYTHON) -m venv $(VENV)
+
+# JupyterLab and what executes notebooks.
+$(VENV)/jupyter.stamp: notebooks/requirements.txt | $(VPYTHON)
+	@echo 'installing JupyterLab into $(VENV)'
+	@$(PIP) install --requirement $<
+	@touch $@
+
+# The GoNB kernel, and goimports, which it needs.
+$(VENV)/kernel.stamp: $(VENV)/jupyter.stamp go.mod scripts/kernel.py
+	@echo 'installing the GoNB kernel into $(VENV)'
+	@GOBIN='$(CURDIR)/$(VENV)/bin' go install github.com/janpfeifer/gonb golang.org/x/tools/cmd/goimports
+	@$(VPYTHON) scripts/kernel.py
+	@touch $@

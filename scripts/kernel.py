@@ -1,0 +1,40 @@
+"""Installs the GoNB kernel into the virtual environment that this runs in: `kernel.py`.
+
+gonb and goimports have to be in the environment's bin folder already (`go install tool`). The kernel gets there what a
+shell of the Makefile has: PATH with those two and with Go, and the variables that choose toolchain, SIMD and plugins.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VARIABLES = ["GOTOOLCHAIN", "GOEXPERIMENT", "GOMLX_NO_AUTO_INSTALL", "GCML_PLUGIN_DIR"]
+
+
+def main():
+    venv = Path(sys.prefix)
+    # The toolchain that go.mod asks for, and not the older go that fetched it: that one would fetch it once more for
+    # `go work`, in another patch version.
+    goroot = subprocess.run(["go", "env", "GOROOT"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    path = os.pathsep.join([str(venv / "bin"), str(Path(goroot) / "bin"), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "JUPYTER_DATA_DIR": str(venv / "share" / "jupyter")}
+    install = [str(venv / "bin" / "gonb"), "--install", "-force_deps", "-raw_error", f"-go_work={ROOT}"]
+    done = subprocess.run(install, env=env, capture_output=True, text=True)
+    if done.returncode != 0:
+        return f"kernel: gonb --install failed:\n{done.stderr}"
+
+    # gonb's own kernel.json has no environment. JupyterLab may be started from anywhere, so it gets one here.
+    spec = venv / "share" / "jupyter" / "kernels" / "gonb" / "kernel.json"
+    kernel = json.loads(spec.read_text())
+    kernel["env"] = {"PATH": path, **{name: os.environ[name] for name in VARIABLES if name in os.environ}}
+    temp = spec.with_suffix(".new")
+    temp.write_text(json.dumps(kernel, indent=1) + "\n")
+    os.replace(temp, spec)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+
+	"example.com/geometric-complexity/internal/atomicfile"
 )
 
 // Progress is told how many bytes of a file have arrived.
@@ -118,7 +120,10 @@ func fetchURL(ctx context.Context, client *http.Client, file download, url, path
 	if err := errors.Join(temp.Chmod(0o644), temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
-	return os.Rename(temp.Name(), path)
+	if err := os.Rename(temp.Name(), path); err != nil {
+		return err
+	}
+	return atomicfile.SyncDir(filepath.Dir(path))
 }
 
 // receive copies the body and checks its size and SHA-256. One byte more than expected is read, so that a longer body

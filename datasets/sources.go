@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"example.com/geometric-complexity/internal/nearest"
 )
 
 // The names of the data sets.
@@ -221,12 +223,18 @@ func (set *dataSet) completeAt(place string) bool {
 
 // hint says how to get the set, in one line.
 func (set *dataSet) hint(root string) string {
-	ways := []string{fmt.Sprintf("put its files into %s (data folder: set %s)", filepath.Join(root, set.places[0]), EnvData)}
-	if set.packaged != "" {
-		ways = append(ways, "apt-get install "+set.packaged)
+	last := set.downloads[len(set.downloads)-1]
+	address := strings.TrimSuffix(last.urls[0], last.file)
+	what := "the published files"
+	if len(set.downloads) == 1 {
+		what = last.file
 	}
-	ways = append(ways, fmt.Sprintf("call datasets.Download(ctx, %q, \"\", nil)", set.name))
-	return "to get it: " + strings.Join(ways, ", or ")
+	hint := fmt.Sprintf("to get it, put %s (%s) into %s, or have %s name your data folder",
+		what, address, filepath.Join(root, set.places[0]), EnvData)
+	if set.packaged != "" {
+		hint += ", or apt-get install " + set.packaged
+	}
+	return hint + ", or call datasets.Download"
 }
 
 // lookup finds a set by name.
@@ -236,8 +244,11 @@ func lookup(name string) (*dataSet, error) {
 			return set, nil
 		}
 	}
-	return nil, fmt.Errorf("unknown data set %q, did you mean %q? (known: %s)",
-		name, nearest(name, Names()), strings.Join(Names(), ", "))
+	known := strings.Join(Names(), ", ")
+	if near, ok := nearest.Word(strings.ToLower(name), Names()); ok {
+		return nil, fmt.Errorf("unknown data set %q, did you mean %q? (known: %s)", name, near, known)
+	}
+	return nil, fmt.Errorf("unknown data set %q (known: %s)", name, known)
 }
 
 // Verify compares the files of a data set with the published ones by the SHA-256 of their uncompressed content, so that

@@ -10,10 +10,12 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
 	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/internal/atomicfile"
 )
 
 // The seed of the draw, and how many images of each of the 10 classes are drawn from either split.
@@ -28,13 +30,13 @@ func main() {
 	if len(os.Args) > 1 {
 		dir = os.Args[1]
 	}
-	if err := draw(dir); err != nil {
+	if err := draw(dir, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "draw:", err)
 		os.Exit(1)
 	}
 }
 
-func draw(dir string) error {
+func draw(dir string, report io.Writer) error {
 	if err := datasets.Verify(datasets.NameFashionMNIST); err != nil {
 		return err
 	}
@@ -52,20 +54,20 @@ func draw(dir string) error {
 			return err
 		}
 		images := filepath.Join(dir, part.prefix+"-images-idx3-ubyte")
-		if err := write(images, []int{subset.N, subset.H, subset.W}, subset.Pixels); err != nil {
+		if err := write(images, []int{subset.N, subset.H, subset.W}, subset.Pixels, report); err != nil {
 			return err
 		}
 		labels := filepath.Join(dir, part.prefix+"-labels-idx1-ubyte")
-		if err := write(labels, []int{subset.N}, subset.Labels); err != nil {
+		if err := write(labels, []int{subset.N}, subset.Labels, report); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// write stores one array as path.gz and prints the checksums of its content and of the file. The gzip header
+// write stores one array as path.gz and reports the checksums of its content and of the file. The gzip header
 // holds neither name nor time, so that the file depends on the content alone.
-func write(path string, dims []int, data []uint8) error {
+func write(path string, dims []int, data []uint8, report io.Writer) error {
 	var plain, packed bytes.Buffer
 	if err := datasets.WriteIDX(&plain, dims, data); err != nil {
 		return err
@@ -80,11 +82,10 @@ func write(path string, dims []int, data []uint8) error {
 	if err := compressor.Close(); err != nil {
 		return err
 	}
-	fmt.Printf("%s.gz: %d bytes, SHA-256 %x, content %x\n",
-		filepath.Base(path), packed.Len(), sha256.Sum256(packed.Bytes()), sha256.Sum256(plain.Bytes()))
-	part := path + ".gz.part"
-	if err := os.WriteFile(part, packed.Bytes(), 0o644); err != nil {
+	if err := atomicfile.Write(path+".gz", packed.Bytes()); err != nil {
 		return err
 	}
-	return os.Rename(part, path+".gz")
+	_, err = fmt.Fprintf(report, "%s.gz: %d bytes, SHA-256 %x, content %x\n",
+		filepath.Base(path), packed.Len(), sha256.Sum256(packed.Bytes()), sha256.Sum256(plain.Bytes()))
+	return err
 }

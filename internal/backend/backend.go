@@ -122,7 +122,7 @@ func OpenConfig(config string) (compute.Backend, Info, error) {
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("backend %q does not open: %w", config, lineError{err})
 	}
-	info := Info{Name: name, Config: full, Device: KindCPU, NumDevices: b.NumDevices(), SIMD: simdBuiltIn}
+	info := Info{Name: name, Config: full, Device: KindCPU, NumDevices: b.NumDevices(), SIMD: SIMD}
 	if name == "xla" {
 		describeXLA(b, resolved, &info)
 	}

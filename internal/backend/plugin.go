@@ -68,21 +68,29 @@ func SearchDirs() []string {
 	return unique
 }
 
-// projectDirs are .plugins in the working directory, and .plugins beside this module's go.mod in it or above it.
+// projectDirs are .plugins in the working directory, and .plugins at the root of this repository above it.
 func projectDirs() []string {
-	wd, err := os.Getwd()
+	dirs := []string{projectDir}
+	if root, ok := RepositoryRoot(); ok {
+		dirs = append(dirs, filepath.Join(root, projectDir))
+	}
+	return dirs
+}
+
+// RepositoryRoot gives the folder of this module's go.mod: the working directory or one above it, if the program runs
+// inside the repository.
+func RepositoryRoot() (dir string, ok bool) {
+	dir, err := os.Getwd()
 	if err != nil {
-		return nil
+		return "", false
 	}
-	dirs := []string{filepath.Join(wd, projectDir)}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		if isOurModule(filepath.Join(dir, "go.mod")) {
-			return append(dirs, filepath.Join(dir, projectDir))
-		}
+	for !isOurModule(filepath.Join(dir, "go.mod")) {
 		if dir == filepath.Dir(dir) {
-			return dirs
+			return "", false
 		}
+		dir = filepath.Dir(dir)
 	}
+	return dir, true
 }
 
 // isOurModule says whether a go.mod is this module's. The name is taken from this package's own path, so that

@@ -2,4 +2,5 @@
 
 package backend
 
-const simdBuiltIn = false
+// SIMD says whether this program was built with GOEXPERIMENT=simd.
+const SIMD = false

@@ -2,4 +2,5 @@
 
 package backend
 
-const simdBuiltIn = true
+// SIMD says whether this program was built with GOEXPERIMENT=simd.
+const SIMD = true

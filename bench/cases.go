@@ -5,13 +5,14 @@ import (
 	"path"
 	"strings"
 
+	"example.com/geometric-complexity/bench/fixture"
 	"example.com/geometric-complexity/bench/proto"
 )
 
 // benchCase is one comparison: a problem, our task, and the peers' task of the same value.
 type benchCase struct {
 	Name         string // Group/task.
-	Problem      problem
+	Problem      fixture.Problem
 	Task         string
 	Coefficient  float64
 	LearningRate float64
@@ -36,7 +37,7 @@ func (c benchCase) peerTask() string {
 // flopBound is how many forward passes the task costs at least by generic differentiation: every vector-Jacobian product
 // costs one more, and a gradient of that twice as much again. 0 where it does not apply.
 func (c benchCase) flopBound() float64 {
-	k, p := float64(c.Problem.Outputs), float64(projections)
+	k, p := float64(c.Problem.Outputs), float64(fixture.Projections)
 	switch c.Task {
 	case proto.TaskForward:
 		return 1
@@ -66,44 +67,46 @@ var (
 // allCases in the order they run: short ones first.
 func allCases() []benchCase {
 	var cases []benchCase
-	add := func(group string, p problem, coefficient, learningRate float64, on []string, tasks ...string) {
+	add := func(group string, p fixture.Problem, coefficient, learningRate float64, on []string, tasks ...string) {
 		for _, task := range tasks {
 			cases = append(cases, benchCase{Name: group + "/" + task, Problem: p, Task: task,
 				Coefficient: coefficient, LearningRate: learningRate, On: on})
 		}
 	}
-	mlp := problem{Model: "mlp", Inputs: 784, Hidden: 3, Width: 500, Outputs: 10, Batch: 512}
+	mlp := fixture.Problem{Model: "mlp", Inputs: 784, Hidden: 3, Width: 500, Outputs: 10, Batch: 512}
 	mlp3072 := mlp
 	mlp3072.Inputs = 3072
-	add("mlp", mlp, 0.01, 0.01, nil, mlpTasks...)
-	add("mlp3072", mlp3072, 0.01, 0.01, nil, mlpTasks...)
+	// Each coefficient makes the penalty's gradient about as long as that of the loss, so that the check of the values
+	// sees a mistake in either.
+	add("mlp", mlp, 0.1, 0.01, nil, mlpTasks...)
+	add("mlp3072", mlp3072, 0.1, 0.01, nil, mlpTasks...)
 
-	// Growth, from a small base, each along one axis; the forward pass is there for the bound.
+	// Growth from one base (growth/outputs-10), along one axis each; the forward pass is there for the bound.
 	base := mlp
 	base.Batch = 128
-	grow := func(axis string, values []int, set func(p *problem, v int)) {
+	grow := func(axis string, values []int, set func(p *fixture.Problem, v int)) {
 		for _, v := range values {
 			p := base
 			set(&p, v)
 			add(fmt.Sprintf("growth/%s-%d", axis, v), p, 0, 0, nil, proto.TaskForward, proto.TaskGCExact, proto.TaskGCDense)
 		}
 	}
-	grow("outputs", []int{10, 100, 1000}, func(p *problem, v int) { p.Outputs = v })
-	grow("inputs", []int{784, 3072, 12288}, func(p *problem, v int) { p.Inputs = v })
-	grow("batch", []int{32, 128, 512}, func(p *problem, v int) { p.Batch = v })
-	grow("width", []int{250, 500, 1000}, func(p *problem, v int) { p.Width = v })
+	grow("outputs", []int{10, 100, 1000}, func(p *fixture.Problem, v int) { p.Outputs = v })
+	grow("inputs", []int{3072, 12288}, func(p *fixture.Problem, v int) { p.Inputs = v })
+	grow("batch", []int{32, 512}, func(p *fixture.Problem, v int) { p.Batch = v })
+	grow("width", []int{250, 1000}, func(p *fixture.Problem, v int) { p.Width = v })
 
 	cases = append(cases, benchCase{Name: "cold/gc_exact", Problem: mlp, Task: proto.TaskGCExact, Cold: true})
 
-	resnet := problem{Model: "resnet18", Inputs: 32, Width: 64, Outputs: 10, Batch: 32}
+	resnet := fixture.Problem{Model: "resnet18", Inputs: 32, Width: 64, Outputs: 10, Batch: 32}
 	resnetBN := resnet
 	resnetBN.Norm = "batch"
 	xla := []string{"xla"}
-	add("resnet18", resnet, 1e-4, 1e-3, xla, resnetTasks...)
-	add("resnet18bn", resnetBN, 1e-4, 1e-3, xla, resnetTasks...)
+	add("resnet18", resnet, 10, 1e-3, xla, resnetTasks...)
+	add("resnet18bn", resnetBN, 0.1, 1e-3, xla, resnetTasks...)
 	small := resnet
 	small.Width, small.Batch = 16, 16
-	add("resnet18k16", small, 1e-4, 1e-3, nil, proto.TaskForward, proto.TaskStepPlain)
+	add("resnet18k16", small, 10, 1e-3, nil, proto.TaskForward, proto.TaskStepPlain)
 	return cases
 }
 

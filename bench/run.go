@@ -127,7 +127,7 @@ func (b *bench) readVersions(workers []worker) error {
 
 func (b *bench) runCase(c benchCase, workers []worker) error {
 	fmt.Fprintln(b.log, c.Name)
-	fixture, err := c.Problem.write(b.places.cache)
+	fixture, err := c.Problem.Write(b.places.cache)
 	if err != nil {
 		return err
 	}

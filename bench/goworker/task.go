@@ -9,6 +9,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
@@ -57,32 +58,53 @@ func buildGraph(scope *model.Scope, f *fixture, request proto.Request, x, y, dir
 	g := x.Graph()
 	kind, stepping := strings.CutPrefix(request.Task, "step_")
 	scope.SetTraining(g, stepping)
+	if stepping {
+		return buildStep(scope, f, request, kind, x, y, directions)
+	}
 	logits := f.build(scope, x)
-	if request.Task == proto.TaskForward {
+	if kind == proto.TaskForward {
 		return ReduceAllMean(Square(logits))
 	}
-	if !stepping {
-		return complexity(strings.TrimPrefix(request.Task, "gc_"), logits, x, directions)
+	options, transform := measureOf(strings.TrimPrefix(kind, "gc_"), directions)
+	return gcml.Complexity(transform(logits), x, options...)
+}
+
+// buildStep is a training step with the penalty as users add it, by gcml.Regularize.
+func buildStep(scope *model.Scope, f *fixture, request proto.Request, kind string, x, y, directions *Node) *Node {
+	network := func(scope *model.Scope, _ any, inputs []*Node) []*Node {
+		return []*Node{f.build(scope, inputs[0])}
 	}
-	total := ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits([]*Node{InsertAxes(y, -1)}, []*Node{logits}))
 	if kind != "plain" {
-		total = Add(total, MulScalar(complexity(kind, logits, x, directions), request.Coefficient))
+		scope.SetParam(gcml.ParamCoefficient, request.Coefficient)
+		options, transform := measureOf(kind, directions)
+		network = gcml.Regularize(network, append(options, gcml.WithTransform(transform))...)
+	}
+	logits := network(scope, nil, []*Node{x})
+	total := ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits([]*Node{InsertAxes(y, -1)}, logits))
+	if penalty := train.GetRegularizationLoss(x.Graph()); penalty != nil {
+		total = Add(total, penalty)
 	}
 	optimizer.StochasticGradientDescent().WithLearningRate(request.LearningRate).WithDecay(false).Done().
-		UpdateGraph(scope, g, total)
+		UpdateGraph(scope, x.Graph(), total)
 	return total
 }
 
-func complexity(kind string, logits, x, directions *Node) *Node {
+// measureOf gives the options for a kind of GC, and what of the logits is measured.
+//
+// A projection is along the fixture's directions, so that all workers get the same value: the GC of the one output
+// sqrt(outputs) * direction·logits is what gcml.Projection(1) estimates with a direction that it draws itself.
+func measureOf(kind string, directions *Node) (options []gcml.Option, transform func(logits *Node) *Node) {
+	transform = func(logits *Node) *Node { return logits }
 	switch kind {
 	case "exact": // Generic differentiation, as the peers do it.
-		return gcml.Complexity(logits, x, gcml.WithoutClosedForm())
+		return []gcml.Option{gcml.WithoutClosedForm()}, transform
 	case "dense":
-		return gcml.Complexity(logits, x)
+		return nil, transform
 	case "projection":
-		// One direction: the squared Jacobian norm of the output along it.
-		along := ReduceAndKeep(Mul(logits, Squeeze(directions, 1)), ReduceSum, -1)
-		return MulScalar(gcml.Complexity(along, x, gcml.WithoutClosedForm()), float64(logits.Shape().Dim(-1)))
+		return nil, func(logits *Node) *Node {
+			scale := math.Sqrt(float64(logits.Shape().Dim(-1)))
+			return MulScalar(ReduceAndKeep(Mul(logits, Squeeze(directions, 1)), ReduceSum, -1), scale)
+		}
 	}
 	panic(fmt.Errorf("unknown kind of geometric complexity %q", kind))
 }

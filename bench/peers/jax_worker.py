@@ -16,26 +16,41 @@ UNROLLED, BATCHED, JACREV = "jax_unrolled_vjp", "jax_batched_vjp", "jax_vmap_jac
 
 
 def mlp(params, statistics, x, training, fixture):
+    """(logits, statistics, vjp with respect to x)."""
     layers = fixture.manifest["layers"]
-    for i in range(layers):
-        x = x @ params[f"layer{i}/weights"] + params[f"layer{i}/biases"]
-        if i < layers - 1:
-            x = jax.nn.relu(x)
-    return x, statistics
+
+    def apply(x):
+        for i in range(layers):
+            x = x @ params[f"layer{i}/weights"] + params[f"layer{i}/biases"]
+            if i < layers - 1:
+                x = jax.nn.relu(x)
+        return x
+
+    logits, vjp = jax.vjp(apply, x)
+    return logits, statistics, lambda c: vjp(c)[0]
 
 
 def resnet18(params, statistics, x, training, fixture):
+    """(logits, statistics, vjp with respect to x), the vjp put together layer by layer.
+
+    That is how training-mode batch norm is held fixed in the Jacobian, but not in its gradient, with one forward pass:
+    the statistics are taken outside of the layer's vjp. Compiled, it is the same as jax.vjp of the whole elsewhere.
+    """
     new_statistics = {}
+
+    def layer(f, x):
+        y, vjp = jax.vjp(f, x)
+        return y, lambda g: vjp(g)[0]
 
     def conv(name, x, stride):
         kernel = params[name + "/weights"]
         pad = (kernel.shape[0] - 1) // 2
-        return lax.conv_general_dilated(
-            x, kernel, (stride, stride), [(pad, pad)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        return layer(lambda x: lax.conv_general_dilated(
+            x, kernel, (stride, stride), [(pad, pad)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")), x)
 
     def norm(name, x):
         if not fixture.batch_norm:
-            return x
+            return x, lambda g: g
         mean, variance = statistics[name + "/mean"], statistics[name + "/variance"]
         if training:
             old_mean, old_variance = mean, variance
@@ -44,20 +59,47 @@ def resnet18(params, statistics, x, training, fixture):
             new_statistics[name + "/mean"] = m * old_mean + (1 - m) * mean
             new_statistics[name + "/variance"] = m * old_variance + (1 - m) * variance
         scale = lax.rsqrt(variance + fixture.epsilon) * params[name + "/scale"]
-        return x * scale + (params[name + "/offset"] - mean * scale)
+        return layer(lambda x: x * scale + (params[name + "/offset"] - mean * scale), x)
 
-    x = jax.nn.relu(norm("stem/norm", conv("stem/conv", x, 1)))
+    def conv_norm(name, norm_name, x, stride):
+        y, pull_conv = conv(name, x, stride)
+        y, pull_norm = norm(norm_name, y)
+        return y, lambda g: pull_conv(pull_norm(g))
+
+    def residual_block(name, x, stride, project):
+        h, pull1 = conv_norm(f"{name}/conv1", f"{name}/norm1", x, stride)
+        h, pull_relu1 = layer(jax.nn.relu, h)
+        h, pull2 = conv_norm(f"{name}/conv2", f"{name}/norm2", h, 1)
+        shortcut, pull_shortcut = x, lambda g: g
+        if project:
+            shortcut, pull_shortcut = conv_norm(f"{name}/shortcut", f"{name}/shortcut_norm", x, stride)
+        y, pull_relu2 = layer(jax.nn.relu, h + shortcut)
+
+        def pull(g):
+            g = pull_relu2(g)
+            return pull1(pull_relu1(pull2(g))) + pull_shortcut(g)
+
+        return y, pull
+
+    pulls = []
+    x, pull = conv_norm("stem/conv", "stem/norm", x, 1)
+    pulls.append(pull)
+    x, pull = layer(jax.nn.relu, x)
+    pulls.append(pull)
     for stage in range(4):
         for block in range(2):
-            name = f"stage{stage}/block{block}"
-            stride = 2 if stage > 0 and block == 0 else 1
-            h = jax.nn.relu(norm(f"{name}/norm1", conv(f"{name}/conv1", x, stride)))
-            h = norm(f"{name}/norm2", conv(f"{name}/conv2", h, 1))
-            if stage > 0 and block == 0:
-                x = norm(f"{name}/shortcut_norm", conv(f"{name}/shortcut", x, stride))
-            x = jax.nn.relu(h + x)
-    x = jnp.mean(x, (1, 2))
-    return x @ params["head/weights"] + params["head/biases"], new_statistics if training else statistics
+            first = stage > 0 and block == 0
+            x, pull = residual_block(f"stage{stage}/block{block}", x, 2 if first else 1, first)
+            pulls.append(pull)
+    logits, pull = layer(lambda x: jnp.mean(x, (1, 2)) @ params["head/weights"] + params["head/biases"], x)
+    pulls.append(pull)
+
+    def vjp(c):
+        for pull in reversed(pulls):
+            c = pull(c)
+        return c
+
+    return logits, new_statistics if training else statistics, vjp
 
 
 MODELS = {"mlp": mlp, "resnet18": resnet18}
@@ -73,26 +115,26 @@ def squared_jacobian(variant, logits, vjp):
     """Sum over the batch and all outputs of the squared gradients."""
     cotangents = one_hot_cotangents(logits)
     if variant == BATCHED:
-        return jnp.sum(jax.vmap(lambda c: vjp(c)[0])(cotangents) ** 2)
-    return sum(jnp.sum(vjp(c)[0] ** 2) for c in cotangents)
+        return jnp.sum(jax.vmap(vjp)(cotangents) ** 2)
+    return sum(jnp.sum(vjp(c) ** 2) for c in cotangents)
 
 
 def squared_projections(logits, vjp, directions):
     """The unbiased estimate from p orthonormal directions per example: (outputs/p) sum_j ||v_j^T J||^2."""
     p = directions.shape[1]
-    total = sum(jnp.sum(vjp(directions[:, j])[0] ** 2) for j in range(p))
+    total = sum(jnp.sum(vjp(directions[:, j]) ** 2) for j in range(p))
     return total * (logits.shape[1] / p)
 
 
-def complexity(kind, variant, apply, x, directions):
+def complexity(kind, variant, model, x, directions):
     """(GC, logits, statistics), the forward pass written once."""
     if variant == JACREV:
         def single(example):
-            logits, statistics = apply(example[None])
-            return logits[0], (logits[0], statistics)
-        jacobian, (logits, _) = jax.vmap(jax.jacrev(single, has_aux=True))(x)
+            logits = model(example[None])[0][0]
+            return logits, logits
+        jacobian, logits = jax.vmap(jax.jacrev(single, has_aux=True))(x)
         return jnp.sum(jacobian**2) / x.shape[0], logits, {}
-    logits, vjp, statistics = jax.vjp(apply, x, has_aux=True)
+    logits, statistics, vjp = model(x)
     if kind == "projection":
         total = squared_projections(logits, vjp, directions)
     else:
@@ -121,18 +163,18 @@ class Task:
             self.compiled = jax.jit(self.measure)
 
     def measure(self, params, statistics, x, directions):
-        apply = lambda x: self.model(params, statistics, x, False)
+        model = lambda x: self.model(params, statistics, x, False)
         if self.task == "forward":
-            return jnp.mean(apply(x)[0] ** 2)
-        return complexity(self.task.removeprefix("gc_"), self.variant, apply, x, directions)[0]
+            return jnp.mean(model(x)[0] ** 2)
+        return complexity(self.task.removeprefix("gc_"), self.variant, model, x, directions)[0]
 
     def loss(self, params, statistics, x, y, directions):
-        apply = lambda x: self.model(params, statistics, x, True)
+        model = lambda x: self.model(params, statistics, x, True)
         kind = self.task.removeprefix("step_")
         if kind == "plain":
-            logits, statistics = apply(x)
+            logits, statistics, _ = model(x)
             return cross_entropy(logits, y), statistics
-        gc, logits, statistics = complexity(kind, self.variant, apply, x, directions)
+        gc, logits, statistics = complexity(kind, self.variant, model, x, directions)
         return cross_entropy(logits, y) + self.coefficient * gc, statistics
 
     def step(self, params, statistics, x, y, directions):

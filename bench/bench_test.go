@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/geometric-complexity/bench/fixture"
+	"example.com/geometric-complexity/bench/proto"
+)
+
+// fakeWorker answers as told, and notes the order in which workers were timed.
+type fakeWorker struct {
+	name   string
+	values map[string]map[string]float64 // By task or, where that is not there, by variant.
+	ms     map[string][]float64          // By variant; the last one for ever.
+	last   float64
+	order  *[]string
+	calls  map[string]int
+}
+
+func (f *fakeWorker) Name() string { return f.name }
+
+func (f *fakeWorker) Do(r proto.Request) (proto.Answer, error) {
+	switch r.Op {
+	case proto.OpPrepare:
+		return proto.Answer{Values: f.values[r.Variant], CompileMS: 1}, nil
+	case proto.OpTime:
+		*f.order = append(*f.order, r.ID)
+		times := make([]float64, r.Reps)
+		for i := range times {
+			n := f.calls[r.ID]
+			f.calls[r.ID]++
+			ms := f.ms[r.ID]
+			times[i] = ms[min(n, len(ms)-1)]
+		}
+		return proto.Answer{TimesMS: times, Last: &f.last}, nil
+	}
+	return proto.Answer{}, errors.New("unexpected " + r.Op)
+}
+
+func newFake(name string, order *[]string, ms map[string][]float64) *fakeWorker {
+	f := &fakeWorker{name: name, values: map[string]map[string]float64{}, ms: ms, order: order, calls: map[string]int{}, last: 1}
+	for variant := range ms {
+		f.values[variant] = map[string]float64{"value": 2.5}
+	}
+	return f
+}
+
+func contendersOf(workers ...*fakeWorker) []*contender {
+	var all []*contender
+	for _, w := range workers {
+		for _, variant := range slices.Sorted(func(yield func(string) bool) {
+			for v := range w.ms {
+				if !yield(v) {
+					return
+				}
+			}
+		}) {
+			all = append(all, &contender{worker: w, ours: w.name == "xla:cpu" || w.name == "go", name: variant,
+				request: proto.Request{Op: proto.OpPrepare, ID: variant, Variant: variant}})
+		}
+	}
+	return all
+}
+
+func TestPairing(t *testing.T) {
+	var order []string
+	ours := newFake("xla:cpu", &order, map[string][]float64{"xla:cpu": {8, 10, 900, 11, 9}})
+	jax := newFake("jax", &order, map[string][]float64{"jax_a": {20}, "jax_b": {21}, "jax_slow": {100}})
+	contenders := contendersOf(ours, jax)
+	if err := prepare(contenders, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if err := timeInTurns(contenders, pacing{Rounds: 4}); err != nil {
+		t.Fatal(err)
+	}
+	want := "xla:cpu jax_a jax_b jax_slow " + "jax_slow jax_b jax_a xla:cpu " + "xla:cpu jax_a jax_b " + "jax_b jax_a xla:cpu"
+	if got := strings.Join(order, " "); got != want {
+		t.Errorf("order of turns\n got %s\nwant %s", got, want)
+	}
+	c := benchCase{Name: "mlp/gc_exact", Task: proto.TaskGCExact, Problem: fixture.Problem{Outputs: 10}}
+	rows := rowsOf(c, contenders, map[string]float64{"xla:cpu": 2})
+	if len(rows) != 1 {
+		t.Fatalf("got %d rows, want 1", len(rows))
+	}
+	r := rows[0]
+	if r.MSMedian != 10.5 || r.MSMin != 8 || r.Value != 2.5 {
+		t.Errorf("median %g, min %g, value %g; want 10.5, 8, 2.5", r.MSMedian, r.MSMin, r.Value)
+	}
+	if r.BestPeer != "jax_a" || r.RatioBest != 0.525 || len(r.Peers) != 3 || r.Peers["jax_slow"] != 100 {
+		t.Errorf("best peer %s, ratio %g, peers %v; want jax_a, 0.525, all three", r.BestPeer, r.RatioBest, r.Peers)
+	}
+	if r.RatioFLOPBound == nil || *r.RatioFLOPBound != 0.4773 { // 10.5 / (11 forward passes of 2 ms)
+		t.Errorf("ratio to the bound %v, want 0.4773", r.RatioFLOPBound)
+	}
+}
+
+func TestUnequalValuesAreNotTimed(t *testing.T) {
+	for name, values := range map[string]map[string]float64{
+		"differ":     {"value": 2.5 * (1 + 2e-4)},
+		"not finite": {"value": math.NaN()},
+		"missing":    {"value": 2.5, "update_norm": 1},
+		"none":       {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var order []string
+			ours := newFake("go", &order, map[string][]float64{"go": {1}})
+			torch := newFake("torch", &order, map[string][]float64{"torch": {1}})
+			torch.values["torch"] = values
+			if err := prepare(contendersOf(ours, torch), io.Discard); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+	t.Run("within the tolerance", func(t *testing.T) {
+		var order []string
+		ours := newFake("go", &order, map[string][]float64{"go": {1}})
+		torch := newFake("torch", &order, map[string][]float64{"torch": {1}})
+		torch.values["torch"] = map[string]float64{"value": 2.5 * (1 + 5e-5)}
+		if err := prepare(contendersOf(ours, torch), io.Discard); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRunawayIsAnError(t *testing.T) {
+	var order []string
+	ours := newFake("go", &order, map[string][]float64{"go": {1}})
+	ours.last = math.Inf(1)
+	if err := timeInTurns(contendersOf(ours), pacing{Rounds: 1}); err == nil {
+		t.Error("no error for a value of +Inf")
+	}
+}
+
+func TestBudgetSetsRounds(t *testing.T) {
+	var order []string
+	ours := newFake("go", &order, map[string][]float64{"go": {1e6}})
+	if err := timeInTurns(contendersOf(ours), pacing{Budget: 0}); err != nil {
+		t.Fatal(err)
+	}
+	if len(order) != minRounds {
+		t.Errorf("%d rounds without a budget, want %d", len(order), minRounds)
+	}
+	order = nil
+	if err := timeInTurns(contendersOf(ours), pacing{Budget: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if len(order) != maxRounds {
+		t.Errorf("%d rounds with an hour, want %d", len(order), maxRounds)
+	}
+}
+
+func TestMergeKeepsOtherRows(t *testing.T) {
+	order := []benchCase{{Name: "a/x"}, {Name: "b/x"}}
+	r := report{Rows: []row{{Case: "b/x", Backend: "go", MSMedian: 1}, {Case: "gone/x", Backend: "go"}}}
+	r.merge([]row{{Case: "a/x", Backend: "go"}, {Case: "a/x", Backend: "xla:cpu"}}, order)
+	r.merge([]row{{Case: "b/x", Backend: "go", MSMedian: 2}}, order)
+	var got []string
+	for _, x := range r.Rows {
+		got = append(got, x.Case+" "+x.Backend)
+	}
+	if want := []string{"a/x xla:cpu", "a/x go", "b/x go"}; !slices.Equal(got, want) {
+		t.Errorf("rows %q, want %q", got, want)
+	}
+	if r.Rows[2].MSMedian != 2 {
+		t.Errorf("the row run again has %g ms, want 2", r.Rows[2].MSMedian)
+	}
+	path := filepath.Join(t.TempDir(), "latest.json")
+	if err := writeJSON(path, r); err != nil {
+		t.Fatal(err)
+	}
+	var back report
+	if err := readJSON(path, &back); err != nil || len(back.Rows) != 3 {
+		t.Errorf("read back %d rows (%v), want 3", len(back.Rows), err)
+	}
+}
+
+func TestReadme(t *testing.T) {
+	bound := 0.9
+	peers := map[string]float64{"jax_a": 20, "jax_b": 25, "torch_loop": 30}
+	r := &report{Machine: "cpu", Rows: []row{
+		{Case: "mlp/gc_exact", Backend: "xla:cpu", MSMedian: 10, Peers: peers, BestPeer: "jax_a", RatioBest: 0.5, RatioFLOPBound: &bound},
+		{Case: "mlp/gc_exact", Backend: "go", MSMedian: 123.4, Peers: peers, BestPeer: "jax_a", RatioBest: 6.17},
+		{Case: "growth/outputs-10/gc_exact", Backend: "go", Peers: peers},
+	}}
+	path := filepath.Join(t.TempDir(), "README.md")
+	if err := updateReadme(path, r); err == nil {
+		t.Error("no error for a file that is not there")
+	}
+	text := "before\n" + readmeBegin + "\nold\n" + readmeEnd + "\nafter\n"
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // The second time changes nothing.
+		if err := updateReadme(path, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"before\n" + readmeBegin, readmeEnd + "\nafter\n", "| mlp/gc_exact | 10.0 | 123 | 20.0 | 30.0 | 0.50 | 0.90 |"} {
+		if !bytes.Contains(got, []byte(want)) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	for _, unwanted := range []string{"old", "growth"} {
+		if bytes.Contains(got, []byte(unwanted)) {
+			t.Errorf("%q in\n%s", unwanted, got)
+		}
+	}
+	if err := os.WriteFile(path, []byte("no markers"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := updateReadme(path, r); err == nil {
+		t.Error("no error for a file without markers")
+	}
+}
+
+func TestSelectCases(t *testing.T) {
+	for pattern, want := range map[string][]string{
+		"mlp/gc_exact":    {"mlp/forward", "mlp/gc_exact"},
+		"resnet18k16":     {"resnet18k16/forward", "resnet18k16/step_plain"},
+		"cold/*,mlp/for*": {"mlp/forward", "cold/gc_exact"},
+	} {
+		selected, err := selectCases(allCases(), pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range selected {
+			got = append(got, c.Name)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q selects %q, want %q", pattern, got, want)
+		}
+	}
+	if _, err := selectCases(allCases(), "mpl/*"); err == nil {
+		t.Error("no error for a pattern that matches nothing")
+	}
+	names := map[string]bool{}
+	for _, c := range allCases() {
+		if names[c.Name] {
+			t.Errorf("two cases %s", c.Name)
+		}
+		names[c.Name] = true
+	}
+}
+
+func TestFixtureIsMadeOnceAndRepeats(t *testing.T) {
+	for _, p := range []fixture.Problem{
+		{Model: "mlp", Inputs: 7, Hidden: 2, Width: 5, Outputs: 3, Batch: 4},
+		{Model: "resnet18", Inputs: 8, Width: 2, Outputs: 3, Batch: 2, Norm: "batch"},
+	} {
+		t.Run(p.Model, func(t *testing.T) {
+			var contents [2][]byte
+			for i := range contents {
+				folder, err := p.Write(t.TempDir())
+				if err != nil {
+					t.Fatal(err)
+				}
+				again, err := p.Write(filepath.Dir(folder))
+				if err != nil || again != folder {
+					t.Fatalf("second time: %s, %v; want %s", again, err, folder)
+				}
+				files, err := filepath.Glob(filepath.Join(folder, "*"))
+				if err != nil || len(files) < 8 {
+					t.Fatalf("%d files in the fixture, %v", len(files), err)
+				}
+				for _, file := range files {
+					data, err := os.ReadFile(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					contents[i] = append(contents[i], data...)
+				}
+			}
+			if !bytes.Equal(contents[0], contents[1]) {
+				t.Error("two fixtures of the same problem differ")
+			}
+		})
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/core/tensors/numpy"
+
+	benchfixture "example.com/geometric-complexity/bench/fixture"
+	"example.com/geometric-complexity/bench/proto"
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+const coefficient = 0.1
+
+// TestTasks runs every task on a tiny network, and compares their values with each other and with plain loops.
+func TestTasks(t *testing.T) {
+	p := benchfixture.Problem{Model: "mlp", Inputs: 40, Hidden: 2, Width: 6, Outputs: 3, Batch: 4}
+	folder, err := p.Write(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		s := &server{backend: b, tasks: map[string]*task{}}
+		values := map[string]map[string]float64{}
+		for _, name := range []string{proto.TaskForward, proto.TaskGCExact, proto.TaskGCDense, proto.TaskGCProjection,
+			proto.TaskStepPlain, proto.TaskStepExact, proto.TaskStepDense, proto.TaskStepProjection} {
+			request := proto.Request{Op: proto.OpPrepare, ID: name, Fixture: folder, Task: name,
+				Coefficient: coefficient, LearningRate: 0.01}
+			answer := s.answer(request)
+			if answer.Error != "" {
+				t.Fatalf("%s: %s", name, answer.Error)
+			}
+			values[name] = answer.Values
+		}
+		near := func(what string, got, want float64) {
+			t.Helper()
+			if !(math.Abs(got-want) <= 1e-5*math.Abs(want)) {
+				t.Errorf("%s is %.8g, want %.8g", what, got, want)
+			}
+		}
+		near("mean square of the logits", values[proto.TaskForward]["value"], plainForward(t, folder, p))
+		gc := values[proto.TaskGCExact]["value"]
+		near("GC by the closed form", values[proto.TaskGCDense]["value"], gc)
+		plain := values[proto.TaskStepPlain]
+		near("loss with the penalty", values[proto.TaskStepExact]["value"], plain["value"]+coefficient*gc)
+		near("loss with the projected penalty", values[proto.TaskStepProjection]["value"],
+			plain["value"]+coefficient*values[proto.TaskGCProjection]["value"])
+		for key, want := range values[proto.TaskStepExact] {
+			near("step_dense's "+key, values[proto.TaskStepDense][key], want)
+		}
+		if norm := values[proto.TaskStepExact]["update_norm"]; !(norm > 1.001*plain["update_norm"] || norm < 0.999*plain["update_norm"]) {
+			t.Errorf("the penalty did not change the update's norm %g", norm)
+		}
+		if !(plain["next_loss"] < plain["value"]) {
+			t.Errorf("the loss went from %g to %g", plain["value"], plain["next_loss"])
+		}
+	})
+}
+
+// plainForward is the mean square of the logits, by loops in float64.
+func plainForward(t *testing.T, folder string, p benchfixture.Problem) float64 {
+	t.Helper()
+	read := func(name string) []float64 {
+		tensor, err := numpy.FromNpyFile(filepath.Join(folder, name+".npy"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var flat []float64
+		for _, v := range tensors.MustCopyFlatData[float32](tensor) {
+			flat = append(flat, float64(v))
+		}
+		return flat
+	}
+	x, in := read("x"), p.Inputs
+	for layer := range p.Hidden + 1 {
+		weights, biases := read("layer"+string(rune('0'+layer))+".weights"), read("layer"+string(rune('0'+layer))+".biases")
+		out := len(biases)
+		y := make([]float64, p.Batch*out)
+		for b := range p.Batch {
+			for j := range out {
+				sum := biases[j]
+				for i := range in {
+					sum += x[b*in+i] * weights[i*out+j]
+				}
+				if layer < p.Hidden {
+					sum = max(sum, 0)
+				}
+				y[b*out+j] = sum
+			}
+		}
+		x, in = y, out
+	}
+	sum := 0.0
+	for _, v := range x {
+		sum += v * v
+	}
+	return sum / float64(len(x))
+}
+
+func TestServe(t *testing.T) {
+	folder, err := benchfixture.Problem{Model: "mlp", Inputs: 3, Hidden: 1, Width: 2, Outputs: 2, Batch: 2}.Write(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in, out bytes.Buffer
+	for _, r := range []proto.Request{
+		{Op: proto.OpVersions},
+		{Op: proto.OpVariants, Fixture: folder, Task: proto.TaskForward},
+		{Op: proto.OpTime, ID: "a", Reps: 1}, // Not prepared yet: an error, and the worker goes on.
+		{Op: proto.OpPrepare, ID: "a", Fixture: folder, Task: proto.TaskForward},
+		{Op: proto.OpTime, ID: "a", Reps: 3, Warmup: 1},
+		{Op: proto.OpRelease},
+		{Op: proto.OpQuit},
+		{Op: proto.OpVersions}, // Not read any more.
+	} {
+		if err := json.NewEncoder(&in).Encode(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &server{backend: gctest.GoBackend(t), tasks: map[string]*task{}}
+	if err := s.serve(&in, &out); err != nil {
+		t.Fatal(err)
+	}
+	var answers []proto.Answer
+	for line := range strings.Lines(out.String()) {
+		var a proto.Answer
+		if err := json.Unmarshal([]byte(line), &a); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		answers = append(answers, a)
+	}
+	if len(answers) != 6 {
+		t.Fatalf("%d answers, want 6", len(answers))
+	}
+	if !strings.Contains(answers[2].Error, "not prepared") {
+		t.Errorf("timing before preparing: error %q", answers[2].Error)
+	}
+	if timed := answers[4]; timed.Error != "" || len(timed.TimesMS) != 3 || timed.Last == nil || *timed.Last != answers[3].Values["value"] {
+		t.Errorf("timed: %+v, want 3 times and the value %g", timed, answers[3].Values["value"])
+	}
+}

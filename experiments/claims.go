@@ -1,0 +1,103 @@
+package experiments
+
+import (
+	"fmt"
+	"math"
+
+	"example.com/geometric-complexity/internal/stats"
+)
+
+// Verdict says what the runs decide about a claim.
+type Verdict string
+
+const (
+	Holds       Verdict = "holds"
+	DoesNotHold Verdict = "does not hold"
+	Undecided   Verdict = "undecided"
+)
+
+// minSeeds is the number of seeds below which no claim is decided.
+const minSeeds = 3
+
+// Claim is one statement of the paper with the evidence for or against it.
+type Claim struct {
+	ID        string          `json:"id"`
+	Text      string          `json:"claim"`
+	Evidence  string          `json:"evidence"`  // one line, for people
+	Statistic string          `json:"statistic"` // what Value is
+	Value     Number          `json:"value"`
+	Interval  *stats.Interval `json:"interval,omitempty"` // of Value, over seeds
+	PerSeed   []Number        `json:"per_seed,omitempty"`
+	Criterion string          `json:"criterion"` // when the claim holds
+	Verdict   Verdict         `json:"verdict"`
+}
+
+// criterion is the region that a statistic must lie in for a claim to hold.
+type criterion struct {
+	lo, hi float64
+	text   string
+}
+
+func below(limit float64) criterion {
+	return criterion{math.Inf(-1), limit, fmt.Sprintf("interval below %g", limit)}
+}
+
+func above(limit float64) criterion {
+	return criterion{limit, math.Inf(1), fmt.Sprintf("interval above %g", limit)}
+}
+
+func between(lo, hi float64) criterion {
+	return criterion{lo, hi, fmt.Sprintf("interval within [%g, %g]", lo, hi)}
+}
+
+// decide compares the interval with the region: the claim holds if it lies
+// inside, does not hold if it lies outside, and is undecided if it crosses the
+// edge, or if there are fewer than three seeds.
+func (c criterion) decide(interval stats.Interval, seeds int) Verdict {
+	switch {
+	case seeds < minSeeds || math.IsNaN(interval.Lo) || math.IsNaN(interval.Hi):
+		return Undecided
+	case interval.Lo > c.lo && interval.Hi < c.hi:
+		return Holds
+	case interval.Hi < c.lo || interval.Lo > c.hi:
+		return DoesNotHold
+	default:
+		return Undecided
+	}
+}
+
+// newClaim fills a claim whose statistic has one value per seed and an interval
+// over seeds. The evidence line is the statistic with its interval; what
+// follows it is added after a semicolon.
+func newClaim(text ClaimText, statistic string, value float64, perSeed []float64, interval stats.Interval, c criterion, more string) Claim {
+	claim := Claim{ID: text.ID, Text: text.Text, Statistic: statistic, Value: Number(value), PerSeed: numbers(perSeed),
+		Criterion: c.text, Verdict: c.decide(interval, len(perSeed))}
+	claim.Evidence = fmt.Sprintf("%s %.3g", statistic, value)
+	if !math.IsNaN(interval.Lo) && !math.IsNaN(interval.Hi) {
+		claim.Interval = &interval
+		claim.Evidence += fmt.Sprintf(", %.0f %% %s interval %s", 100*interval.Level, interval.Method, interval)
+	}
+	if more != "" {
+		claim.Evidence += "; " + more
+	}
+	if len(perSeed) < minSeeds {
+		claim.Evidence += fmt.Sprintf("; %d seed(s) cannot decide it, at least %d are needed", len(perSeed), minSeeds)
+	}
+	return claim
+}
+
+// trendClaim is a claim that a value rises (or falls) along a sweep.
+func trendClaim(text ClaimText, of string, m stats.Monotone, c criterion, more string) Claim {
+	return newClaim(text, "rank correlation of "+of, m.Rho, m.PerSeed, m.Interval, c, more)
+}
+
+// ratioClaim is a claim on a quantity with one value per seed.
+func ratioClaim(text ClaimText, statistic string, perSeed []float64, c criterion, more string) Claim {
+	mean, _ := stats.MeanStd(perSeed)
+	return newClaim(text, statistic, mean, perSeed, stats.TInterval(perSeed, stats.Level), c, more)
+}
+
+// differenceClaim is a claim on a paired difference, decided by its t interval.
+func differenceClaim(text ClaimText, statistic string, d stats.Difference, c criterion, more string) Claim {
+	return newClaim(text, statistic, d.Mean, d.PerSeed, d.T, c, more)
+}

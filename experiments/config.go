@@ -1,0 +1,97 @@
+package experiments
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// validator is implemented by configurations that can be wrong in more ways
+// than their types say.
+type validator interface{ Validate() error }
+
+// Keys lists the keys of a configuration, given as a pointer to its struct, in
+// the order of its fields.
+func Keys(cfg any) []string {
+	var keys []string
+	t := reflect.TypeOf(cfg).Elem()
+	for i := range t.NumField() {
+		if key := jsonKey(t.Field(i)); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func jsonKey(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	if key == "-" || !f.IsExported() {
+		return ""
+	}
+	return key
+}
+
+// Set changes one key of a configuration, given as a pointer to its struct, by
+// an assignment such as "steps=500" or "coefficients=0,0.01,0.1". A list may
+// stand with or without brackets, a string with or without quotes. The error
+// for an unknown key names the nearest right one; a value of the wrong type
+// leaves the configuration as it was.
+func Set(cfg any, assignment string) error {
+	key, value, ok := strings.Cut(assignment, "=")
+	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+	if !ok {
+		return fmt.Errorf("%q is no assignment; write key=value", assignment)
+	}
+	v := reflect.ValueOf(cfg).Elem()
+	for i := range v.NumField() {
+		if jsonKey(v.Type().Field(i)) != key {
+			continue
+		}
+		field := reflect.New(v.Field(i).Type())
+		if err := decodeValue(value, field); err != nil {
+			return fmt.Errorf("key %q: %q is not %s", key, value, describe(v.Field(i).Type()))
+		}
+		v.Field(i).Set(field.Elem())
+		return nil
+	}
+	return unknown("key", key, Keys(cfg))
+}
+
+// decodeValue reads the value into what target points to, adding the quotes or
+// brackets that JSON wants and a command line does not.
+func decodeValue(value string, target reflect.Value) error {
+	kind := target.Elem().Kind()
+	if kind == reflect.String && !strings.HasPrefix(value, `"`) {
+		target.Elem().SetString(value)
+		return nil
+	}
+	if kind == reflect.Slice && !strings.HasPrefix(value, "[") {
+		value = "[" + value + "]"
+	}
+	return json.Unmarshal([]byte(value), target.Interface())
+}
+
+func describe(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		elements := strings.TrimPrefix(describe(t.Elem()), "a ")
+		return "a list of " + elements + "s"
+	default:
+		return "a " + t.Kind().String()
+	}
+}
+
+// check runs the configuration's own validation, if it has one.
+func check(cfg any) error {
+	if v, ok := cfg.(validator); ok {
+		return v.Validate()
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package experiments
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/ml/train/loss"
+
+	"example.com/geometric-complexity/datasets"
+)
+
+// NameParabola is the 1-D regression set of the paper's Figure 1: evenly spaced
+// points of y = x² on [-1, 1].
+const NameParabola = "parabola"
+
+// Data describes the data of a run. Pixels are divided by 255, so that GC of
+// images is per unit of brightness. Subsets are drawn class by class with a
+// fixed seed: all seeds of a run see the same examples.
+type Data struct {
+	Name    string `json:"name"`    // NameParabola, or one of datasets.Names
+	Train   int    `json:"train"`   // training examples; 0 for all
+	Test    int    `json:"test"`    // test examples; 0 for all
+	Measure int    `json:"measure"` // training examples on which loss and GC are measured; 0 for all
+}
+
+// subsetSeed draws the subsets of Data.
+const subsetSeed = 20220927
+
+// loaded is the data of a run, ready for training and measuring.
+type loaded struct {
+	outputs  int // of the network
+	classes  bool
+	lossFn   train.LossFn
+	lossName string
+	// stream gives the training batches from a step on, without end: what the
+	// batch of a step holds depends on the seed and the step only.
+	stream func(batchSize int, seed int64, step int64) (train.Dataset, error)
+	// measured are the sets that evaluations go over, "train" and "test".
+	measured map[string]examples
+	// grid is where a function of one variable is evaluated; nil otherwise.
+	grid []float64
+}
+
+// examples are all inputs and labels of a set, as tensors.
+type examples struct {
+	n              int
+	inputs, labels *tensors.Tensor
+}
+
+// gridPoints is the number of points at which a function of one variable is
+// drawn and its GC over the interval measured: the midpoints of equal cells, so
+// that the mean over them is the midpoint rule for the integral.
+const gridPoints = 400
+
+func (d Data) load() (*loaded, error) {
+	if d.Name == NameParabola {
+		return d.loadCurve()
+	}
+	return d.loadImages()
+}
+
+func (d Data) loadCurve() (*loaded, error) {
+	curve, err := datasets.Parabola(d.Train)
+	if err != nil {
+		return nil, err
+	}
+	x, y, err := curve.Tensors(dtypes.Float32)
+	if err != nil {
+		return nil, err
+	}
+	out := &loaded{outputs: 1, lossFn: loss.MeanSquaredError, lossName: "mean squared error",
+		measured: map[string]examples{"train": {len(curve.X), x, y}}}
+	for i := range gridPoints {
+		out.grid = append(out.grid, -1+2*(float64(i)+0.5)/gridPoints)
+	}
+	out.stream = func(batchSize int, _, _ int64) (train.Dataset, error) {
+		if batchSize != 0 && batchSize != len(curve.X) {
+			return nil, fmt.Errorf("batch size %d: the curve is trained on all its %d points at once (batch size 0)", batchSize, len(curve.X))
+		}
+		return curve.Dataset(dtypes.Float32, true)
+	}
+	return out, nil
+}
+
+func (d Data) loadImages() (*loaded, error) {
+	trainImages, err := subset(d.Name, datasets.Train, d.Train)
+	if err != nil {
+		return nil, err
+	}
+	testImages, err := subset(d.Name, datasets.Test, d.Test)
+	if err != nil {
+		return nil, err
+	}
+	measure := trainImages
+	if d.Measure != 0 && d.Measure != trainImages.N {
+		if measure, err = balanced(trainImages, d.Measure); err != nil {
+			return nil, err
+		}
+	}
+	out := &loaded{outputs: len(trainImages.Classes), classes: true, lossFn: loss.SparseCategoricalCrossEntropyLogits,
+		lossName: "cross-entropy", measured: make(map[string]examples)}
+	for name, images := range map[string]*datasets.Images{"train": measure, "test": testImages} {
+		x, y, err := images.Tensors(datasets.Format{Flat: true})
+		if err != nil {
+			return nil, err
+		}
+		out.measured[name] = examples{images.N, x, y}
+	}
+	out.stream = func(batchSize int, seed, step int64) (train.Dataset, error) {
+		if batchSize == 0 {
+			batchSize = trainImages.N
+		}
+		return datasets.NewBatches(trainImages, batchSize).Format(datasets.Format{Flat: true}).
+			Shuffle(uint64(seed)).DropLast().Infinite().StartAt(int(step)).Done()
+	}
+	return out, nil
+}
+
+// images keeps the sets that were read: an experiment's runs share them.
+var images struct {
+	sync.Mutex
+	sets map[string]*datasets.Images
+}
+
+// subset reads a split and draws n of its images.
+func subset(name string, split datasets.Split, n int) (*datasets.Images, error) {
+	images.Lock()
+	defer images.Unlock()
+	key := fmt.Sprint(name, split)
+	all := images.sets[key]
+	if all == nil {
+		var err error
+		if all, err = datasets.Load(name, split); err != nil {
+			return nil, err
+		}
+		if images.sets == nil {
+			images.sets = make(map[string]*datasets.Images)
+		}
+		images.sets[key] = all
+	}
+	if n == 0 || n == all.N {
+		return all, nil
+	}
+	return balanced(all, n)
+}
+
+// balanced draws n images, equally many of each class.
+func balanced(all *datasets.Images, n int) (*datasets.Images, error) {
+	if n%len(all.Classes) != 0 {
+		return nil, fmt.Errorf("%s: %d images cannot be drawn evenly from %d classes; take a multiple of %d",
+			all.Name, n, len(all.Classes), len(all.Classes))
+	}
+	return all.Balanced(n/len(all.Classes), subsetSeed)
+}

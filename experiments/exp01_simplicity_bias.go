@@ -1,0 +1,236 @@
+package experiments
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/internal/plots"
+	"example.com/geometric-complexity/internal/stats"
+)
+
+// SimplicityBiasConfig configures experiment 01.
+type SimplicityBiasConfig struct {
+	Points       int     `json:"points"` // training points of y = x² on [-1, 1]
+	HiddenLayers int     `json:"hidden_layers"`
+	Width        int     `json:"width"`
+	LearningRate float64 `json:"learning_rate"` // full-batch gradient descent
+	Steps        int64   `json:"steps"`
+	Measurements int     `json:"measurements"`
+	// LearningRates are compared at the first measurement whose training loss is
+	// at most InterpolationLoss. Each run lasts as long as SweepTime = learning
+	// rate times steps allows.
+	LearningRates     []float64 `json:"learning_rates"`
+	InterpolationLoss float64   `json:"interpolation_loss"`
+	SweepTime         float64   `json:"sweep_time"`
+}
+
+// Validate implements validator.
+func (c *SimplicityBiasConfig) Validate() error {
+	if len(c.LearningRates) < 2 {
+		return errors.New("learning_rates: at least 2 are needed to compare them")
+	}
+	for _, lr := range append([]float64{c.LearningRate}, c.LearningRates...) {
+		if !(lr > 0) {
+			return fmt.Errorf("learning rate %g is not positive", lr)
+		}
+	}
+	if !(c.InterpolationLoss > 0) || !(c.SweepTime > 0) {
+		return errors.New("interpolation_loss and sweep_time must be positive")
+	}
+	return nil
+}
+
+func (c SimplicityBiasConfig) train(learningRate float64, steps int64) *Train {
+	return &Train{Data: Data{Name: NameParabola, Train: c.Points}, Network: MLP(c.HiddenLayers, c.Width),
+		LearningRate: learningRate, Steps: steps, Measurements: c.Measurements}
+}
+
+// sweepMeasurements is how finely a run of the learning-rate sweep looks for
+// the step at which it interpolates.
+const sweepMeasurements = 200
+
+// The limits that the claims are held to are this toolkit's own, set before the
+// first run. At initialization the closed form for zero biases gives GC = 2^-3
+// in the mean for three hidden layers, about a tenth of the parabola's 4/3.
+const (
+	startLimit    = 0.2  // "near 0": below a fifth of the end
+	dirichletLow  = 0.8  // "near the Dirichlet energy": within a fifth ...
+	dirichletHigh = 1.25 // ... of it, as a ratio
+)
+
+var (
+	claimStartsSimple = ClaimText{"starts-simple", "GC is near 0 at initialization"}
+	claimRises        = ClaimText{"rises", "GC rises while the network fits"}
+	claimEndsSimple   = ClaimText{"ends-simple", "GC ends near the Dirichlet energy of the piecewise-linear interpolant"}
+	claimLearningRate = ClaimText{"learning-rate", "a larger learning rate interpolates at a lower GC"}
+)
+
+// SimplicityBias is experiment 01, the paper's Figure 1: a ReLU network fits 10
+// points on a parabola; its GC starts near 0, rises while it fits, and ends
+// near the smallest value that an interpolant can have.
+var SimplicityBias = &Definition[SimplicityBiasConfig]{
+	About: Info{Number: "01", Name: "simplicity-bias", Title: "Simplicity bias in one dimension", Paper: "Figure 1",
+		Claims: []ClaimText{claimStartsSimple, claimRises, claimEndsSimple, claimLearningRate},
+		Scales: map[Scale]string{
+			Smoke:  "2 hidden layers of 64 units, 400 steps at rate 0.1, 3 seeds",
+			Laptop: "3 hidden layers of 300 units, 20,000 steps at rate 0.02, 5 seeds",
+			Paper:  "3 hidden layers of 300 units, 100,000 steps at rate 0.02, 5 seeds",
+		}},
+	Config: simplicityBiasConfig,
+	Seeds:  func(s Scale) []int64 { return firstSeeds(map[Scale]int{Smoke: 3, Laptop: 5, Paper: 5}[s]) },
+	List:   listSimplicityBias,
+	Report: reportSimplicityBias,
+}
+
+func simplicityBiasConfig(scale Scale) SimplicityBiasConfig {
+	// The paper's network, rate and number of points, and the number of steps as
+	// far as it is known.
+	cfg := SimplicityBiasConfig{Points: 10, HiddenLayers: 3, Width: 300, LearningRate: 0.02, Steps: 100000, Measurements: 60,
+		LearningRates: []float64{0.005, 0.01, 0.02, 0.05}, InterpolationLoss: 1e-4, SweepTime: 400}
+	switch scale {
+	case Laptop:
+		cfg.Steps = 20000 // the loss is far below 1e-4 by then, and a run takes a minute at most
+	case Smoke:
+		// A small network at a high rate fits, roughly, in a second.
+		cfg.HiddenLayers, cfg.Width, cfg.LearningRate, cfg.Steps, cfg.Measurements = 2, 64, 0.1, 400, 20
+		cfg.LearningRates, cfg.InterpolationLoss, cfg.SweepTime = []float64{0.05, 0.2}, 1e-2, 20
+	}
+	return cfg
+}
+
+func firstSeeds(n int) []int64 {
+	seeds := make([]int64, n)
+	for i := range seeds {
+		seeds[i] = int64(i)
+	}
+	return seeds
+}
+
+func listSimplicityBias(cfg SimplicityBiasConfig, seeds []int64) ([]Run, error) {
+	var runs []Run
+	for _, seed := range seeds {
+		task := cfg.train(cfg.LearningRate, cfg.Steps)
+		task.LogSpaced = true // GC changes most in the first steps
+		runs = append(runs, Run{Label: "fit", Seed: seed, Task: task})
+	}
+	for _, lr := range cfg.LearningRates {
+		for _, seed := range seeds {
+			task := cfg.train(lr, int64(math.Ceil(cfg.SweepTime/lr)))
+			task.StopLoss, task.Measurements = cfg.InterpolationLoss, sweepMeasurements
+			runs = append(runs, Run{Label: rateLabel(lr), Seed: seed, Task: task})
+		}
+	}
+	return runs, nil
+}
+
+func rateLabel(lr float64) string { return fmt.Sprintf("learning rate %g", lr) }
+
+func reportSimplicityBias(cfg SimplicityBiasConfig, seeds []int64, done []Done) (Findings, error) {
+	curve, err := datasets.Parabola(cfg.Points)
+	if err != nil {
+		return Findings{}, err
+	}
+	energy := curve.DirichletEnergy()
+	fits := pick(done, "fit", seeds)
+	var startRatio, endRatio []float64
+	var steps []float64
+	var gcs [][]float64
+	for _, r := range fits {
+		x, gc := series(r, "train_gc")
+		if len(x) > len(steps) {
+			steps = x
+		}
+		gcs = append(gcs, gc)
+		end := r.FinalValue("interval_gc")
+		startRatio = append(startRatio, r.Points[0].Value("interval_gc")/end)
+		endRatio = append(endRatio, end/energy)
+	}
+	for i := range gcs {
+		gcs[i] = pad(gcs[i], len(steps))
+	}
+	loss, _ := stats.MeanStd(finals(fits, "train_loss"))
+	endGC, _ := stats.MeanStd(finals(fits, "interval_gc"))
+	trend, rateNote := rateTrend(cfg, seeds, done)
+	claims := []Claim{
+		ratioClaim(claimStartsSimple, "GC at the start / at the end", startRatio, below(startLimit), ""),
+		trendClaim(claimRises, "GC on the training points with the step", stats.RankTrend(steps, gcs), above(0), ""),
+		ratioClaim(claimEndsSimple, "GC over [-1, 1] at the end / Dirichlet energy", endRatio,
+			between(dirichletLow, dirichletHigh), fmt.Sprintf("GC %.4g, energy %.4g, training loss %.2g", endGC, energy, loss)),
+		trendClaim(claimLearningRate, "GC at interpolation with the learning rate", trend, below(0), rateNote),
+	}
+	return Findings{Claims: claims, Figures: []NamedFigure{
+		{"simplicity-bias", functionFigure(fits[0], curve)},
+		{"simplicity-bias-curves", simplicityCurves(cfg, seeds, fits, done, energy)},
+	}}, nil
+}
+
+// rateTrend is the rank correlation of the GC at interpolation with the
+// learning rate; runs that did not interpolate in time are left out.
+func rateTrend(cfg SimplicityBiasConfig, seeds []int64, done []Done) (stats.Monotone, string) {
+	values, missing := interpolationGC(cfg, seeds, done)
+	note := ""
+	if missing > 0 {
+		note = fmt.Sprintf("%d of %d runs did not reach a training loss of %g and are left out",
+			missing, len(seeds)*len(cfg.LearningRates), cfg.InterpolationLoss)
+	}
+	return stats.RankTrend(cfg.LearningRates, values), note
+}
+
+// interpolationGC gives, for each seed and rate, the GC over the interval where
+// the run first interpolated, and how many never did.
+func interpolationGC(cfg SimplicityBiasConfig, seeds []int64, done []Done) (values [][]float64, missing int) {
+	values = make([][]float64, len(seeds))
+	for _, lr := range cfg.LearningRates {
+		for i, r := range pick(done, rateLabel(lr), seeds) {
+			gc := math.NaN()
+			if r.FinalValue("train_loss") <= cfg.InterpolationLoss {
+				gc = r.FinalValue("interval_gc")
+			} else {
+				missing++
+			}
+			values[i] = append(values[i], gc)
+		}
+	}
+	return values, missing
+}
+
+// functionFigure draws the first seed's function at some of the measured steps.
+func functionFigure(r *Record, curve datasets.Curve) plots.Figure {
+	var panel plots.Panel
+	panel.XLabel, panel.YLabel = "x", "f(x)"
+	x := make([]float64, gridPoints)
+	for i := range x {
+		x[i] = -1 + 2*(float64(i)+0.5)/gridPoints
+	}
+	for _, p := range spread(r.Points, 6) {
+		panel.Series = append(panel.Series, plots.Series{
+			Name: fmt.Sprintf("step %d: GC %.2g", p.Step, p.Value("interval_gc")), X: x, Y: floats(p.Arrays["f"])})
+	}
+	panel.Series = append(panel.Series, plots.Series{Name: "training points", X: curve.X, Y: curve.Y, NoLine: true, Reference: true})
+	return plots.Figure{Title: "The learned function", Ordered: true, Panels: []plots.Panel{panel},
+		Caption: fmt.Sprintf("Seed %d. GC is the mean squared derivative over [-1, 1]; that of the piecewise-linear interpolant is %.3g.",
+			r.Seed, curve.DirichletEnergy())}
+}
+
+func simplicityCurves(cfg SimplicityBiasConfig, seeds []int64, fits []*Record, done []Done, energy float64) plots.Figure {
+	ends := []float64{1, float64(cfg.Steps)}
+	rates := plots.Panel{Title: fmt.Sprintf("at training loss %g", cfg.InterpolationLoss), XLabel: "learning rate",
+		YLabel: "GC over [-1, 1]", LogX: true}
+	values, _ := interpolationGC(cfg, seeds, done)
+	band := bandOf("GC over [-1, 1]", cfg.LearningRates, values)
+	band.Points = true
+	rates.Series = []plots.Series{band, {Name: "Dirichlet energy of the interpolant",
+		X: cfg.LearningRates, Y: constant(energy, len(cfg.LearningRates)), Dashed: true, Reference: true}}
+	return plots.Figure{Title: "Simplicity bias in one dimension", Caption: bandCaption(len(seeds)) +
+		" GC: mean squared derivative, on the training points or over the interval. Step 0 is left out of the logarithmic axes.",
+		Panels: []plots.Panel{
+			{Title: "training loss", XLabel: "step", YLabel: "mean squared error", LogX: true, LogY: true,
+				Series: []plots.Series{alongTraining("training loss", fits, "train_loss")}},
+			{Title: "geometric complexity", XLabel: "step", YLabel: "GC (mean squared derivative)", LogX: true,
+				Series: []plots.Series{alongTraining("GC over [-1, 1]", fits, "interval_gc"), alongTraining("GC on the training points", fits, "train_gc"),
+					{Name: "Dirichlet energy of the interpolant", X: ends, Y: constant(energy, 2), Dashed: true, Reference: true}}},
+			rates,
+		}}
+}

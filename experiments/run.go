@@ -1,0 +1,191 @@
+package experiments
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/atomicfile"
+)
+
+// Task is the work of one run. Its JSON form, together with the seed and the
+// backend, decides every number of the run.
+type Task interface {
+	// Kind names the type of task, such as "train".
+	Kind() string
+	// Revision is raised whenever a change to the code changes the numbers, so
+	// that records made before are not taken for new ones.
+	Revision() int
+	// Units is the amount of work, in the progress display's units.
+	Units() int64
+	// Do runs the task, from where it was interrupted if it was.
+	Do(ctx context.Context, job *Job) error
+}
+
+// Run is one entry of an experiment's list: a task and a seed.
+type Run struct {
+	// Label names the run among its experiment's, such as "coefficient 0.01". It
+	// takes no part in the address.
+	Label string
+	Seed  int64
+	Task  Task
+}
+
+// Address is the hash under which the run's result is kept: of the task's kind,
+// revision and JSON form, the seed, and the backend's name.
+func (r Run) Address(backendName string) (string, error) {
+	task, err := json.Marshal(r.Task)
+	if err != nil {
+		return "", err
+	}
+	key, err := json.Marshal(struct {
+		Kind     string
+		Revision int
+		Task     json.RawMessage
+		Seed     int64
+		Backend  string
+	}{r.Task.Kind(), r.Task.Revision(), task, r.Seed, backendName})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(key)
+	return hex.EncodeToString(sum[:8]), nil
+}
+
+// Job is a run at work: its folder, and what is known of it so far.
+type Job struct {
+	Env
+	Run    Run
+	Dir    string
+	Record *Record
+	// Started is when this start of the run began.
+	Started time.Time
+	// ran counts the units told to the progress display.
+	ran int64
+}
+
+// Advance tells the progress display that the run has come to a unit.
+func (j *Job) Advance(units int64) {
+	if units > j.ran {
+		j.Progress.Add(units - j.ran)
+		j.ran = units
+	}
+}
+
+// runsDir is the folder below the output folder that holds the runs.
+const runsDir = "runs"
+
+// Execute does one run, or returns its record if it is complete already. On
+// cancellation the run's state is saved and the error is an *InterruptedError.
+// A panic of a graph builder comes back as an error.
+func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
+	env = env.withDefaults()
+	address, err := run.Address(env.BackendName)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(env.Out, runsDir, address)
+	record, err := readRecord(dir)
+	if err != nil || record != nil {
+		return record, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &InterruptedError{Cause: err, Out: env.Out}
+	}
+	job, err := newJob(env, run, dir, address)
+	if err != nil {
+		return nil, err
+	}
+	env.Log.Info("run starts", "label", run.Label, "seed", run.Seed, "address", address)
+	var doErr error
+	panicked := exceptions.TryCatch[error](func() { doErr = run.Task.Do(ctx, job) })
+	if err := errors.Join(panicked, doErr); err != nil {
+		var interrupted *InterruptedError
+		if errors.As(err, &interrupted) {
+			return nil, interrupted
+		}
+		return nil, fmt.Errorf("run %s (%s, seed %d): %w", address, run.Label, run.Seed, err)
+	}
+	job.Advance(run.Task.Units())
+	if err := job.finish(); err != nil {
+		return nil, err
+	}
+	env.Log.Info("run ends", "address", address, "status", job.Record.Status, "step", job.Record.Step)
+	return job.Record, nil
+}
+
+// started is the content of run.json: what the run is, and how often and how
+// long it was at work before.
+type started struct {
+	Record
+	Label string `json:"label"`
+}
+
+func newJob(env Env, run Run, dir, address string) (*Job, error) {
+	task, err := json.Marshal(run.Task)
+	if err != nil {
+		return nil, err
+	}
+	record := &Record{Hash: address, Kind: run.Task.Kind(), Revision: run.Task.Revision(), Seed: run.Seed,
+		Backend: env.BackendName, Task: task, Provenance: currentProvenance()}
+	if before, err := readStarted(dir); err == nil {
+		record.Provenance.Starts = before.Provenance.Starts
+		record.Provenance.Seconds = before.Provenance.Seconds
+	}
+	record.Provenance.Starts++
+	job := &Job{Env: env, Run: run, Dir: dir, Record: record, Started: time.Now()}
+	return job, job.saveStarted(0)
+}
+
+// saveStarted writes run.json with the seconds worked so far.
+func (j *Job) saveStarted(seconds float64) error {
+	s := started{Record: *j.Record, Label: j.Run.Label}
+	s.Points = nil
+	s.Provenance.Seconds += seconds
+	return atomicfile.WriteJSON(filepath.Join(j.Dir, runFile), s)
+}
+
+func readStarted(dir string) (started, error) {
+	var s started
+	raw, err := os.ReadFile(filepath.Join(dir, runFile))
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(raw, &s)
+}
+
+// finish writes the record; from then on the run is complete.
+func (j *Job) finish() error {
+	j.Record.Provenance.Finished = time.Now().UTC().Truncate(time.Second)
+	j.Record.Provenance.Seconds += time.Since(j.Started).Seconds()
+	return atomicfile.WriteJSON(filepath.Join(j.Dir, recordFile), j.Record)
+}
+
+// InterruptedError reports that the context was cancelled. All work up to Step
+// is saved: the same call with the same output folder goes on from there.
+type InterruptedError struct {
+	Cause     error
+	Label     string // the run that was at work, if one was
+	Seed      int64
+	Step, End int64  // where it stopped, and where it would have ended
+	Out       string // the output folder
+}
+
+// Error says where the work stopped.
+func (e *InterruptedError) Error() string {
+	if e.Label == "" {
+		return "interrupted between two runs"
+	}
+	return fmt.Sprintf("interrupted at step %d of %d (%s, seed %d), which is saved", e.Step, e.End, e.Label, e.Seed)
+}
+
+// Unwrap gives the context's error.
+func (e *InterruptedError) Unwrap() error { return e.Cause }

@@ -1,0 +1,288 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+)
+
+// Train is the task of training one network, measuring it on the way.
+//
+// The optimizer is plain gradient descent with a constant learning rate: no
+// momentum, as in the paper, and without the decay by 1/sqrt(step) that GoMLX's
+// StochasticGradientDescent has by default.
+type Train struct {
+	Data         Data    `json:"data"`
+	Network      Network `json:"network"`
+	LearningRate float64 `json:"learning_rate"`
+	BatchSize    int     `json:"batch_size"` // 0: all training examples, for full-batch gradient descent
+	Steps        int64   `json:"steps"`
+	// StopLoss ends the run at the first measurement whose training loss is at
+	// most this; 0 never does.
+	StopLoss float64 `json:"stop_loss,omitempty"`
+	// Penalties are the coefficients of the penalties added to the training
+	// loss; the only one so far is "gc".
+	Penalties map[string]float64 `json:"penalties,omitempty"`
+	// GCEstimator of the "gc" penalty; empty for exact. See gcml.ParseEstimator.
+	GCEstimator string `json:"gc_estimator,omitempty"`
+	// Measurements is how many times the network is measured beside step 0, the
+	// last at the last step; LogSpaced spaces them evenly in the step's logarithm.
+	Measurements int  `json:"measurements"`
+	LogSpaced    bool `json:"log_spaced,omitempty"`
+}
+
+var _ Task = (*Train)(nil)
+
+// Kind implements Task.
+func (t *Train) Kind() string { return "train" }
+
+// Revision implements Task.
+func (t *Train) Revision() int { return 1 }
+
+// Units implements Task: one per training step.
+func (t *Train) Units() int64 { return t.Steps }
+
+func (t *Train) validate() error {
+	switch {
+	case !(t.LearningRate > 0) || math.IsInf(t.LearningRate, 0):
+		return fmt.Errorf("learning rate %g is not a positive number", t.LearningRate)
+	case t.Steps < 1:
+		return fmt.Errorf("%d steps: at least 1 is needed", t.Steps)
+	case t.BatchSize < 0:
+		return fmt.Errorf("batch size %d is negative", t.BatchSize)
+	case t.Measurements < 1:
+		return fmt.Errorf("%d measurements: at least 1 is needed", t.Measurements)
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Penalties)) {
+		if name != "gc" {
+			return unknown("penalty", name, []string{"gc"})
+		}
+		if c := t.Penalties[name]; c < 0 || !finite(c) {
+			return fmt.Errorf("coefficient %g of the %s penalty is not a number from 0", c, name)
+		}
+	}
+	return nil
+}
+
+// measuredSteps lists the steps at which the network is measured, from 0 to
+// the last, without repeats.
+func (t *Train) measuredSteps() []int64 {
+	steps := []int64{0}
+	for i := 1; i <= t.Measurements; i++ {
+		at := float64(t.Steps) * float64(i) / float64(t.Measurements)
+		if t.LogSpaced && t.Measurements > 1 {
+			at = math.Pow(float64(t.Steps), float64(i-1)/float64(t.Measurements-1))
+		}
+		if step := min(t.Steps, int64(math.Round(at))); step > steps[len(steps)-1] {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// session is a training run at work.
+type session struct {
+	task    *Train
+	job     *Job
+	data    *loaded
+	store   *model.Store
+	trainer *train.Trainer
+	eval    *evaluator
+	saved   time.Time // when the last checkpoint was saved
+}
+
+// Do implements Task.
+func (t *Train) Do(ctx context.Context, job *Job) error {
+	if err := t.validate(); err != nil {
+		return err
+	}
+	s, err := t.open(job)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	for _, next := range t.measuredSteps() {
+		if more, err := s.advance(ctx, next); err != nil {
+			return err
+		} else if !more {
+			break
+		}
+	}
+	return s.end()
+}
+
+// open sets up the run at the step of its checkpoint, or at 0.
+func (t *Train) open(job *Job) (*session, error) {
+	data, err := t.Data.load()
+	if err != nil {
+		return nil, err
+	}
+	fn, err := t.Network.function(data.outputs)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{task: t, job: job, data: data, store: model.NewStore(), saved: time.Now()}
+	if err := s.restore(); err != nil {
+		return nil, err
+	}
+	trainingFn, err := t.trainingModel(s.store, fn)
+	if err != nil {
+		return nil, err
+	}
+	if s.eval, err = newEvaluator(job.Backend, s.store, fn, data); err != nil {
+		return nil, err
+	}
+	sgd := optimizer.StochasticGradientDescent().WithLearningRate(t.LearningRate).WithDecay(false).Done()
+	s.trainer = train.NewTrainer(job.Backend, s.store, trainingFn, data.lossFn, sgd, nil, nil)
+	return s, nil
+}
+
+// restore loads the newest checkpoint and cuts the log back to it. Without one
+// the store starts from the seed.
+func (s *session) restore() error {
+	step, dir, err := latestCheckpoint(s.job.Dir)
+	if err != nil {
+		return err
+	}
+	if step < 0 {
+		if err := s.store.SetRNGStateFromSeed(s.job.Record.Seed); err != nil {
+			return err
+		}
+	} else if err := loadCheckpoint(s.store, dir); err != nil {
+		return err
+	}
+	if s.job.Record.Points, err = readPoints(s.job.Dir, step); err != nil {
+		return err
+	}
+	s.job.Record.Step = max(0, step)
+	s.job.Advance(s.job.Record.Step)
+	return writePoints(s.job.Dir, s.job.Record.Points)
+}
+
+// advance trains up to a step and measures there, unless the run came further
+// before it was interrupted. It reports whether the run goes on: a diverged one
+// does not, nor one that reached its StopLoss.
+func (s *session) advance(ctx context.Context, next int64) (more bool, err error) {
+	record := s.job.Record
+	if next > record.Step {
+		if err := s.train(ctx, next); err != nil {
+			return false, err
+		}
+	}
+	if record.Status == Diverged {
+		return false, nil
+	}
+	if next == record.Step && (len(record.Points) == 0 || record.Final().Step != next) {
+		if err := s.measure(ctx); err != nil {
+			return false, err
+		}
+	}
+	loss := record.Final().Value("train_loss")
+	return !(s.task.StopLoss > 0 && loss <= s.task.StopLoss), nil
+}
+
+// measure adds a point for the current step to the record and to the log.
+func (s *session) measure(ctx context.Context) error {
+	point, err := s.eval.measure(ctx, s.job.Record.Step)
+	if ctx.Err() != nil {
+		return s.interrupt(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	s.job.Record.Points = append(s.job.Record.Points, point)
+	s.job.Log.Debug("measured", "step", point.Step, "values", point.Values)
+	return appendPoint(s.job.Dir, point)
+}
+
+// errDiverged ends GoMLX's loop at a loss that is not finite.
+var errDiverged = errors.New("loss is not finite")
+
+// train runs the loop from the current step to the next one.
+func (s *session) train(ctx context.Context, next int64) error {
+	record := s.job.Record
+	stream, err := s.data.stream(s.task.BatchSize, record.Seed, record.Step)
+	if err != nil {
+		return err
+	}
+	loop := train.NewLoop(s.trainer)
+	loop.OnStep("watch", 0, func(loop *train.Loop, metrics []*tensors.Tensor) error {
+		return s.watch(ctx, int64(loop.LoopStep)+1, metrics)
+	})
+	_, err = loop.RunSteps(stream, int(next-record.Step))
+	switch {
+	case errors.Is(err, errDiverged):
+		record.Status, record.Message = Diverged, fmt.Sprintf("the loss of step %d is not finite", record.Step)
+		return nil
+	case ctx.Err() != nil:
+		return s.interrupt(ctx)
+	}
+	return err
+}
+
+// watch is called after each step.
+func (s *session) watch(ctx context.Context, step int64, metrics []*tensors.Tensor) error {
+	s.job.Record.Step = step
+	s.job.Advance(step)
+	if !finite(shapes.ConvertTo[float64](metrics[0].Value())) {
+		return errDiverged
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if time.Since(s.saved) > s.job.CheckpointEvery {
+		return s.save()
+	}
+	return nil
+}
+
+// save writes a checkpoint of the current step.
+func (s *session) save() error {
+	if err := saveCheckpoint(s.job.Dir, s.store, s.job.Record.Step); err != nil {
+		return err
+	}
+	s.saved = time.Now()
+	return s.job.saveStarted(time.Since(s.job.Started).Seconds())
+}
+
+// interrupt saves the state and returns what Do returns on cancellation.
+func (s *session) interrupt(ctx context.Context) error {
+	// Before the first step there may be no variables yet, and nothing is lost.
+	if s.job.Record.Step > 0 {
+		if err := s.save(); err != nil {
+			return err
+		}
+	}
+	return &InterruptedError{Cause: ctx.Err(), Label: s.job.Run.Label, Seed: s.job.Record.Seed,
+		Step: s.job.Record.Step, End: s.task.Steps, Out: s.job.Out}
+}
+
+// end completes the record and leaves the final weights as a checkpoint.
+func (s *session) end() error {
+	record := s.job.Record
+	if record.Status == "" {
+		record.Status = Complete
+	}
+	var err error
+	if record.Weights, err = weightsDigest(s.store); err != nil {
+		return err
+	}
+	return saveCheckpoint(s.job.Dir, s.store, record.Step)
+}
+
+// close frees what the run held on the device.
+func (s *session) close() {
+	s.eval.finalize()
+	s.trainer.ResetComputationGraphs()
+	s.store.Finalize()
+}

@@ -4,7 +4,6 @@ package backend
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/go-xla/compute/xla" // Registers the backend "xla"; without its autoinstall.
@@ -13,15 +12,11 @@ import (
 
 const xlaBuiltIn = true
 
-// tf32Override is NVIDIA's switch for TF32 in its libraries. go-xla's option covers matrix products alone:
-// convolutions are built with default precision, for which cuDNN may take TF32.
-const tf32Override = "NVIDIA_TF32_OVERRIDE"
-
 // beforeXLA sets what has to be set before a plugin is loaded.
 func beforeXLA(r resolvedPlugin) {
 	xla.EnableAutoInstall(false) // Even if something else links the installer: no download in the middle of a run.
-	if _, set := os.LookupEnv(tf32Override); !set && r.kind == KindCUDA && !r.wantsTF32() {
-		_ = os.Setenv(tf32Override, "0") // Fails for malformed names only.
+	if r.kind == KindCUDA {
+		beforeCUDA(r)
 	}
 }
 

@@ -1,0 +1,26 @@
+package autodiff
+
+import (
+	"testing"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+func TestElementwise(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for name, f := range map[string]func(x *Node) *Node{
+			"Rsqrt": func(x *Node) *Node { return Rsqrt(AddScalar(Square(x), 0.5)) },
+			"Expm1": func(x *Node) *Node { return Square(Expm1(x)) },
+			"Clamp": func(x *Node) *Node {
+				return Clip(Square(x), Scalar(x.Graph(), x.DType(), 0.3), Scalar(x.Graph(), x.DType(), 0.8))
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				checkDerivatives(t, b, func(inputs []*Node) *Node { return f(inputs[0]) }, []int{4, 5})
+			})
+		}
+	})
+}

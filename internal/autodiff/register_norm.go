@@ -1,0 +1,70 @@
+package autodiff
+
+import (
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// registerNormalization gives the batch normalization ops, which only XLA has, gradients made of primitive
+// ops: they are functions of the operand, through the batch statistics too, so that their own derivatives
+// are complete.
+func registerNormalization() {
+	VJPRegistration[NodeTypeBatchNormForTraining] = func(node *Node, vjps []*Node, _ shapes.Shape) []*Node {
+		return batchNormForTrainingVJP(node, vjps[0], vjps[1], vjps[2])
+	}
+	registerOne(NodeTypeBatchNormForInference, batchNormForInferenceVJP)
+}
+
+// batchNormForTrainingVJP is given the gradients of the normalized values, of the batch mean and of the
+// batch variance (the mean squared distance to the mean).
+func batchNormForTrainingVJP(node, v, vMean, vVariance *Node) []*Node {
+	p, _ := BatchNormOf(node)
+	x, scale := node.Inputs()[0], node.Inputs()[1]
+	axes, perFeature := featureAxes(x, p.FeatureAxis)
+
+	centered := Sub(x, Reshape(ReduceMean(x, axes...), perFeature...))
+	variance := Reshape(ReduceMean(Square(centered), axes...), perFeature...)
+	inverseStd := Reciprocal(Sqrt(AddScalar(variance, p.Epsilon)))
+	normalized := Mul(centered, inverseStd)
+
+	dOffset := ReduceSum(v, axes...)
+	dScale := ReduceSum(Mul(v, normalized), axes...)
+	count := float64(x.Shape().Size() / x.Shape().Dim(p.FeatureAxis))
+	mean := func(sum *Node) *Node { return Reshape(MulScalar(sum, 1/count), perFeature...) }
+	dx := Mul(Mul(Reshape(scale, perFeature...), inverseStd),
+		Sub(Sub(v, mean(dOffset)), Mul(normalized, mean(dScale))))
+	dx = Add(dx, mean(vMean))
+	dx = Add(dx, Mul(centered, MulScalar(mean(vVariance), 2)))
+	return []*Node{dx, dScale, dOffset}
+}
+
+// batchNormForInferenceVJP is the rule of offset + scale·(x - mean)/sqrt(variance + epsilon).
+func batchNormForInferenceVJP(node, v *Node) []*Node {
+	p, _ := BatchNormOf(node)
+	x, scale, mean, variance := node.Inputs()[0], node.Inputs()[1], node.Inputs()[3], node.Inputs()[4]
+	axes, perFeature := featureAxes(x, p.FeatureAxis)
+
+	inverseStd := Reciprocal(Sqrt(AddScalar(variance, p.Epsilon))) // [features], as scale and mean.
+	slope := Mul(scale, inverseStd)
+	centered := Sub(x, Reshape(mean, perFeature...))
+	dx := Mul(v, Reshape(slope, perFeature...))
+	dOffset := ReduceSum(v, axes...)
+	sum := ReduceSum(Mul(v, centered), axes...)
+	dScale := Mul(sum, inverseStd)
+	dMean := Neg(Mul(slope, dOffset))
+	dVariance := MulScalar(Mul(Mul(slope, Square(inverseStd)), sum), -0.5)
+	return []*Node{dx, dScale, dOffset, dMean, dVariance}
+}
+
+// featureAxes returns all axes of x but that of the features, and the dimensions that one value per feature
+// has when it is broadcast to x.
+func featureAxes(x *Node, featureAxis int) (others, perFeature []int) {
+	for axis := range x.Rank() {
+		if axis == featureAxis {
+			perFeature = append(perFeature, x.Shape().Dim(axis))
+			continue
+		}
+		others, perFeature = append(others, axis), append(perFeature, 1)
+	}
+	return others, perFeature
+}

@@ -83,9 +83,12 @@ func reportDemo(cfg DemoConfig, seeds []int64, done []Done) (Findings, error) {
 		meanA, _ := stats.MeanStd(a)
 		meanB, _ := stats.MeanStd(b)
 		difference := stats.Paired(b, a)
-		_, std := stats.MeanStd(difference.PerSeed)
-		table.Rows = append(table.Rows, []string{q.name, fmt.Sprintf("%.*f", q.decimals, meanA), fmt.Sprintf("%.*f", q.decimals, meanB),
-			fmt.Sprintf("%+.*f ± %.*f", q.decimals, difference.Mean, q.decimals, std)})
+		change := fmt.Sprintf("%+.*f", q.decimals, difference.Mean)
+		if len(difference.PerSeed) > 1 {
+			_, std := stats.MeanStd(difference.PerSeed)
+			change += fmt.Sprintf(" ± %.*f", q.decimals, std)
+		}
+		table.Rows = append(table.Rows, []string{q.name, fmt.Sprintf("%.*f", q.decimals, meanA), fmt.Sprintf("%.*f", q.decimals, meanB), change})
 	}
 	return Findings{Tables: []Table{table}, Figures: []NamedFigure{{"demo", demoFigure(cfg, seeds, without, with)}}}, nil
 }

@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+
+	"example.com/geometric-complexity/datasets"
 )
 
 // Trained is a network that a run trained, with its weights.
@@ -55,4 +60,34 @@ func OpenRun(dir string) (*Trained, error) {
 	}
 	t.Model, err = t.Task.Network.function(data.outputs)
 	return t, err
+}
+
+// Dataset gives the examples of a set to measure the network on, once through
+// in their order: the first n of a split of one of datasets.Names, n = 0 for
+// all, or with NameParabola the points that the network was trained on. An
+// empty name is the set it was trained on.
+func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (train.Dataset, error) {
+	if name == "" {
+		name = t.Task.Data.Name
+	}
+	if name == NameParabola {
+		curve, err := datasets.Parabola(t.Task.Data.Train)
+		if err != nil {
+			return nil, err
+		}
+		return curve.Dataset(dtypes.Float32, false)
+	}
+	if names := append(datasets.Names(), NameParabola); !slices.Contains(names, name) {
+		return nil, unknown("data set", name, names)
+	}
+	images, err := subset(name, split, 0)
+	if err != nil {
+		return nil, err
+	}
+	if n != 0 {
+		if images, err = images.First(n); err != nil {
+			return nil, err
+		}
+	}
+	return datasets.NewBatches(images, batchSize).Format(datasets.Format{Flat: true}).Done()
 }

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/internal/nearest"
+)
+
+// Exit codes: 1 for a run that failed, 2 for a command line that is wrong, and
+// 130, as shells have it for SIGINT, for an interrupted run.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// usageError is a command line that is wrong.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func exitCode(err error) int {
+	var usage usageError
+	var interrupted *experiments.InterruptedError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &interrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	return exitFailure
+}
+
+// oneLine is an error's message without line breaks.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// app is one call of the command.
+type app struct {
+	args           []string
+	stdout, stderr io.Writer
+	// resume is said when an interrupted run does not end by itself in time.
+	resume string
+}
+
+// graceTime is how long an interrupted run may take to save its state. A step
+// or a compilation may last longer than that; then the last checkpoint, which
+// is always a whole one, is what a resumed run starts from.
+const graceTime = 900 * time.Millisecond
+
+// run executes the command line. SIGINT and SIGTERM cancel what is at work.
+func run(args []string, stdout, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{args: args, stdout: stdout, stderr: stderr}
+	finished := make(chan struct{})
+	defer close(finished)
+	go a.enforceStop(ctx, finished)
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return root.ExecuteContext(ctx)
+}
+
+// enforceStop ends the process if the work goes on after an interruption.
+func (a *app) enforceStop(ctx context.Context, finished <-chan struct{}) {
+	select {
+	case <-finished:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-finished:
+	case <-time.After(graceTime):
+		fmt.Fprintln(a.stderr, "\ngcml: interrupted; the last checkpoint is kept")
+		a.sayResume()
+		os.Exit(exitInterrupted)
+	}
+}
+
+func (a *app) sayResume() {
+	if a.resume != "" {
+		fmt.Fprintf(a.stderr, "to go on: %s\n", a.resume)
+	}
+}
+
+// sameCommand is the command line as a shell takes it.
+func (a *app) sameCommand() string {
+	words := []string{"gcml"}
+	for _, arg := range a.args {
+		if arg == "" || strings.ContainsAny(arg, " \t\n'\"\\$&|;<>()*?[]#~`!{}") {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gcml",
+		Short: "Measure, watch and regularize the geometric complexity of networks",
+		Long: "gcml measures, watches and regularizes the geometric complexity (GC) of networks,\n" +
+			"and runs the experiments of \"Why neural networks find simple solutions: the many\n" +
+			"regularizers of geometric complexity\".\n\n" +
+			"The backend is that of GOMLX_BACKEND, or the fastest that is found; see gcml doctor.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownWord("command", args[0], commandNames(cmd))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.measureCommand(), a.doctorCommand(), a.versionCommand())
+	return root
+}
+
+func commandNames(cmd *cobra.Command) (names []string) {
+	for _, c := range cmd.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
+// unknownWord says which word was not known, and the one it may have been.
+func unknownWord(what, got string, known []string) error {
+	if near, ok := nearest.Word(got, known); ok {
+		return usagef("unknown %s %q; did you mean %q?", what, got, near)
+	}
+	return usagef("unknown %s %q; known: %s", what, got, strings.Join(known, ", "))
+}
+
+// flagError puts pflag's errors into one line, with the nearest right flag.
+func flagError(cmd *cobra.Command, err error) error {
+	var missing *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &missing):
+		var known []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
+		got := "--" + missing.GetSpecifiedName()
+		if short := missing.GetSpecifiedShortnames(); short != "" {
+			got = "-" + short
+		}
+		return unknownWord("flag", got, known)
+	case errors.As(err, &invalid):
+		return usagef("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), valueKind(invalid.GetFlag().Value.Type()))
+	}
+	return usageError{err}
+}
+
+func valueKind(pflagType string) string {
+	switch pflagType {
+	case "int64Slice":
+		return "a list of whole numbers, such as 0,1,2"
+	case "int", "int64":
+		return "a whole number"
+	case "float64":
+		return "a number"
+	case "bool":
+		return "true or false"
+	}
+	return "a " + pflagType
+}
+
+// noArguments rejects words after a command that takes none.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument, but %q was given", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// asUsage marks errors that come of what the user wrote.
+func asUsage(err error) error {
+	var unknown *experiments.UnknownError
+	if errors.As(err, &unknown) {
+		return usageError{err}
+	}
+	return err
+}

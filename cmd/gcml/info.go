@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"example.com/geometric-complexity/internal/doctor"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what the machine has, what is missing, and what mends it",
+		Args:  noArguments,
+		RunE:  func(*cobra.Command, []string) error { return doctor.Report(a.stdout) },
+	}
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the versions of gcml, Go and GoMLX",
+		Args:  noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			info, ok := debug.ReadBuildInfo()
+			if !ok {
+				return fmt.Errorf("this program was built without build information")
+			}
+			fmt.Fprintf(a.stdout, "gcml %s\n%s %s/%s\n", info.Main.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			for _, dep := range info.Deps {
+				switch dep.Path {
+				case "github.com/gomlx/gomlx", "github.com/gomlx/compute", "github.com/gomlx/go-xla":
+					fmt.Fprintf(a.stdout, "%s %s\n", dep.Path, dep.Version)
+				}
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"example.com/geometric-complexity/experiments"
+)
+
+func (a *app) listCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the experiments, their claims and scales",
+		Args:  noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			if asJSON {
+				var infos []experiments.Info
+				for _, e := range experiments.All() {
+					infos = append(infos, e.Info())
+				}
+				return a.printJSON(infos)
+			}
+			for i, e := range experiments.All() {
+				if i > 0 {
+					fmt.Fprintln(a.stdout)
+				}
+				a.listOne(e)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}
+
+func (a *app) listOne(e experiments.Experiment) {
+	info := e.Info()
+	fmt.Fprintf(a.stdout, "%s %s\n   %s (%s)\n", info.Number, info.Name, info.Title, info.Paper)
+	for _, claim := range info.Claims {
+		fmt.Fprintf(a.stdout, "   claim: %s\n", claim.Text)
+	}
+	for _, scale := range experiments.Scales() {
+		fmt.Fprintf(a.stdout, "   %-6s %s\n", scale, info.Scales[scale])
+	}
+	keys := experiments.Keys(e.DefaultConfig(experiments.Laptop))
+	fmt.Fprintf(a.stdout, "   keys:  %s\n", strings.Join(keys, ", "))
+}

@@ -18,6 +18,7 @@ import (
 //	Rsqrt, Expm1, Clamp    have no first
 //	BatchNormForTraining   has no second (XLA only; the Go backend lacks the op)
 //	BatchNormForInference  has no first  (XLA only)
+//	Pad                    panics for negative paddings
 //	FusedDense             has no second (Go backend; GoMLX's dense layers use it there)
 //	FusedActivation        has no second (Go backend)
 func Register() { registerOnce.Do(register) }
@@ -30,6 +31,7 @@ func register() {
 	registerElementwise()
 	registerNormalization()
 	registerFused()
+	registerPad()
 }
 
 // registerOne registers a rule for an op of one output: it is given the node and the gradient v of its

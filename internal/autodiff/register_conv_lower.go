@@ -20,7 +20,7 @@ func platformOf(x *Node) platform {
 	if xla, ok := backend.(interface{ IsCPU() bool }); ok && xla.IsCPU() {
 		return platformXLACPU
 	}
-	if backend.Name() == "go" {
+	if backend.String() == "go" {
 		return platformGo
 	}
 	return platformOther

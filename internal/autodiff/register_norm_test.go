@@ -1,0 +1,43 @@
+package autodiff
+
+import (
+	"testing"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// TestBatchNormOps checks the ops that GoMLX's batch normalization layer uses, and that only XLA has.
+func TestBatchNormOps(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		if !b.Capabilities().Operations[compute.OpTypeBatchNormForTraining] {
+			t.Skip("the backend has no batch normalization ops: see layers.BatchNorm")
+		}
+		t.Run("training", func(t *testing.T) {
+			checkDerivatives(t, b, func(in []*Node) *Node {
+				y, mean, variance := InternalBatchNormForTraining(in[0], in[1], in[2], 1e-2, -1)
+				statistics := ReduceAllSum(Mul(mean, Square(variance)))
+				return Add(y, statistics)
+			}, []int{5, 2, 3}, []int{3}, []int{3})
+		})
+		t.Run("training, features not last", func(t *testing.T) {
+			checkDerivatives(t, b, func(in []*Node) *Node {
+				y, _, _ := InternalBatchNormForTraining(in[0], in[1], in[2], 1e-2, 1)
+				return y
+			}, []int{4, 3, 2}, []int{3}, []int{3})
+		})
+		t.Run("inference", func(t *testing.T) {
+			checkDerivatives(t, b, func(in []*Node) *Node {
+				return InternalBatchNormForInference(in[0], in[1], in[2], in[3], AddScalar(Square(in[4]), 0.5), 1e-2, -1)
+			}, []int{5, 2, 3}, []int{3}, []int{3}, []int{3}, []int{3})
+		})
+		t.Run("attributes", func(t *testing.T) {
+			g := NewGraph(b, "attributes")
+			_, _, _ = InternalBatchNormForTraining(Zeros(g, float64Shape(5, 4, 3)), Zeros(g, float64Shape(4)), Zeros(g, float64Shape(4)), 0.25, 1)
+			got, ok := BatchNormOf(lastOfType(t, g, NodeTypeBatchNormForTraining))
+			want(t, "batch norm", got, ok, BatchNormAttributes{Epsilon: 0.25, FeatureAxis: 1})
+		})
+	})
+}

@@ -28,7 +28,7 @@ help: ## say what there is
 	@echo 'make TARGET, with one of:'
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '%-12s %s\n' "$$t" "$$d"; done
 
-demo: $(VPYTHON) ## train on real images without and with the penalty, and compare: about two minutes
+demo: $(VPYTHON) ## train on real images without and with the penalty, and compare: about a minute, once built
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@go run ./cmd/gcml demo
 

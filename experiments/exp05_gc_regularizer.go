@@ -45,6 +45,9 @@ func (c *GCRegularizerConfig) Validate() error {
 	if len(c.small()) == 0 {
 		return fmt.Errorf("small_up_to: no coefficient but 0 is at most %g", c.SmallUpTo)
 	}
+	if !slices.Contains(datasets.Names(), c.Dataset) {
+		return fmt.Errorf("dataset: %w", unknown("data set", c.Dataset, datasets.Names()))
+	}
 	if !(c.Margin >= 0) {
 		return fmt.Errorf("margin %g is negative", c.Margin)
 	}

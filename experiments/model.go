@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/layers/activation"
@@ -46,7 +47,11 @@ func (n Network) function(outputs int) (modelFn, error) {
 	}
 	act, err := activation.TypeString(n.Activation)
 	if err != nil {
-		return nil, unknown("activation", n.Activation, activation.TypeStrings())
+		var known []string
+		for _, name := range activation.TypeStrings() {
+			known = append(known, strings.ToLower(name))
+		}
+		return nil, unknown("activation", n.Activation, known)
 	}
 	return func(scope *model.Scope, x *graph.Node) *graph.Node {
 		return layers.MLP(scope.In(modelScope), x).Hidden(n.HiddenLayers, n.Width).Outputs(outputs).

@@ -64,7 +64,12 @@ type app struct {
 const graceTime = 900 * time.Millisecond
 
 // run executes the command line. SIGINT and SIGTERM cancel what is at work.
-func run(args []string, stdout, stderr io.Writer) error {
+func run(args []string, stdout, stderr io.Writer) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("internal error: %v", r)
+		}
+	}()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a := &app{args: args, stdout: stdout, stderr: stderr}

@@ -109,6 +109,10 @@ func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 		p.emptyRange(pl)
 	}
 	padRange(&pl.Y, p.LogY)
+	if p.LogX && pl.X.Min == pl.X.Max {
+		// gonum would widen it by 1 to both sides, which may reach 0.
+		padRange(&pl.X, true)
+	}
 	if p.Categories != nil {
 		pl.X.Min, pl.X.Max = -0.3, float64(len(p.Categories))-0.7
 	}

@@ -107,6 +107,26 @@ func TestSaveTwiceGivesTheSameBytes(t *testing.T) {
 	}
 }
 
+// Axes that a single point, or a constant, leaves without length.
+func TestDegenerateRanges(t *testing.T) {
+	for _, log := range []bool{false, true} {
+		for name, s := range map[string]Series{
+			"one point":     {Name: "a", X: []float64{1}, Y: []float64{1}},
+			"small":         {Name: "a", X: []float64{1e-9}, Y: []float64{1e-9}},
+			"constant":      {Name: "a", X: []float64{1, 2}, Y: []float64{3, 3}},
+			"zero":          {Name: "a", X: []float64{0, 0}, Y: []float64{0, 0}},
+			"negative":      {Name: "a", X: []float64{-1, -2}, Y: []float64{-3, -4}},
+			"band to below": {Name: "a", X: []float64{1, 2}, Y: []float64{1, 2}, Lo: []float64{-1, 0}, Hi: []float64{2, 3}},
+			"none":          {Name: "a"},
+		} {
+			f := Figure{Panels: []Panel{{LogX: log, LogY: log, Series: []Series{s}}}}
+			if _, err := f.Save(filepath.Join(t.TempDir(), "f")); err != nil {
+				t.Errorf("%s, logarithmic %v: %v", name, log, err)
+			}
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	for _, tc := range []struct {
 		name string

@@ -22,6 +22,12 @@ const dpi = 144
 // Save writes the figure to base+".png" and base+".svg" and returns both
 // paths. A file is complete or as it was before.
 func (f Figure) Save(base string) (paths []string, err error) {
+	// gonum/plot panics on what it cannot draw.
+	defer func() {
+		if r := recover(); r != nil {
+			paths, err = nil, fmt.Errorf("figure %s cannot be drawn: %v", base, r)
+		}
+	}()
 	if len(f.Panels) == 0 {
 		return nil, fmt.Errorf("figure %s has no panels", base)
 	}

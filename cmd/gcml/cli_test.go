@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"example.com/geometric-complexity/experiments"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"gcml": main})
+}
+
+// The scripts in testdata hold what the command is given, what it prints, and
+// the files it leaves.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("GOMLX_BACKEND", "go")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitlines": waitLines},
+	})
+}
+
+// waitLines waits until the first file of a glob pattern has so many lines.
+func waitLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitlines PATTERN LINES")
+	}
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for range 1200 {
+		paths, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		if len(paths) > 0 {
+			if raw, err := os.ReadFile(paths[0]); err == nil && bytes.Count(raw, []byte("\n")) >= want {
+				return
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s does not come to %d lines", args[0], want)
+}
+
+func TestExitCode(t *testing.T) {
+	for _, tc := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{errors.New("a run failed"), 1},
+		{usagef("wrong"), 2},
+		{fmt.Errorf("wrapped: %w", usagef("wrong")), 2},
+		{&experiments.InterruptedError{Cause: context.Canceled}, 130},
+		{fmt.Errorf("measuring: %w", context.Canceled), 130},
+	} {
+		if got := exitCode(tc.err); got != tc.want {
+			t.Errorf("exit code of %v = %d; want %d", tc.err, got, tc.want)
+		}
+	}
+}
+
+func TestSameCommandIsQuoted(t *testing.T) {
+	a := &app{args: []string{"run", "01", "--set", "learning_rates=[0.1, 0.2]", "--out", "it's"}}
+	want := `gcml run 01 --set 'learning_rates=[0.1, 0.2]' --out 'it'\''s'`
+	if got := a.sameCommand(); got != want {
+		t.Errorf("command %s; want %s", got, want)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{stderr: &out}
+	for _, kind := range []string{"auto", "lines", "bar"} {
+		out.Reset()
+		p, err := a.newProgress(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Start(200, "a title")
+		p.Describe("run 1/1: a label")
+		for range 20 {
+			p.Add(10)
+		}
+		p.Finish()
+		lines := bytes.Count(out.Bytes(), []byte("about"))
+		if kind != "bar" && lines != 10 {
+			t.Errorf("%s: %d lines; want one per tenth:\n%s", kind, lines, &out)
+		}
+		if kind == "bar" && !bytes.Contains(out.Bytes(), []byte("0/200")) {
+			t.Errorf("the bar does not show its total:\n%s", &out)
+		}
+	}
+	if p, err := a.newProgress("none"); p != nil || err != nil {
+		t.Errorf("none: %v, %v", p, err)
+	}
+}

@@ -94,7 +94,7 @@ func sampleWeights(t *testing.T, b compute.Backend, init Initialization, fanIn, 
 		scope = scope.WithInitializer(init.Initializer(scope))
 		return scope.VariableWithShape("w", shapes.Make(dtypes.Float64, fanIn, fanOut)).NodeValue(g)
 	})
-	return flatFloat64(t, weights)
+	return gctest.Flat(weights)
 }
 
 func TestCentralErfInv(t *testing.T) {
@@ -103,7 +103,7 @@ func TestCentralErfInv(t *testing.T) {
 		u, want = append(u, x), append(want, math.Erfinv(x))
 	}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		got := flatFloat64(t, MustExecOnce(b, centralErfInv, u))
+		got := gctest.Flat(MustExecOnce(b, centralErfInv, u))
 		gctest.AssertClose(t, got, want, 2e-7, 0, "erfinv")
 	})
 }

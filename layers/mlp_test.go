@@ -17,25 +17,6 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// flatFloat64 returns the values of a float tensor.
-func flatFloat64(t testing.TB, tensor *tensors.Tensor) []float64 {
-	t.Helper()
-	var values []float64
-	tensor.MustConstFlatData(func(flat any) {
-		switch flat := flat.(type) {
-		case []float64:
-			values = append(values, flat...)
-		case []float32:
-			for _, v := range flat {
-				values = append(values, float64(v))
-			}
-		default:
-			t.Fatalf("want floats, got %s", tensor.Shape())
-		}
-	})
-	return values
-}
-
 // TestMLPForward compares the network's outputs with plain loops over its own variables.
 func TestMLPForward(t *testing.T) {
 	x := [][][]float64{{{0.3, -1.2}, {0.5, 0.9}}, {{-0.4, 0.8}, {1.5, -0.1}}, {{0, 1}, {2, 3}}}
@@ -49,9 +30,9 @@ func TestMLPForward(t *testing.T) {
 				return MLP(scope, x).Hidden(2, 5).Outputs(3).Activation(activation.TypeTanh).Bias(bias).Done()
 			}
 			exec := model.MustNewExec(b, store, build)
-			got := flatFloat64(t, exec.MustCall(x)[0])
+			got := gctest.Flat(exec.MustCall(x)[0])
 			weights := func(layer, name string) []float64 {
-				return flatFloat64(t, store.GetVariable("/"+layer+"/"+name).MustValue())
+				return gctest.Flat(store.GetVariable("/" + layer + "/" + name).MustValue())
 			}
 			if bias { // They start at zero, which would hide a mistake.
 				for i, layer := range []string{"fnn_hidden_layer_0", "fnn_hidden_layer_1", "fnn_output_layer"} {
@@ -62,7 +43,7 @@ func TestMLPForward(t *testing.T) {
 					}
 					v.MustSetValue(tensors.FromFlatDataAndDimensions(values, len(values)))
 				}
-				got = flatFloat64(t, exec.MustCall(x)[0])
+				got = gctest.Flat(exec.MustCall(x)[0])
 			}
 			var want []float64
 			for _, example := range x {

@@ -52,7 +52,7 @@ func TestStockConvolution(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		eachConvolution(t, func(t *testing.T, c convolutionCase) {
 			for _, size := range sizes[b.String()] {
-				checkDerivatives(t, b, func(inputs []*Node) *Node {
+				gctest.CheckDerivatives(t, b, func(inputs []*Node) *Node {
 					return Convolve(inputs[0], inputs[1]).Strides(c.stride).
 						PaddingPerDim([][2]int{c.paddingOf(size.height), c.paddingOf(size.width)}).Done()
 				}, []int{2, size.height, size.width, size.in}, []int{c.kernel, c.kernel, size.in, size.out})
@@ -68,16 +68,16 @@ func TestConvolution(t *testing.T) {
 		strides := []int{c.stride, c.stride}
 		paddings := [][2]int{c.paddingOf(7), c.paddingOf(8)}
 		lowered := func(inputs []*Node) *Node { return Convolution(inputs[0], inputs[1], strides, paddings) }
-		checkDerivatives(t, gctest.GoBackend(t), lowered, []int{2, 7, 8, 2}, []int{c.kernel, c.kernel, 2, 3})
+		gctest.CheckDerivatives(t, gctest.GoBackend(t), lowered, []int{2, 7, 8, 2}, []int{c.kernel, c.kernel, 2, 3})
 	})
 	t.Run("value", func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(5, 6))
-		x, k := randomTensor(rng, []int{2, 6, 7, 2}), randomTensor(rng, []int{3, 3, 2, 4})
+		x, k := gctest.RandomTensor(rng, 2, 6, 7, 2), gctest.RandomTensor(rng, 3, 3, 2, 4)
 		both := MustExecOnceN(gctest.GoBackend(t), func(x, k *Node) (*Node, *Node) {
 			return Convolution(x, k, []int{2, 1}, [][2]int{{1, 0}, {0, 2}}),
 				Convolve(x, k).StridePerAxis(2, 1).PaddingPerDim([][2]int{{1, 0}, {0, 2}}).Done()
 		}, x, k)
-		gctest.AssertClose(t, values(both[0]), values(both[1]), 1e-12, 0, "convolution")
+		gctest.AssertClose(t, gctest.Flat(both[0]), gctest.Flat(both[1]), 1e-12, 0, "convolution")
 	})
 	t.Run("lowering", func(t *testing.T) {
 		gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -132,7 +132,7 @@ func TestConvolutionVariants(t *testing.T) {
 			}},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				checkDerivatives(t, b, func(inputs []*Node) *Node { return test.define(inputs[0], inputs[1]) }, test.dims...)
+				gctest.CheckDerivatives(t, b, func(inputs []*Node) *Node { return test.define(inputs[0], inputs[1]) }, test.dims...)
 			})
 		}
 	})

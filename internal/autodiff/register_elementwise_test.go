@@ -19,7 +19,7 @@ func TestElementwise(t *testing.T) {
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
-				checkDerivatives(t, b, func(inputs []*Node) *Node { return f(inputs[0]) }, []int{4, 5})
+				gctest.CheckDerivatives(t, b, func(inputs []*Node) *Node { return f(inputs[0]) }, []int{4, 5})
 			})
 		}
 	})

@@ -20,7 +20,7 @@ func TestStockActivations(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, act := range activation.TypeValues() {
 			t.Run(act.String(), func(t *testing.T) {
-				checkDerivatives(t, b, func(in []*Node) *Node { return activation.Apply(act, MulScalar(in[0], 2)) }, []int{7, 4})
+				gctest.CheckDerivatives(t, b, func(in []*Node) *Node { return activation.Apply(act, MulScalar(in[0], 2)) }, []int{7, 4})
 			})
 		}
 	})
@@ -30,25 +30,25 @@ func TestStockActivations(t *testing.T) {
 func TestStockDense(t *testing.T) {
 	for _, act := range activation.TypeValues() {
 		t.Run(act.String(), func(t *testing.T) {
-			checkDerivatives(t, gctest.GoBackend(t), func(in []*Node) *Node {
+			gctest.CheckDerivatives(t, gctest.GoBackend(t), func(in []*Node) *Node {
 				return nn.Dense(in[0], in[1], in[2], compute.DenseLayoutInputOutputs, act)
 			}, []int{5, 3}, []int{3, 4}, []int{4})
 		})
 	}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		t.Run("outputs first, no bias", func(t *testing.T) {
-			checkDerivatives(t, b, func(in []*Node) *Node {
+			gctest.CheckDerivatives(t, b, func(in []*Node) *Node {
 				return nn.Dense(in[0], in[1], nil, compute.DenseLayoutOutputsInput, activation.TypeTanh)
 			}, []int{5, 3}, []int{4, 3})
 		})
 		t.Run("several axes", func(t *testing.T) {
-			checkDerivatives(t, b, func(in []*Node) *Node {
+			gctest.CheckDerivatives(t, b, func(in []*Node) *Node {
 				return nn.Dense(in[0], in[1], in[2], compute.DenseLayoutInputOutputs, activation.TypeSigmoid)
 			}, []int{2, 4, 3}, []int{3, 2, 2}, []int{2, 2})
 		})
 	})
 	t.Run("fused with an activation that needs its input", func(t *testing.T) {
-		checkDerivatives(t, gctest.GoBackend(t), func(in []*Node) *Node {
+		gctest.CheckDerivatives(t, gctest.GoBackend(t), func(in []*Node) *Node {
 			return BackendFusedDense(in[0], in[1], in[2], compute.DenseConfig{
 				Activation: compute.ActivationConfig{Type: compute.ActivationGelu}})
 		}, []int{5, 3}, []int{3, 4}, []int{4})

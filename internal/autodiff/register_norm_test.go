@@ -16,20 +16,20 @@ func TestBatchNormOps(t *testing.T) {
 			t.Skip("the backend has no batch normalization ops: see layers.BatchNorm")
 		}
 		t.Run("training", func(t *testing.T) {
-			checkDerivatives(t, b, func(in []*Node) *Node {
+			gctest.CheckDerivatives(t, b, func(in []*Node) *Node {
 				y, mean, variance := InternalBatchNormForTraining(in[0], in[1], in[2], 1e-2, -1)
 				statistics := ReduceAllSum(Mul(mean, Square(variance)))
 				return Add(y, statistics)
 			}, []int{5, 2, 3}, []int{3}, []int{3})
 		})
 		t.Run("training, features not last", func(t *testing.T) {
-			checkDerivatives(t, b, func(in []*Node) *Node {
+			gctest.CheckDerivatives(t, b, func(in []*Node) *Node {
 				y, _, _ := InternalBatchNormForTraining(in[0], in[1], in[2], 1e-2, 1)
 				return y
 			}, []int{4, 3, 2}, []int{3}, []int{3})
 		})
 		t.Run("inference", func(t *testing.T) {
-			checkDerivatives(t, b, func(in []*Node) *Node {
+			gctest.CheckDerivatives(t, b, func(in []*Node) *Node {
 				return InternalBatchNormForInference(in[0], in[1], in[2], in[3], AddScalar(Square(in[4]), 0.5), 1e-2, -1)
 			}, []int{5, 2, 3}, []int{3}, []int{3}, []int{3}, []int{3})
 		})

@@ -18,7 +18,7 @@ func TestPad(t *testing.T) {
 			"crop interiors": {{Start: -2, End: -3, Interior: 2}, {Start: -1, End: 2, Interior: 1}},
 		} {
 			t.Run(name, func(t *testing.T) {
-				checkDerivatives(t, b, func(in []*Node) *Node {
+				gctest.CheckDerivatives(t, b, func(in []*Node) *Node {
 					return Square(Pad(in[0], ReduceAllSum(in[1]), axes...))
 				}, []int{5, 4}, []int{1})
 			})

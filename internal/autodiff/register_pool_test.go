@@ -22,7 +22,7 @@ func TestStockPooling(t *testing.T) {
 				padding        [2]int
 			}{{2, 2, [2]int{}}, {3, 2, [2]int{1, 1}}, {3, 1, [2]int{0, 1}}, {2, 3, [2]int{}}} {
 				t.Run(fmt.Sprintf("%s window %d stride %d padding %d", name, test.window, test.stride, test.padding), func(t *testing.T) {
-					checkDerivatives(t, b, func(inputs []*Node) *Node {
+					gctest.CheckDerivatives(t, b, func(inputs []*Node) *Node {
 						pooled := pool(inputs[0]).Window(test.window).Strides(test.stride).
 							PaddingPerDim([][2]int{test.padding, test.padding}).Done()
 						return Square(pooled) // Pooling alone has no second derivative.
@@ -42,6 +42,6 @@ func TestPoolingTies(t *testing.T) {
 			pooled := MaxPool(x).Window(2).Done() // [1, 1, 3, 1]
 			return Gradient(ReduceAllSum(Mul(pooled, AddScalar(IotaFull(x.Graph(), pooled.Shape()), 1))), x)[0]
 		}, x)
-		gctest.AssertClose(t, values(got), []float64{0, 0, 0, 0, 3, 0, 0, 1, 2, 0, 0, 0}, 0, 0, "gradient")
+		gctest.AssertClose(t, gctest.Flat(got), []float64{0, 0, 0, 0, 3, 0, 0, 1, 2, 0, 0, 0}, 0, 0, "gradient")
 	})
 }

@@ -1,0 +1,117 @@
+package layers
+
+import (
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers/norm"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/model/initializer"
+	"github.com/gomlx/gomlx/ml/train"
+	. "github.com/gomlx/gomlx/support/exceptions"
+)
+
+// BatchNormBuilder configures a batch normalization layer. Create it with BatchNorm and finish with Done.
+type BatchNormBuilder struct {
+	scope             *model.Scope
+	x                 *Node
+	momentum, epsilon float64
+}
+
+// BatchNorm prepares a batch normalization of x, shaped [batch, ..., channels]: each channel is normalized over
+// all other axes, then scaled and shifted by learned values.
+//
+// In training mode (scope.IsTraining) it uses the mean and variance of the batch, through which gradients of
+// every order flow, and updates running averages of them. Otherwise it uses the running averages.
+//
+// In training mode every output depends on every example of the batch. The Jacobian of one example's outputs
+// with respect to its own input is then only a part of the whole, and the geometric complexity of such a
+// network must say which part it takes; in evaluation mode there is only one.
+//
+// The variables, the averages' update rule and the hyperparameter that announces it are those of GoMLX's
+// norm.BatchNorm, so that norm.UpdateBatchNormAverages works. That layer can be used on XLA, where this
+// package's registered gradients make it right to every order. On the Go backend it works only with
+// UseBackendInference(false), which takes the batch statistics for constants: its gradients are wrong.
+func BatchNorm(scope *model.Scope, x *Node) *BatchNormBuilder {
+	return &BatchNormBuilder{scope: scope, x: x, momentum: 0.9, epsilon: 1e-5}
+}
+
+// Momentum sets how much of the running averages is kept at each step. The default is 0.9. The averages are
+// debiased: step n keeps at most 1-1/n.
+func (b *BatchNormBuilder) Momentum(momentum float64) *BatchNormBuilder {
+	b.momentum = momentum
+	return b
+}
+
+// Epsilon sets what is added to the variance before its square root is taken. The default is 1e-5.
+func (b *BatchNormBuilder) Epsilon(epsilon float64) *BatchNormBuilder {
+	b.epsilon = epsilon
+	return b
+}
+
+// Done builds the layer and returns its output, shaped as x. Its variables, each shaped [channels], are
+// "batch_normalization/scale" and "/offset" (trainable), "/mean", "/variance" and "/avg_weight".
+// It panics for a batch of one in training mode, whose statistics are those of a single example.
+func (b *BatchNormBuilder) Done() *Node {
+	x, g := b.x, b.x.Graph()
+	if x.Rank() < 2 {
+		Panicf("layers.BatchNorm: x must be shaped [batch, ..., channels], got %s", x.Shape())
+	}
+	b.scope.Store().RootScope().SetParam(norm.AveragesUpdatesTriggerParam, true)
+	scope := b.scope.In(norm.BatchNormalizationScopeName)
+	shape := shapes.Make(x.DType(), x.Shape().Dim(-1))
+	zeros, ones := scope.WithInitializer(initializer.Zero), scope.WithInitializer(initializer.One)
+	scale := ones.VariableWithShape("scale", shape).NodeValue(g)
+	offset := zeros.VariableWithShape("offset", shape).NodeValue(g)
+	averages := runningAverages{
+		mean:     zeros.VariableWithShape("mean", shape).SetTrainable(false),
+		variance: ones.VariableWithShape("variance", shape).SetTrainable(false),
+		weight:   zeros.VariableWithShape("avg_weight", shape).SetTrainable(false),
+	}
+
+	mean, variance := averages.mean.NodeValue(g), averages.variance.NodeValue(g)
+	updatePhase := model.GetGraphParamOr(scope, g, train.BatchNormalizationUpdatePhase, -1)
+	if updatePhase >= 0 || scope.IsTraining(g) {
+		if updatePhase < 0 && x.Shape().Dim(0) == 1 {
+			Panicf("layers.BatchNorm: training mode needs a batch of 2 or more examples, got x %s", x.Shape())
+		}
+		batchMean, batchVariance := batchStatistics(x)
+		averages.update(g, b.momentum, batchMean, batchVariance)
+		if updatePhase > 0 { // The second pass over the data normalizes with the averages.
+			mean, variance = averages.mean.NodeValue(g), averages.variance.NodeValue(g)
+		} else {
+			mean, variance = batchMean, batchVariance
+		}
+	}
+	rank := x.Rank()
+	slope := Mul(scale, Reciprocal(Sqrt(AddScalar(variance, b.epsilon))))
+	centered := Sub(x, ExpandLeftToRank(mean, rank))
+	return Add(Mul(centered, ExpandLeftToRank(slope, rank)), ExpandLeftToRank(offset, rank))
+}
+
+// batchStatistics returns the mean and the variance (the mean squared distance to the mean) per channel.
+func batchStatistics(x *Node) (mean, variance *Node) {
+	axes := make([]int, x.Rank()-1)
+	for i := range axes {
+		axes[i] = i
+	}
+	mean = ReduceMean(x, axes...)
+	variance = ReduceMean(Square(Sub(x, ExpandLeftToRank(mean, x.Rank()))), axes...)
+	return mean, variance
+}
+
+// runningAverages are the variables that follow the batch statistics.
+type runningAverages struct{ mean, variance, weight *model.Variable }
+
+// update moves the averages towards the batch's values; weight counts the steps.
+func (a runningAverages) update(g *Graph, momentum float64, mean, variance *Node) {
+	weight := OnePlus(a.weight.NodeValue(g))
+	a.weight.SetNodeValue(weight)
+	keep := MinScalar(OneMinus(Reciprocal(weight)), momentum)
+	for _, average := range []struct {
+		variable *model.Variable
+		value    *Node
+	}{{a.mean, mean}, {a.variance, variance}} {
+		value := StopGradient(average.value)
+		average.variable.SetNodeValue(Add(Mul(keep, average.variable.NodeValue(g)), Mul(OneMinus(keep), value)))
+	}
+}

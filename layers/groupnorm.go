@@ -1,0 +1,40 @@
+package layers
+
+import (
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/model/initializer"
+	. "github.com/gomlx/gomlx/support/exceptions"
+)
+
+// GroupNorm normalizes x, shaped [batch, ..., channels], over each group of neighbouring channels and all
+// axes between, example by example, then scales and shifts every channel by learned values (Wu & He 2018).
+// epsilon, added to the variance, is 1e-5.
+//
+// It does the same in training and evaluation, and no example sees another. One group is a layer
+// normalization; for normalizing the last axis alone GoMLX's norm.LayerNorm is right to every order.
+//
+// Its variables are "group_normalization/scale" and "/offset", each shaped [channels]. It panics if the
+// channels cannot be divided into the groups.
+func GroupNorm(scope *model.Scope, x *Node, groups int) *Node {
+	if x.Rank() < 2 {
+		Panicf("layers.GroupNorm: x must be shaped [batch, ..., channels], got %s", x.Shape())
+	}
+	channels := x.Shape().Dim(-1)
+	if groups < 1 || channels%groups != 0 {
+		Panicf("layers.GroupNorm: cannot divide the channels of x %s into %d groups", x.Shape(), groups)
+	}
+	g := x.Graph()
+	scope = scope.In("group_normalization")
+	shape := shapes.Make(x.DType(), channels)
+	scale := scope.WithInitializer(initializer.One).VariableWithShape("scale", shape).NodeValue(g)
+	offset := scope.WithInitializer(initializer.Zero).VariableWithShape("offset", shape).NodeValue(g)
+
+	grouped := Reshape(x, x.Shape().Dim(0), -1, groups, channels/groups)
+	centered := Sub(grouped, ReduceAndKeep(grouped, ReduceMean, 1, 3))
+	variance := ReduceAndKeep(Square(centered), ReduceMean, 1, 3)
+	normalized := Div(centered, Sqrt(AddScalar(variance, 1e-5)))
+	y := Reshape(normalized, x.Shape().Dimensions...)
+	return Add(Mul(y, ExpandLeftToRank(scale, y.Rank())), ExpandLeftToRank(offset, y.Rank()))
+}

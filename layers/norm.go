@@ -1,0 +1,57 @@
+package layers
+
+import (
+	"fmt"
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// Norm is the normalization of a network's convolutions.
+type Norm int
+
+const (
+	// NormBatch is batch normalization after every convolution. It is the zero value.
+	NormBatch Norm = iota
+	// NormNone is none; the convolutions get biases instead.
+	NormNone
+	// NormGroup is group normalization after every convolution, with 32 groups, or one per channel if there
+	// are fewer channels.
+	NormGroup
+)
+
+var normNames = []string{NormBatch: "batch", NormNone: "none", NormGroup: "group"}
+
+// ParseNorm is the inverse of Norm.String: "batch", "none" or "group".
+func ParseNorm(name string) (Norm, error) {
+	i := slices.Index(normNames, name)
+	if i < 0 {
+		return 0, fmt.Errorf("unknown normalization %q: use one of %q", name, normNames)
+	}
+	return Norm(i), nil
+}
+
+// String returns the name that ParseNorm reads.
+func (n Norm) String() string {
+	if n < 0 || int(n) >= len(normNames) {
+		return fmt.Sprintf("Norm(%d)", int(n))
+	}
+	return normNames[n]
+}
+
+// apply normalizes x.
+func (n Norm) apply(scope *model.Scope, x *Node) *Node {
+	switch n {
+	case NormNone:
+		return x
+	case NormGroup:
+		channels := x.Shape().Dim(-1)
+		groups := min(32, channels)
+		for channels%groups != 0 {
+			groups--
+		}
+		return GroupNorm(scope, x, groups)
+	}
+	return BatchNorm(scope, x).Done()
+}

@@ -1,0 +1,27 @@
+package layers
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	. "github.com/gomlx/gomlx/support/exceptions"
+)
+
+// There are no pooling layers of our own for windows: with the gradients that this package registers,
+// GoMLX's graph.MaxPool, MinPool, MeanPool and SumPool can be differentiated twice, overlapping or not.
+
+// GlobalMeanPool returns the mean over all spatial axes of x, shaped [batch, spatial..., channels]: [batch, channels].
+func GlobalMeanPool(x *Node) *Node { return ReduceMean(x, spatialAxes(x)...) }
+
+// GlobalMaxPool returns the largest element over all spatial axes of x, shaped [batch, spatial..., channels]:
+// [batch, channels]. Equal largest elements all get the gradient.
+func GlobalMaxPool(x *Node) *Node { return ReduceMax(x, spatialAxes(x)...) }
+
+func spatialAxes(x *Node) []int {
+	if x.Rank() < 3 {
+		Panicf("layers: global pooling needs x shaped [batch, spatial..., channels], got %s", x.Shape())
+	}
+	axes := make([]int, x.Rank()-2)
+	for i := range axes {
+		axes[i] = i + 1
+	}
+	return axes
+}

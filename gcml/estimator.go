@@ -1,0 +1,153 @@
+package gcml
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gomlx/gomlx/support/exceptions"
+	"github.com/pkg/errors"
+)
+
+// Distribution is what a Hutchinson estimator draws its cotangents from.
+type Distribution int
+
+// The distributions: entries of ±1 with equal probability, or standard normal.
+// Rademacher has the smaller variance.
+const (
+	Rademacher Distribution = iota
+	Gaussian
+)
+
+// String returns "rademacher" or "gaussian".
+func (d Distribution) String() string {
+	if d == Gaussian {
+		return "gaussian"
+	}
+	return "rademacher"
+}
+
+// Estimator says how the squared Jacobian norm of an example is computed. All
+// estimators but ForwardNoise are unbiased. The zero value is Exact.
+type Estimator struct {
+	kind    estimatorKind
+	samples int
+	sigma   float64
+}
+
+type estimatorKind string
+
+const (
+	kindExact      estimatorKind = "exact"
+	kindProjection estimatorKind = "projection"
+	kindRademacher estimatorKind = "rademacher"
+	kindGaussian   estimatorKind = "gaussian"
+	kindNoise      estimatorKind = "noise"
+)
+
+// Exact computes the norm by one vector-Jacobian product per output, as many
+// carried at once as fit (see WithCotangents), or by the closed form of dense
+// networks.
+func Exact() Estimator { return Estimator{kind: kindExact} }
+
+// Projection estimates the norm from p random orthonormal directions v_i of
+// the K outputs, drawn anew for every example: K/p Σ_i ‖v_iᵀJ‖². It is unbiased
+// for every p, and exact for p = K. With p = 1 it is the estimator of Hoffman,
+// Roberts and Yaida (arXiv 1908.02729), without their factor 1/2.
+func Projection(p int) Estimator { return Estimator{kind: kindProjection, samples: p} }
+
+// Hutchinson estimates the norm by the mean over samples of ‖vᵀJ‖², with the
+// entries of v drawn from d. It is unbiased.
+func Hutchinson(samples int, d Distribution) Estimator {
+	if d == Gaussian {
+		return Estimator{kind: kindGaussian, samples: samples}
+	}
+	return Estimator{kind: kindRademacher, samples: samples}
+}
+
+// ForwardNoise estimates the norm by the mean over samples of
+// ‖f(x+σe)-f(x)‖²/σ², with e standard normal. It needs no derivative with
+// respect to the input, so a penalty made of it is differentiated only once.
+// It is exact in the mean for linear f and has a bias of order σ² else; the
+// rounding of float32 asks for a σ of 0.001 or more.
+func ForwardNoise(sigma float64, samples int) Estimator {
+	return Estimator{kind: kindNoise, samples: samples, sigma: sigma}
+}
+
+// String returns the form that ParseEstimator reads, as "projection:3".
+func (e Estimator) String() string {
+	switch e.kind {
+	case "", kindExact:
+		return string(kindExact)
+	case kindNoise:
+		return fmt.Sprintf("%s:%s:%d", e.kind, strconv.FormatFloat(e.sigma, 'g', -1, 64), e.samples)
+	}
+	return fmt.Sprintf("%s:%d", e.kind, e.samples)
+}
+
+// ParseEstimator reads "exact", "projection:P", "rademacher:N", "gaussian:N" or
+// "noise:SIGMA:N". Counts that are left out are 1, SIGMA is 0.01.
+func ParseEstimator(s string) (Estimator, error) {
+	fields := strings.Split(strings.TrimSpace(s), ":")
+	kind := estimatorKind(fields[0])
+	known := []estimatorKind{kindExact, kindProjection, kindRademacher, kindGaussian, kindNoise}
+	if !slices.Contains(known, kind) {
+		return Estimator{}, errors.Errorf("unknown estimator %q: want exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N", s)
+	}
+	e := Estimator{kind: kind}
+	fields = fields[1:]
+	if kind == kindNoise {
+		e.sigma = 0.01
+		if len(fields) > 0 {
+			sigma, err := strconv.ParseFloat(fields[0], 64)
+			if err != nil {
+				return Estimator{}, errors.Errorf("estimator %q: %q is not a number", s, fields[0])
+			}
+			e.sigma, fields = sigma, fields[1:]
+		}
+	}
+	if kind != kindExact {
+		e.samples = 1
+		if len(fields) > 0 {
+			n, err := strconv.Atoi(fields[0])
+			if err != nil {
+				return Estimator{}, errors.Errorf("estimator %q: %q is not a whole number", s, fields[0])
+			}
+			e.samples, fields = n, fields[1:]
+		}
+	}
+	if len(fields) > 0 {
+		return Estimator{}, errors.Errorf("estimator %q: nothing expected after %q", s, e)
+	}
+	return e, e.check()
+}
+
+// check returns an error for counts and widths that make no sense.
+func (e Estimator) check() error {
+	switch {
+	case e.kind == "" || e.kind == kindExact:
+		return nil
+	case e.samples < 1:
+		return errors.Errorf("estimator %s: want at least one sample, got %d", e, e.samples)
+	case e.kind == kindNoise && !(e.sigma > 0):
+		return errors.Errorf("estimator %s: want sigma > 0, got %g", e, e.sigma)
+	}
+	return nil
+}
+
+// mustFit panics if e cannot be used for that many outputs.
+func (e Estimator) mustFit(outputs int) {
+	if err := e.check(); err != nil {
+		panic(err)
+	}
+	if e.kind == kindProjection && e.samples > outputs {
+		exceptions.Panicf("estimator %s: %d orthonormal directions do not exist for %d outputs, use at most %d, or exact",
+			e, e.samples, outputs, outputs)
+	}
+}
+
+// isExact tells whether e has no randomness for that many outputs.
+func (e Estimator) isExact(outputs int) bool {
+	return e.kind == "" || e.kind == kindExact || e.kind == kindProjection && e.samples == outputs
+}

@@ -1,0 +1,110 @@
+package gcml_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers/activation"
+	"github.com/gomlx/gomlx/ml/model"
+	"gonum.org/v1/gonum/stat"
+
+	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+func TestParseEstimator(t *testing.T) {
+	for _, e := range []gcml.Estimator{
+		gcml.Exact(), gcml.Projection(3), gcml.Hutchinson(1, gcml.Rademacher), gcml.Hutchinson(2, gcml.Gaussian),
+		gcml.ForwardNoise(0.01, 4), gcml.ForwardNoise(1e-3, 1),
+	} {
+		t.Run(e.String(), func(t *testing.T) {
+			got, err := gcml.ParseEstimator(e.String())
+			if err != nil || got != e {
+				t.Errorf("ParseEstimator(%q) = %v, %v", e, got, err)
+			}
+		})
+	}
+	for text, want := range map[string]gcml.Estimator{
+		"projection": gcml.Projection(1), " exact ": gcml.Exact(), "noise": gcml.ForwardNoise(0.01, 1),
+		"noise:0.5": gcml.ForwardNoise(0.5, 1),
+	} {
+		if got, err := gcml.ParseEstimator(text); err != nil || got != want {
+			t.Errorf("ParseEstimator(%q) = %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"": "unknown estimator", "exakt": "unknown estimator", "projection:0": "at least one sample",
+		"projection:x": "not a whole number", "noise:x": "not a number", "noise:-1": "sigma > 0",
+		"noise:NaN": "sigma > 0", "exact:3": "nothing expected", "gaussian:1:2": "nothing expected",
+	} {
+		if _, err := gcml.ParseEstimator(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("ParseEstimator(%q) gave error %v, want one with %q", text, err, want)
+		}
+	}
+}
+
+// TestEstimatorsAreUnbiased draws each estimator many times, for the same
+// examples, and compares the mean with the exact value.
+func TestEstimatorsAreUnbiased(t *testing.T) {
+	const copies = 4000
+	fn := mlp(activation.TypeRelu)
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := newStore(t, 3)
+		x := inputsFor(t, b, dtypes.Float64, []int{1, 12})
+		exact := floats(t, run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+			return gcml.Complexity(fn(scope, x), x)
+		}, x))[0]
+		for _, e := range []gcml.Estimator{
+			gcml.Projection(1), gcml.Projection(2), gcml.Hutchinson(1, gcml.Rademacher), gcml.Hutchinson(2, gcml.Gaussian),
+			gcml.ForwardNoise(1e-4, 1),
+		} {
+			t.Run(e.String(), func(t *testing.T) {
+				got := floats(t, run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+					many := BroadcastToDims(x, copies, 12) // Every copy draws its own directions.
+					return gcml.SquaredJacobianNorm(fn(scope, many), many, gcml.WithEstimator(e))
+				}, x))
+				mean, deviation := stat.MeanStdDev(got, nil)
+				if deviation == 0 {
+					t.Fatal("no two draws differ")
+				}
+				if z := (mean - exact) / stat.StdErr(deviation, copies); math.Abs(z) > 4 {
+					t.Errorf("mean %g of %d draws is %.1f standard errors from %g", mean, copies, z, exact)
+				}
+			})
+		}
+	})
+}
+
+// TestProjectionOntoAllOutputsIsExact also holds the random directions to it,
+// by asking for one fewer and completing them.
+func TestProjectionOntoAllOutputsIsExact(t *testing.T) {
+	fn := mlp(activation.TypeTanh)
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := newStore(t, 3)
+		x := inputsFor(t, b, dtypes.Float64, []int{6, 12})
+		norms := func(e gcml.Estimator) []float64 {
+			return floats(t, run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+				return gcml.SquaredJacobianNorm(fn(scope, x), x, gcml.WithEstimator(e))
+			}, x))
+		}
+		gctest.AssertClose(t, norms(gcml.Projection(3)), norms(gcml.Exact()), 1e-12, 0, "p = K")
+	})
+}
+
+// TestHutchinsonOfOneOutput: with one output a Rademacher sign squares to 1.
+func TestHutchinsonOfOneOutput(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		got := run(t, b, newStore(t, 1), func(scope *model.Scope, g *Graph) *Node {
+			x := scope.RandomNormal(g, shapes.Make(dtypes.Float64, 5, 3))
+			y := ReduceSum(Sin(x), 1)
+			exact := gcml.SquaredJacobianNorm(y, x)
+			return Sub(exact, gcml.SquaredJacobianNorm(y, x, gcml.WithEstimator(gcml.Hutchinson(1, gcml.Rademacher))))
+		})
+		gctest.AssertClose(t, floats(t, got), make([]float64, 5), 0, 1e-14, "difference")
+	})
+}

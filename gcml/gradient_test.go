@@ -1,0 +1,106 @@
+package gcml_test
+
+import (
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// TestGradientEqualsDifferences compares d(GC)/dθ, for every parameter of every
+// problem, with central differences of the GC itself. Random estimators draw
+// the same numbers each time.
+func TestGradientEqualsDifferences(t *testing.T) {
+	estimators := []gcml.Estimator{
+		gcml.Exact(), gcml.Projection(1), gcml.Projection(2),
+		gcml.Hutchinson(2, gcml.Rademacher), gcml.Hutchinson(1, gcml.Gaussian), gcml.ForwardNoise(0.1, 2),
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, p := range problems {
+			if !p.smooth {
+				continue
+			}
+			t.Run(p.name, func(t *testing.T) {
+				x := inputsFor(t, b, dtypes.Float64, p.inputs)
+				check := func(name string, opts ...gcml.Option) {
+					gradientEqualsDifferences(t, b, name, x, func(scope *model.Scope, x *Node) *Node {
+						return gcml.Complexity(p.model(scope, x), x, opts...)
+					})
+				}
+				if testing.Short() || b.Name() != "go" { // Compiling is what takes time on XLA.
+					check("exact")
+					if p.outputs > 1 {
+						check("projection:2", gcml.WithEstimator(gcml.Projection(2)))
+					}
+					return
+				}
+				check("no closed form", gcml.WithoutClosedForm())
+				check("one cotangent at a time", gcml.WithCotangents(1))
+				for _, e := range estimators {
+					if p.outputs > 1 || e != gcml.Projection(2) {
+						check(e.String(), gcml.WithEstimator(e))
+					}
+				}
+			})
+		}
+	})
+}
+
+// gradientEqualsDifferences checks the gradient of a scalar value with respect
+// to all trainable variables of its model.
+func gradientEqualsDifferences(t *testing.T, b compute.Backend, name string, x *tensors.Tensor, value func(scope *model.Scope, x *Node) *Node) {
+	t.Helper()
+	store := newStore(t, 42)
+	seeded := func() {
+		if err := store.SetRNGStateFromSeed(5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	valueExec, err := model.NewExec1(b, store, value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := valueExec.Call(x); err != nil { // Initializes the variables.
+		t.Fatalf("%s: %v", name, err)
+	}
+	var variables []*model.Variable
+	for v := range store.IterVariables() {
+		if v.Trainable {
+			variables = append(variables, v)
+		}
+	}
+	seeded()
+	grads, err := model.CallOnceN(b, store, func(scope *model.Scope, x *Node) []*Node {
+		y := value(scope, x)
+		nodes := make([]*Node, len(variables))
+		for i, v := range variables {
+			nodes[i] = v.NodeValue(y.Graph())
+		}
+		return Gradient(y, nodes...)
+	}, x)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	var got, want []float64
+	for i, v := range variables {
+		got = append(got, floats(t, grads[i])...)
+		at := floats(t, v.MustValue())
+		want = append(want, gctest.CentralDifference(func(theta []float64) float64 {
+			v.MustSetValue(tensors.FromFlatDataAndDimensions(append([]float64(nil), theta...), v.Shape().Dimensions...))
+			seeded()
+			out, err := valueExec.Call(x)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return floats(t, out)[0]
+		}, at, 1e-5)...)
+		v.MustSetValue(tensors.FromFlatDataAndDimensions(at, v.Shape().Dimensions...))
+	}
+	gctest.AssertClose(t, got, want, 1e-6, 1e-8, name)
+}

@@ -1,0 +1,170 @@
+package gcml
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	. "github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/sweep"
+)
+
+func init() { autodiff.Register() }
+
+// SquaredJacobianNorm returns ‖∂outputs[b]/∂inputs[b]‖²_F for every example b.
+//
+// outputs and inputs have shape [batch, ...] and a float dtype; all axes after
+// the first count as outputs and as inputs. The result has shape [batch] and
+// the dtype of outputs. It can be differentiated with respect to the parameters
+// of the model. Random estimators draw from the random state of the graph's
+// model.Store.
+//
+// It panics if the outputs do not depend on the inputs, if either has no batch
+// axis or another batch size, if inputs are not floats, and if an op between
+// them cannot be differentiated.
+func SquaredJacobianNorm(outputs, inputs *Node, opts ...Option) *Node {
+	return newJacobian(outputs, inputs, newOptions(opts)).total()
+}
+
+// SquaredGradientNorms returns ‖∂outputs[b,k]/∂inputs[b]‖² for every example b
+// and output k: the rows of the Jacobian apart. Their sum over k is
+// SquaredJacobianNorm. The result has shape [batch, outputs]; outputs and
+// inputs are as there. It panics for an estimator that is not exact.
+func SquaredGradientNorms(outputs, inputs *Node, opts ...Option) *Node {
+	o := newOptions(opts)
+	if o.estimator.kind != "" && o.estimator.kind != kindExact {
+		Panicf("gcml.SquaredGradientNorms: the estimator %s mixes the outputs, use gcml.Exact()", o.estimator)
+	}
+	return newJacobian(outputs, inputs, o).perOutput()
+}
+
+// Complexity returns the geometric complexity of the batch: the mean over the
+// examples of SquaredJacobianNorm, a scalar. See there for shapes and panics.
+func Complexity(outputs, inputs *Node, opts ...Option) *Node {
+	o := newOptions(opts)
+	if o.forGradient {
+		if gc := complexityForGradient(outputs, inputs, o); gc != nil {
+			return gc
+		}
+	}
+	return ReduceAllMean(SquaredJacobianNorm(outputs, inputs, opts...))
+}
+
+// jacobian is the state of one computation.
+type jacobian struct {
+	opts    options
+	outputs *Node // [batch, outputs]
+	inputs  *Node
+	sweep   *sweep.Sweep
+
+	first  sweep.FirstLinear
+	isGram bool
+	gram   []gramColumns
+}
+
+// newJacobian checks the nodes and plans the sweep between them.
+func newJacobian(outputs, inputs *Node, o options) *jacobian {
+	checkNodes(outputs, inputs)
+	batch := outputs.Shape().Dimensions[0]
+	flat := outputs
+	if outputs.Rank() != 2 {
+		flat = Reshape(outputs, batch, outputs.Shape().Size()/batch)
+	}
+	j := &jacobian{opts: o, outputs: flat, inputs: inputs, sweep: sweep.New(flat, inputs)}
+	o.estimator.mustFit(j.numOutputs())
+	if !j.sweep.Depends() {
+		if len(j.sweep.Coupling()) > 0 {
+			Panicf("gcml: outputs %s depend on inputs %s only through values that mix the examples of the batch (first: %s), so there is no Jacobian per example",
+				outputs.Shape(), inputs.Shape(), j.sweep.Coupling()[0])
+		}
+		Panicf("gcml: outputs %s do not depend on inputs %s: check that these are the inputs that the model was called with, and that no StopGradient lies between",
+			outputs.Shape(), inputs.Shape())
+	}
+	if !o.noClosedForm && o.estimator.kind != kindNoise {
+		j.first, j.isGram = j.sweep.FirstLinear()
+		j.isGram = j.isGram && j.gramIsCheaper()
+	}
+	return j
+}
+
+func checkNodes(outputs, inputs *Node) {
+	if outputs.Graph() != inputs.Graph() {
+		Panicf("gcml: outputs %s and inputs %s are not of the same graph", outputs.Shape(), inputs.Shape())
+	}
+	for _, n := range []struct {
+		name string
+		node *Node
+	}{{"outputs", outputs}, {"inputs", inputs}} {
+		if n.node.Rank() == 0 {
+			Panicf("gcml: %s %s have no batch axis: want shape [batch, ...], before any mean over the examples", n.name, n.node.Shape())
+		}
+		if !n.node.DType().IsFloat() {
+			Panicf("gcml: %s have dtype %s: want a float dtype, as a derivative needs; for integer inputs measure from the first float node (an embedding)",
+				n.name, n.node.DType())
+		}
+		if n.node.Shape().IsDynamic() {
+			Panicf("gcml: %s have the dynamic shape %s: want fixed dimensions", n.name, n.node.Shape())
+		}
+	}
+	if b, c := outputs.Shape().Dimensions[0], inputs.Shape().Dimensions[0]; b != c {
+		Panicf("gcml: outputs %s have batch size %d, inputs %s have %d", outputs.Shape(), b, inputs.Shape(), c)
+	}
+}
+
+func (j *jacobian) batch() int      { return j.outputs.Shape().Dimensions[0] }
+func (j *jacobian) numOutputs() int { return j.outputs.Shape().Dimensions[1] }
+
+// scale is what the sum over cotangents is multiplied by.
+func (j *jacobian) scale() float64 {
+	e := j.opts.estimator
+	switch e.kind {
+	case kindProjection:
+		return float64(j.numOutputs()) / float64(e.samples)
+	case kindRademacher, kindGaussian:
+		return 1 / float64(e.samples)
+	}
+	return 1
+}
+
+// total returns ‖J_b‖², or its estimate, shape [batch].
+func (j *jacobian) total() *Node {
+	if j.opts.estimator.kind == kindNoise {
+		return j.forwardNoise()
+	}
+	var total *Node
+	for _, part := range j.parts() {
+		norms := ReduceSum(j.squaredNorms(part), 0)
+		if total == nil {
+			total = norms
+		} else {
+			total = Add(total, norms)
+		}
+	}
+	return MulScalar(total, j.scale())
+}
+
+// perOutput returns the squared norms of the rows of J, shape [batch, outputs].
+func (j *jacobian) perOutput() *Node {
+	var rows []*Node
+	for _, part := range j.parts() {
+		rows = append(rows, j.squaredNorms(part))
+	}
+	return Transpose(Concatenate(rows, 0), 0, 1)
+}
+
+// squaredNorms returns ‖v_cᵀJ_b‖², shape [C, batch], for cotangents of shape
+// [C, batch or 1, outputs].
+func (j *jacobian) squaredNorms(cotangents *Node) *Node {
+	if j.isGram {
+		return j.gramNorms(j.sweep.PullToFirst(j.first, cotangents))
+	}
+	pulled := j.sweep.Pull(cotangents)
+	axes := make([]int, 0, pulled.Rank())
+	for axis := 2; axis < pulled.Rank(); axis++ {
+		axes = append(axes, axis)
+	}
+	squares := Square(pulled)
+	if len(axes) == 0 {
+		return squares // One input per example, without an axis of its own.
+	}
+	return ReduceSum(squares, axes...)
+}

@@ -1,0 +1,41 @@
+package gcml
+
+import (
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/metric"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+// MetricType is the GoMLX metric type of the GC, so that plots give it an axis
+// of its own.
+const MetricType = "geometric-complexity"
+
+// NewMetric returns a metric that reports the GC of each batch, the value that
+// the penalty used: a training metric for a model wrapped by Regularize. With
+// the coefficient 0 it is computed for the metric alone.
+func NewMetric(name, shortName string) metric.Interface {
+	return metric.NewBaseMetric(name, shortName, MetricType, batchComplexity, nil)
+}
+
+// NewMovingAverageMetric is NewMetric as an exponential moving average, in which
+// a new batch has the weight newExampleWeight (0.01, say).
+func NewMovingAverageMetric(name, shortName string, newExampleWeight float64) metric.Interface {
+	return metric.NewExponentialMovingAverageMetric(name, shortName, MetricType, batchComplexity, nil, newExampleWeight)
+}
+
+// NewMeanMetric returns the GC over a whole data set as an evaluation metric for
+// a model wrapped by Regularize: the mean of the batches' values weighted by
+// their sizes. Measure gives the same with a standard error.
+func NewMeanMetric(name, shortName string) metric.Interface {
+	return metric.NewMeanMetric(name, shortName, MetricType, batchComplexity, nil)
+}
+
+// batchComplexity finds the GC that Regularize watches in this graph.
+func batchComplexity(_ *model.Scope, _, predictions []*graph.Node) *graph.Node {
+	value, found := model.GetGraphParam(predictions[0].Graph(), watchedKey)
+	if !found {
+		exceptions.Panicf("gcml: nothing to report for the metric: wrap the model function with gcml.Regularize (its coefficient may be 0)")
+	}
+	return value.(*watched).complexity()
+}

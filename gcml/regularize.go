@@ -1,0 +1,123 @@
+package gcml
+
+import (
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/modelfn"
+	"example.com/geometric-complexity/internal/sweep"
+)
+
+const (
+	// ParamCoefficient is the hyperparameter that multiplies the GC of the batch
+	// in the training loss. A float64, 0 or more; the default, 0, adds nothing.
+	// 1e-4 to 1e-2 are places to start for inputs scaled to [0, 1].
+	ParamCoefficient = "gc_coefficient"
+
+	// ParamEstimator is the hyperparameter that names the estimator, as a string
+	// that ParseEstimator reads. The default is the estimator given to
+	// Regularize, which is "exact" unless WithEstimator says otherwise.
+	ParamEstimator = "gc_estimator"
+)
+
+// watchedKey is where the graph keeps what Regularize watches in it.
+const watchedKey = "/gcml/watched"
+
+// watched are the outputs and inputs of a model in one graph, and its GC once
+// somebody has asked for it.
+type watched struct {
+	outputs, inputs *graph.Node
+	options         []Option
+	gc              *graph.Node
+}
+
+// complexity returns the GC of the batch, built when first asked for.
+func (w *watched) complexity() *graph.Node {
+	if w.gc == nil {
+		w.gc = Complexity(w.outputs, w.inputs, w.options...)
+	}
+	return w.gc
+}
+
+// Regularize wraps a model function so that coefficient × GC of the batch is
+// added to the training loss, with the coefficient and the estimator read from
+// the hyperparameters ParamCoefficient and ParamEstimator of the scope. The
+// loss in evaluation stays as it was. Any function that train.NewTrainer takes
+// will do, made of GoMLX's layers or of this toolkit's:
+//
+//	modelFn := gcml.Regularize(myModel)
+//	store.SetParam(gcml.ParamCoefficient, 1e-3)
+//	trainer := train.NewTrainer(backend, store, modelFn, ...)
+//
+// The GC is that of the model's first output with respect to its first input;
+// WithInput, WithOutput and WithTransform choose others. NewMetric and its
+// siblings report it, also where the coefficient is 0, and never compute it a
+// second time.
+//
+// Building the training graph panics as SquaredJacobianNorm does, and also if
+// the coefficient is negative or not finite and if an op of the model cannot be
+// differentiated twice.
+func Regularize[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
+	fn := modelfn.Canonical(modelFn)
+	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
+		outputs := fn(scope, spec, inputs)
+		g := inputs[0].Graph()
+		coefficient := modelfn.Coefficient(scope, ParamCoefficient)
+		w := watch(scope, outputs, inputs, opts)
+		model.SetGraphParam(g, watchedKey, w)
+		if coefficient == 0 || !scope.IsTraining(g) {
+			return outputs
+		}
+		w.options = append(w.options, func(o *options) { o.forGradient = true })
+		mustDifferentiateTwice(scope, w.complexity())
+		modelfn.Penalize(w.complexity(), coefficient, outputs)
+		return outputs
+	}
+}
+
+// watch picks the output and the input that opts ask for.
+func watch(scope *model.Scope, outputs, inputs []*graph.Node, opts []Option) *watched {
+	o := newOptions(opts)
+	output, input := o.pick(outputs, inputs)
+	if name := model.GetParamOr(scope, ParamEstimator, ""); name != "" {
+		e, err := ParseEstimator(name)
+		if err != nil {
+			exceptions.Panicf("hyperparameter %q in scope %q: %v", ParamEstimator, scope.Scope(), err)
+		}
+		opts = append(opts[:len(opts):len(opts)], WithEstimator(e))
+	}
+	return &watched{outputs: output, inputs: input, options: opts[:len(opts):len(opts)]}
+}
+
+// pick returns the output, transformed, and the input that the options name.
+func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node) {
+	if o.output >= len(outputs) {
+		exceptions.Panicf("gcml: there is no output #%d, the model function returns %d", o.output, len(outputs))
+	}
+	if o.input >= len(inputs) {
+		exceptions.Panicf("gcml: there is no input #%d, the data set gives %d", o.input, len(inputs))
+	}
+	output = outputs[o.output]
+	if o.transform != nil {
+		output = o.transform(output)
+	}
+	return output, inputs[o.input]
+}
+
+// mustDifferentiateTwice panics if the gradient of gc with respect to the
+// trainable variables would meet an op without one.
+func mustDifferentiateTwice(scope *model.Scope, gc *graph.Node) {
+	g := gc.Graph()
+	var variables []*graph.Node
+	for v := range scope.Store().IterVariables() {
+		if v.Trainable && v.InUseByGraph(g) {
+			variables = append(variables, v.NodeValue(g))
+		}
+	}
+	if missing := sweep.NotDifferentiable(gc, variables); len(missing) > 0 {
+		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated twice, because GoMLX has no gradient for %s: %s",
+			missing[0].Type(), sweep.Advice(missing[0].Type()))
+	}
+}

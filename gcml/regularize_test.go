@@ -1,0 +1,266 @@
+package gcml_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/layers/activation"
+	"github.com/gomlx/gomlx/ml/layers/norm"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/ml/train/loss"
+	"github.com/gomlx/gomlx/ml/train/metric"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+
+	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// stockNetwork is made of GoMLX's own convolution, layer norm and dense layers.
+func stockNetwork(scope *model.Scope, x *Node) *Node {
+	x = activation.Relu(layers.Convolution(scope.In("conv"), x).Channels(4).KernelSize(3).Strides(2).PadSame().Done())
+	x = norm.LayerNorm(scope.In("norm"), Reshape(x, x.Shape().Dimensions[0], -1), -1).Done()
+	x = activation.Relu(layers.Dense(scope.In("hidden"), x, true, 8))
+	return layers.Dense(scope.In("output"), x, true, 3)
+}
+
+func imageBatch(t *testing.T, b compute.Backend) train.Batch {
+	x := inputsFor(t, b, dtypes.Float32, []int{6, 8, 8, 1})
+	labels := tensors.FromFlatDataAndDimensions([]int32{0, 1, 2, 0, 1, 2}, 6, 1)
+	return train.Batch{Inputs: []*tensors.Tensor{x}, Labels: []*tensors.Tensor{labels}}
+}
+
+// step trains one step and returns loss and GC as the metrics report them, and
+// the loss and GC in evaluation afterwards.
+type stepResult struct{ loss, gc, evalLoss, evalGC float64 }
+
+func trainSteps(t *testing.T, b compute.Backend, coefficient float64, steps int) (*model.Store, []stepResult) {
+	t.Helper()
+	store := newStore(t, 2)
+	store.SetParam(gcml.ParamCoefficient, coefficient)
+	store.SetParam(optimizer.ParamLearningRate, 0.05)
+	trainer := train.NewTrainer(b, store, gcml.Regularize(stockNetwork), loss.SparseCategoricalCrossEntropyLogits,
+		optimizer.StochasticGradientDescent().WithDecay(false),
+		[]metric.Interface{gcml.NewMetric("GC", "gc")}, []metric.Interface{gcml.NewMeanMetric("Mean GC", "#gc")})
+	var results []stepResult
+	for range steps {
+		trained, err := trainer.TrainStep(imageBatch(t, b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		evaluated, err := trainer.EvalStep(imageBatch(t, b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		scalar := func(x *tensors.Tensor) float64 { return floats(t, x)[0] }
+		results = append(results, stepResult{
+			loss: scalar(trained[0]), gc: scalar(trained[len(trained)-1]),
+			evalLoss: scalar(evaluated[0]), evalGC: scalar(evaluated[len(evaluated)-1]),
+		})
+	}
+	return store, results
+}
+
+func TestRegularizeTrains(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		const coefficient = 0.5
+		_, plain := trainSteps(t, b, 0, 8)
+		store, penalized := trainSteps(t, b, coefficient, 8)
+		t.Run("the first loss differs by the penalty", func(t *testing.T) {
+			gctest.AssertClose(t, []float64{penalized[0].loss - plain[0].loss, penalized[0].gc},
+				[]float64{coefficient * plain[0].gc, plain[0].gc}, 1e-5, 0, "penalty and GC")
+		})
+		t.Run("evaluation carries no penalty", func(t *testing.T) {
+			last := penalized[len(penalized)-1]
+			want := floats(t, run(t, b, store, func(scope *model.Scope, x, labels *Node) *Node {
+				return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits([]*Node{labels}, []*Node{stockNetwork(scope, x)}))
+			}, imageBatch(t, b).Inputs[0], imageBatch(t, b).Labels[0]))
+			gctest.AssertClose(t, []float64{last.evalLoss}, want, 1e-5, 0, "evaluation loss")
+		})
+		t.Run("the metric is what Measure gives", func(t *testing.T) {
+			last := penalized[len(penalized)-1]
+			got, err := gcml.Measure(t.Context(), b, store, stockNetwork, oneBatch{imageBatch(t, b)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			gctest.AssertClose(t, []float64{last.evalGC}, []float64{got.GC}, 1e-5, 0, "GC in evaluation")
+		})
+		t.Run("the penalty lowers GC", func(t *testing.T) {
+			if a, c := plain[7].evalGC, penalized[7].evalGC; !(c < a) {
+				t.Errorf("after 8 steps GC is %g without and %g with the penalty", a, c)
+			}
+		})
+	})
+}
+
+// TestRegularizeStepFollowsTheGradient: one step of descent moves every
+// parameter by the learning rate times the gradient of loss + c·GC.
+func TestRegularizeStepFollowsTheGradient(t *testing.T) {
+	const rate, coefficient = 0.1, 0.3
+	fn := mlp(activation.TypeTanh)
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, name := range []string{"exact", "closed form"} {
+			features := map[string]int{"exact": 5, "closed form": 40}[name]
+			t.Run(name, func(t *testing.T) {
+				x := inputsFor(t, b, dtypes.Float64, []int{8, features})
+				y := inputsFor(t, b, dtypes.Float64, []int{8, 3})
+				store := newStore(t, 2)
+				run(t, b, store, fn, x)
+				before := parameters(t, store)
+				_ = store.SetRNGStateFromSeed(2)
+				want, err := model.CallOnceN(b, store, func(scope *model.Scope, x, y *Node) []*Node {
+					out := fn(scope, x)
+					total := Add(ReduceAllMean(loss.MeanSquaredError([]*Node{y}, []*Node{out})),
+						MulScalar(gcml.Complexity(out, x, gcml.WithoutClosedForm()), coefficient))
+					return scope.BuildTrainableVariablesGradientsGraph(total)
+				}, x, y)
+				if err != nil {
+					t.Fatal(err)
+				}
+				store.SetParam(gcml.ParamCoefficient, coefficient)
+				store.SetParam(optimizer.ParamLearningRate, rate)
+				trainer := train.NewTrainer(b, store, gcml.Regularize(fn), loss.MeanSquaredError,
+					optimizer.StochasticGradientDescent().WithDecay(false), nil, nil)
+				if _, err := trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{x}, Labels: []*tensors.Tensor{y}}); err != nil {
+					t.Fatal(err)
+				}
+				after := parameters(t, store)
+				var moved, gradient []float64
+				for i, g := range want {
+					gradient = append(gradient, floats(t, g)...)
+					for k := range after[i] {
+						moved = append(moved, (before[i][k]-after[i][k])/rate)
+					}
+				}
+				gctest.AssertClose(t, moved, gradient, 1e-9, 0, "step")
+			})
+		}
+	})
+}
+
+// parameters returns the values of the trainable variables in the order of
+// BuildTrainableVariablesGradientsGraph.
+func parameters(t *testing.T, store *model.Store) [][]float64 {
+	var values [][]float64
+	for v := range store.IterVariables() {
+		if v.Trainable {
+			values = append(values, floats(t, v.MustValue()))
+		}
+	}
+	return values
+}
+
+// TestBatchStatisticsAreHeldFixed: in training mode batch norm mixes the
+// examples. All estimators take each example's own Jacobian with the statistics
+// held fixed, and the gradient keeps their dependence on the parameters.
+func TestBatchStatisticsAreHeldFixed(t *testing.T) {
+	const epsilon = 1e-3
+	normalize := func(h, mean, variance *Node) *Node {
+		return Div(Sub(h, mean), Sqrt(AddScalar(variance, epsilon)))
+	}
+	hidden := func(scope *model.Scope, x *Node) *Node { return layers.Dense(scope.In("in"), x, true, 6) }
+	head := func(scope *model.Scope, h *Node) *Node { return layers.Dense(scope.In("output"), Tanh(h), true, 3) }
+	moments := func(h *Node) (mean, variance *Node) {
+		mean = ReduceAndKeep(h, ReduceMean, 0)
+		return mean, ReduceAndKeep(Square(Sub(h, mean)), ReduceMean, 0)
+	}
+	coupled := func(scope *model.Scope, x *Node) *Node {
+		h := hidden(scope, x)
+		mean, variance := moments(h)
+		return head(scope, normalize(h, mean, variance))
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := newStore(t, 2)
+		x := inputsFor(t, b, dtypes.Float64, []int{7, 5})
+		run(t, b, store, coupled, x)
+		stats, err := model.CallOnceN(b, store, func(scope *model.Scope, x *Node) []*Node {
+			mean, variance := moments(hidden(scope, x))
+			return []*Node{mean, variance}
+		}, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fixed := problem{inputs: []int{7, 5}, outputs: 3, model: func(scope *model.Scope, x *Node) *Node {
+			return head(scope, normalize(hidden(scope, x), ConstTensor(x.Graph(), stats[0]), ConstTensor(x.Graph(), stats[1])))
+		}}
+		want := oracle(t, b, store, fixed, x)
+		total := 0.0
+		for _, v := range want {
+			total += v / 7
+		}
+		for _, e := range []gcml.Estimator{gcml.Exact(), gcml.Projection(3)} {
+			got := run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+				return gcml.Complexity(coupled(scope, x), x, gcml.WithEstimator(e))
+			}, x)
+			gctest.AssertClose(t, floats(t, got), []float64{total}, 1e-7, 0, e.String())
+		}
+		noisy := run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+			return gcml.Complexity(coupled(scope, x), x, gcml.WithEstimator(gcml.ForwardNoise(1e-4, 3000)))
+		}, x)
+		gctest.AssertClose(t, floats(t, noisy), []float64{total}, 0.05, 0, "forward noise")
+		gradientEqualsDifferences(t, b, "through the statistics", x, func(scope *model.Scope, x *Node) *Node {
+			return gcml.Complexity(coupled(scope, x), x)
+		})
+	})
+}
+
+func TestMetricWithoutRegularize(t *testing.T) {
+	b := gctest.GoBackend(t)
+	trainer := train.NewTrainer(b, newStore(t, 1), stockNetwork, loss.SparseCategoricalCrossEntropyLogits,
+		optimizer.StochasticGradientDescent(), []metric.Interface{gcml.NewMetric("GC", "gc")}, nil)
+	if _, err := trainer.TrainStep(imageBatch(t, b)); err == nil {
+		t.Error("no error for a metric without a model wrapped by Regularize")
+	}
+}
+
+// TestProbabilities compares the GC of the probabilities of a linear model with
+// its closed form: the Jacobian is (diag(p) - p·pᵀ)·Wᵀ.
+func TestProbabilities(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := newStore(t, 2)
+		linear := func(scope *model.Scope, x *Node) *Node {
+			return DotProduct(x, scope.VariableWithShape("w", shapes.Make(x.DType(), 5, 3)).NodeValue(x.Graph()))
+		}
+		rows := testRows(t, 4, 5)
+		got, err := gcml.Measure(t.Context(), b, store, linear, rows,
+			gcml.WithTransform(func(logits *Node) *Node { return Softmax(logits) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := floats(t, store.GetVariable("/w").MustValue())
+		want := 0.0
+		for row := range 4 {
+			want += softmaxNorm(rows.flat[row*5:row*5+5], w) / 4
+		}
+		gctest.AssertClose(t, []float64{got.GC}, []float64{want}, 1e-10, 0, "GC")
+	})
+}
+
+func softmaxNorm(x, w []float64) (norm float64) {
+	var p [3]float64
+	sum := 0.0
+	for k := range p {
+		for i := range x {
+			p[k] += x[i] * w[i*3+k]
+		}
+		p[k] = math.Exp(p[k])
+		sum += p[k]
+	}
+	for k := range p {
+		for i := range x {
+			slope := 0.0
+			for m := range p {
+				slope -= p[k] / sum * p[m] / sum * w[i*3+m]
+			}
+			slope += p[k] / sum * w[i*3+k]
+			norm += slope * slope
+		}
+	}
+	return norm
+}

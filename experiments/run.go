@@ -184,7 +184,7 @@ func (e *InterruptedError) Error() string {
 	if e.Label == "" {
 		return "interrupted between two runs"
 	}
-	return fmt.Sprintf("interrupted at step %d of %d (%s, seed %d), which is saved", e.Step, e.End, e.Label, e.Seed)
+	return fmt.Sprintf("interrupted at step %d of %d (%s, seed %d); what was done is saved", e.Step, e.End, e.Label, e.Seed)
 }
 
 // Unwrap gives the context's error.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,6 +34,14 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// resumableError is an interruption of a run that the command goes on with.
+type resumableError struct {
+	error
+	command string
+}
+
+func (e resumableError) Unwrap() error { return e.error }
+
 func exitCode(err error) int {
 	var usage usageError
 	var interrupted *experiments.InterruptedError
@@ -54,8 +63,9 @@ func oneLine(err error) string { return strings.Join(strings.Fields(err.Error())
 type app struct {
 	args           []string
 	stdout, stderr io.Writer
-	// resume is said when an interrupted run does not end by itself in time.
-	resume string
+	// resume is the command that goes on with an interrupted run; nil before the
+	// run begins.
+	resume atomic.Pointer[string]
 }
 
 // graceTime is how long an interrupted run may take to save its state. A step
@@ -94,14 +104,10 @@ func (a *app) enforceStop(ctx context.Context, finished <-chan struct{}) {
 	case <-finished:
 	case <-time.After(graceTime):
 		fmt.Fprintln(a.stderr, "\ngcml: interrupted; the last checkpoint is kept")
-		a.sayResume()
+		if command := a.resume.Load(); command != nil {
+			fmt.Fprintf(a.stderr, "to go on: %s\n", *command)
+		}
 		os.Exit(exitInterrupted)
-	}
-}
-
-func (a *app) sayResume() {
-	if a.resume != "" {
-		fmt.Fprintf(a.stderr, "to go on: %s\n", a.resume)
 	}
 }
 

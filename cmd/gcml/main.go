@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 )
@@ -11,6 +12,10 @@ func main() {
 	err := run(os.Args[1:], os.Stdout, os.Stderr)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "gcml: %s\n", oneLine(err))
+	}
+	var resumable resumableError
+	if errors.As(err, &resumable) {
+		fmt.Fprintf(os.Stderr, "to go on: %s\n", resumable.command)
 	}
 	os.Exit(exitCode(err))
 }

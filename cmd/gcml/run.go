@@ -117,14 +117,15 @@ func (a *app) runExperiment(ctx context.Context, e experiments.Experiment, scale
 	}
 	defer b.Finalize()
 	fmt.Fprintf(a.stderr, "%s\n%d runs, results in %s\n", info.Why, len(runs), o.out)
-	a.resume = a.sameCommand()
+	command := a.sameCommand()
+	a.resume.Store(&command)
 	env := experiments.Env{Backend: b, BackendName: backendName(info), Out: o.out, Progress: progress}
 	result, err := e.RunConfig(ctx, env, cfg, o.seeds)
+	var interrupted *experiments.InterruptedError
+	if errors.As(err, &interrupted) {
+		return resumableError{err, command}
+	}
 	if err != nil {
-		var interrupted *experiments.InterruptedError
-		if errors.As(err, &interrupted) {
-			defer a.sayResume()
-		}
 		return err
 	}
 	return a.printResult(result, o)

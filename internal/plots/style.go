@@ -100,7 +100,8 @@ func formatTick(v float64) string {
 }
 
 // logTicks labels powers of ten, and also their doubles and fives where fewer
-// than two powers of ten lie on the axis; long axes skip powers evenly.
+// than two powers of ten lie on the axis; long axes skip powers evenly, and an
+// axis too short for two labels gets round numbers.
 type logTicks struct{}
 
 func (logTicks) Ticks(lo, hi float64) []plot.Tick {
@@ -111,6 +112,7 @@ func (logTicks) Ticks(lo, hi float64) []plot.Tick {
 	powers := int(math.Floor(math.Log10(hi))) - int(math.Ceil(math.Log10(lo))) + 1
 	stride := 1 + max(0, powers-1)/6
 	var ticks []plot.Tick
+	labelled := 0
 	for k := first; k <= last; k++ {
 		for m := 1; m < 10; m++ {
 			v := float64(m) * math.Pow(10, float64(k))
@@ -123,10 +125,16 @@ func (logTicks) Ticks(lo, hi float64) []plot.Tick {
 			if power || between {
 				t.Label = formatLogTick(m, k)
 			}
+			if t.Label != "" {
+				labelled++
+			}
 			if stride == 1 || m == 1 {
 				ticks = append(ticks, t)
 			}
 		}
+	}
+	if labelled < 2 {
+		return linearTicks{}.Ticks(lo, hi)
 	}
 	return ticks
 }

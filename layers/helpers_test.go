@@ -1,9 +1,19 @@
 package layers
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
+
+	"example.com/geometric-complexity/internal/gctest"
 )
 
 func makeShape(dims ...int) shapes.Shape { return shapes.Make(dtypes.Float32, dims...) }
@@ -15,4 +25,132 @@ func trainableParameters(store *model.Store) (n int) {
 		}
 	}
 	return n
+}
+
+// modelFn builds a model on x, float64.
+type modelFn func(scope *model.Scope, x *Node) *Node
+
+// checkedModel holds a model whose variables have been given random values, so that none starts at the 0 or
+// 1 that would hide a mistake.
+type checkedModel struct {
+	store     *model.Store
+	exec      *model.Exec
+	x         *tensors.Tensor
+	trainable []*model.Variable
+	rng       *rand.Rand
+}
+
+// newCheckedModel builds scalars, each a function of x and of the model's variables, and their gradients: the
+// exec returns the scalars, then for each scalar its gradients by x and by the trainable variables.
+func newCheckedModel(t *testing.T, b compute.Backend, training bool, xDims []int,
+	scalars func(scope *model.Scope, x *Node) []*Node) *checkedModel {
+	t.Helper()
+	m := &checkedModel{store: model.NewStore(), rng: rand.New(rand.NewPCG(7, 8))}
+	m.x = gctest.RandomTensor(m.rng, xDims...)
+	if err := m.store.SetRNGStateFromSeed(3); err != nil {
+		t.Fatal(err)
+	}
+	m.exec = model.MustNewExec(b, m.store, func(scope *model.Scope, x *Node) []*Node {
+		scope.Store().SetTraining(x.Graph(), training)
+		values := scalars(scope, x)
+		by := []*Node{x}
+		m.trainable = nil
+		for v := range scope.Store().IterVariables() {
+			if v.Trainable && v.DType() == dtypes.Float64 {
+				m.trainable = append(m.trainable, v)
+				by = append(by, v.NodeValue(x.Graph()))
+			}
+		}
+		outputs := values
+		for _, value := range values {
+			outputs = append(outputs, Gradient(value, by...)...)
+		}
+		return outputs
+	})
+	m.exec.MustCall(m.x)
+	for v := range m.store.IterVariables() {
+		if v.DType() != dtypes.Float64 {
+			continue
+		}
+		step := gctest.Moved(v.MustValue(), 0.3, gctest.RandomTensor(m.rng, v.Shape().Dimensions...))
+		if strings.HasSuffix(v.Name(), "variance") { // Must stay positive.
+			values := gctest.Flat(step)
+			for i := range values {
+				values[i] = 0.5 + values[i]*values[i]
+			}
+			step = tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)
+		}
+		v.MustSetValue(step)
+	}
+	return m
+}
+
+// check compares the gradients of all scalars with central differences, for x and each variable along a random
+// direction.
+func (m *checkedModel) check(t *testing.T, scalars int, h, tolerance float64) {
+	t.Helper()
+	outputs := m.exec.MustCall(m.x)
+	inputs := 1 + len(m.trainable)
+	for i := range inputs {
+		name, value := "x", m.x
+		if i > 0 {
+			name, value = m.trainable[i-1].Path(), m.trainable[i-1].MustValue()
+		}
+		direction := gctest.RandomTensor(m.rng, value.Shape().Dimensions...)
+		value = gctest.Moved(value, 0, direction) // A copy: setting a variable ends its old value.
+		moved := func(step float64) []*tensors.Tensor {
+			at := gctest.Moved(value, step, direction)
+			if i == 0 {
+				return m.exec.MustCall(at)
+			}
+			m.trainable[i-1].MustSetValue(at)
+			return m.exec.MustCall(m.x)
+		}
+		up := moved(h)
+		down := moved(-h)
+		if i > 0 {
+			m.trainable[i-1].MustSetValue(value)
+		}
+		for s := range scalars {
+			got := gctest.Inner(outputs[scalars+s*inputs+i], direction)
+			want := (tensors.ToScalar[float64](up[s]) - tensors.ToScalar[float64](down[s])) / (2 * h)
+			scale := tensors.ToScalar[float64](outputs[s]) // Rounding errors are relative to the scalar itself.
+			gctest.AssertClose(t, []float64{got}, []float64{want}, tolerance, tolerance*max(scale, -scale),
+				fmt.Sprintf("derivative of scalar %d along %s", s, name))
+		}
+	}
+}
+
+// checkLayer checks a layer to second order: with L = sum(w·y + y²/2), the gradients of L and of the sum of
+// squares of L's gradients by x and by all variables.
+func checkLayer(t *testing.T, b compute.Backend, training bool, layer modelFn, xDims ...int) {
+	t.Helper()
+	m := newCheckedModel(t, b, training, xDims, func(scope *model.Scope, x *Node) []*Node {
+		y := layer(scope, x)
+		w := Sin(MulScalar(AddScalar(IotaFull(y.Graph(), y.Shape()), 1), 12.9898))
+		loss := ReduceAllSum(Add(Mul(w, y), MulScalar(Square(y), 0.5)))
+		by := []*Node{x}
+		for v := range scope.Store().IterVariables() {
+			if v.Trainable && v.DType() == dtypes.Float64 {
+				by = append(by, v.NodeValue(x.Graph()))
+			}
+		}
+		sum := ScalarZero(x.Graph(), x.DType())
+		for _, d := range Gradient(loss, by...) {
+			sum = Add(sum, ReduceAllSum(Square(d)))
+		}
+		return []*Node{loss, sum}
+	})
+	m.check(t, 2, 2e-5, 5e-6)
+}
+
+// plainComplexity is the geometric complexity by its definition, one gradient per output: the mean over the
+// batch of the squared norm of the Jacobian. It is right where no example sees another.
+func plainComplexity(outputs, x *Node) *Node {
+	sum := ScalarZero(x.Graph(), x.DType())
+	for k := range outputs.Shape().Dim(1) {
+		gradient := Gradient(ReduceAllSum(SliceAxis(outputs, 1, AxisElem(k))), x)[0]
+		sum = Add(sum, ReduceAllSum(Square(gradient)))
+	}
+	return DivScalar(sum, float64(x.Shape().Dim(0)))
 }

@@ -252,6 +252,9 @@ func (m *measurement) add(ctx context.Context, batch train.Batch) error {
 	if len(batch.Inputs) == 0 {
 		return errors.Errorf("gcml.Measure: batch %d has no inputs", m.batches)
 	}
+	if err := m.checkInputs(batch); err != nil {
+		return err
+	}
 	m.rounds = 1
 	for round := 0; round < m.rounds; round++ { // build sets rounds.
 		if err := ctx.Err(); err != nil {
@@ -269,7 +272,7 @@ func (m *measurement) add(ctx context.Context, batch train.Batch) error {
 			return err
 		}
 	}
-	if err := m.checkFinite(first, batch); err != nil {
+	if err := m.checkNorms(first); err != nil {
 		return err
 	}
 	if m.options.perClass {
@@ -317,30 +320,37 @@ func (m *measurement) collect(first, round int, outputs []*tensors.Tensor) error
 	return nil
 }
 
-// checkFinite returns an error for the first example whose norm is NaN or Inf.
-func (m *measurement) checkFinite(first int, batch train.Batch) error {
-	for i, v := range m.norms[first:] {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+// checkInputs returns an error for the first input value that is NaN or Inf. The
+// norms alone would not show it: a saturated unit can hide it.
+func (m *measurement) checkInputs(batch train.Batch) error {
+	for k, in := range batch.Inputs {
+		if !in.DType().IsFloat() || in.DType().Size() < 4 || in.Rank() == 0 {
 			continue
 		}
-		why := "its inputs are finite, so the weights or the model's values are not, or they overflow"
-		for k, in := range batch.Inputs {
-			if values, err := toFloat64(in); err == nil && !allFinite(values) {
-				why = "input #" + string(rune('0'+k)) + " of the batch holds NaN or Inf"
+		values, err := toFloat64(in)
+		if err != nil {
+			return err
+		}
+		perExample := max(1, len(values)/in.Shape().Dimensions[0])
+		for i, v := range values {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return errors.Errorf("gcml.Measure: batch %d, example %d: input #%d holds %g", m.batches, len(m.norms)+i/perExample, k, v)
 			}
 		}
-		return errors.Errorf("gcml.Measure: batch %d, example %d: the squared Jacobian norm is %g (%s)", m.batches, first+i, v, why)
 	}
 	return nil
 }
 
-func allFinite(values []float64) bool {
-	for _, v := range values {
+// checkNorms returns an error for the first example, from first on, whose norm
+// is NaN or Inf.
+func (m *measurement) checkNorms(first int) error {
+	for i, v := range m.norms[first:] {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return false
+			return errors.Errorf("gcml.Measure: batch %d, example %d: the squared Jacobian norm is %g although the inputs are finite: look at the weights",
+				m.batches, first+i, v)
 		}
 	}
-	return true
+	return nil
 }
 
 // trim drops examples beyond the number asked for.

@@ -36,11 +36,14 @@ func imageBatch(t *testing.T, b compute.Backend) train.Batch {
 	return train.Batch{Inputs: []*tensors.Tensor{x}, Labels: []*tensors.Tensor{labels}}
 }
 
-// step trains one step and returns loss and GC as the metrics report them, and
-// the loss and GC in evaluation afterwards.
-type stepResult struct{ loss, gc, evalLoss, evalGC float64 }
+// trained is what the metrics reported: the loss and GC of the first step, and
+// those in evaluation after the last.
+type trained struct {
+	store                             *model.Store
+	loss, gc, evaluation, evaluatedGC float64
+}
 
-func trainSteps(t *testing.T, b compute.Backend, coefficient float64, steps int) (*model.Store, []stepResult) {
+func trainSteps(t *testing.T, b compute.Backend, coefficient float64, steps int) trained {
 	t.Helper()
 	store := newStore(t, 2)
 	store.SetParam(gcml.ParamCoefficient, coefficient)
@@ -48,52 +51,49 @@ func trainSteps(t *testing.T, b compute.Backend, coefficient float64, steps int)
 	trainer := train.NewTrainer(b, store, gcml.Regularize(stockNetwork), loss.SparseCategoricalCrossEntropyLogits,
 		optimizer.StochasticGradientDescent().WithDecay(false),
 		[]metric.Interface{gcml.NewMetric("GC", "gc")}, []metric.Interface{gcml.NewMeanMetric("Mean GC", "#gc")})
-	var results []stepResult
-	for range steps {
-		trained, err := trainer.TrainStep(imageBatch(t, b))
+	result := trained{store: store}
+	for step := range steps {
+		metrics, err := trainer.TrainStep(imageBatch(t, b))
 		if err != nil {
 			t.Fatal(err)
 		}
-		evaluated, err := trainer.EvalStep(imageBatch(t, b))
-		if err != nil {
-			t.Fatal(err)
+		if step == 0 {
+			result.loss, result.gc = floats(t, metrics[0])[0], floats(t, metrics[len(metrics)-1])[0]
 		}
-		scalar := func(x *tensors.Tensor) float64 { return floats(t, x)[0] }
-		results = append(results, stepResult{
-			loss: scalar(trained[0]), gc: scalar(trained[len(trained)-1]),
-			evalLoss: scalar(evaluated[0]), evalGC: scalar(evaluated[len(evaluated)-1]),
-		})
 	}
-	return store, results
+	metrics, err := trainer.EvalStep(imageBatch(t, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	result.evaluation, result.evaluatedGC = floats(t, metrics[0])[0], floats(t, metrics[len(metrics)-1])[0]
+	return result
 }
 
 func TestRegularizeTrains(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		const coefficient = 0.5
-		_, plain := trainSteps(t, b, 0, 8)
-		store, penalized := trainSteps(t, b, coefficient, 8)
+		plain, penalized := trainSteps(t, b, 0, 8), trainSteps(t, b, coefficient, 8)
 		t.Run("the first loss differs by the penalty", func(t *testing.T) {
-			gctest.AssertClose(t, []float64{penalized[0].loss - plain[0].loss, penalized[0].gc},
-				[]float64{coefficient * plain[0].gc, plain[0].gc}, 1e-5, 0, "penalty and GC")
+			gctest.AssertClose(t, []float64{penalized.loss - plain.loss, penalized.gc},
+				[]float64{coefficient * plain.gc, plain.gc}, 1e-5, 0, "penalty and GC")
 		})
 		t.Run("evaluation carries no penalty", func(t *testing.T) {
-			last := penalized[len(penalized)-1]
-			want := floats(t, run(t, b, store, func(scope *model.Scope, x, labels *Node) *Node {
+			batch := imageBatch(t, b)
+			want := floats(t, run(t, b, penalized.store, func(scope *model.Scope, x, labels *Node) *Node {
 				return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits([]*Node{labels}, []*Node{stockNetwork(scope, x)}))
-			}, imageBatch(t, b).Inputs[0], imageBatch(t, b).Labels[0]))
-			gctest.AssertClose(t, []float64{last.evalLoss}, want, 1e-5, 0, "evaluation loss")
+			}, batch.Inputs[0], batch.Labels[0]))
+			gctest.AssertClose(t, []float64{penalized.evaluation}, want, 1e-5, 0, "evaluation loss")
 		})
 		t.Run("the metric is what Measure gives", func(t *testing.T) {
-			last := penalized[len(penalized)-1]
-			got, err := gcml.Measure(t.Context(), b, store, stockNetwork, oneBatch{imageBatch(t, b)})
+			got, err := gcml.Measure(t.Context(), b, penalized.store, stockNetwork, oneBatch{imageBatch(t, b)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			gctest.AssertClose(t, []float64{last.evalGC}, []float64{got.GC}, 1e-5, 0, "GC in evaluation")
+			gctest.AssertClose(t, []float64{penalized.evaluatedGC}, []float64{got.GC}, 1e-5, 0, "GC in evaluation")
 		})
 		t.Run("the penalty lowers GC", func(t *testing.T) {
-			if a, c := plain[7].evalGC, penalized[7].evalGC; !(c < a) {
-				t.Errorf("after 8 steps GC is %g without and %g with the penalty", a, c)
+			if !(penalized.evaluatedGC < plain.evaluatedGC) {
+				t.Errorf("after 8 steps GC is %g without and %g with the penalty", plain.evaluatedGC, penalized.evaluatedGC)
 			}
 		})
 	})
@@ -200,10 +200,15 @@ func TestBatchStatisticsAreHeldFixed(t *testing.T) {
 			}, x)
 			gctest.AssertClose(t, floats(t, got), []float64{total}, 1e-7, 0, e.String())
 		}
-		noisy := run(t, b, store, func(scope *model.Scope, x *Node) *Node {
-			return gcml.Complexity(coupled(scope, x), x, gcml.WithEstimator(gcml.ForwardNoise(1e-4, 3000)))
-		}, x)
-		gctest.AssertClose(t, floats(t, noisy), []float64{total}, 0.05, 0, "forward noise")
+		noisy := func(fn func(scope *model.Scope, x *Node) *Node) []float64 {
+			if err := store.SetRNGStateFromSeed(8); err != nil {
+				t.Fatal(err)
+			}
+			return floats(t, run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+				return gcml.SquaredJacobianNorm(fn(scope, x), x, gcml.WithEstimator(gcml.ForwardNoise(0.1, 2)))
+			}, x))
+		}
+		gctest.AssertClose(t, noisy(coupled), noisy(fixed.model), 1e-10, 0, "forward noise")
 		gradientEqualsDifferences(t, b, "through the statistics", x, func(scope *model.Scope, x *Node) *Node {
 			return gcml.Complexity(coupled(scope, x), x)
 		})

@@ -29,7 +29,13 @@ func (a *app) versionCommand() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("this program was built without build information")
 			}
-			fmt.Fprintf(a.stdout, "gcml %s\n%s %s/%s\n", info.Main.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			version := info.Main.Version
+			for _, setting := range info.Settings {
+				if setting.Key == "vcs.revision" {
+					version += ", commit " + setting.Value
+				}
+			}
+			fmt.Fprintf(a.stdout, "gcml %s\n%s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			for _, dep := range info.Deps {
 				switch dep.Path {
 				case "github.com/gomlx/gomlx", "github.com/gomlx/compute", "github.com/gomlx/go-xla":

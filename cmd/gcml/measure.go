@@ -34,13 +34,13 @@ func (a *app) measureCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.measure(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.checkpoint, "checkpoint", "", "folder of a run, OUT/runs/ADDRESS")
-	f.StringVar(&o.dataset, "dataset", "", "data set (default: the one that the network was trained on)")
-	f.StringVar(&o.split, "split", "train", "part of the data set: train or test")
-	f.StringVar(&o.estimator, "estimator", "exact", "exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
-	f.IntVar(&o.examples, "examples", 0, "measure on the first so many examples only")
-	f.IntVar(&o.batch, "batch", 500, "examples at once")
-	f.Int64Var(&o.seed, "seed", 0, "seed of a random estimator")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "`folder` of a run, OUT/runs/ADDRESS")
+	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the network was trained on)")
+	f.StringVar(&o.split, "split", "train", "`part` of the data set: train or test")
+	f.StringVar(&o.estimator, "estimator", "exact", "`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
+	f.IntVar(&o.examples, "examples", 0, "measure on the first `n` examples only (default: all)")
+	f.IntVar(&o.batch, "batch", 500, "`n` examples at once")
+	f.Int64Var(&o.seed, "seed", 0, "`seed` of a random estimator")
 	f.BoolVar(&o.perClass, "per-class", false, "also for the examples of each class")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 	return cmd

@@ -25,10 +25,11 @@ type runOptions struct {
 
 func (o *runOptions) addTo(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.Int64SliceVar(&o.seeds, "seeds", nil, "seeds, such as 0,1,2 (default: those of the scale)")
-	f.StringArrayVar(&o.sets, "set", nil, "change a key of the configuration, as key=value; may be given again")
-	f.StringVar(&o.out, "out", "", "folder for results (default: out/ and the experiment's name and scale)")
-	f.StringVar(&o.progress, "progress", "auto", "how to show progress on standard error: auto, bar, lines or none")
+	f.Int64SliceVar(&o.seeds, "seeds", nil, "`list` of seeds, such as 0,1,2 (default: those of the scale)")
+	f.Lookup("seeds").DefValue = "" // pflag would print "(default [])"
+	f.StringArrayVar(&o.sets, "set", nil, "change a key of the configuration, as `key=value`; may be given again")
+	f.StringVar(&o.out, "out", "", "`folder` for results (default: out/ and the experiment's name and scale)")
+	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress on standard error: auto, bar, lines or none")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVar(&o.print, "print-config", false, "print the configuration and run nothing")
 }
@@ -64,7 +65,7 @@ func (a *app) runCommand() *cobra.Command {
 			return a.runExperiment(cmd.Context(), e, s, o)
 		},
 	}
-	cmd.Flags().StringVar(&scale, "scale", string(experiments.Laptop), "size: smoke (seconds), laptop (minutes) or paper")
+	cmd.Flags().StringVar(&scale, "scale", string(experiments.Laptop), "`size`: smoke (seconds), laptop (minutes) or paper")
 	o.addTo(cmd)
 	return cmd
 }

@@ -55,21 +55,35 @@ func (f *fixture) build(scope *model.Scope, x *Node) *Node {
 	switch f.Model {
 	case "mlp":
 		return layers.MLP(scope, x).Hidden(f.Layers-1, f.Width).Outputs(f.Outputs).Done()
-	default:
-		panic(fmt.Errorf("unknown model %q", f.Model))
+	case "resnet18":
+		norm := layers.NormNone
+		if f.Norm == "batch" {
+			norm = layers.NormBatch
+		}
+		return layers.ResNet18(scope, x).Width(f.Width).Outputs(f.Outputs).Norm(norm).ConvBias(false).Done()
 	}
+	panic(fmt.Errorf("unknown model %q", f.Model))
 }
 
 // path is the variable of the layers' networks that holds a parameter of the fixture.
 func (f *fixture) path(parameter string) string {
-	layer, name, _ := strings.Cut(parameter, "/")
-	if f.Model == "mlp" {
-		if layer == fmt.Sprintf("layer%d", f.Layers-1) {
-			return "/fnn_output_layer/" + name
-		}
-		return "/fnn_hidden_layer_" + strings.TrimPrefix(layer, "layer") + "/" + name
+	parts := strings.Split(parameter, "/")
+	name, parts := parts[len(parts)-1], parts[:len(parts)-1]
+	switch {
+	case f.Model == "mlp" && parts[0] == fmt.Sprintf("layer%d", f.Layers-1):
+		return "/fnn_output_layer/" + name
+	case f.Model == "mlp":
+		return "/fnn_hidden_layer_" + strings.TrimPrefix(parts[0], "layer") + "/" + name
+	case parts[0] == "head":
+		return "/head/dense/" + name
 	}
-	return "/" + parameter
+	layer := map[string]string{"conv": "conv", "norm": "batch_normalization",
+		"conv1": "first/conv", "norm1": "first/batch_normalization", "conv2": "second/conv", "norm2": "second/batch_normalization",
+		"shortcut": "shortcut/conv", "shortcut_norm": "shortcut/batch_normalization"}[parts[len(parts)-1]]
+	if parts[0] == "stem" {
+		return "/stem/" + layer + "/" + name
+	}
+	return "/stage_" + strings.TrimPrefix(parts[0], "stage") + "_block_" + strings.TrimPrefix(parts[1], "block") + "/" + layer + "/" + name
 }
 
 // store makes a store whose variables hold the fixture's parameters; the network finds them by their names.
@@ -89,8 +103,22 @@ func (f *fixture) store() (*model.Store, error) {
 	return store, nil
 }
 
-// distance is the Euclidean distance of the trained parameters from the fixture's. A parameter that the network does not
-// know by its name never moved: the distance then differs from the peers'.
+// checkVariables returns an error if the network has made itself a trainable variable that the fixture does not hold: it would
+// be another network than the peers'.
+func (f *fixture) checkVariables(store *model.Store) error {
+	known := map[string]bool{}
+	for _, p := range f.Parameters {
+		known[f.path(p.Name)] = true
+	}
+	for v := range store.IterVariables() {
+		if v.Trainable && !known[v.Path()] {
+			return fmt.Errorf("the network's variable %s is not in the fixture %s", v.Path(), f.folder)
+		}
+	}
+	return nil
+}
+
+// distance is the Euclidean distance of the trained parameters from the fixture's.
 func (f *fixture) distance(store *model.Store) (float64, error) {
 	total := 0.0
 	for _, p := range f.Parameters {

@@ -125,6 +125,9 @@ func (t *task) check() (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.fixture.checkVariables(t.store); err != nil {
+		return nil, err
+	}
 	values := map[string]float64{"value": value}
 	if !t.stepping {
 		return values, nil

@@ -1,0 +1,68 @@
+package sweep
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/autodiff"
+)
+
+// Advice says in a few words what to use instead of an op that GoMLX cannot
+// differentiate, or not twice.
+func Advice(t NodeType) string {
+	if words, ok := advice[t]; ok {
+		return words
+	}
+	return "use the forward-noise estimator, which needs no derivative of it with respect to the input, or build the layer of other ops"
+}
+
+var advice = map[NodeType]string{
+	NodeTypeSelectAndScatterMax:            "use layers.MaxPool or mean pooling",
+	NodeTypeSelectAndScatterMin:            "use layers.MaxPool of the negated input",
+	NodeTypeBatchNormGradient:              "use layers.BatchNorm",
+	NodeTypeFusedDenseVJP:                  "switch fusion off, or use layers.MLP",
+	NodeTypeFusedActivationVJP:             "switch fusion off, or use the activation built of plain ops",
+	NodeTypeFusedScaledDotProductAttention: "build the attention of Dot and Softmax",
+	NodeTypeReduceProduct:                  "take the exponential of a sum of logarithms",
+	NodeTypeSign:                           "it is constant almost everywhere: put StopGradient around it",
+	NodeTypeRound:                          "it is constant almost everywhere: put StopGradient around it",
+	NodeTypeFloor:                          "it is constant almost everywhere: put StopGradient around it",
+	NodeTypeCeil:                           "it is constant almost everywhere: put StopGradient around it",
+	NodeTypeExpm1:                          "use Exp(x) - 1",
+	NodeTypeClamp:                          "use Min and Max",
+}
+
+// NotDifferentiable returns the nodes between value and any of the wanted
+// nodes for which GoMLX has no gradient, so that a later Gradient of value
+// would fail.
+func NotDifferentiable(value *Node, wanted []*Node) []*Node {
+	depends := make(map[*Node]bool)
+	for _, w := range wanted {
+		depends[w] = true
+	}
+	seen := make(map[*Node]bool)
+	var missing []*Node
+	var visit func(n *Node) bool
+	visit = func(n *Node) bool {
+		if seen[n] {
+			return depends[n]
+		}
+		seen[n] = true
+		if n.StopGradient() {
+			return false
+		}
+		for _, in := range edges(n) {
+			if visit(in) {
+				depends[n] = true
+			}
+		}
+		if depends[n] && n.CustomGradient() == nil && autodiff.AlternateOutputs(n) == nil && len(n.Inputs()) > 0 &&
+			n.Type() != NodeTypeSplitNode && isFloat(n) {
+			if _, ok := VJPRegistration[n.Type()]; !ok {
+				missing = append(missing, n)
+			}
+		}
+		return depends[n]
+	}
+	visit(value)
+	return missing
+}

@@ -1,0 +1,134 @@
+package sweep
+
+import (
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/autodiff"
+)
+
+// dotSide is one operand of a DotGeneral: which of its axes are contracted,
+// which are batch axes, and which are left and appear in the result.
+type dotSide struct {
+	operand                 *Node
+	contracting, batch, own []int
+}
+
+func dotSides(n *Node) (lhs, rhs dotSide) {
+	d, _ := autodiff.DotGeneralOf(n)
+	side := func(operand *Node, contracting, batch []int) dotSide {
+		ds := dotSide{operand: operand, contracting: contracting, batch: batch}
+		for axis := range operand.Rank() {
+			if !slices.Contains(contracting, axis) && !slices.Contains(batch, axis) {
+				ds.own = append(ds.own, axis)
+			}
+		}
+		return ds
+	}
+	return side(n.Inputs()[0], d.LHSContracting, d.LHSBatch), side(n.Inputs()[1], d.RHSContracting, d.RHSBatch)
+}
+
+// pullDot is the rule of a generalized product. The result's axes are the batch
+// axes, then the own axes of lhs, then those of rhs.
+func (s *Sweep) pullDot(n, v *Node) []*Node {
+	lhs, rhs := dotSides(n)
+	batch := len(lhs.batch)
+	firstOfLHS := 1 + batch
+	firstOfRHS := firstOfLHS + len(lhs.own)
+	pulled := make([]*Node, 2)
+	if s.onPath[lhs.operand] {
+		pulled[0] = pullDotSide(n, v, lhs, rhs, axesFrom(firstOfRHS, v.Rank()), axesFrom(firstOfLHS, firstOfRHS))
+	}
+	if s.onPath[rhs.operand] {
+		pulled[1] = pullDotSide(n, v, rhs, lhs, axesFrom(firstOfLHS, firstOfRHS), axesFrom(firstOfRHS, v.Rank()))
+	}
+	return pulled
+}
+
+// pullDotSide contracts v with the other operand over the axes of v that came
+// from it, and puts the axes in the order of the wanted operand.
+func pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int) *Node {
+	v = spreadAxes(v, n, append(slices.Clone(fromOther), axesFrom(1, 1+len(wanted.batch))...))
+	product := Dot(v, other.operand).General(fromOther, axesFrom(1, 1+len(wanted.batch)), other.own, other.batch)
+	// Now: batch axes, C, the wanted operand's own axes, the other's contracted axes in its own order.
+	batch := len(wanted.batch)
+	order := make([]int, 1+wanted.operand.Rank())
+	order[0] = batch
+	for i, axis := range wanted.batch {
+		order[1+axis] = i
+	}
+	for i, axis := range wanted.own {
+		order[1+axis] = batch + 1 + i
+	}
+	left := slices.Clone(other.contracting)
+	slices.Sort(left)
+	for i, axis := range wanted.contracting {
+		order[1+axis] = batch + 1 + len(fromWanted) + slices.Index(left, other.contracting[i])
+	}
+	if slices.IsSorted(order) {
+		return product
+	}
+	return TransposeAllAxes(product, order...)
+}
+
+// spreadAxes brings the given axes of v, the adjoint of n, to n's sizes.
+func spreadAxes(v, n *Node, axes []int) *Node {
+	dims := slices.Clone(v.Shape().Dimensions)
+	for _, axis := range axes {
+		dims[axis] = n.Shape().Dimensions[axis-1]
+	}
+	if slices.Equal(dims, v.Shape().Dimensions) {
+		return v
+	}
+	return BroadcastToDims(v, dims...)
+}
+
+// FirstLinear describes the product through which alone the inputs enter: the
+// node Dot(x, W), where x is the inputs or a reshape of them.
+type FirstLinear struct {
+	// Node is the product, of shape [batch, units].
+	Node *Node
+	// Weights is W, of shape [units, features] if Transposed, else [features, units].
+	Weights    *Node
+	Transposed bool
+}
+
+// FirstLinear finds the first layer, if there is nothing else that the inputs
+// go into and it is a plain product with weights that do not depend on them.
+func (s *Sweep) FirstLinear() (FirstLinear, bool) {
+	at := s.inputs
+	for {
+		consumers := s.consumers(at)
+		if len(consumers) != 1 {
+			return FirstLinear{}, false
+		}
+		n := consumers[0]
+		if n.Type() == NodeTypeReshape && n.Rank() > 0 && n.Shape().Dimensions[0] == s.inputs.Shape().Dimensions[0] {
+			at = n
+			continue
+		}
+		d, ok := autodiff.DotGeneralOf(n)
+		if !ok || n.Inputs()[0] != at || s.onPath[n.Inputs()[1]] || n.Rank() != 2 || at.Rank() != 2 ||
+			n.Inputs()[1].Rank() != 2 || len(d.LHSBatch) > 0 || !slices.Equal(d.LHSContracting, []int{1}) {
+			return FirstLinear{}, false
+		}
+		return FirstLinear{Node: n, Weights: n.Inputs()[1], Transposed: d.RHSContracting[0] == 1}, true
+	}
+}
+
+// PullToFirst is Pull stopped at the product that FirstLinear found: the
+// result has shape [C, batch, units].
+func (s *Sweep) PullToFirst(first FirstLinear, cotangents *Node) *Node {
+	return spread(s.pull(cotangents, first.Node)[first.Node], first.Node)
+}
+
+func (s *Sweep) consumers(of *Node) []*Node {
+	var found []*Node
+	for _, n := range s.nodes {
+		if n != s.inputs && slices.Contains(edges(n), of) {
+			found = append(found, n)
+		}
+	}
+	return found
+}

@@ -121,6 +121,39 @@ func (m *checkedModel) check(t *testing.T, scalars int, h, tolerance float64) {
 	}
 }
 
+// checkJointly is check along one random direction for x and all variables at once: it needs two calls in all.
+func (m *checkedModel) checkJointly(t *testing.T, scalars int, h, tolerance float64) {
+	t.Helper()
+	outputs := m.exec.MustCall(m.x)
+	inputs := 1 + len(m.trainable)
+	got := make([]float64, scalars)
+	values, directions := make([]*tensors.Tensor, inputs), make([]*tensors.Tensor, inputs)
+	for i := range inputs {
+		value := m.x
+		if i > 0 {
+			value = m.trainable[i-1].MustValue()
+		}
+		directions[i] = gctest.RandomTensor(m.rng, value.Shape().Dimensions...)
+		values[i] = gctest.Moved(value, 0, directions[i])
+		for s := range scalars {
+			got[s] += gctest.Inner(outputs[scalars+s*inputs+i], directions[i])
+		}
+	}
+	moved := func(step float64) []*tensors.Tensor {
+		for i, v := range m.trainable {
+			v.MustSetValue(gctest.Moved(values[i+1], step, directions[i+1]))
+		}
+		return m.exec.MustCall(gctest.Moved(values[0], step, directions[0]))
+	}
+	up, down := moved(h), moved(-h)
+	for s := range scalars {
+		want := (tensors.ToScalar[float64](up[s]) - tensors.ToScalar[float64](down[s])) / (2 * h)
+		scale := tensors.ToScalar[float64](outputs[s])
+		gctest.AssertClose(t, []float64{got[s]}, []float64{want}, tolerance, tolerance*max(scale, -scale),
+			fmt.Sprintf("derivative of scalar %d", s))
+	}
+}
+
 // checkLayer checks a layer to second order: with L = sum(w·y + y²/2), the gradients of L and of the sum of
 // squares of L's gradients by x and by all variables.
 func checkLayer(t *testing.T, b compute.Backend, training bool, layer modelFn, xDims ...int) {

@@ -78,7 +78,7 @@ func (c ConvolutionOperator) lowered(name string, kernel shapes.Shape) linearMap
 func (m patchMap) domain() []int { return append(slices.Clone(m.input), m.cin) }
 
 // apply takes x [input..., cin] to [positions, cout].
-func (m patchMap) apply(weights, x, zero *graph.Node) *graph.Node {
+func (m patchMap) apply(w matrix, x, zero *graph.Node) *graph.Node {
 	pads := make([]compute.PadAxis, len(m.input)+1) // None on the channels.
 	for i, p := range m.paddings {
 		pads[i] = compute.PadAxis{Start: p[0], End: p[1]}
@@ -96,12 +96,12 @@ func (m patchMap) apply(weights, x, zero *graph.Node) *graph.Node {
 	if len(taps) > 1 {
 		patches = graph.Concatenate(taps, -1)
 	}
-	return graph.Dot(graph.Reshape(patches, -1, weights.Shape().Dim(0)), weights).Product()
+	return graph.Dot(graph.Reshape(patches, -1, w.plain.Shape().Dim(0)), w.plain).Product()
 }
 
 // adjoint takes y [positions, cout] to [input..., cin].
-func (m patchMap) adjoint(weights, y, zero *graph.Node) *graph.Node {
-	patches := graph.Dot(y, weights).General([]int{1}, nil, []int{1}, nil)
+func (m patchMap) adjoint(w matrix, y, zero *graph.Node) *graph.Node {
+	patches := graph.Dot(y, w.plain).General([]int{1}, nil, []int{1}, nil)
 	patches = graph.Reshape(patches, append(slices.Clone(m.output), -1)...)
 	var sum *graph.Node
 	channel := 0

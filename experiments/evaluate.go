@@ -29,10 +29,11 @@ type evaluator struct {
 	onGrid  *model.Exec // outputs and squared derivatives over a batch without
 	batches map[string][]examples
 	grid    *tensors.Tensor
+	keep    bool // the function's values on the grid
 }
 
-func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data *loaded) (*evaluator, error) {
-	e := &evaluator{data: data, batches: make(map[string][]examples)}
+func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data *loaded, keepFunction bool) (*evaluator, error) {
+	e := &evaluator{data: data, keep: keepFunction, batches: make(map[string][]examples)}
 	var err error
 	e.exec, err = model.NewExec(backend, store, func(scope *model.Scope, x, y *graph.Node) []*graph.Node {
 		scope.Store().SetTraining(x.Graph(), false)
@@ -127,7 +128,7 @@ func rows(t *tensors.Tensor, from, to int) (*tensors.Tensor, error) {
 // measure returns the values of one point: "<set>_loss" (mean), "<set>_accuracy"
 // (fraction, classifiers only) and "<set>_gc" for each set; for a function of
 // one variable also "interval_gc", the mean of its squared derivative over the
-// interval, and its values on the grid as the array "f".
+// interval, and if they are kept its values on the grid as the array "f".
 func (e *evaluator) measure(ctx context.Context, step int64) (Point, error) {
 	p := Point{Step: step, Values: make(map[string]Number)}
 	for name, batches := range e.batches {
@@ -163,16 +164,20 @@ func (e *evaluator) measureGrid(p *Point) error {
 	if err != nil {
 		return fmt.Errorf("measuring on the grid: %w", err)
 	}
-	values := tensors.MustCopyFlatData[float32](out[0])
 	squares := tensors.MustCopyFlatData[float32](out[1])
-	f := make([]Number, len(values))
 	var sum float64
-	for i := range values {
-		f[i] = Number(values[i])
-		sum += float64(squares[i])
+	for _, v := range squares {
+		sum += float64(v)
 	}
-	p.Arrays = map[string][]Number{"f": f}
 	p.Values["interval_gc"] = Number(sum / float64(len(squares)))
+	if e.keep {
+		values := tensors.MustCopyFlatData[float32](out[0])
+		f := make([]Number, len(values))
+		for i, v := range values {
+			f[i] = shortNumber(v)
+		}
+		p.Arrays = map[string][]Number{"f": f}
+	}
 	return nil
 }
 

@@ -362,6 +362,12 @@ func TestNumberJSON(t *testing.T) {
 	if back[0] != 1.5 || !math.IsNaN(float64(back[1])) || back[3] != 1e-300 {
 		t.Errorf("came back as %v", back)
 	}
+	if got, _ := json.Marshal(shortNumber(0.1)); string(got) != "0.1" {
+		t.Errorf("float32 0.1 is written %s; want 0.1", got)
+	}
+	if got := shortNumber(float32(math.Inf(1))); !math.IsInf(float64(got), 1) {
+		t.Errorf("infinity became %v", got)
+	}
 	if err := json.Unmarshal([]byte(`["x"]`), &back); err == nil {
 		t.Error("a string was taken for a number")
 	}

@@ -49,3 +49,13 @@ func floats(values []Number) []float64 {
 	}
 	return out
 }
+
+// shortNumber is the float64 of fewest digits that rounds to the float32, so
+// that an array of them takes half the room in a file.
+func shortNumber(v float32) Number {
+	short, err := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64)
+	if err != nil {
+		return Number(v)
+	}
+	return Number(short)
+}

@@ -39,6 +39,9 @@ type Train struct {
 	// last at the last step; LogSpaced spaces them evenly in the step's logarithm.
 	Measurements int  `json:"measurements"`
 	LogSpaced    bool `json:"log_spaced,omitempty"`
+	// KeepFunction keeps the values of a function of one variable on the grid
+	// with each measurement, as the array "f".
+	KeepFunction bool `json:"keep_function,omitempty"`
 }
 
 var _ Task = (*Train)(nil)
@@ -139,7 +142,7 @@ func (t *Train) open(job *Job) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.eval, err = newEvaluator(job.Backend, s.store, fn, data); err != nil {
+	if s.eval, err = newEvaluator(job.Backend, s.store, fn, data, t.KeepFunction); err != nil {
 		return nil, err
 	}
 	sgd := optimizer.StochasticGradientDescent().WithLearningRate(t.LearningRate).WithDecay(false).Done()

@@ -38,7 +38,7 @@ func linearFit(points int, lr, c float64, steps int, w, b float64) (float64, flo
 func TestTrainingEqualsGradientDescentByHand(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
 		for _, c := range []float64{0, 0.3} {
-			task := &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(0, 0), LearningRate: 0.1, Steps: 40, Measurements: 2}
+			task := &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(0, 0), LearningRate: 0.1, Steps: 40, Measurements: 2, KeepFunction: true}
 			if c != 0 {
 				task.Penalties = map[string]float64{"gc": c}
 			}

@@ -36,7 +36,7 @@ type pacing struct {
 }
 
 const (
-	minRounds, maxRounds = 5, 40
+	minRounds, maxRounds = 3, 40
 	maxReps              = 50
 	// A variant is retired when, after retireAfter rounds, its median is retireRatio times that of its worker's best.
 	retireAfter, retireRatio = 2, 1.6

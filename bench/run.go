@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,7 +139,7 @@ func (b *bench) runCase(c benchCase, workers []worker) error {
 	if c.Cold {
 		err = b.timeCold(contenders, fixture)
 	} else if err = prepare(contenders, b.log); err == nil {
-		err = timeInTurns(contenders, b.pacing)
+		err = timeInTurns(contenders, c.pace(b.pacing))
 	}
 	for _, w := range workers {
 		_, releaseErr := w.Do(proto.Request{Op: proto.OpRelease})
@@ -150,14 +151,12 @@ func (b *bench) runCase(c benchCase, workers []worker) error {
 	return b.keep(c, contenders)
 }
 
-// contenders of a case: ours on its backends, and every variant of every peer.
+// contenders of a case: ours on its backends, and every variant of every peer. A variant of our own workers after their
+// first is a peer too.
 func (b *bench) contenders(c benchCase, fixture string, workers []worker) ([]*contender, error) {
 	var contenders []*contender
 	for _, w := range workers {
-		task, ours := c.peerTask(), false
-		for _, l := range b.ours {
-			ours = ours || l.name == w.Name()
-		}
+		task, ours := c.peerTask(), b.isOurs(w.Name())
 		if ours {
 			task = c.Task
 			if !c.runsOn(w.Name()) {
@@ -168,20 +167,24 @@ func (b *bench) contenders(c benchCase, fixture string, workers []worker) ([]*co
 		if err != nil {
 			return nil, err
 		}
-		for _, variant := range answer.Variants {
-			name := variant
-			if ours {
-				name = w.Name()
-			}
-			contenders = append(contenders, &contender{worker: w, ours: ours, name: name, request: proto.Request{
+		for i, variant := range answer.Variants {
+			n := &contender{worker: w, name: variant, request: proto.Request{
 				Op: proto.OpPrepare, ID: variant, Fixture: fixture, Task: task, Variant: variant,
-				Coefficient: c.Coefficient, LearningRate: c.LearningRate}})
+				Coefficient: c.Coefficient, LearningRate: c.LearningRate}}
+			if ours && i == 0 {
+				n.ours, n.name = true, w.Name()
+			}
+			contenders = append(contenders, n)
 		}
 	}
 	if len(contenders) == 0 {
 		return nil, errors.New("nobody does this case")
 	}
 	return contenders, nil
+}
+
+func (b *bench) isOurs(worker string) bool {
+	return slices.ContainsFunc(b.ours, func(l launch) bool { return l.name == worker })
 }
 
 // runsOn says whether a backend of ours ("xla:cpu", "go") does the case.

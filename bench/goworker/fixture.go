@@ -21,6 +21,7 @@ import (
 type fixture struct {
 	proto.Manifest
 	folder           string
+	stock            bool // Build ResNet18 with GoMLX's own convolution.
 	x, y, directions *tensors.Tensor
 }
 
@@ -56,6 +57,9 @@ func (f *fixture) build(scope *model.Scope, x *Node) *Node {
 	case "mlp":
 		return layers.MLP(scope, x).Hidden(f.Layers-1, f.Width).Outputs(f.Outputs).Done()
 	case "resnet18":
+		if f.stock {
+			return stockResNet18(scope, x, f.Width, f.Outputs)
+		}
 		norm := layers.NormNone
 		if f.Norm == "batch" {
 			norm = layers.NormBatch

@@ -82,7 +82,7 @@ func (s *server) do(request proto.Request) (proto.Answer, error) {
 	case proto.OpVersions:
 		return proto.Answer{Versions: s.versions()}, nil
 	case proto.OpVariants:
-		variants, err := variantsOf(request)
+		variants, err := s.variantsOf(request)
 		return proto.Answer{Variants: variants}, err
 	case proto.OpPrepare:
 		return s.prepare(request)

@@ -17,10 +17,24 @@ import (
 	"example.com/geometric-complexity/gcml"
 )
 
-// variantOurs is the one way in which a task is done here: the package's defaults.
-const variantOurs = "gcml"
+const (
+	// variantOurs is how this repository does a task: the packages' defaults.
+	variantOurs = "gcml"
+	// variantStock is ResNet18 with GoMLX's own convolution, a peer of ours on the Go backend.
+	variantStock = "gomlx_stock_conv"
+)
 
-func variantsOf(proto.Request) ([]string, error) { return []string{variantOurs}, nil }
+// variantsOf gives ours, and for a network small enough to wait for it the one with GoMLX's own convolution.
+func (s *server) variantsOf(request proto.Request) ([]string, error) {
+	f, err := readFixture(request.Fixture)
+	if err != nil {
+		return nil, err
+	}
+	if s.info.Name == "go" && f.Model == "resnet18" && f.Width <= 16 && f.Norm == "" {
+		return []string{variantOurs, variantStock}, nil
+	}
+	return []string{variantOurs}, nil
+}
 
 // task is a compiled graph with its inputs on the device.
 type task struct {
@@ -37,6 +51,7 @@ func newTask(b compute.Backend, request proto.Request) (*task, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.stock = request.Variant == variantStock
 	t := &task{fixture: f, stepping: strings.HasPrefix(request.Task, "step_")}
 	if t.store, err = f.store(); err != nil {
 		return nil, err

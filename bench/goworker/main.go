@@ -5,12 +5,14 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -22,12 +24,32 @@ import (
 func main() {
 	config := flag.String("backend", "", "backend, in the format of GOMLX_BACKEND")
 	cold := flag.String("cold", "", "fixture: print its GC as JSON and end")
-	flag.String("variant", variantOurs, "there is but one; for the peers' sake")
+	flag.String("variant", variantOurs, "with -cold there is but one; for the peers' sake")
+	profile := flag.String("cpuprofile", "", "file for a profile of what Go spends its time on (the backend \"go\")")
 	flag.Parse()
-	if err := run(*config, *cold, os.Stdin, os.Stdout); err != nil {
+	stop, err := startProfile(*profile)
+	if err == nil {
+		err = errors.Join(run(*config, *cold, os.Stdin, os.Stdout), stop())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "goworker:", err)
 		os.Exit(1)
 	}
+}
+
+// startProfile starts a CPU profile, unless path is empty, and returns how to end it.
+func startProfile(path string) (stop func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error { pprof.StopCPUProfile(); return f.Close() }, nil
 }
 
 func run(config, cold string, in io.Reader, out io.Writer) error {

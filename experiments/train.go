@@ -93,8 +93,8 @@ func (t *Train) measuredSteps() []int64 {
 	return steps
 }
 
-// session is a training run at work.
-type session struct {
+// fitting is a training run at work.
+type fitting struct {
 	task    *Train
 	job     *Job
 	data    *loaded
@@ -125,7 +125,7 @@ func (t *Train) Do(ctx context.Context, job *Job) error {
 }
 
 // open sets up the run at the step of its checkpoint, or at 0.
-func (t *Train) open(job *Job) (*session, error) {
+func (t *Train) open(job *Job) (*fitting, error) {
 	data, err := t.Data.load()
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (t *Train) open(job *Job) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{task: t, job: job, data: data, store: model.NewStore(), saved: time.Now()}
+	s := &fitting{task: t, job: job, data: data, store: model.NewStore(), saved: time.Now()}
 	if err := s.restore(); err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (t *Train) open(job *Job) (*session, error) {
 
 // restore loads the newest checkpoint and cuts the log back to it. Without one
 // the store starts from the seed.
-func (s *session) restore() error {
+func (s *fitting) restore() error {
 	step, dir, err := latestCheckpoint(s.job.Dir)
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (s *session) restore() error {
 // advance trains up to a step and measures there, unless the run came further
 // before it was interrupted. It reports whether the run goes on: a diverged one
 // does not, nor one that reached its StopLoss.
-func (s *session) advance(ctx context.Context, next int64) (more bool, err error) {
+func (s *fitting) advance(ctx context.Context, next int64) (more bool, err error) {
 	record := s.job.Record
 	if next > record.Step {
 		if err := s.train(ctx, next); err != nil {
@@ -195,7 +195,7 @@ func (s *session) advance(ctx context.Context, next int64) (more bool, err error
 }
 
 // measure adds a point for the current step to the record and to the log.
-func (s *session) measure(ctx context.Context) error {
+func (s *fitting) measure(ctx context.Context) error {
 	point, err := s.eval.measure(ctx, s.job.Record.Step)
 	if ctx.Err() != nil {
 		return s.interrupt(ctx)
@@ -212,7 +212,7 @@ func (s *session) measure(ctx context.Context) error {
 var errDiverged = errors.New("loss is not finite")
 
 // train runs the loop from the current step to the next one.
-func (s *session) train(ctx context.Context, next int64) error {
+func (s *fitting) train(ctx context.Context, next int64) error {
 	record := s.job.Record
 	stream, err := s.data.stream(s.task.BatchSize, record.Seed, record.Step)
 	if err != nil {
@@ -234,7 +234,7 @@ func (s *session) train(ctx context.Context, next int64) error {
 }
 
 // watch is called after each step.
-func (s *session) watch(ctx context.Context, step int64, metrics []*tensors.Tensor) error {
+func (s *fitting) watch(ctx context.Context, step int64, metrics []*tensors.Tensor) error {
 	s.job.Record.Step = step
 	s.job.Advance(step)
 	if !finite(shapes.ConvertTo[float64](metrics[0].Value())) {
@@ -250,7 +250,7 @@ func (s *session) watch(ctx context.Context, step int64, metrics []*tensors.Tens
 }
 
 // save writes a checkpoint of the current step.
-func (s *session) save() error {
+func (s *fitting) save() error {
 	if err := saveCheckpoint(s.job.Dir, s.store, s.job.Record.Step); err != nil {
 		return err
 	}
@@ -259,7 +259,7 @@ func (s *session) save() error {
 }
 
 // interrupt saves the state and returns what Do returns on cancellation.
-func (s *session) interrupt(ctx context.Context) error {
+func (s *fitting) interrupt(ctx context.Context) error {
 	// Before the first step there may be no variables yet, and nothing is lost.
 	if s.job.Record.Step > 0 {
 		if err := s.save(); err != nil {
@@ -271,7 +271,7 @@ func (s *session) interrupt(ctx context.Context) error {
 }
 
 // end completes the record and leaves the final weights as a checkpoint.
-func (s *session) end() error {
+func (s *fitting) end() error {
 	record := s.job.Record
 	if record.Status == "" {
 		record.Status = Complete
@@ -284,7 +284,7 @@ func (s *session) end() error {
 }
 
 // close frees what the run held on the device.
-func (s *session) close() {
+func (s *fitting) close() {
 	s.eval.finalize()
 	s.trainer.ResetComputationGraphs()
 	s.store.Finalize()

@@ -81,7 +81,8 @@ func TestGradientDescentFollowsTheModifiedFlow(t *testing.T) {
 	const time = 0.4
 	backend := gctest.GoBackend(t)
 	start := []float64{2.8, 3.5}
-	flow := rungeKutta4(field(t, backend, 0), start, time, 4000)
+	flow := rungeKutta4(field(t, backend, 0), start, time, 500)
+	// 500 steps of fourth order leave an error far below the distances compared.
 	var original, modified []float64
 	for _, steps := range []int{64, 128, 256, 512} {
 		h := time / float64(steps)
@@ -91,7 +92,7 @@ func TestGradientDescentFollowsTheModifiedFlow(t *testing.T) {
 			_, g := gradient(descent)
 			descent = []float64{descent[0] + h*g[0], descent[1] + h*g[1]}
 		}
-		bent := rungeKutta4(field(t, backend, h), start, time, 4000)
+		bent := rungeKutta4(field(t, backend, h), start, time, 500)
 		original = append(original, math.Hypot(descent[0]-flow[0], descent[1]-flow[1]))
 		modified = append(modified, math.Hypot(descent[0]-bent[0], descent[1]-bent[1]))
 	}

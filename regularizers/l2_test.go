@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/loss"
 
@@ -28,7 +29,6 @@ func TestL2(t *testing.T) {
 		{"selected variables", map[string]any{regularizers.ParamL2: c},
 			[]regularizers.L2Option{regularizers.L2Variables(isOut)},
 			[]string{"/out/dense/weights", "/out/dense/biases"}},
-		{"off by default", nil, nil, nil},
 		{"off at 0", map[string]any{regularizers.ParamL2: 0.0}, nil, nil},
 	}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -82,4 +82,23 @@ func moveBiases(t *testing.T, store *model.Store) {
 		flat[i] += 0.1 + 0.01*float64(i)
 	}
 	setParameters(t, store, flat)
+}
+
+// Variables that are not trained are not penalized.
+func TestFrozenVariablesAreNotPenalized(t *testing.T) {
+	b := gctest.GoBackend(t)
+	frozen := func(scope *model.Scope, x *graph.Node) *graph.Node {
+		x = mlp(scope, x)
+		for v := range scope.At("hidden").IterVariables() {
+			v.SetTrainable(false)
+		}
+		return x
+	}
+	store := seeded(t, map[string]any{regularizers.ParamL2: 1.0})
+	got := newProbe(t, b, store, regularizers.L2(frozen), loss.MeanSquaredError, true).call(t, gaussian(1, 6, 4), gaussian(2, 6, 3))
+	want := 0.0
+	for _, w := range values(t, store, "/out/dense/weights") {
+		want += w * w
+	}
+	gctest.AssertClose(t, []float64{got.penalty}, []float64{want}, 1e-12, 0, "penalty")
 }

@@ -154,6 +154,9 @@ func TestLabelNoise(t *testing.T) {
 
 			first := noisyLabels(t, b, store, true, tensors.FromFlatDataAndDimensions(labels, n, 1), matrix(logits))
 			checkNoise(t, "integer labels", first, p, k)
+			if p == 1 {
+				continue
+			}
 			second := noisyLabels(t, b, store, true, labels, matrix(logits))
 			checkNoise(t, "integer labels, second step", second, p, k)
 			if slices.Equal(first, second) {
@@ -174,13 +177,14 @@ func checkNoise(t *testing.T, what string, labels []float64, p float64, k int) {
 	t.Helper()
 	n := float64(len(labels))
 	wrong := 0.0
-	shift := make([]float64, k)
+	shift, count := make([]float64, k), make([]float64, k)
 	for i, label := range labels {
 		if label != math.Trunc(label) || label < 0 || int(label) >= k {
 			t.Fatalf("%s: label %d is %g", what, i, label)
 		}
 		d := (int(label) - i%k + k) % k
 		shift[d]++
+		count[int(label)]++
 		if d != 0 {
 			wrong++
 		}
@@ -188,6 +192,12 @@ func checkNoise(t *testing.T, what string, labels []float64, p float64, k int) {
 	rate := p * (1 - 1/float64(k))
 	if math.Abs(wrong/n-rate) > 5*math.Sqrt(rate*(1-rate)/n) {
 		t.Errorf("%s: a fraction %g is wrong, want %g", what, wrong/n, rate)
+	}
+	// The classes came evenly, so they must end evenly.
+	for c := range count {
+		if math.Abs(count[c]-n/float64(k)) > 5*math.Sqrt(n*p/float64(k)) {
+			t.Errorf("%s: %g labels are of class %d, want about %g", what, count[c], c, n/float64(k))
+		}
 	}
 	each := p / float64(k)
 	for d := 1; d < k; d++ {

@@ -158,6 +158,11 @@ func TestSpectralDTypesAndZero(t *testing.T) {
 				t.Errorf("σ² is %g", got.penalty)
 			}
 			gctest.AssertClose(t, got.gradient, make([]float64, 6), 0, 0, "gradient")
+
+			// The kept vector must still be of use when the matrix no longer is 0.
+			setParameters(t, store, []float64{1, 2, 3, 4, 5, 6})
+			got = p.call(t, gaussian(1, 2))
+			gctest.AssertClose(t, []float64{got.penalty}, []float64{squaredSigma(t, 2, 3, []float64{1, 2, 3, 4, 5, 6})}, 1e-3, 0, "σ² afterwards")
 		})
 	})
 }
@@ -294,4 +299,20 @@ func TestSpectralSelection(t *testing.T) {
 		[]float64{2 * squaredSigma(t, 4, 5, values(t, store, "/hidden/dense/weights")), 2 * squaredSigma(t, 5, 3, values(t, store, "/out/dense/weights"))},
 		1e-8, 0, "one kernel each")
 	gctest.AssertClose(t, []float64{all}, []float64{hidden + out}, 1e-8, 0, "both kernels")
+}
+
+// PadSame is what GoMLX's PadSame does, even kernels and strides included.
+func TestPadSameIsThatOfGoMLX(t *testing.T) {
+	b := gctest.GoBackend(t)
+	dims := []int{2, 3, 2, 2}
+	op := regularizers.ConvolutionOperator{InputSize: []int{5, 4}, Strides: []int{2, 1}, Paddings: regularizers.PadSame(2, 3)}
+	x, w := gaussian(1, 1, 5, 4, 2), gaussian(2, dims...)
+	input, kernel := tensors.MustCopyFlatData[float64](x), tensors.MustCopyFlatData[float64](w)
+	got := graph.MustExecOnce(b, func(x, w *graph.Node) *graph.Node {
+		return graph.Convolve(x, w).StridePerAxis(2, 1).PadSame().Done()
+	}, x, w)
+	rows, columns, m := explicitConvolution(dims, kernel, op)
+	var want mat.VecDense
+	want.MulVec(mat.NewDense(rows, columns, m), mat.NewVecDense(columns, input))
+	gctest.AssertClose(t, tensors.MustCopyFlatData[float64](got), want.RawVector().Data, 1e-12, 0, "convolution")
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/modelfn"
 )
 
 // ParamFlatness is the coefficient c of the penalty c·‖∇_θ L_B‖². A float64 >= 0;
@@ -36,7 +37,7 @@ func Flatness(lossFn train.LossFn) train.LossFn {
 		loss := lossFn(labels, predictions)
 		g := loss.Graph()
 		scope := rootScope("Flatness", g)
-		c := coefficient(scope, ParamFlatness)
+		c := modelfn.Coefficient(scope, ParamFlatness)
 		if c == 0 || !scope.IsTraining(g) {
 			return loss
 		}
@@ -44,7 +45,7 @@ func Flatness(lossFn train.LossFn) train.LossFn {
 		if len(vars) == 0 {
 			exceptions.Panicf("regularizers.Flatness: the graph uses no trainable variable, so the loss has no gradient to penalize")
 		}
-		penalize(SquaredGradientNorm(loss, nodeValues(vars, g)...), c, []*graph.Node{loss})
+		modelfn.Penalize(SquaredGradientNorm(loss, nodeValues(vars, g)...), c, []*graph.Node{loss})
 		return loss
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
+
+	"example.com/geometric-complexity/internal/modelfn"
 )
 
 // ModifiedLoss returns the scalar L + (h/4)·‖∇L‖², for a loss L (averaged first
@@ -93,7 +95,7 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 	if lossFn == nil {
 		return result, errors.New("the loss function is nil")
 	}
-	gradients := newBatchGradients(backend, store, canonical(modelFn), lossFn)
+	gradients := newBatchGradients(backend, store, modelfn.Canonical(modelFn), lossFn)
 	defer gradients.finalize()
 
 	var sum []float64         // Σ_i n_i·∇L_i

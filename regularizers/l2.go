@@ -6,6 +6,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/modelfn"
 )
 
 const (
@@ -46,12 +48,11 @@ func L2[F train.ModelFnCompatible](modelFn F, opts ...L2Option) train.ModelFn {
 	for _, opt := range opts {
 		opt(&config)
 	}
-	fn := canonical(modelFn)
+	fn := modelfn.Canonical(modelFn)
 	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
-		requireInputs(inputs, 1)
-		g := inputs[0].Graph()
+		g := graphOf(inputs)
 		outputs := fn(scope, spec, inputs)
-		c := coefficient(scope, ParamL2)
+		c := modelfn.Coefficient(scope, ParamL2)
 		if c == 0 || !scope.IsTraining(g) {
 			return outputs
 		}
@@ -65,7 +66,7 @@ func L2[F train.ModelFnCompatible](modelFn F, opts ...L2Option) train.ModelFn {
 			exceptions.Panicf("regularizers.L2: the model uses no trainable variable to penalize in scope %q: "+
 				"look at ParamL2Biases, at the option L2Variables, and at what is trainable", scope.Scope())
 		}
-		penalize(sumOfSquares(nodeValues(vars, g)), c, outputs)
+		modelfn.Penalize(sumOfSquares(nodeValues(vars, g)), c, outputs)
 		return outputs
 	}
 }

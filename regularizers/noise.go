@@ -8,6 +8,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/modelfn"
 )
 
 const (
@@ -50,11 +52,10 @@ func InputNoise[F train.ModelFnCompatible](modelFn F, opts ...InputNoiseOption) 
 	for _, opt := range opts {
 		opt(&config)
 	}
-	fn := canonical(modelFn)
+	fn := modelfn.Canonical(modelFn)
 	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
-		requireInputs(inputs, 1)
-		g := inputs[0].Graph()
-		sigma := coefficient(scope, ParamInputNoise)
+		g := graphOf(inputs)
+		sigma := modelfn.Coefficient(scope, ParamInputNoise)
 		if sigma == 0 || !scope.IsTraining(g) {
 			return fn(scope, spec, inputs)
 		}
@@ -105,7 +106,7 @@ func LabelNoise(lossFn train.LossFn) train.LossFn {
 		}
 		g := predictions[0].Graph()
 		scope := rootScope("LabelNoise", g)
-		p := coefficient(scope, ParamLabelNoise)
+		p := modelfn.Coefficient(scope, ParamLabelNoise)
 		if p > 1 {
 			exceptions.Panicf("regularizers: hyperparameter %q is %g, but a probability is at most 1", ParamLabelNoise, p)
 		}

@@ -276,6 +276,7 @@ func TestMisuseOutsideOfGraphs(t *testing.T) {
 	}{
 		{"Flatness of no loss", func() { regularizers.Flatness(nil) }, []string{"Flatness", "nil"}},
 		{"LabelNoise of no loss", func() { regularizers.LabelNoise(nil) }, []string{"LabelNoise", "nil"}},
+		{"no inputs", func() { regularizers.L2(mlp)(model.NewStore().RootScope(), nil, nil) }, []string{"without inputs"}},
 		{"no parameters", func() {
 			graph.MustExecOnce(b, func(x *graph.Node) *graph.Node { return regularizers.SquaredGradientNorm(x) }, 1.0)
 		}, []string{"SquaredGradientNorm", "no parameters"}},

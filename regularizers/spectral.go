@@ -14,6 +14,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/modelfn"
 )
 
 const (
@@ -95,12 +97,11 @@ func Spectral[F train.ModelFnCompatible](modelFn F, opts ...SpectralOption) trai
 	for _, opt := range opts {
 		opt(&config)
 	}
-	fn := canonical(modelFn)
+	fn := modelfn.Canonical(modelFn)
 	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
-		requireInputs(inputs, 1)
-		g := inputs[0].Graph()
+		g := graphOf(inputs)
 		outputs := fn(scope, spec, inputs)
-		c := coefficient(scope, ParamSpectral)
+		c := modelfn.Coefficient(scope, ParamSpectral)
 		limits := spectralLimits(scope)
 		if c == 0 || !scope.IsTraining(g) {
 			return outputs
@@ -110,7 +111,7 @@ func Spectral[F train.ModelFnCompatible](modelFn F, opts ...SpectralOption) trai
 			exceptions.Panicf("regularizers.Spectral: the model uses no trainable kernel (rank >= 2) in scope %q", scope.Scope())
 		}
 		for _, v := range vars {
-			penalize(config.squaredNorm(v, g, limits), c, outputs)
+			modelfn.Penalize(config.squaredNorm(v, g, limits), c, outputs)
 		}
 		return outputs
 	}

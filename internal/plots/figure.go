@@ -76,11 +76,14 @@ func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 		axis.Tick.Label.Font = sans(tickSize)
 		axis.Tick.Marker = linearTicks{}
 	}
+	// A logarithmic axis is a linear one of decimal logarithms. With gonum's own
+	// LogScale the label counts as standing near the axis's upper end, which shifts
+	// the panel, and an axis of one point panics.
 	if p.LogX {
-		pl.X.Scale, pl.X.Tick.Marker = plot.LogScale{}, logTicks{}
+		pl.X.Tick.Marker = exponentTicks{}
 	}
 	if p.LogY {
-		pl.Y.Scale, pl.Y.Tick.Marker = plot.LogScale{}, logTicks{}
+		pl.Y.Tick.Marker = exponentTicks{}
 	}
 	if p.Categories != nil {
 		ticks := make([]plot.Tick, len(p.Categories))
@@ -108,11 +111,7 @@ func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 	if !drawn {
 		p.emptyRange(pl)
 	}
-	padRange(&pl.Y, p.LogY)
-	if p.LogX && pl.X.Min == pl.X.Max {
-		// gonum would widen it by 1 to both sides, which may reach 0.
-		padRange(&pl.X, true)
-	}
+	padRange(&pl.Y)
 	if p.Categories != nil {
 		pl.X.Min, pl.X.Max = -0.3, float64(len(p.Categories))-0.7
 	}
@@ -121,24 +120,29 @@ func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 
 // emptyRange gives a panel without any point axes that can be drawn.
 func (p Panel) emptyRange(pl *plot.Plot) {
-	pl.X.Min, pl.X.Max, pl.Y.Min, pl.Y.Max = 1, 10, 1, 10
+	pl.X.Min, pl.X.Max, pl.Y.Min, pl.Y.Max = 0, 1, 0, 1
 	pl.Title.Text = strings.TrimSpace(pl.Title.Text + " (no finite value)")
 }
 
 // padRange widens an axis so that lines do not run along its ends, and gives a
 // constant series some height.
-func padRange(axis *plot.Axis, log bool) {
-	if log {
-		ratio := math.Pow(axis.Max/axis.Min, 0.05)
-		ratio = max(ratio, 1.05)
-		axis.Min, axis.Max = axis.Min/ratio, axis.Max*ratio
-		return
-	}
+func padRange(axis *plot.Axis) {
 	pad := 0.05 * (axis.Max - axis.Min)
 	if pad == 0 {
 		pad = max(0.05*math.Abs(axis.Max), 1e-9)
 	}
 	axis.Min, axis.Max = axis.Min-pad, axis.Max+pad
+}
+
+// point is where the panel's axes have a point.
+func (p Panel) point(x, y float64) plotter.XY {
+	if p.LogX {
+		x = math.Log10(x)
+	}
+	if p.LogY {
+		y = math.Log10(y)
+	}
+	return plotter.XY{X: x, Y: y}
 }
 
 // visible reports whether the panel's axes can show the point.
@@ -163,8 +167,8 @@ func (p Panel) addBand(pl *plot.Plot, s Series, style seriesStyle) error {
 			lo = s.Y[i] / 10
 		}
 		if p.visible(x, lo) && p.visible(x, s.Hi[i]) {
-			upper = append(upper, plotter.XY{X: x, Y: s.Hi[i]})
-			lower = append(lower, plotter.XY{X: x, Y: lo})
+			upper = append(upper, p.point(x, s.Hi[i]))
+			lower = append(lower, p.point(x, lo))
 		}
 	}
 	if len(upper) < 2 {
@@ -191,7 +195,7 @@ func (p Panel) addLine(pl *plot.Plot, s Series, style seriesStyle) (drawn bool, 
 	var points plotter.XYs
 	for i := range s.X {
 		if p.visible(s.X[i], s.Y[i]) {
-			points = append(points, plotter.XY{X: s.X[i], Y: s.Y[i]})
+			points = append(points, p.point(s.X[i], s.Y[i]))
 		}
 	}
 	if len(points) == 0 {

@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 )
 
 func sample() Figure {
@@ -200,5 +203,23 @@ func TestLogTicks(t *testing.T) {
 				t.Errorf("labels %q; want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// A logarithmic axis must not cost its panel height: gonum's LogScale took a
+// tenth of it for this one.
+func TestLogPanelKeepsItsHeight(t *testing.T) {
+	height := func(log bool) vg.Length {
+		p := Panel{Title: "training loss", XLabel: "step", YLabel: "mean squared error", LogY: log, Series: []Series{
+			{Name: "a", X: []float64{1, 2, 3}, Y: []float64{1.2e-4, 0.01, 0.0733}}}}
+		pl, err := p.plot(styles([]string{"a"}, false))
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := pl.DataCanvas(draw.New(vgimg.New(panelWidth, panelHeight))).Size()
+		return size.Y
+	}
+	if linear, log := height(false), height(true); linear-log > 10 {
+		t.Errorf("logarithmic panel is %v points high, the linear one %v", log, linear)
 	}
 }

@@ -139,6 +139,17 @@ func (logTicks) Ticks(lo, hi float64) []plot.Tick {
 	return ticks
 }
 
+// exponentTicks are logTicks on an axis of decimal logarithms.
+type exponentTicks struct{}
+
+func (exponentTicks) Ticks(lo, hi float64) []plot.Tick {
+	ticks := logTicks{}.Ticks(math.Pow(10, lo), math.Pow(10, hi))
+	for i := range ticks {
+		ticks[i].Value = math.Log10(ticks[i].Value)
+	}
+	return ticks
+}
+
 // formatLogTick writes m·10^k.
 func formatLogTick(m, k int) string {
 	if k >= -2 && k <= 3 {

@@ -350,6 +350,25 @@ func TestReportOfSimplicityBias(t *testing.T) {
 	}
 }
 
+// panicking is a task as a wrong graph builder would be.
+type panicking struct{ value any }
+
+func (panicking) Kind() string                     { return "panicking" }
+func (panicking) Revision() int                    { return 1 }
+func (panicking) Units() int64                     { return 1 }
+func (p panicking) Do(context.Context, *Job) error { panic(p.value) }
+func (p panicking) MarshalJSON() ([]byte, error)   { return []byte(`{}`), nil }
+
+func TestPanicsBecomeErrors(t *testing.T) {
+	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
+	for _, value := range []any{errors.New("shapes differ"), "shapes differ"} {
+		_, err := Execute(context.Background(), env, Run{Label: "a label", Seed: 7, Task: panicking{value}})
+		if err == nil || !strings.HasSuffix(err.Error(), "(a label, seed 7): shapes differ") {
+			t.Errorf("panic of a %T: %v", value, err)
+		}
+	}
+}
+
 func TestNumberJSON(t *testing.T) {
 	data, err := json.Marshal([]Number{1.5, Number(math.NaN()), Number(math.Inf(-1)), 1e-300})
 	if err != nil || string(data) != "[1.5,null,null,1e-300]" {

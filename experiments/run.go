@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/gomlx/gomlx/support/exceptions"
-
 	"example.com/geometric-complexity/internal/atomicfile"
 )
 
@@ -105,9 +103,7 @@ func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
 		return nil, err
 	}
 	env.Log.Info("run starts", "label", run.Label, "seed", run.Seed, "address", address)
-	var doErr error
-	panicked := exceptions.TryCatch[error](func() { doErr = run.Task.Do(ctx, job) })
-	if err := errors.Join(panicked, doErr); err != nil {
+	if err := protect(func() error { return run.Task.Do(ctx, job) }); err != nil {
 		var interrupted *InterruptedError
 		if errors.As(err, &interrupted) {
 			return nil, interrupted
@@ -120,6 +116,20 @@ func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
 	}
 	env.Log.Info("run ends", "address", address, "status", job.Record.Status, "step", job.Record.Step)
 	return job.Record, nil
+}
+
+// protect turns a panic into an error: graph builders panic on misuse.
+func protect(fn func() error) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case error:
+			err = r
+		default:
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	return fn()
 }
 
 // started is the content of run.json: what the run is, and how often and how

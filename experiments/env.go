@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"strings"
@@ -45,8 +46,14 @@ type Env struct {
 	CheckpointEvery time.Duration
 }
 
-// withDefaults fills what may be left out.
-func (e Env) withDefaults() Env {
+// withDefaults fills what may be left out, and says what may not.
+func (e Env) withDefaults() (Env, error) {
+	if e.Backend == nil {
+		return e, errors.New("experiments: Env.Backend is nil; open one, for example with compute.NewWithConfig(\"go\")")
+	}
+	if e.Out == "" {
+		return e, errors.New("experiments: Env.Out is empty; name the folder that results go to")
+	}
 	if e.BackendName == "" {
 		e.BackendName, _, _ = strings.Cut(e.Backend.Name(), ":")
 	}
@@ -59,7 +66,7 @@ func (e Env) withDefaults() Env {
 	if e.CheckpointEvery == 0 {
 		e.CheckpointEvery = 20 * time.Second
 	}
-	return e
+	return e, nil
 }
 
 type noProgress struct{}

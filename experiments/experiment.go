@@ -125,7 +125,9 @@ func (d *Definition[C]) RunConfig(ctx context.Context, env Env, cfg any, seeds [
 		return nil, err
 	}
 	begin := time.Now()
-	env = env.withDefaults()
+	if env, err = env.withDefaults(); err != nil {
+		return nil, err
+	}
 	done, reused, err := executeAll(ctx, env, d.About.Title, runs)
 	if err != nil {
 		return nil, err

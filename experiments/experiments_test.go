@@ -350,6 +350,24 @@ func TestReportOfSimplicityBias(t *testing.T) {
 	}
 }
 
+func TestIncompleteEnv(t *testing.T) {
+	cfg := SimplicityBias.Config(Smoke)
+	for _, tc := range []struct {
+		env  Env
+		want string
+	}{
+		{Env{Out: t.TempDir()}, "Env.Backend is nil"},
+		{Env{Backend: gctest.GoBackend(t)}, "Env.Out is empty"},
+	} {
+		if _, err := SimplicityBias.Run(context.Background(), tc.env, cfg, []int64{0}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("error %v; want %q", err, tc.want)
+		}
+		if _, err := Execute(context.Background(), tc.env, Run{Task: panicking{}}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("error %v; want %q", err, tc.want)
+		}
+	}
+}
+
 // panicking is a task as a wrong graph builder would be.
 type panicking struct{ value any }
 

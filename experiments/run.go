@@ -85,7 +85,10 @@ const runsDir = "runs"
 // cancellation the run's state is saved and the error is an *InterruptedError.
 // A panic of a graph builder comes back as an error.
 func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
-	env = env.withDefaults()
+	env, err := env.withDefaults()
+	if err != nil {
+		return nil, err
+	}
 	address, err := run.Address(env.BackendName)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,65 @@
+package autodiff
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// TestLowerings compares every way to compute a convolution, or the gradient of its kernel, with the backend's
+// own ConvGeneral, whatever sizes it would be chosen for.
+func TestLowerings(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	compare := func(t *testing.T, name string, fn func(a, b *Node) (fast, want *Node), aDims, bDims []int) {
+		t.Helper()
+		out := MustExecOnceN(gctest.GoBackend(t), fn, gctest.RandomTensor(rng, aDims...), gctest.RandomTensor(rng, bDims...))
+		gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 0, name)
+	}
+	eachConvolution(t, func(t *testing.T, test convolutionCase) {
+		ones := []int{1, 1}
+		c := geometry{strides: []int{test.stride, test.stride}, inputDilations: ones, kernelDilations: ones,
+			paddings: [][2]int{test.paddingOf(7), test.paddingOf(8)}}
+		x, k := []int{4, 7, 8, 2}, []int{test.kernel, test.kernel, 2, 3}
+		compare(t, "patches", func(x, k *Node) (*Node, *Node) {
+			want := convolutionNode(x, k, c)
+			return convolveByPatches(x, k, c, spatialDims(want)), want
+		}, x, k)
+		// The input's gradient has the stride as dilation; here it is a convolution in its own right.
+		back := geometry{strides: ones, inputDilations: c.strides, kernelDilations: ones, paddings: c.paddings}
+		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{"columns": convolveByColumns, "taps": convolveByTaps} {
+			compare(t, name, func(x, k *Node) (*Node, *Node) {
+				want := convolutionNode(x, k, back)
+				return lower(x, k, back, spatialDims(want)), want
+			}, x, k)
+		}
+		outputs := make([]int, 2)
+		for i, size := range []int{7, 8} {
+			outputs[i] = (size+c.paddings[i][0]+c.paddings[i][1]-test.kernel)/test.stride + 1
+		}
+		v := []int{4, outputs[0], outputs[1], 3}
+		for name, lower := range map[string]func(geometry, *Node, *Node, []int) *Node{
+			"kernel gradient by patches": kernelGradientByPatches, "kernel gradient by rows": kernelGradientByRows} {
+			compare(t, name, func(x, v *Node) (*Node, *Node) {
+				return lower(c, x, v, k[:2]), kernelGradientNode(c, x, v, k[:2])
+			}, x, v)
+		}
+	})
+}
+
+// TestLargeConvolution checks sizes for which the lowerings of large images and many channels are chosen.
+func TestLargeConvolution(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, test := range []struct{ size, stride int }{{17, 1}, {33, 2}, {6, 1}, {6, 2}} {
+			t.Run(fmt.Sprintf("size %d stride %d", test.size, test.stride), func(t *testing.T) {
+				gctest.CheckDerivatives(t, b, func(in []*Node) *Node {
+					return Convolution(in[0], in[1], []int{test.stride, test.stride}, [][2]int{{1, 1}, {1, 0}})
+				}, []int{1, test.size, test.size, 16}, []int{3, 3, 16, 16})
+			})
+		}
+	})
+}

@@ -80,7 +80,7 @@ func TestSave(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"GC (mean squared)", "without penalty", "1e-4", "(no finite value)", "three seeds"} {
+		for _, want := range []string{"GC (mean squared)", "without penalty", "1e-4", "(no finite value)", "three seeds", "Liberation Sans,Arial"} {
 			if !strings.Contains(string(svg), want) {
 				t.Errorf("SVG does not hold %q", want)
 			}

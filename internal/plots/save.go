@@ -47,14 +47,21 @@ func (f Figure) Save(base string) (paths []string, err error) {
 	if _, err := svg.WriteTo(&buffers[1]); err != nil {
 		return nil, fmt.Errorf("figure %s: %w", base, err)
 	}
+	files := [][]byte{buffers[0].Bytes(), bytes.ReplaceAll(buffers[1].Bytes(), []byte(svgFont), []byte(svgFont+svgFallback))}
 	for i, ext := range []string{".png", ".svg"} {
-		if err := atomicfile.Write(base+ext, buffers[i].Bytes()); err != nil {
+		if err := atomicfile.Write(base+ext, files[i]); err != nil {
 			return nil, err
 		}
 		paths = append(paths, base+ext)
 	}
 	return paths, nil
 }
+
+// A viewer without the Liberation fonts takes one of the same widths.
+const (
+	svgFont     = "font-family:Liberation Sans"
+	svgFallback = ",Arial,Helvetica,sans-serif"
+)
 
 func (f Figure) grid() (rows, cols int) {
 	cols = f.Columns

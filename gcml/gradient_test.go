@@ -91,8 +91,13 @@ func gradientEqualsDifferences(t *testing.T, b compute.Backend, name string, x *
 	for i, v := range variables {
 		got = append(got, floats(t, grads[i])...)
 		at := floats(t, v.MustValue())
+		set := func(values []float64) {
+			if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		want = append(want, gctest.CentralDifference(func(theta []float64) float64 {
-			v.MustSetValue(tensors.FromFlatDataAndDimensions(append([]float64(nil), theta...), v.Shape().Dimensions...))
+			set(append([]float64(nil), theta...))
 			seeded()
 			out, err := valueExec.Call(x)
 			if err != nil {
@@ -100,7 +105,7 @@ func gradientEqualsDifferences(t *testing.T, b compute.Backend, name string, x *
 			}
 			return floats(t, out)[0]
 		}, at, 1e-5)...)
-		v.MustSetValue(tensors.FromFlatDataAndDimensions(at, v.Shape().Dimensions...))
+		set(at)
 	}
 	gctest.AssertClose(t, got, want, 1e-6, 1e-8, name)
 }

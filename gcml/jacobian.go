@@ -58,7 +58,7 @@ type jacobian struct {
 
 	first  sweep.FirstLinear
 	isGram bool
-	gram   []gramColumns
+	gram   *Node // See gramMatrix.
 }
 
 // newJacobian checks the nodes and plans the sweep between them.
@@ -132,7 +132,7 @@ func (j *jacobian) total() *Node {
 	}
 	var total *Node
 	for _, part := range j.parts() {
-		norms := ReduceSum(j.squaredNorms(part), 0)
+		norms := ReduceSum(sumFrom(j.squares(part), 2), 0)
 		if total == nil {
 			total = norms
 		} else {
@@ -146,25 +146,29 @@ func (j *jacobian) total() *Node {
 func (j *jacobian) perOutput() *Node {
 	var rows []*Node
 	for _, part := range j.parts() {
-		rows = append(rows, j.squaredNorms(part))
+		rows = append(rows, sumFrom(j.squares(part), 2))
 	}
 	return Transpose(Concatenate(rows, 0), 0, 1)
 }
 
-// squaredNorms returns ‖v_cᵀJ_b‖², shape [C, batch], for cotangents of shape
-// [C, batch or 1, outputs].
-func (j *jacobian) squaredNorms(cotangents *Node) *Node {
+// squares returns values of shape [C, batch, ...] whose sum over the last axes
+// is ‖v_cᵀJ_b‖², for cotangents of shape [C, batch or 1, outputs].
+func (j *jacobian) squares(cotangents *Node) *Node {
 	if j.isGram {
-		return j.gramNorms(j.sweep.PullToFirst(j.first, cotangents))
+		v := j.sweep.PullToFirst(j.first, cotangents)
+		return Mul(v, j.timesGram(v))
 	}
-	pulled := j.sweep.Pull(cotangents)
-	axes := make([]int, 0, pulled.Rank())
-	for axis := 2; axis < pulled.Rank(); axis++ {
+	return Square(j.sweep.Pull(cotangents))
+}
+
+// sumFrom sums over the axes from first on.
+func sumFrom(x *Node, first int) *Node {
+	var axes []int
+	for axis := first; axis < x.Rank(); axis++ {
 		axes = append(axes, axis)
 	}
-	squares := Square(pulled)
 	if len(axes) == 0 {
-		return squares // One input per example, without an axis of its own.
+		return x // One input per example, without an axis of its own.
 	}
-	return ReduceSum(squares, axes...)
+	return ReduceSum(x, axes...)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/gotype"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -75,7 +76,7 @@ func (m *measurement) build(scope *model.Scope, args []*graph.Node) []*graph.Nod
 	var norms *graph.Node
 	switch {
 	case m.rounds > maxParts:
-		norms = j.squaredNorms(j.unitCotangentsOfRound(round, m.step)) // [step, batch]
+		norms = sumFrom(j.squares(j.unitCotangentsOfRound(round, m.step)), 2) // [step, batch]
 		if !m.options.perOutput {
 			norms = graph.ReduceSum(norms, 0)
 		}
@@ -336,7 +337,7 @@ func convert(values []float64, flat any) []float64 {
 	return values
 }
 
-func appendNumbers[T dtypes.NumberNotComplex](values []float64, flat []T) []float64 {
+func appendNumbers[T gotype.NumericNotComplex](values []float64, flat []T) []float64 {
 	for _, v := range flat {
 		values = append(values, float64(v))
 	}

@@ -222,11 +222,6 @@ func spread(v, n *Node) *Node {
 	return BroadcastToDims(v, dims...)
 }
 
-// isSpread tells whether v, the adjoint of n, has every axis at n's size.
-func isSpread(v, n *Node) bool {
-	return slices.Equal(v.Shape().Dimensions[1:], n.Shape().Dimensions)
-}
-
 // gradientOf returns the rule that GoMLX would use for n.
 func gradientOf(n *Node) VJP {
 	if rule := n.CustomGradient(); rule != nil {

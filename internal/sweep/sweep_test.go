@@ -1,0 +1,275 @@
+package sweep_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/layers/norm"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/internal/sweep"
+)
+
+func init() { autodiff.Register() }
+
+// Every function maps [4, ...] to [4, ...] and keeps the examples apart, so that
+// GoMLX's Gradient of Σ cotangent·output, one cotangent at a time, is what Pull
+// must give for all of them.
+var functions = []struct {
+	name string
+	dims []int
+	fn   func(scope *model.Scope, x *Node) *Node
+	slow bool // Only on the pure-Go backend: the op has nothing to do with the backend.
+}{
+	{name: "product", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node { return DotProduct(x, weights(s, x, 5, 3)) }},
+	{name: "product on the right", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		return Transpose(Dot(weights(s, x, 3, 5), x).General([]int{1}, nil, []int{1}, nil), 0, 1)
+	}},
+	{name: "product of several axes", dims: []int{4, 2, 3}, fn: func(s *model.Scope, x *Node) *Node {
+		return Dot(x, weights(s, x, 6, 3, 2)).General([]int{1, 2}, nil, []int{2, 1}, nil)
+	}},
+	{name: "batched product", dims: []int{4, 3, 2}, fn: func(s *model.Scope, x *Node) *Node {
+		return Dot(x, Sin(x)).General([]int{2}, []int{0}, []int{2}, []int{0})
+	}},
+	{name: "elementwise", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		y := Add(Exp(x), Mul(Sin(x), Cos(x)))
+		y = Div(y, AddScalar(Square(x), 1.0))
+		return Sub(Logistic(y), Neg(Log1p(Abs(x))))
+	}},
+	{name: "more elementwise", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		positive := AddScalar(Square(x), 0.5)
+		y := Add(Sqrt(positive), Add(Rsqrt(positive), Log(positive)))
+		return Add(Add(y, Pow(positive, ConstAs(x, 1.7))), Add(Erf(x), Min(Max(x, ConstAs(x, -0.5)), ConstAs(x, 0.5))))
+	}},
+	{name: "broadcast operands", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		one := Slice(x, AxisRange(), AxisRange(0, 1)) // [4, 1]
+		return Add(Mul(one, Sin(x)), Div(x, AddScalar(Square(one), 1.0)))
+	}},
+	{name: "where", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		return Where(GreaterThan(x, ZerosLike(x)), Exp(x), MulScalar(x, 3.0))
+	}},
+	{name: "reductions", dims: []int{4, 3, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		return Concatenate([]*Node{ReduceSum(x, 1), ReduceMax(x, 1), ReduceMin(x, 1), ReduceMean(x, 1)}, 1)
+	}},
+	{name: "moving axes", dims: []int{4, 2, 3}, fn: func(s *model.Scope, x *Node) *Node {
+		y := TransposeAllAxes(x, 2, 0, 1)                 // [3, 4, 2]
+		y = TransposeAllAxes(Reverse(Sin(y), 2), 1, 2, 0) // [4, 2, 3]
+		y = Pad(y, ScalarZero(x.Graph(), x.DType()), PadAxis{}, PadAxis{Start: 1, End: 2}, PadAxis{Interior: 1})
+		return Slice(y, AxisRange(), AxisRange(0, 5).Stride(2), AxisRange(1, 5))
+	}},
+	{name: "merged batch", dims: []int{4, 2, 3}, fn: func(s *model.Scope, x *Node) *Node {
+		return Reshape(Tanh(DotProduct(Reshape(x, 8, 3), weights(s, x, 3, 5))), 4, 10)
+	}},
+	{name: "broadcast", dims: []int{4, 3}, fn: func(s *model.Scope, x *Node) *Node {
+		return Mul(BroadcastToDims(InsertAxes(x, 1), 4, 2, 3), weights(s, x, 1, 2, 3))
+	}},
+	{name: "gather", dims: []int{4, 5}, slow: true, fn: func(s *model.Scope, x *Node) *Node {
+		y := Gather(Transpose(Square(x), 0, 1), Const(x.Graph(), [][]int32{{3}, {0}, {3}}))
+		return Transpose(y, 0, 1)
+	}},
+	{name: "custom gradient", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		return IdentityWithCustomGradient(Square(x), func(x, v *Node) *Node { return Mul(v, AddScalar(x, 2.0)) })
+	}},
+	{name: "converted", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		return ConvertDType(Sin(ConvertDType(MulScalar(x, 2.0), dtypes.Float32)), x.DType())
+	}},
+	{name: "convolution", dims: []int{4, 6, 6, 2}, fn: func(s *model.Scope, x *Node) *Node {
+		y := Convolve(x, weights(s, x, 3, 3, 2, 3)).PadSame().Done()
+		return Convolve(y, weights(s.In("second"), x, 3, 3, 3, 2)).Strides(2).NoPadding().Done()
+	}},
+	{name: "pooling", dims: []int{4, 6, 6, 2}, fn: func(s *model.Scope, x *Node) *Node {
+		y := Add(MaxPool(x).Window(2).Done(), MeanPool(x).Window(2).Done())
+		return MaxPool(Square(y)).Window(2).Strides(1).Done()
+	}},
+	{name: "batch norm in evaluation", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		s.Store().SetTraining(x.Graph(), false)
+		return norm.BatchNorm(s, Square(x), -1).Done()
+	}},
+	{name: "same for every example", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		return Add(Reshape(DotProduct(x, weights(s, x, 5, 6)), 4, 2, 3), ReduceAndKeep(InsertAxes(x, 1), ReduceSum, 2))
+	}},
+}
+
+func weights(scope *model.Scope, x *Node, dims ...int) *Node {
+	return scope.RandomNormal(x.Graph(), shapes.Make(x.DType(), dims...))
+}
+
+func TestPullEqualsGradient(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, f := range functions {
+			if f.slow && b.Name() != "go" {
+				continue
+			}
+			t.Run(f.name, func(t *testing.T) {
+				for _, uniform := range []bool{false, true} {
+					store := model.NewStore()
+					if err := store.SetRNGStateFromSeed(4); err != nil {
+						t.Fatal(err)
+					}
+					out, err := model.CallOnceN(b, store, func(scope *model.Scope, g *Graph) []*Node {
+						x := scope.RandomNormal(g, shapes.Make(dtypes.Float64, f.dims...))
+						y := f.fn(scope, x)
+						return pullAndGradient(scope, y, x, uniform)
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					gctest.AssertClose(t, flat(t, out[0]), flat(t, out[1]), tolerance(f.name), 0, "adjoint of the inputs")
+				}
+			})
+		}
+	})
+}
+
+func tolerance(name string) float64 {
+	if name == "converted" {
+		return 1e-6 // Goes through float32.
+	}
+	return 1e-11
+}
+
+// pullAndGradient draws three cotangents, the same for every example if uniform,
+// and pulls them through the sweep, and through GoMLX one by one.
+func pullAndGradient(scope *model.Scope, y, x *Node, uniform bool) []*Node {
+	const c = 3
+	dims := append([]int{c}, y.Shape().Dimensions...)
+	if uniform {
+		dims[1] = 1
+	}
+	cotangents := scope.RandomNormal(x.Graph(), shapes.Make(dtypes.Float64, dims...))
+	var rows []*Node
+	for i := range c {
+		weighted := Mul(y, Squeeze(SliceAxis(cotangents, 0, AxisElem(i)), 0))
+		rows = append(rows, Gradient(ReduceAllSum(weighted), x)[0])
+	}
+	return []*Node{sweep.New(y, x).Pull(cotangents), Stack(rows, 0)}
+}
+
+func flat(t *testing.T, x *tensors.Tensor) []float64 {
+	t.Helper()
+	var values []float64
+	tensors.MustConstFlatData(x, func(flat []float64) { values = append(values, flat...) })
+	return values
+}
+
+// TestClone rebuilds every function on other inputs.
+func TestClone(t *testing.T) {
+	b := gctest.GoBackend(t)
+	for _, f := range functions {
+		t.Run(f.name, func(t *testing.T) {
+			store := model.NewStore()
+			if err := store.SetRNGStateFromSeed(4); err != nil {
+				t.Fatal(err)
+			}
+			out, err := model.CallOnceN(b, store, func(scope *model.Scope, g *Graph) []*Node {
+				x := scope.RandomNormal(g, shapes.Make(dtypes.Float64, f.dims...))
+				y := f.fn(scope, x)
+				moved := AddScalar(x, 0.25)
+				clone := sweep.New(y, x).Clone(moved)
+				back := sweep.New(clone, moved).Clone(x)
+				return []*Node{y, clone, back}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			gctest.AssertClose(t, flat(t, out[2]), flat(t, out[0]), 1e-14, 0, "there and back")
+			same := true
+			for i, v := range flat(t, out[1]) {
+				same = same && v == flat(t, out[0])[i]
+			}
+			if same {
+				t.Error("other inputs gave the same outputs")
+			}
+		})
+	}
+}
+
+func TestCoupling(t *testing.T) {
+	b := gctest.GoBackend(t)
+	cases := []struct {
+		name             string
+		fn               func(x *Node) *Node
+		couples, depends bool
+	}{
+		{"apart", func(x *Node) *Node { return Sin(x) }, false, true},
+		{"centred on the batch", func(x *Node) *Node { return Sub(x, ReduceAndKeep(x, ReduceMean, 0)) }, true, true},
+		{"centred after a transpose", func(x *Node) *Node {
+			y := Transpose(x, 0, 1)
+			return Transpose(Sub(y, ReduceAndKeep(y, ReduceMean, 1)), 0, 1)
+		}, true, true},
+		{"merged with another axis", func(x *Node) *Node {
+			y := Reshape(x, 8, 3)
+			return Reshape(Sub(y, ReduceAndKeep(y, ReduceMean, 0)), 4, 6)
+		}, true, true},
+		{"contracted", func(x *Node) *Node { return DotProduct(x, Dot(x, x).General([]int{0}, nil, []int{0}, nil)) }, true, true},
+		{"only the mean", func(x *Node) *Node { return BroadcastToDims(ReduceAndKeep(x, ReduceMean, 0), 4, 6) }, true, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := CallOnce(b, func(x *Node) *Node {
+				s := sweep.New(c.fn(x), x)
+				if got := len(s.Coupling()) > 0; got != c.couples {
+					t.Errorf("couples: got %v, want %v", got, c.couples)
+				}
+				if s.Depends() != c.depends {
+					t.Errorf("depends: got %v, want %v", s.Depends(), c.depends)
+				}
+				return x
+			}, tensors.FromShape(shapes.Make(dtypes.Float64, 4, 6)))
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestFirstLinear(t *testing.T) {
+	b := gctest.GoBackend(t)
+	w := func(x *Node, dims ...int) *Node { return Ones(x.Graph(), shapes.Make(x.DType(), dims...)) }
+	cases := []struct {
+		name              string
+		fn                func(x *Node) *Node
+		found, transposed bool
+	}{
+		{"dense", func(x *Node) *Node { return Tanh(DotProduct(Reshape(x, 4, 6), w(x, 6, 3))) }, true, false},
+		{"transposed weights", func(x *Node) *Node {
+			return Tanh(Dot(Reshape(x, 4, 6), w(x, 3, 6)).General([]int{1}, nil, []int{1}, nil))
+		}, true, true},
+		{"two ways in", func(x *Node) *Node {
+			y := Reshape(x, 4, 6)
+			return Add(DotProduct(y, w(x, 6, 6)), y)
+		}, false, false},
+		{"nonlinear first", func(x *Node) *Node { return DotProduct(Sin(Reshape(x, 4, 6)), w(x, 6, 3)) }, false, false},
+		{"not flat", func(x *Node) *Node { return Dot(x, w(x, 3, 2)).General([]int{2}, nil, []int{0}, nil) }, false, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := CallOnce(b, func(x *Node) *Node {
+				first, found := sweep.New(c.fn(x), x).FirstLinear()
+				if found != c.found || first.Transposed != c.transposed {
+					t.Errorf("got found %v, transposed %v", found, first.Transposed)
+				}
+				return x
+			}, tensors.FromShape(shapes.Make(dtypes.Float64, 4, 2, 3)))
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestAdviceNamesTheOp(t *testing.T) {
+	_, err := CallOnce(gctest.GoBackend(t), func(x *Node) *Node {
+		return sweep.New(Floor(x), x).Pull(InsertAxes(x, 0))
+	}, [][]float64{{1, 2}})
+	if err == nil || !strings.Contains(err.Error(), "Floor has no gradient in GoMLX: it is constant almost everywhere") {
+		t.Errorf("got error %v", err)
+	}
+}

@@ -66,9 +66,6 @@ func sans(size vg.Length) font.Font {
 // plot builds gonum's plot of the panel.
 func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 	pl := plot.New()
-	pl.Title.Text = p.Title
-	pl.Title.TextStyle.Font = sans(labelSize)
-	pl.Title.Padding = 6
 	pl.X.Label.Text, pl.Y.Label.Text = p.XLabel, p.YLabel
 	for _, axis := range []*plot.Axis{&pl.X, &pl.Y} {
 		axis.Label.TextStyle.Font = sans(labelSize)
@@ -109,7 +106,7 @@ func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 		drawn = drawn || some
 	}
 	if !drawn {
-		p.emptyRange(pl)
+		pl.X.Min, pl.X.Max, pl.Y.Min, pl.Y.Max = 0, 1, 0, 1
 	}
 	padRange(&pl.Y)
 	if p.Categories != nil {
@@ -118,10 +115,16 @@ func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 	return pl, nil
 }
 
-// emptyRange gives a panel without any point axes that can be drawn.
-func (p Panel) emptyRange(pl *plot.Plot) {
-	pl.X.Min, pl.X.Max, pl.Y.Min, pl.Y.Max = 0, 1, 0, 1
-	pl.Title.Text = strings.TrimSpace(pl.Title.Text + " (no finite value)")
+// title says so where a panel has no point that its axes can show.
+func (p Panel) title() string {
+	for _, s := range p.Series {
+		for i := range s.X {
+			if p.visible(s.X[i], s.Y[i]) {
+				return p.Title
+			}
+		}
+	}
+	return strings.TrimSpace(p.Title + " (no finite value)")
 }
 
 // padRange widens an axis so that lines do not run along its ends, and gives a

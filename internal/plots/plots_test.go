@@ -195,6 +195,7 @@ func TestLogTicks(t *testing.T) {
 		{"within a decade", 1.5, 7, "2 5"},
 		{"one decade", 3, 30, "5 10 20"},
 		{"short", 0.85, 1.5, "1 1.2 1.4"},
+		{"multiples", 0.23, 0.75, "0.3 0.4 0.5 0.6 0.7"},
 		{"small", 1e-6, 1e-3, "1e-6 1e-5 1e-4 1e-3"},
 		{"long", 1e-12, 1, "1e-12 1e-9 1e-6 1e-3 1"},
 	} {

@@ -122,7 +122,8 @@ func (f Figure) draw(c draw.Canvas) error {
 
 func (f Figure) drawPanels(c draw.Canvas, look map[string]seriesStyle) error {
 	rows, cols := f.grid()
-	tiles := draw.Tiles{Rows: rows, Cols: cols, PadX: 14, PadY: 14, PadTop: 4, PadBottom: 6, PadRight: 8}
+	title := lineHeight(labelSize)
+	tiles := draw.Tiles{Rows: rows, Cols: cols, PadX: 14, PadY: 14 + title, PadTop: 4 + title, PadBottom: 6, PadRight: 8}
 	built := make([][]*plot.Plot, rows)
 	for r := range built {
 		built[r] = make([]*plot.Plot, cols)
@@ -140,9 +141,16 @@ func (f Figure) drawPanels(c draw.Canvas, look map[string]seriesStyle) error {
 	}
 	for r, row := range plot.Align(built, tiles, c) {
 		for k, canvas := range row {
-			if built[r][k] != nil {
-				built[r][k].Draw(canvas)
+			if built[r][k] == nil {
+				continue
 			}
+			built[r][k].Draw(canvas)
+			// Here rather than in the plot, so that the titles of a row are in line.
+			style := textStyle(labelSize)
+			style.XAlign = draw.XCenter
+			axes := built[r][k].DataCanvas(canvas)
+			at := vg.Point{X: axes.Center().X, Y: tiles.At(c, k, r).Max.Y + title}
+			c.FillText(style, at, f.Panels[r*cols+k].title())
 		}
 	}
 	return nil

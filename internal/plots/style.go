@@ -81,14 +81,17 @@ func (linearTicks) Ticks(lo, hi float64) []plot.Tick {
 	}
 	var ticks []plot.Tick
 	for k := math.Ceil(lo / step); k*step <= hi; k++ {
-		// Rounding to 10 digits turns 0.30000000000000004 into 0.3.
-		v, _ := strconv.ParseFloat(strconv.FormatFloat(k*step, 'g', 10, 64), 64)
-		if v == 0 {
-			v = 0 // no "-0"
-		}
+		v := roundTo10(k * step)
 		ticks = append(ticks, plot.Tick{Value: v, Label: formatTick(v)})
 	}
 	return ticks
+}
+
+// roundTo10 rounds to 10 digits, which turns 0.30000000000000004 into 0.3, and
+// takes the sign from zero.
+func roundTo10(v float64) float64 {
+	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 10, 64), 64)
+	return v + 0
 }
 
 func formatTick(v float64) string {
@@ -101,7 +104,7 @@ func formatTick(v float64) string {
 
 // logTicks labels powers of ten, and also their doubles and fives where fewer
 // than two powers of ten lie on the axis; long axes skip powers evenly, and an
-// axis too short for two labels gets round numbers.
+// axis too short for two labels gets all multiples, or round numbers.
 type logTicks struct{}
 
 func (logTicks) Ticks(lo, hi float64) []plot.Tick {
@@ -133,10 +136,16 @@ func (logTicks) Ticks(lo, hi float64) []plot.Tick {
 			}
 		}
 	}
-	if labelled < 2 {
-		return linearTicks{}.Ticks(lo, hi)
+	switch {
+	case labelled >= 2:
+		return ticks
+	case len(ticks) >= 3 && len(ticks) <= 6:
+		for i := range ticks {
+			ticks[i].Label = formatTick(roundTo10(ticks[i].Value))
+		}
+		return ticks
 	}
-	return ticks
+	return linearTicks{}.Ticks(lo, hi)
 }
 
 // exponentTicks are logTicks on an axis of decimal logarithms.

@@ -202,10 +202,7 @@ func interpolationGC(cfg SimplicityBiasConfig, seeds []int64, done []Done) (valu
 func functionFigure(r *Record, curve datasets.Curve) plots.Figure {
 	var panel plots.Panel
 	panel.XLabel, panel.YLabel = "x", "f(x)"
-	x := make([]float64, gridPoints)
-	for i := range x {
-		x[i] = -1 + 2*(float64(i)+0.5)/gridPoints
-	}
+	x := functionGrid()
 	for _, p := range spread(r.Points, 6) {
 		panel.Series = append(panel.Series, plots.Series{
 			Name: fmt.Sprintf("step %d: GC %.2g", p.Step, p.Value("interval_gc")), X: x, Y: floats(p.Arrays["f"])})

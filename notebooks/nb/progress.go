@@ -1,0 +1,50 @@
+package nb
+
+import (
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+)
+
+// progress shows one line in place: a bar, what is being done, and how long it
+// takes still. It implements experiments.Progress.
+type progress struct {
+	id          string
+	begin, last time.Time
+	total, done int64
+	text        string
+}
+
+// progressEvery is the shortest time between two updates of the line.
+const progressEvery = 250 * time.Millisecond
+
+func newProgress() *progress { return &progress{id: "progress-" + gonbui.UniqueId()} }
+
+func (p *progress) Start(total int64, title string) {
+	p.total, p.text, p.begin = total, title, time.Now()
+}
+
+func (p *progress) Describe(text string) { p.text = text }
+
+func (p *progress) Add(n int64) {
+	p.done += n
+	if time.Since(p.last) >= progressEvery {
+		p.last = time.Now()
+		p.show()
+	}
+}
+
+func (p *progress) Finish() {}
+
+func (p *progress) show() {
+	spent := time.Since(p.begin)
+	left := "?"
+	if p.done > 0 {
+		left = (time.Duration(float64(spent) * float64(p.total-p.done) / float64(p.done))).Round(time.Second).String()
+	}
+	showHTML(p.id, `<progress max="%d" value="%d"></progress> %d %% &middot; %s &middot; %s so far, about %s left`,
+		p.total, p.done, p.done*100/max(1, p.total), p.text, spent.Round(time.Second).String(), left)
+}
+
+// end replaces the line by a last word.
+func (p *progress) end(format string, args ...any) { showHTML(p.id, format, args...) }

@@ -1,0 +1,142 @@
+package nb
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+
+	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/internal/backend"
+)
+
+// Outcome is an experiment's result and the folder it is in.
+type Outcome struct {
+	*experiments.Result
+	Out string
+}
+
+// Run runs an experiment with its progress shown in place, and keeps its runs
+// in the folder out/NAME of the repository. Runs that are complete there are not
+// done again, so that a cell may run again, or a later one ask for the same,
+// at no cost; after an interruption running the cell again goes on.
+func Run[C any](e *experiments.Definition[C], cfg C, seeds []int64, name string) *Outcome {
+	out, err := outFolder(name)
+	Check(err)
+	b, info, err := backend.Open()
+	Check(err)
+	defer b.Finalize()
+	name = info.Name
+	if name == "xla" {
+		name += ":" + info.Device
+	}
+	p := newProgress()
+	begin := time.Now()
+	env := experiments.Env{Backend: b, BackendName: name, Out: out, Progress: p}
+	result, err := e.Run(Context(), env, cfg, seeds)
+	var interrupted *experiments.InterruptedError
+	if errors.As(err, &interrupted) {
+		p.end("%s; run the cell again to go on", interrupted.Error())
+	}
+	Check(err)
+	kept := ""
+	if result.Reused > 0 {
+		kept = fmt.Sprintf(", %d of them complete from before", result.Reused)
+	}
+	p.end("%d runs%s, %s &middot; %s &middot; results in %s", len(result.Runs), kept,
+		time.Since(begin).Round(100*time.Millisecond).String(), describe(info), shorten(out))
+	return &Outcome{Result: result, Out: out}
+}
+
+// ShowFigures shows the figures of the names given, or all.
+func (o *Outcome) ShowFigures(names ...string) {
+	for _, figure := range o.Figures {
+		base := strings.TrimSuffix(filepath.Base(figure), ".png")
+		if filepath.Ext(figure) != ".png" || !wanted(base, names) {
+			continue
+		}
+		png, err := os.ReadFile(filepath.Join(o.Out, filepath.FromSlash(figure)))
+		Check(err)
+		png, err = compact(png)
+		Check(err)
+		gonbui.DisplayPNG(png)
+	}
+}
+
+func wanted(name string, names []string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return len(names) == 0
+}
+
+// Records are the records of the runs of a label, one for each seed.
+func (o *Outcome) Records(label string) []*experiments.Record {
+	records, err := o.Result.Records(o.Out, label)
+	Check(err)
+	return records
+}
+
+// marks go before the verdicts, for those who do not see their colour.
+var marks = map[experiments.Verdict]string{experiments.Holds: "✔", experiments.DoesNotHold: "✘", experiments.Undecided: "?"}
+
+// ShowVerdicts shows the table of claims, each with its evidence and verdict.
+func (o *Outcome) ShowVerdicts() {
+	rows := make([][]string, len(o.Claims))
+	for i, c := range o.Claims {
+		rows[i] = []string{html.EscapeString(c.Text),
+			html.EscapeString(c.Evidence) + "<br><i>holds if: " + html.EscapeString(c.Criterion) + "</i>",
+			"<b>" + marks[c.Verdict] + "&nbsp;" + strings.ReplaceAll(html.EscapeString(string(c.Verdict)), " ", "&nbsp;") + "</b>"}
+	}
+	showTable([]string{"claim", "evidence", "verdict"}, rows)
+	seeds := strings.Trim(fmt.Sprint(o.Seeds), "[]")
+	gonbui.DisplayHTML(fmt.Sprintf("<p>backend %s, seeds %s, configuration <code>%s</code></p>",
+		html.EscapeString(o.Backend), seeds, html.EscapeString(string(o.Config))))
+}
+
+// ShowTables shows the tables of numbers.
+func (o *Outcome) ShowTables() {
+	for _, t := range o.Tables {
+		var rows [][]string
+		for _, row := range t.Rows {
+			rows = append(rows, escapeAll(row))
+		}
+		showTable(escapeAll(t.Header), rows)
+		gonbui.DisplayHTML("<p>" + html.EscapeString(t.Notes) + "</p>")
+	}
+}
+
+func escapeAll(texts []string) []string {
+	out := make([]string, len(texts))
+	for i, text := range texts {
+		out[i] = html.EscapeString(text)
+	}
+	return out
+}
+
+// showTable shows cells of HTML.
+func showTable(header []string, rows [][]string) {
+	var b strings.Builder
+	line := func(tag string, cells []string) {
+		b.WriteString("<tr>")
+		for _, cell := range cells {
+			fmt.Fprintf(&b, `<%s style="text-align: left; vertical-align: top">%s</%s>`, tag, cell, tag)
+		}
+		b.WriteString("</tr>")
+	}
+	b.WriteString("<table><thead>")
+	line("th", header)
+	b.WriteString("</thead><tbody>")
+	for _, row := range rows {
+		line("td", row)
+	}
+	b.WriteString("</tbody></table>")
+	gonbui.DisplayHTML(b.String())
+}

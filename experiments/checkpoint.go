@@ -15,8 +15,6 @@ import (
 
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/checkpoint"
-
-	"example.com/geometric-complexity/internal/atomicfile"
 )
 
 // A checkpoint is a folder checkpoint/step-N that GoMLX's checkpoint package
@@ -59,9 +57,6 @@ func saveCheckpoint(runDir string, store *model.Store, step int64) (err error) {
 	if err := os.Rename(dir, final); err != nil {
 		return err
 	}
-	if err := atomicfile.SyncDir(parent); err != nil {
-		return err
-	}
 	return removeOthers(parent, name)
 }
 
@@ -92,7 +87,7 @@ func syncFiles(dir string) error {
 			return err
 		}
 	}
-	return atomicfile.SyncDir(dir)
+	return nil
 }
 
 // removeOthers removes older checkpoints and what a kill left half written.

@@ -230,7 +230,7 @@ func newResult(env Env, about Info, cfg any, seeds []int64, done []Done, finding
 			r.Figures = append(r.Figures, filepath.ToSlash(filepath.Join("figures", filepath.Base(path))))
 		}
 	}
-	if err := atomicfile.Write(filepath.Join(env.Out, "claims.txt"), []byte(r.Text())); err != nil {
+	if err := atomicfile.Replace(filepath.Join(env.Out, "claims.txt"), []byte(r.Text())); err != nil {
 		return nil, err
 	}
 	return r, atomicfile.WriteJSON(filepath.Join(env.Out, "result.json"), r)

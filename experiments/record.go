@@ -128,7 +128,8 @@ func readPoints(dir string, upTo int64) ([]Point, error) {
 	return points, nil
 }
 
-// writePoints replaces a run's log.
+// writePoints replaces a run's log. What it holds is in the record too, once
+// the run is complete.
 func writePoints(dir string, points []Point) error {
 	var b bytes.Buffer
 	for _, p := range points {
@@ -138,7 +139,7 @@ func writePoints(dir string, points []Point) error {
 		}
 		b.Write(append(line, '\n'))
 	}
-	return atomicfile.Write(filepath.Join(dir, logFile), b.Bytes())
+	return atomicfile.Replace(filepath.Join(dir, logFile), b.Bytes())
 }
 
 // appendPoint adds a line to a run's log, in one write.

@@ -163,7 +163,11 @@ func (j *Job) saveStarted(seconds float64) error {
 	s := started{Record: *j.Record, Label: j.Run.Label}
 	s.Points = nil
 	s.Provenance.Seconds += seconds
-	return atomicfile.WriteJSON(filepath.Join(j.Dir, runFile), s)
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.Replace(filepath.Join(j.Dir, runFile), append(data, '\n'))
 }
 
 func readStarted(dir string) (started, error) {

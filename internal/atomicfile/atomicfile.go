@@ -9,10 +9,18 @@ import (
 	"path/filepath"
 )
 
-// Write puts data into the file at path: into a temporary file beside it,
-// synced to the disk, then renamed over path. Missing folders are created. On
-// an error path is as it was and the temporary file is gone.
-func Write(path string, data []byte) (err error) {
+// Write puts data into the file at path so that it also outlasts a power
+// failure: into a temporary file beside it, synced to the disk, then renamed
+// over path. Missing folders are created. On an error path is as it was and the
+// temporary file is gone.
+func Write(path string, data []byte) error { return write(path, data, true) }
+
+// Replace is Write without the wait for the disk, for files that can be made
+// again. A kill still leaves the old file or the new one; after a power failure
+// the file may be empty.
+func Replace(path string, data []byte) error { return write(path, data, false) }
+
+func write(path string, data []byte, durable bool) (err error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -35,16 +43,15 @@ func Write(path string, data []byte) (err error) {
 	if err = f.Chmod(0o644); err != nil {
 		return err
 	}
-	if err = f.Sync(); err != nil {
-		return err
+	if durable {
+		if err = f.Sync(); err != nil {
+			return err
+		}
 	}
 	if err = f.Close(); err != nil {
 		return err
 	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return SyncDir(dir)
+	return os.Rename(f.Name(), path)
 }
 
 // WriteJSON writes value as indented JSON with a closing newline; see Write.

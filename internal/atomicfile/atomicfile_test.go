@@ -10,8 +10,12 @@ import (
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a", "b.txt")
-	for _, want := range []string{"first", "second, longer", ""} {
-		if err := Write(path, []byte(want)); err != nil {
+	for i, want := range []string{"first", "second, longer", "", "third"} {
+		write := Write
+		if i%2 == 1 {
+			write = Replace
+		}
+		if err := write(path, []byte(want)); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(path)

@@ -49,7 +49,7 @@ func (f Figure) Save(base string) (paths []string, err error) {
 	}
 	files := [][]byte{buffers[0].Bytes(), bytes.ReplaceAll(buffers[1].Bytes(), []byte(svgFont), []byte(svgFont+svgFallback))}
 	for i, ext := range []string{".png", ".svg"} {
-		if err := atomicfile.Write(base+ext, files[i]); err != nil {
+		if err := atomicfile.Replace(base+ext, files[i]); err != nil {
 			return nil, err
 		}
 		paths = append(paths, base+ext)

@@ -44,8 +44,13 @@ func (c geometry) spatial() int { return len(c.strides) }
 func Convolution(x, kernel *Node, strides []int, paddings [][2]int) *Node {
 	Register()
 	ones := repeat(1, x.Rank()-2)
-	return convolve(x, kernel, geometry{
-		strides: strides, paddings: paddings, inputDilations: ones, kernelDilations: ones})
+	c := geometry{strides: strides, paddings: paddings, inputDilations: ones, kernelDilations: ones}
+	if platformOf(x) == platformXLACPU {
+		// In a whole ResNet18 XLA's own convolutions are 5 to 10 % faster than taps for the small images, other
+		// than when timed alone or in the gradients.
+		return convolutionNode(x, kernel, c)
+	}
+	return convolve(x, kernel, c)
 }
 
 // convolutionVJP is the rule of ConvGeneral, for any axes, strides, paddings, dilations and groups.

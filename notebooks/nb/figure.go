@@ -13,6 +13,7 @@ import (
 
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
+	"golang.org/x/image/draw"
 
 	"example.com/geometric-complexity/internal/plots"
 )
@@ -54,12 +55,28 @@ func toPNG(f Figure) ([]byte, error) {
 	return compact(data)
 }
 
-// compact rewrites a PNG with at most 256 colours, so few that the eye cannot
+// wide is the width in pixels from which on a notebook shows a figure smaller
+// than it is.
+const wide = 1000
+
+// shrink makes the lettering of a narrow figure, which a notebook shows pixel by
+// pixel, as large as that of a wide one.
+func shrink(img image.Image) image.Image {
+	size := img.Bounds().Size().Mul(3).Div(4)
+	out := image.NewRGBA(image.Rectangle{Max: size})
+	draw.CatmullRom.Scale(out, out.Bounds(), img, img.Bounds(), draw.Src, nil)
+	return out
+}
+
+// compact rewrites a PNG, made smaller if it is narrow, with at most 256 colours, so few that the eye cannot
 // tell it in a line drawing: half the size or less, and notebooks stay small.
 func compact(data []byte) ([]byte, error) {
 	img, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
+	}
+	if img.Bounds().Dx() < wide {
+		img = shrink(img)
 	}
 	bounds := img.Bounds()
 	counts := make(map[color.Color]int)

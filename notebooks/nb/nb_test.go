@@ -50,9 +50,11 @@ func TestOutFolder(t *testing.T) {
 
 // TestCompact: smaller, of the same size in pixels, and no pixel far from what it was.
 func TestCompact(t *testing.T) {
-	f := plots.Figure{Title: "t", Panels: []plots.Panel{{XLabel: "x", Series: []plots.Series{
+	panel := plots.Panel{XLabel: "x", Series: []plots.Series{
 		{Name: "a", X: []float64{0, 1, 2}, Y: []float64{0, 1, 0}, Lo: []float64{-1, 0, -1}, Hi: []float64{1, 2, 1}},
-		{Name: "b", X: []float64{0, 1, 2}, Y: []float64{1, 0, 1}}}}}}
+		{Name: "b", X: []float64{0, 1, 2}, Y: []float64{1, 0, 1}}}}
+	// Of two panels, so wide that it is not made smaller.
+	f := plots.Figure{Title: "t", Panels: []plots.Panel{panel, panel}}
 	paths, err := f.Save(filepath.Join(t.TempDir(), "f"))
 	if err != nil {
 		t.Fatal(err)

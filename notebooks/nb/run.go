@@ -6,6 +6,7 @@ import (
 	"html"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,12 +45,12 @@ func Run[C any](e *experiments.Definition[C], cfg C, seeds []int64, name string)
 		p.end("%s; run the cell again to go on", interrupted.Error())
 	}
 	Check(err)
-	kept := ""
-	if result.Reused > 0 {
-		kept = fmt.Sprintf(", %d of them complete from before", result.Reused)
+	if done := len(result.Runs) - result.Reused; done == 0 {
+		p.end("%d runs, all complete from before &middot; results in %s", len(result.Runs), shorten(out))
+	} else {
+		p.end("%d runs, %d of them done now in %s &middot; %s &middot; results in %s", len(result.Runs), done,
+			time.Since(begin).Round(100*time.Millisecond).String(), describe(info), shorten(out))
 	}
-	p.end("%d runs%s, %s &middot; %s &middot; results in %s", len(result.Runs), kept,
-		time.Since(begin).Round(100*time.Millisecond).String(), describe(info), shorten(out))
 	return &Outcome{Result: result, Out: out}
 }
 
@@ -57,7 +58,7 @@ func Run[C any](e *experiments.Definition[C], cfg C, seeds []int64, name string)
 func (o *Outcome) ShowFigures(names ...string) {
 	for _, figure := range o.Figures {
 		base := strings.TrimSuffix(filepath.Base(figure), ".png")
-		if filepath.Ext(figure) != ".png" || !wanted(base, names) {
+		if filepath.Ext(figure) != ".png" || len(names) > 0 && !slices.Contains(names, base) {
 			continue
 		}
 		png, err := os.ReadFile(filepath.Join(o.Out, filepath.FromSlash(figure)))
@@ -66,15 +67,6 @@ func (o *Outcome) ShowFigures(names ...string) {
 		Check(err)
 		gonbui.DisplayPNG(png)
 	}
-}
-
-func wanted(name string, names []string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return len(names) == 0
 }
 
 // Records are the records of the runs of a label, one for each seed.

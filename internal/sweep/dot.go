@@ -3,6 +3,7 @@ package sweep
 import (
 	"slices"
 
+	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"example.com/geometric-complexity/internal/autodiff"
@@ -72,6 +73,32 @@ func pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int)
 	return TransposeAllAxes(product, order...)
 }
 
+// plainDense returns the weights of a fused dense layer without an activation,
+// which the pure-Go backend makes of GoMLX's Dense, and the axis of the weights
+// that is contracted.
+func plainDense(n *Node) (weights *Node, contracted int, ok bool) {
+	dense, ok := autodiff.FusedDenseOf(n)
+	if !ok || dense.Activation != compute.ActivationNone || n.Inputs()[1].Rank() != 2 {
+		return nil, 0, false
+	}
+	if dense.WeightLayout == compute.DenseLayoutOutputsInput {
+		contracted = 1
+	}
+	return n.Inputs()[1], contracted, true
+}
+
+// pullFusedDense returns nil where the layer has an activation, or where its
+// weights depend on the inputs.
+func (s *Sweep) pullFusedDense(n, v *Node) []*Node {
+	weights, contracted, ok := plainDense(n)
+	if !ok || slices.ContainsFunc(n.Inputs()[1:], s.isOnPath) {
+		return nil
+	}
+	last := v.Rank() - 1
+	v = spreadAxes(v, n, []int{last})
+	return []*Node{Dot(v, weights).General([]int{last}, nil, []int{1 - contracted}, nil)}
+}
+
 // spreadAxes brings the given axes of v, the adjoint of n, to n's sizes.
 func spreadAxes(v, n *Node, axes []int) *Node {
 	dims := slices.Clone(v.Shape().Dimensions)
@@ -85,7 +112,7 @@ func spreadAxes(v, n *Node, axes []int) *Node {
 }
 
 // FirstLinear describes the product through which alone the inputs enter: the
-// node Dot(x, W), where x is the inputs or a reshape of them.
+// node Dot(x, W), perhaps with a bias, where x is the inputs or a reshape of them.
 type FirstLinear struct {
 	// Node is the product, of shape [batch, units].
 	Node *Node
@@ -107,6 +134,10 @@ func (s *Sweep) FirstLinear() (FirstLinear, bool) {
 		if n.Type() == NodeTypeReshape && n.Rank() > 0 && n.Shape().Dimensions[0] == s.inputs.Shape().Dimensions[0] {
 			at = n
 			continue
+		}
+		if weights, contracted, ok := plainDense(n); ok && n.Inputs()[0] == at && !s.onPath[weights] &&
+			n.Rank() == 2 && at.Rank() == 2 {
+			return FirstLinear{Node: n, Weights: weights, Transposed: contracted == 1}, true
 		}
 		d, ok := autodiff.DotGeneralOf(n)
 		if !ok || n.Inputs()[0] != at || s.onPath[n.Inputs()[1]] || n.Rank() != 2 || at.Rank() != 2 ||

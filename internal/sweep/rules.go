@@ -34,6 +34,10 @@ func (s *Sweep) pullNode(n, v *Node) []*Node {
 	switch n.Type() {
 	case NodeTypeDotGeneral:
 		return s.pullDot(n, v)
+	case NodeTypeFusedDense:
+		if pulled := s.pullFusedDense(n, v); pulled != nil {
+			return pulled
+		}
 	case NodeTypeReshape:
 		return []*Node{pullReshape(n, v)}
 	case NodeTypeTranspose:

@@ -9,8 +9,11 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/layers/norm"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/nn"
 
 	"example.com/geometric-complexity/internal/autodiff"
 	"example.com/geometric-complexity/internal/gctest"
@@ -91,6 +94,12 @@ var functions = []struct {
 	{name: "batch norm in evaluation", dims: []int{4, 5}, only: "xla", fn: func(s *model.Scope, x *Node) *Node {
 		s.Store().SetTraining(x.Graph(), false)
 		return norm.BatchNorm(s, Square(x), -1).Done()
+	}},
+	{name: "stock dense layers", dims: []int{4, 2, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		return layers.Dense(s.In("second"), Tanh(layers.Dense(s.In("first"), x, true, 3)), false, 2)
+	}},
+	{name: "fused activation", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
+		return nn.Dense(x, weights(s, x, 3, 5), weights(s, x, 3), compute.DenseLayoutOutputsInput, activation.TypeRelu)
 	}},
 	{name: "same for every example", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		return Add(Reshape(DotProduct(x, weights(s, x, 5, 6)), 4, 2, 3), ReduceAndKeep(InsertAxes(x, 1), ReduceSum, 2))
@@ -244,6 +253,12 @@ func TestFirstLinear(t *testing.T) {
 		{"dense", func(x *Node) *Node { return Tanh(DotProduct(Reshape(x, 4, 6), w(x, 6, 3))) }, true, false},
 		{"transposed weights", func(x *Node) *Node {
 			return Tanh(Dot(Reshape(x, 4, 6), w(x, 3, 6)).General([]int{1}, nil, []int{1}, nil))
+		}, true, true},
+		{"stock dense layer", func(x *Node) *Node {
+			return nn.Dense(Reshape(x, 4, 6), w(x, 6, 3), w(x, 3), compute.DenseLayoutInputOutputs)
+		}, true, false},
+		{"stock dense layer, other layout", func(x *Node) *Node {
+			return nn.Dense(Reshape(x, 4, 6), w(x, 3, 6), w(x, 3), compute.DenseLayoutOutputsInput)
 		}, true, true},
 		{"two ways in", func(x *Node) *Node {
 			y := Reshape(x, 4, 6)

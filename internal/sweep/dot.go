@@ -38,6 +38,11 @@ func (s *Sweep) pullDot(n, v *Node) []*Node {
 	firstOfLHS := 1 + batch
 	firstOfRHS := firstOfLHS + len(lhs.own)
 	pulled := make([]*Node, 2)
+	if lhs.operand.Rank() == 2 && slices.Equal(lhs.contracting, []int{1}) && !s.onPath[rhs.operand] {
+		if pulled[0] = s.pullFactored(v, rhs.operand, rhs.own); pulled[0] != nil {
+			return pulled
+		}
+	}
 	if s.onPath[lhs.operand] {
 		pulled[0] = pullDotSide(n, v, lhs, rhs, axesFrom(firstOfRHS, v.Rank()), axesFrom(firstOfLHS, firstOfRHS))
 	}
@@ -73,6 +78,37 @@ func pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int)
 	return TransposeAllAxes(product, order...)
 }
 
+// factored is an adjoint u∘d of one cotangent: u is the same for every example,
+// [1, 1, units], and d is the local derivative of an activation, [batch, units].
+type factored struct {
+	uniform, diagonal *Node
+}
+
+// keepFactors remembers that p = v∘d, where v is the same for every example.
+func (s *Sweep) keepFactors(p, v, d *Node) {
+	dims := v.Shape().Dimensions
+	if len(dims) == 3 && dims[0] == 1 && dims[1] == 1 && d.Rank() == 2 && d.Shape().Dimensions[0] > 1 && d.Shape().Dimensions[1] == dims[2] {
+		s.factors[p] = factored{uniform: v, diagonal: d}
+	}
+}
+
+// pullFactored pulls an adjoint that is a product u∘d through a layer with the
+// weights w, whose axis own is that of the units: as d·(u∘w)ᵀ instead of
+// (u∘d)·wᵀ. That is the same number of operations, but where d is piecewise
+// constant, as that of ReLU, the gradient of the former is one product less: the
+// one with respect to d·u, of which only the sum over examples is wanted. It
+// returns nil where v is no such product.
+func (s *Sweep) pullFactored(v, w *Node, own []int) *Node {
+	f, ok := s.factors[v]
+	if !ok || w.Rank() != 2 || len(own) != 1 {
+		return nil
+	}
+	dims := []int{1, 1}
+	dims[own[0]] = w.Shape().Dimensions[own[0]]
+	scaled := Mul(w, Reshape(f.uniform, dims...))
+	return InsertAxes(Dot(f.diagonal, scaled).General([]int{1}, nil, own, nil), 0)
+}
+
 // plainDense returns the weights of a fused dense layer without an activation,
 // which the pure-Go backend makes of GoMLX's Dense, and the axis of the weights
 // that is contracted.
@@ -93,6 +129,9 @@ func (s *Sweep) pullFusedDense(n, v *Node) []*Node {
 	weights, contracted, ok := plainDense(n)
 	if !ok || slices.ContainsFunc(n.Inputs()[1:], s.isOnPath) {
 		return nil
+	}
+	if pulled := s.pullFactored(v, weights, []int{1 - contracted}); pulled != nil {
+		return []*Node{pulled}
 	}
 	last := v.Rank() - 1
 	v = spreadAxes(v, n, []int{last})

@@ -88,6 +88,7 @@ func (s *Sweep) pullElementwise(n, v *Node) []*Node {
 		switch {
 		case derivatives != nil:
 			p = Mul(v, InsertAxes(derivatives[i], 0))
+			s.keepFactors(p, v, derivatives[i])
 		case n.Type() == NodeTypeNeg, n.Type() == NodeTypeSub && i == 1:
 			p = Neg(v)
 		case n.Type() == NodeTypeConvertDType:

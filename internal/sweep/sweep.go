@@ -40,6 +40,9 @@ type Sweep struct {
 
 	// diagonals caches the local derivatives of elementwise nodes.
 	diagonals map[*Node][]*Node
+
+	// factors has the two factors of adjoints that are products, see factored.
+	factors map[*Node]factored
 }
 
 // New finds the nodes between inputs and outputs, both of shape
@@ -51,6 +54,7 @@ func New(outputs, inputs *Node) *Sweep {
 		onPath:    make(map[*Node]bool),
 		batchAxis: make(map[*Node]int),
 		diagonals: make(map[*Node][]*Node),
+		factors:   make(map[*Node]factored),
 	}
 	reached := s.reachedFromOutputs()
 	for _, n := range reached {

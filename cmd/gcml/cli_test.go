@@ -27,7 +27,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GOMLX_BACKEND", "go")
-			return nil
+			networks, err := filepath.Abs("../../internal/onnxmodel/testdata")
+			env.Setenv("NETWORKS", networks)
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitlines": waitLines},
 	})

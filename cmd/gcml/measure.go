@@ -15,26 +15,40 @@ import (
 
 // measureOptions are the flags of measure.
 type measureOptions struct {
-	checkpoint, dataset, split, estimator string
-	examples, batch                       int
-	seed                                  int64
-	perClass, json                        bool
+	checkpoint, onnx, dataset, split, estimator string
+	inputs, labels, output, progress            string // With onnx alone.
+	softmax                                     bool   // With onnx alone.
+	examples, batch                             int
+	seed                                        int64
+	perClass, json                              bool
 }
 
 func (a *app) measureCommand() *cobra.Command {
 	var o measureOptions
 	cmd := &cobra.Command{
-		Use:   "measure --checkpoint DIR",
-		Short: "Measure the geometric complexity of a trained network",
-		Long: "measure gives the geometric complexity of the network that a run left: the mean over\n" +
-			"examples of the squared Frobenius norm of the logits' Jacobian, with its standard error.",
+		Use:   "measure --checkpoint DIR|--onnx FILE",
+		Short: "Measure the geometric complexity of a trained network or an ONNX file",
+		Long: "measure gives the geometric complexity of the network that a run left, or of any network\n" +
+			"in an ONNX file: the mean over examples of the squared Frobenius norm of the outputs'\n" +
+			"Jacobian, with its standard error.\n\n" +
+			"An ONNX file is measured on the arrays of --inputs, taken as they are, or on the images of\n" +
+			"--dataset with pixels in [0, 1]. If the network wants them prepared in another way, save them\n" +
+			"so with numpy.save and give them by --inputs.",
 		Example: "  gcml measure --checkpoint out/demo/runs/0123456789abcdef --split test\n" +
-			"  gcml measure --checkpoint DIR --dataset fashion-mnist --estimator projection:3 --json",
+			"  gcml measure --checkpoint DIR --dataset fashion-mnist --estimator projection:3 --json\n" +
+			"  gcml measure --onnx model.onnx --inputs x.npy --labels y.npy --per-class\n" +
+			"  gcml measure --onnx model.onnx --dataset fashion-mnist --split test --examples 500 --softmax",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.measure(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.checkpoint, "checkpoint", "", "`folder` of a run, OUT/runs/ADDRESS")
+	f.StringVar(&o.onnx, "onnx", "", "`file` of a network in the ONNX format")
+	f.StringVar(&o.inputs, "inputs", "", "`file` of examples for --onnx, [examples, ...], .npy or .npz")
+	f.StringVar(&o.labels, "labels", "", "`file` of whole numbers, the classes of the examples of --inputs, .npy or .npz")
+	f.StringVar(&o.output, "output", "", "`node` of --onnx to take as the output (default: the network's first output)")
+	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output of --onnx")
+	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress with --onnx: auto, bar, lines or none")
 	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the network was trained on)")
 	f.StringVar(&o.split, "split", "train", "`part` of the data set: train or test")
 	f.StringVar(&o.estimator, "estimator", "exact", "`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
@@ -55,8 +69,8 @@ type measurement struct {
 }
 
 func (a *app) measure(ctx context.Context, o measureOptions) error {
-	if o.checkpoint == "" {
-		return usagef("measure wants --checkpoint DIR, the folder of a run")
+	if (o.checkpoint == "") == (o.onnx == "") {
+		return usagef("measure wants --checkpoint DIR, the folder of a run, or --onnx FILE")
 	}
 	estimator, err := gcml.ParseEstimator(o.estimator)
 	if err != nil {
@@ -68,6 +82,12 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 	}
 	if o.batch < 1 || o.examples < 0 {
 		return usagef("--batch must be at least 1 and --examples at least 0")
+	}
+	if o.onnx != "" {
+		return a.measureONNX(ctx, o, estimator, split)
+	}
+	if o.inputs != "" || o.labels != "" || o.output != "" || o.softmax {
+		return usagef("--inputs, --labels, --output and --softmax go with --onnx, not with --checkpoint")
 	}
 	trained, err := experiments.OpenRun(o.checkpoint)
 	if err != nil {
@@ -104,8 +124,12 @@ func (m measurement) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "GC %.6g ± %.2g (standard error) over %d examples of %s\n", m.GC, m.StdErr, m.Examples, m.Dataset)
 	fmt.Fprintf(&b, "estimator %s, backend %s, step %d, Jacobian %d x %d\n", m.Estimator, m.Backend, m.Step, m.Outputs, m.Inputs)
-	for _, c := range m.PerClass {
-		fmt.Fprintf(&b, "class %d: GC %.6g ± %.2g over %d examples\n", c.Class, c.GC, c.StdErr, c.Examples)
-	}
+	writeClasses(&b, m.PerClass)
 	return b.String()
+}
+
+func writeClasses(b *strings.Builder, classes []gcml.ClassResult) {
+	for _, c := range classes {
+		fmt.Fprintf(b, "class %d: GC %.6g ± %.2g over %d examples\n", c.Class, c.GC, c.StdErr, c.Examples)
+	}
 }

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+
+	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/backend"
+	"example.com/geometric-complexity/internal/onnxmodel"
+)
+
+// onnxMeasurement is what measure prints of an ONNX file.
+type onnxMeasurement struct {
+	File    string `json:"onnx"`
+	Node    string `json:"node"`
+	Softmax bool   `json:"softmax,omitempty"`
+	Dataset string `json:"dataset"`
+	gcml.Result
+}
+
+// examples is a finite data set, and what brings its inputs to the shape that
+// the network takes.
+type examples interface {
+	train.Dataset
+	NumExamples() int
+}
+
+// layout rearranges the inputs of an example. It keeps their values, so that
+// the GC is the same.
+type layout func(x *graph.Node) *graph.Node
+
+func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.Estimator, split datasets.Split) error {
+	if (o.inputs == "") == (o.dataset == "") {
+		return usagef("measure --onnx wants either --inputs FILE (.npy or .npz) or --dataset NAME")
+	}
+	if o.labels != "" && o.inputs == "" {
+		return usagef("--labels belongs to --inputs: a data set has its own")
+	}
+	if o.perClass && o.inputs != "" && o.labels == "" {
+		return usagef("--per-class with --inputs wants --labels FILE, the class of each example")
+	}
+	network, err := onnxmodel.Load(o.onnx)
+	if err != nil {
+		return err
+	}
+	if o.output != "" {
+		if err := network.SetOutput(o.output); err != nil {
+			return usageError{err}
+		}
+	}
+	ds, arrange, err := openExamples(network, &o, split)
+	if err != nil {
+		return err
+	}
+	progress, err := a.newProgress(o.progress)
+	if err != nil {
+		return err
+	}
+	b, info, err := backend.Open()
+	if err != nil {
+		return err
+	}
+	defer b.Finalize()
+	fmt.Fprintln(a.stderr, info.Why)
+
+	forward := func(scope *model.Scope, x *graph.Node) *graph.Node { return network.Forward(scope, arrange(x)) }
+	outputs, err := countOutputs(network, forward, ds, b)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stderr, cost(estimator, ds.NumExamples(), outputs))
+	opts := []gcml.Option{gcml.WithEstimator(estimator), gcml.WithSeed(o.seed)}
+	if o.perClass {
+		opts = append(opts, gcml.WithPerClass())
+	}
+	if o.softmax {
+		opts = append(opts, gcml.WithTransform(func(logits *graph.Node) *graph.Node { return graph.Softmax(logits) }))
+	}
+	if progress != nil {
+		progress.Start(int64(ds.NumExamples()), "measuring")
+		progress.Describe(filepath.Base(o.onnx))
+		defer progress.Finish()
+		last := 0
+		opts = append(opts, gcml.WithProgress(func(done int) { progress.Add(int64(done - last)); last = done }))
+	}
+	result, err := gcml.Measure(ctx, b, network.Store, forward, ds, opts...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.onnx, err)
+	}
+	result.Backend = backendName(info)
+	m := onnxMeasurement{File: o.onnx, Node: network.OutputName(), Softmax: o.softmax, Dataset: ds.Name(), Result: result}
+	if o.json {
+		return a.printJSON(m)
+	}
+	_, err = fmt.Fprint(a.stdout, m.text())
+	return err
+}
+
+// openExamples reads the examples for a network, in batches of the size that
+// it was exported for, if it was for one.
+func openExamples(network *onnxmodel.Model, o *measureOptions, split datasets.Split) (ds examples, arrange layout, err error) {
+	fixed := network.BatchSize()
+	if fixed > 0 {
+		o.batch = fixed
+	}
+	if o.inputs != "" {
+		ds, err = openArrays(network, *o)
+		arrange = func(x *graph.Node) *graph.Node { return x }
+	} else {
+		ds, arrange, err = openImages(network, *o, split)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if fixed > 0 && ds.NumExamples()%fixed != 0 {
+		return nil, nil, fmt.Errorf("%s: the network was exported for batches of exactly %d, and %d examples do not divide into them: "+
+			"export it with a dynamic batch axis, or give a multiple of %d", o.onnx, fixed, ds.NumExamples(), fixed)
+	}
+	return ds, arrange, nil
+}
+
+func openArrays(network *onnxmodel.Model, o measureOptions) (examples, error) {
+	inputs, err := onnxmodel.ReadArray(o.inputs, network.InputName())
+	if err != nil {
+		return nil, err
+	}
+	want, got := network.InputShape().Dimensions, inputs.Shape().Dimensions
+	if !fits(got, want) {
+		return nil, fmt.Errorf("%s: array of shape %v, but input %s of %s takes %s: give one row per example, arranged so",
+			o.inputs, got, network.InputName(), o.onnx, dimensions(want))
+	}
+	var labels *tensors.Tensor
+	if o.labels != "" {
+		if labels, err = onnxmodel.ReadArray(o.labels, "labels"); err != nil {
+			return nil, err
+		}
+	}
+	return onnxmodel.NewArrays(o.inputs, inputs, labels, network.InputShape().DType, o.examples, o.batch)
+}
+
+// openImages reads a data set, and finds the arrangement in which the network
+// takes its images: channels first, as PyTorch has them, channels last, or flat.
+func openImages(network *onnxmodel.Model, o measureOptions, split datasets.Split) (examples, layout, error) {
+	if !slices.Contains(datasets.Names(), o.dataset) {
+		return nil, nil, unknownWord("data set", o.dataset, datasets.Names())
+	}
+	images, err := datasets.Load(o.dataset, split)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.examples > 0 {
+		if images, err = images.First(o.examples); err != nil {
+			return nil, nil, err
+		}
+	}
+	h, w, c := images.H, images.W, images.C
+	want := network.InputShape().Dimensions
+	channelsFirst := func(x *graph.Node) *graph.Node { return graph.TransposeAllDims(x, 0, 3, 1, 2) }
+	var arrange layout
+	switch {
+	case fits([]int{-1, c, h, w}, want):
+		arrange = channelsFirst
+	case fits([]int{-1, h, w, c}, want):
+		arrange = func(x *graph.Node) *graph.Node { return x }
+	case fits([]int{-1, h, w}, want) && c == 1:
+		arrange = func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, h, w) }
+	case fits([]int{-1, h * w * c}, want):
+		arrange = func(x *graph.Node) *graph.Node { return graph.Reshape(channelsFirst(x), -1, h*w*c) }
+	default:
+		return nil, nil, fmt.Errorf("%s: input %s takes %s, but the images of %s are [%d %d %d] (channels, height, width): give --inputs",
+			o.onnx, network.InputName(), dimensions(want), o.dataset, c, h, w)
+	}
+	ds, err := datasets.NewBatches(images, o.batch).Format(datasets.Format{DType: network.InputShape().DType}).Done()
+	return ds, arrange, err
+}
+
+// fits tells whether examples of those dimensions can be given to an input:
+// the first axis is the batch, and -1 is any size.
+func fits(got, want []int) bool {
+	return len(got) == len(want) && slices.EqualFunc(got[1:], want[1:], func(g, w int) bool { return w < 0 || g == w })
+}
+
+// dimensions writes the shape of an input, as [any 3 32 32].
+func dimensions(dims []int) string {
+	words := make([]string, len(dims))
+	for i, d := range dims {
+		words[i] = strconv.Itoa(d)
+		if d < 0 || i == 0 {
+			words[i] = "any"
+		}
+	}
+	return "[" + strings.Join(words, " ") + "]"
+}
+
+// countOutputs builds the network for the first batch, which shows an operator
+// that is not supported before any work is done.
+func countOutputs(network *onnxmodel.Model, forward func(*model.Scope, *graph.Node) *graph.Node, ds examples, b compute.Backend) (int, error) {
+	for batch, err := range ds.Iter() {
+		if err != nil {
+			return 0, err
+		}
+		defer batch.Finalize()
+		return network.Check(b, forward, batch.Inputs[0].Shape())
+	}
+	return 0, fmt.Errorf("%s: no examples", ds.Name())
+}
+
+// cost says how much work a measurement is.
+func cost(e gcml.Estimator, examples, outputs int) string {
+	kind, count, _ := strings.Cut(e.String(), ":")
+	if kind == "noise" {
+		_, count, _ = strings.Cut(count, ":")
+		samples, _ := strconv.Atoi(count) // String writes a number.
+		return fmt.Sprintf("cost: %d evaluations (%d examples x (1 + %d samples))", examples*(1+samples), examples, samples)
+	}
+	each, what := outputs, "outputs"
+	if kind != "exact" {
+		each, _ = strconv.Atoi(count)
+		what = "directions"
+	}
+	return fmt.Sprintf("cost: %d vector-Jacobian products (%d examples x %d %s)", examples*each, examples, each, what)
+}
+
+func (m onnxMeasurement) text() string {
+	var b strings.Builder
+	of := m.Node
+	if m.Softmax {
+		of = "softmax of " + of
+	}
+	fmt.Fprintf(&b, "GC %.6g ± %.2g (standard error) over %d examples of %s\n", m.GC, m.StdErr, m.Examples, m.Dataset)
+	fmt.Fprintf(&b, "network %s, output %s, estimator %s, backend %s, Jacobian %d x %d\n", m.File, of, m.Estimator, m.Backend, m.Outputs, m.Inputs)
+	writeClasses(&b, m.PerClass)
+	return b.String()
+}

@@ -1,0 +1,87 @@
+package onnxmodel
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/core/tensors/numpy"
+)
+
+func TestArrays(t *testing.T) {
+	inputs := tensors.FromFlatDataAndDimensions([]uint8{0, 1, 2, 3, 4, 255}, 3, 2)
+	labels := tensors.FromFlatDataAndDimensions([]int64{7, 8, 9}, 3, 1)
+	ds, err := NewArrays("a", inputs, labels, dtypes.Float32, 0, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows [][]float32
+	var classes []int32
+	for batch, err := range ds.Iter() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, batch.Inputs[0].Value().([][]float32)...)
+		classes = append(classes, batch.Labels[0].Value().([]int32)...)
+	}
+	if !slices.EqualFunc(rows, [][]float32{{0, 1}, {2, 3}, {4, 255}}, slices.Equal) || !slices.Equal(classes, []int32{7, 8, 9}) {
+		t.Errorf("rows %v, classes %v", rows, classes)
+	}
+	if ds, err = NewArrays("a", inputs, nil, dtypes.Float64, 1, 2); err != nil || ds.NumExamples() != 1 {
+		t.Errorf("first example: %v, %v", ds, err)
+	}
+}
+
+func TestRefusedArrays(t *testing.T) {
+	inputs := tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4}, 2, 2)
+	for _, tc := range []struct {
+		name, want     string
+		inputs, labels *tensors.Tensor
+		dtype          dtypes.DType
+		n              int
+	}{
+		{"too few", "there are 2 examples, and 3 were asked for", inputs, nil, dtypes.Float32, 3},
+		{"scalar", "holds no examples", tensors.FromValue(float32(1)), nil, dtypes.Float32, 0},
+		{"labels of floats", "want one whole number for each of the 2 examples", inputs, inputs, dtypes.Float32, 0},
+		{"labels of another number", "want one whole number", inputs, tensors.FromValue([]int32{1, 2, 3}), dtypes.Float32, 0},
+		{"truth values", "convert them to float32", tensors.FromValue([]bool{true}), nil, dtypes.Float32, 0},
+		{"half precision", "convert them to float32", inputs, nil, dtypes.Float16, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := NewArrays("a.npy", tc.inputs, tc.labels, tc.dtype, tc.n, 2)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "a.npy: ") {
+				t.Errorf("error %v; want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestReadArray(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one.npz"), filepath.Join(dir, "two.npz")
+	x, y := tensors.FromValue([]float32{1}), tensors.FromValue([]float32{2})
+	if err := numpy.ToNpzFile(map[string]*tensors.Tensor{"anything": y}, one); err != nil {
+		t.Fatal(err)
+	}
+	if err := numpy.ToNpzFile(map[string]*tensors.Tensor{"x": x, "y": y}, two); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]float32{one: 2, two: 1} {
+		got, err := ReadArray(path, "x")
+		if err != nil || got.Value().([]float32)[0] != want {
+			t.Errorf("%s: %v, %v; want %g", path, got, err, want)
+		}
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "none.npy"):  "cannot be read: no such file",
+		two:                             `no array "z" among its 2: x, y`,
+		filepath.Join(".", "arrays.go"): "neither .npy nor .npz",
+	} {
+		if _, err := ReadArray(path, "z"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v; want %q", path, err, want)
+		}
+	}
+}

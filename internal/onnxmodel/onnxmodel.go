@@ -1,0 +1,163 @@
+// Package onnxmodel makes networks in ONNX files measurable: it loads them as
+// GoMLX model functions, and reads their inputs from NumPy's files.
+package onnxmodel
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute-onnx/support/protos"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+	"github.com/gomlx/onnx-gomlx/onnx"
+	"github.com/gomlx/onnx-gomlx/onnx/parser"
+	"google.golang.org/protobuf/proto"
+
+	"example.com/geometric-complexity/internal/nearest"
+)
+
+// Model is a network of one input, in evaluation mode as ONNX files hold it.
+type Model struct {
+	// Store has the weights.
+	Store *model.Store
+
+	path          string
+	graph         *protos.GraphProto
+	onnx          onnx.Model
+	input, output string
+	inputShape    shapes.Shape
+}
+
+// Load reads an ONNX file. Errors name the file: one that is no ONNX file, a
+// network without input or with several, and weights that cannot be read.
+func Load(path string) (*Model, error) {
+	m := &Model{path: path, Store: model.NewStore()}
+	if err := m.load(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
+}
+
+func (m *Model) load() error {
+	raw, err := os.ReadFile(m.path)
+	if err != nil {
+		return fmt.Errorf("cannot be read: %w", withoutPath(err))
+	}
+	var file protos.ModelProto
+	if err := proto.Unmarshal(raw, &file); err != nil || file.Graph == nil || len(file.Graph.Output) == 0 {
+		return fmt.Errorf("not an ONNX model: export one, for example by torch.onnx.export")
+	}
+	m.graph = file.Graph
+	if err := simplify(m.graph); err != nil {
+		return err
+	}
+	if raw, err = proto.Marshal(&file); err != nil {
+		return err
+	}
+	var failed error
+	err = exceptions.TryCatch[error](func() {
+		if m.onnx, failed = parser.Parse(raw); failed == nil {
+			m.onnx.WithBaseDir(filepath.Dir(m.path))
+			// The fused forms have no gradients.
+			m.onnx.DisableFusion()
+			failed = m.onnx.VariablesToScope(m.Store.RootScope())
+		}
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return fmt.Errorf("cannot be imported: %w", err)
+	}
+	defer func() { _ = m.onnx.Close() }() // It only read.
+	names, dims := m.onnx.Inputs()
+	if len(names) != 1 {
+		return fmt.Errorf("the network has %d inputs (%s), and only networks of one can be measured", len(names), strings.Join(names, ", "))
+	}
+	m.input, m.inputShape, m.output = names[0], dims[0], m.graph.Output[0].Name
+	if m.inputShape.Rank() < 2 || !m.inputShape.DType.IsFloat() {
+		return fmt.Errorf("input %s has shape %s: want numbers of a float type with a batch axis first, [batch, ...]", m.input, m.inputShape)
+	}
+	return nil
+}
+
+// InputName is the name of the input in the file.
+func (m *Model) InputName() string { return m.input }
+
+// InputShape is [batch, ...], with -1 for axes of any size.
+func (m *Model) InputShape() shapes.Shape { return m.inputShape }
+
+// OutputName is the value that Forward gives, the first output of the network
+// unless SetOutput chose another.
+func (m *Model) OutputName() string { return m.output }
+
+// BatchSize is the number of examples that the network was exported for, or 0
+// if it takes any.
+func (m *Model) BatchSize() int { return max(0, m.inputShape.Dimensions[0]) }
+
+// SetOutput makes Forward give an inner value, by its own name or that of the
+// node that computes it.
+func (m *Model) SetOutput(name string) error {
+	var known []string
+	for _, n := range m.graph.Node {
+		for _, out := range n.Output {
+			if out == name || n.Name == name {
+				m.output = out
+				return nil
+			}
+			if out != "" {
+				known = append(known, out)
+			}
+		}
+	}
+	if near, ok := nearest.Word(name, known); ok {
+		return fmt.Errorf("%s: no node %q; did you mean %q?", m.path, name, near)
+	}
+	slices.Reverse(known)
+	const enough = 12
+	if more := len(known) - enough; more > 0 {
+		known = append(known[:enough], fmt.Sprintf("and %d others", more))
+	}
+	return fmt.Errorf("%s: no node %q; from the last one back: %s", m.path, name, strings.Join(known, ", "))
+}
+
+// Forward builds the network: x of InputShape to the output, [batch, ...]. It
+// is a GoMLX model function for the Store. It panics on an operator that the
+// importer does not know, with its name.
+func (m *Model) Forward(scope *model.Scope, x *graph.Node) *graph.Node {
+	return m.onnx.CallGraph(scope, x.Graph(), map[string]*graph.Node{m.input: x}, m.output)[0]
+}
+
+// Check builds the graph of a model function that ends in Forward, for inputs
+// of a shape, and returns the number of outputs per example. Nothing is
+// compiled or run. Its errors name the file.
+func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, *graph.Node) *graph.Node, inputs shapes.Shape) (outputs int, err error) {
+	g := graph.NewGraph(backend, "onnxmodel.Check")
+	defer g.Finalize()
+	err = exceptions.TryCatch[error](func() {
+		out := fn(m.Store.RootScope(), graph.Parameter(g, "inputs", inputs))
+		if out.Rank() == 0 || out.Shape().Dimensions[0] != inputs.Dimensions[0] || !out.DType().IsFloat() {
+			exceptions.Panicf("output %s has shape %s for %d examples: want numbers of a float type, [batch, ...]; choose another node",
+				m.output, out.Shape(), inputs.Dimensions[0])
+		}
+		outputs = out.Shape().Size() / inputs.Dimensions[0]
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", m.path, err)
+	}
+	return outputs, nil
+}
+
+// withoutPath is the cause alone of an error of the file system.
+func withoutPath(err error) error {
+	if pathErr, ok := err.(*os.PathError); ok {
+		return pathErr.Err
+	}
+	return err
+}

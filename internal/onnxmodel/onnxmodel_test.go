@@ -1,0 +1,280 @@
+package onnxmodel
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute-onnx/support/protos"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/onnx-gomlx/onnx"
+	"google.golang.org/protobuf/proto"
+
+	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// reference is what testdata/export.py wrote of a network: PyTorch's Jacobians
+// in float64.
+type reference struct {
+	GC        float64   `json:"gc"`
+	StdErr    float64   `json:"stderr"`
+	Softmax   float64   `json:"gc_softmax"`
+	PerClass  []float64 `json:"per_class"`
+	Examples  int       `json:"examples"`
+	Inputs    int       `json:"inputs"`
+	Outputs   int       `json:"outputs"`
+	Operators []string  `json:"operators"`
+}
+
+func testdata(name string) string { return filepath.Join("testdata", name) }
+
+func load(t *testing.T, path string) *Model {
+	t.Helper()
+	m, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// arrays has the examples of a network, in batches of 4 with a short last one.
+func arrays(t *testing.T, m *Model, name string) *Arrays {
+	t.Helper()
+	inputs, err := ReadArray(testdata(name+"_x.npy"), m.InputName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, err := ReadArray(testdata(name+"_y.npy"), "labels")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := NewArrays(name, inputs, labels, m.InputShape().DType, 0, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ds
+}
+
+func measure(t *testing.T, b compute.Backend, m *Model, name string, opts ...gcml.Option) gcml.Result {
+	t.Helper()
+	r, err := gcml.Measure(context.Background(), b, m.Store, m.Forward, arrays(t, m, name), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestAgainstPyTorch(t *testing.T) {
+	// The networks together must go through what the importer is trusted with.
+	var operators []string
+	for _, name := range []string{"mlp", "convnet", "resnet18"} {
+		raw, err := os.ReadFile(testdata(name + ".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want reference
+		if err := json.Unmarshal(raw, &want); err != nil {
+			t.Fatal(err)
+		}
+		operators = append(operators, want.Operators...)
+		t.Run(name, func(t *testing.T) {
+			gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+				m := load(t, testdata(name+".onnx"))
+				r := measure(t, b, m, name, gcml.WithPerClass())
+				if r.Examples != want.Examples || r.Inputs != want.Inputs || r.Outputs != want.Outputs {
+					t.Errorf("measured %d examples of a Jacobian %d x %d; want %d, %d x %d",
+						r.Examples, r.Outputs, r.Inputs, want.Examples, want.Outputs, want.Inputs)
+				}
+				var perClass []float64
+				for _, c := range r.PerClass {
+					perClass = append(perClass, c.GC)
+				}
+				gctest.AssertClose(t, []float64{r.GC}, []float64{want.GC}, 1e-4, 0, "GC")
+				gctest.AssertClose(t, []float64{r.StdErr}, []float64{want.StdErr}, 1e-3, 0, "standard error")
+				gctest.AssertClose(t, perClass, want.PerClass, 1e-4, 0, "GC per class")
+				softmax := measure(t, b, m, name, gcml.WithTransform(func(x *graph.Node) *graph.Node { return graph.Softmax(x) }))
+				gctest.AssertClose(t, []float64{softmax.GC}, []float64{want.Softmax}, 1e-4, 0, "GC of the probabilities")
+			})
+		})
+	}
+	for _, op := range []string{"BatchNormalization", "Conv", "Gemm", "GlobalAveragePool", "MaxPool", "Relu", "Tanh"} {
+		if !slices.Contains(operators, op) {
+			t.Errorf("no network has the operator %s", op)
+		}
+	}
+}
+
+func TestInnerNode(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		m := load(t, testdata("mlp.onnx"))
+		// The first layer is linear: its GC is the sum of its squared weights.
+		value, err := m.Store.RootScope().At(onnx.ModelScope).GetVariable("0.weight").Value()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 0.0
+		for _, row := range value.Value().([][]float32) {
+			for _, w := range row {
+				want += float64(w) * float64(w)
+			}
+		}
+		for _, name := range []string{"linear", "node_linear"} {
+			if err := m.SetOutput(name); err != nil {
+				t.Fatal(err)
+			}
+			r := measure(t, b, m, "mlp")
+			gctest.AssertClose(t, []float64{r.GC}, []float64{want}, 1e-5, 0, "GC of "+name)
+		}
+	})
+}
+
+// changed writes a network of testdata with a change, and returns its path.
+func changed(t *testing.T, name string, change func(*protos.ModelProto)) string {
+	t.Helper()
+	raw, err := os.ReadFile(testdata(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file protos.ModelProto
+	if err := proto.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	change(&file)
+	if raw, err = proto.Marshal(&file); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestWeightsAmongInputs(t *testing.T) {
+	b := gctest.GoBackend(t)
+	want := measure(t, b, load(t, testdata("mlp.onnx")), "mlp")
+	path := changed(t, "mlp.onnx", func(file *protos.ModelProto) {
+		weight := proto.Clone(file.Graph.Input[0]).(*protos.ValueInfoProto)
+		weight.Name = file.Graph.Initializer[0].Name
+		file.Graph.Input = append(file.Graph.Input, weight)
+	})
+	if got := measure(t, b, load(t, path), "mlp"); got.GC != want.GC {
+		t.Errorf("GC %g; want %g", got.GC, want.GC)
+	}
+}
+
+func TestFixedBatchSize(t *testing.T) {
+	if n := load(t, testdata("mlp.onnx")).BatchSize(); n != 0 {
+		t.Errorf("batch size %d of a network that takes any", n)
+	}
+	path := changed(t, "mlp.onnx", func(file *protos.ModelProto) {
+		dim := file.Graph.Input[0].Type.GetTensorType().Shape.Dim[0]
+		dim.Value = &protos.TensorShapeProto_Dimension_DimValue{DimValue: 5}
+	})
+	if n := load(t, path).BatchSize(); n != 5 {
+		t.Errorf("batch size %d; want 5", n)
+	}
+}
+
+func TestSimplify(t *testing.T) {
+	ints := func(name string, values ...int64) *protos.AttributeProto {
+		return &protos.AttributeProto{Name: name, Ints: values}
+	}
+	number := func(name string, value int64) *protos.AttributeProto {
+		return &protos.AttributeProto{Name: name, I: value}
+	}
+	for _, tc := range []struct {
+		name, op, want string
+		attributes     []*protos.AttributeProto
+	}{
+		{"unit dilations of max pool", "MaxPool", "pads", []*protos.AttributeProto{ints("pads", 1, 1), ints("dilations", 1, 1)}},
+		{"dilated max pool", "MaxPool", "dilations", []*protos.AttributeProto{ints("dilations", 2, 1)}},
+		{"average pool without padding", "AveragePool", "pads", []*protos.AttributeProto{ints("pads", 0, 0), number("count_include_pad", 1)}},
+		{"average pool with padding", "AveragePool", "pads count_include_pad", []*protos.AttributeProto{ints("pads", 0, 1), number("count_include_pad", 1)}},
+		{"momentum of batch norm", "BatchNormalization", "training_mode", []*protos.AttributeProto{number("training_mode", 0), number("momentum", 3)}},
+		{"batch norm in training", "BatchNormalization", "training_mode momentum", []*protos.AttributeProto{number("training_mode", 1), number("momentum", 3)}},
+		{"dilated convolution", "Conv", "dilations", []*protos.AttributeProto{ints("dilations", 1, 1)}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			n := &protos.NodeProto{OpType: tc.op, Attribute: tc.attributes}
+			if err := simplify(&protos.GraphProto{Node: []*protos.NodeProto{n}}); err != nil {
+				t.Fatal(err)
+			}
+			var left []string
+			for _, a := range n.Attribute {
+				left = append(left, a.Name)
+			}
+			if got := strings.Join(left, " "); got != tc.want {
+				t.Errorf("left %q; want %q", got, tc.want)
+			}
+		})
+	}
+	n := &protos.NodeProto{OpType: "AveragePool", Name: "p", Attribute: []*protos.AttributeProto{ints("dilations", 2, 2)}}
+	if err := simplify(&protos.GraphProto{Node: []*protos.NodeProto{n}}); err == nil || !strings.Contains(err.Error(), "AveragePool (p)") {
+		t.Errorf("dilated average pool: error %v", err)
+	}
+}
+
+func TestRefusedFiles(t *testing.T) {
+	dir := t.TempDir()
+	noise := filepath.Join(dir, "noise.onnx")
+	if err := os.WriteFile(noise, []byte("this is text\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	two := changed(t, "mlp.onnx", func(file *protos.ModelProto) {
+		second := proto.Clone(file.Graph.Input[0]).(*protos.ValueInfoProto)
+		second.Name = "z"
+		file.Graph.Input = append(file.Graph.Input, second)
+	})
+	for _, tc := range []struct{ name, path, want string }{
+		{"missing", filepath.Join(dir, "none.onnx"), "cannot be read: no such file"},
+		{"text", noise, "not an ONNX model"},
+		{"two inputs", two, "2 inputs (x, z)"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := Load(tc.path)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), tc.path) {
+				t.Errorf("error %v; want the path and %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestRefusedOperators(t *testing.T) {
+	b := gctest.GoBackend(t)
+	t.Run("not supported", func(t *testing.T) {
+		m := load(t, testdata("unknown_operator.onnx"))
+		_, err := m.Check(b, m.Forward, shapes.Make(dtypes.Float32, 2, 12))
+		if err == nil || !strings.Contains(err.Error(), `"Softplus"`) {
+			t.Errorf("error %v; want the operator's name", err)
+		}
+	})
+	t.Run("no gradient", func(t *testing.T) {
+		m := load(t, testdata("no_gradient.onnx"))
+		outputs, err := m.Check(b, m.Forward, shapes.Make(dtypes.Float32, 2, 12))
+		if err != nil || outputs != 2 {
+			t.Fatalf("%d outputs, error %v; want 2", outputs, err)
+		}
+		_, err = gcml.Measure(context.Background(), b, m.Store, m.Forward, arrays(t, m, "mlp"))
+		if err == nil || !strings.Contains(err.Error(), "Floor") {
+			t.Errorf("error %v; want the operator's name", err)
+		}
+	})
+	t.Run("unknown node", func(t *testing.T) {
+		m := load(t, testdata("mlp.onnx"))
+		if err := m.SetOutput("tahn"); err == nil || !strings.Contains(err.Error(), `did you mean "tanh"?`) {
+			t.Errorf("error %v", err)
+		}
+		if err := m.SetOutput("pooling"); err == nil || !strings.Contains(err.Error(), "logits, tanh, linear_1, relu, linear") {
+			t.Errorf("error %v", err)
+		}
+	})
+}

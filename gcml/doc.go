@@ -36,7 +36,7 @@
 //
 // [Projection] with 1 direction for a penalty on many outputs: 1+1 and 3+3
 // forward passes whatever K is, unbiased, and the noise averages out over the
-// steps. More directions than a third of K cost more than they save.
+// steps.
 //
 // [Hutchinson] is there for comparison with the literature, at the same cost as
 // Projection and with more variance. [ForwardNoise] takes no derivative with

@@ -12,15 +12,21 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestResNet18PerExample compares gcml's geometric complexity of a ResNet18 with batch norm in evaluation mode,
-// example by example, with the slow oracle: each example alone, one gradient per output.
-func TestResNet18PerExample(t *testing.T) {
+// TestPerExampleComplexity compares gcml's geometric complexity of the networks with batch norm in evaluation
+// mode, example by example, with the slow oracle: each example alone, one gradient per output.
+func TestPerExampleComplexity(t *testing.T) {
+	t.Run("ResNet18", func(t *testing.T) {
+		checkPerExample(t, 8, func(scope *model.Scope, x *Node) *Node { return ResNet18(scope, x).Outputs(2).Width(2).Done() })
+	})
+	t.Run("VGG13", func(t *testing.T) {
+		checkPerExample(t, 32, func(scope *model.Scope, x *Node) *Node { return VGG13(scope, x).Outputs(2).Width(1).Done() })
+	})
+}
+
+func checkPerExample(t *testing.T, side int, network modelFn) {
 	const batch = 3
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		network := func(scope *model.Scope, x *Node) *Node {
-			return ResNet18(scope, x).Outputs(2).Width(2).Done()
-		}
-		m := newCheckedModel(t, b, false, []int{batch, 8, 8, 2}, func(scope *model.Scope, x *Node) []*Node {
+		m := newCheckedModel(t, b, false, []int{batch, side, side, 2}, func(scope *model.Scope, x *Node) []*Node {
 			return []*Node{ReduceAllSum(network(scope, x))} // Creates the variables and gives them values.
 		})
 		all := model.MustNewExec(b, m.store, func(scope *model.Scope, x *Node) *Node {
@@ -34,7 +40,7 @@ func TestResNet18PerExample(t *testing.T) {
 		size := len(values) / batch
 		var want []float64
 		for i := range batch {
-			example := tensors.FromFlatDataAndDimensions(values[i*size:(i+1)*size], 1, 8, 8, 2)
+			example := tensors.FromFlatDataAndDimensions(values[i*size:(i+1)*size], 1, side, side, 2)
 			want = append(want, gctest.Flat(one.MustCall(example)[0])...)
 		}
 		gctest.AssertClose(t, got, want, 1e-10, 0, "squared Jacobian norm per example")

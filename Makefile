@@ -36,6 +36,8 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@$(VPYTHON) scripts/gotest.py -timeout 20m ./...
 	@$(VPYTHON) -m unittest discover --buffer -s scripts -p '*_test.py'
+	@! command -v chromium >/dev/null || $(PIP) install --requirement notebooks/requirements-browser.txt || \
+	  echo 'the browser test is skipped: Playwright cannot be installed'
 	@$(VPYTHON) -m unittest discover --buffer -s notebooks -p '*_test.py'
 	@$(VPYTHON) notebooks/execute.py
 

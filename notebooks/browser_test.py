@@ -1,6 +1,7 @@
 """Opens a notebook in JupyterLab in a real Chromium, runs all of it at smoke scale, and moves its slider.
 
-It needs Chromium on the PATH and Playwright (requirements-browser.txt), and is skipped where one of them is missing.
+It needs Chromium on the PATH, and Playwright (requirements-browser.txt), which `make test` installs where Chromium is. It is
+skipped where one of them is missing.
 The last screenshot is left in out/browser.
 """
 
@@ -22,11 +23,11 @@ except ImportError:
 
 FOLDER = Path(__file__).resolve().parent
 OUT = FOLDER.parent / "out" / "browser"  # Inside of the repository, as the first cell wants it.
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium")
 SECOND = 1000  # Playwright counts in milliseconds.
 
 
-@unittest.skipUnless(CHROMIUM and sync_playwright, "needs Chromium, and Playwright of requirements-browser.txt")
+@unittest.skipUnless(CHROMIUM and sync_playwright, "Chromium or Playwright is not installed")
 class BrowserTest(unittest.TestCase):
     def setUp(self):
         shutil.rmtree(OUT, ignore_errors=True)

@@ -1,0 +1,70 @@
+package experiments
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"example.com/geometric-complexity/internal/atomicfile"
+)
+
+// fitRecord is the record of a run that learned f(x) = value, measured once.
+func fitRecord(hash string, value float64) *Record {
+	f := make([]Number, gridPoints)
+	for i := range f {
+		f[i] = Number(value)
+	}
+	return &Record{Hash: hash, Status: Complete, Points: []Point{{Step: 7,
+		Values: map[string]Number{"interval_gc": 0.25, "train_loss": 0.5}, Arrays: map[string][]Number{"f": f}}}}
+}
+
+func TestResultRecords(t *testing.T) {
+	out := t.TempDir()
+	r := &Result{Name: "x", Runs: []RunSummary{{Label: "fit", Hash: "b"}, {Label: "other", Hash: "c"}, {Label: "fit", Hash: "a"}}}
+	for i, hash := range []string{"a", "b"} {
+		dir := filepath.Join(out, runsDir, hash)
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := atomicfile.WriteJSON(filepath.Join(dir, recordFile), fitRecord(hash, float64(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records, err := r.Records(out, "fit")
+	if err != nil || len(records) != 2 || records[0].Hash != "b" || records[1].Hash != "a" {
+		t.Errorf("got %v, %v; want the records b and a, as the result lists them", records, err)
+	}
+	for label, want := range map[string]string{"other": "run the experiment again", "none": `no run has the label "none"`} {
+		t.Run(label, func(t *testing.T) {
+			if _, err := r.Records(out, label); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v, want one that says %q", err, want)
+			}
+		})
+	}
+}
+
+func TestFunctionAt(t *testing.T) {
+	cfg := SimplicityBiasConfig{Points: 10}
+	f, err := cfg.FunctionAt(fitRecord("a", 3), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	learned := f.Panels[0].Series[0]
+	if len(learned.X) != gridPoints || learned.Y[0] != 3 || -learned.X[0] != learned.X[gridPoints-1] {
+		t.Errorf("the figure draws %d points from x = %g to %g", len(learned.X), learned.X[0], learned.X[gridPoints-1])
+	}
+	for _, want := range []string{"GC over [-1, 1]: 0.25", "Training loss: 0.5"} {
+		if !strings.Contains(f.Caption, want) {
+			t.Errorf("caption %q does not say %q", f.Caption, want)
+		}
+	}
+	if _, err := cfg.FunctionAt(fitRecord("a", 3), 1); err == nil {
+		t.Error("a measurement that there is not gives no error")
+	}
+	without := fitRecord("a", 3)
+	without.Points[0].Arrays = nil
+	if _, err := cfg.FunctionAt(without, 0); err == nil || !strings.Contains(err.Error(), "kept no function") {
+		t.Errorf("a run without its function gives %v", err)
+	}
+}

@@ -101,3 +101,22 @@ func ratioClaim(text ClaimText, statistic string, perSeed []float64, c criterion
 func differenceClaim(text ClaimText, statistic string, d stats.Difference, c criterion, more string) Claim {
 	return newClaim(text, statistic, d.Mean, d.PerSeed, d.T, c, more)
 }
+
+// limitClaim is a claim that a quantity never exceeds a limit, given by each
+// seed's largest value. One value above it is enough to refute the claim, so
+// there is no interval.
+func limitClaim(text ClaimText, statistic string, perSeed []float64, limit float64, more string) Claim {
+	largest, c := math.Inf(-1), criterion{text: fmt.Sprintf("no value above %.10g", limit)}
+	for _, v := range perSeed {
+		largest = max(largest, v) // NaN if one is
+	}
+	none := stats.Interval{Lo: math.NaN(), Hi: math.NaN()}
+	claim := newClaim(text, statistic, largest, perSeed, none, c, more)
+	switch {
+	case largest > limit:
+		claim.Verdict = DoesNotHold
+	case largest <= limit && len(perSeed) >= minSeeds:
+		claim.Verdict = Holds
+	}
+	return claim
+}

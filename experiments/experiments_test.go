@@ -85,7 +85,7 @@ func TestFind(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"simplicity-bais": `unknown experiment "simplicity-bais"; did you mean "simplicity-bias"?`,
-		"77":              `unknown experiment "77"; known: simplicity-bias, initialization, gc-regularizer, 01, 02, 05`,
+		"77":              `unknown experiment "77"; known: the-measure, simplicity-bias, initialization, gc-regularizer, 00, 01, 02, 05`,
 	} {
 		if _, err := Find(name); err == nil || err.Error() != want {
 			t.Errorf("Find(%q): %v; want %s", name, err, want)

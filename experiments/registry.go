@@ -4,7 +4,7 @@ import "slices"
 
 // All lists the experiments in the order of their numbers.
 func All() []Experiment {
-	return []Experiment{SimplicityBias, Initialization, GCRegularizer}
+	return []Experiment{TheMeasure, SimplicityBias, Initialization, GCRegularizer}
 }
 
 // Find returns the experiment of a name or number ("simplicity-bias", "01" or

@@ -38,7 +38,7 @@ type examples interface {
 
 // layout rearranges the inputs of an example. It keeps their values, so that
 // the GC is the same.
-type layout func(x *graph.Node) *graph.Node
+type layout = func(x *graph.Node) *graph.Node
 
 func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.Estimator, split datasets.Split) error {
 	if (o.inputs == "") == (o.dataset == "") {
@@ -149,8 +149,7 @@ func openArrays(network *onnxmodel.Model, o measureOptions) (examples, error) {
 	return onnxmodel.NewArrays(o.inputs, inputs, labels, network.InputShape().DType, o.examples, o.batch)
 }
 
-// openImages reads a data set, and finds the arrangement in which the network
-// takes its images: channels first, as PyTorch has them, channels last, or flat.
+// openImages reads a data set for a network of images.
 func openImages(network *onnxmodel.Model, o measureOptions, split datasets.Split) (examples, layout, error) {
 	if !slices.Contains(datasets.Names(), o.dataset) {
 		return nil, nil, unknownWord("data set", o.dataset, datasets.Names())
@@ -164,25 +163,33 @@ func openImages(network *onnxmodel.Model, o measureOptions, split datasets.Split
 			return nil, nil, err
 		}
 	}
-	h, w, c := images.H, images.W, images.C
 	want := network.InputShape().Dimensions
-	channelsFirst := func(x *graph.Node) *graph.Node { return graph.TransposeAllDims(x, 0, 3, 1, 2) }
-	var arrange layout
-	switch {
-	case fits([]int{-1, c, h, w}, want):
-		arrange = channelsFirst
-	case fits([]int{-1, h, w, c}, want):
-		arrange = func(x *graph.Node) *graph.Node { return x }
-	case fits([]int{-1, h, w}, want) && c == 1:
-		arrange = func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, h, w) }
-	case fits([]int{-1, h * w * c}, want):
-		arrange = func(x *graph.Node) *graph.Node { return graph.Reshape(channelsFirst(x), -1, h*w*c) }
-	default:
+	arrange := arrangeImages(images.H, images.W, images.C, want)
+	if arrange == nil {
 		return nil, nil, fmt.Errorf("%s: input %s takes %s, but the images of %s are [%d %d %d] (channels, height, width): give --inputs",
-			o.onnx, network.InputName(), dimensions(want), o.dataset, c, h, w)
+			o.onnx, network.InputName(), dimensions(want), o.dataset, images.C, images.H, images.W)
 	}
 	ds, err := datasets.NewBatches(images, o.batch).Format(datasets.Format{DType: network.InputShape().DType}).Done()
 	return ds, arrange, err
+}
+
+// arrangeImages brings images [batch, h, w, c] to the dimensions that are
+// wanted: channels first, as PyTorch has them and preferred where both fit,
+// channels last, without the axis of a single channel, or flat with channels
+// first. It is nil if they are none of these.
+func arrangeImages(h, w, c int, want []int) layout {
+	channelsFirst := func(x *graph.Node) *graph.Node { return graph.TransposeAllDims(x, 0, 3, 1, 2) }
+	switch {
+	case fits([]int{-1, c, h, w}, want):
+		return channelsFirst
+	case fits([]int{-1, h, w, c}, want):
+		return func(x *graph.Node) *graph.Node { return x }
+	case fits([]int{-1, h, w}, want) && c == 1:
+		return func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, h, w) }
+	case fits([]int{-1, h * w * c}, want):
+		return func(x *graph.Node) *graph.Node { return graph.Reshape(channelsFirst(x), -1, h*w*c) }
+	}
+	return nil
 }
 
 // fits tells whether examples of those dimensions can be given to an input:

@@ -99,6 +99,14 @@ def write(name, model, shape, examples, **export):
     print(name, result, path.stat().st_size, file=sys.stderr)
 
 
+def write_images():
+    """A linear network for images of 1 x 28 x 28 and batches of exactly 4, as an export without dynamic axes is."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 3))
+    torch.onnx.export(model, (torch.zeros(4, 1, 28, 28),), HERE / "images.onnx", input_names=["x"],
+                      output_names=["logits"], dynamo=False)
+    print("images", model[1].weight.double().square().sum().item(), file=sys.stderr)
+
+
 class Floor(nn.Module):
     def forward(self, x):
         return torch.floor(x)
@@ -134,3 +142,4 @@ if __name__ == "__main__":
     write("resnet18", resnet18(), (3, 16, 16), 6, dynamo=False, dynamic_axes=axes)
     write_refused("unknown_operator", nn.Softplus())
     write_refused("no_gradient", Floor())
+    write_images()

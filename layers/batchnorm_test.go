@@ -106,7 +106,7 @@ func TestBatchNormAveragesUpdate(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		store.GetVariable("/batch_normalization/mean").MustSetValue(tensors.FromValue([]float64{7, 7}))
+		setValue(t, store.GetVariable("/batch_normalization/mean"), tensors.FromValue([]float64{7, 7}))
 		updated, err := norm.UpdateBatchNormAverages(trainer, batchesDataset{})
 		if err != nil || !updated {
 			t.Fatalf("UpdateBatchNormAverages = %t, %v, want true", updated, err)

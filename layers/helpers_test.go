@@ -27,6 +27,13 @@ func trainableParameters(store *model.Store) (n int) {
 	return n
 }
 
+func setValue(t testing.TB, v *model.Variable, value *tensors.Tensor) {
+	t.Helper()
+	if err := v.SetValue(value); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // modelFn builds a model on x, float64.
 type modelFn func(scope *model.Scope, x *Node) *Node
 
@@ -80,7 +87,7 @@ func newCheckedModel(t *testing.T, b compute.Backend, training bool, xDims []int
 			}
 			step = tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)
 		}
-		v.MustSetValue(step)
+		setValue(t, v, step)
 	}
 	return m
 }
@@ -103,13 +110,13 @@ func (m *checkedModel) check(t *testing.T, scalars int, h, tolerance float64) {
 			if i == 0 {
 				return m.exec.MustCall(at)
 			}
-			m.trainable[i-1].MustSetValue(at)
+			setValue(t, m.trainable[i-1], at)
 			return m.exec.MustCall(m.x)
 		}
 		up := moved(h)
 		down := moved(-h)
 		if i > 0 {
-			m.trainable[i-1].MustSetValue(value)
+			setValue(t, m.trainable[i-1], value)
 		}
 		for s := range scalars {
 			got := gctest.Inner(outputs[scalars+s*inputs+i], direction)
@@ -141,7 +148,7 @@ func (m *checkedModel) checkJointly(t *testing.T, scalars int, h, tolerance floa
 	}
 	moved := func(step float64) []*tensors.Tensor {
 		for i, v := range m.trainable {
-			v.MustSetValue(gctest.Moved(values[i+1], step, directions[i+1]))
+			setValue(t, v, gctest.Moved(values[i+1], step, directions[i+1]))
 		}
 		return m.exec.MustCall(gctest.Moved(values[0], step, directions[0]))
 	}

@@ -41,7 +41,7 @@ func TestMLPForward(t *testing.T) {
 					for j := range values {
 						values[j] = 0.1*float64(i+1) - 0.03*float64(j)
 					}
-					v.MustSetValue(tensors.FromFlatDataAndDimensions(values, len(values)))
+					setValue(t, v, tensors.FromFlatDataAndDimensions(values, len(values)))
 				}
 				got = gctest.Flat(exec.MustCall(x)[0])
 			}

@@ -156,7 +156,7 @@ func TestBackendsAgree(t *testing.T) {
 			if _, ok := weights[v.Path()]; !ok { // The first backend's.
 				weights[v.Path()] = tensors.MustCopyFlatData[float32](v.MustValue())
 			}
-			v.MustSetValue(tensors.FromFlatDataAndDimensions(weights[v.Path()], v.Shape().Dimensions...))
+			setValue(t, v, tensors.FromFlatDataAndDimensions(weights[v.Path()], v.Shape().Dimensions...))
 		}
 		out := exec.MustCall()
 		got := append(gctest.Flat(out[0]), gctest.Flat(out[1])...)

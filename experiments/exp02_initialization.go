@@ -87,7 +87,8 @@ var Initialization = &Definition[InitializationConfig]{
 func initializationConfig(scale Scale) InitializationConfig {
 	// Images of 224 x 224 x 3 and the 1,000 classes of ImageNet. With the Gram
 	// matrix of the first layer this is small enough for a laptop too, which
-	// takes fewer seeds, each network having 75 million weights to draw.
+	// takes fewer seeds: a network, with 75 million weights to draw, took 7 s of
+	// CPU time on XLA in the mean of depths 1 and 64, and 1.8 GB at the most.
 	cfg := InitializationConfig{Inputs: 224 * 224 * 3, Outputs: 1000, Width: 500, Depths: []int{1, 2, 4, 8, 16, 32, 64}, Points: 100}
 	if scale == Smoke {
 		// The formula is as exact for a small network, which only scatters more.
@@ -205,11 +206,15 @@ func meanRatios(sweeps []depthSweep) []float64 {
 	return out
 }
 
-// deviation is how far the seeds' mean ratio is from 1, in standard errors.
+// deviation is how far the seeds' mean ratio is from 1, in standard errors; NaN
+// for a single seed, which has none.
 func (s depthSweep) deviation(depth int) float64 {
 	var values []float64
 	for _, row := range s.ratios() {
 		values = append(values, row[depth])
+	}
+	if len(values) < 2 {
+		return math.NaN()
 	}
 	mean, std := stats.MeanStd(values)
 	return (mean - 1) / (std / math.Sqrt(float64(len(values))))
@@ -219,10 +224,13 @@ func largestDeviation(cfg InitializationConfig, sweeps []depthSweep) string {
 	largest, where := 0.0, ""
 	for _, s := range sweeps {
 		for i, depth := range cfg.Depths {
-			if z := s.deviation(i); math.Abs(z) > math.Abs(largest) && !math.IsInf(z, 0) {
+			if z := s.deviation(i); math.Abs(z) > math.Abs(largest) {
 				largest, where = z, depthLabel(s.scheme, depth)
 			}
 		}
+	}
+	if where == "" {
+		return ""
 	}
 	return fmt.Sprintf("of %d means the farthest off is %.1f standard errors (%s)", len(sweeps)*len(cfg.Depths), largest, where)
 }
@@ -237,8 +245,12 @@ func initializationTable(cfg InitializationConfig, sweeps []depthSweep) Table {
 				values = append(values, row[i])
 			}
 			mean, std := stats.MeanStd(values)
+			off := "-"
+			if z := s.deviation(i); !math.IsNaN(z) {
+				off = fmt.Sprintf("%+.1f", z)
+			}
 			t.Rows = append(t.Rows, []string{s.scheme, fmt.Sprint(depth), fmt.Sprintf("%.4g ± %.2g", mean, std),
-				fmt.Sprintf("%.4g", s.mean[i]), fmt.Sprintf("%+.1f", s.deviation(i))})
+				fmt.Sprintf("%.4g", s.mean[i]), off})
 		}
 	}
 	return t

@@ -178,7 +178,7 @@ func openImages(network *onnxmodel.Model, o measureOptions, split datasets.Split
 // channels last, without the axis of a single channel, or flat with channels
 // first. It is nil if they are none of these.
 func arrangeImages(h, w, c int, want []int) layout {
-	channelsFirst := func(x *graph.Node) *graph.Node { return graph.TransposeAllDims(x, 0, 3, 1, 2) }
+	channelsFirst := func(x *graph.Node) *graph.Node { return graph.TransposeAllAxes(x, 0, 3, 1, 2) }
 	switch {
 	case fits([]int{-1, c, h, w}, want):
 		return channelsFirst

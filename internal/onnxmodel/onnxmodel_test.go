@@ -45,7 +45,8 @@ func load(t *testing.T, path string) *Model {
 	return m
 }
 
-// arrays has the examples of a network, in batches of 4 with a short last one.
+// arrays has the examples of a network, in batches of 4 with a short last one;
+// in one batch for the largest network, as XLA compiles it for each size.
 func arrays(t *testing.T, m *Model, name string) *Arrays {
 	t.Helper()
 	inputs, err := ReadArray(testdata(name+"_x.npy"), m.InputName())
@@ -56,7 +57,11 @@ func arrays(t *testing.T, m *Model, name string) *Arrays {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ds, err := NewArrays(name, inputs, labels, m.InputShape().DType, 0, 4)
+	batch := 4
+	if name == "resnet18" {
+		batch = inputs.Shape().Dimensions[0]
+	}
+	ds, err := NewArrays(name, inputs, labels, m.InputShape().DType, 0, batch)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,10 +47,10 @@ func (j *jacobian) gramMatrix() *Node {
 }
 
 // complexityForGradient is Complexity by the Gram matrix for a value that will
-// be differentiated: d(v·G·vᵀ)/dv = 2·v·G, so the gradient uses the product of
-// the value again, where differentiating the value's nodes would multiply v by
-// the transpose of G a second time. It returns nil where the Gram matrix is not
-// used.
+// be differentiated. The gradient of Σ v·G·vᵀ is 2·v·G with respect to v, and
+// vᵀ·v with respect to G, so it uses the product of the value again, where
+// differentiating the value's nodes would multiply v by the transpose of G a
+// second time. It returns nil where the Gram matrix is not used.
 func complexityForGradient(outputs, inputs *Node, o options) *Node {
 	if o.estimator.kind == kindNoise {
 		return nil
@@ -59,33 +59,36 @@ func complexityForGradient(outputs, inputs *Node, o options) *Node {
 	if !j.isGram {
 		return nil
 	}
-	var total *Node
+	var norms, carriers *Node // [batch], and a scalar 0.
 	for _, part := range j.parts() {
-		value := j.quadraticForm(j.sweep.PullToFirst(j.first, part))
-		if total == nil {
-			total = value
+		v := j.sweep.PullToFirst(j.first, part)
+		vg := j.timesGram(v)
+		squares := ReduceSum(Mul(vg, v), 0, 2)
+		carrier := Add(
+			carrierOf(v, func() *Node { return MulScalar(vg, 2) }),
+			carrierOf(j.gramMatrix(), func() *Node { return Dot(v, v).General([]int{0, 1}, nil, []int{0, 1}, nil) }))
+		if norms == nil {
+			norms, carriers = squares, carrier
 		} else {
-			total = Add(total, value)
+			norms, carriers = Add(norms, squares), Add(carriers, carrier)
 		}
 	}
-	return MulScalar(total, j.scale()/float64(j.batch()))
+	return MulScalar(Add(StopGradient(ReduceAllSum(norms)), carriers), j.scale()/float64(j.batch()))
 }
 
-// quadraticForm returns Σ v·G·vᵀ over all rows of v, [C, batch, units]. Its gradients are 2·v·G and vᵀ·v times that of the result, in
-// nodes that can be differentiated again.
-func (j *jacobian) quadraticForm(v *Node) *Node {
-	vg := j.timesGram(v)
-	value := StopGradient(ReduceAllSum(Mul(vg, v)))
-	// Terms of value 0 that carry the gradients.
-	alongV := IdentityWithCustomGradient(v, func(_, adjoint *Node) *Node {
-		return Mul(adjoint, MulScalar(vg, 2))
-	})
-	alongG := IdentityWithCustomGradient(j.gramMatrix(), func(_, adjoint *Node) *Node {
-		return Mul(adjoint, Dot(v, v).General([]int{0, 1}, nil, []int{0, 1}, nil))
-	})
-	for _, term := range []*Node{alongV, alongG} {
-		carrier := ReduceAllSum(term)
-		value = Add(value, Sub(carrier, StopGradient(carrier)))
+// carrierOf returns a scalar of value 0 whose gradient with respect to x is what
+// gradient builds, in nodes that can be differentiated again. Of the adjoint,
+// which GoMLX gives for all of x, one element is what arrived at the scalar.
+func carrierOf(x *Node, gradient func() *Node) *Node {
+	first := func(x *Node) *Node {
+		specs := make([]SliceAxisSpec, x.Rank())
+		for axis := range specs {
+			specs[axis] = AxisElem(0)
+		}
+		return Reshape(Slice(x, specs...))
 	}
-	return value
+	carrier := first(IdentityWithCustomGradient(x, func(_, adjoint *Node) *Node {
+		return Mul(gradient(), first(adjoint))
+	}))
+	return Sub(carrier, StopGradient(carrier))
 }

@@ -39,7 +39,7 @@
 // steps.
 //
 // [Hutchinson] is there for comparison with the literature, at the same cost as
-// Projection and with more variance. [ForwardNoise] takes no derivative with
+// Projection; it does not become exact with many samples. [ForwardNoise] takes no derivative with
 // respect to the input, so that it works where an op cannot be differentiated
 // twice, at the price of a bias.
 //

@@ -290,9 +290,7 @@ func mergeFront(x *Node) *Node {
 // pullOneByOne asks the node's own rule once per cotangent: always right, and
 // as large as the number of cotangents.
 func (s *Sweep) pullOneByOne(n, v *Node) []*Node {
-	perOutput := make([]*Node, 1)
-	perOutput[0] = v
-	return s.pullEach(n, perOutput)
+	return s.pullEach(n, []*Node{v})
 }
 
 // pullEach is pullOneByOne for a node of several outputs: vs has the adjoint of

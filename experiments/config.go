@@ -12,16 +12,37 @@ import (
 type validator interface{ Validate() error }
 
 // Keys lists the keys of a configuration, given as a pointer to its struct, in
-// the order of its fields.
+// the order of its fields. A field of a struct within it is "outer.inner"; an
+// embedded struct's fields count as its own, as in JSON.
 func Keys(cfg any) []string {
 	var keys []string
-	t := reflect.TypeOf(cfg).Elem()
-	for i := range t.NumField() {
-		if key := jsonKey(t.Field(i)); key != "" {
-			keys = append(keys, key)
-		}
+	for _, s := range settings(reflect.ValueOf(cfg).Elem(), "") {
+		keys = append(keys, s.key)
 	}
 	return keys
+}
+
+// setting is a value of a configuration that can be set.
+type setting struct {
+	key   string
+	value reflect.Value
+}
+
+func settings(v reflect.Value, prefix string) (all []setting) {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		key := jsonKey(field)
+		switch {
+		case field.Anonymous && field.Type.Kind() == reflect.Struct:
+			all = append(all, settings(v.Field(i), prefix)...)
+		case key == "":
+		case field.Type.Kind() == reflect.Struct:
+			all = append(all, settings(v.Field(i), prefix+key+".")...)
+		default:
+			all = append(all, setting{prefix + key, v.Field(i)})
+		}
+	}
+	return all
 }
 
 func jsonKey(f reflect.StructField) string {
@@ -43,16 +64,15 @@ func Set(cfg any, assignment string) error {
 	if !ok {
 		return fmt.Errorf("%q is no assignment; write key=value", assignment)
 	}
-	v := reflect.ValueOf(cfg).Elem()
-	for i := range v.NumField() {
-		if jsonKey(v.Type().Field(i)) != key {
+	for _, s := range settings(reflect.ValueOf(cfg).Elem(), "") {
+		if s.key != key {
 			continue
 		}
-		field := reflect.New(v.Field(i).Type())
-		if err := decodeValue(value, field); err != nil {
-			return fmt.Errorf("key %q: %q is not %s", key, value, describe(v.Field(i).Type()))
+		decoded := reflect.New(s.value.Type())
+		if err := decodeValue(value, decoded); err != nil {
+			return fmt.Errorf("key %q: %q is not %s", key, value, describe(s.value.Type()))
 		}
-		v.Field(i).Set(field.Elem())
+		s.value.Set(decoded.Elem())
 		return nil
 	}
 	return unknown("key", key, Keys(cfg))

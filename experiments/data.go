@@ -24,6 +24,12 @@ type Data struct {
 	Train   int    `json:"train"`   // training examples; 0 for all
 	Test    int    `json:"test"`    // test examples; 0 for all
 	Measure int    `json:"measure"` // training examples on which loss and GC are measured; 0 for all
+	// MeasureGC is the number of training examples, among those measured, and of
+	// test examples on which GC is measured; 0 for all.
+	MeasureGC int `json:"measure_gc,omitempty"`
+	// LabelNoise is the fraction of training labels that are replaced by another
+	// class, once and for all; losses on training data are with those labels.
+	LabelNoise float64 `json:"label_noise,omitempty"`
 }
 
 // subsetSeed draws the subsets of Data.
@@ -31,15 +37,15 @@ const subsetSeed = 20220927
 
 // loaded is the data of a run, ready for training and measuring.
 type loaded struct {
-	outputs  int // of the network
-	classes  bool
-	lossFn   train.LossFn
-	lossName string
+	outputs int // of the network
+	classes bool
+	lossFn  train.LossFn
 	// stream gives the training batches from a step on, without end: what the
 	// batch of a step holds depends on the seed and the step only.
 	stream func(batchSize int, seed int64, step int64) (train.Dataset, error)
-	// measured are the sets that evaluations go over, "train" and "test".
-	measured map[string]examples
+	// measured are the sets that evaluations go over, "train" and "test"; gc those
+	// for GC, nil if they are the same.
+	measured, gc map[string]examples
 	// grid is where a function of one variable is evaluated; nil otherwise.
 	grid []float64
 }
@@ -55,11 +61,12 @@ type examples struct {
 // that the mean over them is the midpoint rule for the integral.
 const gridPoints = 400
 
-func (d Data) load() (*loaded, error) {
+// load reads the data, images in a format.
+func (d Data) load(format datasets.Format) (*loaded, error) {
 	if d.Name == NameParabola {
 		return d.loadCurve()
 	}
-	return d.loadImages()
+	return d.loadImages(format)
 }
 
 func (d Data) loadCurve() (*loaded, error) {
@@ -71,7 +78,7 @@ func (d Data) loadCurve() (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &loaded{outputs: 1, lossFn: loss.MeanSquaredError, lossName: "mean squared error",
+	out := &loaded{outputs: 1, lossFn: loss.MeanSquaredError,
 		measured: map[string]examples{"train": {len(curve.X), x, y}}}
 	for i := range gridPoints {
 		out.grid = append(out.grid, -1+2*(float64(i)+0.5)/gridPoints)
@@ -85,7 +92,7 @@ func (d Data) loadCurve() (*loaded, error) {
 	return out, nil
 }
 
-func (d Data) loadImages() (*loaded, error) {
+func (d Data) loadImages(format datasets.Format) (*loaded, error) {
 	trainImages, err := subset(d.Name, datasets.Train, d.Train)
 	if err != nil {
 		return nil, err
@@ -94,27 +101,51 @@ func (d Data) loadImages() (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.LabelNoise != 0 {
+		if trainImages, err = trainImages.WithLabelNoise(d.LabelNoise, datasets.OtherClass, subsetSeed); err != nil {
+			return nil, err
+		}
+	}
 	measure := trainImages
 	if d.Measure != 0 && d.Measure != trainImages.N {
 		if measure, err = balanced(trainImages, d.Measure); err != nil {
 			return nil, err
 		}
 	}
-	out := &loaded{outputs: len(trainImages.Classes), classes: true, lossFn: loss.SparseCategoricalCrossEntropyLogits,
-		lossName: "cross-entropy", measured: make(map[string]examples)}
-	for name, images := range map[string]*datasets.Images{"train": measure, "test": testImages} {
-		x, y, err := images.Tensors(datasets.Format{Flat: true})
-		if err != nil {
+	out := &loaded{outputs: len(trainImages.Classes), classes: true, lossFn: loss.SparseCategoricalCrossEntropyLogits}
+	sets := map[string]*datasets.Images{"train": measure, "test": testImages}
+	if out.measured, err = tensorsOf(sets, format); err != nil {
+		return nil, err
+	}
+	if d.MeasureGC != 0 {
+		for name, images := range sets {
+			if sets[name], err = balanced(images, d.MeasureGC); err != nil {
+				return nil, err
+			}
+		}
+		if out.gc, err = tensorsOf(sets, format); err != nil {
 			return nil, err
 		}
-		out.measured[name] = examples{images.N, x, y}
 	}
 	out.stream = func(batchSize int, seed, step int64) (train.Dataset, error) {
 		if batchSize == 0 {
 			batchSize = trainImages.N
 		}
-		return datasets.NewBatches(trainImages, batchSize).Format(datasets.Format{Flat: true}).
+		return datasets.NewBatches(trainImages, batchSize).Format(format).
 			Shuffle(uint64(seed)).DropLast().Infinite().StartAt(int(step)).Done()
+	}
+	return out, nil
+}
+
+// tensorsOf gives all examples of each set, the images in a format.
+func tensorsOf(sets map[string]*datasets.Images, format datasets.Format) (map[string]examples, error) {
+	out := make(map[string]examples)
+	for name, images := range sets {
+		x, y, err := images.Tensors(format)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = examples{images.N, x, y}
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -24,44 +25,107 @@ const evalBatch = 500
 // and without any penalty's coefficient. Its graphs are compiled once and draw
 // no random numbers, so that measuring leaves the training as it was.
 type evaluator struct {
-	data    *loaded
-	exec    *model.Exec // loss sum, correct, GC sum, over a batch with labels
-	onGrid  *model.Exec // outputs and squared derivatives over a batch without
-	batches map[string][]examples
-	grid    *tensors.Tensor
-	keep    bool // the function's values on the grid
+	data *loaded
+	// parts are what is measured on sets: the mean over a batch of each value.
+	parts  []evaluation
+	onGrid *model.Exec // outputs and squared derivatives over a batch without labels
+	grid   *tensors.Tensor
+	keep   bool // the function's values on the grid
+	// diagnostics add to a point what a task asks for besides.
+	diagnostics []diagnostic
+}
+
+// evaluation is a graph that gives means over a batch, with the sets it goes over.
+type evaluation struct {
+	exec   *model.Exec
+	values []string // of the graph's outputs
+	sets   map[string][]examples
+}
+
+// diagnostic measures something beyond losses, accuracy and GC.
+type diagnostic interface {
+	measure(p *Point) error
+	finalize()
 }
 
 func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data *loaded, keepFunction bool) (*evaluator, error) {
-	e := &evaluator{data: data, keep: keepFunction, batches: make(map[string][]examples)}
-	var err error
-	e.exec, err = model.NewExec(backend, store, func(scope *model.Scope, x, y *graph.Node) []*graph.Node {
-		scope.Store().SetTraining(x.Graph(), false)
-		outputs := fn(scope, x)
-		lossMean := data.lossFn([]*graph.Node{y}, []*graph.Node{outputs})
-		if !lossMean.IsScalar() {
-			lossMean = graph.ReduceAllMean(lossMean)
-		}
-		correct := graph.ScalarZero(x.Graph(), outputs.DType())
+	e := &evaluator{data: data, keep: keepFunction}
+	fit := func(outputs, _, y *graph.Node) []*graph.Node {
+		means := []*graph.Node{graph.ReduceAllMean(data.lossFn([]*graph.Node{y}, []*graph.Node{outputs}))}
 		if data.classes {
 			best := graph.ArgMax(outputs, -1, dtypes.Int32)
 			right := graph.Equal(best, graph.Reshape(y, y.Shape().Dim(0)))
-			correct = graph.ReduceAllSum(graph.ConvertDType(right, outputs.DType()))
+			means = append(means, graph.ReduceAllMean(graph.ConvertDType(right, outputs.DType())))
 		}
-		return []*graph.Node{lossMean, correct, gcml.Complexity(outputs, x)}
-	})
-	if err != nil {
-		return nil, err
+		return means
 	}
-	for name, set := range data.measured {
-		if e.batches[name], err = split(set); err != nil {
+	fitValues := []string{"loss"}
+	if data.classes {
+		fitValues = append(fitValues, "accuracy")
+	}
+	complexity := func(outputs, x, _ *graph.Node) []*graph.Node {
+		return []*graph.Node{gcml.Complexity(outputs, x)}
+	}
+	both := func(outputs, x, y *graph.Node) []*graph.Node {
+		return append(fit(outputs, x, y), complexity(outputs, x, y)...)
+	}
+	add := func(means func(outputs, x, y *graph.Node) []*graph.Node, values []string, sets map[string]examples) error {
+		part, err := newEvaluation(backend, store, fn, means, values, sets)
+		e.parts = append(e.parts, part)
+		return err
+	}
+	if data.gc == nil {
+		if err := add(both, append(fitValues, "gc"), data.measured); err != nil {
 			return nil, err
 		}
+	} else if err := errors.Join(add(fit, fitValues, data.measured), add(complexity, []string{"gc"}, data.gc)); err != nil {
+		return nil, err
 	}
 	if data.grid != nil {
 		return e, e.prepareGrid(backend, store, fn)
 	}
 	return e, nil
+}
+
+// newEvaluation compiles the means over a batch of values of the outputs, the
+// inputs and the labels, for the batches of some sets.
+func newEvaluation(backend compute.Backend, store *model.Store, fn modelFn, means func(outputs, x, y *graph.Node) []*graph.Node,
+	values []string, sets map[string]examples) (e evaluation, err error) {
+	e = evaluation{values: values, sets: make(map[string][]examples)}
+	for name, set := range sets {
+		if e.sets[name], err = split(set); err != nil {
+			return e, err
+		}
+	}
+	e.exec, err = model.NewExec(backend, store, func(scope *model.Scope, x, y *graph.Node) []*graph.Node {
+		scope.Store().SetTraining(x.Graph(), false)
+		return means(fn(scope, x), x, y)
+	})
+	return e, err
+}
+
+// measure adds the means over each set to the point, under "<set>_<value>".
+func (e *evaluation) measure(ctx context.Context, p *Point) error {
+	for name, batches := range e.sets {
+		sums, n := make([]float64, len(e.values)), 0
+		for _, b := range batches {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			out, err := e.exec.Call(b.inputs, b.labels)
+			if err != nil {
+				return fmt.Errorf("measuring on the %s set: %w", name, err)
+			}
+			for i, mean := range out {
+				sums[i] += scalar(mean) * float64(b.n)
+			}
+			n += b.n
+		}
+		for i, value := range e.values {
+			p.Values[name+"_"+value] = Number(sums[i] / float64(n))
+		}
+	}
+	return nil
 }
 
 // prepareGrid compiles the measurement of a function of one variable.
@@ -131,26 +195,14 @@ func rows(t *tensors.Tensor, from, to int) (*tensors.Tensor, error) {
 // interval, and if they are kept its values on the grid as the array "f".
 func (e *evaluator) measure(ctx context.Context, step int64) (Point, error) {
 	p := Point{Step: step, Values: make(map[string]Number)}
-	for name, batches := range e.batches {
-		var lossSum, correct, gcSum float64
-		n := 0
-		for _, b := range batches {
-			if err := ctx.Err(); err != nil {
-				return p, err
-			}
-			out, err := e.exec.Call(b.inputs, b.labels)
-			if err != nil {
-				return p, fmt.Errorf("measuring on the %s set: %w", name, err)
-			}
-			lossSum += scalar(out[0]) * float64(b.n)
-			correct += scalar(out[1])
-			gcSum += scalar(out[2]) * float64(b.n)
-			n += b.n
+	for i := range e.parts {
+		if err := e.parts[i].measure(ctx, &p); err != nil {
+			return p, err
 		}
-		p.Values[name+"_loss"] = Number(lossSum / float64(n))
-		p.Values[name+"_gc"] = Number(gcSum / float64(n))
-		if e.data.classes {
-			p.Values[name+"_accuracy"] = Number(correct / float64(n))
+	}
+	for _, d := range e.diagnostics {
+		if err := d.measure(&p); err != nil {
+			return p, err
 		}
 	}
 	if e.onGrid != nil {
@@ -176,14 +228,19 @@ func (e *evaluator) measureGrid(p *Point) error {
 		for i, v := range values {
 			f[i] = shortNumber(v)
 		}
-		p.Arrays = map[string][]Number{"f": f}
+		p.setArray("f", f)
 	}
 	return nil
 }
 
 // finalize frees the graphs and tensors.
 func (e *evaluator) finalize() {
-	e.exec.Finalize()
+	for _, part := range e.parts {
+		part.exec.Finalize()
+	}
+	for _, d := range e.diagnostics {
+		d.finalize()
+	}
 	if e.onGrid != nil {
 		e.onGrid.Finalize()
 	}

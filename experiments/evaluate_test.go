@@ -15,6 +15,7 @@ import (
 	"example.com/geometric-complexity/datasets"
 	"example.com/geometric-complexity/gcml"
 	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/layers"
 )
 
 // What is measured while training must be what GoMLX's own evaluation and
@@ -22,7 +23,7 @@ import (
 func TestMeasurementEqualsGoMLXAndMeasure(t *testing.T) {
 	const n = 1030 // batches of 500, 500 and 30
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
-		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: n, Test: 20}.load()
+		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: n, Test: 20}.load(datasets.Format{Flat: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,8 +40,9 @@ func TestMeasurementEqualsGoMLXAndMeasure(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer e.finalize()
-		if sizes := len(e.batches["train"]); sizes != 3 || e.batches["train"][2].n != 30 {
-			t.Fatalf("%d batches, the last of %d; want 500, 500, 30", sizes, e.batches["train"][sizes-1].n)
+		batches := e.parts[0].sets["train"]
+		if sizes := len(batches); sizes != 3 || batches[2].n != 30 {
+			t.Fatalf("%d batches, the last of %d; want 500, 500, 30", sizes, batches[sizes-1].n)
 		}
 		point, err := e.measure(context.Background(), 0)
 		if err != nil {
@@ -68,6 +70,54 @@ func TestMeasurementEqualsGoMLXAndMeasure(t *testing.T) {
 		want := []float64{result.GC, shapes.ConvertTo[float64](metrics[0].Value()), shapes.ConvertTo[float64](metrics[1].Value())}
 		got := []float64{point.Value("train_gc"), point.Value("train_loss"), point.Value("train_accuracy")}
 		gctest.AssertClose(t, got, want, 1e-5, 0, "GC, loss, accuracy")
+	})
+}
+
+// GC on fewer examples than the loss must be that of a balanced draw of them.
+func TestMeasurementOfGCOnFewerExamples(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
+		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: 100, Test: 50, MeasureGC: 20}.load(datasets.Format{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fn, err := ResNet18(2, layers.NormBatch).function(data.outputs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := model.NewStore()
+		if err := store.SetRNGStateFromSeed(4); err != nil {
+			t.Fatal(err)
+		}
+		e, err := newEvaluator(backend, store, fn, data, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.finalize()
+		point, err := e.measure(context.Background(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, split := range map[string]datasets.Split{"train": datasets.Train, "test": datasets.Test} {
+			set, err := subset(datasets.NameFashionMNISTSubset, split, map[string]int{"train": 100, "test": 50}[name])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if set, err = balanced(set, 20); err != nil {
+				t.Fatal(err)
+			}
+			ds, err := datasets.NewBatches(set, 20).Done()
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := gcml.Measure(context.Background(), backend, store, fn, ds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gctest.AssertClose(t, []float64{point.Value(name + "_gc")}, []float64{result.GC}, 1e-4, 0, name+" GC")
+			if !finite(point.Value(name + "_loss")) {
+				t.Errorf("no loss on the %s set: %v", name, point.Values)
+			}
+		}
 	})
 }
 

@@ -26,7 +26,7 @@ func TestLinearRegions(t *testing.T) {
 	gctest.AssertClose(t, []float64{got.gc, got.lipschitz}, []float64{0.3*4 + 0.5*1, 2}, 1e-14, 0, "GC and Lipschitz constant")
 	// ‖W1‖² = 2 and ‖W2‖² = 13, in two layers.
 	gctest.AssertClose(t, []float64{weightsBound(weights)}, []float64{7.5 * 7.5}, 1e-14, 0, "bound by the weights")
-	gctest.AssertClose(t, []float64{operatorNorm(mat.NewDense(2, 2, []float64{3, 0, 4, 0}))}, []float64{5}, 1e-14, 0, "operator norm")
+	gctest.AssertClose(t, []float64{squaredOperatorNorm(mat.NewDense(2, 2, []float64{3, 0, 4, 0}))}, []float64{25}, 1e-14, 0, "squared operator norm")
 }
 
 func TestClosedFormsOnBothBackends(t *testing.T) {

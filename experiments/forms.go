@@ -66,7 +66,7 @@ func (t *ClosedForms) Do(_ context.Context, job *Job) error {
 		return err
 	}
 	defer store.Finalize()
-	weights, biases, err := net.weights(store)
+	weights, biases, err := mlpWeights(store, "/", net.hidden)
 	if err != nil {
 		return err
 	}
@@ -124,24 +124,6 @@ func (n randomNetwork) measure(backend compute.Backend, seed int64, points []flo
 	return store, values, nil
 }
 
-// weights gives the matrices [in, out] and the biases of the layers in their order.
-func (n randomNetwork) weights(store *model.Store) (weights []*mat.Dense, biases [][]float64, err error) {
-	for i := range n.hidden + 1 {
-		scope := fmt.Sprintf("/fnn_hidden_layer_%d/", i)
-		if i == n.hidden {
-			scope = "/fnn_output_layer/"
-		}
-		w, b := store.GetVariable(scope+"weights"), store.GetVariable(scope+"biases")
-		if w == nil || b == nil {
-			return nil, nil, fmt.Errorf("the network has no variables in %s", scope)
-		}
-		dims := w.Shape().Dimensions
-		weights = append(weights, mat.NewDense(dims[0], dims[1], tensors.MustCopyFlatData[float64](w.MustValue())))
-		biases = append(biases, tensors.MustCopyFlatData[float64](b.MustValue()))
-	}
-	return weights, biases, nil
-}
-
 // regions is what the linear regions of a network that hold points come to.
 type regions struct {
 	count         int
@@ -163,7 +145,7 @@ func linearRegions(weights []*mat.Dense, biases [][]float64, points []float64) r
 	r := regions{count: len(held)}
 	for pattern, linear := range maps {
 		r.gc += float64(held[pattern]) / float64(n) * squaredFrobenius(linear)
-		r.lipschitz = max(r.lipschitz, operatorNorm(linear))
+		r.lipschitz = max(r.lipschitz, math.Sqrt(squaredOperatorNorm(linear)))
 	}
 	return r
 }
@@ -202,15 +184,6 @@ func regionOf(weights []*mat.Dense, biases [][]float64, point []float64) (string
 }
 
 func squaredFrobenius(a mat.Matrix) float64 { return math.Pow(mat.Norm(a, 2), 2) }
-
-// operatorNorm is the largest singular value; NaN if its iteration fails.
-func operatorNorm(a mat.Matrix) float64 {
-	var svd mat.SVD
-	if !svd.Factorize(a, mat.SVDNone) {
-		return math.NaN()
-	}
-	return svd.Values(nil)[0]
-}
 
 // weightsBound is ((1/l) Σ ‖W_i‖²_F)^l.
 func weightsBound(weights []*mat.Dense) float64 {

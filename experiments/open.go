@@ -54,7 +54,7 @@ func OpenRun(dir string) (*Trained, error) {
 	if err := loadCheckpoint(t.Store, checkpoint); err != nil {
 		return nil, err
 	}
-	data, err := t.Task.Data.load()
+	data, err := t.Task.Data.load(t.Task.Network.format())
 	if err != nil {
 		return nil, err
 	}
@@ -89,5 +89,5 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 			return nil, err
 		}
 	}
-	return datasets.NewBatches(images, batchSize).Format(datasets.Format{Flat: true}).Done()
+	return datasets.NewBatches(images, batchSize).Format(t.Task.Network.format()).Done()
 }

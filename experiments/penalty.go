@@ -5,18 +5,44 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 
 	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/regularizers"
 )
 
-// trainingModel is the network with its penalties, as the trainer gets it.
-func (t *Train) trainingModel(store *model.Store, fn modelFn) (train.ModelFn, error) {
+// The names of the penalties in Train.Penalties.
+const (
+	penaltyGC       = "gc"
+	penaltyL2       = "l2"
+	penaltySpectral = "spectral"
+	penaltyFlatness = "flatness"
+)
+
+// penaltyParams are the hyperparameters that hold the penalties' coefficients.
+var penaltyParams = map[string]string{
+	penaltyGC:       gcml.ParamCoefficient,
+	penaltyL2:       regularizers.ParamL2,
+	penaltySpectral: regularizers.ParamSpectral,
+	penaltyFlatness: regularizers.ParamFlatness,
+}
+
+// regularized is the network and the loss with the task's penalties and noises,
+// as the trainer gets them. What is not asked for leaves the graph as it was.
+func (t *Train) regularized(store *model.Store, fn modelFn, lossFn train.LossFn) (train.ModelFn, train.LossFn, error) {
 	estimator := t.GCEstimator
 	if estimator == "" {
 		estimator = gcml.Exact().String()
 	}
 	if _, err := gcml.ParseEstimator(estimator); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	store.SetParam(gcml.ParamCoefficient, t.Penalties["gc"])
 	store.SetParam(gcml.ParamEstimator, estimator)
-	return gcml.Regularize(fn), nil
+	for name, param := range penaltyParams {
+		store.SetParam(param, t.Penalties[name])
+	}
+	store.SetParam(regularizers.ParamInputNoise, t.InputNoise)
+	store.SetParam(regularizers.ParamLabelNoise, t.LabelNoise)
+	// The penalties are inside of the noise on the inputs: GC is taken where the
+	// loss is.
+	modelFn := regularizers.Combine(fn, regularizers.With(gcml.Regularize), regularizers.With(regularizers.L2),
+		regularizers.With(regularizers.Spectral), regularizers.With(regularizers.InputNoise))
+	return modelFn, regularizers.CombineLoss(lossFn, regularizers.LabelNoise, regularizers.Flatness), nil
 }

@@ -29,6 +29,14 @@ func (p Point) Value(name string) float64 {
 	return math.NaN()
 }
 
+// setArray adds an array to the point.
+func (p *Point) setArray(name string, values []Number) {
+	if p.Arrays == nil {
+		p.Arrays = make(map[string][]Number)
+	}
+	p.Arrays[name] = values
+}
+
 // Status says how a run ended.
 type Status string
 

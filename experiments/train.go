@@ -13,14 +13,12 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
-	"github.com/gomlx/gomlx/ml/train/optimizer"
 )
 
 // Train is the task of training one network, measuring it on the way.
 //
-// The optimizer is plain gradient descent with a constant learning rate: no
-// momentum, as in the paper, and without the decay by 1/sqrt(step) that GoMLX's
-// StochasticGradientDescent has by default.
+// Without an Optimizer it is plain gradient descent, as in the paper: a constant
+// learning rate and no momentum.
 type Train struct {
 	Data         Data    `json:"data"`
 	Network      Network `json:"network"`
@@ -30,15 +28,30 @@ type Train struct {
 	// StopLoss ends the run at the first measurement whose training loss is at
 	// most this; 0 never does.
 	StopLoss float64 `json:"stop_loss,omitempty"`
-	// Penalties are the coefficients of the penalties added to the training
-	// loss; the only one so far is "gc".
+	// Optimizer is the kind of gradient descent: empty for the plain one,
+	// OptimizerMomentum or OptimizerAdam.
+	Optimizer string `json:"optimizer,omitempty"`
+	// Penalties are the coefficients of the penalties added to the training loss,
+	// by name: see penaltyParams.
 	Penalties map[string]float64 `json:"penalties,omitempty"`
 	// GCEstimator of the "gc" penalty; empty for exact. See gcml.ParseEstimator.
 	GCEstimator string `json:"gc_estimator,omitempty"`
+	// InputNoise is the standard deviation of the Gaussian noise on the inputs,
+	// LabelNoise the probability that a label is replaced by a random class, both
+	// drawn anew for every training step.
+	InputNoise float64 `json:"input_noise,omitempty"`
+	LabelNoise float64 `json:"label_noise,omitempty"`
 	// Measurements is how many times the network is measured beside step 0, the
 	// last at the last step; LogSpaced spaces them evenly in the step's logarithm.
 	Measurements int  `json:"measurements"`
 	LogSpaced    bool `json:"log_spaced,omitempty"`
+	// Transfer is the number of measured training examples on which both sides of
+	// the transfer inequality are worked out; 0 for none. MLPs of ReLU only. See
+	// transfer.
+	Transfer int `json:"transfer,omitempty"`
+	// NoiseGap are the standard deviations of the input noise whose effect on the
+	// squared error is measured on the measured training examples. See noiseGap.
+	NoiseGap []float64 `json:"noise_gap,omitempty"`
 	// KeepFunction keeps the values of a function of one variable on the grid
 	// with each measurement, as the array "f".
 	KeepFunction bool `json:"keep_function,omitempty"`
@@ -66,9 +79,12 @@ func (t *Train) validate() error {
 	case t.Measurements < 1:
 		return fmt.Errorf("%d measurements: at least 1 is needed", t.Measurements)
 	}
+	if !finite(t.InputNoise) || t.InputNoise < 0 || !(t.LabelNoise >= 0 && t.LabelNoise <= 1) {
+		return fmt.Errorf("input noise %g and label noise %g: a deviation from 0 and a probability are needed", t.InputNoise, t.LabelNoise)
+	}
 	for _, name := range slices.Sorted(maps.Keys(t.Penalties)) {
-		if name != "gc" {
-			return unknown("penalty", name, []string{"gc"})
+		if _, known := penaltyParams[name]; !known {
+			return unknown("penalty", name, slices.Sorted(maps.Keys(penaltyParams)))
 		}
 		if c := t.Penalties[name]; c < 0 || !finite(c) {
 			return fmt.Errorf("coefficient %g of the %s penalty is not a number from 0", c, name)
@@ -126,7 +142,7 @@ func (t *Train) Do(ctx context.Context, job *Job) error {
 
 // open sets up the run at the step of its checkpoint, or at 0.
 func (t *Train) open(job *Job) (*fitting, error) {
-	data, err := t.Data.load()
+	data, err := t.Data.load(t.Network.format())
 	if err != nil {
 		return nil, err
 	}
@@ -138,15 +154,21 @@ func (t *Train) open(job *Job) (*fitting, error) {
 	if err := s.restore(); err != nil {
 		return nil, err
 	}
-	trainingFn, err := t.trainingModel(s.store, fn)
-	if err != nil {
-		return nil, err
-	}
 	if s.eval, err = newEvaluator(job.Backend, s.store, fn, data, t.KeepFunction); err != nil {
 		return nil, err
 	}
-	sgd := optimizer.StochasticGradientDescent().WithLearningRate(t.LearningRate).WithDecay(false).Done()
-	s.trainer = train.NewTrainer(job.Backend, s.store, trainingFn, data.lossFn, sgd, nil, nil)
+	if err := s.addDiagnostics(fn); err != nil {
+		return nil, err
+	}
+	trainingFn, trainingLoss, err := t.regularized(s.store, fn, data.lossFn)
+	if err != nil {
+		return nil, err
+	}
+	descent, err := t.optimizer()
+	if err != nil {
+		return nil, err
+	}
+	s.trainer = train.NewTrainer(job.Backend, s.store, trainingFn, trainingLoss, descent, nil, nil)
 	return s, nil
 }
 

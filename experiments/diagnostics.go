@@ -1,0 +1,112 @@
+package experiments
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// addDiagnostics adds to the measurements what the task asks for besides.
+func (s *fitting) addDiagnostics(fn modelFn) error {
+	t := s.task
+	measured := s.data.measured["train"]
+	if t.Transfer > 0 {
+		d, err := newTransfer(s.store, t.Network, measured, t.Transfer)
+		if err != nil {
+			return err
+		}
+		s.eval.diagnostics = append(s.eval.diagnostics, d)
+	}
+	if len(t.NoiseGap) > 0 {
+		if !s.data.classes {
+			return errors.New("noise_gap: only classifiers have it")
+		}
+		d, err := newNoiseGap(s.job.Backend, s.store, fn, measured, s.data.outputs, t.NoiseGap)
+		if err != nil {
+			return err
+		}
+		s.eval.diagnostics = append(s.eval.diagnostics, d)
+	}
+	return nil
+}
+
+// noiseGap measures what Gaussian noise on the inputs adds to the squared error
+// of the logits f against one-hot labels y: for each deviation σ the mean over
+// the examples of E‖f(x+σε) - y‖² - ‖f(x) - y‖², the sum over the outputs, as
+// the array "noise_gap". The expectation is over noiseDraws draws of ε and -ε,
+// always the same ones, which cancels the odd terms: what is left is σ²·GC and
+// terms of σ⁴ (Bishop 1995).
+type noiseGap struct {
+	exec    *model.Exec
+	sigmas  []float64
+	batches []examples
+}
+
+const (
+	noiseDraws = 8
+	noiseSeed  = 20220927
+)
+
+func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set examples, outputs int, sigmas []float64) (*noiseGap, error) {
+	batches, err := split(set)
+	if err != nil {
+		return nil, err
+	}
+	d := &noiseGap{sigmas: sigmas, batches: batches}
+	d.exec, err = model.NewExec(backend, store, func(scope *model.Scope, x, y, noise *graph.Node) *graph.Node {
+		scope.Store().SetTraining(x.Graph(), false)
+		f := fn(scope, graph.Concatenate([]*graph.Node{x, graph.Add(x, noise), graph.Sub(x, noise)}, 0))
+		f = graph.Reshape(f, 3, x.Shape().Dim(0), outputs)
+		target := graph.OneHot(graph.Reshape(y, 1, -1), outputs, x.DType())
+		errors := graph.ReduceSum(graph.Square(graph.Sub(f, target)), 1, 2) // Clean, and with ε and -ε.
+		weights := graph.ConvertDType(graph.Const(x.Graph(), []float64{-1, 0.5, 0.5}), x.DType())
+		return graph.ReduceAllSum(graph.Mul(errors, weights))
+	})
+	return d, err
+}
+
+func (d *noiseGap) measure(p *Point) error {
+	gaps := make([]Number, len(d.sigmas))
+	for i, sigma := range d.sigmas {
+		random := rand.New(rand.NewPCG(noiseSeed, 0))
+		var sum float64
+		n := 0
+		for range noiseDraws {
+			for _, b := range d.batches {
+				out, err := d.exec.Call(b.inputs, b.labels, noiseLike(b.inputs, sigma, random))
+				if err != nil {
+					return fmt.Errorf("measuring the effect of noise: %w", err)
+				}
+				sum += scalar(out[0])
+				n += b.n
+			}
+		}
+		gaps[i] = Number(sum / float64(n))
+	}
+	p.setArray("noise_gap", gaps)
+	return nil
+}
+
+// noiseLike draws normal values of a deviation, in a tensor of the other's shape.
+func noiseLike(t *tensors.Tensor, sigma float64, random *rand.Rand) *tensors.Tensor {
+	if t.DType() == dtypes.Float64 {
+		values := make([]float64, t.Shape().Size())
+		for i := range values {
+			values[i] = sigma * random.NormFloat64()
+		}
+		return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
+	}
+	values := make([]float32, t.Shape().Size())
+	for i := range values {
+		values[i] = float32(sigma * random.NormFloat64())
+	}
+	return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
+}
+
+func (d *noiseGap) finalize() { d.exec.Finalize() }

@@ -4,7 +4,8 @@ import "slices"
 
 // All lists the experiments in the order of their numbers.
 func All() []Experiment {
-	return []Experiment{TheMeasure, SimplicityBias, Initialization, GCRegularizer}
+	return []Experiment{TheMeasure, SimplicityBias, Initialization, ExplicitRegularization, Noise, GCRegularizer,
+		ImplicitRegularization, Transfer, DoubleDescent, Optimizers}
 }
 
 // Find returns the experiment of a name or number ("simplicity-bias", "01" or

@@ -1,0 +1,162 @@
+package experiments
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"example.com/geometric-complexity/internal/plots"
+)
+
+// NoiseConfig configures experiment 04. Both sweeps rise from 0.
+type NoiseConfig struct {
+	ImageTraining
+	// LabelNoise are the probabilities with which a label is replaced by a random
+	// class, anew at every step.
+	LabelNoise []float64 `json:"label_noise"`
+	// InputNoise are the standard deviations of the noise on the pixels, which are
+	// in [0, 1], anew at every step.
+	InputNoise []float64 `json:"input_noise"`
+	// GapSigmas are the deviations, rising, at which the effect of noise on the
+	// squared error of the networks trained without noise is measured.
+	GapSigmas []float64 `json:"gap_sigmas"`
+}
+
+// Validate implements validator.
+func (c *NoiseConfig) Validate() error {
+	if err := errors.Join(fromZero("label_noise", c.LabelNoise), fromZero("input_noise", c.InputNoise), rising("gap_sigmas", c.GapSigmas)); err != nil {
+		return err
+	}
+	if !(c.GapSigmas[0] > 0) {
+		return fmt.Errorf("gap_sigmas: %g is not positive", c.GapSigmas[0])
+	}
+	return c.validate()
+}
+
+// The loss gap at the smallest deviation counts as σ²·GC within these, set before
+// the first run: noise so small rarely crosses a kink of the network.
+const gapLow, gapHigh = 0.95, 1.05
+
+var (
+	claimLabelNoise = ClaimText{"label-noise-lowers-gc", "label noise lowers GC"}
+	claimInputNoise = ClaimText{"input-noise-lowers-gc", "input noise lowers GC"}
+	claimTikhonov   = ClaimText{"input-noise-is-gc", "input noise of variance σ² adds σ²·GC to the squared error"}
+)
+
+// Noise is experiment 04, the noise of the paper's Section 4: label noise, and
+// input noise as Tikhonov regularization.
+var Noise = &Definition[NoiseConfig]{
+	About: Info{Number: "04", Name: "noise", Title: "Label noise and input noise", Paper: "Section 4",
+		Claims: []ClaimText{claimLabelNoise, claimInputNoise, claimTikhonov},
+		Scales: map[Scale]string{
+			Smoke:  "500 images, MLP of 2 hidden layers of 16 units, 60 steps, 2 noises of each kind, 3 seeds",
+			Laptop: "5,000 images, MLP of 2 hidden layers of 128 units, 2,000 steps, 4 noises of each kind, 5 seeds",
+			Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 4 noises of each kind, 5 seeds",
+		}},
+	Config: noiseConfig,
+	Seeds:  func(s Scale) []int64 { return firstSeeds(map[Scale]int{Smoke: 3, Laptop: 5, Paper: 5}[s]) },
+	List:   listNoise,
+	Report: reportNoise,
+}
+
+func noiseConfig(scale Scale) NoiseConfig {
+	cfg := NoiseConfig{ImageTraining: paperResNet(), LabelNoise: []float64{0, 0.1, 0.2, 0.4}, InputNoise: []float64{0, 0.1, 0.2, 0.4},
+		GapSigmas: []float64{0.01, 0.03, 0.1, 0.3}}
+	switch scale {
+	case Laptop:
+		// Of an MLP, which affords more seeds.
+		cfg.ImageTraining = laptopMLP()
+	case Smoke:
+		cfg.ImageTraining, cfg.LabelNoise, cfg.InputNoise = smokeMLP(), []float64{0, 0.4}, []float64{0, 0.4}
+	}
+	return cfg
+}
+
+const withoutNoise = "no noise"
+
+func noiseLabel(kind string) func(float64) string {
+	return func(v float64) string {
+		if v == 0 {
+			return withoutNoise
+		}
+		return fmt.Sprintf("%s noise %g", kind, v)
+	}
+}
+
+func listNoise(cfg NoiseConfig, seeds []int64) ([]Run, error) {
+	var runs []Run
+	add := func(kind string, values []float64, set func(*Train, float64)) {
+		for _, v := range values {
+			for _, seed := range seeds {
+				task := cfg.task()
+				task.NoiseGap = cfg.GapSigmas
+				set(task, v)
+				runs = append(runs, Run{Label: noiseLabel(kind)(v), Seed: seed, Task: task})
+			}
+		}
+	}
+	add("label", cfg.LabelNoise, func(t *Train, v float64) { t.LabelNoise = v })
+	add("input", cfg.InputNoise, func(t *Train, v float64) { t.InputNoise = v })
+	return distinct(runs), nil
+}
+
+// gapRatio is the effect of noise on the squared error over σ²·GC, at the end.
+func gapRatio(sigmas []float64, i int) quantity {
+	return func(r *Record) float64 {
+		gaps := r.Final().Arrays["noise_gap"]
+		if len(gaps) != len(sigmas) {
+			return r.FinalValue("noise_gap") // NaN
+		}
+		return float64(gaps[i]) / (sigmas[i] * sigmas[i] * r.FinalValue("train_gc"))
+	}
+}
+
+func reportNoise(cfg NoiseConfig, seeds []int64, done []Done) (Findings, error) {
+	label := axis{"label noise", cfg.LabelNoise, labelled(cfg.LabelNoise, noiseLabel("label")), done, seeds}
+	input := axis{"input noise σ", cfg.InputNoise, labelled(cfg.InputNoise, noiseLabel("input")), done, seeds}
+	clean := pick(done, withoutNoise, seeds)
+	note := "over all deviations"
+	for i, sigma := range cfg.GapSigmas {
+		note += fmt.Sprintf(" %s (σ %g)", meanAndDeviation(clean, gapRatio(cfg.GapSigmas, i)), sigma)
+	}
+	var smallest []float64
+	for _, r := range clean {
+		smallest = append(smallest, gapRatio(cfg.GapSigmas, 0)(r))
+	}
+	most := len(cfg.LabelNoise) - 1
+	change := label.difference(atEnd("train_gc"), 0, []int{most})
+	labelClaim := label.trendOf(claimLabelNoise, "GC", "train_gc", below(0))
+	labelClaim.Evidence += fmt.Sprintf("; GC changes by %+.3g, t interval %s, from none to %g", change.Mean, change.T, cfg.LabelNoise[most])
+	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.", bandCaption(len(seeds)), cfg.describe())
+	return Findings{
+		Claims: []Claim{
+			labelClaim,
+			input.trendOf(claimInputNoise, "GC", "train_gc", below(0)),
+			ratioClaim(claimTikhonov, fmt.Sprintf("gap of the squared error at σ = %g / σ²·GC", cfg.GapSigmas[0]), smallest, between(gapLow, gapHigh), note),
+		},
+		Tables: []Table{label.table("Label noise in training"), input.table("Input noise in training")},
+		Figures: []NamedFigure{
+			{"noise", plots.Figure{Title: "Noise and geometric complexity", Caption: caption, Columns: 3, Panels: []plots.Panel{
+				label.gcPanel("label noise"), input.gcPanel("input noise"), gapPanel(cfg, seeds, clean),
+				label.accuracyPanel("label noise"), input.accuracyPanel("input noise")}}},
+			{"training-label-noise", label.training("Training with label noise", cfg.describe()+".")},
+			{"training-input-noise", input.training("Training with input noise", cfg.describe()+".")},
+		}}, nil
+}
+
+// gapPanel draws the effect of noise on the squared error against σ²·GC.
+func gapPanel(cfg NoiseConfig, seeds []int64, clean []*Record) plots.Panel {
+	p := plots.Panel{Title: "networks trained without noise", XLabel: "σ²·GC", YLabel: "growth of the squared error", LogX: true, LogY: true}
+	var all []float64
+	measured := plots.Series{Name: "measured, all seeds", NoLine: true}
+	for i, sigma := range cfg.GapSigmas {
+		for _, r := range clean {
+			x := sigma * sigma * r.FinalValue("train_gc")
+			measured.X, measured.Y = append(measured.X, x), append(measured.Y, gapRatio(cfg.GapSigmas, i)(r)*x)
+			all = append(all, x)
+		}
+	}
+	ends := []float64{slices.Min(all), slices.Max(all)}
+	p.Series = []plots.Series{measured, {Name: "equal", X: ends, Y: ends, Dashed: true, Reference: true}}
+	return p
+}

@@ -1,0 +1,225 @@
+package experiments
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
+
+	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/internal/plots"
+)
+
+// DoubleDescentConfig configures experiment 08.
+type DoubleDescentConfig struct {
+	ImageTraining
+	Widths     []int   `json:"widths"`
+	LabelNoise float64 `json:"label_noise"` // fraction of wrong training labels, in the sweep that has them
+}
+
+// Validate implements validator.
+func (c *DoubleDescentConfig) Validate() error {
+	if len(c.Widths) < 4 {
+		return fmt.Errorf("widths: a peak between two descents needs at least 4, there are %d", len(c.Widths))
+	}
+	if err := rising("widths", c.Widths); err != nil {
+		return err
+	}
+	if !(c.LabelNoise > 0 && c.LabelNoise <= 1) {
+		return fmt.Errorf("label_noise: %g is not a fraction above 0", c.LabelNoise)
+	}
+	return c.validate()
+}
+
+// The criteria, set before the first run: a peak counts if the value falls by a
+// twentieth of it on both sides, and two peaks coincide within a factor of 2 in
+// width.
+const (
+	peakProminence = 0.05
+	peakDistance   = 1.0 // binary logarithm
+)
+
+var (
+	claimLossPeaks      = ClaimText{"loss-peaks", "the test loss shows double descent in width (with label noise)"}
+	claimGCPeaks        = ClaimText{"gc-peaks", "GC shows double descent in width (with label noise)"}
+	claimPeaksMeet      = ClaimText{"peaks-meet", "GC peaks where the test loss does (with label noise)"}
+	claimUShape         = ClaimText{"u-shape", "the test loss against GC is U-shaped (with label noise)"}
+	claimLossPeaksClean = ClaimText{"loss-peaks-clean", "the test loss shows double descent in width (without label noise)"}
+	claimGCPeaksClean   = ClaimText{"gc-peaks-clean", "GC shows double descent in width (without label noise)"}
+)
+
+// DoubleDescent is experiment 08, the paper's Figure 5: test loss and GC against
+// the width of the network, through the interpolation threshold.
+var DoubleDescent = &Definition[DoubleDescentConfig]{
+	About: Info{Number: "08", Name: "double-descent", Title: "Double descent in the width", Paper: "Figure 5",
+		Claims: []ClaimText{claimLossPeaks, claimGCPeaks, claimPeaksMeet, claimUShape, claimLossPeaksClean, claimGCPeaksClean},
+		Scales: map[Scale]string{
+			Smoke:  "100 images, MLPs of 1 hidden layer of 1 to 16 units, 60 steps, label noise 0 and 0.2, 3 seeds",
+			Laptop: "1,000 images, MLPs of 1 hidden layer of 2 to 512 units, 10,000 steps, label noise 0 and 0.2, 3 seeds",
+			Paper:  "CIFAR-10, ResNet18 of 1 to 64 channels, 100,000 steps, label noise 0 and 0.2, 3 seeds",
+		}},
+	Config: doubleDescentConfig,
+	Seeds:  func(Scale) []int64 { return firstSeeds(3) },
+	List:   listDoubleDescent,
+	Report: reportDoubleDescent,
+}
+
+func doubleDescentConfig(scale Scale) DoubleDescentConfig {
+	cfg := DoubleDescentConfig{ImageTraining: paperResNet(), Widths: []int{1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64}, LabelNoise: 0.2}
+	cfg.Steps = 100000
+	switch scale {
+	case Laptop:
+		// An MLP of one hidden layer of n units has about 795·n parameters, so that
+		// 1,000 examples with 10 outputs have their threshold about n = 13, within a
+		// range that a laptop trains to the end.
+		cfg.ImageTraining = ImageTraining{Dataset: datasets.NameFashionMNISTSubset, Train: 1000, MeasureGC: 500, Network: kindMLP, HiddenLayers: 1,
+			LearningRate: 0.1, BatchSize: 100, Steps: 10000, Measurements: 10}
+		cfg.Widths = []int{2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512}
+	case Smoke:
+		cfg.ImageTraining, cfg.Widths = smokeMLP(), []int{1, 2, 4, 8, 16}
+		cfg.Train, cfg.Test, cfg.Measure, cfg.HiddenLayers = 100, 100, 0, 1
+	}
+	cfg.Width = cfg.Widths[0]
+	return cfg
+}
+
+func widthLabel(noise float64) func(int) string {
+	return func(width int) string { return fmt.Sprintf("width %d, label noise %g", width, noise) }
+}
+
+func listDoubleDescent(cfg DoubleDescentConfig, seeds []int64) (runs []Run, err error) {
+	for _, noise := range []float64{0, cfg.LabelNoise} {
+		for _, width := range cfg.Widths {
+			for _, seed := range seeds {
+				task := cfg.task()
+				task.Network.Width, task.Data.LabelNoise = width, noise
+				runs = append(runs, Run{Label: widthLabel(noise)(width), Seed: seed, Task: task})
+			}
+		}
+	}
+	return runs, nil
+}
+
+// peak finds the value that stands out most from the smallest ones on both sides
+// of it. Its prominence is the smaller of the two falls, as a fraction of it, and
+// is negative where there is none. Values that are NaN are left out.
+func peak(values []float64) (at int, prominence float64) {
+	at, prominence = -1, math.NaN()
+	for i := 1; i < len(values)-1; i++ {
+		before, after := math.NaN(), math.NaN()
+		for j, v := range values {
+			if j < i {
+				before = minNaN(before, v)
+			} else if j > i {
+				after = minNaN(after, v)
+			}
+		}
+		if p := (values[i] - max(before, after)) / values[i]; !math.IsNaN(p) && !(p <= prominence) {
+			at, prominence = i, p
+		}
+	}
+	return at, prominence
+}
+
+// curvature is the coefficient of u² in the quadratic fit of y against u, the
+// logarithm of x in units of its standard deviation about its mean; NaN with
+// fewer than four points.
+func curvature(x, y []float64) float64 {
+	var u, v []float64
+	for i := range x {
+		if x[i] > 0 && finite(x[i]) && finite(y[i]) {
+			u, v = append(u, math.Log(x[i])), append(v, y[i])
+		}
+	}
+	if len(u) < 4 {
+		return math.NaN()
+	}
+	mean, std := stat.MeanStdDev(u, nil)
+	design := mat.NewDense(len(u), 3, nil)
+	for i := range u {
+		z := (u[i] - mean) / std
+		design.SetRow(i, []float64{1, z, z * z})
+	}
+	var fit mat.VecDense
+	if err := fit.SolveVec(design, mat.NewVecDense(len(v), v)); err != nil {
+		return math.NaN()
+	}
+	return fit.AtVec(2)
+}
+
+// widthSweep is what one sweep over widths comes to, for each seed.
+type widthSweep struct {
+	axis
+	lossPeak, gcPeak []float64 // prominences
+	distance         []float64 // |log2| of the ratio of the peaks' widths
+	curvature        []float64
+	note             string
+}
+
+func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, done []Done) widthSweep {
+	s := widthSweep{axis: axis{"width", asFloats(c.Widths), labelled(c.Widths, widthLabel(noise)), done, seeds}}
+	losses, gcs := s.rows(atEnd("test_loss")), s.rows(atEnd("train_gc"))
+	var lossAt, gcAt []int64
+	for i := range seeds {
+		l, lossProminence := peak(losses[i])
+		g, gcProminence := peak(gcs[i])
+		s.lossPeak, s.gcPeak = append(s.lossPeak, lossProminence), append(s.gcPeak, gcProminence)
+		distance := math.NaN()
+		if lossProminence > 0 && gcProminence > 0 {
+			distance = math.Abs(math.Log2(s.values[l] / s.values[g]))
+			lossAt, gcAt = append(lossAt, int64(c.Widths[l])), append(gcAt, int64(c.Widths[g]))
+		}
+		s.distance = append(s.distance, distance)
+		s.curvature = append(s.curvature, curvature(gcs[i], losses[i]))
+	}
+	s.note = fmt.Sprintf("peaks of the test loss at widths %s, of GC at %s", joinInts(lossAt), joinInts(gcAt))
+	return s
+}
+
+func reportDoubleDescent(cfg DoubleDescentConfig, seeds []int64, done []Done) (Findings, error) {
+	noisy, clean := cfg.sweep(cfg.LabelNoise, seeds, done), cfg.sweep(0, seeds, done)
+	const lossStatistic, gcStatistic = "prominence of the test loss's peak", "prominence of GC's peak"
+	return Findings{
+		Claims: []Claim{
+			ratioClaim(claimLossPeaks, lossStatistic, noisy.lossPeak, above(peakProminence), noisy.note),
+			ratioClaim(claimGCPeaks, gcStatistic, noisy.gcPeak, above(peakProminence), noisy.note),
+			limitClaim(claimPeaksMeet, "largest distance of the peaks, in doublings of the width", noisy.distance, peakDistance, noisy.note),
+			ratioClaim(claimUShape, "curvature of the test loss in log GC", noisy.curvature, above(0), ""),
+			ratioClaim(claimLossPeaksClean, lossStatistic, clean.lossPeak, above(peakProminence), clean.note),
+			ratioClaim(claimGCPeaksClean, gcStatistic, clean.gcPeak, above(peakProminence), clean.note),
+		},
+		Tables: []Table{noisy.table(fmt.Sprintf("Label noise %g", cfg.LabelNoise)), clean.table("No label noise")},
+		Figures: []NamedFigure{
+			{"double-descent", doubleDescentFigure(cfg, seeds, noisy, clean)},
+			{"training-noise", noisy.training("Training with label noise", "")},
+			{"training-clean", clean.training("Training without label noise", "")},
+		}}, nil
+}
+
+func doubleDescentFigure(cfg DoubleDescentConfig, seeds []int64, noisy, clean widthSweep) plots.Figure {
+	f := plots.Figure{Title: "Double descent in the width", Columns: 4,
+		Caption: fmt.Sprintf("%s At the last step; losses on training data are with the labels as they were trained on. %s, but the width. Prominence and curvature are those of the claims.",
+			bandCaption(len(seeds)), cfg.describe())}
+	for _, row := range []struct {
+		name string
+		widthSweep
+	}{{fmt.Sprintf("label noise %g", cfg.LabelNoise), noisy}, {"no label noise", clean}} {
+		line := func(name, value string) plots.Series {
+			s := bandOf(name, row.values, row.rows(atEnd(value)))
+			s.Points = true
+			return s
+		}
+		against := plots.Panel{Title: row.name, XLabel: "GC on training data", YLabel: "test loss (nats)", LogX: true}
+		losses, gcs := row.rows(atEnd("test_loss")), row.rows(atEnd("train_gc"))
+		for i, seed := range seeds {
+			against.Series = append(against.Series, plots.Series{Name: fmt.Sprintf("seed %d", seed), X: gcs[i], Y: losses[i], NoLine: true})
+		}
+		f.Panels = append(f.Panels,
+			plots.Panel{Title: row.name, XLabel: "width", YLabel: "cross-entropy (nats)", LogX: true, Series: []plots.Series{line("test data", "test_loss"), line("training data", "train_loss")}},
+			plots.Panel{Title: row.name, XLabel: "width", YLabel: "GC of the logits", LogX: true, LogY: true, Series: []plots.Series{line("test data", "test_gc"), line("training data", "train_gc")}},
+			plots.Panel{Title: row.name, XLabel: "width", YLabel: "fraction right", LogX: true, Series: []plots.Series{line("test data", "test_accuracy"), line("training data", "train_accuracy")}},
+			against)
+	}
+	return f
+}

@@ -178,6 +178,8 @@ func TestSet(t *testing.T) {
 		{"coefficients=[0, 2]", func(c GCRegularizerConfig) any { return c.Coefficients }, []float64{0, 2}},
 		{"dataset=mnist", func(c GCRegularizerConfig) any { return c.Dataset }, "mnist"},
 		{`dataset="mnist"`, func(c GCRegularizerConfig) any { return c.Dataset }, "mnist"},
+		{"resnet.steps=9", func(c GCRegularizerConfig) any { return c.ResNet.Steps }, int64(9)},
+		{"resnet.coefficients=0,2", func(c GCRegularizerConfig) any { return c.ResNet.Coefficients }, []float64{0, 2}},
 		{"estimator=projection:3", func(c GCRegularizerConfig) any { return c.Estimator }, "projection:3"},
 	} {
 		t.Run(tc.assignment, func(t *testing.T) {
@@ -192,6 +194,7 @@ func TestSet(t *testing.T) {
 	}
 	for assignment, want := range map[string]string{
 		"setps=7":               `unknown key "setps"; did you mean "steps"?`,
+		"resnet.setps=7":        `unknown key "resnet.setps"; did you mean "resnet.steps"?`,
 		"steps":                 `"steps" is no assignment; write key=value`,
 		"steps=many":            `key "steps": "many" is not a whole number`,
 		"steps=1.5":             `key "steps": "1.5" is not a whole number`,

@@ -37,11 +37,17 @@ func (s *fitting) addDiagnostics(fn modelFn) error {
 }
 
 // noiseGap measures what Gaussian noise on the inputs adds to the squared error
-// of the logits f against one-hot labels y: for each deviation σ the mean over
+// of the outputs f against one-hot labels y: for each deviation σ the mean over
 // the examples of E‖f(x+σε) - y‖² - ‖f(x) - y‖², the sum over the outputs, as
 // the array "noise_gap". The expectation is over noiseDraws draws of ε and -ε,
-// always the same ones, which cancels the odd terms: what is left is σ²·GC and
-// terms of σ⁴ (Bishop 1995).
+// always the same ones, which cancels the odd terms: what is left is
+//
+//	σ²·GC + σ²·mean of (f(x) - y)·Δf(x) + terms of σ⁴
+//
+// (Bishop 1995). The second term has the order of the first. It is zero for a
+// linear f and where the network fits, but not for a ReLU network that does not:
+// its Laplacian sits in the kinks. So the array "noise_gap_outputs" gives the same
+// with f(x) in the place of y, which has no such term.
 type noiseGap struct {
 	exec    *model.Exec
 	sigmas  []float64
@@ -59,23 +65,26 @@ func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set ex
 		return nil, err
 	}
 	d := &noiseGap{sigmas: sigmas, batches: batches}
-	d.exec, err = model.NewExec(backend, store, func(scope *model.Scope, x, y, noise *graph.Node) *graph.Node {
+	d.exec, err = model.NewExec(backend, store, func(scope *model.Scope, x, y, noise *graph.Node) []*graph.Node {
 		scope.Store().SetTraining(x.Graph(), false)
 		f := fn(scope, graph.Concatenate([]*graph.Node{x, graph.Add(x, noise), graph.Sub(x, noise)}, 0))
-		f = graph.Reshape(f, 3, x.Shape().Dim(0), outputs)
-		target := graph.OneHot(graph.Reshape(y, 1, -1), outputs, x.DType())
-		errors := graph.ReduceSum(graph.Square(graph.Sub(f, target)), 1, 2) // Clean, and with ε and -ε.
+		f = graph.Reshape(f, 3, x.Shape().Dim(0), outputs) // Clean, and with ε and -ε.
 		weights := graph.ConvertDType(graph.Const(x.Graph(), []float64{-1, 0.5, 0.5}), x.DType())
-		return graph.ReduceAllSum(graph.Mul(errors, weights))
+		growth := func(target *graph.Node) *graph.Node {
+			errors := graph.ReduceSum(graph.Square(graph.Sub(f, target)), 1, 2)
+			return graph.ReduceAllSum(graph.Mul(errors, weights))
+		}
+		return []*graph.Node{growth(graph.OneHot(graph.Reshape(y, 1, -1), outputs, x.DType())),
+			growth(graph.Slice(f, graph.AxisElem(0)))}
 	})
 	return d, err
 }
 
 func (d *noiseGap) measure(p *Point) error {
-	gaps := make([]Number, len(d.sigmas))
+	gaps, ofOutputs := make([]Number, len(d.sigmas)), make([]Number, len(d.sigmas))
 	for i, sigma := range d.sigmas {
 		random := rand.New(rand.NewPCG(noiseSeed, 0))
-		var sum float64
+		var sum, outputSum float64
 		n := 0
 		for range noiseDraws {
 			for _, b := range d.batches {
@@ -83,13 +92,14 @@ func (d *noiseGap) measure(p *Point) error {
 				if err != nil {
 					return fmt.Errorf("measuring the effect of noise: %w", err)
 				}
-				sum += scalar(out[0])
+				sum, outputSum = sum+scalar(out[0]), outputSum+scalar(out[1])
 				n += b.n
 			}
 		}
-		gaps[i] = Number(sum / float64(n))
+		gaps[i], ofOutputs[i] = Number(sum/float64(n)), Number(outputSum/float64(n))
 	}
 	p.setArray("noise_gap", gaps)
+	p.setArray("noise_gap_outputs", ofOutputs)
 	return nil
 }
 

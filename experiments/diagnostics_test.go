@@ -44,8 +44,10 @@ func TestNoiseGapOfLinearNetwork(t *testing.T) {
 		}
 		for i, sigma := range sigmas {
 			// 1,600 draws of a sum of 10 squares: a standard error of 1.1 %.
-			if ratio := float64(p.Arrays["noise_gap"][i]) / (sigma * sigma * p.Value("train_gc")); math.Abs(ratio-1) > 0.05 {
-				t.Errorf("σ = %g: the gap is %.3g of σ²·GC; want 1", sigma, ratio)
+			for _, name := range []string{"noise_gap", "noise_gap_outputs"} {
+				if ratio := float64(p.Arrays[name][i]) / (sigma * sigma * p.Value("train_gc")); math.Abs(ratio-1) > 0.05 {
+					t.Errorf("σ = %g: %s is %.3g of σ²·GC; want 1", sigma, name, ratio)
+				}
 			}
 		}
 	})

@@ -3,7 +3,7 @@ package experiments
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"math"
 
 	"example.com/geometric-complexity/internal/plots"
 )
@@ -15,8 +15,11 @@ type NoiseConfig struct {
 	// class, anew at every step.
 	LabelNoise []float64 `json:"label_noise"`
 	// InputNoise are the standard deviations of the noise on the pixels, which are
-	// in [0, 1], anew at every step.
+	// in [0, 1], anew at every step. The theory is of the squared error, and so is
+	// the loss of these runs.
 	InputNoise []float64 `json:"input_noise"`
+	// SquaredErrorRate is the learning rate for the squared error.
+	SquaredErrorRate float64 `json:"squared_error_rate"`
 	// GapSigmas are the deviations, rising, at which the effect of noise on the
 	// squared error of the networks trained without noise is measured.
 	GapSigmas []float64 `json:"gap_sigmas"`
@@ -27,8 +30,8 @@ func (c *NoiseConfig) Validate() error {
 	if err := errors.Join(fromZero("label_noise", c.LabelNoise), fromZero("input_noise", c.InputNoise), rising("gap_sigmas", c.GapSigmas)); err != nil {
 		return err
 	}
-	if !(c.GapSigmas[0] > 0) {
-		return fmt.Errorf("gap_sigmas: %g is not positive", c.GapSigmas[0])
+	if !(c.GapSigmas[0] > 0) || !(c.SquaredErrorRate > 0) {
+		return fmt.Errorf("gap_sigmas from %g and squared_error_rate %g: they must be positive", c.GapSigmas[0], c.SquaredErrorRate)
 	}
 	return c.validate()
 }
@@ -44,7 +47,7 @@ var (
 )
 
 // Noise is experiment 04, the noise of the paper's Section 4: label noise, and
-// input noise as Tikhonov regularization.
+// input noise as Tikhonov regularization of the squared error.
 var Noise = &Definition[NoiseConfig]{
 	About: Info{Number: "04", Name: "noise", Title: "Label noise and input noise", Paper: "Section 4",
 		Claims: []ClaimText{claimLabelNoise, claimInputNoise, claimTikhonov},
@@ -61,7 +64,7 @@ var Noise = &Definition[NoiseConfig]{
 
 func noiseConfig(scale Scale) NoiseConfig {
 	cfg := NoiseConfig{ImageTraining: paperResNet(), LabelNoise: []float64{0, 0.1, 0.2, 0.4}, InputNoise: []float64{0, 0.1, 0.2, 0.4},
-		GapSigmas: []float64{0.01, 0.03, 0.1, 0.3}}
+		SquaredErrorRate: 0.01, GapSigmas: []float64{0.01, 0.03, 0.1, 0.3}}
 	switch scale {
 	case Laptop:
 		// Of an MLP, which affords more seeds.
@@ -72,15 +75,8 @@ func noiseConfig(scale Scale) NoiseConfig {
 	return cfg
 }
 
-const withoutNoise = "no noise"
-
 func noiseLabel(kind string) func(float64) string {
-	return func(v float64) string {
-		if v == 0 {
-			return withoutNoise
-		}
-		return fmt.Sprintf("%s noise %g", kind, v)
-	}
+	return func(v float64) string { return fmt.Sprintf("%s noise %g", kind, v) }
 }
 
 func listNoise(cfg NoiseConfig, seeds []int64) ([]Run, error) {
@@ -89,23 +85,25 @@ func listNoise(cfg NoiseConfig, seeds []int64) ([]Run, error) {
 		for _, v := range values {
 			for _, seed := range seeds {
 				task := cfg.task()
-				task.NoiseGap = cfg.GapSigmas
 				set(task, v)
 				runs = append(runs, Run{Label: noiseLabel(kind)(v), Seed: seed, Task: task})
 			}
 		}
 	}
 	add("label", cfg.LabelNoise, func(t *Train, v float64) { t.LabelNoise = v })
-	add("input", cfg.InputNoise, func(t *Train, v float64) { t.InputNoise = v })
-	return distinct(runs), nil
+	add("input", cfg.InputNoise, func(t *Train, v float64) {
+		t.InputNoise, t.SquaredError, t.LearningRate, t.NoiseGap = v, true, cfg.SquaredErrorRate, cfg.GapSigmas
+	})
+	return runs, nil
 }
 
-// gapRatio is the effect of noise on the squared error over σ²·GC, at the end.
-func gapRatio(sigmas []float64, i int) quantity {
+// gapRatio is the effect of noise of the i-th deviation on the squared error over
+// σ²·GC, at the end. See noiseGap for the names.
+func gapRatio(name string, sigmas []float64, i int) quantity {
 	return func(r *Record) float64 {
-		gaps := r.Final().Arrays["noise_gap"]
-		if len(gaps) != len(sigmas) {
-			return r.FinalValue("noise_gap") // NaN
+		gaps := r.Final().Arrays[name]
+		if r.Status != Complete || len(gaps) != len(sigmas) {
+			return math.NaN()
 		}
 		return float64(gaps[i]) / (sigmas[i] * sigmas[i] * r.FinalValue("train_gc"))
 	}
@@ -114,14 +112,15 @@ func gapRatio(sigmas []float64, i int) quantity {
 func reportNoise(cfg NoiseConfig, seeds []int64, done []Done) (Findings, error) {
 	label := axis{"label noise", cfg.LabelNoise, labelled(cfg.LabelNoise, noiseLabel("label")), done, seeds}
 	input := axis{"input noise σ", cfg.InputNoise, labelled(cfg.InputNoise, noiseLabel("input")), done, seeds}
-	clean := pick(done, withoutNoise, seeds)
-	note := "over all deviations"
+	clean := pick(done, noiseLabel("input")(0), seeds)
+	note := "against labels, and with the clean outputs in their place:"
 	for i, sigma := range cfg.GapSigmas {
-		note += fmt.Sprintf(" %s (σ %g)", meanAndDeviation(clean, gapRatio(cfg.GapSigmas, i)), sigma)
+		note += fmt.Sprintf(" %s and %s (σ %g)", meanAndDeviation(clean, gapRatio("noise_gap", cfg.GapSigmas, i)),
+			meanAndDeviation(clean, gapRatio("noise_gap_outputs", cfg.GapSigmas, i)), sigma)
 	}
 	var smallest []float64
 	for _, r := range clean {
-		smallest = append(smallest, gapRatio(cfg.GapSigmas, 0)(r))
+		smallest = append(smallest, gapRatio("noise_gap", cfg.GapSigmas, 0)(r))
 	}
 	most := len(cfg.LabelNoise) - 1
 	change := label.difference(atEnd("train_gc"), 0, []int{most})
@@ -136,27 +135,35 @@ func reportNoise(cfg NoiseConfig, seeds []int64, done []Done) (Findings, error) 
 		},
 		Tables: []Table{label.table("Label noise in training"), input.table("Input noise in training")},
 		Figures: []NamedFigure{
-			{"noise", plots.Figure{Title: "Noise and geometric complexity", Caption: caption, Columns: 3, Panels: []plots.Panel{
-				label.gcPanel("label noise"), input.gcPanel("input noise"), gapPanel(cfg, seeds, clean),
+			{"noise", plots.Figure{Title: "Noise and geometric complexity", Caption: caption + " Input noise: the loss is the squared error.", Columns: 3, Panels: []plots.Panel{
+				label.gcPanel("label noise"), input.gcPanel("input noise"), gapPanel(cfg, clean),
 				label.accuracyPanel("label noise"), input.accuracyPanel("input noise")}}},
 			{"training-label-noise", label.training("Training with label noise", cfg.describe()+".")},
-			{"training-input-noise", input.training("Training with input noise", cfg.describe()+".")},
+			{"training-input-noise", squaredErrorLabels(input.training("Training with input noise", cfg.describe()+", but the squared error as the loss."))},
 		}}, nil
 }
 
+// squaredErrorLabels says what the loss is, where it is no cross-entropy.
+func squaredErrorLabels(f plots.Figure) plots.Figure {
+	f.Panels[1].YLabel = "squared error"
+	return f
+}
+
 // gapPanel draws the effect of noise on the squared error against σ²·GC.
-func gapPanel(cfg NoiseConfig, seeds []int64, clean []*Record) plots.Panel {
-	p := plots.Panel{Title: "networks trained without noise", XLabel: "σ²·GC", YLabel: "growth of the squared error", LogX: true, LogY: true}
-	var all []float64
-	measured := plots.Series{Name: "measured, all seeds", NoLine: true}
-	for i, sigma := range cfg.GapSigmas {
-		for _, r := range clean {
-			x := sigma * sigma * r.FinalValue("train_gc")
-			measured.X, measured.Y = append(measured.X, x), append(measured.Y, gapRatio(cfg.GapSigmas, i)(r)*x)
-			all = append(all, x)
+func gapPanel(cfg NoiseConfig, clean []*Record) plots.Panel {
+	p := plots.Panel{Title: "trained without noise, squared error", XLabel: "σ²·GC", YLabel: "growth of the squared error", LogX: true, LogY: true}
+	ends := []float64{math.Inf(1), math.Inf(-1)}
+	for _, kind := range []column{{"against labels", "noise_gap"}, {"against clean outputs", "noise_gap_outputs"}} {
+		measured := plots.Series{Name: kind.title, NoLine: true}
+		for i, sigma := range cfg.GapSigmas {
+			for _, r := range clean {
+				x := sigma * sigma * r.FinalValue("train_gc")
+				measured.X, measured.Y = append(measured.X, x), append(measured.Y, gapRatio(kind.name, cfg.GapSigmas, i)(r)*x)
+				ends[0], ends[1] = min(ends[0], x), max(ends[1], x)
+			}
 		}
+		p.Series = append(p.Series, measured)
 	}
-	ends := []float64{slices.Min(all), slices.Max(all)}
-	p.Series = []plots.Series{measured, {Name: "equal", X: ends, Y: ends, Dashed: true, Reference: true}}
+	p.Series = append(p.Series, plots.Series{Name: "equal", X: ends, Y: ends, Dashed: true, Reference: true})
 	return p
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
@@ -28,6 +29,10 @@ type Train struct {
 	// StopLoss ends the run at the first measurement whose training loss is at
 	// most this; 0 never does.
 	StopLoss float64 `json:"stop_loss,omitempty"`
+	// SquaredError makes the loss of a classifier the mean over the examples of the
+	// squared distance of the outputs from one-hot labels, the sum over the outputs,
+	// instead of the cross-entropy.
+	SquaredError bool `json:"squared_error,omitempty"`
 	// Optimizer is the kind of gradient descent: empty for the plain one,
 	// OptimizerMomentum or OptimizerAdam.
 	Optimizer string `json:"optimizer,omitempty"`
@@ -146,6 +151,12 @@ func (t *Train) open(job *Job) (*fitting, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.SquaredError {
+		if !data.classes {
+			return nil, errors.New("squared_error: only classifiers have the choice")
+		}
+		data.lossFn = oneHotSquaredError
+	}
 	fn, err := t.Network.function(data.outputs)
 	if err != nil {
 		return nil, err
@@ -170,6 +181,13 @@ func (t *Train) open(job *Job) (*fitting, error) {
 	}
 	s.trainer = train.NewTrainer(job.Backend, s.store, trainingFn, trainingLoss, descent, nil, nil)
 	return s, nil
+}
+
+// oneHotSquaredError is the loss of Train.SquaredError. Labels are classes [batch, 1].
+func oneHotSquaredError(labels, predictions []*graph.Node) *graph.Node {
+	f := predictions[0]
+	target := graph.OneHot(graph.Reshape(labels[0], -1), f.Shape().Dim(-1), f.DType())
+	return graph.ReduceAllMean(graph.ReduceSum(graph.Square(graph.Sub(f, target)), -1))
 }
 
 // restore loads the newest checkpoint and cuts the log back to it. Without one

@@ -199,8 +199,8 @@ func reportDoubleDescent(cfg DoubleDescentConfig, seeds []int64, done []Done) (F
 
 func doubleDescentFigure(cfg DoubleDescentConfig, seeds []int64, noisy, clean widthSweep) plots.Figure {
 	f := plots.Figure{Title: "Double descent in the width", Columns: 4,
-		Caption: fmt.Sprintf("%s At the last step; losses on training data are with the labels as they were trained on. %s, but the width. Prominence and curvature are those of the claims.",
-			bandCaption(len(seeds)), cfg.describe())}
+		Caption: fmt.Sprintf("%s At the last step; losses on training data are with the labels as they were trained on. %s.",
+			bandCaption(len(seeds)), cfg.describeSchedule())}
 	for _, row := range []struct {
 		name string
 		widthSweep

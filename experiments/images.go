@@ -102,11 +102,16 @@ func (c ImageTraining) task() *Train {
 
 // describe says in a few words what is trained, for captions.
 func (c ImageTraining) describe() string {
-	network := fmt.Sprintf("MLP of %d hidden layers of %d units", c.HiddenLayers, c.Width)
+	network := fmt.Sprintf("MLP with %d × %d hidden units", c.HiddenLayers, c.Width)
 	if c.Network == kindResNet18 {
 		network = fmt.Sprintf("ResNet18 of %d to %d channels (%s norm)", c.Width, 8*c.Width, c.Norm)
 	}
-	return fmt.Sprintf("%s on %s, %d steps, batch %d, rate %g", network, c.Dataset, c.Steps, c.BatchSize, c.LearningRate)
+	return network + " on " + c.describeSchedule()
+}
+
+// describeSchedule is describe without the network.
+func (c ImageTraining) describeSchedule() string {
+	return fmt.Sprintf("%s, %d steps, batch %d, rate %g", c.Dataset, c.Steps, c.BatchSize, c.LearningRate)
 }
 
 // fromZero checks the coefficients of a penalty: they rise from 0.

@@ -137,7 +137,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.measureCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.measureCommand(), a.reportCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 

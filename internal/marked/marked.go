@@ -55,7 +55,7 @@ func find(text []byte, name string) (from, to int, err error) {
 	begin, end := []byte(Begin(name)), []byte(End(name))
 	from, to = bytes.Index(text, begin)+len(begin), bytes.Index(text, end)
 	if bytes.Count(text, begin) != 1 || bytes.Count(text, end) != 1 || to < from {
-		return 0, 0, fmt.Errorf("has not one line %s and after it one line %s", begin, end)
+		return 0, 0, fmt.Errorf("must have one line %s and after it one line %s", begin, end)
 	}
 	return from, to, nil
 }

@@ -39,22 +39,18 @@ func repeatedBy(e Experiment, cfg any, seeds []int64) (nearest Scale, command st
 // difference is the flags that make one configuration of the other. Both are
 // pointers to the same type of struct.
 func difference(from, to any) (flags []string, err error) {
-	was, is := reflect.ValueOf(from).Elem(), reflect.ValueOf(to).Elem()
-	for i := range is.NumField() {
-		key := jsonKey(is.Type().Field(i))
-		if key == "" {
-			continue
-		}
-		before, err := json.Marshal(was.Field(i).Interface())
+	was, is := settings(reflect.ValueOf(from).Elem(), ""), settings(reflect.ValueOf(to).Elem(), "")
+	for i := range is {
+		before, err := json.Marshal(was[i].value.Interface())
 		if err != nil {
-			return nil, fmt.Errorf("key %q: %w", key, err)
+			return nil, fmt.Errorf("key %q: %w", was[i].key, err)
 		}
-		after, err := json.Marshal(is.Field(i).Interface())
+		after, err := json.Marshal(is[i].value.Interface())
 		if err != nil {
-			return nil, fmt.Errorf("key %q: %w", key, err)
+			return nil, fmt.Errorf("key %q: %w", is[i].key, err)
 		}
 		if !bytes.Equal(before, after) {
-			flags = append(flags, "--set", key+"="+assigned(is.Field(i), after))
+			flags = append(flags, "--set", is[i].key+"="+assigned(is[i].value, after))
 		}
 	}
 	return flags, nil

@@ -9,7 +9,7 @@ import (
 func TestRepeatedBy(t *testing.T) {
 	three := firstSeeds(3)
 	changed := GCRegularizer.Config(Smoke)
-	changed.Steps, changed.Coefficients, changed.Dataset = 7, []float64{0, 1e-4, 2}, "mnist"
+	changed.Steps, changed.Coefficients, changed.Dataset, changed.ResNet.Width = 7, []float64{0, 1e-4, 2}, "mnist", 3
 	type words struct {
 		Names []string `json:"names"`
 		Title string   `json:"title"`
@@ -26,7 +26,7 @@ func TestRepeatedBy(t *testing.T) {
 		want  string
 	}{
 		{"as the scale has it", SimplicityBias, SimplicityBias.DefaultConfig(Paper), SimplicityBias.DefaultSeeds(Paper), Paper, "gcml run simplicity-bias --scale paper"},
-		{"changed", GCRegularizer, &changed, []int64{4, 5}, Smoke, "gcml run gc-regularizer --scale smoke --seeds 4,5 --set dataset=mnist --set steps=7 --set coefficients=0,0.0001,2"},
+		{"changed", GCRegularizer, &changed, []int64{4, 5}, Smoke, "gcml run gc-regularizer --scale smoke --seeds 4,5 --set dataset=mnist --set steps=7 --set coefficients=0,0.0001,2 --set resnet.width=3"},
 		{"words", named, &words{[]string{"a", "b c"}, "it's"}, three, Laptop, `gcml run named --scale laptop --set 'names="a","b c"' --set 'title=it'\''s'`},
 		{"no number", Demo, &demo, three, Laptop, "gcml demo --set width=64"},
 	} {

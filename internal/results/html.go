@@ -97,7 +97,7 @@ func (f *Folder) view() (v view, err error) {
 			v.Diverged = append(v.Diverged, run)
 		}
 	}
-	if v.Settings, err = settings(f.Config); err != nil {
+	if v.Settings, err = settings(f.Config, ""); err != nil {
 		return v, fmt.Errorf("%s: configuration: %w", f.Dir, err)
 	}
 	return v, nil
@@ -147,26 +147,36 @@ func svgSize(data []byte) (width, height int, err error) {
 	return size[0], size[1], nil
 }
 
-// settings are the keys of a configuration in their order.
-func settings(config json.RawMessage) (all []setting, err error) {
+// settings are the keys of a configuration in their order, those of an object in
+// it as "outer.inner", as gcml run takes them.
+func settings(config json.RawMessage, prefix string) (all []setting, err error) {
 	d := json.NewDecoder(bytes.NewReader(config))
 	if _, err := d.Token(); err != nil { // the opening brace
 		return nil, err
 	}
 	for d.More() {
-		key, err := d.Token()
+		name, err := d.Token()
 		if err != nil {
 			return nil, err
 		}
+		key := prefix + fmt.Sprint(name)
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
 			return nil, err
+		}
+		if bytes.HasPrefix(value, []byte("{")) {
+			inner, err := settings(value, key+".")
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, inner...)
+			continue
 		}
 		var short bytes.Buffer
 		if err := json.Compact(&short, value); err != nil {
 			return nil, err
 		}
-		all = append(all, setting{fmt.Sprint(key), strings.ReplaceAll(short.String(), ",", ", ")})
+		all = append(all, setting{key, strings.ReplaceAll(short.String(), ",", ", ")})
 	}
 	return all, nil
 }

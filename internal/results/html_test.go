@@ -67,7 +67,7 @@ func samplePage(t *testing.T) (dir string, elements []element, text, page string
 func TestPageSaysItAll(t *testing.T) {
 	_, _, text, _ := samplePage(t)
 	wants := []string{"Of 3 claims 1 hold, 1 do not hold, and 1 are undecided.", "05 GC & <the> regularizer", "laptop scale", "In the paper: supplement",
-		"gcml run gc-regularizer --scale laptop --set rates=0,1", "It fell by <1 %. So be it.", "rate 1, seed 0, at step 4", `dataset"fashion"`, "rates[0, 1]",
+		"gcml run gc-regularizer --scale laptop --set rates=0,1", "It fell by <1 %. So be it.", "rate 1, seed 0, at step 4", `dataset"fashion"`, "rates[0, 1]", `resnet.width8resnet.norm""steps7`,
 		"At the end", "1.5 ± 0.1", "Mean & deviation.", "versionv1.2.3", commit, "go1.27", "linux/amd64", "xla:cpu", "a processor", "0, 1, 2",
 		"2030-01-02 03:04 UTC", "2, 1m30s in all", "Without claims: The demonstration"}
 	for _, c := range sample().Claims {

@@ -21,7 +21,7 @@ func sample() *experiments.Result {
 		Finished: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
 	return &experiments.Result{Number: "05", Name: "gc-regularizer", Title: "GC & <the> regularizer", Paper: "supplement",
 		Scale: experiments.Laptop, Command: "gcml run gc-regularizer --scale laptop --set rates=0,1", Backend: "xla:cpu", Seeds: []int64{0, 1, 2},
-		Config: json.RawMessage(`{"dataset":"fashion","rates":[0,1]}`),
+		Config: json.RawMessage(`{"dataset":"fashion","rates":[0,1],"resnet":{"width":8,"norm":""},"steps":7}`),
 		Claims: []experiments.Claim{
 			{ID: "lowers", Text: "GC falls by > 1 | more", Evidence: "rank correlation -1, 95 % interval [-1, -1]", Criterion: "interval below 0", Verdict: experiments.Holds},
 			{ID: "keeps", Text: "accuracy is *kept*", Evidence: "difference <0.1; by seed: a, b", Criterion: "interval above -0.005", Verdict: experiments.DoesNotHold},

@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab xla cuda lint bench notebooks
+.PHONY: help demo test lab xla cuda lint bench notebooks results
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -66,6 +66,14 @@ bench: xla ## measure against JAX and PyTorch, and write the README's table (2 G
 notebooks: $(VENV)/kernel.stamp ## execute all notebooks at smoke scale, to nowhere: the saved ones stay
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@$(VPYTHON) notebooks/execute.py
+
+# The commit is in the results, so that a tree with changes is refused.
+results: xla ## run all experiments at laptop scale and publish them to results/: hours
+	@go build -buildvcs=true -o bin/gcml ./cmd/gcml
+	@for number in $$(bin/gcml list | sed -n 's/^\([0-9][0-9]\) .*/\1/p'); do bin/gcml run $$number || exit 1; done
+	@bin/gcml demo
+	@bin/gcml report publish out/*-laptop out/demo
+	@bin/gcml report readme
 
 $(VPYTHON):
 	@$(PYTHON) -m venv $(VENV)

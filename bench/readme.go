@@ -1,37 +1,20 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"math"
-	"os"
 	"strings"
+
+	"example.com/geometric-complexity/internal/marked"
 )
 
-const (
-	readmeBegin = "<!-- bench:begin -->"
-	readmeEnd   = "<!-- bench:end -->"
-)
+// readmeSection is the name of the README's section that holds the table.
+const readmeSection = "bench"
 
 // updateReadme puts the table of the report between the markers of the file.
 func updateReadme(path string, r *report) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	begin := bytes.Index(text, []byte(readmeBegin))
-	end := bytes.Index(text, []byte(readmeEnd))
-	if begin < 0 || end < begin {
-		return fmt.Errorf("%s has no lines %s and %s, in this order, to put the table between", path, readmeBegin, readmeEnd)
-	}
-	var out bytes.Buffer
-	out.Write(text[:begin+len(readmeBegin)])
-	fmt.Fprintf(&out, "\n%s\n", r.table())
-	out.Write(text[end:])
-	if bytes.Equal(out.Bytes(), text) {
-		return nil
-	}
-	return writeFile(path, out.Bytes())
+	_, err := marked.Update(path, readmeSection, r.table())
+	return err
 }
 
 // table is the report as Markdown: one line a case, but for the growth rows, which are many.

@@ -115,7 +115,7 @@ func (b *bench) runGroup(cases []benchCase) (err error) {
 }
 
 func (b *bench) readVersions(workers []worker) error {
-	b.report.Machine, b.report.Versions = machine(b.threads), map[string]string{}
+	b.report.Machine, b.report.Versions = machineName(b.threads), map[string]string{}
 	for _, w := range workers {
 		answer, err := w.Do(proto.Request{Op: proto.OpVersions})
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"example.com/geometric-complexity/internal/backend"
+	"example.com/geometric-complexity/internal/machine"
 )
 
 // places are the folders and files of a run.
@@ -107,16 +108,7 @@ func (p places) launches(threads int, python, goWorker string, log io.Writer) (o
 	return ours, peers
 }
 
-// machine is the processor's name and the number of cores.
-func machine(threads int) string {
-	name := runtime.GOARCH
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(info)) {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				name = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d threads on %d cores, %s", name, threads, runtime.NumCPU(), runtime.GOOS)
+// machineName is the processor's name and the number of cores.
+func machineName(threads int) string {
+	return fmt.Sprintf("%s, %d threads on %d cores, %s", machine.Processor(), threads, runtime.NumCPU(), runtime.GOOS)
 }

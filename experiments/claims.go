@@ -3,6 +3,7 @@ package experiments
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"example.com/geometric-complexity/internal/stats"
 )
@@ -30,6 +31,12 @@ type Claim struct {
 	PerSeed   []Number        `json:"per_seed,omitempty"`
 	Criterion string          `json:"criterion"` // when the claim holds
 	Verdict   Verdict         `json:"verdict"`
+}
+
+// Summary is the evidence without what follows its first semicolon.
+func (c Claim) Summary() string {
+	summary, _, _ := strings.Cut(c.Evidence, "; ")
+	return summary
 }
 
 // criterion is the region that a statistic must lie in for a claim to hold.

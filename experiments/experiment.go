@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -136,7 +137,7 @@ func (d *Definition[C]) RunConfig(ctx context.Context, env Env, cfg any, seeds [
 	if err != nil {
 		return nil, fmt.Errorf("%s: report: %w", d.About.Name, err)
 	}
-	result, err := newResult(env, d.About, cfg, seeds, done, findings, time.Since(begin))
+	result, err := newResult(env, d, cfg, seeds, done, findings, time.Since(begin))
 	if err == nil {
 		result.Reused = reused
 	}
@@ -192,27 +193,40 @@ type RunSummary struct {
 
 // Result is what an experiment came to.
 type Result struct {
-	Number     string          `json:"number"`
-	Name       string          `json:"name"`
-	Title      string          `json:"title"`
-	Paper      string          `json:"paper"`
-	Backend    string          `json:"backend"`
-	Seeds      []int64         `json:"seeds"`
-	Config     json.RawMessage `json:"config"`
-	Claims     []Claim         `json:"claims"`
-	Tables     []Table         `json:"tables,omitempty"`
-	Figures    []string        `json:"figures"` // paths below the output folder
-	Runs       []RunSummary    `json:"runs"`
-	Provenance Provenance      `json:"provenance"`
+	Number  string          `json:"number"`
+	Name    string          `json:"name"`
+	Title   string          `json:"title"`
+	Paper   string          `json:"paper"`
+	Scale   Scale           `json:"scale"`   // that the configuration is nearest to
+	Command string          `json:"command"` // that repeats the result
+	Backend string          `json:"backend"`
+	Seeds   []int64         `json:"seeds"`
+	Config  json.RawMessage `json:"config"`
+	Claims  []Claim         `json:"claims"`
+	Tables  []Table         `json:"tables,omitempty"`
+	Figures []string        `json:"figures"` // paths below the output folder
+	// InWords says of each figure, by the name of its files, what it shows.
+	InWords    map[string]string `json:"figures_in_words,omitempty"`
+	Runs       []RunSummary      `json:"runs"`
+	Provenance Provenance        `json:"provenance"`
 	// Reused is how many of the runs were complete before.
 	Reused int `json:"-"`
 }
 
-func newResult(env Env, about Info, cfg any, seeds []int64, done []Done, findings Findings, took time.Duration) (*Result, error) {
+// The files of an output folder that its result is in.
+const (
+	ResultFile = "result.json"
+	ClaimsFile = "claims.txt" // Result.Text
+)
+
+// newResult makes the result and writes it. result.json is removed first and
+// written last: where it is, all it speaks of is there.
+func newResult(env Env, e Experiment, cfg any, seeds []int64, done []Done, findings Findings, took time.Duration) (*Result, error) {
 	config, err := json.Marshal(cfg)
 	if err != nil {
 		return nil, err
 	}
+	about := e.Info()
 	r := &Result{Number: about.Number, Name: about.Name, Title: about.Title, Paper: about.Paper, Backend: env.BackendName,
 		Seeds: seeds, Config: config, Claims: findings.Claims, Tables: findings.Tables, Provenance: currentProvenance()}
 	r.Provenance.Finished = time.Now().UTC().Truncate(time.Second)
@@ -220,6 +234,13 @@ func newResult(env Env, about Info, cfg any, seeds []int64, done []Done, finding
 	r.Provenance.Starts = 1
 	for _, d := range done {
 		r.Runs = append(r.Runs, RunSummary{d.Label, d.Record.Seed, d.Hash, d.Status, d.Step, d.Provenance.Seconds})
+	}
+	if r.Scale, r.Command, err = repeatedBy(e, cfg, seeds); err != nil {
+		return nil, err
+	}
+	r.InWords = inWords(findings.Figures)
+	if err := os.RemoveAll(filepath.Join(env.Out, ResultFile)); err != nil { // it need not be there
+		return nil, err
 	}
 	for _, f := range findings.Figures {
 		paths, err := f.Figure.Save(filepath.Join(env.Out, "figures", f.Name))
@@ -230,8 +251,8 @@ func newResult(env Env, about Info, cfg any, seeds []int64, done []Done, finding
 			r.Figures = append(r.Figures, filepath.ToSlash(filepath.Join("figures", filepath.Base(path))))
 		}
 	}
-	if err := atomicfile.Replace(filepath.Join(env.Out, "claims.txt"), []byte(r.Text())); err != nil {
+	if err := atomicfile.Replace(filepath.Join(env.Out, ClaimsFile), []byte(r.Text())); err != nil {
 		return nil, err
 	}
-	return r, atomicfile.WriteJSON(filepath.Join(env.Out, "result.json"), r)
+	return r, atomicfile.WriteJSON(filepath.Join(env.Out, ResultFile), r)
 }

@@ -1,8 +1,12 @@
 package experiments
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
+
+	"example.com/geometric-complexity/internal/machine"
 )
 
 // currentProvenance describes this program and machine; it is called once per run.
@@ -22,4 +26,13 @@ func currentProvenance() Provenance {
 		}
 	}
 	return p
+}
+
+// deviceName is what the numbers were computed on: the processor, or what an
+// accelerator calls itself.
+func deviceName(env Env) string {
+	if _, device, _ := strings.Cut(env.BackendName, ":"); device == "" || device == "cpu" {
+		return fmt.Sprintf("%s, %d cores", machine.Processor(), runtime.NumCPU())
+	}
+	return env.Backend.DeviceDescription(0)
 }

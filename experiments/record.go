@@ -86,6 +86,7 @@ type Provenance struct {
 	Modified bool      `json:"modified,omitempty"` // the working tree had changes
 	Go       string    `json:"go"`
 	Platform string    `json:"platform"`
+	Device   string    `json:"device,omitempty"` // of a run: what it was computed on
 	Finished time.Time `json:"finished"`
 	Seconds  float64   `json:"seconds"` // wall clock, over all starts of the run
 	Starts   int       `json:"starts"`  // 1, or more if it was interrupted

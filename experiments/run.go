@@ -149,6 +149,7 @@ func newJob(env Env, run Run, dir, address string) (*Job, error) {
 	}
 	record := &Record{Hash: address, Kind: run.Task.Kind(), Revision: run.Task.Revision(), Seed: run.Seed,
 		Backend: env.BackendName, Task: task, Provenance: currentProvenance()}
+	record.Provenance.Device = deviceName(env)
 	if before, err := readStarted(dir); err == nil {
 		record.Provenance.Starts = before.Provenance.Starts
 		record.Provenance.Seconds = before.Provenance.Seconds

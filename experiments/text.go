@@ -60,6 +60,7 @@ func (r *Result) Text() string {
 	var b strings.Builder
 	b.WriteString(strings.TrimSpace(fmt.Sprintf("%s %s: %s (%s)", r.Number, r.Name, r.Title, r.Paper)) + "\n")
 	fmt.Fprintf(&b, "backend %s, seeds %s\n", r.Backend, joinInts(r.Seeds))
+	fmt.Fprintf(&b, "scale %s: %s\n", r.Scale, r.Command)
 	for _, t := range r.Tables {
 		b.WriteString("\n" + t.String())
 	}

@@ -17,6 +17,7 @@ import (
 
 	"example.com/geometric-complexity/experiments"
 	"example.com/geometric-complexity/internal/nearest"
+	"example.com/geometric-complexity/internal/shell"
 )
 
 // Exit codes: 1 for a run that failed, 2 for a command line that is wrong, and
@@ -113,14 +114,7 @@ func (a *app) enforceStop(ctx context.Context, finished <-chan struct{}) {
 
 // sameCommand is the command line as a shell takes it.
 func (a *app) sameCommand() string {
-	words := []string{"gcml"}
-	for _, arg := range a.args {
-		if arg == "" || strings.ContainsAny(arg, " \t\n'\"\\$&|;<>()*?[]#~`!{}") {
-			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-		}
-		words = append(words, arg)
-	}
-	return strings.Join(words, " ")
+	return shell.Join(append([]string{"gcml"}, a.args...)...)
 }
 
 func (a *app) root() *cobra.Command {
@@ -143,7 +137,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.measureCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.measureCommand(), a.reportCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 

@@ -1,0 +1,64 @@
+package atomicfile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func TestReplaceDir(t *testing.T) {
+	parent := filepath.Join(t.TempDir(), "made")
+	path := filepath.Join(parent, "results")
+	fillWith := func(name string) func(string) error {
+		return func(dir string) error { return os.WriteFile(filepath.Join(dir, name), []byte(name), 0o644) }
+	}
+	for _, name := range []string{"first", "second"} {
+		if err := ReplaceDir(path, fillWith(name)); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(t, path); !slices.Equal(got, []string{name}) {
+			t.Errorf("folder has %q; want %q alone", got, name)
+		}
+	}
+	failed := errors.New("half filled")
+	err := ReplaceDir(path, func(dir string) error { return errors.Join(fillWith("third")(dir), failed) })
+	if !errors.Is(err, failed) {
+		t.Errorf("error %v; want that of the function", err)
+	}
+	if got := names(t, path); !slices.Equal(got, []string{"second"}) {
+		t.Errorf("after a failure the folder has %q; want what it had", got)
+	}
+	if got := names(t, parent); !slices.Equal(got, []string{"results"}) {
+		t.Errorf("%q is left beside the folder", got)
+	}
+}
+
+// A folder that cannot be moved into place leaves the old one.
+func TestReplaceDirPutsBack(t *testing.T) {
+	parent := t.TempDir()
+	path := filepath.Join(parent, "results")
+	if err := os.Mkdir(path, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	err := ReplaceDir(path, func(dir string) error { return os.Remove(dir) })
+	if err == nil {
+		t.Error("no error")
+	}
+	if got := names(t, parent); !slices.Equal(got, []string{"results"}) {
+		t.Errorf("%q are left; want the old folder alone", got)
+	}
+}
+
+func names(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}

@@ -9,40 +9,37 @@ import (
 	"example.com/geometric-complexity/internal/plots"
 )
 
-// View holds the records of a part of a result's runs, such as one sweep, and
-// draws what a slider in a notebook chooses of them.
-type View struct {
-	prefix  string
-	labels  []string
-	records [][]*Record // of each label, one per seed
+// Sweep names the runs of an experiment along one swept quantity: a label, and a
+// run for each seed, for each value.
+type Sweep struct {
+	Name   string
+	Values []float64
+	Labels []string
 }
 
-// View reads, from the output folder that the experiment ran in, the records of
-// the runs whose labels begin with a prefix and end in one of the values, or in
-// any if there are none: "coefficient 0.1" has the prefix "coefficient".
-func (r *Result) View(out, prefix string, values ...string) (*View, error) {
-	v := &View{prefix: prefix}
-	for _, run := range r.Runs {
-		value, ok := strings.CutPrefix(run.Label, prefix)
-		if ok = ok && (len(values) == 0 || slices.Contains(values, strings.TrimSpace(value))); ok && !slices.Contains(v.labels, run.Label) {
-			v.labels = append(v.labels, run.Label)
-		}
-	}
-	for _, label := range v.labels {
+// View holds the records of a sweep, and draws what a slider in a notebook
+// chooses of them.
+type View struct {
+	sweep   Sweep
+	records [][]*Record // of each value, one per seed
+}
+
+// View reads a sweep of the result from the output folder that the experiment
+// ran in.
+func (r *Result) View(out string, sweep Sweep) (*View, error) {
+	v := &View{sweep: sweep}
+	for _, label := range sweep.Labels {
 		records, err := r.Records(out, label)
 		if err != nil {
 			return nil, err
 		}
 		v.records = append(v.records, records)
 	}
-	if len(v.labels) == 0 {
-		return nil, fmt.Errorf("%s: no run has a label that begins with %q", r.Name, prefix)
-	}
 	return v, nil
 }
 
-// Len is the number of labels.
-func (v *View) Len() int { return len(v.labels) }
+// Values is the number of values.
+func (v *View) Values() int { return len(v.records) }
 
 // Measurements is how many times the runs were measured; those that ended early
 // were less often.
@@ -56,109 +53,134 @@ func (v *View) Measurements() int {
 	return n
 }
 
-// Along draws quantities along the training of the runs of the i-th label, and,
-// as what they are compared with, of the first.
-func (v *View) Along(i int, quantities ...string) (plots.Figure, error) {
-	if i < 0 || i >= len(v.labels) {
-		return plots.Figure{}, fmt.Errorf("label %d: there are %d", i, len(v.labels))
+func (v *View) name(i int) string { return fmt.Sprintf("%s %g", v.sweep.Name, v.sweep.Values[i]) }
+
+// Along draws what was measured along the training with the i-th value, counted
+// from 0, and, in black, with the first one.
+func (v *View) Along(i int, measured ...string) (plots.Figure, error) {
+	if i < 0 || i >= v.Values() {
+		return plots.Figure{}, fmt.Errorf("value %d of the sweep: there are %d", i, v.Values())
 	}
-	f := plots.Figure{Title: v.labels[i], Caption: bandCaption(len(v.records[i]))}
-	for _, q := range quantities {
-		if err := v.knows(q); err != nil {
+	f := plots.Figure{Title: v.name(i), Caption: bandCaption(len(v.records[i]))}
+	for _, m := range measured {
+		p, err := v.panel(m)
+		if err != nil {
 			return plots.Figure{}, err
 		}
-		p := quantityPanel(q)
-		p.XLabel = "step"
-		first := alongTraining(v.labels[0], v.records[0], q)
+		first := alongTraining(v.name(0), v.records[0], m)
 		first.Reference = true
-		p.Series = append(p.Series, first)
+		p.XLabel, p.Series = "step", []plots.Series{first}
 		if i > 0 {
-			p.Series = append(p.Series, alongTraining(v.labels[i], v.records[i], q))
+			p.Series = append(p.Series, alongTraining(v.name(i), v.records[i], m))
 		}
 		f.Panels = append(f.Panels, p)
 	}
 	return f, nil
 }
 
-// Across draws quantities over the labels, as they were at the m-th measurement,
-// counted from 0.
-func (v *View) Across(m int, quantities ...string) (plots.Figure, error) {
-	last := v.Measurements() - 1
-	if m < 0 || m > last {
-		return plots.Figure{}, fmt.Errorf("measurement %d: there are %d", m, last+1)
+// Across draws what was measured over the values of the sweep, at the k-th
+// measurement, counted from 0.
+func (v *View) Across(k int, measured ...string) (plots.Figure, error) {
+	if err := v.checkMeasurement(k); err != nil {
+		return plots.Figure{}, err
 	}
-	f := plots.Figure{Title: v.when(m), Caption: bandCaption(len(v.records[0]))}
-	values := make([]string, len(v.labels))
-	x := make([]float64, len(v.labels))
-	for i, label := range v.labels {
-		values[i], x[i] = strings.TrimSpace(strings.TrimPrefix(label, v.prefix)), float64(i)
-	}
-	for _, q := range quantities {
-		if err := v.knows(q); err != nil {
+	f := plots.Figure{Title: v.when(k), Caption: bandCaption(len(v.records[0]))}
+	for _, m := range measured {
+		p, err := v.panel(m)
+		if err != nil {
 			return plots.Figure{}, err
 		}
-		p := quantityPanel(q)
-		p.XLabel, p.Categories = v.prefix, values
-		s := bandOf("", x, v.at(m, q))
-		s.Points = true
-		p.Series = []plots.Series{s}
+		x := make([]float64, v.Values())
+		rows := make([][]float64, len(v.records[0]))
+		for i, records := range v.records {
+			x[i] = float64(i)
+			p.Categories = append(p.Categories, fmt.Sprintf("%g", v.sweep.Values[i]))
+			for seed, r := range records {
+				_, values := series(r, m)
+				rows[seed] = append(rows[seed], pad(values, k+1)[k])
+			}
+		}
+		line := bandOf("", x, rows)
+		line.Points = true
+		p.XLabel, p.Series = v.sweep.Name, []plots.Series{line}
 		f.Panels = append(f.Panels, p)
 	}
 	return f, nil
 }
 
-// at gives, for each seed, the quantity at the m-th measurement along the labels;
-// NaN where a run was not measured that often.
-func (v *View) at(m int, quantity string) [][]float64 {
-	rows := make([][]float64, len(v.records[0]))
-	for _, records := range v.records {
-		for i := range rows {
-			_, values := series(records[i], quantity)
-			rows[i] = append(rows[i], pad(values, m+1)[m])
-		}
+// Against draws the way that the trainings took up to the k-th measurement, as
+// one thing measured against another: a line for each value, through the means
+// over the seeds.
+func (v *View) Against(k int, x, y string) (plots.Figure, error) {
+	if err := v.checkMeasurement(k); err != nil {
+		return plots.Figure{}, err
 	}
-	return rows
+	across, err := v.panel(x)
+	if err != nil {
+		return plots.Figure{}, err
+	}
+	p, err := v.panel(y)
+	if err != nil {
+		return plots.Figure{}, err
+	}
+	p.XLabel, p.LogX = across.YLabel, across.LogY
+	for i, records := range v.records {
+		at, way := alongTraining(v.name(i), records, x), alongTraining(v.name(i), records, y)
+		n := min(k+1, len(way.Y))
+		p.Series = append(p.Series, plots.Series{Name: v.name(i), X: at.Y[:n], Y: way.Y[:n], Points: true})
+	}
+	return plots.Figure{Title: v.when(k), Ordered: len(v.records) > 2, Panels: []plots.Panel{p},
+		Caption: fmt.Sprintf("Means over %d seeds, a mark for each measurement so far.", len(v.records[0]))}, nil
 }
 
-// when says at which step the m-th measurement was, if all runs agree on it.
-func (v *View) when(m int) string {
-	text := fmt.Sprintf("Measurement %d of %d", m, v.Measurements()-1)
+func (v *View) checkMeasurement(k int) error {
+	if n := v.Measurements(); k < 0 || k >= n {
+		return fmt.Errorf("measurement %d: there are %d", k, n)
+	}
+	return nil
+}
+
+// when says at which step the k-th measurement was, if all runs agree on it.
+func (v *View) when(k int) string {
+	text := fmt.Sprintf("Measurement %d of %d", k, v.Measurements()-1)
 	step := int64(-1)
 	for _, records := range v.records {
 		for _, r := range records {
-			if m >= len(r.Points) {
+			if k >= len(r.Points) {
 				continue
 			}
-			if step >= 0 && r.Points[m].Step != step {
+			if step >= 0 && r.Points[k].Step != step {
 				return text
 			}
-			step = r.Points[m].Step
+			step = r.Points[k].Step
 		}
 	}
 	return fmt.Sprintf("%s, step %d", text, step)
 }
 
-// knows returns an error for a quantity that the runs did not measure.
-func (v *View) knows(quantity string) error {
+// panel is an empty panel for something measured, such as "train_gc", with a
+// logarithmic axis for what spans orders of magnitude. It is an error if the runs
+// did not measure it.
+func (v *View) panel(measured string) (plots.Panel, error) {
 	p := v.records[0][0].Final()
-	if _, ok := p.Values[quantity]; ok {
-		return nil
+	if _, ok := p.Values[measured]; !ok {
+		return plots.Panel{}, unknown("measured value", measured, slices.Sorted(maps.Keys(p.Values)))
 	}
-	return unknown("quantity", quantity, slices.Sorted(maps.Keys(p.Values)))
-}
-
-// quantityPanel is an empty panel for a quantity: "train_gc" is "train GC", and
-// a loss or a GC, which spans orders of magnitude, has a logarithmic axis.
-func quantityPanel(quantity string) plots.Panel {
-	words := strings.Split(quantity, "_")
-	log := false
-	for i, word := range words {
-		switch word {
-		case "gc":
-			words[i], log = "GC", true
-		case "loss":
-			log = true
+	for _, many := range []string{"gc", "loss", "gradient"} {
+		if strings.HasSuffix(measured, many) {
+			return plots.Panel{YLabel: inWords(measured), LogY: true}, nil
 		}
 	}
-	return plots.Panel{YLabel: strings.Join(words, " "), LogY: log}
+	return plots.Panel{YLabel: inWords(measured)}, nil
+}
+
+// inWords spells the name of a measured value: "train_gc" is "train GC".
+func inWords(measured string) string {
+	words := strings.Split(measured, "_")
+	for i, word := range words {
+		if word == "gc" {
+			words[i] = "GC"
+		}
+	}
+	return strings.Join(words, " ")
 }

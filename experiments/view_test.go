@@ -17,11 +17,11 @@ func sweepView() *View {
 	run := func(losses ...float64) *Record {
 		r := &Record{Status: Complete}
 		for i, loss := range losses {
-			r.Points = append(r.Points, Point{Step: int64(10 * i), Values: map[string]Number{"test_loss": Number(loss), "train_gc": 1}})
+			r.Points = append(r.Points, Point{Step: int64(10 * i), Values: map[string]Number{"test_loss": Number(loss), "train_gc": Number(i + 1)}})
 		}
 		return r
 	}
-	return &View{prefix: "rate", labels: []string{"rate 0", "rate 0.5"},
+	return &View{sweep: Sweep{"rate", []float64{0, 0.5}, []string{"r 0", "r 0.5"}},
 		records: [][]*Record{{run(4, 2, 1), run(6, 4, 3)}, {run(4, 1, 0.5), run(5, 3)}}}
 }
 
@@ -35,13 +35,13 @@ func TestViewAlong(t *testing.T) {
 	}
 	s := f.Panels[0].Series
 	if len(s) != 2 || !s[0].Reference || s[0].Name != "rate 0" || !slices.Equal(s[0].Y, []float64{5, 3, 2}) {
-		t.Errorf("compared with %+v, want the mean of the first label", s)
+		t.Errorf("compared with %+v, want the mean of the first value", s)
 	}
 	if !slices.Equal(s[1].X, []float64{0, 10, 20}) || !slices.Equal(s[1].Y, []float64{4.5, 2, 0.5}) {
-		t.Errorf("the chosen label is drawn as %+v", s[1])
+		t.Errorf("the chosen value is drawn as %+v", s[1])
 	}
 	if first, err := sweepView().Along(0, "test_loss"); err != nil || len(first.Panels[0].Series) != 1 {
-		t.Errorf("the first label is compared with itself: %+v, %v", first, err)
+		t.Errorf("the first value is compared with itself: %+v, %v", first, err)
 	}
 }
 
@@ -64,20 +64,68 @@ func TestViewAcross(t *testing.T) {
 	}
 }
 
+func TestViewAgainst(t *testing.T) {
+	f, err := sweepView().Against(1, "train_gc", "test_loss")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := f.Panels[0]
+	if p.XLabel != "train GC" || p.YLabel != "test loss" || !p.LogX || !p.LogY || len(p.Series) != 2 {
+		t.Errorf("panel %+v", p)
+	}
+	if s := p.Series[1]; s.Name != "rate 0.5" || !slices.Equal(s.X, []float64{1, 2}) || !slices.Equal(s.Y, []float64{4.5, 2}) {
+		t.Errorf("the way of the second value is drawn as %+v", s)
+	}
+}
+
+// A sweep must name runs that the experiment has.
+func TestSweepsAreOfRuns(t *testing.T) {
+	type sweeper interface{ Sweeps() []Sweep }
+	swept := 0
+	for _, e := range All() {
+		for _, scale := range Scales() {
+			cfg, ok := e.DefaultConfig(scale).(sweeper)
+			if !ok {
+				continue
+			}
+			swept++
+			runs, err := e.Plan(cfg, e.DefaultSeeds(scale))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, sweep := range cfg.Sweeps() {
+				if len(sweep.Labels) != len(sweep.Values) || len(sweep.Values) < 2 {
+					t.Errorf("%s at %s: sweep %+v", e.Info().Name, scale, sweep)
+				}
+				for _, label := range sweep.Labels {
+					if !slices.ContainsFunc(runs, func(r Run) bool { return r.Label == label }) {
+						t.Errorf("%s at %s: no run has the label %q", e.Info().Name, scale, label)
+					}
+				}
+			}
+		}
+	}
+	if swept == 0 {
+		t.Error("no experiment has a sweep")
+	}
+}
+
 func TestViewRefuses(t *testing.T) {
 	v := sweepView()
-	r := &Result{Name: "x", Runs: []RunSummary{{Label: "rate 0"}}}
+	r := &Result{Name: "x", Runs: []RunSummary{{Label: "r 0"}}}
 	for _, tc := range []struct {
 		name string
 		call func() error
 		want string
 	}{
-		{"label", func() error { _, err := v.Along(2, "test_loss"); return err }, "label 2: there are 2"},
-		{"measurement", func() error { _, err := v.Across(3, "test_loss"); return err }, "measurement 3: there are 3"},
-		{"quantity along", func() error { _, err := v.Along(0, "tset_loss"); return err }, `did you mean "test_loss"`},
-		{"quantity across", func() error { _, err := v.Across(0, "loss_test"); return err }, "known: test_loss, train_gc"},
-		{"prefix", func() error { _, err := r.View(t.TempDir(), "coefficient"); return err }, `begins with "coefficient"`},
-		{"records", func() error { _, err := r.View(t.TempDir(), "rate"); return err }, "run the experiment again"},
+		{"value", func() error { _, err := v.Along(2, "test_loss"); return err }, "value 2 of the sweep: there are 2"},
+		{"measurement across", func() error { _, err := v.Across(3, "test_loss"); return err }, "measurement 3: there are 3"},
+		{"measurement against", func() error { _, err := v.Against(-1, "test_loss", "train_gc"); return err }, "measurement -1: there are 3"},
+		{"measured along", func() error { _, err := v.Along(0, "tset_loss"); return err }, `did you mean "test_loss"`},
+		{"measured across", func() error { _, err := v.Across(0, "accuracy"); return err }, "known: test_loss, train_gc"},
+		{"measured against", func() error { _, err := v.Against(0, "train_gc", "accuracy"); return err }, "known: test_loss, train_gc"},
+		{"label", func() error { _, err := r.View(t.TempDir(), Sweep{Labels: []string{"other"}}); return err }, `no run has the label "other"`},
+		{"record", func() error { _, err := r.View(t.TempDir(), Sweep{Labels: []string{"r 0"}}); return err }, "run the experiment again"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if err := tc.call(); err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -139,17 +187,17 @@ func TestViewsOfResults(t *testing.T) {
 		}
 	})
 	t.Run("sweep", func(t *testing.T) {
-		cfg := SimplicityBias.Config(Smoke)
-		cfg.Width, cfg.Steps, cfg.SweepTime, cfg.LearningRates = 4, 4, 0.4, []float64{0.05, 0.1, 0.2}
-		result, err := SimplicityBias.Run(ctx, env, cfg, []int64{0})
+		cfg := Noise.Config(Smoke)
+		cfg.Train, cfg.Test, cfg.Measure, cfg.Width, cfg.BatchSize, cfg.Steps, cfg.Measurements = 20, 10, 10, 4, 10, 4, 2
+		result, err := Noise.Run(ctx, env, cfg, []int64{0})
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := result.View(env.Out, "learning rate", "0.05", "0.2")
-		if err != nil || v.Len() != 2 || v.Measurements() != 9 {
-			t.Fatalf("view %+v, %v; want the 2 labels of 8 steps and 0 that were asked for", v, err)
+		v, err := result.View(env.Out, cfg.Sweeps()[1])
+		if err != nil || v.Values() != 2 || v.Measurements() != 3 {
+			t.Fatalf("view %+v, %v; want 2 values of 3 measurements", v, err)
 		}
-		if _, err := v.Across(2, "train_gc", "interval_gc"); err != nil {
+		if _, err := v.Across(2, "train_gc", "test_accuracy"); err != nil {
 			t.Error(err)
 		}
 	})

@@ -88,10 +88,9 @@ func (o *Outcome) Records(label string) []*experiments.Record {
 	return records
 }
 
-// View is the part of the runs whose labels begin with a prefix and end in one
-// of the values, if there are any: what a slider steps through.
-func (o *Outcome) View(prefix string, values ...string) *experiments.View {
-	view, err := o.Result.View(o.Out, prefix, values...)
+// View is a sweep of the experiment, for a slider to step through.
+func (o *Outcome) View(sweep experiments.Sweep) *experiments.View {
+	view, err := o.Result.View(o.Out, sweep)
 	Check(err)
 	return view
 }

@@ -44,7 +44,7 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 lab: $(VENV)/kernel.stamp ## open the notebooks in JupyterLab
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@echo 'building once, so that the first cell need not'; go build ./...
-	@$(VENV)/bin/jupyter lab --notebook-dir=notebooks $$(test "$$(id -u)" != 0 || echo --allow-root) $(LABFLAGS)
+	@$(VENV)/bin/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/your_own_model.ipynb $$(test "$$(id -u)" != 0 || echo --allow-root) $(LABFLAGS)
 
 xla: $(VPYTHON) ## put the XLA plugin for the CPU in place
 	@$(VPYTHON) scripts/plugin.py cpu

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/graph"
 
 	"example.com/geometric-complexity/gcml"
@@ -57,21 +58,29 @@ func (t *ArcLengths) Do(ctx context.Context, job *Job) error {
 
 // function draws and measures the i-th function.
 func (t *ArcLengths) function(job *Job, i int64) (Point, error) {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%d/%d", job.Record.Seed, i)
-	// Edges and middles of the cells in turn, from edge to edge.
-	x := diagonal(2*t.Cells + 1)
-	store, measured, err := randomNetwork{t.HiddenLayers, t.Width, 1}.measure(job.Backend, int64(h.Sum64()>>1), x, 1,
-		func(f, x *graph.Node) []*graph.Node { return []*graph.Node{f, gcml.SquaredJacobianNorm(f, x)} })
+	x, f, squares, err := t.values(job.Backend, job.Record.Seed, i)
 	if err != nil {
 		return Point{}, err
 	}
-	defer store.Finalize()
-	f, squares := measured[0], measured[1]
 	var length, gc float64
 	for k := 0; k < 2*t.Cells; k += 2 {
 		length += math.Hypot(x[k+2]-x[k], f[k+2]-f[k])
 		gc += squares[k+1] / float64(t.Cells)
 	}
 	return Point{Step: i, Values: map[string]Number{"gc": Number(gc), "length": Number(length)}}, nil
+}
+
+// values draws the i-th function of a seed and gives its values and squared
+// derivatives at the edges and middles of the cells in turn, from edge to edge.
+func (t *ArcLengths) values(backend compute.Backend, seed, i int64) (x, f, squares []float64, err error) {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d/%d", seed, i)
+	x = diagonal(2*t.Cells + 1)
+	store, measured, err := randomNetwork{t.HiddenLayers, t.Width, 1}.measure(backend, int64(h.Sum64()>>1), x, 1,
+		func(f, x *graph.Node) []*graph.Node { return []*graph.Node{f, gcml.SquaredJacobianNorm(f, x)} })
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	store.Finalize()
+	return x, measured[0], measured[1], nil
 }

@@ -113,14 +113,17 @@ func (c TheMeasureConfig) networks() []*ClosedForms {
 	return out
 }
 
+func (c TheMeasureConfig) arcLengths() *ArcLengths {
+	return &ArcLengths{HiddenLayers: 2, Width: c.Width, Functions: c.Functions, Cells: c.Cells}
+}
+
 func listTheMeasure(cfg TheMeasureConfig, seeds []int64) ([]Run, error) {
 	var runs []Run
 	for _, seed := range seeds {
 		for _, task := range cfg.networks() {
 			runs = append(runs, Run{Label: formsLabel(task), Seed: seed, Task: task})
 		}
-		runs = append(runs, Run{Label: arcLabel, Seed: seed,
-			Task: &ArcLengths{HiddenLayers: 2, Width: cfg.Width, Functions: cfg.Functions, Cells: cfg.Cells}})
+		runs = append(runs, Run{Label: arcLabel, Seed: seed, Task: cfg.arcLengths()})
 	}
 	return runs, nil
 }

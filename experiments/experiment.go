@@ -28,6 +28,10 @@ type Info struct {
 	Scales map[Scale]string `json:"scales"` // what each scale runs
 }
 
+// Folder is the name of the folder that results at a scale go to, unless
+// somebody names another.
+func (i Info) Folder(scale Scale) string { return i.Name + "-" + string(scale) }
+
 // Experiment is what a command needs to know of an experiment whose
 // configuration type it does not know.
 type Experiment interface {

@@ -3,9 +3,13 @@
 Without names, every notebook of this folder. The saved notebooks stay as they are: what was executed goes to --out
 (a temporary folder if not given). $GCML_SCALE tells the notebooks at which scale to run. It ends with an error if a
 cell fails, or if one of its `!command` lines does, which the kernel does not count as an error.
+
+`execute.py --save notebook ...` is for the notebooks of the repository: it executes them at laptop scale and replaces
+them by what came out, if that went well.
 """
 
 import argparse
+import concurrent.futures
 import os
 import re
 import sys
@@ -22,31 +26,41 @@ FOLDER = Path(__file__).resolve().parent
 # How GoNB reports a `!command` that failed, on the cell's stderr.
 FAILED_COMMAND = re.compile(r"^(exit status [1-9]\d*|signal: .*)$", re.MULTILINE)
 
+# The size in bytes up to which a notebook with its outputs is saved: larger ones are slow to show and to clone.
+LARGEST = 1_000_000
+
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
-    parser.add_argument("--scale", default="smoke", help="value of GCML_SCALE (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="folder for the executed notebooks")
-    parser.add_argument("--timeout", type=int, default=600, help="seconds for each cell (default: %(default)s)")
+    parser.add_argument("--scale", help="value of GCML_SCALE (default: smoke, and laptop with --save)")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--out", type=Path, help="folder for the executed notebooks")
+    place.add_argument("--save", action="store_true", help="replace the notebooks by the executed ones")
+    parser.add_argument("--timeout", type=int, default=600, help="seconds for each cell (default: %(default)s; 0: none)")
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks at once (default: %(default)s)")
     args = parser.parse_args(argv)
     notebooks = args.notebooks or sorted(FOLDER.glob("*.ipynb"))
     if not notebooks:
         print(f"notebooks: none in {FOLDER}")
         return 0
-    os.environ["GCML_SCALE"] = args.scale
-    with tempfile.TemporaryDirectory() as temp:
+    os.environ["GCML_SCALE"] = args.scale or ("laptop" if args.save else "smoke")
+    if os.environ["GCML_SCALE"] == "smoke":
+        # What XLA needs to compile the small networks is longer than they train.
+        os.environ.setdefault("GOMLX_BACKEND", "go")
+    with tempfile.TemporaryDirectory() as temp, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         out = args.out or Path(temp)
         out.mkdir(parents=True, exist_ok=True)
-        failed = [path.name for path in notebooks if not execute(path, out, args.timeout)]
+        done = list(pool.map(lambda path: execute(path, out, args), notebooks))
+    failed = [path.name for path, ok in zip(notebooks, done) if not ok]
     print(f"notebooks: {len(notebooks) - len(failed)} ran, {len(failed)} failed" + "".join(f" {f}" for f in failed))
     return 1 if failed else 0
 
 
-def execute(path, out, timeout):
-    """Executes one notebook, writes it to out, and says how it went."""
+def execute(path, out, args):
+    """Executes one notebook, writes it to out, or in its place if it is to be saved, and says how it went."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=timeout, coalesce_streams=True,
+    client = NotebookClient(notebook, timeout=args.timeout or None, coalesce_streams=True, record_timing=False,
                             resources={"metadata": {"path": str(path.resolve().parent)}})
     start = time.monotonic()
     log = out / (path.stem + ".log")  # Of the kernel, which has much to say.
@@ -58,11 +72,21 @@ def execute(path, out, timeout):
         problem = str(e).strip()
     except (DeadKernelError, RuntimeError) as e:
         problem = f"the kernel died: {e}\n" + "".join(log.read_text().splitlines(True)[-20:])
-    finally:
-        write_atomically(notebook, out / path.name)
+    executed = out / path.name
+    write_atomically(notebook, executed)
+    if args.save and not problem:
+        problem = save(notebook, executed.stat().st_size, path)
     seconds = time.monotonic() - start
     print(f"{'FAIL' if problem else 'ok  '} {path.name} {seconds:.1f}s" + (f"\n{problem}" if problem else ""), flush=True)
     return problem is None
+
+
+def save(notebook, size, path):
+    """Replaces a notebook by the executed one. Gives what is against it, or None."""
+    if size > LARGEST:
+        return f"not saved: {size:,} bytes with its outputs, at most {LARGEST:,} are kept"
+    write_atomically(notebook, path)
+    return None
 
 
 def failed_command(notebook):

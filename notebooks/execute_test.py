@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import nbformat
@@ -16,24 +17,34 @@ import execute
 HELLO = '%%\nfmt.Println("scale", os.Getenv("GCML_SCALE"))'
 
 
+def run_main(*args):
+    """Gives the exit status and what was printed."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = execute.main(args)
+    return code, printed.getvalue()
+
+
 class ExecuteTest(unittest.TestCase):
     def setUp(self):
         temp = tempfile.TemporaryDirectory()
         self.addCleanup(temp.cleanup)
         self.folder = Path(temp.name)
 
-    def run_notebook(self, *cells):
-        """Executes a notebook of these cells. Gives the exit status, what was printed, and the executed cells."""
+    def write_notebook(self, *cells):
         nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
         nb.metadata.kernelspec = {"name": "gonb", "display_name": "Go (gonb)", "language": "go"}
         path = self.folder / "n.ipynb"
         nbformat.write(nb, path)
+        return path
+
+    def run_notebook(self, *cells):
+        """Executes a notebook of these cells. Gives the exit status, what was printed, and the executed cells."""
+        path = self.write_notebook(*cells)
         before = path.read_bytes()
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            code = execute.main([str(path), "--out", str(self.folder / "out"), "--timeout", "300"])
+        code, printed = run_main(str(path), "--out", str(self.folder / "out"), "--timeout", "300")
         self.assertEqual(path.read_bytes(), before, "the saved notebook was changed")
-        return code, printed.getvalue(), json.loads((self.folder / "out" / "n.ipynb").read_text())["cells"]
+        return code, printed, json.loads((self.folder / "out" / "n.ipynb").read_text())["cells"]
 
     def test_good_notebook(self):
         code, printed, cells = self.run_notebook(HELLO, "!echo exit status 1")
@@ -54,6 +65,26 @@ class ExecuteTest(unittest.TestCase):
                 self.assertEqual(code, 1)
                 self.assertIn(want, printed)
                 self.assertIn("notebooks: 0 ran, 1 failed n.ipynb", printed)
+
+    def test_save(self):
+        path = self.write_notebook(HELLO)
+        code, printed = run_main(str(path), "--save")
+        self.assertEqual(code, 0, printed)
+        saved = nbformat.read(path, as_version=4)
+        self.assertEqual(saved.cells[0].outputs[0].text, "scale laptop\n")
+
+    def test_what_is_not_saved(self):
+        for name, cell, largest, want in [
+            ("failure", "%%\nos.Exit(3)", execute.LARGEST, "exit status 3"),
+            ("size", HELLO, 100, "not saved: "),
+        ]:
+            with self.subTest(name), unittest.mock.patch.object(execute, "LARGEST", largest):
+                path = self.write_notebook(cell)
+                before = path.read_bytes()
+                code, printed = run_main(str(path), "--save")
+                self.assertEqual(code, 1)
+                self.assertIn(want, printed)
+                self.assertEqual(path.read_bytes(), before, "it was saved all the same")
 
 
 if __name__ == "__main__":

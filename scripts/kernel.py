@@ -29,7 +29,8 @@ def main():
     # gonb's own kernel.json has no environment. JupyterLab may be started from anywhere, so it gets one here.
     spec = venv / "share" / "jupyter" / "kernels" / "gonb" / "kernel.json"
     kernel = json.loads(spec.read_text())
-    kernel["env"] = {"PATH": path, **{name: os.environ[name] for name in VARIABLES if name in os.environ}}
+    # Every cell is a program of its own, linked when it runs: without symbols that takes less than half the time.
+    kernel["env"] = {"PATH": path, "GOFLAGS": "-ldflags=-s", **{name: os.environ[name] for name in VARIABLES if name in os.environ}}
     temp = spec.with_suffix(".new")
     temp.write_text(json.dumps(kernel, indent=1) + "\n")
     os.replace(temp, spec)

@@ -112,7 +112,7 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 		return err
 	}
 	m := measurement{Checkpoint: o.checkpoint, Step: trained.Step, Dataset: ds.Name(), Result: result}
-	m.Backend = backendName(info)
+	m.Backend = info.ResultName()
 	if o.json {
 		return a.printJSON(m)
 	}

@@ -98,7 +98,7 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.onnx, err)
 	}
-	result.Backend = backendName(info)
+	result.Backend = info.ResultName()
 	m := onnxMeasurement{File: o.onnx, Node: network.OutputName(), Softmax: o.softmax, Dataset: ds.Name(), Result: result}
 	if o.json {
 		return a.printJSON(m)

@@ -60,7 +60,7 @@ func (a *app) runCommand() *cobra.Command {
 				return asUsage(err)
 			}
 			if o.out == "" {
-				o.out = filepath.Join("out", e.Info().Name+"-"+scale)
+				o.out = filepath.Join("out", e.Info().Folder(s))
 			}
 			return a.runExperiment(cmd.Context(), e, s, o)
 		},
@@ -120,7 +120,7 @@ func (a *app) runExperiment(ctx context.Context, e experiments.Experiment, scale
 	fmt.Fprintf(a.stderr, "%s\n%d runs, results in %s\n", info.Why, len(runs), o.out)
 	command := a.sameCommand()
 	a.resume.Store(&command)
-	env := experiments.Env{Backend: b, BackendName: backendName(info), Out: o.out, Progress: progress}
+	env := experiments.Env{Backend: b, BackendName: info.ResultName(), Out: o.out, Progress: progress}
 	result, err := e.RunConfig(ctx, env, cfg, o.seeds)
 	var interrupted *experiments.InterruptedError
 	if errors.As(err, &interrupted) {
@@ -130,14 +130,6 @@ func (a *app) runExperiment(ctx context.Context, e experiments.Experiment, scale
 		return err
 	}
 	return a.printResult(result, o)
-}
-
-// backendName is the backend as results name it: "go", "xla:cpu", "xla:cuda".
-func backendName(info backend.Info) string {
-	if info.Name == "xla" {
-		return info.Name + ":" + info.Device
-	}
-	return info.Name
 }
 
 func (a *app) printResult(r *experiments.Result, o runOptions) error {

@@ -43,6 +43,14 @@ type Info struct {
 	Why string
 }
 
+// ResultName is the backend as results name it: "go", "xla:cpu", "xla:cuda".
+func (i Info) ResultName() string {
+	if i.Name == "xla" {
+		return i.Name + ":" + i.Device
+	}
+	return i.Name
+}
+
 // Kinds of plugin that FindPlugin knows.
 const (
 	KindCPU  = "cpu"

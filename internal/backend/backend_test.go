@@ -262,3 +262,15 @@ func TestDefaultWhy(t *testing.T) {
 		t.Errorf("with SIMD there is nothing to say of it: %q", line)
 	}
 }
+
+func TestResultName(t *testing.T) {
+	for want, info := range map[string]Info{
+		"go":       {Name: "go", Device: KindCPU},
+		"xla:cpu":  {Name: "xla", Device: KindCPU},
+		"xla:cuda": {Name: "xla", Device: KindCUDA},
+	} {
+		if got := info.ResultName(); got != want {
+			t.Errorf("%+v is %q in results; want %q", info, got, want)
+		}
+	}
+}

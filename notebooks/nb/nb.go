@@ -52,6 +52,14 @@ func Backend() compute.Backend {
 	return b
 }
 
+// GoBackend opens the pure Go backend, which Look runs on. It stays open until
+// the cell ends.
+func GoBackend() compute.Backend {
+	b, _, err := backend.OpenConfig("go")
+	Check(err)
+	return b
+}
+
 // describe names the backend, without the path of its plugin: notebooks are
 // passed on. On the slow one it says how to get a faster one.
 func describe(info backend.Info) string {
@@ -79,20 +87,16 @@ func Context() context.Context {
 }
 
 // outFolder is the folder out/NAME of the repository: where the command puts
-// its results, too.
+// its results, too. A notebook that was moved out of it has its own.
 func outFolder(name string) (string, error) {
-	root, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := root; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return filepath.Join(dir, "out", name), nil
-		}
-		if dir == filepath.Dir(dir) { // Moved out of the repository.
-			return filepath.Join(root, "out", name), nil
+	root, ok := backend.RepositoryRoot()
+	if !ok {
+		var err error
+		if root, err = os.Getwd(); err != nil {
+			return "", err
 		}
 	}
+	return filepath.Join(root, "out", name), nil
 }
 
 // shorten gives a path as seen from the repository, for people.

@@ -8,7 +8,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/gomlx/compute"
+
+	"example.com/geometric-complexity/datasets"
 	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/internal/backend"
 	"example.com/geometric-complexity/internal/plots"
 )
 
@@ -24,27 +28,78 @@ func TestScale(t *testing.T) {
 }
 
 func TestOutFolder(t *testing.T) {
-	root := t.TempDir()
+	root := inRepository(t)
 	deep := filepath.Join(root, "notebooks")
-	if err := os.MkdirAll(deep, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir(deep)
 	for _, c := range []struct{ name, module, want string }{
-		{"outside of a repository", "", filepath.Join(deep, "out", "x")},
-		{"in a repository", "go.mod", filepath.Join(root, "out", "x")},
+		{"in another module", "module example.com/other", filepath.Join(deep, "out", "x")},
+		{"in the repository", "module example.com/geometric-complexity", filepath.Join(root, "out", "x")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.module != "" {
-				if err := os.WriteFile(filepath.Join(root, c.module), nil, 0o666); err != nil {
-					t.Fatal(err)
-				}
+			if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte(c.module), 0o666); err != nil {
+				t.Fatal(err)
 			}
 			got, err := outFolder("x")
 			if err != nil || got != c.want {
 				t.Errorf("outFolder = %q, %v; want %q", got, err, c.want)
 			}
 		})
+	}
+}
+
+// inRepository makes a folder that passes for this repository's notebooks, and
+// goes there. It gives the repository's root.
+func inRepository(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	deep := filepath.Join(root, "notebooks")
+	if err := os.MkdirAll(deep, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/geometric-complexity"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(deep)
+	return root
+}
+
+func TestFindData(t *testing.T) {
+	data := filepath.Join(inRepository(t), "data")
+	t.Setenv(datasets.EnvData, "")
+	if findData(); os.Getenv(datasets.EnvData) != "" {
+		t.Errorf("without a data folder %s became %q", datasets.EnvData, os.Getenv(datasets.EnvData))
+	}
+	if err := os.Mkdir(data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if findData(); os.Getenv(datasets.EnvData) != data {
+		t.Errorf("%s is %q, want the repository's %q", datasets.EnvData, os.Getenv(datasets.EnvData), data)
+	}
+	t.Setenv(datasets.EnvData, "mine")
+	if findData(); os.Getenv(datasets.EnvData) != "mine" {
+		t.Errorf("the reader's %s was changed to %q", datasets.EnvData, os.Getenv(datasets.EnvData))
+	}
+}
+
+// A notebook draws what the command ran, and the command what a notebook ran.
+func TestRunFindsTheCommandsRuns(t *testing.T) {
+	t.Setenv(compute.ConfigEnvVar, "go")
+	root := inRepository(t)
+	e := experiments.TheMeasure
+	cfg := e.Config(experiments.Smoke)
+	cfg.Points, cfg.Functions, cfg.Cells = 5, 3, 10
+	b, info, err := backend.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Finalize()
+	env := experiments.Env{Backend: b, BackendName: info.ResultName(), Out: filepath.Join(root, "out", "the-measure-laptop")}
+	want, err := e.Run(t.Context(), env, cfg, e.Seeds(experiments.Laptop))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := Run(e, cfg, experiments.Laptop)
+	if got.Out != env.Out || got.Reused != len(want.Runs) {
+		t.Errorf("%d of %d runs were found, in %s", got.Reused, len(want.Runs), got.Out)
 	}
 }
 

@@ -18,6 +18,10 @@ type progress struct {
 // progressEvery is the shortest time between two updates of the line.
 const progressEvery = 250 * time.Millisecond
 
+// guessAfter is the time before which nothing is said of the time left: the
+// first steps wait for the compiler.
+const guessAfter = 5 * time.Second
+
 func newProgress() *progress { return &progress{id: "progress-" + gonbui.UniqueId()} }
 
 func (p *progress) Start(total int64, title string) {
@@ -39,7 +43,7 @@ func (p *progress) Finish() {}
 func (p *progress) show() {
 	spent := time.Since(p.begin)
 	left := "?"
-	if p.done > 0 {
+	if p.done > 0 && spent > guessAfter {
 		left = (time.Duration(float64(spent) * float64(p.total-p.done) / float64(p.done))).Round(time.Second).String()
 	}
 	showHTML(p.id, `<progress max="%d" value="%d"></progress> %d %% &middot; %s &middot; %s so far, about %s left`,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gomlx/compute"
 	"github.com/janpfeifer/gonb/gonbui"
 
 	"example.com/geometric-complexity/experiments"
@@ -22,24 +23,35 @@ type Outcome struct {
 	Out string
 }
 
-// Run runs an experiment with its progress shown in place, and keeps its runs
-// in the folder out/NAME of the repository. Runs that are complete there are not
-// done again, so that a cell may run again, or a later one ask for the same,
-// at no cost; after an interruption running the cell again goes on.
-func Run[C any](e *experiments.Definition[C], cfg C, seeds []int64, name string) *Outcome {
-	out, err := outFolder(name)
-	Check(err)
+// Run runs an experiment at a scale, which its configuration may differ from,
+// with its progress shown in place. It takes the fastest backend there is, and
+// keeps its runs where `gcml run` does: those that are complete there are not
+// done again, so that a cell may run again, or a later one ask for the same, at
+// no cost; after an interruption running the cell again goes on.
+func Run[C any](e *experiments.Definition[C], cfg C, scale experiments.Scale) *Outcome {
 	b, info, err := backend.Open()
 	Check(err)
 	defer b.Finalize()
-	name = info.Name
-	if name == "xla" {
-		name += ":" + info.Device
-	}
+	return run(e, cfg, scale, b, info)
+}
+
+// Look runs a small configuration with the seeds of the smallest scale, in that
+// scale's folder. It takes the pure Go backend, which starts at once: XLA would
+// compile for longer than such networks train.
+func Look[C any](e *experiments.Definition[C], cfg C) *Outcome {
+	b, info, err := backend.OpenConfig("go")
+	Check(err)
+	defer b.Finalize()
+	return run(e, cfg, experiments.Smoke, b, info)
+}
+
+func run[C any](e *experiments.Definition[C], cfg C, scale experiments.Scale, b compute.Backend, info backend.Info) *Outcome {
+	out, err := outFolder(e.About.Folder(scale))
+	Check(err)
 	p := newProgress()
 	begin := time.Now()
-	env := experiments.Env{Backend: b, BackendName: name, Out: out, Progress: p}
-	result, err := e.Run(Context(), env, cfg, seeds)
+	env := experiments.Env{Backend: b, BackendName: info.ResultName(), Out: out, Progress: p}
+	result, err := e.Run(Context(), env, cfg, e.Seeds(scale))
 	var interrupted *experiments.InterruptedError
 	if errors.As(err, &interrupted) {
 		p.end("%s; run the cell again to go on", interrupted.Error())
@@ -74,6 +86,13 @@ func (o *Outcome) Records(label string) []*experiments.Record {
 	records, err := o.Result.Records(o.Out, label)
 	Check(err)
 	return records
+}
+
+// View is a sweep of the experiment, for a slider to step through.
+func (o *Outcome) View(sweep experiments.Sweep) *experiments.View {
+	view, err := o.Result.View(o.Out, sweep)
+	Check(err)
+	return view
 }
 
 // marks go before the verdicts, for those who do not see their colour.

@@ -17,17 +17,22 @@ const sliderPatience = 10 * time.Minute
 // Slider shows the figure of a value, and a slider that changes it, until its
 // button is clicked or the cell interrupted. Headless it shows the figure of
 // the first value alone.
-func Slider(label string, low, high, value int, draw func(value int) Figure) {
+func Slider(label string, low, high, value int, draw func(value int) (Figure, error)) {
 	place := newCanvas()
+	show := func(value int) {
+		figure, err := draw(value)
+		Check(err)
+		Check(place.show(figure))
+	}
 	if !Interactive() {
-		Check(place.show(draw(value)))
+		show(value)
 		fmt.Printf("%s: %d; the slider appears where this cell runs in JupyterLab\n", label, value)
 		return
 	}
 	ctx := Context()
 	box := "gcml-" + gonbui.UniqueId()
 	gonbui.DisplayHTML(fmt.Sprintf(`<div id="%s"><b>%s</b> %d </div>`, box, html.EscapeString(label), low))
-	Check(place.show(draw(value)))
+	show(value)
 	slider := widgets.Slider(low, high, value).AppendTo(box).Done()
 	dom.Append(box, fmt.Sprintf(" %d ", high))
 	button := widgets.Button("Done").AppendTo(box).Done()
@@ -36,7 +41,7 @@ func Slider(label string, low, high, value int, draw func(value int) Figure) {
 		select {
 		case value = <-moves.C:
 			value = latest(moves.C, value)
-			Check(place.show(draw(value)))
+			show(value)
 		case <-clicks.C:
 			return
 		case <-ctx.Done():

@@ -168,14 +168,14 @@ func (v *View) panel(measured string) (plots.Panel, error) {
 	}
 	for _, many := range []string{"gc", "loss", "gradient"} {
 		if strings.HasSuffix(measured, many) {
-			return plots.Panel{YLabel: inWords(measured), LogY: true}, nil
+			return plots.Panel{YLabel: axisLabel(measured), LogY: true}, nil
 		}
 	}
-	return plots.Panel{YLabel: inWords(measured)}, nil
+	return plots.Panel{YLabel: axisLabel(measured)}, nil
 }
 
-// inWords spells the name of a measured value: "train_gc" is "train GC".
-func inWords(measured string) string {
+// axisLabel spells the name of a measured value: "train_gc" is "train GC".
+func axisLabel(measured string) string {
 	words := strings.Split(measured, "_")
 	for i, word := range words {
 		if word == "gc" {

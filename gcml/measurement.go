@@ -25,6 +25,10 @@ type measurement struct {
 	spec    any
 	inputs  int // How many inputs the data set gives.
 
+	// misuse is what the building of a graph panicked with: GoMLX returns it
+	// wrapped in what it was doing.
+	misuse error
+
 	// Set while the graph is built, the same for every batch size.
 	outputSize, inputSize int
 	layerNames            []string
@@ -63,6 +67,12 @@ func (m *measurement) finalize() { m.exec.Finalize() }
 // the round. It returns the norms per example, [batch] or, per output,
 // [outputs of this round, batch], and then those of the layers.
 func (m *measurement) build(scope *model.Scope, args []*graph.Node) []*graph.Node {
+	defer func() {
+		if r := recover(); r != nil {
+			m.misuse, _ = r.(error)
+			panic(r)
+		}
+	}()
 	inputs, round := args[:m.inputs], args[m.inputs]
 	scope.Store().SetTraining(inputs[0].Graph(), false)
 	output, input := m.options.pick(m.modelFn(scope, m.spec, inputs), inputs)
@@ -138,6 +148,9 @@ func (m *measurement) add(ctx context.Context, batch train.Batch) error {
 			args = append(args, in)
 		}
 		outputs, err := m.exec.Call(append(args, int32(round*m.step))...)
+		if m.misuse != nil {
+			err = m.misuse
+		}
 		if err != nil {
 			return errors.WithMessagef(err, "gcml.Measure: batch %d", m.batches)
 		}

@@ -2,7 +2,9 @@ package gcml
 
 import (
 	"context"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -186,7 +188,8 @@ func (m *measurement) collect(first, round int, outputs []*tensors.Tensor) error
 	}
 	for i, v := range values {
 		m.norms[first+i%batch] += v
-		if output := round*m.step + i/batch; m.options.perOutput && output < m.outputSize {
+		output := round*m.step + i/batch
+		if m.options.perOutput && output < m.outputSize && m.wanted(first+i%batch) {
 			m.perOutput[output] += v
 		}
 	}
@@ -205,6 +208,9 @@ func (m *measurement) collect(first, round int, outputs []*tensors.Tensor) error
 	}
 	return nil
 }
+
+// wanted tells whether the i-th example is among those that were asked for.
+func (m *measurement) wanted(i int) bool { return m.options.maxExamples == 0 || i < m.options.maxExamples }
 
 // checkInputs returns an error for the first input value that is NaN or Inf. The
 // norms alone would not show it: a saturated unit can hide it.
@@ -288,16 +294,12 @@ func (m *measurement) result() Result {
 		r.PerOutput = append(r.PerOutput, sum/float64(len(m.norms)))
 	}
 	byClass := make(map[int][]float64)
-	last := -1
 	for i, class := range m.labels {
 		byClass[class] = append(byClass[class], m.norms[i])
-		last = max(last, class)
 	}
-	for class := range last + 1 {
-		if norms := byClass[class]; norms != nil {
-			gc, stdErr := meanAndError(norms)
-			r.PerClass = append(r.PerClass, ClassResult{Class: class, GC: gc, StdErr: stdErr, Examples: len(norms)})
-		}
+	for _, class := range slices.Sorted(maps.Keys(byClass)) {
+		gc, stdErr := meanAndError(byClass[class])
+		r.PerClass = append(r.PerClass, ClassResult{Class: class, GC: gc, StdErr: stdErr, Examples: len(byClass[class])})
 	}
 	for i, name := range m.layerNames {
 		gc, stdErr := meanAndError(m.layers[i])

@@ -134,7 +134,7 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	}
 	result, err := gcml.Measure(ctx, b, s.store, s.model, s.ds, opts...)
 	if ctx.Err() != nil {
-		return gcml.Result{}, errMeasuringInterrupted
+		return gcml.Result{}, measuringInterrupted{}
 	}
 	if err != nil {
 		return gcml.Result{}, fmt.Errorf("%s: %w", s.name, err)
@@ -143,8 +143,11 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	return result, nil
 }
 
-// errMeasuringInterrupted says that, other than for runs, there is nothing to go on from.
-var errMeasuringInterrupted = fmt.Errorf("interrupted; nothing is kept of a measurement (%w)", context.Canceled)
+// measuringInterrupted says that, other than for runs, there is nothing to go on from.
+type measuringInterrupted struct{}
+
+func (measuringInterrupted) Error() string { return "interrupted; nothing is kept of a measurement" }
+func (measuringInterrupted) Unwrap() error { return context.Canceled }
 
 // cost says how much work a measurement is.
 func cost(e gcml.Estimator, examples, outputs int) string {

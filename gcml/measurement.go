@@ -210,7 +210,9 @@ func (m *measurement) collect(first, round int, outputs []*tensors.Tensor) error
 }
 
 // wanted tells whether the i-th example is among those that were asked for.
-func (m *measurement) wanted(i int) bool { return m.options.maxExamples == 0 || i < m.options.maxExamples }
+func (m *measurement) wanted(i int) bool {
+	return m.options.maxExamples == 0 || i < m.options.maxExamples
+}
 
 // checkInputs returns an error for the first input value that is NaN or Inf. The
 // norms alone would not show it: a saturated unit can hide it.

@@ -192,15 +192,15 @@ func TestReadme(t *testing.T) {
 		{Case: "growth/outputs-10/gc_exact", Backend: "go", Peers: peers},
 	}}
 	path := filepath.Join(t.TempDir(), "README.md")
-	if err := updateReadme(path, r); err == nil {
+	if err := updateTable(path, r.table()); err == nil {
 		t.Error("no error for a file that is not there")
 	}
-	text := "before\n" + readmeBegin + "\nold\n" + readmeEnd + "\nafter\n"
+	text := "before\n" + tableBegin + "\nold\n" + tableEnd + "\nafter\n"
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // The second time changes nothing.
-		if err := updateReadme(path, r); err != nil {
+		if err := updateTable(path, r.table()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -208,7 +208,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"before\n" + readmeBegin, readmeEnd + "\nafter\n", "| mlp/gc_exact | 10.0 | 123 | 20.0 | 30.0 | 0.50 | 0.90 |"} {
+	for _, want := range []string{"before\n" + tableBegin, tableEnd + "\nafter\n", "| mlp/gc_exact | 10.0 | 123 | 20.0 | 30.0 | 0.50 | 0.90 |"} {
 		if !bytes.Contains(got, []byte(want)) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
@@ -221,8 +221,46 @@ func TestReadme(t *testing.T) {
 	if err := os.WriteFile(path, []byte("no markers"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := updateReadme(path, r); err == nil {
+	if err := updateTable(path, r.table()); err == nil {
 		t.Error("no error for a file without markers")
+	}
+}
+
+func TestCostTable(t *testing.T) {
+	r := &report{Machine: "cpu", Rows: []row{
+		{Case: "mlp/forward", Backend: "xla:cpu", MSMedian: 4}, {Case: "mlp/forward", Backend: "go", MSMedian: 5},
+		{Case: "mlp/gc_exact", Backend: "xla:cpu", MSMedian: 30}, {Case: "mlp/gc_exact", Backend: "go", MSMedian: 60},
+		{Case: "cold/gc_exact", Backend: "xla:cpu", MSMedian: 400},
+		{Case: "resnet18/step_exact", Backend: "xla:cpu", MSMedian: 400}, // Its forward pass is not there.
+	}}
+	got := r.costTable(details{"mlp/gc_exact": {Contenders: []contenderDetail{
+		{Name: "jax", PeakMB: 1}, {Name: "xla:cpu", CompileMS: 386.6, PeakMB: 227.5}}}})
+	if want := "| mlp/gc_exact | 11 | 7.50 | 12.0 | 30.0 | 387 | 228 |\n"; !strings.Contains(got, want) {
+		t.Errorf("no %q in\n%s", want, got)
+	}
+	if strings.Contains(got, "cold") || strings.Contains(got, "resnet18") {
+		t.Errorf("rows without a bound in\n%s", got)
+	}
+}
+
+// TestTablesAreThoseOfTheResults: the committed tables are what `go run ./bench readme` writes.
+func TestTablesAreThoseOfTheResults(t *testing.T) {
+	var r report
+	d := details{}
+	if err := readJSON("results/latest.json", &r); err != nil {
+		t.Fatal(err)
+	}
+	if err := readJSON("results/details.json", &d); err != nil {
+		t.Fatal(err)
+	}
+	for path, table := range map[string]string{"../README.md": r.table(), "../docs/cost.md": r.costTable(d)} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), tableBegin+"\n"+table+"\n"+tableEnd) {
+			t.Errorf("%s does not hold the table of bench/results: run `go run ./bench readme`", path)
+		}
 	}
 }
 

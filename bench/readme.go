@@ -9,24 +9,24 @@ import (
 )
 
 const (
-	readmeBegin = "<!-- bench:begin -->"
-	readmeEnd   = "<!-- bench:end -->"
+	tableBegin = "<!-- bench:begin -->"
+	tableEnd   = "<!-- bench:end -->"
 )
 
-// updateReadme puts the table of the report between the markers of the file.
-func updateReadme(path string, r *report) error {
+// updateTable puts a table of the report between the markers of the file.
+func updateTable(path, table string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	begin := bytes.Index(text, []byte(readmeBegin))
-	end := bytes.Index(text, []byte(readmeEnd))
+	begin := bytes.Index(text, []byte(tableBegin))
+	end := bytes.Index(text, []byte(tableEnd))
 	if begin < 0 || end < begin {
-		return fmt.Errorf("%s has no lines %s and %s, in this order, to put the table between", path, readmeBegin, readmeEnd)
+		return fmt.Errorf("%s has no lines %s and %s, in this order, to put the table between", path, tableBegin, tableEnd)
 	}
 	var out bytes.Buffer
-	out.Write(text[:begin+len(readmeBegin)])
-	fmt.Fprintf(&out, "\n%s\n", r.table())
+	out.Write(text[:begin+len(tableBegin)])
+	fmt.Fprintf(&out, "\n%s\n", table)
 	out.Write(text[end:])
 	if bytes.Equal(out.Bytes(), text) {
 		return nil

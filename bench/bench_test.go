@@ -193,12 +193,12 @@ func TestReadme(t *testing.T) {
 		{Case: "growth/outputs-10/gc_exact", Backend: "go", Peers: peers},
 	}}
 	path := filepath.Join(t.TempDir(), "README.md")
-	text := "before\n" + marked.Begin(readmeSection) + "\nold\n" + marked.End(readmeSection) + "\nafter\n"
+	text := "before\n" + marked.Begin(tableSection) + "\nold\n" + marked.End(tableSection) + "\nafter\n"
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // The second time changes nothing.
-		if err := updateReadme(path, r); err != nil {
+		if err := updateTable(path, r.table()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -218,86 +218,40 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// The table of the README is that of the results: `go run ./bench readme` writes it.
-func TestReadmeIsOfTheResults(t *testing.T) {
-	p, err := findPlaces()
-	if err != nil {
-		t.Fatal(err)
+func TestCostTable(t *testing.T) {
+	r := &report{Machine: "cpu", Rows: []row{
+		{Case: "mlp/forward", Backend: "xla:cpu", MSMedian: 4}, {Case: "mlp/forward", Backend: "go", MSMedian: 5},
+		{Case: "mlp/gc_exact", Backend: "xla:cpu", MSMedian: 30}, {Case: "mlp/gc_exact", Backend: "go", MSMedian: 60},
+		{Case: "cold/gc_exact", Backend: "xla:cpu", MSMedian: 400},
+		{Case: "resnet18/step_exact", Backend: "xla:cpu", MSMedian: 400}, // Its forward pass is not there.
+	}}
+	got := r.costTable(details{"mlp/gc_exact": {Contenders: []contenderDetail{
+		{Name: "jax", PeakMB: 1}, {Name: "xla:cpu", CompileMS: 386.6, PeakMB: 227.5}}}})
+	if want := "| mlp/gc_exact | 11 | 7.50 | 12.0 | 30.0 | 387 | 228 |\n"; !strings.Contains(got, want) {
+		t.Errorf("no %q in\n%s", want, got)
 	}
-	var r report
-	if err := readJSON(p.latest(), &r); err != nil {
-		t.Fatal(err)
-	}
-	got, err := marked.Section(filepath.Join(p.root, "README.md"), readmeSection)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := strings.Trim(r.table(), "\n"); got != want {
-		t.Errorf("README.md has\n%s\nbut the results say\n%s", got, want)
+	if strings.Contains(got, "cold") || strings.Contains(got, "resnet18") {
+		t.Errorf("rows without a bound in\n%s", got)
 	}
 }
 
-func TestSelectCases(t *testing.T) {
-	for pattern, want := range map[string][]string{
-		"mlp/gc_exact":    {"mlp/forward", "mlp/gc_exact"},
-		"resnet18k16":     {"resnet18k16/forward", "resnet18k16/step_plain"},
-		"cold/*,mlp/for*": {"mlp/forward", "cold/gc_exact"},
-	} {
-		selected, err := selectCases(allCases(), pattern)
+// TestTablesAreThoseOfTheResults: the committed tables are what `go run ./bench readme` writes.
+func TestTablesAreThoseOfTheResults(t *testing.T) {
+	var r report
+	d := details{}
+	if err := readJSON("results/latest.json", &r); err != nil {
+		t.Fatal(err)
+	}
+	if err := readJSON("results/details.json", &d); err != nil {
+		t.Fatal(err)
+	}
+	for path, table := range map[string]string{"../README.md": r.table(), "../docs/cost.md": r.costTable(d)} {
+		got, err := marked.Section(path, tableSection)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got []string
-		for _, c := range selected {
-			got = append(got, c.Name)
+		if want := strings.Trim(table, "\n"); got != want {
+			t.Errorf("%s has\n%s\nbut the results say\n%s\nRun `go run ./bench readme`", path, got, want)
 		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%q selects %q, want %q", pattern, got, want)
-		}
-	}
-	if _, err := selectCases(allCases(), "mpl/*"); err == nil {
-		t.Error("no error for a pattern that matches nothing")
-	}
-	names := map[string]bool{}
-	for _, c := range allCases() {
-		if names[c.Name] {
-			t.Errorf("two cases %s", c.Name)
-		}
-		names[c.Name] = true
-	}
-}
-
-func TestFixtureIsMadeOnceAndRepeats(t *testing.T) {
-	for _, p := range []fixture.Problem{
-		{Model: "mlp", Inputs: 7, Hidden: 2, Width: 5, Outputs: 3, Batch: 4},
-		{Model: "resnet18", Inputs: 8, Width: 2, Outputs: 3, Batch: 2, Norm: "batch"},
-	} {
-		t.Run(p.Model, func(t *testing.T) {
-			var contents [2][]byte
-			for i := range contents {
-				folder, err := p.Write(t.TempDir())
-				if err != nil {
-					t.Fatal(err)
-				}
-				again, err := p.Write(filepath.Dir(folder))
-				if err != nil || again != folder {
-					t.Fatalf("second time: %s, %v; want %s", again, err, folder)
-				}
-				files, err := filepath.Glob(filepath.Join(folder, "*"))
-				if err != nil || len(files) < 8 {
-					t.Fatalf("%d files in the fixture, %v", len(files), err)
-				}
-				for _, file := range files {
-					data, err := os.ReadFile(file)
-					if err != nil {
-						t.Fatal(err)
-					}
-					contents[i] = append(contents[i], data...)
-				}
-			}
-			if !bytes.Equal(contents[0], contents[1]) {
-				t.Error("two fixtures of the same problem differ")
-			}
-		})
 	}
 }

@@ -40,7 +40,7 @@ func newCommand(out io.Writer) *cobra.Command {
 	flags.StringVar(&o.python, "python", "python3", "interpreter to make the peers' environment with")
 	flags.BoolVar(&o.dry, "dry", false, "check the values and time as asked, but write no results")
 	root.AddCommand(&cobra.Command{
-		Use: "readme", Short: "Put the table of the results into README.md", Args: cobra.NoArgs,
+		Use: "readme", Short: "Put the tables of the results into README.md and docs/cost.md", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return readme() },
 	}, &cobra.Command{
 		Use: "list", Short: "List the cases", Args: cobra.NoArgs,
@@ -65,5 +65,12 @@ func readme() error {
 	if len(r.Rows) == 0 {
 		return fmt.Errorf("%s has no rows: run `make bench` first", p.latest())
 	}
-	return updateReadme(p.root+"/README.md", &r)
+	d := details{}
+	if err := readJSON(p.details(), &d); err != nil {
+		return err
+	}
+	if err := updateTable(p.root+"/README.md", r.table()); err != nil {
+		return err
+	}
+	return updateTable(p.root+"/docs/cost.md", r.costTable(d))
 }

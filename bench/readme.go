@@ -8,12 +8,12 @@ import (
 	"example.com/geometric-complexity/internal/marked"
 )
 
-// readmeSection is the name of the README's section that holds the table.
-const readmeSection = "bench"
+// tableSection is the name of the section of a Markdown file that holds a table.
+const tableSection = "bench"
 
-// updateReadme puts the table of the report between the markers of the file.
-func updateReadme(path string, r *report) error {
-	_, err := marked.Update(path, readmeSection, r.table())
+// updateTable puts a table of the report between the markers of the file.
+func updateTable(path, table string) error {
+	_, err := marked.Update(path, tableSection, table)
 	return err
 }
 

@@ -3,8 +3,11 @@ package datasets_test
 import (
 	"fmt"
 	"log"
+	"math"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/stat"
 
 	"example.com/geometric-complexity/datasets"
 )
@@ -98,4 +101,95 @@ func ExampleParabola() {
 	// Output:
 	// (Float32)[10, 1] (Float32)[10, 1]
 	// 1.3169
+}
+
+// Other training sets from one: fewer images, evenly over the classes, or all
+// of them with labels that mean nothing.
+func ExampleImages_Balanced() {
+	images, err := datasets.Load("fashion-mnist-subset", datasets.Train)
+	if err != nil {
+		log.Fatal(err)
+	}
+	few, err := images.Balanced(20, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	random, err := images.RandomLabels(1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	right := 0
+	for i := range random.Labels {
+		if random.Labels[i] == images.Labels[i] {
+			right++
+		}
+	}
+	fmt.Println(few.N, "images,", few.Counts()[0], "of the first class")
+	fmt.Println(right, "of", random.N, "random labels are right by chance")
+	// Output:
+	// 200 images, 20 of the first class
+	// 538 of 5000 random labels are right by chance
+}
+
+// Labels that are wrong in another way at each step.
+func ExampleBatchesConfig_FreshLabelNoise() {
+	images, err := datasets.Load("fashion-mnist-subset", datasets.Test)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ds, err := datasets.NewBatches(images, images.N).FreshLabelNoise(0.2, datasets.OtherClass, 1).Infinite().Done()
+	if err != nil {
+		log.Fatal(err)
+	}
+	step := 0
+	for batch, err := range ds.Iter() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		wrong := 0
+		for i, label := range tensors.MustCopyFlatData[int32](batch.Labels[0]) {
+			if int(label) != int(images.Labels[i]) {
+				wrong++
+			}
+		}
+		fmt.Println(wrong, "of", images.N, "labels are wrong")
+		if step++; step == 2 {
+			break
+		}
+	}
+	// Output:
+	// 207 of 1000 labels are wrong
+	// 210 of 1000 labels are wrong
+}
+
+// All images of a split at once, flat, each channel with mean 0 and variance 1.
+func ExampleImages_Tensors() {
+	images, err := datasets.Load("fashion-mnist-subset", datasets.Test)
+	if err != nil {
+		log.Fatal(err)
+	}
+	normalization, err := datasets.Standardization(images)
+	if err != nil {
+		log.Fatal(err)
+	}
+	inputs, labels, err := images.Tensors(datasets.Format{DType: dtypes.Float64, Flat: true, Normalization: normalization})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mean, variance := stat.PopMeanVariance(tensors.MustCopyFlatData[float64](inputs), nil)
+	fmt.Printf("%s %s, mean %.3f, variance %.3f\n", inputs.Shape(), labels.Shape(), math.Abs(mean), variance)
+	// Output: (Float64)[1000, 784] (Int32)[1000, 1], mean 0.000, variance 1.000
+}
+
+// A regression set of your own.
+func ExampleNewCurve() {
+	curve, err := datasets.NewCurve([]float64{0, 1, 3}, []float64{0, 2, 2})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("at 0.5:", curve.At(0.5))
+	fmt.Printf("mean squared slope: %.4f\n", curve.DirichletEnergy()) // (4·1 + 0·2)/3
+	// Output:
+	// at 0.5: 1
+	// mean squared slope: 1.3333
 }

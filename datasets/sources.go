@@ -229,12 +229,12 @@ func (set *dataSet) hint(root string) string {
 	if len(set.downloads) == 1 {
 		what = last.file
 	}
-	hint := fmt.Sprintf("to get it, put %s (%s) into %s, or have %s name your data folder",
-		what, address, filepath.Join(root, set.places[0]), EnvData)
+	hint := fmt.Sprintf("to get it: gcml fetch %s, or put %s (%s) into %s, or have %s name your data folder",
+		set.name, what, address, filepath.Join(root, set.places[0]), EnvData)
 	if set.packaged != "" {
 		hint += ", or apt-get install " + set.packaged
 	}
-	return hint + ", or call datasets.Download"
+	return hint
 }
 
 // lookup finds a set by name.

@@ -18,7 +18,7 @@ type DemoConfig struct {
 	Coefficient  float64 `json:"coefficient"` // of the GC penalty
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *DemoConfig) Validate() error {
 	if !(c.Coefficient > 0) {
 		return fmt.Errorf("coefficient %g is not positive: the demonstration compares with and without a penalty", c.Coefficient)

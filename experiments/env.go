@@ -32,8 +32,8 @@ type Progress interface {
 type Env struct {
 	Backend compute.Backend
 	// BackendName is the backend as it stands in results and in the address of
-	// a run, such as "go" or "xla:cpu": two backends differ in the last bits.
-	// Empty: the first word of Backend.Name().
+	// a run, such as "go" or "xla:cpu": on another backend the same seed gives
+	// other random numbers. Empty: the first word of Backend.Name().
 	BackendName string
 	// Out is the folder that results go to; it is made if it is not there.
 	Out string

@@ -25,7 +25,7 @@ type TheMeasureConfig struct {
 	Cells     int   `json:"cells"` // that [-1, 1] is cut into for it
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *TheMeasureConfig) Validate() error {
 	for name, values := range map[string][]int{"inputs": c.Inputs, "outputs": c.Outputs} {
 		if len(values) == 0 || slices.Min(values) < 1 {

@@ -26,7 +26,7 @@ type SimplicityBiasConfig struct {
 	SweepTime         float64   `json:"sweep_time"`
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *SimplicityBiasConfig) Validate() error {
 	if len(c.LearningRates) < 2 {
 		return errors.New("learning_rates: at least 2 are needed to compare them")

@@ -21,7 +21,7 @@ type InitializationConfig struct {
 	Points  int   `json:"points"` // on the diagonal of the cube, an even number
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *InitializationConfig) Validate() error {
 	if len(c.Depths) < 2 || c.Depths[0] < 1 {
 		return errors.New("depths: at least 2 are needed, from 1 on")

@@ -15,7 +15,7 @@ type ExplicitRegularizationConfig struct {
 	Flatness []float64 `json:"flatness"`
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *ExplicitRegularizationConfig) Validate() error {
 	for _, p := range c.penalties() {
 		if err := fromZero(p.name, p.coefficients); err != nil {

@@ -25,7 +25,7 @@ type NoiseConfig struct {
 	GapSigmas []float64 `json:"gap_sigmas"`
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *NoiseConfig) Validate() error {
 	if err := errors.Join(fromZero("label_noise", c.LabelNoise), fromZero("input_noise", c.InputNoise), rising("gap_sigmas", c.GapSigmas)); err != nil {
 		return err

@@ -25,7 +25,7 @@ type GCRegularizerConfig struct {
 	Margin float64 `json:"margin"`
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *GCRegularizerConfig) Validate() error {
 	if err := c.GCPenalty.validatePenalty(); err != nil {
 		return err

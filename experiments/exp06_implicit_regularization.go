@@ -15,7 +15,7 @@ type ImplicitRegularizationConfig struct {
 	BatchSizes    []int     `json:"batch_sizes"`    // at learning_rate
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *ImplicitRegularizationConfig) Validate() error {
 	if err := rising("learning_rates", c.LearningRates); err != nil {
 		return err

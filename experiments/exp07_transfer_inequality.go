@@ -14,7 +14,7 @@ type TransferConfig struct {
 	Examples int `json:"examples"` // training examples at which both sides are worked out
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *TransferConfig) Validate() error {
 	if c.Network != kindMLP {
 		return fmt.Errorf("network: the inequality is for dense layers, not for a %s", c.Network)

@@ -18,7 +18,7 @@ type DoubleDescentConfig struct {
 	LabelNoise float64 `json:"label_noise"` // fraction of wrong training labels, in the sweep that has them
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *DoubleDescentConfig) Validate() error {
 	if len(c.Widths) < 4 {
 		return fmt.Errorf("widths: a peak between two descents needs at least 4, there are %d", len(c.Widths))

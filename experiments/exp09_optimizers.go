@@ -23,7 +23,7 @@ type OptimizersConfig struct {
 	GC          []float64 `json:"gc"`
 }
 
-// Validate implements validator.
+// Validate returns an error for values that make no sense.
 func (c *OptimizersConfig) Validate() error {
 	for _, p := range c.penalties() {
 		if err := fromZero(p.name, p.coefficients); err != nil {

@@ -14,7 +14,7 @@ import (
 
 // Network describes the network of a run.
 type Network struct {
-	Kind           string `json:"kind"`                    // kindMLP or kindResNet18
+	Kind           string `json:"kind"`                    // "mlp" or "resnet18"
 	HiddenLayers   int    `json:"hidden_layers,omitempty"` // of an MLP
 	Width          int    `json:"width"`                   // units of each hidden layer, or channels of a ResNet's first stage
 	Activation     string `json:"activation,omitempty"`    // of an MLP: GoMLX's name, such as "relu"

@@ -24,6 +24,8 @@ type Trained struct {
 	// Model is the network without penalties: inputs [batch, ...] to logits
 	// [batch, outputs].
 	Model func(scope *model.Scope, x *graph.Node) *graph.Node
+	// Outputs is the number of logits.
+	Outputs int
 }
 
 // OpenRun loads the network of a run's folder, out/runs/ADDRESS, at its newest
@@ -58,6 +60,7 @@ func OpenRun(dir string) (*Trained, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.Outputs = data.outputs
 	t.Model, err = t.Task.Network.function(data.outputs)
 	return t, err
 }

@@ -13,7 +13,7 @@ import (
 
 // The kinds of gradient descent besides the plain one.
 const (
-	OptimizerMomentum = "momentum" // with momentumDecay
+	OptimizerMomentum = "momentum" // of 0.9
 	OptimizerAdam     = "adam"     // with GoMLX's defaults: 0.9, 0.999
 )
 

@@ -37,7 +37,7 @@ type Train struct {
 	// OptimizerMomentum or OptimizerAdam.
 	Optimizer string `json:"optimizer,omitempty"`
 	// Penalties are the coefficients of the penalties added to the training loss,
-	// by name: see penaltyParams.
+	// by name: "gc", "l2", "spectral", "flatness".
 	Penalties map[string]float64 `json:"penalties,omitempty"`
 	// GCEstimator of the "gc" penalty; empty for exact. See gcml.ParseEstimator.
 	GCEstimator string `json:"gc_estimator,omitempty"`
@@ -51,11 +51,13 @@ type Train struct {
 	Measurements int  `json:"measurements"`
 	LogSpaced    bool `json:"log_spaced,omitempty"`
 	// Transfer is the number of measured training examples on which both sides of
-	// the transfer inequality are worked out; 0 for none. MLPs of ReLU only. See
-	// transfer.
+	// the transfer inequality are worked out; 0 for none. MLPs of ReLU only. A
+	// point gets the means "transfer_left", "parameter_gradient" (the right side)
+	// and "transfer_gc", and the largest ratio of the sides, "transfer_ratio".
 	Transfer int `json:"transfer,omitempty"`
 	// NoiseGap are the standard deviations of the input noise whose effect on the
-	// squared error is measured on the measured training examples. See noiseGap.
+	// squared error is measured on the measured training examples: what it adds
+	// in the mean, for each deviation, is the array "noise_gap".
 	NoiseGap []float64 `json:"noise_gap,omitempty"`
 	// KeepFunction keeps the values of a function of one variable on the grid
 	// with each measurement, as the array "f".

@@ -28,27 +28,27 @@
 // # Which estimator
 //
 // [Exact] for measuring, always, unless there are thousands of outputs. With K
-// outputs it costs K vector-Jacobian products, each about as much as a backward
-// pass to the input: 1+K forward passes in all, 3+3K for a training step with
-// the penalty. Where the inputs enter through one dense layer of n units, fewer
-// than there are inputs, the closed form is taken: the Jacobian with respect to
-// the input is never built.
+// outputs it costs K vector-Jacobian products, each about as much as a forward
+// pass: 1+K forward passes in all, 3+3K for a training step with the penalty.
+// Where the inputs enter through one dense layer of fewer units than there are
+// inputs, a closed form is taken: the Jacobian with respect to the input is
+// never built.
 //
 // [Projection] with 1 direction for a penalty on many outputs: 1+1 and 3+3
 // forward passes whatever K is, unbiased, and the noise averages out over the
 // steps.
 //
 // [Hutchinson] is there for comparison with the literature, at the same cost as
-// Projection; it does not become exact with many samples. [ForwardNoise] takes no derivative with
-// respect to the input, so that it works where an op cannot be differentiated
-// twice, at the price of a bias.
+// Projection; it does not become exact with many samples. [ForwardNoise] takes
+// no derivative with respect to the input, so that it works where an op cannot
+// be differentiated twice, at the price of a bias and of the largest variance.
 //
 // # Which coefficient
 //
 // GC has the square of the units of outputs over inputs: inputs scaled by 255
 // divide it by 65,025. So a coefficient holds for one scaling of the inputs.
-// Measure GC of the network without the penalty, and start where coefficient ×
-// GC is a tenth of the loss.
+// Measure loss and GC of the network trained without the penalty, and start
+// where coefficient × GC is a tenth of the loss.
 //
 // # Batch statistics
 //
@@ -58,4 +58,6 @@
 // that quantity. The dependence of the statistics on the parameters is kept
 // when the penalty is differentiated. [Measure] runs in evaluation mode, where
 // nothing is mixed.
+//
+// The folder docs of the repository has a page on each of these, with numbers.
 package gcml

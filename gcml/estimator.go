@@ -58,7 +58,7 @@ func Exact() Estimator { return Estimator{kind: kindExact} }
 func Projection(p int) Estimator { return Estimator{kind: kindProjection, samples: p} }
 
 // Hutchinson estimates the norm by the mean over samples of ‖vᵀJ‖², with the
-// entries of v drawn from d. It is unbiased.
+// entries of v drawn from d, anew for every example. It is unbiased.
 func Hutchinson(samples int, d Distribution) Estimator {
 	if d == Gaussian {
 		return Estimator{kind: kindGaussian, samples: samples}
@@ -69,8 +69,10 @@ func Hutchinson(samples int, d Distribution) Estimator {
 // ForwardNoise estimates the norm by the mean over samples of
 // ‖f(x+σe)-f(x)‖²/σ², with e standard normal. It needs no derivative with
 // respect to the input, so a penalty made of it is differentiated only once.
-// It is exact in the mean for linear f and has a bias of order σ² else; the
-// rounding of float32 asks for a σ of 0.001 or more.
+// It is exact in the mean for linear f. Else it has a bias: of order σ² for
+// smooth f, and of order σ for one with kinks, such as a ReLU network. σ is in
+// the units of the inputs; the rounding of float32 sets a lower end, 0.001 or so
+// for inputs in [0, 1].
 func ForwardNoise(sigma float64, samples int) Estimator {
 	return Estimator{kind: kindNoise, samples: samples, sigma: sigma}
 }

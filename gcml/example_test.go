@@ -7,15 +7,9 @@ import (
 
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/dataset"
-	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/train"
-	"github.com/gomlx/gomlx/ml/train/loss"
-	"github.com/gomlx/gomlx/ml/train/metric"
-	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"example.com/geometric-complexity/gcml"
 )
@@ -94,36 +88,6 @@ func ExampleMeasure() {
 	// Output: GC 12 ± 0 over 3 examples, exact
 }
 
-// A GoMLX training with the penalty, and the GC of every step as a metric.
-func ExampleRegularize() {
-	network := func(scope *model.Scope, x *Node) *Node {
-		x = activation.Relu(layers.Dense(scope.In("hidden"), x, true, 8))
-		return layers.Dense(scope.In("output"), x, true, 1)
-	}
-	store := model.NewStore()
-	if err := store.SetRNGStateFromSeed(1); err != nil {
-		log.Fatal(err)
-	}
-	store.SetParam(gcml.ParamCoefficient, 0.01)
-	trainer := train.NewTrainer(openBackend(), store, gcml.Regularize(network), loss.MeanSquaredError,
-		optimizer.StochasticGradientDescent().WithDecay(false).WithLearningRate(0.1),
-		[]metric.Interface{gcml.NewMetric("GC", "gc")}, nil)
-	var metrics []*tensors.Tensor
-	for range 300 {
-		var err error
-		metrics, err = trainer.TrainStep(train.Batch{
-			Inputs: []*tensors.Tensor{tensors.FromValue([][]float64{{-1}, {0}, {1}})},
-			Labels: []*tensors.Tensor{tensors.FromValue([][]float64{{1}, {0}, {1}})},
-		})
-		if err != nil {
-			log.Fatal(err)
-		}
-	}
-	gc := metrics[len(metrics)-1].Value().(float64)
-	fmt.Println("GC between 0.1 and 3:", gc > 0.1 && gc < 3)
-	// Output: GC between 0.1 and 3: true
-}
-
 // The GC of the probabilities instead of the logits.
 func ExampleWithTransform() {
 	backend := openBackend()
@@ -138,4 +102,37 @@ func ExampleWithTransform() {
 	}
 	fmt.Printf("%.4f\n", result.GC) // 4·‖diag(p) - p·pᵀ‖² at p = 1/3.
 	// Output: 0.8889
+}
+
+// Besides the mean: by class, by output, and by inner node.
+func ExampleMeasure_parts() {
+	backend := openBackend()
+	network := func(scope *model.Scope, x *Node) *Node {
+		hidden := activation.Relu(MulScalar(x, 3)).WithAlias("hidden")
+		return DotProduct(hidden, Const(x.Graph(), [][]float64{{1, 0}, {2, 1}}))
+	}
+	rows, err := dataset.InMemoryFromData(backend, "rows",
+		[]any{[][]float64{{1, -1}, {1, 1}, {2, -2}}}, []any{[]int32{0, 1, 0}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := gcml.Measure(context.Background(), backend, model.NewStore(), network, rows.BatchSize(3, false),
+		gcml.WithPerClass(), gcml.WithPerOutput(), gcml.WithLayers())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("GC %.0f of %d outputs by %d inputs\n", result.GC, result.Outputs, result.Inputs)
+	for _, c := range result.PerClass {
+		fmt.Printf("class %d: %.0f over %d examples\n", c.Class, c.GC, c.Examples)
+	}
+	fmt.Printf("outputs: %.0f, their sum is the GC\n", result.PerOutput)
+	for _, l := range result.Layers {
+		fmt.Printf("%s: %.0f for %d values\n", l.Name, l.GC, l.Size)
+	}
+	// Output:
+	// GC 24 of 2 outputs by 2 inputs
+	// class 0: 9 over 2 examples
+	// class 1: 54 over 1 examples
+	// outputs: [21 3], their sum is the GC
+	// /hidden: 12 for 2 values
 }

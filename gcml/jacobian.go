@@ -10,7 +10,8 @@ import (
 
 func init() { autodiff.Register() }
 
-// SquaredJacobianNorm returns ‖∂outputs[b]/∂inputs[b]‖²_F for every example b.
+// SquaredJacobianNorm returns ‖∂outputs[b]/∂inputs[b]‖²_F for every example b:
+// the sum of the squares of all derivatives, no root taken and no factor 1/2.
 //
 // outputs and inputs have shape [batch, ...] and a float dtype; all axes after
 // the first count as outputs and as inputs. The result has shape [batch] and
@@ -37,8 +38,9 @@ func SquaredGradientNorms(outputs, inputs *Node, opts ...Option) *Node {
 	return newJacobian(outputs, inputs, o).perOutput()
 }
 
-// Complexity returns the geometric complexity of the batch: the mean over the
-// examples of SquaredJacobianNorm, a scalar. See there for shapes and panics.
+// Complexity returns the geometric complexity of the batch as the paper defines
+// it: the mean over the examples of SquaredJacobianNorm, a scalar of the dtype of
+// outputs. See there for shapes and panics.
 func Complexity(outputs, inputs *Node, opts ...Option) *Node {
 	o := newOptions(opts)
 	if o.forGradient {

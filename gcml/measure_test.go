@@ -260,12 +260,20 @@ func TestMeasureErrors(t *testing.T) {
 func TestMeasureMaxExamples(t *testing.T) {
 	rows := testRows(t, 9, 5)
 	rows.sizes = []int{4, 4, 1}
-	rows.labels = make([]int32, 9)
+	rows.labels = []int32{-1, 5, 5, 5, 5, 5, 5, 5, 5}
 	got, err := gcml.Measure(t.Context(), gctest.GoBackend(t), newStore(t, 1), mlp(activation.TypeTanh), rows,
-		gcml.WithMaxExamples(6), gcml.WithPerClass())
-	if err != nil || got.Examples != 6 || got.PerClass[0].Examples != 6 {
-		t.Errorf("got %+v, %v", got, err)
+		gcml.WithMaxExamples(6), gcml.WithPerClass(), gcml.WithPerOutput())
+	if err != nil {
+		t.Fatal(err)
 	}
+	if got.Examples != 6 || len(got.PerClass) != 2 || got.PerClass[0].Class != -1 || got.PerClass[1].Examples != 5 {
+		t.Errorf("got %+v", got)
+	}
+	total := 0.0
+	for _, v := range got.PerOutput {
+		total += v
+	}
+	gctest.AssertClose(t, []float64{total}, []float64{got.GC}, 1e-12, 0, "sum over outputs")
 }
 
 // oneBatch is a data set of a single batch.

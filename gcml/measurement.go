@@ -2,7 +2,9 @@ package gcml
 
 import (
 	"context"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -24,6 +26,10 @@ type measurement struct {
 	modelFn train.ModelFn
 	spec    any
 	inputs  int // How many inputs the data set gives.
+
+	// misuse is what the building of a graph panicked with: GoMLX returns it
+	// wrapped in what it was doing.
+	misuse error
 
 	// Set while the graph is built, the same for every batch size.
 	outputSize, inputSize int
@@ -63,6 +69,12 @@ func (m *measurement) finalize() { m.exec.Finalize() }
 // the round. It returns the norms per example, [batch] or, per output,
 // [outputs of this round, batch], and then those of the layers.
 func (m *measurement) build(scope *model.Scope, args []*graph.Node) []*graph.Node {
+	defer func() {
+		if r := recover(); r != nil {
+			m.misuse, _ = r.(error)
+			panic(r)
+		}
+	}()
 	inputs, round := args[:m.inputs], args[m.inputs]
 	scope.Store().SetTraining(inputs[0].Graph(), false)
 	output, input := m.options.pick(m.modelFn(scope, m.spec, inputs), inputs)
@@ -138,6 +150,9 @@ func (m *measurement) add(ctx context.Context, batch train.Batch) error {
 			args = append(args, in)
 		}
 		outputs, err := m.exec.Call(append(args, int32(round*m.step))...)
+		if m.misuse != nil {
+			err = m.misuse
+		}
 		if err != nil {
 			return errors.WithMessagef(err, "gcml.Measure: batch %d", m.batches)
 		}
@@ -173,7 +188,8 @@ func (m *measurement) collect(first, round int, outputs []*tensors.Tensor) error
 	}
 	for i, v := range values {
 		m.norms[first+i%batch] += v
-		if output := round*m.step + i/batch; m.options.perOutput && output < m.outputSize {
+		output := round*m.step + i/batch
+		if m.options.perOutput && output < m.outputSize && m.wanted(first+i%batch) {
 			m.perOutput[output] += v
 		}
 	}
@@ -191,6 +207,11 @@ func (m *measurement) collect(first, round int, outputs []*tensors.Tensor) error
 		m.layers[i] = append(m.layers[i], values...)
 	}
 	return nil
+}
+
+// wanted tells whether the i-th example is among those that were asked for.
+func (m *measurement) wanted(i int) bool {
+	return m.options.maxExamples == 0 || i < m.options.maxExamples
 }
 
 // checkInputs returns an error for the first input value that is NaN or Inf. The
@@ -275,16 +296,12 @@ func (m *measurement) result() Result {
 		r.PerOutput = append(r.PerOutput, sum/float64(len(m.norms)))
 	}
 	byClass := make(map[int][]float64)
-	last := -1
 	for i, class := range m.labels {
 		byClass[class] = append(byClass[class], m.norms[i])
-		last = max(last, class)
 	}
-	for class := range last + 1 {
-		if norms := byClass[class]; norms != nil {
-			gc, stdErr := meanAndError(norms)
-			r.PerClass = append(r.PerClass, ClassResult{Class: class, GC: gc, StdErr: stdErr, Examples: len(norms)})
-		}
+	for _, class := range slices.Sorted(maps.Keys(byClass)) {
+		gc, stdErr := meanAndError(byClass[class])
+		r.PerClass = append(r.PerClass, ClassResult{Class: class, GC: gc, StdErr: stdErr, Examples: len(byClass[class])})
 	}
 	for i, name := range m.layerNames {
 		gc, stdErr := meanAndError(m.layers[i])

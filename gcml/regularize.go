@@ -13,7 +13,8 @@ import (
 const (
 	// ParamCoefficient is the hyperparameter that multiplies the GC of the batch
 	// in the training loss. A float64, 0 or more; the default, 0, adds nothing.
-	// 1e-4 to 1e-2 are places to start for inputs scaled to [0, 1].
+	// See the package comment for where to start: for inputs scaled to [0, 1] that
+	// is often between 1e-4 and 1e-2.
 	ParamCoefficient = "gc_coefficient"
 
 	// ParamEstimator is the hyperparameter that names the estimator, as a string
@@ -44,7 +45,8 @@ func (w *watched) complexity() *graph.Node {
 // Regularize wraps a model function so that coefficient × GC of the batch is
 // added to the training loss, with the coefficient and the estimator read from
 // the hyperparameters ParamCoefficient and ParamEstimator of the scope. The
-// loss in evaluation stays as it was. Any function that train.NewTrainer takes
+// loss in evaluation stays as it was. This is the explicit GC regularization of
+// the paper's supplement. Any function that train.NewTrainer takes
 // will do, made of GoMLX's layers or of this toolkit's:
 //
 //	modelFn := gcml.Regularize(myModel)

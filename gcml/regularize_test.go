@@ -209,7 +209,7 @@ func TestBatchStatisticsAreHeldFixed(t *testing.T) {
 			}, x))
 		}
 		gctest.AssertClose(t, noisy(coupled), noisy(fixed.model), 1e-10, 0, "forward noise")
-		gradientEqualsDifferences(t, b, "through the statistics", x, func(scope *model.Scope, x *Node) *Node {
+		gradientEqualsDifferences(t, b, "through the statistics", 1e-6, x, func(scope *model.Scope, x *Node) *Node {
 			return gcml.Complexity(coupled(scope, x), x)
 		})
 	})

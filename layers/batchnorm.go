@@ -23,9 +23,9 @@ type BatchNormBuilder struct {
 // In training mode (scope.IsTraining) it uses the mean and variance of the batch, through which gradients of
 // every order flow, and updates running averages of them. Otherwise it uses the running averages.
 //
-// In training mode every output depends on every example of the batch. The Jacobian of one example's outputs
-// with respect to its own input is then only a part of the whole, and the geometric complexity of such a
-// network must say which part it takes; in evaluation mode there is only one.
+// In training mode every output depends on every example of the batch, so that "the Jacobian of an example" may
+// mean several things. Package gcml takes an example's outputs by its own input with the statistics held fixed;
+// the example shows what else there is. In evaluation mode all of them agree.
 //
 // The variables, the averages' update rule and the hyperparameter that announces it are those of GoMLX's
 // norm.BatchNorm, so that norm.UpdateBatchNormAverages works. That layer can be used on XLA, where this

@@ -1,7 +1,6 @@
 package layers
 
 import (
-	"fmt"
 	"math"
 	"testing"
 
@@ -106,9 +105,4 @@ func TestCentralErfInv(t *testing.T) {
 		got := gctest.Flat(MustExecOnce(b, centralErfInv, u))
 		gctest.AssertClose(t, got, want, 2e-7, 0, "erfinv")
 	})
-}
-
-func ExampleInitialization_Variance() {
-	fmt.Printf("%.4f\n", InitGlorotNormal.Variance(784, 16))
-	// Output: 0.0025
 }

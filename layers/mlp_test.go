@@ -113,13 +113,3 @@ func TestMLPMisuse(t *testing.T) {
 	wantPanic(t, func() { MLP(scope, Zeros(g, makeShape(4, 2))).Done() }, "layers.MLP", "Outputs(n)")
 	wantPanic(t, func() { MLP(scope, Zeros(g, makeShape(4, 2))).Hidden(2, 0).Outputs(1).Done() }, "Hidden(2, 0)")
 }
-
-func ExampleMLP() {
-	backend, _ := compute.NewWithConfig("go")
-	store := model.NewStore()
-	logits := model.MustCallOnce(backend, store, func(scope *model.Scope, x *Node) *Node {
-		return MLP(scope, x).Hidden(3, 16).Outputs(10).Initializer(InitGlorotNormal).Done()
-	}, tensors.FromShape(makeShape(8, 28, 28, 1)))
-	fmt.Println(logits.Shape())
-	// Output: (Float32)[8, 10]
-}

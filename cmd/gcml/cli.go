@@ -72,7 +72,7 @@ type app struct {
 // graceTime is how long an interrupted run may take to save its state. A step
 // or a compilation may last longer than that; then the last checkpoint, which
 // is always a whole one, is what a resumed run starts from.
-const graceTime = 900 * time.Millisecond
+const graceTime = 700 * time.Millisecond
 
 // run executes the command line. SIGINT and SIGTERM cancel what is at work.
 func run(args []string, stdout, stderr io.Writer) (err error) {
@@ -104,9 +104,10 @@ func (a *app) enforceStop(ctx context.Context, finished <-chan struct{}) {
 	select {
 	case <-finished:
 	case <-time.After(graceTime):
-		fmt.Fprintln(a.stderr, "\ngcml: interrupted; the last checkpoint is kept")
 		if command := a.resume.Load(); command != nil {
-			fmt.Fprintf(a.stderr, "to go on: %s\n", *command)
+			fmt.Fprintf(a.stderr, "\ngcml: interrupted; the last checkpoint is kept\nto go on: %s\n", *command)
+		} else {
+			fmt.Fprintln(a.stderr, "\ngcml: interrupted")
 		}
 		os.Exit(exitInterrupted)
 	}
@@ -137,7 +138,8 @@ func (a *app) root() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.measureCommand(), a.reportCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.measureCommand(), a.reportCommand(), a.fetchCommand(),
+		a.doctorCommand(), a.versionCommand())
 	return root
 }
 

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,5 +107,25 @@ func TestProgress(t *testing.T) {
 	}
 	if p, err := a.newProgress("none"); p != nil || err != nil {
 		t.Errorf("none: %v, %v", p, err)
+	}
+}
+
+func TestFileProgress(t *testing.T) {
+	var out bytes.Buffer
+	p := &fileProgress{app: &app{stderr: &out}, kind: "lines"}
+	for _, told := range []struct {
+		file        string
+		done, total int64
+	}{{"images", 50, 100}, {"images", 10, 100}, {"images", 100, 100}, {"labels", 5, 5}} {
+		p.show(told.file, told.done, told.total)
+	}
+	p.finish()
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		got = append(got, strings.Join(strings.Fields(line)[:3], " "))
+	}
+	// The second address of the first file starts at 0 again, which shows nothing.
+	if want := []string{"50 % images", "100 % images", "100 % labels"}; !slices.Equal(got, want) {
+		t.Errorf("lines %q; want %q", got, want)
 	}
 }

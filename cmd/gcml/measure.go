@@ -3,8 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"strconv"
 	"strings"
 
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
 	"github.com/spf13/cobra"
 
 	"example.com/geometric-complexity/datasets"
@@ -16,11 +22,11 @@ import (
 // measureOptions are the flags of measure.
 type measureOptions struct {
 	checkpoint, onnx, dataset, split, estimator string
-	inputs, labels, output, progress            string // With onnx alone.
-	softmax                                     bool   // With onnx alone.
+	inputs, labels, output                      string // With onnx alone.
+	progress                                    string
 	examples, batch                             int
 	seed                                        int64
-	perClass, json                              bool
+	softmax, perClass, json                     bool
 }
 
 func (a *app) measureCommand() *cobra.Command {
@@ -47,8 +53,8 @@ func (a *app) measureCommand() *cobra.Command {
 	f.StringVar(&o.inputs, "inputs", "", "`file` of examples for --onnx, [examples, ...], .npy or .npz")
 	f.StringVar(&o.labels, "labels", "", "`file` of whole numbers, the classes of the examples of --inputs, .npy or .npz")
 	f.StringVar(&o.output, "output", "", "`node` of --onnx to take as the output (default: the network's first output)")
-	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output of --onnx")
-	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress with --onnx: auto, bar, lines or none")
+	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, the probabilities of a classifier")
+	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress on standard error: auto, bar, lines or none")
 	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the network was trained on)")
 	f.StringVar(&o.split, "split", "train", "`part` of the data set: train or test")
 	f.StringVar(&o.estimator, "estimator", "exact", "`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
@@ -60,12 +66,16 @@ func (a *app) measureCommand() *cobra.Command {
 	return cmd
 }
 
-// measurement is what measure prints.
-type measurement struct {
-	Checkpoint string `json:"checkpoint"`
-	Step       int64  `json:"step"`
-	Dataset    string `json:"dataset"`
-	gcml.Result
+// subject is a network and the examples that it is measured on.
+type subject struct {
+	name  string // for messages and the progress display
+	store *model.Store
+	model func(scope *model.Scope, x *graph.Node) *graph.Node
+	ds    train.Dataset
+	// examples is how many ds has, 0 if it does not say.
+	examples int
+	// countOutputs is asked before the work begins.
+	countOutputs func(compute.Backend) (int, error)
 }
 
 func (a *app) measure(ctx context.Context, o measureOptions) error {
@@ -86,8 +96,87 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 	if o.onnx != "" {
 		return a.measureONNX(ctx, o, estimator, split)
 	}
-	if o.inputs != "" || o.labels != "" || o.output != "" || o.softmax {
-		return usagef("--inputs, --labels, --output and --softmax go with --onnx, not with --checkpoint")
+	return a.measureCheckpoint(ctx, o, estimator, split)
+}
+
+// measureSubject opens the backend, says what the work is, and does it.
+func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gcml.Estimator, s subject) (gcml.Result, error) {
+	progress, err := a.newProgress(o.progress)
+	if err != nil {
+		return gcml.Result{}, err
+	}
+	b, info, err := backend.Open()
+	if err != nil {
+		return gcml.Result{}, err
+	}
+	defer b.Finalize()
+	fmt.Fprintln(a.stderr, info.Why)
+	outputs, err := s.countOutputs(b)
+	if err != nil {
+		return gcml.Result{}, err
+	}
+	opts := []gcml.Option{gcml.WithEstimator(estimator), gcml.WithSeed(o.seed)}
+	if o.perClass {
+		opts = append(opts, gcml.WithPerClass())
+	}
+	if o.softmax {
+		opts = append(opts, gcml.WithTransform(func(logits *graph.Node) *graph.Node { return graph.Softmax(logits) }))
+	}
+	if s.examples > 0 {
+		fmt.Fprintln(a.stderr, cost(estimator, s.examples, outputs))
+	}
+	if progress != nil && s.examples > 0 {
+		progress.Start(int64(s.examples), "measuring")
+		progress.Describe(filepath.Base(s.name))
+		defer progress.Finish()
+		last := 0
+		opts = append(opts, gcml.WithProgress(func(done int) { progress.Add(int64(done - last)); last = done }))
+	}
+	result, err := gcml.Measure(ctx, b, s.store, s.model, s.ds, opts...)
+	if ctx.Err() != nil {
+		return gcml.Result{}, measuringInterrupted{}
+	}
+	if err != nil {
+		return gcml.Result{}, fmt.Errorf("%s: %w", s.name, err)
+	}
+	result.Backend = info.ResultName()
+	return result, nil
+}
+
+// measuringInterrupted says that, other than for runs, there is nothing to go on from.
+type measuringInterrupted struct{}
+
+func (measuringInterrupted) Error() string { return "interrupted; nothing is kept of a measurement" }
+func (measuringInterrupted) Unwrap() error { return context.Canceled }
+
+// cost says how much work a measurement is.
+func cost(e gcml.Estimator, examples, outputs int) string {
+	kind, count, _ := strings.Cut(e.String(), ":")
+	if kind == "noise" {
+		_, count, _ = strings.Cut(count, ":")
+		samples, _ := strconv.Atoi(count) // String writes a number.
+		return fmt.Sprintf("cost: %d evaluations (%d examples x (1 + %d samples))", examples*(1+samples), examples, samples)
+	}
+	each, what := outputs, "outputs"
+	if kind != "exact" {
+		each, _ = strconv.Atoi(count)
+		what = "directions"
+	}
+	return fmt.Sprintf("cost: %d vector-Jacobian products (%d examples x %d %s)", examples*each, examples, each, what)
+}
+
+// checkpointMeasurement is what measure prints of a run's network.
+type checkpointMeasurement struct {
+	Checkpoint string `json:"checkpoint"`
+	Step       int64  `json:"step"`
+	Softmax    bool   `json:"softmax,omitempty"`
+	Dataset    string `json:"dataset"`
+	gcml.Result
+}
+
+func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator gcml.Estimator, split datasets.Split) error {
+	if o.inputs != "" || o.labels != "" || o.output != "" {
+		return usagef("--inputs, --labels and --output go with --onnx, not with --checkpoint")
 	}
 	trained, err := experiments.OpenRun(o.checkpoint)
 	if err != nil {
@@ -97,22 +186,16 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	b, info, err := backend.Open()
+	s := subject{name: o.checkpoint, store: trained.Store, model: trained.Model, ds: ds,
+		countOutputs: func(compute.Backend) (int, error) { return trained.Outputs, nil }}
+	if sized, ok := ds.(interface{ NumExamples() int }); ok {
+		s.examples = sized.NumExamples()
+	}
+	result, err := a.measureSubject(ctx, o, estimator, s)
 	if err != nil {
 		return err
 	}
-	defer b.Finalize()
-	fmt.Fprintln(a.stderr, info.Why)
-	opts := []gcml.Option{gcml.WithEstimator(estimator), gcml.WithSeed(o.seed)}
-	if o.perClass {
-		opts = append(opts, gcml.WithPerClass())
-	}
-	result, err := gcml.Measure(ctx, b, trained.Store, trained.Model, ds, opts...)
-	if err != nil {
-		return err
-	}
-	m := measurement{Checkpoint: o.checkpoint, Step: trained.Step, Dataset: ds.Name(), Result: result}
-	m.Backend = info.ResultName()
+	m := checkpointMeasurement{Checkpoint: o.checkpoint, Step: trained.Step, Softmax: o.softmax, Dataset: ds.Name(), Result: result}
 	if o.json {
 		return a.printJSON(m)
 	}
@@ -120,16 +203,22 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 	return err
 }
 
-func (m measurement) text() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "GC %.6g ± %.2g (standard error) over %d examples of %s\n", m.GC, m.StdErr, m.Examples, m.Dataset)
-	fmt.Fprintf(&b, "estimator %s, backend %s, step %d, Jacobian %d x %d\n", m.Estimator, m.Backend, m.Step, m.Outputs, m.Inputs)
-	writeClasses(&b, m.PerClass)
-	return b.String()
+func (m checkpointMeasurement) text() string {
+	of := ""
+	if m.Softmax {
+		of = "softmax of the logits, "
+	}
+	return writeMeasurement(m.Result, m.Dataset, fmt.Sprintf("step %d, %s", m.Step, of))
 }
 
-func writeClasses(b *strings.Builder, classes []gcml.ClassResult) {
-	for _, c := range classes {
-		fmt.Fprintf(b, "class %d: GC %.6g ± %.2g over %d examples\n", c.Class, c.GC, c.StdErr, c.Examples)
+// writeMeasurement is a result for people; what says what was measured, and
+// ends in a comma.
+func writeMeasurement(r gcml.Result, dataset, what string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "GC %.6g ± %.2g (standard error) over %d examples of %s\n", r.GC, r.StdErr, r.Examples, dataset)
+	fmt.Fprintf(&b, "%sestimator %s, backend %s, Jacobian %d x %d\n", what, r.Estimator, r.Backend, r.Outputs, r.Inputs)
+	for _, c := range r.PerClass {
+		fmt.Fprintf(&b, "class %d: GC %.6g ± %.2g over %d examples\n", c.Class, c.GC, c.StdErr, c.Examples)
 	}
+	return b.String()
 }

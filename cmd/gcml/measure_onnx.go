@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +15,6 @@ import (
 
 	"example.com/geometric-complexity/datasets"
 	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/backend"
 	"example.com/geometric-complexity/internal/onnxmodel"
 )
 
@@ -47,8 +45,8 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 	if o.labels != "" && o.inputs == "" {
 		return usagef("--labels belongs to --inputs: a data set has its own")
 	}
-	if o.perClass && o.inputs != "" && o.labels == "" {
-		return usagef("--per-class with --inputs wants --labels FILE, the class of each example")
+	if o.inputs != "" && o.perClass != (o.labels != "") {
+		return usagef("--per-class with --inputs wants --labels FILE, the class of each example, and --labels wants --per-class")
 	}
 	network, err := onnxmodel.Load(o.onnx)
 	if err != nil {
@@ -63,42 +61,13 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 	if err != nil {
 		return err
 	}
-	progress, err := a.newProgress(o.progress)
-	if err != nil {
-		return err
-	}
-	b, info, err := backend.Open()
-	if err != nil {
-		return err
-	}
-	defer b.Finalize()
-	fmt.Fprintln(a.stderr, info.Why)
-
 	forward := func(scope *model.Scope, x *graph.Node) *graph.Node { return network.Forward(scope, arrange(x)) }
-	outputs, err := countOutputs(network, forward, ds, b)
+	result, err := a.measureSubject(ctx, o, estimator, subject{
+		name: o.onnx, store: network.Store, model: forward, ds: ds, examples: ds.NumExamples(),
+		countOutputs: func(b compute.Backend) (int, error) { return countOutputs(network, forward, ds, b) }})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(a.stderr, cost(estimator, ds.NumExamples(), outputs))
-	opts := []gcml.Option{gcml.WithEstimator(estimator), gcml.WithSeed(o.seed)}
-	if o.perClass {
-		opts = append(opts, gcml.WithPerClass())
-	}
-	if o.softmax {
-		opts = append(opts, gcml.WithTransform(func(logits *graph.Node) *graph.Node { return graph.Softmax(logits) }))
-	}
-	if progress != nil {
-		progress.Start(int64(ds.NumExamples()), "measuring")
-		progress.Describe(filepath.Base(o.onnx))
-		defer progress.Finish()
-		last := 0
-		opts = append(opts, gcml.WithProgress(func(done int) { progress.Add(int64(done - last)); last = done }))
-	}
-	result, err := gcml.Measure(ctx, b, network.Store, forward, ds, opts...)
-	if err != nil {
-		return fmt.Errorf("%s: %w", o.onnx, err)
-	}
-	result.Backend = info.ResultName()
 	m := onnxMeasurement{File: o.onnx, Node: network.OutputName(), Softmax: o.softmax, Dataset: ds.Name(), Result: result}
 	if o.json {
 		return a.printJSON(m)
@@ -223,30 +192,10 @@ func countOutputs(network *onnxmodel.Model, forward func(*model.Scope, *graph.No
 	return 0, fmt.Errorf("%s: no examples", ds.Name())
 }
 
-// cost says how much work a measurement is.
-func cost(e gcml.Estimator, examples, outputs int) string {
-	kind, count, _ := strings.Cut(e.String(), ":")
-	if kind == "noise" {
-		_, count, _ = strings.Cut(count, ":")
-		samples, _ := strconv.Atoi(count) // String writes a number.
-		return fmt.Sprintf("cost: %d evaluations (%d examples x (1 + %d samples))", examples*(1+samples), examples, samples)
-	}
-	each, what := outputs, "outputs"
-	if kind != "exact" {
-		each, _ = strconv.Atoi(count)
-		what = "directions"
-	}
-	return fmt.Sprintf("cost: %d vector-Jacobian products (%d examples x %d %s)", examples*each, examples, each, what)
-}
-
 func (m onnxMeasurement) text() string {
-	var b strings.Builder
 	of := m.Node
 	if m.Softmax {
 		of = "softmax of " + of
 	}
-	fmt.Fprintf(&b, "GC %.6g ± %.2g (standard error) over %d examples of %s\n", m.GC, m.StdErr, m.Examples, m.Dataset)
-	fmt.Fprintf(&b, "network %s, output %s, estimator %s, backend %s, Jacobian %d x %d\n", m.File, of, m.Estimator, m.Backend, m.Outputs, m.Inputs)
-	writeClasses(&b, m.PerClass)
-	return b.String()
+	return writeMeasurement(m.Result, m.Dataset, fmt.Sprintf("network %s, output %s, ", m.File, of))
 }

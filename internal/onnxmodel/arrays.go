@@ -26,7 +26,7 @@ func ReadArray(path, name string) (*tensors.Tensor, error) {
 	case errors.As(err, &pathErr):
 		return nil, fmt.Errorf("%s: cannot be read: %w", path, pathErr.Err)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w; write it with numpy.save or numpy.savez", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
 }
@@ -35,13 +35,18 @@ func readArray(path, name string) (*tensors.Tensor, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
+	const advice = "write it with numpy.save or numpy.savez"
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".npy":
-		return numpy.FromNpyFile(path)
+		t, err := numpy.FromNpyFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("%w; %s", err, advice)
+		}
+		return t, nil
 	case ".npz":
 		arrays, err := numpy.FromNpzFile(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w; %s", err, advice)
 		}
 		if t, ok := arrays[name]; ok {
 			return t, nil
@@ -52,7 +57,7 @@ func readArray(path, name string) (*tensors.Tensor, error) {
 		}
 		return nil, fmt.Errorf("no array %q among its %d: %s", name, len(names), strings.Join(names, ", "))
 	}
-	return nil, errors.New("neither .npy nor .npz")
+	return nil, errors.New("neither .npy nor .npz; " + advice)
 }
 
 // Arrays is a data set of examples in memory, in their order.

@@ -1,0 +1,94 @@
+// Package docs holds nothing but the tests of the pages beside it.
+package docs
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
+	link    = regexp.MustCompile(`\]\(([^)#:]+)\)`)
+)
+
+// pages are the texts of this folder's pages by their names.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob("*.md")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	texts := make(map[string]string)
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[name] = string(text)
+	}
+	return texts
+}
+
+// withoutIndent is code without the spaces and tabs that its lines begin with.
+func withoutIndent(code string) string {
+	lines := strings.Split(strings.TrimSpace(code), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// TestCodeIsThatOfTheExamples: every block of Go in the pages stands in a test
+// file, so that it compiles, and its output is what the test saw.
+func TestCodeIsThatOfTheExamples(t *testing.T) {
+	var examples []string
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && entry.Name() != ".." {
+			return fs.SkipDir
+		}
+		if strings.HasPrefix(entry.Name(), "example") && strings.HasSuffix(path, "_test.go") {
+			code, err := os.ReadFile(path)
+			examples = append(examples, withoutIndent(string(code)))
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(examples, "\n")
+	blocks := 0
+	for name, text := range pages(t) {
+		for _, block := range goBlock.FindAllStringSubmatch(text, -1) {
+			blocks++
+			if !strings.Contains(all, withoutIndent(block[1])) {
+				t.Errorf("%s: not in any example:\n%s", name, block[1])
+			}
+		}
+	}
+	if blocks == 0 {
+		t.Error("no block of Go found")
+	}
+}
+
+// TestLinks: what the pages link to is there, and the index has all of them.
+func TestLinks(t *testing.T) {
+	texts := pages(t)
+	for name, text := range texts {
+		for _, target := range link.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(target[1]); err != nil {
+				t.Errorf("%s links to %s: %v", name, target[1], err)
+			}
+		}
+		if name != "README.md" && !strings.Contains(texts["README.md"], "("+name+")") {
+			t.Errorf("the index does not link to %s", name)
+		}
+	}
+}

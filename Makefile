@@ -22,11 +22,11 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab xla cuda lint bench notebooks results
+.PHONY: help demo test lab xla cuda lint bench notebooks results docker-test
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '%-12s %s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '%-14s %s\n' "$$t" "$$d"; done
 
 demo: $(VPYTHON) ## train on real images without and with the penalty, and compare: about a minute, once built
 	@$(VPYTHON) scripts/plugin.py cpu --optional
@@ -52,12 +52,13 @@ xla: $(VPYTHON) ## put the XLA plugin for the CPU in place
 cuda: $(VPYTHON) ## put the XLA plugin for NVIDIA GPUs and CUDA 13 in place (2.5 GB)
 	@$(VPYTHON) scripts/plugin.py cuda
 
-lint: ## gofmt, go vet, staticcheck, and a go.mod that is tidy
+lint: $(VENV)/hadolint.stamp ## gofmt, go vet, staticcheck, a go.mod that is tidy, and hadolint
 	@unformatted=$$($(GOFILES) -exec "$$(go env GOROOT)/bin/gofmt" -l {} +); \
 	  test -z "$$unformatted" || { echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; }
 	@go vet ./...
 	@go tool staticcheck ./...
 	@go mod tidy -diff
+	@$(VENV)/bin/hadolint docker/Dockerfile
 
 bench: xla ## measure against JAX and PyTorch, and write the README's table (2 GB of peers)
 	@go run ./bench --python $(PYTHON)
@@ -75,12 +76,19 @@ results: xla ## run all experiments at laptop scale and publish them to results/
 	@bin/gcml report publish out/*-laptop out/demo
 	@bin/gcml report readme
 
+docker-test: $(VPYTHON) ## build the image, with Docker or Podman, and use it: ten minutes
+	@$(VPYTHON) docker/image_test.py
+
 $(VPYTHON):
 	@$(PYTHON) -m venv $(VENV)
 
 # JupyterLab and what executes notebooks.
 $(VENV)/jupyter.stamp: notebooks/requirements.txt | $(VPYTHON)
 	@echo 'installing JupyterLab into $(VENV)'
+	@$(PIP) install --requirement $<
+	@touch $@
+
+$(VENV)/hadolint.stamp: docker/requirements-lint.txt | $(VPYTHON)
 	@$(PIP) install --requirement $<
 	@touch $@
 

@@ -162,7 +162,9 @@ func squaredLength(h, bias []float64) float64 {
 }
 
 // squaredOperatorNorm is the largest eigenvalue of the smaller Gram matrix; NaN
-// if its iteration fails.
+// if its iteration fails. Gram matrices are positive, so that eigenvalues are
+// singular values: gonum v0.17's EigenSym without vectors panics on some that
+// have a block of next to nothing, as units that are off leave one.
 func squaredOperatorNorm(a *mat.Dense) float64 {
 	rows, columns := a.Dims()
 	var gram mat.SymDense
@@ -171,10 +173,9 @@ func squaredOperatorNorm(a *mat.Dense) float64 {
 	} else {
 		gram.SymOuterK(1, a.T())
 	}
-	var eigen mat.EigenSym
-	if !eigen.Factorize(&gram, false) {
+	var svd mat.SVD
+	if !svd.Factorize(&gram, mat.SVDNone) {
 		return math.NaN()
 	}
-	values := eigen.Values(nil)
-	return max(values[len(values)-1], 0)
+	return svd.Values(nil)[0]
 }

@@ -33,10 +33,14 @@ type Claim struct {
 	Verdict   Verdict         `json:"verdict"`
 }
 
-// Summary is the evidence without what follows its first semicolon.
+// Summary is the evidence without what was added to its statistic, but for what
+// keeps it from deciding the claim.
 func (c Claim) Summary() string {
-	summary, _, _ := strings.Cut(c.Evidence, "; ")
-	return summary
+	parts := strings.Split(c.Evidence, "; ")
+	if last := len(parts) - 1; last > 0 && c.Verdict == Undecided && len(c.PerSeed) < minSeeds {
+		return parts[0] + "; " + parts[last]
+	}
+	return parts[0]
 }
 
 // criterion is the region that a statistic must lie in for a claim to hold.

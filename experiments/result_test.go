@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"example.com/geometric-complexity/internal/gctest"
 	"example.com/geometric-complexity/internal/plots"
+	"example.com/geometric-complexity/internal/stats"
 )
 
 // instant is a task that is done at once.
@@ -91,5 +93,21 @@ func TestNoResultBesideOtherFigures(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(env.Out, ResultFile)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the old result is still there (%v)", err)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	text, none := ClaimText{"id", "a claim"}, stats.Interval{Lo: math.NaN(), Hi: math.NaN()}
+	for _, tc := range []struct {
+		perSeed []float64
+		want    string
+	}{
+		{[]float64{1, 2, 3}, "mean 2"},
+		{[]float64{1, 3}, "mean 2; 2 seed(s) cannot decide it, at least 3 are needed"},
+	} {
+		claim := newClaim(text, "mean", 2, tc.perSeed, none, above(0), "more; and more")
+		if got := claim.Summary(); got != tc.want {
+			t.Errorf("of %d seeds: %q; want %q", len(tc.perSeed), got, tc.want)
+		}
 	}
 }

@@ -108,7 +108,7 @@ func (o *Outcome) ShowVerdicts() {
 	}
 	showTable([]string{"claim", "evidence", "verdict"}, rows)
 	seeds := strings.Trim(fmt.Sprint(o.Seeds), "[]")
-	gonbui.DisplayHTML(fmt.Sprintf("<p>backend %s, seeds %s, configuration <code>%s</code></p>",
+	gonbui.DisplayHTML(fmt.Sprintf("<p>backend %s, seeds %s, configuration <code style=\"white-space: normal; overflow-wrap: anywhere\">%s</code></p>",
 		html.EscapeString(o.Backend), seeds, html.EscapeString(string(o.Config))))
 }
 

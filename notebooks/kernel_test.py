@@ -1,0 +1,156 @@
+"""Tests of what a reader meets when things go wrong: an interrupted or restarted kernel, a plugin or a data set that is not
+there, no network. They run cells in the GoNB kernel, in a folder of this repository.
+"""
+
+import os
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from jupyter_client.manager import KernelManager
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST_CELL = '!*rm -f go.work go.work.sum; go work init . "$(dirname "$(cd "$GONB_DIR" && go env GOMOD)")"\n%noautoget'
+IMPORTS = """import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+
+	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/notebooks/nb"
+)
+"""
+# A training of minutes, with the progress of a training.
+LONG_RUN = """%%
+defer gonbui.Sync()
+cfg := experiments.SimplicityBias.Config(experiments.Smoke)
+cfg.Steps = 10_000_000
+nb.Look(experiments.SimplicityBias, cfg)
+"""
+# One that says nothing, and does not hear of an interrupt.
+SILENT_RUN = """%%
+nb.Context()
+fmt.Println("begins")
+time.Sleep(time.Hour)
+"""
+PATIENCE = 120  # Seconds.
+
+
+class KernelTest(unittest.TestCase):
+    def setUp(self):
+        (ROOT / "out").mkdir(exist_ok=True)
+        temp = tempfile.TemporaryDirectory(dir=ROOT / "out", prefix="kernel-test-")
+        self.addCleanup(temp.cleanup)
+        self.folder = Path(temp.name)
+        self.log = open(self.folder / "kernel.log", "w")
+        self.addCleanup(self.log.close)
+
+    def start_kernel(self, **variables):
+        self.manager = KernelManager(kernel_name="gonb")
+        self.manager.start_kernel(cwd=str(self.folder), env={**os.environ, **variables}, stderr=self.log)
+        self.addCleanup(self.manager.shutdown_kernel, now=True)
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.addCleanup(self.client.stop_channels)
+        self.client.wait_for_ready(timeout=PATIENCE)
+        self.run_cell(FIRST_CELL)
+
+    def run_cell(self, source):
+        """Runs a cell to its end, and gives what it printed, by stream."""
+        return self.outputs(self.client.execute(source if source.startswith("!") else IMPORTS + source))
+
+    def outputs(self, cell, until=None):
+        """What a cell prints, by stream; until it ends, or prints or displays a text."""
+        printed = {"stdout": "", "stderr": "", "displayed": ""}
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            message = self.client.get_iopub_msg(timeout=max(0, deadline - time.monotonic()))
+            if message["parent_header"].get("msg_id") != cell:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "stream":
+                printed[content["name"]] += content["text"]
+            elif kind in ("display_data", "update_display_data"):
+                printed["displayed"] = content["data"].get("text/html", "")
+            if kind == "status" and content["execution_state"] == "idle":
+                return printed
+            if until and any(until in text for text in printed.values()):
+                return printed
+
+    def cell_processes(self):
+        """The processes that the kernel has started and that are there still."""
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+        kernel = self.manager.provisioner.pid
+        return [int(pid) for pid, parent in map(str.split, listed.splitlines()) if int(parent) == kernel]
+
+    def assert_ends(self, processes):
+        self.assertTrue(processes, "the cell was not running")
+        for _ in range(100):
+            if not any(alive(pid) for pid in processes):
+                return
+            time.sleep(0.1)
+        self.fail(f"of the cell's processes {processes} some are there after 10 s")
+
+    def assert_one_line(self, stderr, *words):
+        """All that a cell says of an error is one line, before what the kernel adds."""
+        lines = stderr.strip().splitlines()
+        self.assertEqual(len(lines), 2, stderr)
+        self.assertEqual(lines[1], "exit status 1")
+        self.assertTrue(lines[0].startswith("gcml: "), lines[0])
+        for word in words:
+            self.assertIn(word, lines[0])
+
+    def test_interrupt(self):
+        self.start_kernel()
+        cell = self.client.execute(IMPORTS + LONG_RUN)
+        self.outputs(cell, until="seed 0")
+        processes = self.cell_processes()
+        self.manager.interrupt_kernel()
+        printed = self.outputs(cell)
+        self.assert_one_line(printed["stderr"], "interrupted at step", "what was done is saved")
+        self.assertIn("run the cell again to go on", printed["displayed"])
+        self.assert_ends(processes)
+
+    def test_restart(self):
+        self.start_kernel()
+        cell = self.client.execute(IMPORTS + SILENT_RUN)
+        self.outputs(cell, until="begins")
+        processes = self.cell_processes()
+        self.manager.restart_kernel()
+        self.assert_ends(processes)
+
+    def test_what_is_missing(self):
+        # Whatever asks for the network is refused.
+        self.start_kernel(GOPROXY="off", HTTP_PROXY="http://127.0.0.1:9", HTTPS_PROXY="http://127.0.0.1:9", GCML_DATA=str(self.folder))
+        nothing = f'os.Setenv("GCML_PLUGIN_DIR", ""); os.Setenv("HOME", "{self.folder}"); '
+        with self.subTest("no plugin"):
+            printed = self.run_cell('%%\n' + nothing + 'os.Setenv("GOMLX_BACKEND", ""); nb.Backend()')
+            self.assertEqual(printed["stderr"], "")
+            self.assertRegex(printed["stdout"], r"^backend \w+ .*\n$")
+        with self.subTest("a plugin that was asked for"):
+            printed = self.run_cell('%%\n' + nothing + 'os.Setenv("GOMLX_BACKEND", "xla:/no/such/plugin.so"); nb.Backend()')
+            self.assert_one_line(printed["stderr"], "/no/such/plugin.so", "make xla")
+        with self.subTest("data set"):
+            printed = self.run_cell("%%\ncfg := experiments.Noise.Config(experiments.Smoke)\n"
+                                    'cfg.Dataset = "cifar10"\nnb.Look(experiments.Noise, cfg)')
+            self.assert_one_line(printed["stderr"], "data set cifar10 not found", "to get it, put")
+        with self.subTest("nothing else needs the network"):
+            printed = self.run_cell("%%\ncfg := experiments.TheMeasure.Config(experiments.Smoke)\n"
+                                    "cfg.Functions = 3\nnb.Look(experiments.TheMeasure, cfg).ShowVerdicts()")
+            self.assertEqual(printed["stderr"], "")
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+if __name__ == "__main__":
+    unittest.main()

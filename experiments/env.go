@@ -14,7 +14,7 @@ import (
 	_ "example.com/geometric-complexity/internal/backend"
 )
 
-// Progress is told how far the work is. Its calls come from one goroutine. A
+// Progress is told how far the work is. Its calls never come two at a time. A
 // bar of a terminal or of a notebook implements it.
 type Progress interface {
 	// Start begins a display of total units (training steps over all runs).
@@ -23,6 +23,9 @@ type Progress interface {
 	Add(n int64)
 	// Describe says what is being done now.
 	Describe(text string)
+	// Left says how long the rest will take. Where it is called it knows better
+	// than an extrapolation from the units done, which may differ in what they take.
+	Left(time.Duration)
 	// Finish ends the display.
 	Finish()
 }
@@ -74,4 +77,5 @@ type noProgress struct{}
 func (noProgress) Start(int64, string) {}
 func (noProgress) Add(int64)           {}
 func (noProgress) Describe(string)     {}
+func (noProgress) Left(time.Duration)  {}
 func (noProgress) Finish()             {}

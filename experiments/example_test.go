@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/gomlx/compute"
 
@@ -192,6 +193,7 @@ type cancelOnAdd struct{ cancel func() }
 
 func (cancelOnAdd) Start(int64, string) {}
 func (cancelOnAdd) Describe(string)     {}
+func (cancelOnAdd) Left(time.Duration)  {}
 func (cancelOnAdd) Finish()             {}
 func (c cancelOnAdd) Add(int64)         { c.cancel() }
 

@@ -4,11 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
-	"time"
 
-	"example.com/geometric-complexity/internal/atomicfile"
 	"example.com/geometric-complexity/internal/plots"
 )
 
@@ -44,6 +40,8 @@ type Experiment interface {
 	Plan(cfg any, seeds []int64) ([]Run, error)
 	// RunConfig runs a configuration, given as DefaultConfig gives it.
 	RunConfig(ctx context.Context, env Env, cfg any, seeds []int64) (*Result, error)
+	// Decide decides the claims from the records of runs that are complete.
+	Decide(ctx context.Context, out, backendName string, cfg any, seeds []int64) (*Result, error)
 }
 
 // Done is a run with its record, as a report reads it.
@@ -116,73 +114,34 @@ func (d *Definition[C]) Plan(cfg any, seeds []int64) ([]Run, error) {
 }
 
 // Run does all runs of the configuration that are not complete yet in env.Out,
-// decides the claims, and writes result.json, claims.txt and the figures there.
-// Cancelling ctx stops within a training step and gives an *InterruptedError;
-// calling again goes on.
+// decides the claims, and writes records.jsonl, claims.txt, the figures and
+// result.json there. Cancelling ctx stops within a training step and gives an
+// *InterruptedError; calling again goes on. A run that fails does not keep the
+// others from being done; the error is a *FailedError then.
 func (d *Definition[C]) Run(ctx context.Context, env Env, cfg C, seeds []int64) (*Result, error) {
 	return d.RunConfig(ctx, env, &cfg, seeds)
 }
 
 // RunConfig implements Experiment; see Run.
 func (d *Definition[C]) RunConfig(ctx context.Context, env Env, cfg any, seeds []int64) (*Result, error) {
-	runs, err := d.Plan(cfg, seeds)
+	env, err := env.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	begin := time.Now()
-	if env, err = env.withDefaults(); err != nil {
-		return nil, err
-	}
-	done, reused, err := executeAll(ctx, env, d.About.Title, runs)
+	part := &Part{Experiment: d, Config: cfg, Seeds: seeds, Out: env.Out}
+	items, err := Items(part)
 	if err != nil {
 		return nil, err
 	}
-	findings, err := d.Report(*cfg.(*C), seeds, done)
+	reused, err := (&Schedule{Items: items, BackendName: env.BackendName, Progress: env.Progress}).Run(ctx, NewWorker(env))
 	if err != nil {
-		return nil, fmt.Errorf("%s: report: %w", d.About.Name, err)
+		return nil, err
 	}
-	result, err := newResult(env, d, cfg, seeds, done, findings, time.Since(begin))
+	result, err := d.Decide(ctx, env.Out, env.BackendName, cfg, seeds)
 	if err == nil {
-		result.Reused = reused
+		result.Reused = reused[part]
 	}
 	return result, err
-}
-
-// executeAll does the runs in their order, and counts those that were complete
-// before.
-func executeAll(ctx context.Context, env Env, title string, runs []Run) (done []Done, reused int, err error) {
-	var units int64
-	for _, run := range runs {
-		units += run.Task.Units()
-	}
-	env.Progress.Start(units, title)
-	defer env.Progress.Finish()
-	for i, run := range runs {
-		env.Progress.Describe(fmt.Sprintf("run %d/%d: %s, seed %d", i+1, len(runs), run.Label, run.Seed))
-		record, err := lookUp(env, run)
-		switch {
-		case err != nil:
-		case record != nil:
-			reused++
-			env.Progress.Add(run.Task.Units())
-		default:
-			record, err = Execute(ctx, env, run)
-		}
-		if err != nil {
-			return nil, reused, err
-		}
-		done = append(done, Done{run, record})
-	}
-	return done, reused, nil
-}
-
-// lookUp returns the record of a run that is complete in the output folder, or nil.
-func lookUp(env Env, run Run) (*Record, error) {
-	address, err := run.Address(env.BackendName)
-	if err != nil {
-		return nil, err
-	}
-	return readRecord(filepath.Join(env.Out, runsDir, address))
 }
 
 // RunSummary is a run's line in a result.
@@ -210,53 +169,10 @@ type Result struct {
 	Tables  []Table         `json:"tables,omitempty"`
 	Figures []string        `json:"figures"` // paths below the output folder
 	// InWords says of each figure, by the name of its files, what it shows.
-	InWords    map[string]string `json:"figures_in_words,omitempty"`
-	Runs       []RunSummary      `json:"runs"`
-	Provenance Provenance        `json:"provenance"`
+	InWords map[string]string `json:"figures_in_words,omitempty"`
+	Runs    []RunSummary      `json:"runs"`
+	// Provenance has the sum of the runs' seconds, and when the last of them ended.
+	Provenance Provenance `json:"provenance"`
 	// Reused is how many of the runs were complete before.
 	Reused int `json:"-"`
-}
-
-// The files of an output folder that its result is in.
-const (
-	ResultFile = "result.json"
-	ClaimsFile = "claims.txt" // Result.Text
-)
-
-// newResult makes the result and writes it. result.json is removed first and
-// written last: where it is, all it speaks of is there.
-func newResult(env Env, e Experiment, cfg any, seeds []int64, done []Done, findings Findings, took time.Duration) (*Result, error) {
-	config, err := json.Marshal(cfg)
-	if err != nil {
-		return nil, err
-	}
-	about := e.Info()
-	r := &Result{Number: about.Number, Name: about.Name, Title: about.Title, Paper: about.Paper, Backend: env.BackendName,
-		Seeds: seeds, Config: config, Claims: findings.Claims, Tables: findings.Tables, Provenance: currentProvenance()}
-	r.Provenance.Finished = time.Now().UTC().Truncate(time.Second)
-	r.Provenance.Seconds = took.Seconds()
-	r.Provenance.Starts = 1
-	for _, d := range done {
-		r.Runs = append(r.Runs, RunSummary{d.Label, d.Record.Seed, d.Hash, d.Status, d.Step, d.Provenance.Seconds})
-	}
-	if r.Scale, r.Command, err = repeatedBy(e, cfg, seeds); err != nil {
-		return nil, err
-	}
-	r.InWords = inWords(findings.Figures)
-	if err := os.RemoveAll(filepath.Join(env.Out, ResultFile)); err != nil { // it need not be there
-		return nil, err
-	}
-	for _, f := range findings.Figures {
-		paths, err := f.Figure.Save(filepath.Join(env.Out, "figures", f.Name))
-		if err != nil {
-			return nil, err
-		}
-		for _, path := range paths {
-			r.Figures = append(r.Figures, filepath.ToSlash(filepath.Join("figures", filepath.Base(path))))
-		}
-	}
-	if err := atomicfile.Replace(filepath.Join(env.Out, ClaimsFile), []byte(r.Text())); err != nil {
-		return nil, err
-	}
-	return r, atomicfile.WriteJSON(filepath.Join(env.Out, ResultFile), r)
 }

@@ -81,10 +81,25 @@ func (j *Job) Advance(units int64) {
 // runsDir is the folder below the output folder that holds the runs.
 const runsDir = "runs"
 
-// Execute does one run, or returns its record if it is complete already. On
-// cancellation the run's state is saved and the error is an *InterruptedError.
-// A panic of a graph builder comes back as an error.
+// Execute does one run, or returns its record if it is complete already. While
+// another process is doing the run, it waits. On cancellation the run's state is
+// saved and the error is an *InterruptedError; a failure of the run is a *RunError,
+// a panic of a graph builder among them.
 func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
+	for {
+		record, err := tryExecute(ctx, env, run)
+		if !errors.Is(err, ErrBusy) {
+			return record, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lockPoll):
+		}
+	}
+}
+
+// tryExecute is Execute, but gives ErrBusy where that would wait.
+func tryExecute(ctx context.Context, env Env, run Run) (*Record, error) {
 	env, err := env.withDefaults()
 	if err != nil {
 		return nil, err
@@ -93,13 +108,38 @@ func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	record, err := executeAt(ctx, env, run, address)
+	var interrupted *InterruptedError
+	if err == nil || errors.Is(err, ErrBusy) || errors.As(err, &interrupted) {
+		return record, err
+	}
+	return nil, &RunError{Address: address, Label: run.Label, Seed: run.Seed, Err: err}
+}
+
+func executeAt(ctx context.Context, env Env, run Run, address string) (*Record, error) {
 	dir := filepath.Join(env.Out, runsDir, address)
-	record, err := readRecord(dir)
-	if err != nil || record != nil {
+	if record, err := readRecord(dir); err != nil || record != nil {
 		return record, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, &InterruptedError{Cause: err, Out: env.Out}
+	}
+	lock, err := tryLock(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock(lock)
+	// Whoever held the lock may have come to the end meanwhile.
+	if record, err := readRecord(dir); err != nil || record != nil {
+		return record, err
+	}
+	return do(ctx, env, run, dir, address)
+}
+
+// do does a run whose folder is locked.
+func do(ctx context.Context, env Env, run Run, dir, address string) (*Record, error) {
+	if err := atomicfile.RemoveTemporary(dir); err != nil {
+		return nil, err
 	}
 	job, err := newJob(env, run, dir, address)
 	if err != nil {
@@ -107,11 +147,7 @@ func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
 	}
 	env.Log.Info("run starts", "label", run.Label, "seed", run.Seed, "address", address)
 	if err := protect(func() error { return run.Task.Do(ctx, job) }); err != nil {
-		var interrupted *InterruptedError
-		if errors.As(err, &interrupted) {
-			return nil, interrupted
-		}
-		return nil, fmt.Errorf("run %s (%s, seed %d): %w", address, run.Label, run.Seed, err)
+		return nil, err
 	}
 	job.Advance(run.Task.Units())
 	if err := job.finish(); err != nil {
@@ -120,6 +156,21 @@ func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
 	env.Log.Info("run ends", "address", address, "status", job.Record.Status, "step", job.Record.Step)
 	return job.Record, nil
 }
+
+// RunError says which run failed, and why.
+type RunError struct {
+	Address, Label string
+	Seed           int64
+	Err            error
+}
+
+// Error is one line.
+func (e *RunError) Error() string {
+	return fmt.Sprintf("run %s (%s, seed %d): %v", e.Address, e.Label, e.Seed, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *RunError) Unwrap() error { return e.Err }
 
 // protect turns a panic into an error: graph builders panic on misuse.
 func protect(fn func() error) (err error) {
@@ -191,7 +242,7 @@ func (j *Job) finish() error {
 // is saved: the same call with the same output folder goes on from there.
 type InterruptedError struct {
 	Cause     error
-	Label     string // the run that was at work, if one was
+	Label     string // the run that was at work, if exactly one was
 	Seed      int64
 	Step, End int64  // where it stopped, and where it would have ended
 	Out       string // the output folder
@@ -200,7 +251,7 @@ type InterruptedError struct {
 // Error says where the work stopped.
 func (e *InterruptedError) Error() string {
 	if e.Label == "" {
-		return "interrupted between two runs"
+		return "interrupted; what was done is saved"
 	}
 	return fmt.Sprintf("interrupted at step %d of %d (%s, seed %d); what was done is saved", e.Step, e.End, e.Label, e.Seed)
 }

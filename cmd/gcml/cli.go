@@ -64,9 +64,15 @@ func oneLine(err error) string { return strings.Join(strings.Fields(err.Error())
 type app struct {
 	args           []string
 	stdout, stderr io.Writer
+	// cancel stops what is at work, as SIGINT does.
+	cancel context.CancelFunc
 	// resume is the command that goes on with an interrupted run; nil before the
 	// run begins.
 	resume atomic.Pointer[string]
+	// workers are the processes that end with this one; nil if there are none.
+	workers atomic.Pointer[workerPool]
+	// quiet processes leave it to another to say that they were interrupted.
+	quiet atomic.Bool
 }
 
 // graceTime is how long an interrupted run may take to save its state. A step
@@ -83,7 +89,9 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	}()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{args: args, stdout: stdout, stderr: stderr}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a := &app{args: args, stdout: stdout, stderr: stderr, cancel: cancel}
 	finished := make(chan struct{})
 	defer close(finished)
 	go a.enforceStop(ctx, finished)
@@ -104,10 +112,15 @@ func (a *app) enforceStop(ctx context.Context, finished <-chan struct{}) {
 	select {
 	case <-finished:
 	case <-time.After(graceTime):
-		if command := a.resume.Load(); command != nil {
-			fmt.Fprintf(a.stderr, "\ngcml: interrupted; the last checkpoint is kept\nto go on: %s\n", *command)
-		} else {
-			fmt.Fprintln(a.stderr, "\ngcml: interrupted")
+		if pool := a.workers.Load(); pool != nil {
+			pool.kill()
+		}
+		if !a.quiet.Load() {
+			if command := a.resume.Load(); command != nil {
+				fmt.Fprintf(a.stderr, "\ngcml: interrupted; the last checkpoint is kept\nto go on: %s\n", *command)
+			} else {
+				fmt.Fprintln(a.stderr, "\ngcml: interrupted")
+			}
 		}
 		os.Exit(exitInterrupted)
 	}
@@ -138,8 +151,8 @@ func (a *app) root() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.measureCommand(), a.reportCommand(), a.fetchCommand(),
-		a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.sweepCommand(), a.measureCommand(), a.reportCommand(),
+		a.fetchCommand(), a.doctorCommand(), a.versionCommand(), a.workerCommand())
 	return root
 }
 

@@ -26,7 +26,7 @@ func (a *app) newProgress(kind string) (experiments.Progress, error) {
 	}
 	switch kind {
 	case "bar":
-		return &barProgress{w: a.stderr}, nil
+		return newBar(a.stderr), nil
 	case "lines":
 		return &lineProgress{w: a.stderr}, nil
 	case "none":
@@ -35,44 +35,110 @@ func (a *app) newProgress(kind string) (experiments.Progress, error) {
 	return nil, unknownWord("kind of progress", kind, progressKinds)
 }
 
+// pace is how far the work is, and since when.
+type pace struct {
+	total, done int64
+	begin       time.Time
+	text        string
+	// What Left was told, and when.
+	told   time.Duration
+	toldAt time.Time
+}
+
+func (p *pace) start(total int64, title string) {
+	*p = pace{total: total, text: title, begin: time.Now()}
+}
+
+func (p *pace) Left(left time.Duration) { p.told, p.toldAt = left, time.Now() }
+
+// left is how long the rest takes, by what was told or by the units done.
+func (p *pace) left() string {
+	var left time.Duration
+	switch {
+	case p.done >= p.total:
+	case !p.toldAt.IsZero():
+		left = max(0, p.told-time.Since(p.toldAt))
+	case p.done > 0:
+		left = time.Duration(float64(time.Since(p.begin)) * float64(p.total-p.done) / float64(p.done))
+	default:
+		return ""
+	}
+	return fmt.Sprintf("about %s left", left.Round(time.Second))
+}
+
 // barProgress is a progress bar with the time left.
 type barProgress struct {
-	w   io.Writer
-	bar *progressbar.ProgressBar
+	pace
+	w    io.Writer
+	room int // for the text, in columns; 0 is any
+	bar  *progressbar.ProgressBar
+}
+
+// barRoom is the most that a line takes beside the text.
+const barRoom = len(" 100% |          |  ")
+
+func newBar(w io.Writer) *barProgress {
+	p := &barProgress{w: w}
+	if f, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+			p.room = max(1, columns-barRoom-1)
+		}
+	}
+	return p
 }
 
 func (p *barProgress) Start(total int64, title string) {
-	p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(title),
-		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetWidth(24),
+	p.start(total, title)
+	p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(10),
+		progressbar.OptionSetPredictTime(false), progressbar.OptionShowDescriptionAtLineEnd(),
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish())
+	p.show()
 }
 
 // A display that cannot be drawn is no reason to stop the work: the errors of
 // the terminal are let go.
-func (p *barProgress) Add(n int64)          { _ = p.bar.Add64(n) }
-func (p *barProgress) Describe(text string) { p.bar.Describe(text) }
+func (p *barProgress) Add(n int64)          { p.done += n; _ = p.bar.Add64(n); p.show() }
+func (p *barProgress) Describe(text string) { p.text = text; p.show() }
 func (p *barProgress) Finish()              { _ = p.bar.Exit(); fmt.Fprintln(p.w) }
 
-// lineProgress prints a line at each tenth of the work, for logs.
-type lineProgress struct {
-	w           io.Writer
-	total, done int64
-	tenths      int64
-	begin       time.Time
-	text        string
+// show puts the text beside the bar. A line longer than the terminal could not
+// be drawn over.
+func (p *barProgress) show() {
+	text := []rune(p.text)
+	if left := p.left(); left != "" {
+		text = []rune(left + ": " + p.text)
+	}
+	if p.room > 0 && len(text) > p.room {
+		text = append(text[:p.room-1], '…')
+	}
+	p.bar.Describe(string(text))
 }
 
-func (p *lineProgress) Start(total int64, _ string) { p.total, p.begin = total, time.Now() }
-func (p *lineProgress) Describe(text string)        { p.text = text }
-func (p *lineProgress) Finish()                     {}
+// lineEvery is the longest time without a line.
+const lineEvery = 5 * time.Minute
+
+// lineProgress prints a line at each tenth of the work and every few minutes,
+// for logs.
+type lineProgress struct {
+	pace
+	w      io.Writer
+	tenths int64
+	last   time.Time
+}
+
+func (p *lineProgress) Start(total int64, title string) {
+	p.start(total, title)
+	p.tenths, p.last = 0, p.begin
+}
+
+func (p *lineProgress) Describe(text string) { p.text = text }
+func (p *lineProgress) Finish()              {}
 
 func (p *lineProgress) Add(n int64) {
 	p.done += n
-	if p.total <= 0 || p.done*10/p.total <= p.tenths {
+	if p.total <= 0 || p.done*10/p.total <= p.tenths && time.Since(p.last) < lineEvery {
 		return
 	}
-	p.tenths = p.done * 10 / p.total
-	spent := time.Since(p.begin)
-	left := time.Duration(float64(spent) * float64(p.total-p.done) / float64(p.done))
-	fmt.Fprintf(p.w, "%3d %%  %s  (%s so far, about %s left)\n", p.tenths*10, p.text, spent.Round(time.Second), left.Round(time.Second))
+	p.tenths, p.last = p.done*10/p.total, time.Now()
+	fmt.Fprintf(p.w, "%3d %%  %s  (%s so far, %s)\n", p.done*100/p.total, p.text, time.Since(p.begin).Round(time.Second), p.left())
 }

@@ -1,26 +1,21 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/internal/backend"
 )
 
-// runOptions are the flags of the commands that run an experiment.
+// runOptions are the flags of the commands that run experiments.
 type runOptions struct {
 	seeds    []int64
 	sets     []string
 	out      string
 	progress string
-	json     bool
-	print    bool
 }
 
 func (o *runOptions) addTo(cmd *cobra.Command) {
@@ -28,21 +23,57 @@ func (o *runOptions) addTo(cmd *cobra.Command) {
 	f.Int64SliceVar(&o.seeds, "seeds", nil, "`list` of seeds, such as 0,1,2 (default: those of the scale)")
 	f.Lookup("seeds").DefValue = "" // pflag would print "(default [])"
 	f.StringArrayVar(&o.sets, "set", nil, "change a key of the configuration, as `key=value`; may be given again")
-	f.StringVar(&o.out, "out", "", "`folder` for results (default: out/ and the experiment's name and scale)")
 	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress on standard error: auto, bar, lines or none")
+}
+
+// addScale adds the flag of the scale, for commands that have more than one.
+func addScale(cmd *cobra.Command, scale *string) {
+	cmd.Flags().StringVar(scale, "scale", string(experiments.Laptop), "`size`: smoke (seconds), laptop (minutes) or paper")
+}
+
+// part is an experiment with the configuration that the flags ask for.
+func (o *runOptions) part(e experiments.Experiment, scale experiments.Scale, out string) (*experiments.Part, error) {
+	part := &experiments.Part{Experiment: e, Config: e.DefaultConfig(scale), Seeds: o.seeds, Out: out}
+	for _, assignment := range o.sets {
+		if err := experiments.Set(part.Config, assignment); err != nil {
+			return nil, usageError{fmt.Errorf("--set %w", err)}
+		}
+	}
+	if len(part.Seeds) == 0 {
+		part.Seeds = e.DefaultSeeds(scale)
+	}
+	if _, err := experiments.Items(part); err != nil {
+		return nil, usageError{err}
+	}
+	return part, nil
+}
+
+// singleOptions are the flags of the commands that run one experiment.
+type singleOptions struct {
+	runOptions
+	shareOptions
+	json, print bool
+}
+
+func (o *singleOptions) addTo(cmd *cobra.Command) {
+	o.runOptions.addTo(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.out, "out", "", "`folder` for results (default: out/ and the experiment's name and scale)")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVar(&o.print, "print-config", false, "print the configuration and run nothing")
 }
 
 func (a *app) runCommand() *cobra.Command {
 	var scale string
-	var o runOptions
+	var o singleOptions
 	cmd := &cobra.Command{
 		Use:   "run NAME|NUMBER",
 		Short: "Run an experiment of the paper and decide its claims",
 		Long: "run does an experiment's runs and decides its claims. Results go to the folder of\n" +
 			"--out. A run that is complete there is not done again; an interrupted one goes on\n" +
-			"from its checkpoint and ends with the same numbers. See gcml list for the names.",
+			"from its checkpoint and ends with the same numbers. A run that another process is\n" +
+			"doing is waited for. See gcml list for the names, and gcml sweep for several\n" +
+			"experiments at once.",
 		Example: "  gcml run simplicity-bias --scale smoke\n  gcml run 05 --seeds 0,1,2,3,4 --set steps=500 --set coefficients=0,0.01",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -62,16 +93,17 @@ func (a *app) runCommand() *cobra.Command {
 			if o.out == "" {
 				o.out = filepath.Join("out", e.Info().Folder(s))
 			}
-			return a.runExperiment(cmd.Context(), e, s, o)
+			return a.runExperiment(cmd, e, s, o)
 		},
 	}
-	cmd.Flags().StringVar(&scale, "scale", string(experiments.Laptop), "`size`: smoke (seconds), laptop (minutes) or paper")
+	addScale(cmd, &scale)
 	o.addTo(cmd)
+	o.shareOptions.addTo(cmd)
 	return cmd
 }
 
 func (a *app) demoCommand() *cobra.Command {
-	var o runOptions
+	o := singleOptions{shareOptions: shareOptions{workers: 1}}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Train on real images without and with the GC penalty, and compare",
@@ -83,67 +115,42 @@ func (a *app) demoCommand() *cobra.Command {
 			if o.out == "" {
 				o.out = filepath.Join("out", "demo")
 			}
-			return a.runExperiment(cmd.Context(), experiments.Demo, experiments.Laptop, o)
+			return a.runExperiment(cmd, experiments.Demo, experiments.Laptop, o)
 		},
 	}
 	o.addTo(cmd)
 	return cmd
 }
 
-// runExperiment opens the backend, runs, and prints the result.
-func (a *app) runExperiment(ctx context.Context, e experiments.Experiment, scale experiments.Scale, o runOptions) error {
-	cfg := e.DefaultConfig(scale)
-	for _, assignment := range o.sets {
-		if err := experiments.Set(cfg, assignment); err != nil {
-			return usageError{fmt.Errorf("--set %w", err)}
-		}
-	}
-	if len(o.seeds) == 0 {
-		o.seeds = e.DefaultSeeds(scale)
-	}
-	runs, err := e.Plan(cfg, o.seeds)
+// runExperiment runs one experiment, and prints its result or its configuration.
+func (a *app) runExperiment(cmd *cobra.Command, e experiments.Experiment, scale experiments.Scale, o singleOptions) error {
+	part, err := o.part(e, scale, o.out)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	if o.print {
-		return a.printJSON(cfg)
+		return a.printJSON(part.Config)
 	}
-	progress, err := a.newProgress(o.progress)
+	s, err := a.newSweep([]*experiments.Part{part}, o.progress, o.shareOptions)
 	if err != nil {
 		return err
 	}
-	b, info, err := backend.Open()
-	if err != nil {
-		return err
+	if o.json {
+		s.print = func(r *experiments.Result, _ *experiments.Part) error { return a.printJSON(r) }
 	}
-	defer b.Finalize()
-	fmt.Fprintf(a.stderr, "%s\n%d runs, results in %s\n", info.Why, len(runs), o.out)
-	command := a.sameCommand()
-	a.resume.Store(&command)
-	env := experiments.Env{Backend: b, BackendName: info.ResultName(), Out: o.out, Progress: progress}
-	result, err := e.RunConfig(ctx, env, cfg, o.seeds)
-	var interrupted *experiments.InterruptedError
-	if errors.As(err, &interrupted) {
-		return resumableError{err, command}
-	}
-	if err != nil {
-		return err
-	}
-	return a.printResult(result, o)
+	return a.doSweep(cmd.Context(), s)
 }
 
-func (a *app) printResult(r *experiments.Result, o runOptions) error {
-	if o.json {
-		return a.printJSON(r)
-	}
+func (a *app) printResult(r *experiments.Result, part *experiments.Part) error {
+	out := part.Out
 	text := r.Text() + "\n"
 	if r.Reused > 0 {
-		text += fmt.Sprintf("%d of %d runs were complete already; to do them again, remove %s\n", r.Reused, len(r.Runs), o.out)
+		text += fmt.Sprintf("%d of %d runs were complete already; to do them again, remove %s\n", r.Reused, len(r.Runs), out)
 	}
 	for _, figure := range r.Figures {
-		text += "figure: " + filepath.Join(o.out, figure) + "\n"
+		text += "figure: " + filepath.Join(out, figure) + "\n"
 	}
-	text += "result: " + filepath.Join(o.out, "result.json") + "\n"
+	text += "result: " + filepath.Join(out, experiments.ResultFile) + "\n"
 	_, err := fmt.Fprint(a.stdout, text)
 	return err
 }

@@ -4,9 +4,12 @@ package atomicfile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Write puts data into the file at path so that it also outlasts a power
@@ -25,7 +28,7 @@ func write(path string, data []byte, durable bool) (err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-*")
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+temporary+"*")
 	if err != nil {
 		return err
 	}
@@ -52,6 +55,30 @@ func write(path string, data []byte, durable bool) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// temporary stands in the names of temporary files, between the name of the file
+// that it is to be and a random number.
+const temporary = ".tmp-"
+
+// RemoveTemporary removes from a folder the temporary files of writers that were
+// killed. Nobody may be writing there. A folder that is not there has none.
+func RemoveTemporary(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasPrefix(name, ".") && strings.Contains(name, temporary) {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // WriteJSON writes value as indented JSON with a closing newline; see Write.

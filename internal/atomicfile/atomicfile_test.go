@@ -50,6 +50,22 @@ func TestFailureLeavesTheOldFile(t *testing.T) {
 	assertOnly(t, dir, "blocked", "v.json")
 }
 
+func TestRemoveTemporary(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "with [brackets]")
+	if err := RemoveTemporary(dir); err != nil {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+	for _, name := range []string{"a.json", ".a.json.tmp-123", ".hidden", "b.tmp-1"} {
+		if err := Write(filepath.Join(dir, name), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := RemoveTemporary(dir); err != nil {
+		t.Fatal(err)
+	}
+	assertOnly(t, dir, ".hidden", "a.json", "b.tmp-1")
+}
+
 func assertOnly(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

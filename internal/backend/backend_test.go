@@ -15,7 +15,7 @@ func isolate(t *testing.T) (dir string) {
 	dir = t.TempDir()
 	t.Setenv("HOME", dir)
 	t.Setenv(PluginDirEnv, "")
-	t.Setenv(pluginPathEnv, "")
+	t.Setenv(PluginPathEnv, "")
 	t.Setenv(compute.ConfigEnvVar, "")
 	t.Chdir(dir)
 	withNVIDIA(t, false)

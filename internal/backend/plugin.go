@@ -16,8 +16,8 @@ import (
 const (
 	// PluginDirEnv names a folder to look for plugins in; the Makefile sets it to the project's.
 	PluginDirEnv = "GCML_PLUGIN_DIR"
-	// pluginPathEnv is go-xla's own: a list of folders.
-	pluginPathEnv = "PJRT_PLUGIN_LIBRARY_PATH"
+	// PluginPathEnv is go-xla's own: a list of folders.
+	PluginPathEnv = "PJRT_PLUGIN_LIBRARY_PATH"
 	// projectDir is where `make xla` and `make cuda` put the plugins, under the root of the repository.
 	projectDir = ".plugins"
 )
@@ -47,7 +47,7 @@ func FindPlugin(kind string) (path string, ok bool) {
 
 // SearchDirs lists the folders that FindPlugin looks in, in order, present or not.
 func SearchDirs() []string {
-	dirs := filepath.SplitList(os.Getenv(pluginPathEnv))
+	dirs := filepath.SplitList(os.Getenv(PluginPathEnv))
 	dirs = append(dirs, os.Getenv(PluginDirEnv))
 	dirs = append(dirs, projectDirs()...)
 	if home, err := os.UserHomeDir(); err == nil {

@@ -70,7 +70,7 @@ func TestFindPluginOrder(t *testing.T) {
 	}
 	t.Chdir(wd)
 	first, second, own := filepath.Join(root, "first"), filepath.Join(root, "second"), filepath.Join(root, "own")
-	t.Setenv(pluginPathEnv, first+string(filepath.ListSeparator)+second)
+	t.Setenv(PluginPathEnv, first+string(filepath.ListSeparator)+second)
 	t.Setenv(PluginDirEnv, own)
 
 	const name = "libpjrt_cpu.so"

@@ -19,9 +19,6 @@ import (
 	"example.com/geometric-complexity/experiments"
 )
 
-// recordsFile holds the records of a result's runs, one JSON line each.
-const recordsFile = "records.jsonl"
-
 // Folder is a folder of results: an experiment's output, or what is published
 // of it.
 type Folder struct {
@@ -68,7 +65,7 @@ func Load(dir string) (*Folder, error) {
 	if f.Name == "" {
 		return nil, fmt.Errorf("%s names no experiment; is it a result of gcml run?", file)
 	}
-	if f.Records, err = readRecords(filepath.Join(dir, recordsFile)); err != nil {
+	if f.Records, err = readRecords(filepath.Join(dir, experiments.RecordsFile)); err != nil {
 		return nil, err
 	}
 	if f.Discussion, err = readDiscussion(dir, f.Claims); err != nil {

@@ -92,11 +92,11 @@ func (f *Folder) whole() error {
 		}
 	}
 	if len(f.Records) != len(f.Runs) {
-		return fmt.Errorf("%s has %d records of %d runs", recordsFile, len(f.Records), len(f.Runs))
+		return fmt.Errorf("%s has %d records of %d runs", experiments.RecordsFile, len(f.Records), len(f.Runs))
 	}
 	for i, run := range f.Runs {
 		if f.Records[i].Hash != run.Hash {
-			return fmt.Errorf("%s: line %d is of run %s, not of %s", recordsFile, i+1, f.Records[i].Hash, run.Hash)
+			return fmt.Errorf("%s: line %d is of run %s, not of %s", experiments.RecordsFile, i+1, f.Records[i].Hash, run.Hash)
 		}
 	}
 	return nil
@@ -124,7 +124,7 @@ func short(commit string) string { return commit[:min(len(commit), 12)] }
 
 // files are the paths of what is worth keeping, below the folder.
 func (f *Folder) files() []string {
-	files := []string{experiments.ResultFile, experiments.ClaimsFile, recordsFile}
+	files := []string{experiments.ResultFile, experiments.ClaimsFile, experiments.RecordsFile}
 	for _, figure := range f.Figures {
 		files = append(files, filepath.FromSlash(figure))
 	}

@@ -71,7 +71,7 @@ func TestPublishRefuses(t *testing.T) {
 		{name: "changed code", result: func(r *experiments.Result) { r.Provenance.Modified = true }, allow: Options{Force: true}, want: "working tree with changes to commit 0123456789ab; "},
 		{name: "code not known", result: func(r *experiments.Result) { r.Provenance.Commit = "" }, allow: Options{Force: true}, want: "does not know its commit"},
 		{name: "a run of changed code", files: func(t *testing.T, out string) {
-			path := filepath.Join(out, recordsFile)
+			path := filepath.Join(out, experiments.RecordsFile)
 			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -83,10 +83,12 @@ func TestPublishRefuses(t *testing.T) {
 		{name: "no claims", files: remove(experiments.ClaimsFile), want: "claims.txt is missing or empty; run its command again: gcml run gc-regularizer"},
 		{name: "no figure", files: remove("figures/training.png"), want: "training.png is missing or empty"},
 		{name: "empty figure", files: func(t *testing.T, out string) { put(t, filepath.Join(out, "figures", "sweep.svg"), "") }, want: "sweep.svg is missing or empty"},
-		{name: "no records", files: remove(recordsFile), want: "records.jsonl is missing or empty"},
-		{name: "a record less", files: func(t *testing.T, out string) { put(t, filepath.Join(out, recordsFile), "{\"hash\":\"aa\"}\n") }, want: "has 1 records of 2 runs"},
+		{name: "no records", files: remove(experiments.RecordsFile), want: "records.jsonl is missing or empty"},
+		{name: "a record less", files: func(t *testing.T, out string) {
+			put(t, filepath.Join(out, experiments.RecordsFile), "{\"hash\":\"aa\"}\n")
+		}, want: "has 1 records of 2 runs"},
 		{name: "other records", files: func(t *testing.T, out string) {
-			put(t, filepath.Join(out, recordsFile), "{\"hash\":\"aa\"}\n{\"hash\":\"cc\"}\n")
+			put(t, filepath.Join(out, experiments.RecordsFile), "{\"hash\":\"aa\"}\n{\"hash\":\"cc\"}\n")
 		}, want: "line 2 is of run cc, not of bb"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -58,7 +58,7 @@ func write(t *testing.T, dir string, r *experiments.Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, filepath.Join(dir, recordsFile), strings.Join(records, ""))
+	put(t, filepath.Join(dir, experiments.RecordsFile), strings.Join(records, ""))
 	put(t, filepath.Join(dir, experiments.ClaimsFile), r.Text())
 	put(t, filepath.Join(dir, experiments.ResultFile), string(result))
 }
@@ -120,7 +120,7 @@ func TestLoadAllErrors(t *testing.T) {
 	put(t, filepath.Join(root, "cut", "result.json"), `{"number": "05", "na`)
 	put(t, filepath.Join(root, "other", "result.json"), `{"answer": 42}`)
 	write(t, filepath.Join(root, "records"), sample())
-	put(t, filepath.Join(root, "records", recordsFile), "{\"hash\":\"aa\"}\n{\"hash\"")
+	put(t, filepath.Join(root, "records", experiments.RecordsFile), "{\"hash\":\"aa\"}\n{\"hash\"")
 	for _, tc := range []struct {
 		name string
 		dirs []string

@@ -13,6 +13,7 @@ type progress struct {
 	begin, last time.Time
 	total, done int64
 	text        string
+	left        time.Duration // 0 if it was not told
 }
 
 // progressEvery is the shortest time between two updates of the line.
@@ -30,6 +31,8 @@ func (p *progress) Start(total int64, title string) {
 
 func (p *progress) Describe(text string) { p.text = text }
 
+func (p *progress) Left(left time.Duration) { p.left = left }
+
 func (p *progress) Add(n int64) {
 	p.done += n
 	if time.Since(p.last) >= progressEvery {
@@ -43,7 +46,9 @@ func (p *progress) Finish() {}
 func (p *progress) show() {
 	spent := time.Since(p.begin)
 	left := "?"
-	if p.done > 0 && spent > guessAfter {
+	if p.left > 0 {
+		left = p.left.Round(time.Second).String()
+	} else if p.done > 0 && spent > guessAfter {
 		left = (time.Duration(float64(spent) * float64(p.total-p.done) / float64(p.done))).Round(time.Second).String()
 	}
 	showHTML(p.id, `<progress max="%d" value="%d"></progress> %d %% &middot; %s &middot; %s so far, about %s left`,

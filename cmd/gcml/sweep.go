@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"example.com/geometric-complexity/experiments"
+)
+
+// allExperiments is the word for all of them.
+const allExperiments = "all"
+
+func (a *app) sweepCommand() *cobra.Command {
+	var scale string
+	var o runOptions
+	var share shareOptions
+	var slurm slurmOptions
+	cmd := &cobra.Command{
+		Use:   "sweep NAME|NUMBER...|all",
+		Short: "Run several experiments, in several processes or on a cluster",
+		Long: "sweep does the runs of the named experiments, or of all, and decides the claims of\n" +
+			"each. Results go where gcml run puts them: runs that are complete are not done\n" +
+			"again, interrupted ones go on from their checkpoint, and those that another process\n" +
+			"is doing are waited for. A run that fails does not stop the others.\n\n" +
+			"With --slurm a Slurm job array does the runs. The task that completes an experiment\n" +
+			"decides its claims.",
+		Example: "  gcml sweep 01 05 --scale smoke --workers 2\n" +
+			"  gcml sweep all --shard 0/2     # and elsewhere --shard 1/2, with the same folder\n" +
+			"  gcml sweep 05 --scale paper --slurm --tasks 16 --sbatch partition=gpu --sbatch gpus=1",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("sweep wants experiments, by name or number, or all; gcml list shows them")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := slurm.check(cmd); err != nil {
+				return err
+			}
+			parts, err := o.parts(args, scale)
+			if err != nil {
+				return err
+			}
+			s, err := a.newSweep(parts, o.progress, share)
+			if err != nil {
+				return err
+			}
+			if !slurm.array {
+				return a.doSweep(cmd.Context(), s)
+			}
+			job, err := o.slurmJob(s, scale, slurm)
+			if err != nil {
+				return err
+			}
+			return a.submit(cmd, job, slurm.dryRun)
+		},
+	}
+	addScale(cmd, &scale)
+	o.addTo(cmd)
+	cmd.Flags().StringVar(&o.out, "out", "out", "`folder` in which each experiment gets its own")
+	share.addTo(cmd)
+	slurm.addTo(cmd)
+	return cmd
+}
+
+// parts are the experiments of a sweep's arguments.
+func (o *runOptions) parts(args []string, scale string) ([]*experiments.Part, error) {
+	s, err := experiments.ParseScale(scale)
+	if err != nil {
+		return nil, asUsage(err)
+	}
+	chosen, err := findAll(args)
+	if err != nil {
+		return nil, asUsage(err)
+	}
+	var parts []*experiments.Part
+	for _, e := range chosen {
+		part, err := o.part(e, s, filepath.Join(o.out, e.Info().Folder(s)))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Info().Name, err)
+		}
+		parts = append(parts, part)
+	}
+	return parts, nil
+}
+
+// findAll finds the experiments of names and numbers, or all.
+func findAll(args []string) (found []experiments.Experiment, err error) {
+	if slices.Equal(args, []string{allExperiments}) {
+		return experiments.All(), nil
+	}
+	for _, arg := range args {
+		if arg == allExperiments {
+			return nil, usagef("%s stands for every experiment and goes with no other name", allExperiments)
+		}
+		e, err := experiments.Find(arg)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(found, e) {
+			return nil, usagef("%s is given twice", e.Info().Name)
+		}
+		found = append(found, e)
+	}
+	return found, nil
+}
+
+// slurmJob is the sweep as a job array.
+func (o *runOptions) slurmJob(s *sweep, scale string, slurm slurmOptions) (*slurmJob, error) {
+	out, err := filepath.Abs(o.out)
+	if err != nil {
+		return nil, err
+	}
+	command := []string{"sweep"}
+	var numbers []string
+	for _, part := range s.parts {
+		info := part.Experiment.Info()
+		command, numbers = append(command, info.Name), append(numbers, info.Number)
+	}
+	command = append(command, "--scale", scale, "--out", out)
+	if len(o.seeds) > 0 {
+		seeds := strings.Trim(fmt.Sprint(o.seeds), "[]")
+		command = append(command, "--seeds", strings.ReplaceAll(seeds, " ", ","))
+	}
+	for _, assignment := range o.sets {
+		command = append(command, "--set", assignment)
+	}
+	runs, tasks := len(s.all), slurm.tasks
+	if tasks == 0 {
+		tasks = maxTasks
+	}
+	return &slurmJob{name: strings.Join(numbers, "-") + "-" + scale, dir: filepath.Join(out, "slurm"), command: command,
+		workers: s.workers, runs: runs, tasks: min(tasks, runs), options: slurm.sbatch}, nil
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// sweepCommands are what the scripts of sweeps call beside gcml.
+var sweepCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"samerecords": sameRecords,
+	"noworkers":   noWorkers,
+	"killworker":  killWorker,
+}
+
+// sameRecords holds the records.jsonl of folders to the first one's, in all but
+// what says when and by what the runs were done.
+func sameRecords(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: samerecords FOLDER FOLDER...")
+	}
+	want, err := readRecords(ts.MkAbs(args[0]))
+	ts.Check(err)
+	for _, folder := range args[1:] {
+		got, err := readRecords(ts.MkAbs(folder))
+		ts.Check(err)
+		if err := compareRecords(got, want); err != nil {
+			ts.Fatalf("%s: %v", folder, err)
+		}
+	}
+}
+
+// readRecords reads an experiment's records.jsonl without the provenance.
+func readRecords(folder string) (records []map[string]any, err error) {
+	raw, err := os.ReadFile(filepath.Join(folder, "records.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(raw) {
+		var record map[string]any
+		if err := json.Unmarshal(line, &record); err != nil {
+			return nil, err
+		}
+		delete(record, "provenance")
+		records = append(records, record)
+	}
+	return records, nil
+}
+
+func compareRecords(got, want []map[string]any) error {
+	if len(want) == 0 || len(got) != len(want) {
+		return fmt.Errorf("%d records; want %d", len(got), len(want))
+	}
+	for i := range want {
+		if want[i]["weights"] == "" || !reflect.DeepEqual(got[i], want[i]) {
+			return fmt.Errorf("record %d is\n%v; want\n%v", i, got[i], want[i])
+		}
+	}
+	return nil
+}
+
+// processesIn finds the processes that work in a folder or below it and have
+// these words side by side in their command line.
+func processesIn(folder string, words ...string) (pids []int) {
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range links {
+		cwd, err := os.Readlink(link)
+		command, errCommand := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
+		if err == nil && errCommand == nil && strings.HasPrefix(cwd, folder) &&
+			strings.Contains(string(command), "\x00"+strings.Join(words, "\x00")+"\x00") {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(link)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func workersOf(ts *testscript.TestScript) []int { return processesIn(ts.Getenv("WORK"), workerName) }
+
+// noWorkers waits until no worker process is left that works in the script's folder.
+func noWorkers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: noworkers")
+	}
+	for range 600 {
+		if len(workersOf(ts)) == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("workers %v are left", workersOf(ts))
+}
+
+// killWorker kills one worker process that works in the script's folder, as kill -9.
+func killWorker(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: killworker")
+	}
+	pids := workersOf(ts)
+	if len(pids) < 2 {
+		ts.Fatalf("workers %v; want at least 2, of which one is killed", pids)
+	}
+	ts.Check(syscall.Kill(pids[0], syscall.SIGKILL))
+}
+
+func TestDirective(t *testing.T) {
+	for option, want := range map[string]string{
+		"partition=gpu":     `#SBATCH --partition="gpu"`,
+		"exclusive":         `#SBATCH --exclusive`,
+		"time=1-00:00:00":   `#SBATCH --time="1-00:00:00"`,
+		`comment=a "b" \ #`: `#SBATCH --comment="a \"b\" \\ #"`,
+	} {
+		if got, err := directive(option); err != nil || got != want {
+			t.Errorf("%s gives %s, %v; want %s", option, got, err, want)
+		}
+	}
+	for option, want := range map[string]string{
+		"":               "is not key=value",
+		"-p gpu":         "is not key=value",
+		"=gpu":           "is not key=value",
+		"time=1\nrm -rf": "is not key=value",
+		"array=0-3":      "--tasks says how many",
+	} {
+		if _, err := directive(option); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v; want %q", option, err, want)
+		}
+	}
+}
+
+// A worker is told of a run in JSON, and must come to the same run.
+func TestRequestsNameTheirRun(t *testing.T) {
+	o := runOptions{out: "out"}
+	parts, err := o.parts([]string{allExperiments}, "paper")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := (&app{}).newSweep(parts, "none", shareOptions{workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for _, item := range s.all {
+		sent, err := (&process{backendName: "go"}).request(item)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := sent.item()
+		if err != nil {
+			t.Fatal(err)
+		}
+		address, err := got.Address("go")
+		if err != nil || address != sent.Address || got.Part.Out != item.Part.Out || got.Label != item.Label || got.Seed != item.Seed {
+			t.Fatalf("%s, %s, seed %d came as %s, %s, seed %d (%v)", sent.Address, item.Label, item.Seed, address, got.Label, got.Seed, err)
+		}
+		seen[sent.Experiment] = true
+	}
+	if len(seen) != len(parts) {
+		t.Errorf("runs of %v; want those of %d experiments", slices.Sorted(maps.Keys(seen)), len(parts))
+	}
+}

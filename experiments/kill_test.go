@@ -1,0 +1,246 @@
+package experiments
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/layers"
+)
+
+// victim is what a process does that these tests start, and that is killed as by
+// kill -9.
+type victim struct {
+	Task  *Train
+	Seed  int64
+	Out   string
+	Every time.Duration // as Env.CheckpointEvery
+	// AtStep kills it as soon as that step is done, before its checkpoint.
+	AtStep int64
+	// AtFile kills it as soon as a file or folder below Out matches the pattern.
+	AtFile string
+}
+
+// victimVariable holds the victim as JSON in the environment of its process.
+const victimVariable = "GCML_TEST_VICTIM"
+
+// TestVictim is no test: it is what the other processes run.
+func TestVictim(t *testing.T) {
+	raw := os.Getenv(victimVariable)
+	if raw == "" {
+		return
+	}
+	var v victim
+	if err := json.Unmarshal([]byte(raw), &v); err != nil {
+		t.Fatal(err)
+	}
+	if v.AtFile != "" {
+		go v.killAtFile()
+	}
+	env := Env{Backend: gctest.GoBackend(t), Out: v.Out, CheckpointEvery: v.Every, Progress: &killAtStep{left: v.AtStep}}
+	if v.Task == nil {
+		if _, err := Demo.Run(context.Background(), env, smallDemo(), demoSeeds); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	execute(t, env, v.run())
+}
+
+func (v *victim) run() Run { return Run{Label: "killed", Seed: v.Seed, Task: v.Task} }
+
+// killSelf is kill -9 of this process.
+func killSelf() {
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = self.Kill()
+	}
+	if err != nil {
+		panic(err)
+	}
+	select {}
+}
+
+type killAtStep struct {
+	noProgress
+	left int64
+}
+
+func (k *killAtStep) Add(n int64) {
+	if k.left -= n; k.left == 0 {
+		killSelf()
+	}
+}
+
+func (v *victim) killAtFile() {
+	for {
+		if found, _ := filepath.Glob(filepath.Join(v.Out, v.AtFile)); len(found) > 0 {
+			killSelf()
+		}
+	}
+}
+
+// start runs the victim to its end, and says whether that was the kill.
+func (v *victim) start(t *testing.T) (killed bool) {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestVictim$")
+	cmd.Env = append(os.Environ(), victimVariable+"="+string(raw))
+	output, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == -1) {
+		t.Fatalf("the other process: %v\n%s", err, output)
+	}
+	return err != nil
+}
+
+// tasksToKill keep all the kinds of state that a run has: random numbers, the
+// optimizers' and the penalties' own variables, running averages.
+func tasksToKill() map[string]*Train {
+	images := Data{Name: datasets.NameFashionMNISTSubset, Train: 100, Test: 50, Measure: 50}
+	all := resumableTask()
+	all.Optimizer, all.LearningRate, all.InputNoise, all.LabelNoise = OptimizerMomentum, 0.01, 0.1, 0.2
+	all.Penalties = map[string]float64{penaltyGC: 0.01, penaltyL2: 1e-3, penaltySpectral: 1e-3, penaltyFlatness: 1e-3}
+	adam := resumableTask()
+	adam.Optimizer, adam.LearningRate = OptimizerAdam, 1e-3
+	norm := &Train{Data: images, Network: ResNet18(1, layers.NormBatch), LearningRate: 0.01, BatchSize: 30, Steps: 12, Measurements: 3}
+	norm.Network.Pool = 4
+	return map[string]*Train{"random numbers": resumableTask(), "momentum, noises, penalties": all, "adam": adam, "batch norm": norm}
+}
+
+// A run that is killed before its first checkpoint and twice between two of
+// them ends as one that is left alone.
+func TestKilledBetweenCheckpoints(t *testing.T) {
+	for name, task := range tasksToKill() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
+			v := victim{Task: task, Seed: 3, Out: env.Out}
+			dir := runDir(t, env.Out, v.run())
+			for _, kill := range []struct {
+				step       int64
+				every      time.Duration
+				checkpoint int64 // the newest one after the kill
+			}{
+				{step: 5, every: time.Hour, checkpoint: -1},
+				{step: 6, every: time.Nanosecond, checkpoint: 5},
+				{step: 9, every: time.Nanosecond, checkpoint: 8},
+			} {
+				v.AtStep, v.Every = kill.step, kill.every
+				if !v.start(t) {
+					t.Fatalf("the run came to its end; want it killed at step %d", kill.step)
+				}
+				if step, _, err := latestCheckpoint(dir); step != kill.checkpoint || err != nil {
+					t.Fatalf("killed at step %d, the newest checkpoint is of step %d (%v); want %d", kill.step, step, err, kill.checkpoint)
+				}
+			}
+			got := execute(t, env, v.run())
+			if got.Provenance.Starts != 4 {
+				t.Errorf("%d starts; want 4", got.Provenance.Starts)
+			}
+			env.Out = t.TempDir()
+			assertSameNumbers(t, got, execute(t, env, v.run()))
+		})
+	}
+}
+
+func TestKilledWhileACheckpointIsWritten(t *testing.T) {
+	task := resumableTask()
+	task.Network, task.Optimizer, task.LearningRate, task.Steps = MLP(1, 256), OptimizerAdam, 1e-3, 30
+	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
+	v := victim{Task: task, Seed: 1, Out: env.Out, Every: time.Nanosecond}
+	dir := runDir(t, env.Out, v.run())
+	half := filepath.Join(checkpointDir, ".tmp-*", "*")
+	relative, err := filepath.Rel(env.Out, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.AtFile = filepath.Join(relative, half)
+	hits := 0
+	for hits < 2 {
+		if !v.start(t) {
+			t.Fatalf("the run came to its end after %d kills within a checkpoint; want 2", hits)
+		}
+		// Else the checkpoint was whole by the time of the kill.
+		if left, _ := filepath.Glob(filepath.Join(dir, half)); len(left) > 0 {
+			hits++
+		}
+	}
+	got := execute(t, env, v.run())
+	env.Out = t.TempDir()
+	assertSameNumbers(t, got, execute(t, env, v.run()))
+	if left, _ := filepath.Glob(filepath.Join(dir, checkpointDir, ".tmp-*")); len(left) > 0 {
+		t.Errorf("half-written checkpoints are left: %v", left)
+	}
+}
+
+var demoSeeds = []int64{0, 1}
+
+func smallDemo() DemoConfig {
+	cfg := Demo.Config(Smoke)
+	cfg.Width, cfg.Steps = 8, 6
+	return cfg
+}
+
+func TestKilledDuringTheReport(t *testing.T) {
+	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
+	v := victim{Out: env.Out, AtFile: filepath.Join(figuresDir, "*")}
+	result := filepath.Join(env.Out, ResultFile)
+	for tries := 0; ; tries++ {
+		killed := v.start(t)
+		if _, err := os.Stat(result); killed && err != nil {
+			break
+		}
+		if tries == 20 {
+			t.Fatal("the process was never killed before its report was whole")
+		}
+		for _, path := range []string{result, filepath.Join(env.Out, figuresDir)} {
+			if err := os.RemoveAll(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	got, err := Demo.Run(context.Background(), env, smallDemo(), demoSeeds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Reused != len(got.Runs) {
+		t.Errorf("%d of %d runs were done again", len(got.Runs)-got.Reused, len(got.Runs))
+	}
+	fresh := Env{Backend: env.Backend, Out: t.TempDir()}
+	want, err := Demo.Run(context.Background(), fresh, smallDemo(), demoSeeds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got.Tables, want.Tables) || !reflect.DeepEqual(got.Figures, want.Figures) {
+		t.Errorf("the report is\n%v %v; want\n%v %v", got.Tables, got.Figures, want.Tables, want.Figures)
+	}
+	for _, name := range append(want.Figures, ClaimsFile) {
+		a, errA := os.ReadFile(filepath.Join(env.Out, name))
+		b, errB := os.ReadFile(filepath.Join(fresh.Out, name))
+		if errA != nil || errB != nil || string(a) != string(b) {
+			t.Errorf("%s differs from an uninterrupted report's (%v, %v)", name, errA, errB)
+		}
+	}
+	entries, err := os.ReadDir(env.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if strings.Contains(entry.Name(), ".tmp-") {
+			t.Errorf("%s is left", entry.Name())
+		}
+	}
+}

@@ -135,7 +135,7 @@ func reportNoise(cfg NoiseConfig, seeds []int64, done []Done) (Findings, error) 
 		},
 		Tables: []Table{label.table("Label noise in training"), input.table("Input noise in training")},
 		Figures: []NamedFigure{
-			{"noise", plots.Figure{Title: "Noise and geometric complexity", Caption: caption + " Input noise: the loss is the squared error.", Columns: 3, Panels: []plots.Panel{
+			{"noise", plots.Figure{Title: "Noise and geometric complexity", Caption: caption + fmt.Sprintf(" Input noise: the loss is the squared error, the rate %g.", cfg.SquaredErrorRate), Columns: 3, Panels: []plots.Panel{
 				label.gcPanel("label noise"), input.gcPanel("input noise"), gapPanel(cfg, clean),
 				label.accuracyPanel("label noise"), input.accuracyPanel("input noise")}}},
 			{"training-label-noise", label.training("Training with label noise", cfg.describe()+".")},
@@ -149,21 +149,20 @@ func squaredErrorLabels(f plots.Figure) plots.Figure {
 	return f
 }
 
-// gapPanel draws the effect of noise on the squared error against σ²·GC.
+// gapPanel draws the effect of noise on the squared error in units of σ²·GC.
 func gapPanel(cfg NoiseConfig, clean []*Record) plots.Panel {
-	p := plots.Panel{Title: "trained without noise, squared error", XLabel: "σ²·GC", YLabel: "growth of the squared error", LogX: true, LogY: true}
-	ends := []float64{math.Inf(1), math.Inf(-1)}
+	p := plots.Panel{Title: "trained without noise, squared error", XLabel: "input noise σ", YLabel: "growth of the error / (σ²·GC)", LogX: true}
 	for _, kind := range []column{{"against labels", "noise_gap"}, {"against clean outputs", "noise_gap_outputs"}} {
-		measured := plots.Series{Name: kind.title, NoLine: true}
-		for i, sigma := range cfg.GapSigmas {
-			for _, r := range clean {
-				x := sigma * sigma * r.FinalValue("train_gc")
-				measured.X, measured.Y = append(measured.X, x), append(measured.Y, gapRatio(kind.name, cfg.GapSigmas, i)(r)*x)
-				ends[0], ends[1] = min(ends[0], x), max(ends[1], x)
+		rows := make([][]float64, len(clean))
+		for i := range cfg.GapSigmas {
+			for j, r := range clean {
+				rows[j] = append(rows[j], gapRatio(kind.name, cfg.GapSigmas, i)(r))
 			}
 		}
+		measured := bandOf(kind.title, cfg.GapSigmas, rows)
+		measured.Points = true
 		p.Series = append(p.Series, measured)
 	}
-	p.Series = append(p.Series, plots.Series{Name: "equal", X: ends, Y: ends, Dashed: true, Reference: true})
+	p.Series = append(p.Series, plots.Series{Name: "Tikhonov", X: cfg.GapSigmas, Y: constant(1, len(cfg.GapSigmas)), Dashed: true, Reference: true})
 	return p
 }

@@ -39,7 +39,7 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 	@! command -v chromium >/dev/null || $(PIP) install --requirement notebooks/requirements-browser.txt || \
 	  echo 'the browser test is skipped: Playwright cannot be installed'
 	@$(VPYTHON) -m unittest discover --buffer -s notebooks -p '*_test.py'
-	@$(VPYTHON) notebooks/execute.py
+	@$(VPYTHON) notebooks/execute.py --jobs 2
 
 lab: $(VENV)/kernel.stamp ## open the notebooks in JupyterLab
 	@$(VPYTHON) scripts/plugin.py cpu --optional
@@ -66,7 +66,7 @@ bench: xla ## measure against JAX and PyTorch, and write the README's table (2 G
 
 notebooks: $(VENV)/kernel.stamp ## execute all notebooks at smoke scale, to nowhere: the saved ones stay
 	@$(VPYTHON) scripts/plugin.py cpu --optional
-	@$(VPYTHON) notebooks/execute.py
+	@$(VPYTHON) notebooks/execute.py --jobs 2
 
 # The commit is in the results, so that a tree with changes is refused.
 results: xla ## run all experiments at laptop scale and publish them to results/: hours

@@ -37,13 +37,15 @@ def main(argv=None):
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--out", type=Path, help="folder for the executed notebooks")
     place.add_argument("--save", action="store_true", help="replace the notebooks by the executed ones")
-    parser.add_argument("--timeout", type=int, default=600, help="seconds for each cell (default: %(default)s; 0: none)")
+    parser.add_argument("--timeout", type=int, help="seconds for each cell (default: 600, and none with --save)")
     parser.add_argument("--jobs", type=int, default=1, help="notebooks at once (default: %(default)s)")
     args = parser.parse_args(argv)
     notebooks = args.notebooks or sorted(FOLDER.glob("*.ipynb"))
     if not notebooks:
         print(f"notebooks: none in {FOLDER}")
         return 0
+    if args.timeout is None and not args.save:
+        args.timeout = 600
     os.environ["GCML_SCALE"] = args.scale or ("laptop" if args.save else "smoke")
     if os.environ["GCML_SCALE"] == "smoke":
         # What XLA needs to compile the small networks is longer than they train.
@@ -60,7 +62,7 @@ def main(argv=None):
 def execute(path, out, args):
     """Executes one notebook, writes it to out, or in its place if it is to be saved, and says how it went."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=args.timeout or None, coalesce_streams=True, record_timing=False,
+    client = NotebookClient(notebook, timeout=args.timeout, coalesce_streams=True, record_timing=False,
                             resources={"metadata": {"path": str(path.resolve().parent)}})
     start = time.monotonic()
     log = out / (path.stem + ".log")  # Of the kernel, which has much to say.

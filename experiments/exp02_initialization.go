@@ -75,11 +75,11 @@ var Initialization = &Definition[InitializationConfig]{
 		Claims: []ClaimText{claimStandardFalls, claimGlorotFalls, claimLeCunFalls, claimHeStays, claimFollowsFormulas},
 		Scales: map[Scale]string{
 			Smoke:  "300 inputs, 10 outputs, width 100, depths 1 to 16, 4 schemes, 5 seeds",
-			Laptop: "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 3 seeds",
+			Laptop: "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 5 seeds",
 			Paper:  "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 20 seeds",
 		}},
 	Config: initializationConfig,
-	Seeds:  func(s Scale) []int64 { return firstSeeds(map[Scale]int{Smoke: 5, Laptop: 3, Paper: 20}[s]) },
+	Seeds:  func(s Scale) []int64 { return firstSeeds(map[Scale]int{Smoke: 5, Laptop: 5, Paper: 20}[s]) },
 	List:   listInitialization,
 	Report: reportInitialization,
 }

@@ -40,19 +40,25 @@ func (s *scripted) Do(_ context.Context, job *Job) error {
 	return nil
 }
 
+type scriptedConfig struct {
+	Words []string `json:"words"`
+}
+
 // scriptedExperiment has a run for each word, and counts what its report is given.
-func scriptedExperiment(name string) *Definition[[]string] {
-	return &Definition[[]string]{
-		About: Info{Number: "77", Name: name, Title: "A script"},
-		List: func(words []string, seeds []int64) (runs []Run, err error) {
+func scriptedExperiment(name string) *Definition[scriptedConfig] {
+	return &Definition[scriptedConfig]{
+		About:  Info{Number: "77", Name: name, Title: "A script"},
+		Config: func(Scale) scriptedConfig { return scriptedConfig{} },
+		Seeds:  func(Scale) []int64 { return firstSeeds(3) },
+		List: func(cfg scriptedConfig, seeds []int64) (runs []Run, err error) {
 			for _, seed := range seeds {
-				for i, word := range words {
+				for i, word := range cfg.Words {
 					runs = append(runs, Run{Label: fmt.Sprintf("word %d", i), Seed: seed, Task: &scripted{word, i}})
 				}
 			}
 			return runs, nil
 		},
-		Report: func(_ []string, _ []int64, done []Done) (Findings, error) {
+		Report: func(_ scriptedConfig, _ []int64, done []Done) (Findings, error) {
 			return Findings{Tables: []Table{{Title: fmt.Sprintf("%d runs", len(done))}}}, nil
 		},
 	}
@@ -60,7 +66,7 @@ func scriptedExperiment(name string) *Definition[[]string] {
 
 func scriptedItems(t *testing.T, out, name string, seeds []int64, words ...string) (*Part, []Item) {
 	t.Helper()
-	part := &Part{Experiment: scriptedExperiment(name), Config: &words, Seeds: seeds, Out: filepath.Join(out, name)}
+	part := &Part{Experiment: scriptedExperiment(name), Config: &scriptedConfig{words}, Seeds: seeds, Out: filepath.Join(out, name)}
 	items, err := Items(part)
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// waitLines waits until the first file of a glob pattern has so many lines.
+// waitLines waits until a file of a glob pattern has so many lines.
 func waitLines(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: waitlines PATTERN LINES")
@@ -50,8 +50,8 @@ func waitLines(ts *testscript.TestScript, neg bool, args []string) {
 	for range 1200 {
 		paths, err := filepath.Glob(ts.MkAbs(args[0]))
 		ts.Check(err)
-		if len(paths) > 0 {
-			if raw, err := os.ReadFile(paths[0]); err == nil && bytes.Count(raw, []byte("\n")) >= want {
+		for _, path := range paths {
+			if raw, err := os.ReadFile(path); err == nil && bytes.Count(raw, []byte("\n")) >= want {
 				return
 			}
 		}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"example.com/geometric-complexity/experiments"
 	"example.com/geometric-complexity/internal/backend"
 )
@@ -17,9 +15,9 @@ type crew struct {
 
 // openCrew opens the backend for a single worker in this process, or starts
 // several processes that open it each.
-func (a *app) openCrew(ctx context.Context, workers int) (*crew, error) {
+func (a *app) openCrew(workers int) (*crew, error) {
 	if workers > 1 {
-		return a.startProcesses(ctx, workers)
+		return a.startProcesses(workers)
 	}
 	b, info, err := backend.Open()
 	if err != nil {

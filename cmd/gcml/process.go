@@ -18,15 +18,15 @@ import (
 
 // startProcesses starts workers in processes of their own, and waits until they
 // have opened their backends.
-func (a *app) startProcesses(ctx context.Context, n int) (*crew, error) {
+func (a *app) startProcesses(n int) (*crew, error) {
 	pool := &workerPool{}
 	c := &crew{close: pool.close}
-	a.workers.Store(pool)
 	for range n {
 		p := &process{stderr: a.stderr}
 		pool.processes = append(pool.processes, p)
 		c.workers = append(c.workers, p)
 	}
+	a.workers.Store(pool)
 	var starting errgroup.Group
 	for _, p := range pool.processes {
 		starting.Go(p.start)
@@ -37,14 +37,17 @@ func (a *app) startProcesses(ctx context.Context, n int) (*crew, error) {
 	}
 	first := pool.processes[0]
 	c.backendName, c.why = first.backendName, first.why
-	return c, ctx.Err()
+	return c, nil
 }
 
 // workerPool is all workers of a sweep.
 type workerPool struct{ processes []*process }
 
-// close lets the workers end by themselves, and waits for it.
+// close lets the workers end by themselves, and waits for it, but not for long:
+// what they did is on the disk.
 func (p *workerPool) close() {
+	impatient := time.AfterFunc(graceTime, p.kill)
+	defer impatient.Stop()
 	for _, worker := range p.processes {
 		worker.stop()
 	}

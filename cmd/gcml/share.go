@@ -70,7 +70,7 @@ func (a *app) newSweep(parts []*experiments.Part, progress string, o shareOption
 func (a *app) doSweep(ctx context.Context, s *sweep) error {
 	command := a.sameCommand()
 	a.resume.Store(&command)
-	c, err := a.openCrew(ctx, min(s.workers, max(1, len(s.share))))
+	c, err := a.openCrew(min(s.workers, max(1, len(s.share))))
 	if err != nil {
 		return err
 	}

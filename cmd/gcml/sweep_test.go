@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -114,7 +113,9 @@ func killWorkers(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("there are no workers")
 	}
 	for _, pid := range pids {
-		ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+		worker, err := os.FindProcess(pid)
+		ts.Check(err)
+		ts.Check(worker.Kill())
 	}
 }
 

@@ -97,7 +97,7 @@ func (r *reporter) advance(units int64) {
 
 // work does one request after the other.
 func (a *app) work(ctx context.Context, in io.Reader, reports *reporter) error {
-	c, err := a.openCrew(ctx, 1)
+	c, err := a.openCrew(1)
 	if err != nil {
 		reports.send(report{End: &end{Error: err.Error()}})
 		return nil // the other process says it

@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/random"
 	"example.com/geometric-complexity/layers"
 )
 
@@ -89,7 +90,7 @@ func (n randomNetwork) function(scope *model.Scope, x *graph.Node) *graph.Node {
 	he := layers.InitHeNormal.Initializer(scope)
 	scope = scope.WithInitializer(func(g *graph.Graph, shape shapes.Shape) *graph.Node {
 		if shape.Rank() < 2 {
-			return graph.MulScalar(scope.RandomNormal(g, shape), biasDeviation)
+			return graph.MulScalar(random.Normal(scope, g, shape), biasDeviation)
 		}
 		return he(g, shape)
 	})

@@ -9,6 +9,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	. "github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/random"
 )
 
 // The default number of cotangents carried at once. On a CPU one at a time runs
@@ -96,9 +98,9 @@ func (j *jacobian) drawCotangents() *Node {
 		coins := j.store().RandomBernoulli(ConstAsDType(j.outputs.Graph(), dtypes.Float32, 0.5), shape)
 		return SubScalar(MulScalar(coins, 2), 1)
 	case kindGaussian:
-		return j.store().RandomNormal(j.outputs.Graph(), shape)
+		return random.Normal(j.store(), j.outputs.Graph(), shape)
 	}
-	return orthonormal(j.store().RandomNormal(j.outputs.Graph(), shape))
+	return orthonormal(random.Normal(j.store(), j.outputs.Graph(), shape))
 }
 
 // store returns where the graph's random state is kept.
@@ -134,7 +136,7 @@ func (j *jacobian) forwardNoise() *Node {
 	e := j.opts.estimator
 	var total *Node
 	for range e.samples {
-		noise := MulScalar(j.store().RandomNormal(j.inputs.Graph(), j.inputs.Shape()), e.sigma)
+		noise := MulScalar(random.Normal(j.store(), j.inputs.Graph(), j.inputs.Shape()), e.sigma)
 		change := Sub(j.sweep.Clone(Add(j.inputs, noise)), j.outputs)
 		squares := ReduceSum(Square(change), 1)
 		if total == nil {

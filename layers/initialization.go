@@ -9,6 +9,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
+
+	"example.com/geometric-complexity/internal/random"
 )
 
 // Initialization is a scheme for random weights of mean 0. Biases (anything of rank 1 or less) start at 0.
@@ -94,7 +96,7 @@ func (i Initialization) Initializer(scope *model.Scope) initializer.VariableInit
 		std := math.Sqrt(i.Variance(fans(shape)))
 		switch i {
 		case InitLeCunNormal, InitGlorotNormal, InitHeNormal:
-			return MulScalar(scope.RandomNormal(g, shape), std)
+			return MulScalar(random.Normal(scope, g, shape), std)
 		case InitLeCunUniform, InitGlorotUniform, InitHeUniform:
 			// A uniform distribution on (-a, a) has variance a²/3.
 			limit := std * math.Sqrt(3)

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"example.com/geometric-complexity/internal/modelfn"
+	"example.com/geometric-complexity/internal/random"
 )
 
 const (
@@ -74,7 +75,7 @@ func InputNoise[F train.ModelFnCompatible](modelFn F, opts ...InputNoiseOption) 
 				exceptions.Panicf("regularizers.InputNoise: input %d has shape %s, but noise can be added to floating point only: "+
 					"convert it first, or name the inputs to change with InputNoiseOn", i, x.Shape())
 			}
-			noise := scope.RandomNormal(g, inputs[i].Shape())
+			noise := random.Normal(scope, g, inputs[i].Shape())
 			noisy[i] = graph.Add(inputs[i], graph.MulScalar(noise, sigma))
 		}
 		return fn(scope, spec, noisy)

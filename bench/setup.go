@@ -120,3 +120,14 @@ func machine(threads int) string {
 	}
 	return fmt.Sprintf("%s, %d threads on %d cores, %s", name, threads, runtime.NumCPU(), runtime.GOOS)
 }
+
+// loadAverage is how many processes wanted to run, on average over the last minute; 0 where the system does not say.
+func loadAverage() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	load, _ := strconv.ParseFloat(first, 64) // 0 for what is not a number: not known.
+	return load
+}

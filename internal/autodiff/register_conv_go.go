@@ -30,9 +30,10 @@ func convolveByWindows(x, kernel *Node, c geometry, outputDims []int) *Node {
 	out := kernel.Shape().Dim(-1)
 	w := windowsOf(c, kernel.Shape().Dimensions[:c.spatial()], outputDims, out)
 	matrix := w.matrix(kernel)
+	x, before := w.padded(x)
 	var parts []*Node
 	for _, block := range w.blocks(x) {
-		y := Dot(w.gather(block.of(x)), matrix).Product()
+		y := Dot(w.gather(x, before, block), matrix).Product()
 		parts = append(parts, w.images(y, block.images, outputDims, out))
 	}
 	return concatenate(parts, 0)
@@ -44,10 +45,10 @@ func kernelGradientByWindows(c geometry, x, v *Node, kernelDims []int) *Node {
 	w := windowsOf(c, kernelDims, spatialDims(v), out)
 	// The backend would see that these are the windows of the forward pass, and keep all from there to here; or gather
 	// them as soon as x is there.
-	x = SchedulingBarrier(x, v)
+	x, before := w.padded(SchedulingBarrier(x, v))
 	var d *Node
 	for _, block := range w.blocks(x) {
-		patches := w.gather(block.of(x))
+		patches := w.gather(x, before, block)
 		groups := Reshape(block.of(v), patches.Shape().Dim(0), -1)
 		d = addNonNil(d, Dot(transpose(groups, []int{1, 0}), patches).Product())
 	}
@@ -81,7 +82,7 @@ func (w windows) blocks(x *Node) []imageBlock {
 	return blocks
 }
 
-// of returns the block's part of x.
+// of returns the block's part of x. A gather copies it at once, a Slice would go element by element.
 func (b imageBlock) of(x *Node) *Node {
 	if b.images == x.Shape().Dim(0) {
 		return x

@@ -61,23 +61,27 @@ func groupFor(outputs, kernel, stride, out int) int {
 	return best
 }
 
-// gather returns the windows of images x as a matrix: one row for each image and group.
-func (w windows) gather(x *Node) *Node {
-	n := w.spatial()
-	batch, in := x.Shape().Dim(0), x.Shape().Dim(-1)
-	before := make([]int, n)
-	for i := range n {
-		before[i] = max(0, -w.first[i])
-		end := (w.count[i]-1)*w.step[i] + w.first[i] + w.size[i]
+// padded returns images x with the zeros that windows see before and after them, and how many are before, for each axis.
+func (w windows) padded(x *Node) (_ *Node, before []int) {
+	for i, first := range w.first {
+		end := (w.count[i]-1)*w.step[i] + first + w.size[i]
+		before = append(before, max(0, -first))
 		x = withZeros(x, i+1, before[i], end-x.Shape().Dim(i+1))
 	}
+	return x, before
+}
+
+// gather returns the windows of a block of padded images as a matrix: one row for each image and group.
+func (w windows) gather(x *Node, before []int, block imageBlock) *Node {
+	n := w.spatial()
+	batch, in := x.Shape().Dim(0), x.Shape().Dim(-1)
 	dims := append([]int{}, spatialDims(x)...)
-	rows := batch * product(w.count)
-	if product(w.size) == 1 && rows == batch*product(dims) { // Every element is a window.
-		return Reshape(x, rows, in)
+	rows := block.images * product(w.count)
+	if product(w.size) == 1 && product(w.count) == product(dims) { // Every element is a window.
+		return Reshape(block.of(x), rows, in)
 	}
 	// Two axes less, so that a window is found faster: the batch is one with the first, the channels with the last.
-	starts := ConstTensor(x.Graph(), w.starts(batch, in, dims, before))
+	starts := ConstTensor(x.Graph(), w.starts(block, in, dims, before))
 	sizes := append([]int{}, w.size...)
 	dims[0] *= batch
 	dims[n-1] *= in
@@ -85,17 +89,17 @@ func (w windows) gather(x *Node) *Node {
 	return Reshape(GatherSlices(Reshape(x, dims...), upTo(n), starts, sizes, true), rows, product(sizes))
 }
 
-// starts returns where every window begins in images that are padded to the given dimensions.
-func (w windows) starts(batch, in int, dims, before []int) *tensors.Tensor {
+// starts returns where every window of a block begins in images that are padded to the given dimensions.
+func (w windows) starts(block imageBlock, in int, dims, before []int) *tensors.Tensor {
 	n := w.spatial()
 	groups := tapsOf(w.count)
-	starts := make([]int32, 0, batch*len(groups)*n)
-	for image := range batch {
+	starts := make([]int32, 0, block.images*len(groups)*n)
+	for image := range block.images {
 		for _, group := range groups {
 			for i, g := range group {
 				start := g*w.step[i] + w.first[i] + before[i]
 				if i == 0 {
-					start += image * dims[0]
+					start += (block.first + image) * dims[0]
 				}
 				if i == n-1 {
 					start *= in
@@ -104,7 +108,7 @@ func (w windows) starts(batch, in int, dims, before []int) *tensors.Tensor {
 			}
 		}
 	}
-	return tensors.FromFlatDataAndDimensions(starts, batch*len(groups), n)
+	return tensors.FromFlatDataAndDimensions(starts, block.images*len(groups), n)
 }
 
 // matrix lays a kernel out as the matrix that takes a window to the outputs of its group.

@@ -22,6 +22,7 @@ type contender struct {
 
 	prepared proto.Answer
 	times    []float64 // Milliseconds.
+	cpu      []float64 // Milliseconds of all its threads, beside each of times.
 	retired  bool      // A variant far behind another of the same worker: timed no more.
 }
 
@@ -132,6 +133,7 @@ func (c *contender) turn(reps int, first bool) error {
 		return fmt.Errorf("%s ran away: its last value is %g", c.label(), *answer.Last)
 	}
 	c.times = append(c.times, answer.TimesMS...)
+	c.cpu = append(c.cpu, answer.CPUMS...)
 	return nil
 }
 

@@ -48,8 +48,9 @@ type contenderDetail struct {
 	MSMedian  float64            `json:"ms_median"`
 	MSMin     float64            `json:"ms_min"`
 	MSMax     float64            `json:"ms_max"`
-	CompileMS float64            `json:"compile_ms"` // Building, compiling, and the runs that check the values.
-	PeakMB    float64            `json:"peak_mb"`    // Resident memory of the worker while it did that.
+	CPUMedian *float64           `json:"cpu_ms_median,omitempty"` // CPU time of all threads in a run.
+	CompileMS float64            `json:"compile_ms"`              // Building, compiling, and the runs that check the values.
+	PeakMB    float64            `json:"peak_mb"`                 // Resident memory of the worker while it did that.
 	Values    map[string]float64 `json:"values"`
 	Retired   bool               `json:"retired,omitempty"` // Timed in the first rounds only: far behind another variant.
 }
@@ -89,10 +90,15 @@ func rowsOf(c benchCase, machine string, contenders []*contender, forwardMS map[
 func detailsOf(contenders []*contender, now time.Time, load float64) caseDetails {
 	d := caseDetails{Measured: now.UTC().Format(time.RFC3339), Load: load}
 	for _, c := range contenders {
-		d.Contenders = append(d.Contenders, contenderDetail{Name: c.label(), Runs: len(c.times),
+		detail := contenderDetail{Name: c.label(), Runs: len(c.times),
 			MSMedian: round4(c.median()), MSMin: round4(slices.Min(c.times)), MSMax: round4(slices.Max(c.times)),
 			CompileMS: round4(c.prepared.CompileMS), PeakMB: round4(c.prepared.PeakMB),
-			Values: c.prepared.Values, Retired: c.retired})
+			Values: c.prepared.Values, Retired: c.retired}
+		if len(c.cpu) > 0 {
+			cpu := round4(median(c.cpu))
+			detail.CPUMedian = &cpu
+		}
+		d.Contenders = append(d.Contenders, detail)
 	}
 	return d
 }

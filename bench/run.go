@@ -215,7 +215,11 @@ func (b *bench) keep(c benchCase, contenders []*contender, load float64) error {
 		fmt.Fprintf(b.log, "  %-8s %9.4g ms, %s %9.4g ms, ratio %.3f, of bound %s\n",
 			r.Backend, r.MSMedian, r.BestPeer, r.Peers[r.BestPeer], r.RatioBest, r.ofBound())
 	}
-	fmt.Fprintf(b.log, "  peers: %v\n", rows[0].Peers)
+	fmt.Fprintf(b.log, "  peers: %v\n  CPU time:", rows[0].Peers)
+	for _, o := range contenders {
+		fmt.Fprintf(b.log, " %s %.4g", o.label(), median(o.cpu))
+	}
+	fmt.Fprintln(b.log)
 	if b.dry {
 		return nil
 	}

@@ -88,12 +88,12 @@ func TestPairing(t *testing.T) {
 		t.Errorf("order of turns\n got %s\nwant %s", got, want)
 	}
 	c := benchCase{Name: "mlp/gc_exact", Task: proto.TaskGCExact, Problem: fixture.Problem{Outputs: 10}}
-	rows := rowsOf(c, contenders, map[string]float64{"xla:cpu": 2})
+	rows := rowsOf(c, "cpu", contenders, map[string]float64{"xla:cpu": 2})
 	if len(rows) != 1 {
 		t.Fatalf("got %d rows, want 1", len(rows))
 	}
 	r := rows[0]
-	if r.MSMedian != 10.5 || r.MSMin != 8 || r.Value != 2.5 {
+	if r.Machine != "cpu" || r.MSMedian != 10.5 || r.MSMin != 8 || r.Value != 2.5 {
 		t.Errorf("median %g, min %g, value %g; want 10.5, 8, 2.5", r.MSMedian, r.MSMin, r.Value)
 	}
 	if r.BestPeer != "jax_a" || r.RatioBest != 0.525 || len(r.Peers) != 3 || r.Peers["jax_slow"] != 100 {
@@ -101,6 +101,20 @@ func TestPairing(t *testing.T) {
 	}
 	if r.RatioFLOPBound == nil || *r.RatioFLOPBound != 0.4773 { // 10.5 / (11 forward passes of 2 ms)
 		t.Errorf("ratio to the bound %v, want 0.4773", r.RatioFLOPBound)
+	}
+}
+
+// TestRivalsOfOursStay checks that a slow variant of our own worker, which is a peer, is timed to the end.
+func TestRivalsOfOursStay(t *testing.T) {
+	var order []string
+	goWorker := newFake("go", &order, map[string][]float64{"go": {10}, "stock": {300}})
+	contenders := contendersOf(goWorker)
+	contenders[1].ours = false
+	if err := timeInTurns(contenders, pacing{Rounds: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(contenders[1].times); n != 5 {
+		t.Errorf("timed %d times, want 5", n)
 	}
 }
 
@@ -187,10 +201,13 @@ func TestMergeKeepsOtherRows(t *testing.T) {
 func TestReadme(t *testing.T) {
 	bound := 0.9
 	peers := map[string]float64{"jax_a": 20, "jax_b": 25, "torch_loop": 30}
-	r := &report{Machine: "cpu", Rows: []row{
-		{Case: "mlp/gc_exact", Backend: "xla:cpu", MSMedian: 10, Peers: peers, BestPeer: "jax_a", RatioBest: 0.5, RatioFLOPBound: &bound},
-		{Case: "mlp/gc_exact", Backend: "go", MSMedian: 123.4, Peers: peers, BestPeer: "jax_a", RatioBest: 6.17},
-		{Case: "growth/outputs-10/gc_exact", Backend: "go", Peers: peers},
+	stock := map[string]float64{"gomlx_stock_conv": 2500, "gomlx_conv_our_gradients": 700}
+	r := &report{Rows: []row{
+		{Case: "mlp/gc_exact", Machine: "one", Backend: "xla:cpu", MSMedian: 10, Peers: peers, BestPeer: "jax_a", RatioBest: 0.5, RatioFLOPBound: &bound},
+		{Case: "mlp/gc_exact", Machine: "one", Backend: "go", MSMedian: 123.4, Peers: peers, BestPeer: "jax_a", RatioBest: 6.17},
+		{Case: "growth/outputs-10/gc_exact", Machine: "one", Backend: "go", Peers: peers},
+		{Case: "resnet18k16/forward", Machine: "one", Backend: "go", MSMedian: 25, Peers: stock},
+		{Case: "resnet18k16/step_plain", Machine: "another", Backend: "go", MSMedian: 100, Peers: stock},
 	}}
 	path := filepath.Join(t.TempDir(), "README.md")
 	text := "before\n" + marked.Begin(tableSection) + "\nold\n" + marked.End(tableSection) + "\nafter\n"
@@ -206,7 +223,9 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| mlp/gc_exact | 10.0 | 123 | 20.0 | 30.0 | 0.50 | 0.90 |"} {
+	for _, want := range []string{
+		"\none:\n\n| case |", "--:|\n| mlp/gc_exact | 10.0 | 123 |  | 20.0 | 30.0 | 0.50 | 0.90 |\n| resnet18k16/forward |  | 25.0 | 2500 |",
+		"\nanother:\n\n| case |", "--:|\n| resnet18k16/step_plain |  | 100 | 2500 |"} {
 		if !bytes.Contains(got, []byte(want)) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
@@ -219,7 +238,7 @@ func TestReadme(t *testing.T) {
 }
 
 func TestCostTable(t *testing.T) {
-	r := &report{Machine: "cpu", Rows: []row{
+	r := &report{Rows: []row{
 		{Case: "mlp/forward", Backend: "xla:cpu", MSMedian: 4}, {Case: "mlp/forward", Backend: "go", MSMedian: 5},
 		{Case: "mlp/gc_exact", Backend: "xla:cpu", MSMedian: 30}, {Case: "mlp/gc_exact", Backend: "go", MSMedian: 60},
 		{Case: "cold/gc_exact", Backend: "xla:cpu", MSMedian: 400},

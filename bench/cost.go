@@ -10,7 +10,7 @@ import (
 func (r *report) costTable(d details) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; GoMLX %s. \"Passes\" are median times over that of the network's forward pass, without a gradient, on the\n"+
-		"same backend. The first call builds, compiles and runs; the peak is that of the process meanwhile.\n\n", r.Machine, r.Versions["gomlx"])
+		"same backend. The first call builds, compiles and runs; the peak is that of the process meanwhile.\n\n", r.Rows[0].Machine, r.Versions["gomlx"])
 	b.WriteString("| case | passes, counted | passes, XLA | passes, pure Go | ms, XLA | first call, ms, XLA | peak, MB, XLA |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, c := range allCases() {
 		xla, forward := r.find(c.Name, "xla"), r.find(c.group()+"/forward", "xla")

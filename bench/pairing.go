@@ -22,6 +22,7 @@ type contender struct {
 
 	prepared proto.Answer
 	times    []float64 // Milliseconds.
+	cpu      []float64 // Milliseconds of all its threads, beside each of times.
 	retired  bool      // A variant far behind another of the same worker: timed no more.
 }
 
@@ -132,19 +133,23 @@ func (c *contender) turn(reps int, first bool) error {
 		return fmt.Errorf("%s ran away: its last value is %g", c.label(), *answer.Last)
 	}
 	c.times = append(c.times, answer.TimesMS...)
+	c.cpu = append(c.cpu, answer.CPUMS...)
 	return nil
 }
 
-// retire takes the hopeless variants of each peer out of the rounds to come; ours stay.
+// retire takes the hopeless variants of each peer out of the rounds to come; ours stay, and what else our workers do, as
+// those are peers in their own right.
 func retire(contenders []*contender) {
-	best := map[string]float64{}
+	best, ours := map[string]float64{}, map[string]bool{}
 	for _, c := range contenders {
-		if b, ok := best[c.worker.Name()]; !ok || c.median() < b {
-			best[c.worker.Name()] = c.median()
+		name := c.worker.Name()
+		ours[name] = ours[name] || c.ours
+		if b, ok := best[name]; !ok || c.median() < b {
+			best[name] = c.median()
 		}
 	}
 	for _, c := range contenders {
-		if !c.ours && c.median() > retireRatio*best[c.worker.Name()] {
+		if name := c.worker.Name(); !ours[name] && c.median() > retireRatio*best[name] {
 			c.retired = true
 		}
 	}

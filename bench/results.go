@@ -15,7 +15,7 @@ import (
 
 // report is bench/results/latest.json.
 type report struct {
-	Machine  string            `json:"machine"`
+	Machine  string            `json:"machine"` // That of the last run; each row has its own.
 	Versions map[string]string `json:"versions"`
 	Rows     []row             `json:"rows"`
 }
@@ -23,6 +23,7 @@ type report struct {
 // row compares one of our backends with all peers on one case. Times are in milliseconds, ratios ours over theirs.
 type row struct {
 	Case           string             `json:"case"`
+	Machine        string             `json:"machine"`
 	Backend        string             `json:"backend"` // Begins with "xla" or "go".
 	MSMedian       float64            `json:"ms_median"`
 	MSMin          float64            `json:"ms_min"`
@@ -38,6 +39,7 @@ type details map[string]caseDetails
 
 type caseDetails struct {
 	Measured   string            `json:"measured"` // UTC.
+	Load       float64           `json:"load"`     // How many processes wanted to run, over the minute before; 0: not known.
 	Contenders []contenderDetail `json:"contenders"`
 }
 
@@ -47,14 +49,15 @@ type contenderDetail struct {
 	MSMedian  float64            `json:"ms_median"`
 	MSMin     float64            `json:"ms_min"`
 	MSMax     float64            `json:"ms_max"`
-	CompileMS float64            `json:"compile_ms"` // Building, compiling, and the runs that check the values.
-	PeakMB    float64            `json:"peak_mb"`    // Resident memory of the worker while it did that.
+	CPUMedian *float64           `json:"cpu_ms_median,omitempty"` // CPU time of all threads in a run.
+	CompileMS float64            `json:"compile_ms"`              // Building, compiling, and the runs that check the values.
+	PeakMB    float64            `json:"peak_mb"`                 // Resident memory of the worker while it did that.
 	Values    map[string]float64 `json:"values"`
 	Retired   bool               `json:"retired,omitempty"` // Timed in the first rounds only: far behind another variant.
 }
 
 // rowsOf makes one row for each of our backends. forwardMS gives the forward pass's median by backend.
-func rowsOf(c benchCase, contenders []*contender, forwardMS map[string]float64) []row {
+func rowsOf(c benchCase, machine string, contenders []*contender, forwardMS map[string]float64) []row {
 	peers := map[string]float64{}
 	best := ""
 	for _, p := range contenders {
@@ -71,7 +74,7 @@ func rowsOf(c benchCase, contenders []*contender, forwardMS map[string]float64) 
 		if !o.ours {
 			continue
 		}
-		r := row{Case: c.Name, Backend: o.name, MSMedian: round4(o.median()), MSMin: round4(slices.Min(o.times)),
+		r := row{Case: c.Name, Machine: machine, Backend: o.name, MSMedian: round4(o.median()), MSMin: round4(slices.Min(o.times)),
 			Value: o.prepared.Values["value"], Peers: peers, BestPeer: best}
 		if best != "" {
 			r.RatioBest = round4(o.median() / peers[best])
@@ -85,13 +88,18 @@ func rowsOf(c benchCase, contenders []*contender, forwardMS map[string]float64) 
 	return rows
 }
 
-func detailsOf(contenders []*contender, now time.Time) caseDetails {
-	d := caseDetails{Measured: now.UTC().Format(time.RFC3339)}
+func detailsOf(contenders []*contender, now time.Time, load float64) caseDetails {
+	d := caseDetails{Measured: now.UTC().Format(time.RFC3339), Load: load}
 	for _, c := range contenders {
-		d.Contenders = append(d.Contenders, contenderDetail{Name: c.label(), Runs: len(c.times),
+		detail := contenderDetail{Name: c.label(), Runs: len(c.times),
 			MSMedian: round4(c.median()), MSMin: round4(slices.Min(c.times)), MSMax: round4(slices.Max(c.times)),
 			CompileMS: round4(c.prepared.CompileMS), PeakMB: round4(c.prepared.PeakMB),
-			Values: c.prepared.Values, Retired: c.retired})
+			Values: c.prepared.Values, Retired: c.retired}
+		if len(c.cpu) > 0 {
+			cpu := round4(median(c.cpu))
+			detail.CPUMedian = &cpu
+		}
+		d.Contenders = append(d.Contenders, detail)
 	}
 	return d
 }

@@ -127,7 +127,8 @@ func (b *bench) readVersions(workers []worker) error {
 }
 
 func (b *bench) runCase(c benchCase, workers []worker) error {
-	fmt.Fprintln(b.log, c.Name)
+	load := loadAverage()
+	fmt.Fprintf(b.log, "%s (load before %.2f)\n", c.Name, load)
 	fixture, err := c.Problem.Write(b.places.cache)
 	if err != nil {
 		return err
@@ -148,7 +149,7 @@ func (b *bench) runCase(c benchCase, workers []worker) error {
 	if err != nil {
 		return err
 	}
-	return b.keep(c, contenders)
+	return b.keep(c, contenders, load)
 }
 
 // contenders of a case: ours on its backends, and every variant of every peer. A variant of our own workers after their
@@ -198,7 +199,7 @@ func (c benchCase) runsOn(name string) bool {
 }
 
 // keep makes the rows and writes the results, so that a run that is stopped keeps what it has.
-func (b *bench) keep(c benchCase, contenders []*contender) error {
+func (b *bench) keep(c benchCase, contenders []*contender, load float64) error {
 	forward := b.forwardMS[c.group()]
 	if forward == nil {
 		forward = map[string]float64{}
@@ -209,16 +210,20 @@ func (b *bench) keep(c benchCase, contenders []*contender) error {
 			forward[o.name] = o.median()
 		}
 	}
-	rows := rowsOf(c, contenders, forward)
+	rows := rowsOf(c, b.report.Machine, contenders, forward)
 	for _, r := range rows {
 		fmt.Fprintf(b.log, "  %-8s %9.4g ms, %s %9.4g ms, ratio %.3f, of bound %s\n",
 			r.Backend, r.MSMedian, r.BestPeer, r.Peers[r.BestPeer], r.RatioBest, r.ofBound())
 	}
-	fmt.Fprintf(b.log, "  peers: %v\n", rows[0].Peers)
+	fmt.Fprintf(b.log, "  peers: %v\n  CPU time:", rows[0].Peers)
+	for _, o := range contenders {
+		fmt.Fprintf(b.log, " %s %.4g", o.label(), median(o.cpu))
+	}
+	fmt.Fprintln(b.log)
 	if b.dry {
 		return nil
 	}
-	b.details[c.Name] = detailsOf(contenders, time.Now())
+	b.details[c.Name] = detailsOf(contenders, time.Now(), load)
 	b.report.merge(rows, allCases())
 	if err := writeJSON(b.places.details(), b.details); err != nil {
 		return err

@@ -112,3 +112,14 @@ func (p places) launches(threads int, python, goWorker string, log io.Writer) (o
 func machineName(threads int) string {
 	return fmt.Sprintf("%s, %d threads on %d cores, %s", machine.Processor(), threads, runtime.NumCPU(), runtime.GOOS)
 }
+
+// loadAverage is how many processes wanted to run, on average over the last minute; 0 where the system does not say.
+func loadAverage() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	load, _ := strconv.ParseFloat(first, 64) // 0 for what is not a number: not known.
+	return load
+}

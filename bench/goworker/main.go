@@ -150,16 +150,16 @@ func (s *server) time(request proto.Request) (proto.Answer, error) {
 		}
 	}
 	var last float64
-	times := make([]float64, request.Reps)
+	times, cpu := make([]float64, request.Reps), make([]float64, request.Reps)
 	for i := range times {
-		start := time.Now()
+		start, before := time.Now(), cpuMilliseconds()
 		var err error
 		if last, err = t.run(); err != nil {
 			return proto.Answer{}, err
 		}
-		times[i] = milliseconds(start)
+		times[i], cpu[i] = milliseconds(start), cpuMilliseconds()-before
 	}
-	return proto.Answer{TimesMS: times, Last: &last}, nil
+	return proto.Answer{TimesMS: times, CPUMS: cpu, Last: &last}, nil
 }
 
 func milliseconds(since time.Time) float64 { return time.Since(since).Seconds() * 1e3 }

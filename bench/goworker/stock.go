@@ -7,10 +7,20 @@ import (
 	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
+
+	"example.com/geometric-complexity/internal/autodiff"
 )
 
+// useStockGradient puts GoMLX's own gradient of the convolution back in place, until the function that it returns is called.
+func useStockGradient() (restore func()) {
+	ours := VJPRegistration[NodeTypeConvGeneral]
+	VJPRegistration[NodeTypeConvGeneral] = autodiff.StockRule(NodeTypeConvGeneral)
+	return func() { VJPRegistration[NodeTypeConvGeneral] = ours }
+}
+
 // stockResNet18 is layers.ResNet18 of this repository (no normalization, no biases) with GoMLX's own convolution in place of
-// ours, for the pure-Go backend, where that is the difference. Its gradients are still those that this repository registers.
+// ours, for the pure-Go backend, where that is the difference. The shortcuts' convolutions, 1×1 with stride 2, are slices
+// with that stride and convolutions without: GoMLX's gradient fails for the former.
 func stockResNet18(scope *model.Scope, x *Node, width, outputs int) *Node {
 	conv := func(scope *model.Scope, x *Node, channels, kernel, stride int) *Node {
 		return layers.Convolution(scope, x).Channels(channels).KernelSize(kernel).Strides(stride).PadSame().UseBias(false).Done()
@@ -27,7 +37,8 @@ func stockResNet18(scope *model.Scope, x *Node, width, outputs int) *Node {
 			y := activation.Relu(conv(s.In("first"), x, channels, 3, stride))
 			y = conv(s.In("second"), y, channels, 3, 1)
 			if stride == 2 {
-				x = conv(s.In("shortcut"), x, channels, 1, stride)
+				even := AxisRange().Stride(2)
+				x = conv(s.In("shortcut"), Slice(x, AxisRange(), even, even), channels, 1, 1)
 			}
 			x = activation.Relu(Add(y, x))
 		}

@@ -20,18 +20,24 @@ import (
 const (
 	// variantOurs is how this repository does a task: the packages' defaults.
 	variantOurs = "gcml"
-	// variantStock is ResNet18 with GoMLX's own convolution, a peer of ours on the Go backend.
+	// variantStock is ResNet18 with GoMLX's own convolution and its gradients, a peer of ours on the Go backend.
 	variantStock = "gomlx_stock_conv"
+	// variantStockForward has GoMLX's own convolution in the forward pass, and our gradients of it, which programs that
+	// import gcml get.
+	variantStockForward = "gomlx_conv_our_gradients"
 )
 
-// variantsOf gives ours, and for a network small enough to wait for it the one with GoMLX's own convolution.
+// variantsOf gives ours, and for a network small enough to wait for it those with GoMLX's own convolution.
 func (s *server) variantsOf(request proto.Request) ([]string, error) {
 	f, err := readFixture(request.Fixture)
 	if err != nil {
 		return nil, err
 	}
 	if s.info.Name == "go" && f.Model == "resnet18" && f.Width <= 16 && f.Norm == "" {
-		return []string{variantOurs, variantStock}, nil
+		if request.Task == proto.TaskForward {
+			return []string{variantOurs, variantStock}, nil
+		}
+		return []string{variantOurs, variantStock, variantStockForward}, nil
 	}
 	return []string{variantOurs}, nil
 }
@@ -51,7 +57,7 @@ func newTask(b compute.Backend, request proto.Request) (*task, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.stock = request.Variant == variantStock
+	f.stock = request.Variant == variantStock || request.Variant == variantStockForward
 	t := &task{fixture: f, stepping: strings.HasPrefix(request.Task, "step_")}
 	if t.store, err = f.store(); err != nil {
 		return nil, err
@@ -63,6 +69,9 @@ func newTask(b compute.Backend, request proto.Request) (*task, error) {
 		t.inputs = append(t.inputs, input)
 	}
 	t.exec, err = model.NewExec(b, t.store, func(scope *model.Scope, x, y, directions *Node) *Node {
+		if request.Variant == variantStock {
+			defer useStockGradient()()
+		}
 		return buildGraph(scope, f, request, x, y, directions)
 	})
 	return t, err

@@ -5,15 +5,19 @@ import (
 	"encoding/json"
 	"math"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/core/tensors/numpy"
 
 	benchfixture "example.com/geometric-complexity/bench/fixture"
 	"example.com/geometric-complexity/bench/proto"
+	"example.com/geometric-complexity/internal/backend"
 	"example.com/geometric-complexity/internal/gctest"
 )
 
@@ -62,6 +66,51 @@ func TestTasks(t *testing.T) {
 			t.Errorf("the loss went from %g to %g", plain["value"], plain["next_loss"])
 		}
 	})
+}
+
+// TestStockVariants checks that the networks on GoMLX's own convolution compute what ours does, and that GoMLX's gradient
+// is in the registry for one of them alone.
+func TestStockVariants(t *testing.T) {
+	folder, err := benchfixture.Problem{Model: "resnet18", Inputs: 8, Width: 2, Outputs: 3, Batch: 2}.Write(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{backend: gctest.GoBackend(t), info: backend.Info{Name: "go"}, tasks: map[string]*task{}}
+	gradient := func() uintptr { return reflect.ValueOf(VJPRegistration[NodeTypeConvGeneral]).Pointer() }
+	registered := gradient()
+	for task, want := range map[string][]string{
+		proto.TaskForward:   {variantOurs, variantStock},
+		proto.TaskStepPlain: {variantOurs, variantStock, variantStockForward},
+	} {
+		request := proto.Request{Op: proto.OpVariants, Fixture: folder, Task: task, LearningRate: 0.01}
+		if got := s.answer(request).Variants; !slices.Equal(got, want) {
+			t.Errorf("%s has the variants %q, want %q", task, got, want)
+		}
+		var first map[string]float64
+		for _, variant := range want {
+			request.Op, request.ID, request.Variant = proto.OpPrepare, variant, variant
+			answer := s.answer(request)
+			if answer.Error != "" {
+				t.Fatalf("%s by %s: %s", task, variant, answer.Error)
+			}
+			if first == nil {
+				first = answer.Values
+			}
+			for key, value := range first {
+				if got := answer.Values[key]; !(math.Abs(got-value) <= 1e-5*math.Abs(value)) {
+					t.Errorf("%s of %s by %s is %.8g, want %.8g", key, task, variant, got, value)
+				}
+			}
+		}
+	}
+	if gradient() != registered {
+		t.Error("the registered gradient of convolutions is not back in place")
+	}
+	restore := useStockGradient()
+	defer restore()
+	if gradient() == registered {
+		t.Error("GoMLX's gradient is not in place")
+	}
 }
 
 // plainForward is the mean square of the logits, by loops in float64.

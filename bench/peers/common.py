@@ -80,12 +80,13 @@ def prepare(make_task, request):
 def timed(task, reps, warmup):
     for _ in range(warmup):
         task.run()
-    times, last = [], 0.0
+    times, cpu, last = [], [], 0.0
     for _ in range(reps):
-        start = time.perf_counter()
+        start, before = time.perf_counter(), time.process_time()
         last = task.run()
         times.append((time.perf_counter() - start) * 1e3)
-    return {"times_ms": times, "last": last}
+        cpu.append((time.process_time() - before) * 1e3)
+    return {"times_ms": times, "cpu_ms": cpu, "last": last}
 
 
 def serve(make_task, variants, versions):

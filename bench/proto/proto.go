@@ -47,6 +47,7 @@ type Answer struct {
 	Values    map[string]float64 `json:"values,omitempty"` // "value", and for steps "update_norm", "next_loss".
 	CompileMS float64            `json:"compile_ms,omitempty"`
 	TimesMS   []float64          `json:"times_ms,omitempty"`
+	CPUMS     []float64          `json:"cpu_ms,omitempty"`  // CPU time of all threads, beside each of TimesMS.
 	Last      *float64           `json:"last,omitempty"`    // The last value a timed run gave.
 	PeakMB    float64            `json:"peak_mb,omitempty"` // Peak of resident memory since the task was prepared.
 }

@@ -25,6 +25,15 @@ func Register() { registerOnce.Do(register) }
 
 var registerOnce sync.Once
 
+// replaced are the rules that Register found.
+var replaced = map[NodeType]VJP{}
+
+// StockRule returns the rule that GoMLX itself has for an op that Register gave another one; nil for none.
+func StockRule(nodeType NodeType) VJP {
+	Register()
+	return replaced[nodeType]
+}
+
 func register() {
 	registerConvolution()
 	registerPooling()
@@ -37,6 +46,7 @@ func register() {
 // registerOne registers a rule for an op of one output: it is given the node and the gradient v of its
 // output, and returns the gradient of every input, nil for those that have none.
 func registerOne(nodeType NodeType, rule func(node, v *Node) []*Node) {
+	replaced[nodeType] = VJPRegistration[nodeType]
 	VJPRegistration[nodeType] = func(node *Node, vjps []*Node, _ shapes.Shape) []*Node {
 		return rule(node, vjps[0])
 	}

@@ -174,6 +174,9 @@ func dilateExplicitly(x *Node, c geometry) (*Node, geometry) {
 func flip(kernel *Node) *Node {
 	n := kernel.Rank() - 2
 	axes := upTo(n)
+	if platformOf(kernel) == platformGo {
+		return flipByCopying(kernel)
+	}
 	return transpose(Reverse(kernel, axes...), append(axes, n+1, n))
 }
 

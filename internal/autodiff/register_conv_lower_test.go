@@ -25,13 +25,16 @@ func TestLowerings(t *testing.T) {
 		c := geometry{strides: []int{test.stride, test.stride}, inputDilations: ones, kernelDilations: ones,
 			paddings: [][2]int{test.paddingOf(7), test.paddingOf(8)}}
 		x, k := []int{4, 7, 8, 2}, []int{test.kernel, test.kernel, 2, 3}
-		compare(t, "patches", func(x, k *Node) (*Node, *Node) {
-			want := convolutionNode(x, k, c)
-			return convolveByPatches(x, k, c, spatialDims(want)), want
-		}, x, k)
+		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{"patches": convolveByPatches, "windows": convolveByWindows} {
+			compare(t, name, func(x, k *Node) (*Node, *Node) {
+				want := convolutionNode(x, k, c)
+				return lower(x, k, c, spatialDims(want)), want
+			}, x, k)
+		}
 		// The input's gradient has the stride as dilation; here it is a convolution in its own right.
 		back := geometry{strides: ones, inputDilations: c.strides, kernelDilations: ones, paddings: c.paddings}
-		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{"columns": convolveByColumns, "taps": convolveByTaps} {
+		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{
+			"columns": convolveByColumns, "taps": convolveByTaps, "windows of dilated images": convolveByWindows} {
 			compare(t, name, func(x, k *Node) (*Node, *Node) {
 				want := convolutionNode(x, k, back)
 				return lower(x, k, back, spatialDims(want)), want
@@ -43,12 +46,32 @@ func TestLowerings(t *testing.T) {
 		}
 		v := []int{4, outputs[0], outputs[1], 3}
 		for name, lower := range map[string]func(geometry, *Node, *Node, []int) *Node{
-			"kernel gradient by patches": kernelGradientByPatches, "kernel gradient by rows": kernelGradientByRows} {
+			"kernel gradient by patches": kernelGradientByPatches, "kernel gradient by rows": kernelGradientByRows,
+			"kernel gradient by windows": kernelGradientByWindows} {
 			compare(t, name, func(x, v *Node) (*Node, *Node) {
 				return lower(c, x, v, k[:2]), kernelGradientNode(c, x, v, k[:2])
 			}, x, v)
 		}
 	})
+}
+
+// TestBlocks checks that the images are together again, and the kernel's gradient is summed, after the work on blocks of
+// them, the last of which is smaller, and with several outputs for each window.
+func TestBlocks(t *testing.T) {
+	x, k, v := []int{5, 64, 64, 8}, []int{3, 3, 8, 4}, []int{5, 64, 64, 4}
+	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1}, paddings: [][2]int{{1, 1}, {1, 1}}}
+	w := windowsOf(c, k[:2], v[1:3], v[3])
+	rng := rand.New(rand.NewPCG(11, 12))
+	tensors := []any{gctest.RandomTensor(rng, x...), gctest.RandomTensor(rng, k...), gctest.RandomTensor(rng, v...)}
+	out := MustExecOnceN(gctest.GoBackend(t), func(x, k, v *Node) []*Node {
+		if blocks := w.blocks(x); len(blocks) != 2 || blocks[1] != (imageBlock{3, 2}) || w.group[1] == 1 {
+			t.Errorf("blocks %v and groups %v: not what this test is about", blocks, w.group)
+		}
+		return []*Node{convolveByWindows(x, k, c, spatialDims(v)), convolutionNode(x, k, c),
+			kernelGradientByWindows(c, x, v, []int{3, 3}), kernelGradientNode(c, x, v, []int{3, 3})}
+	}, tensors...)
+	gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 0, "convolution")
+	gctest.AssertClose(t, gctest.Flat(out[2]), gctest.Flat(out[3]), 1e-12, 1e-12, "kernel gradient")
 }
 
 // TestLargeConvolution checks sizes for which the lowerings of large images and many channels are chosen.

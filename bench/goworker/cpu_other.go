@@ -1,0 +1,5 @@
+//go:build !unix
+
+package main
+
+func cpuMilliseconds() float64 { return 0 } // Not known.

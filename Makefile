@@ -75,6 +75,7 @@ results: xla ## run all experiments at laptop scale and publish them to results/
 	@bin/gcml demo
 	@bin/gcml report publish out/*-laptop out/demo
 	@bin/gcml report readme
+	@bin/gcml report --out results/report.html
 
 docker-test: $(VPYTHON) ## build the image, with Docker or Podman, and use it: ten minutes
 	@$(VPYTHON) docker/image_test.py

@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -94,6 +95,9 @@ func (d Data) loadCurve() (*loaded, error) {
 
 func (d Data) loadImages(format datasets.Format) (*loaded, error) {
 	trainImages, err := subset(d.Name, datasets.Train, d.Train)
+	if missing := (*datasets.NotFoundError)(nil); errors.As(err, &missing) {
+		return nil, fmt.Errorf("%w; or take the embedded images: --set dataset=%s", err, datasets.NameFashionMNISTSubset)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -71,8 +71,8 @@ func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set ex
 		f = graph.Reshape(f, 3, x.Shape().Dim(0), outputs) // Clean, and with ε and -ε.
 		weights := graph.ConvertDType(graph.Const(x.Graph(), []float64{-1, 0.5, 0.5}), x.DType())
 		growth := func(target *graph.Node) *graph.Node {
-			errors := graph.ReduceSum(graph.Square(graph.Sub(f, target)), 1, 2)
-			return graph.ReduceAllSum(graph.Mul(errors, weights))
+			squares := graph.ReduceSum(graph.Square(graph.Sub(f, target)), 1, 2)
+			return graph.ReduceAllSum(graph.Mul(squares, weights))
 		}
 		return []*graph.Node{growth(graph.OneHot(graph.Reshape(y, 1, -1), outputs, x.DType())),
 			growth(graph.Slice(f, graph.AxisElem(0)))}

@@ -137,7 +137,7 @@ class KernelTest(unittest.TestCase):
         with self.subTest("data set"):
             printed = self.run_cell("%%\ncfg := experiments.Noise.Config(experiments.Smoke)\n"
                                     'cfg.Dataset = "cifar10"\nnb.Look(experiments.Noise, cfg)')
-            self.assert_one_line(printed["stderr"], "data set cifar10 not found", "to get it, put")
+            self.assert_one_line(printed["stderr"], "data set cifar10 not found", "to get it: gcml fetch cifar10", "--set dataset=fashion-mnist-subset")
         with self.subTest("nothing else needs the network"):
             printed = self.run_cell("%%\ncfg := experiments.TheMeasure.Config(experiments.Smoke)\n"
                                     "cfg.Functions = 3\nnb.Look(experiments.TheMeasure, cfg).ShowVerdicts()")

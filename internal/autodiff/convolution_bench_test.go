@@ -1,0 +1,98 @@
+//go:build unix
+
+package autodiff
+
+import (
+	"fmt"
+	"math"
+	"syscall"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"example.com/geometric-complexity/internal/backend"
+)
+
+// BenchmarkResNet18 times every convolution that a ResNet18 (k = 64, 32×32 images, batch 32) has, and its two gradients,
+// on the backend of GOMLX_BACKEND. It reports the least CPU time of a run, in milliseconds, and how often the network
+// has it; bench/peers/torch_convolutions.py does the same with PyTorch.
+func BenchmarkResNet18(b *testing.B) {
+	device, info, err := backend.Open()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("backend: %s", info.Why)
+	for _, c := range []struct{ size, in, out, kernel, stride, count int }{
+		{32, 3, 64, 3, 1, 1}, {32, 64, 64, 3, 1, 4},
+		{32, 64, 128, 3, 2, 1}, {32, 64, 128, 1, 2, 1}, {16, 128, 128, 3, 1, 3},
+		{16, 128, 256, 3, 2, 1}, {16, 128, 256, 1, 2, 1}, {8, 256, 256, 3, 1, 3},
+		{8, 256, 512, 3, 2, 1}, {8, 256, 512, 1, 2, 1}, {4, 512, 512, 3, 1, 3},
+	} {
+		half := (c.kernel - 1) / 2
+		p := geometry{strides: repeat(c.stride, 2), inputDilations: repeat(1, 2), kernelDilations: repeat(1, 2),
+			paddings: [][2]int{{half, half}, {half, half}}}
+		image, kernel := repeat(c.size, 2), repeat(c.kernel, 2)
+		for _, batch := range []int{32, 320} {
+			x := shapes.Make(dtypes.Float32, batch, c.size, c.size, c.in)
+			k := shapes.Make(dtypes.Float32, c.kernel, c.kernel, c.in, c.out)
+			y := shapes.Make(dtypes.Float32, batch, c.size/c.stride, c.size/c.stride, c.out)
+			name := func(what string) string {
+				return fmt.Sprintf("%s/%dx%d_%d_to_%d_kernel_%d_stride_%d_batch_%d", what, c.size, c.size, c.in, c.out, c.kernel, c.stride, batch)
+			}
+			run := func(what string, fn func(a, b *Node) *Node, a, other shapes.Shape) {
+				b.Run(name(what), func(b *testing.B) {
+					benchmarkCPU(b, MustNewExec(device, fn), a, other)
+					b.ReportMetric(float64(c.count), "times")
+				})
+			}
+			run("images_gradient", func(v, k *Node) *Node { return inputGradient(p, v, k, image) }, y, k)
+			if batch > 32 { // Exact GC carries the cotangents of 10 outputs at once, and needs no more than this.
+				continue
+			}
+			run("forward", func(x, k *Node) *Node { return Convolution(x, k, p.strides, p.paddings) }, x, k)
+			run("kernel_gradient", func(x, v *Node) *Node { return kernelGradient(p, x, v, kernel) }, x, y)
+		}
+	}
+}
+
+// benchmarkCPU reports the least CPU time, of all threads, that a run of exec takes.
+func benchmarkCPU(b *testing.B, exec *Exec, inputs ...shapes.Shape) {
+	var args []any
+	for _, shape := range inputs {
+		values := make([]float32, shape.Size())
+		for i := range values {
+			values[i] = float32(math.Sin(float64(i)))
+		}
+		args = append(args, tensors.FromFlatDataAndDimensions(values, shape.Dimensions...))
+	}
+	least := math.Inf(1)
+	run := func() {
+		before := cpuMilliseconds(b)
+		y := exec.MustCall(args...)[0]
+		if err := y.ConstFlatData(func(any) {}); err != nil { // Waits for it.
+			b.Fatal(err)
+		}
+		least = min(least, cpuMilliseconds(b)-before)
+		if err := y.FinalizeAll(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	run() // Compiles.
+	least = math.Inf(1)
+	for b.Loop() {
+		run()
+	}
+	b.ReportMetric(least, "cpu-ms")
+	exec.Finalize()
+}
+
+func cpuMilliseconds(b *testing.B) float64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e6
+}

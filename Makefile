@@ -77,7 +77,7 @@ results: xla ## run all experiments at laptop scale and publish them to results/
 	@bin/gcml report readme
 	@bin/gcml report --out results/report.html
 
-docker-test: $(VPYTHON) ## build the image, with Docker or Podman, and use it: ten minutes
+docker-test: $(VPYTHON) ## build the image, with Docker or Podman, and use it: ten minutes, the first time
 	@$(VPYTHON) docker/image_test.py
 
 $(VPYTHON):

@@ -40,6 +40,7 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 	  echo 'the browser test is skipped: Playwright cannot be installed'
 	@$(VPYTHON) -m unittest discover --buffer -s notebooks -p '*_test.py'
 	@$(VPYTHON) notebooks/execute.py --jobs 2
+	@test -z "$$CI" || $(VPYTHON) docker/image_test.py  # Ten minutes, where there is an engine with the base images.
 
 lab: $(VENV)/kernel.stamp ## open the notebooks in JupyterLab
 	@$(VPYTHON) scripts/plugin.py cpu --optional

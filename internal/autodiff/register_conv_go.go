@@ -18,10 +18,11 @@ import (
 // groups of as many outputs as the dilation all see the same pattern, and the zeros between the elements need not be there.
 
 const (
-	// blockElements is about how many elements of windows are there at a time: as many as caches hold, though no block
-	// is less than an image, and a batch has no more than maxBlocks, so that graphs stay small.
-	blockElements = 1 << 19
-	maxBlocks     = 16
+	// About how many elements of windows are there at a time, of a convolution and of a kernel's gradient: more were
+	// slower, as caches do not hold them, and so were fewer, as every product takes a kernel's matrix apart again.
+	forwardElements, gradientElements = 1 << 20, 1 << 19
+	// A batch has no more blocks than this, so that graphs stay small.
+	maxBlocks = 16
 )
 
 // convolveByWindows is a convolution as a product for each block of images. It has no kernel dilation, and strides or
@@ -32,7 +33,7 @@ func convolveByWindows(x, kernel *Node, c geometry, outputDims []int) *Node {
 	matrix := w.matrix(kernel)
 	x, before := w.padded(x)
 	var parts []*Node
-	for _, block := range w.blocks(x) {
+	for _, block := range w.blocks(x, forwardElements) {
 		y := Dot(w.gather(x, before, block), matrix).Product()
 		parts = append(parts, w.images(y, block.images, outputDims, out))
 	}
@@ -47,7 +48,7 @@ func kernelGradientByWindows(c geometry, x, v *Node, kernelDims []int) *Node {
 	// them as soon as x is there.
 	x, before := w.padded(SchedulingBarrier(x, v))
 	var d *Node
-	for _, block := range w.blocks(x) {
+	for _, block := range w.blocks(x, gradientElements) {
 		patches := w.gather(x, before, block)
 		groups := Reshape(block.of(v), patches.Shape().Dim(0), -1)
 		d = addNonNil(d, Dot(transpose(groups, []int{1, 0}), patches).Product())
@@ -69,8 +70,8 @@ func flipByCopying(kernel *Node) *Node {
 // imageBlock is a run of the images of a batch.
 type imageBlock struct{ first, images int }
 
-// blocks divides the images.
-func (w windows) blocks(x *Node) []imageBlock {
+// blocks divides the images so that the windows of a block have about so many elements, but at least an image's.
+func (w windows) blocks(x *Node, blockElements int) []imageBlock {
 	batch := x.Shape().Dim(0)
 	elements := batch * product(w.count) * product(w.size) * x.Shape().Dim(-1)
 	wanted := min((elements+blockElements-1)/blockElements, batch, maxBlocks)

@@ -87,5 +87,22 @@ class ExecuteTest(unittest.TestCase):
                 self.assertEqual(path.read_bytes(), before, "it was saved all the same")
 
 
+class SavedTest(unittest.TestCase):
+    """What is in the repository must be seen in an untrusted view too, where scripts and drawings in HTML are removed."""
+
+    def test_outputs(self):
+        for path in sorted(execute.FOLDER.glob("*.ipynb")):
+            with self.subTest(path.name):
+                self.assertLessEqual(path.stat().st_size, execute.LARGEST)
+                outputs = [o for c in nbformat.read(path, as_version=4).cells for o in c.get("outputs", [])]
+                for output in outputs:
+                    self.assertIn(output.output_type, ("stream", "display_data"))
+                    self.assertNotEqual(output.get("name"), "stderr")
+                    for kind, data in output.get("data", {}).items():
+                        self.assertIn(kind, ("image/png", "text/html"))
+                        self.assertNotRegex(data if kind == "text/html" else "", "<(script|svg)")
+                self.assertTrue(any("image/png" in o.get("data", {}) for o in outputs), "no figure is saved")
+
+
 if __name__ == "__main__":
     unittest.main()

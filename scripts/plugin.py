@@ -5,6 +5,9 @@ does not have the pinned hash is an error. Where no wheel can be had (another pl
 installer is tried, which installs under the home folder. What is put in place appears by a rename, so that an
 interrupted or failed run leaves nothing behind. If the pinned plugin is there already nothing is done.
 
+A pin file may say which of XLA's flags suit its plugin ("# xla_flags: ..."). They are put beside the plugin with its size,
+for internal/backend to pass on: another plugin may not know them, and XLA ends the program over a flag that it does not know.
+
 With --optional a plugin that cannot be had is one line of output and no error; a wrong hash still is one.
 """
 
@@ -99,7 +102,11 @@ def install(pin, target, folder):
         else:
             new = only_plugin(tree, pin)
             new.chmod(0o755)
+        flags = target.with_suffix(".xla_flags")
+        flags.unlink(missing_ok=True)
         replace(new, target, Path(temp))
+        if xla_flags(pin):
+            write_atomically(flags, f"{target.stat().st_size} {xla_flags(pin)}\n")
 
 
 def only_plugin(tree, pin):
@@ -143,6 +150,12 @@ def pinned_name(pin):
         if line and not line.startswith("#"):
             return line.split()[0]
     raise ValueError(f"{pin} pins nothing")
+
+
+def xla_flags(pin):
+    """The flags that a pin file names, "" if it names none."""
+    mark = "# xla_flags:"
+    return " ".join(line.removeprefix(mark).strip() for line in pin.read_text().splitlines() if line.startswith(mark))
 
 
 def last_line(text):

@@ -126,7 +126,11 @@ func OpenConfig(config string) (compute.Backend, Info, error) {
 	if name == "xla" {
 		beforeXLA(resolved)
 	}
-	b, err := compute.NewWithConfig(full)
+	var b compute.Backend
+	err := withXLAFlags(resolved.plugin, func() (err error) {
+		b, err = compute.NewWithConfig(full)
+		return err
+	})
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("backend %q does not open: %w", config, lineError{err})
 	}

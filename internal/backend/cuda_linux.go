@@ -18,7 +18,6 @@ const (
 	// tf32Override is NVIDIA's switch for TF32 in its libraries. go-xla's option covers matrix products alone:
 	// convolutions are built with default precision, for which cuDNN may take TF32.
 	tf32Override = "NVIDIA_TF32_OVERRIDE"
-	xlaFlags     = "XLA_FLAGS"
 	cudaDataDir  = "--xla_gpu_cuda_data_dir"
 )
 

@@ -1,7 +1,13 @@
 package autodiff
 
 import (
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/onednn"
 )
 
 // How the three ops of register_conv.go are computed on each platform.
@@ -12,12 +18,16 @@ type platform int
 const (
 	platformOther  platform = iota // GPUs and unknown backends: the backend's own convolutions.
 	platformXLACPU                 // XLA on a CPU.
+	platformOneDNN                 // The same, with oneDNN's convolutions.
 	platformGo                     // GoMLX's pure-Go backend.
 )
 
 func platformOf(x *Node) platform {
 	backend := x.Graph().Backend()
 	if xla, ok := backend.(interface{ IsCPU() bool }); ok && xla.IsCPU() {
+		if x.DType() == dtypes.Float32 && x.Rank() == 4 && onednn.InUse() {
+			return platformOneDNN
+		}
 		return platformXLACPU
 	}
 	if backend.String() == "go" {
@@ -42,6 +52,10 @@ const (
 	fewPixels  = 64  // Up to this many output pixels XLA's own convolution is slow.
 	manyPixels = 256 // From this many output pixels on copying patches costs more than products.
 	fewDepth   = 16  // Below this many channels products by tap are too thin.
+
+	// oneDNN's kernel gradient takes more than twice as long for images together than in groups of so many, unless they are small;
+	// a batch has no more groups than that, so that graphs stay small.
+	groupImages, maxGroups = 32, 16
 )
 
 // convolve returns the convolution, computed in the way that is fastest on the platform.
@@ -54,7 +68,7 @@ func convolve(x, kernel *Node, c geometry) *Node {
 	dilates, strided := !allOnes(c.inputDilations), !allOnes(c.strides)
 	outputDims := spatialDims(node)
 	pixels, in, out := product(outputDims), kernel.Shape().Dim(-2), kernel.Shape().Dim(-1)
-	if on == platformXLACPU && !dilates && (pixels > fewPixels || in < fewDepth || strided && pixels > fewPixels/4) {
+	if on == platformOneDNN && !dilates || on == platformXLACPU && !dilates && (pixels > fewPixels || in < fewDepth || strided && pixels > fewPixels/4) {
 		return node
 	}
 	return withGradientOf(node, func() *Node {
@@ -65,6 +79,8 @@ func convolve(x, kernel *Node, c geometry) *Node {
 		switch {
 		case on == platformGo && allOnes(c.kernelDilations):
 			return convolveByWindows(x, kernel, c, outputDims)
+		case on == platformOneDNN && allOnes(c.kernelDilations) && product(kernel.Shape().Dimensions[:c.spatial()]) > 1:
+			return convolveByPhases(x, kernel, c, outputDims)
 		case strided, !dilates && in < fewDepth:
 			return convolveByPatches(x, kernel, c, outputDims)
 		case out < fewDepth:
@@ -125,6 +141,70 @@ func convolveByTaps(x, kernel *Node, c geometry, outputDims []int) *Node {
 	return y
 }
 
+// convolveByPhases computes a convolution with dilated input and stride 1, without the zeros between x's elements: all
+// outputs with the same position modulo the dilation see the same taps, so they are a convolution of x with these.
+func convolveByPhases(x, kernel *Node, c geometry, outputDims []int) *Node {
+	phases := tapsOf(c.inputDilations)
+	parts := make([]*Node, len(phases))
+	for i, phase := range phases {
+		parts[i] = phaseOf(x, kernel, c, phase, outputDims)
+	}
+	// Interleaves the phases, which are ordered with the last axis fastest, from the last axis on.
+	for axis := c.spatial(); axis > 0; axis-- {
+		dilation := c.inputDilations[axis-1]
+		var longer []*Node
+		for start := 0; start < len(parts); start += dilation {
+			rows := make([]*Node, dilation)
+			for i, part := range parts[start : start+dilation] {
+				rows[i] = InsertAxes(part, axis+1)
+			}
+			dims := slices.Clone(parts[start].Shape().Dimensions)
+			dims[axis] *= dilation
+			longer = append(longer, Reshape(concatenate(rows, axis+1), dims...))
+		}
+		parts = longer
+	}
+	wanted := []SliceAxisSpec{AxisRange()}
+	for _, dim := range outputDims {
+		wanted = append(wanted, AxisRange(0, dim))
+	}
+	if slices.Equal(spatialDims(parts[0]), outputDims) {
+		return parts[0]
+	}
+	return Slice(parts[0], wanted...)
+}
+
+// phaseOf returns the outputs at phase, phase+dilation, ... of a convolution with dilated input: as many for every phase, so
+// the last may be beyond the outputs.
+func phaseOf(x, kernel *Node, c geometry, phase, outputDims []int) *Node {
+	n := c.spatial()
+	sub := geometry{strides: c.strides, inputDilations: repeat(1, n), kernelDilations: c.kernelDilations, paddings: make([][2]int, n)}
+	taps := make([]SliceAxisSpec, n)
+	crop := []SliceAxisSpec{AxisRange()}
+	dims := []int{x.Shape().Dim(0)}
+	empty := false
+	for i, dilation := range c.inputDilations {
+		size, elements := kernel.Shape().Dim(i), x.Shape().Dim(i+1)
+		outputs := (outputDims[i] + dilation - 1) / dilation
+		dims = append(dims, outputs)
+		tap := c.paddings[i][0] - phase[i]
+		start := floorDiv(tap, dilation) // What is before x for the phase's first output.
+		tap -= start * dilation
+		if tap >= size {
+			empty = true
+			continue
+		}
+		taps[i] = AxisRange(tap).Stride(dilation)
+		end := outputs - 1 + (size-tap+dilation-1)/dilation - elements - start
+		crop = append(crop, AxisRange(max(0, -start), elements+min(0, end)))
+		sub.paddings[i] = [2]int{max(0, start), max(0, end)}
+	}
+	if empty { // No tap reaches these.
+		return Zeros(x.Graph(), shapes.Make(x.DType(), append(dims, kernel.Shape().Dim(-1))...))
+	}
+	return convolutionNode(Slice(x, crop...), Slice(kernel, taps...), sub)
+}
+
 // shifted puts what one tap gives for every element of x at the outputs that it reaches.
 func shifted(part *Node, c geometry, tap, outputDims []int) *Node {
 	axes := make([]PadAxis, part.Rank())
@@ -155,12 +235,30 @@ func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 			return kernelGradientByWindows(c, x, v, kernelDims)
 		}
 		pixels, channels := product(spatialDims(v)), x.Shape().Dim(-1)
+		if on == platformOneDNN && (product(kernelDims) > 1 || allOnes(c.strides)) {
+			return kernelGradientByGroups(c, x, v, kernelDims)
+		}
 		if c.spatial() == 2 && allOnes(c.kernelDilations) && product(kernelDims) > 1 &&
 			pixels >= manyPixels && channels >= fewDepth {
 			return kernelGradientByRows(c, x, v, kernelDims)
 		}
 		return kernelGradientByPatches(c, x, v, kernelDims)
 	})
+}
+
+// kernelGradientByGroups is the gradient of the kernel as a convolution over each group of images.
+func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
+	batch := x.Shape().Dim(0)
+	images := batch
+	if product(spatialDims(v)) >= fewPixels {
+		images = max(groupImages, (batch+maxGroups-1)/maxGroups)
+	}
+	var d *Node
+	for start := 0; start < batch; start += images {
+		group := AxisRange(start, min(start+images, batch))
+		d = addNonNil(d, kernelGradientNode(c, SliceAxis(x, 0, group), SliceAxis(v, 0, group), kernelDims))
+	}
+	return d
 }
 
 // kernelGradientByRows is the gradient of a kernel with two spatial axes by one product of small copies: the

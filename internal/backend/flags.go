@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"example.com/geometric-complexity/internal/onednn"
 )
 
 const (
@@ -19,6 +21,7 @@ const (
 func withXLAFlags(plugin string, open func() error) error {
 	before, set := os.LookupEnv(xlaFlags)
 	added := missingFlags(flagsFor(plugin), before)
+	onednn.Found(before + " " + added)
 	if added == "" {
 		return open()
 	}

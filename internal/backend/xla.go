@@ -17,8 +17,6 @@ func beforeXLA(r resolvedPlugin) {
 	xla.EnableAutoInstall(false) // Even if something else links the installer: no download in the middle of a run.
 	if r.kind == KindCUDA {
 		beforeCUDA(r)
-	} else {
-		keepMemory()
 	}
 }
 

@@ -14,12 +14,18 @@ import (
 // row is n² instead of n·(number of inputs). This holds whatever comes after
 // the first layer.
 
-// gramIsCheaper compares the multiplications of both ways.
+// gramIsCheaper compares the multiplications of both ways, per unit. For a value alone these are v·Wᵀ, or a share of G and
+// of v·G, as G is symmetric; for one that will be differentiated v·Wᵀ and its two gradients, or v·G, W·(vᵀ·v), and a share
+// of G and vᵀ·v.
 func (j *jacobian) gramIsCheaper() bool {
-	units := j.first.Node.Shape().Dimensions[1]
-	features := j.first.Weights.Shape().Size() / units
-	rows := j.batch() * j.numCotangents()
-	return rows*units+units*features < rows*features
+	units := float64(j.first.Node.Shape().Dimensions[1])
+	features := float64(j.first.Weights.Shape().Size()) / units
+	rows := float64(j.batch() * j.numCotangents())
+	share := (1 + 1/float64(symmetricBlocks(j.outputs.Graph().Backend()))) / 2
+	if j.opts.forGradient {
+		return (1+share)*(rows+features)*units < 3*rows*features
+	}
+	return share*(rows+features)*units < rows*features
 }
 
 func (j *jacobian) numCotangents() int {
@@ -29,28 +35,50 @@ func (j *jacobian) numCotangents() int {
 	return j.opts.estimator.samples
 }
 
-// timesGram returns v·G for v of shape [C, batch, units].
-func (j *jacobian) timesGram(v *Node) *Node {
-	return Dot(v, j.gramMatrix()).General([]int{2}, nil, []int{0}, nil)
+// gramSquares returns v·G·vᵀ for the rows of v, [C, batch, units] -> [C, batch], by the strips of G.
+func (j *jacobian) gramSquares(v *Node) *Node {
+	if j.gramStrips == nil {
+		for _, strip := range symmetricStrips(j.weights(), j.unitsAxis()) {
+			j.gramStrips = append(j.gramStrips, doubleOutside(strip))
+		}
+	}
+	bounds := blockBounds(v.Shape().Dimensions[2], len(j.gramStrips))
+	var total *Node
+	for i, strip := range j.gramStrips {
+		block, rest := SliceAxis(v, 2, AxisRange(bounds[i], bounds[i+1])), SliceAxis(v, 2, AxisRange(bounds[i]))
+		total = addNonNil(total, ReduceSum(Mul(timesMatrix(rest, strip), block), 2))
+	}
+	return total
+}
+
+func (j *jacobian) weights() *Node { return j.first.Weights }
+
+// unitsAxis is the axis of the weights that is that of the units.
+func (j *jacobian) unitsAxis() int {
+	if j.first.Transposed {
+		return 0
+	}
+	return 1
+}
+
+// timesMatrix returns v·m for v of shape [C, batch, n].
+func timesMatrix(v, m *Node) *Node {
+	dims := v.Shape().Dimensions
+	return Reshape(Dot(Reshape(v, dims[0]*dims[1], dims[2]), m).Product(), dims[0], dims[1], -1)
 }
 
 // gramMatrix returns G, [units, units], built when first asked for.
 func (j *jacobian) gramMatrix() *Node {
 	if j.gram == nil {
-		w, features := j.first.Weights, 0
-		if j.first.Transposed {
-			features = 1
-		}
-		j.gram = Dot(w, w).General([]int{features}, nil, []int{features}, nil)
+		j.gram = symmetricOf(symmetricStrips(j.weights(), j.unitsAxis()))
 	}
 	return j.gram
 }
 
-// complexityForGradient is Complexity by the Gram matrix for a value that will
-// be differentiated. The gradient of Σ v·G·vᵀ is 2·v·G with respect to v, and
-// vᵀ·v with respect to G, so it uses the product of the value again, where
-// differentiating the value's nodes would multiply v by the transpose of G a
-// second time. It returns nil where the Gram matrix is not used.
+// complexityForGradient is Complexity by the Gram matrix for a value that will be differentiated. The gradient of
+// Σ v·G·vᵀ is 2·v·G with respect to v, and 2·W·(vᵀ·v) with respect to W, so it uses the product of the value again, and
+// that vᵀ·v is symmetric, where differentiating the value's nodes would do neither. It returns nil where the Gram matrix
+// is not used.
 func complexityForGradient(outputs, inputs *Node, o options) *Node {
 	if o.estimator.kind == kindNoise {
 		return nil
@@ -60,19 +88,25 @@ func complexityForGradient(outputs, inputs *Node, o options) *Node {
 		return nil
 	}
 	var norms, carriers *Node // [batch], and a scalar 0.
+	var products []*Node      // The strips of Σ vᵀ·v.
 	for _, part := range j.parts() {
 		v := j.sweep.PullToFirst(j.first, part)
-		vg := j.timesGram(v)
-		squares := ReduceSum(Mul(vg, v), 0, 2)
-		carrier := Add(
-			carrierOf(v, func() *Node { return MulScalar(vg, 2) }),
-			carrierOf(j.gramMatrix(), func() *Node { return Dot(v, v).General([]int{0, 1}, nil, []int{0, 1}, nil) }))
-		if norms == nil {
-			norms, carriers = squares, carrier
-		} else {
-			norms, carriers = Add(norms, squares), Add(carriers, carrier)
+		vg := timesMatrix(v, j.gramMatrix())
+		norms = addNonNil(norms, ReduceSum(Mul(vg, v), 0, 2))
+		carriers = addNonNil(carriers, carrierOf(v, func() *Node { return MulScalar(vg, 2) }))
+		for i, strip := range symmetricStrips(Reshape(v, -1, v.Shape().Dimensions[2]), 1) {
+			if len(products) == i {
+				products = append(products, nil)
+			}
+			products[i] = addNonNil(products[i], strip)
 		}
 	}
+	carriers = Add(carriers, carrierOf(j.weights(), func() *Node {
+		if j.first.Transposed {
+			return MulScalar(Dot(symmetricOf(products), j.weights()).Product(), 2)
+		}
+		return MulScalar(Dot(j.weights(), symmetricOf(products)).Product(), 2)
+	}))
 	return MulScalar(Add(StopGradient(ReduceAllSum(norms)), carriers), j.scale()/float64(j.batch()))
 }
 

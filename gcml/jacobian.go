@@ -58,9 +58,10 @@ type jacobian struct {
 	inputs  *Node
 	sweep   *sweep.Sweep
 
-	first  sweep.FirstLinear
-	isGram bool
-	gram   *Node // See gramMatrix.
+	first      sweep.FirstLinear
+	isGram     bool
+	gram       *Node   // See gramMatrix.
+	gramStrips []*Node // See gramSquares.
 }
 
 // newJacobian checks the nodes and plans the sweep between them.
@@ -158,7 +159,7 @@ func (j *jacobian) perOutput() *Node {
 func (j *jacobian) squares(cotangents *Node) *Node {
 	if j.isGram {
 		v := j.sweep.PullToFirst(j.first, cotangents)
-		return Mul(v, j.timesGram(v))
+		return j.gramSquares(v)
 	}
 	return Square(j.sweep.Pull(cotangents))
 }

@@ -115,6 +115,20 @@ class PluginTest(unittest.TestCase):
         self.assertEqual(self.run_plugin("cpu")[0], 1)
         self.assertEqual(self.target.read_bytes(), b"new")
 
+    def test_flags_lie_beside_their_plugin(self):
+        sha = make_wheel(self.wheels, "first", {"first/pjrt_c_api_cpu_plugin.so": CONTENT})
+        self.pin("cpu.txt", "first", sha)
+        self.pin("cpu-second.txt", "second", "0" * 64)
+        with (self.pins / "cpu.txt").open("a") as f:
+            f.write("# xla_flags: --a=1 --b=2\n")
+        self.assertEqual(self.run_plugin("cpu")[0], 0)
+        flags = self.dir / "pjrt_c_api_cpu_plugin.xla_flags"
+        self.assertEqual(flags.read_text(), f"{len(CONTENT)} --a=1 --b=2\n")
+        # A plugin whose pin names none does not keep those of the one before.
+        self.pin("cpu.txt", "first", sha)
+        self.assertEqual(self.run_plugin("cpu")[0], 0)
+        self.assertFalse(flags.exists())
+
     def test_plugin_put_there_by_hand_is_kept(self):
         self.pin("cpu.txt", "first", "0" * 64)
         self.pin("cpu-second.txt", "second", "0" * 64)

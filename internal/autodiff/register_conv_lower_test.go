@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/internal/onednn"
 )
 
 // TestLowerings compares every way to compute a convolution, or the gradient of its kernel, with the backend's
@@ -34,7 +36,7 @@ func TestLowerings(t *testing.T) {
 		// The input's gradient has the stride as dilation; here it is a convolution in its own right.
 		back := geometry{strides: ones, inputDilations: c.strides, kernelDilations: ones, paddings: c.paddings}
 		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{
-			"columns": convolveByColumns, "taps": convolveByTaps, "windows of dilated images": convolveByWindows} {
+			"columns": convolveByColumns, "taps": convolveByTaps, "phases": convolveByPhases, "windows of dilated images": convolveByWindows} {
 			compare(t, name, func(x, k *Node) (*Node, *Node) {
 				want := convolutionNode(x, k, back)
 				return lower(x, k, back, spatialDims(want)), want
@@ -47,10 +49,53 @@ func TestLowerings(t *testing.T) {
 		v := []int{4, outputs[0], outputs[1], 3}
 		for name, lower := range map[string]func(geometry, *Node, *Node, []int) *Node{
 			"kernel gradient by patches": kernelGradientByPatches, "kernel gradient by rows": kernelGradientByRows,
-			"kernel gradient by windows": kernelGradientByWindows} {
+			"kernel gradient by windows": kernelGradientByWindows, "kernel gradient by groups": kernelGradientByGroups} {
 			compare(t, name, func(x, v *Node) (*Node, *Node) {
 				return lower(c, x, v, k[:2]), kernelGradientNode(c, x, v, k[:2])
 			}, x, v)
+		}
+	})
+}
+
+// TestGroups checks the kernel's gradient as the sum over groups of images, the last of which is smaller.
+func TestGroups(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 14))
+	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1}, paddings: [][2]int{{1, 1}, {1, 1}}}
+	batch := 2*groupImages + 3
+	out := MustExecOnceN(gctest.GoBackend(t), func(x, v *Node) []*Node {
+		return []*Node{kernelGradientByGroups(c, x, v, []int{3, 3}), kernelGradientNode(c, x, v, []int{3, 3})}
+	}, gctest.RandomTensor(rng, batch, 8, 8, 2), gctest.RandomTensor(rng, batch, 8, 8, 3))
+	gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 1e-12, "kernel gradient")
+}
+
+// TestOneDNN compares first and second derivatives in float32, for which XLA uses oneDNN where it is told to, with those of
+// float64, for which it never does.
+func TestOneDNN(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		if b.String() != "go" && !onednn.InUse() {
+			t.Skip("this plugin came without flags for oneDNN")
+		}
+		rng := rand.New(rand.NewPCG(15, 16))
+		for _, test := range []struct{ size, kernel, stride, in, out int }{
+			{8, 3, 1, 16, 16}, {9, 3, 2, 16, 32}, {8, 3, 2, 16, 32}, {8, 1, 2, 16, 32}, {8, 3, 1, 3, 16}, {7, 5, 3, 4, 4}, {4, 2, 2, 3, 5}} {
+			t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
+				derivatives := func(x, k *Node) []*Node {
+					half := (test.kernel - 1) / 2
+					y := Sin(Convolution(x, k, []int{test.stride, test.stride}, [][2]int{{half, half}, {half, half}}))
+					first := Gradient(ReduceAllSum(y), x, k)
+					squares := Add(ReduceAllSum(Square(first[0])), ReduceAllSum(Square(first[1])))
+					return append([]*Node{y}, append(first, Gradient(squares, x, k)...)...)
+				}
+				x := gctest.RandomTensor(rng, 2, test.size, test.size, test.in)
+				k := gctest.RandomTensor(rng, test.kernel, test.kernel, test.in, test.out)
+				want := MustExecOnceN(b, derivatives, x, k)
+				got := MustExecOnceN(b, func(x, k *Node) []*Node {
+					return derivatives(ConvertDType(x, dtypes.Float32), ConvertDType(k, dtypes.Float32))
+				}, x, k)
+				for i, what := range []string{"outputs", "images' gradient", "kernel's gradient", "images' second", "kernel's second"} {
+					gctest.AssertClose(t, gctest.Flat(got[i]), gctest.Flat(want[i]), 2e-5, 0, what)
+				}
+			})
 		}
 	})
 }

@@ -25,7 +25,8 @@ var (
 		if !ok {
 			return nil, nil
 		}
-		return compute.NewWithConfig("xla:" + path)
+		b, _, err := backend.OpenConfig("xla:" + path) // As programs open it, with the flags that suit the plugin.
+		return b, err
 	})
 )
 

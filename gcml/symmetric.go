@@ -1,0 +1,77 @@
+package gcml
+
+import (
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// A product AᵀA is symmetric, so it is computed in strips, those of its blocks of columns from the diagonal down: with b
+// blocks that takes (1+1/b)/2 of the multiplications.
+
+// symmetricBlocks returns b. The Go backend's slices take as long as is saved, and an accelerator runs one large product
+// best.
+func symmetricBlocks(b compute.Backend) int {
+	if b.String() == "go" || isAccelerator(b) {
+		return 1
+	}
+	return 4
+}
+
+// blockBounds are where the blocks of n columns begin, and where the last one ends.
+func blockBounds(n, blocks int) []int {
+	count := min(blocks, n)
+	bounds := make([]int, count+1)
+	for i := range bounds {
+		bounds[i] = i * n / count
+	}
+	return bounds
+}
+
+// symmetricStrips returns the strips of AᵀA, of shapes [from the diagonal down, block]. The matrix a is A with the given
+// axis as that of its columns, 1, or Aᵀ, 0.
+func symmetricStrips(a *Node, axis int) []*Node {
+	bounds := blockBounds(a.Shape().Dimensions[axis], symmetricBlocks(a.Graph().Backend()))
+	strips := make([]*Node, len(bounds)-1)
+	for i := range strips {
+		rest := SliceAxis(a, axis, AxisRange(bounds[i]))
+		block := SliceAxis(a, axis, AxisRange(bounds[i], bounds[i+1]))
+		strips[i] = Dot(rest, block).General([]int{1 - axis}, nil, []int{1 - axis}, nil)
+	}
+	return strips
+}
+
+// doubleOutside doubles what is not in the diagonal block of a strip: with it the strips alone have the sum of all.
+func doubleOutside(strip *Node) *Node {
+	rows, columns := strip.Shape().Dimensions[0], strip.Shape().Dimensions[1]
+	if rows == columns {
+		return strip
+	}
+	return Concatenate([]*Node{SliceAxis(strip, 0, AxisRange(0, columns)), MulScalar(SliceAxis(strip, 0, AxisRange(columns)), 2)}, 0)
+}
+
+// symmetricOf puts the matrix together from its strips.
+func symmetricOf(strips []*Node) *Node {
+	if len(strips) == 1 {
+		return strips[0]
+	}
+	bounds := blockBounds(strips[0].Shape().Dimensions[0], len(strips))
+	columns := make([]*Node, len(strips))
+	for i, strip := range strips {
+		var blocks []*Node
+		for before := range i { // What is above the diagonal is the transpose of what is left of it.
+			start := bounds[before]
+			left := SliceAxis(strips[before], 0, AxisRange(bounds[i]-start, bounds[i+1]-start))
+			blocks = append(blocks, TransposeAllAxes(left, 1, 0))
+		}
+		columns[i] = Concatenate(append(blocks, strip), 0)
+	}
+	return Concatenate(columns, 1)
+}
+
+// addNonNil returns the sum, term alone where sum is nil.
+func addNonNil(sum, term *Node) *Node {
+	if sum == nil {
+		return term
+	}
+	return Add(sum, term)
+}

@@ -1,0 +1,45 @@
+package gcml
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// TestSymmetric compares the product put together from its strips, and v·(AᵀA)·vᵀ by the strips alone, with plain products.
+func TestSymmetric(t *testing.T) {
+	rng := rand.New(rand.NewPCG(21, 22))
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, n := range []int{1, 2, 3, 4, 7, 10} {
+			for axis := range 2 {
+				t.Run(fmt.Sprintf("%d columns, axis %d", n, axis), func(t *testing.T) {
+					dims := []int{5, n}
+					if axis == 0 {
+						dims = []int{n, 5}
+					}
+					out := MustExecOnceN(b, func(a, v *Node) []*Node {
+						plain := Dot(a, a).General([]int{1 - axis}, nil, []int{1 - axis}, nil)
+						strips := symmetricStrips(a, axis)
+						bounds := blockBounds(n, len(strips))
+						var form *Node
+						for i, strip := range strips {
+							rest, block := SliceAxis(v, 1, AxisRange(bounds[i])), SliceAxis(v, 1, AxisRange(bounds[i], bounds[i+1]))
+							form = addNonNil(form, ReduceSum(Mul(Dot(rest, doubleOutside(strip)).Product(), block), 1))
+						}
+						return []*Node{symmetricOf(strips), plain, form, ReduceSum(Mul(Dot(v, plain).Product(), v), 1)}
+					}, gctest.RandomTensor(rng, dims...), gctest.RandomTensor(rng, 3, n))
+					if want := min(symmetricBlocks(b), n); len(blockBounds(n, symmetricBlocks(b)))-1 != want {
+						t.Errorf("not in %d blocks", want)
+					}
+					gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 0, "the matrix")
+					gctest.AssertClose(t, gctest.Flat(out[2]), gctest.Flat(out[3]), 1e-12, 0, "the quadratic form")
+				})
+			}
+		}
+	})
+}

@@ -10,8 +10,10 @@ import (
 func (r *report) costTable(d details) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; GoMLX %s. \"Passes\" are median times over that of the network's forward pass, without a gradient, on the\n"+
-		"same backend. The first call builds, compiles and runs; the peak is that of the process meanwhile.\n\n", r.Rows[0].Machine, r.Versions["gomlx"])
-	b.WriteString("| case | passes, counted | passes, XLA | passes, pure Go | ms, XLA | first call, ms, XLA | peak, MB, XLA |\n|---|--:|--:|--:|--:|--:|--:|\n")
+		"same backend. The first call builds, compiles and runs; the peak is that of the process meanwhile, of a peer that\n"+
+		"of its fastest variant.\n\n", r.Rows[0].Machine, r.Versions["gomlx"])
+	b.WriteString("| case | passes, counted | passes, XLA | passes, pure Go | ms, XLA | first call, ms, XLA | peak, MB, XLA | peak, MB, JAX | peak, MB, PyTorch |\n" +
+		"|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, c := range allCases() {
 		xla, forward := r.find(c.Name, "xla"), r.find(c.group()+"/forward", "xla")
 		if c.flopBound() == 0 || c.Cold || xla == nil || forward == nil || strings.HasPrefix(c.Name, "growth/") {
@@ -22,8 +24,9 @@ func (r *report) costTable(d details) string {
 			pureGo = number(row.MSMedian / base.MSMedian)
 		}
 		first := d.of(c.Name, xla.Backend)
-		fmt.Fprintf(&b, "| %s | %g | %s | %s | %s | %.0f | %.0f |\n", c.Name, c.flopBound(),
-			number(xla.MSMedian/forward.MSMedian), pureGo, number(xla.MSMedian), first.CompileMS, first.PeakMB)
+		fmt.Fprintf(&b, "| %s | %g | %s | %s | %s | %.0f | %.0f | %s | %s |\n", c.Name, c.flopBound(),
+			number(xla.MSMedian/forward.MSMedian), pureGo, number(xla.MSMedian), first.CompileMS, first.PeakMB,
+			d.peakOf(c.Name, "jax"), d.peakOf(c.Name, "torch"))
 	}
 	return b.String()
 }
@@ -36,6 +39,20 @@ func (r *report) find(name, backend string) *row {
 		}
 	}
 	return nil
+}
+
+// peakOf is the peak memory of the fastest contender of a case whose name begins so, "" for none.
+func (d details) peakOf(name, prefix string) string {
+	var best *contenderDetail
+	for i, c := range d[name].Contenders {
+		if strings.HasPrefix(c.Name, prefix) && (best == nil || c.MSMedian < best.MSMedian) {
+			best = &d[name].Contenders[i]
+		}
+	}
+	if best == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.0f", best.PeakMB)
 }
 
 // of is what is known of a contender in a case; nothing if it was not there.

@@ -19,6 +19,7 @@ import (
 
 	"example.com/geometric-complexity/bench/proto"
 	"example.com/geometric-complexity/internal/backend"
+	"example.com/geometric-complexity/internal/onednn"
 )
 
 func main() {
@@ -117,6 +118,7 @@ func (s *server) do(request proto.Request) (proto.Answer, error) {
 		clear(s.tasks)
 		runtime.GC()
 		debug.FreeOSMemory()
+		backend.FreeOSMemory()
 		return proto.Answer{}, nil
 	default:
 		return proto.Answer{}, fmt.Errorf("unknown op %q", request.Op)
@@ -181,6 +183,9 @@ func (s *server) versions() map[string]string {
 	}
 	if s.info.Name == "xla" {
 		versions["pjrt"] = s.info.PluginVersion
+		if onednn.InUse() {
+			versions["pjrt"] += " with oneDNN"
+		}
 	}
 	return versions
 }

@@ -60,8 +60,11 @@ const (
 
 // convolve returns the convolution, computed in the way that is fastest on the platform.
 func convolve(x, kernel *Node, c geometry) *Node {
-	node := convolutionNode(x, kernel, c)
 	on := platformOf(x)
+	if on == platformOneDNN && allOnes(c.inputDilations) {
+		x, c = cropped(x, c)
+	}
+	node := convolutionNode(x, kernel, c)
 	if on == platformOther || node.Shape().Size() == 0 || x.Shape().Size() == 0 {
 		return node
 	}
@@ -88,6 +91,21 @@ func convolve(x, kernel *Node, c geometry) *Node {
 		}
 		return convolveByTaps(x, kernel, c, outputDims)
 	})
+}
+
+// cropped crops x by its negative paddings, which oneDNN does not take.
+func cropped(x *Node, c geometry) (*Node, geometry) {
+	spec := []SliceAxisSpec{AxisRange()}
+	paddings := make([][2]int, len(c.paddings))
+	for i, p := range c.paddings {
+		spec = append(spec, AxisRange(max(0, -p[0]), x.Shape().Dim(i+1)+min(0, p[1])))
+		paddings[i] = [2]int{max(0, p[0]), max(0, p[1])}
+	}
+	if slices.Equal(paddings, c.paddings) {
+		return x, c
+	}
+	c.paddings = paddings
+	return Slice(x, spec...), c
 }
 
 // convolveByPatches multiplies the patches that the kernel sees with the kernel.

@@ -18,6 +18,7 @@ import (
 
 	"example.com/geometric-complexity/datasets"
 	"example.com/geometric-complexity/internal/backend"
+	"example.com/geometric-complexity/internal/onednn"
 )
 
 // State says how a finding is to be taken.
@@ -147,7 +148,11 @@ func plugin(subject, kind, fix string) Finding {
 		return Finding{subject, Problem, err.Error(), fmt.Sprintf("remove %s, then %s", path, fix)}
 	}
 	defer b.Finalize()
-	return Finding{subject, OK, fmt.Sprintf("%s, PJRT API %s", path, info.PluginVersion), ""}
+	detail := fmt.Sprintf("%s, PJRT API %s", path, info.PluginVersion)
+	if onednn.InUse() {
+		detail += ", convolutions by oneDNN"
+	}
+	return Finding{subject, OK, detail, ""}
 }
 
 func dataSets() []Finding {

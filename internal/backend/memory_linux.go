@@ -1,0 +1,16 @@
+//go:build linux && cgo && !noxla
+
+package backend
+
+// #include <malloc.h>
+//
+// static void free_memory(void) {
+// #ifdef __GLIBC__
+// 	malloc_trim(0);
+// #endif
+// }
+import "C"
+
+// FreeOSMemory gives the memory that XLA has freed back to the system, which the C library keeps otherwise (see
+// malloc_linux.c).
+func FreeOSMemory() { C.free_memory() }

@@ -212,13 +212,18 @@ func isKernelGradient(axes ConvolveAxesConfig) bool {
 
 // kernelGradientNode returns the ConvGeneral node of the kernel gradient.
 func kernelGradientNode(c geometry, x, v *Node, kernelDims []int) *Node {
+	return kernelGradientOver(kernelGradientAxes(c.spatial()), c, x, v, kernelDims)
+}
+
+// kernelGradientOver is kernelGradientNode with other axes for the output.
+func kernelGradientOver(axes ConvolveAxesConfig, c geometry, x, v *Node, kernelDims []int) *Node {
 	n := c.spatial()
 	paddings := slices.Clone(c.paddings)
 	for i := range n {
 		covered := (kernelDims[i]-1)*c.kernelDilations[i] + (v.Shape().Dim(i+1)-1)*c.strides[i] + 1
 		paddings[i][1] = covered - paddings[i][0] - x.Shape().Dim(i+1)
 	}
-	return ConvGeneral(x, v, kernelGradientAxes(n), c.kernelDilations, paddings, repeat(1, n), c.strides, 1, 1)
+	return ConvGeneral(x, v, axes, c.kernelDilations, paddings, repeat(1, n), c.strides, 1, 1)
 }
 
 // dilated returns the extent of n elements with dilation-1 holes between neighbours.

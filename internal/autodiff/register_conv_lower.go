@@ -266,17 +266,20 @@ func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 
 // kernelGradientByGroups is the gradient of the kernel as a convolution over each group of images.
 func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
-	batch := x.Shape().Dim(0)
+	n, batch := c.spatial(), x.Shape().Dim(0)
 	images := batch
 	if product(spatialDims(v)) >= fewPixels {
 		images = max(groupImages, (batch+maxGroups-1)/maxGroups)
 	}
+	// The images' channels stay first in what the groups give, as oneDNN has them: they are moved in the sum alone.
+	axes := kernelGradientAxes(n)
+	axes.OutputBatch, axes.OutputSpatial = 0, countFrom(1, n)
 	var d *Node
 	for start := 0; start < batch; start += images {
 		group := AxisRange(start, min(start+images, batch))
-		d = addNonNil(d, kernelGradientNode(c, SliceAxis(x, 0, group), SliceAxis(v, 0, group), kernelDims))
+		d = addNonNil(d, kernelGradientOver(axes, c, SliceAxis(x, 0, group), SliceAxis(v, 0, group), kernelDims))
 	}
-	return d
+	return transpose(d, append(countFrom(1, n), 0, n+1))
 }
 
 // kernelGradientByRows is the gradient of a kernel with two spatial axes by one product of small copies: the

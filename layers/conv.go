@@ -26,9 +26,10 @@ type ConvBuilder struct {
 // axes). The channels and the kernel's size must be set; the defaults are stride 1, no padding, a bias, and
 // InitHeNormal.
 //
-// On XLA it is GoMLX's convolution, which this toolkit's commands have XLA compute by oneDNN on a CPU. On the Go backend it is lowered to a matrix product, which is tens of
-// times faster than GoMLX's convolution there. Its derivatives of every order are those that this module
-// registers for GoMLX's convolution too, so there is no other reason to prefer it to GoMLX's layer.
+// On XLA it is GoMLX's convolution, which this toolkit's commands have XLA compute by oneDNN on a CPU. On the Go
+// backend it is lowered to a matrix product, which is tens of times faster than GoMLX's convolution there. Its
+// derivatives of every order are those that this module registers for GoMLX's convolution too, so there is no
+// other reason to prefer it to GoMLX's layer.
 func Conv(scope *model.Scope, x *Node) *ConvBuilder {
 	if x.Rank() < 3 {
 		Panicf("layers.Conv: x must be shaped [batch, spatial..., channels], got %s", x.Shape())

@@ -2,6 +2,8 @@ package gcml
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/sweep"
 )
 
 // Where the inputs enter through one dense layer alone, x·W with n units, the
@@ -46,7 +48,7 @@ func (j *jacobian) gramSquares(v *Node) *Node {
 	var total *Node
 	for i, strip := range j.gramStrips {
 		block, rest := SliceAxis(v, 2, AxisRange(bounds[i], bounds[i+1])), SliceAxis(v, 2, AxisRange(bounds[i]))
-		total = addNonNil(total, ReduceSum(Mul(timesMatrix(rest, strip), block), 2))
+		total = addNonNil(total, ReduceSum(Mul(sweep.TimesMatrix(rest, strip, 0), block), 2))
 	}
 	return total
 }
@@ -59,12 +61,6 @@ func (j *jacobian) unitsAxis() int {
 		return 0
 	}
 	return 1
-}
-
-// timesMatrix returns v·m for v of shape [C, batch, n].
-func timesMatrix(v, m *Node) *Node {
-	dims := v.Shape().Dimensions
-	return Reshape(Dot(Reshape(v, dims[0]*dims[1], dims[2]), m).Product(), dims[0], dims[1], -1)
 }
 
 // gramMatrix returns G, [units, units], built when first asked for.
@@ -91,7 +87,7 @@ func complexityForGradient(outputs, inputs *Node, o options) *Node {
 	var products []*Node      // The strips of Σ vᵀ·v.
 	for _, part := range j.parts() {
 		v := j.sweep.PullToFirst(j.first, part)
-		vg := timesMatrix(v, j.gramMatrix())
+		vg := sweep.TimesMatrix(v, j.gramMatrix(), 0)
 		norms = addNonNil(norms, ReduceSum(Mul(vg, v), 0, 2))
 		carriers = addNonNil(carriers, carrierOf(v, func() *Node { return MulScalar(vg, 2) }))
 		for i, strip := range symmetricStrips(Reshape(v, -1, v.Shape().Dimensions[2]), 1) {

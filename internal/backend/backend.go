@@ -123,14 +123,7 @@ func OpenConfig(config string) (compute.Backend, Info, error) {
 	if rest != "" {
 		full += ":" + rest
 	}
-	if name == "xla" {
-		beforeXLA(resolved)
-	}
-	var b compute.Backend
-	err := withXLAFlags(resolved.plugin, func() (err error) {
-		b, err = compute.NewWithConfig(full)
-		return err
-	})
+	b, err := open(name, full, resolved)
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("backend %q does not open: %w", config, lineError{err})
 	}
@@ -140,6 +133,19 @@ func OpenConfig(config string) (compute.Backend, Info, error) {
 	}
 	info.Why = info.label()
 	return b, info, nil
+}
+
+// open opens the backend, an XLA plugin with the flags that suit it.
+func open(name, config string, r resolvedPlugin) (b compute.Backend, err error) {
+	if name != "xla" {
+		return compute.NewWithConfig(config)
+	}
+	beforeXLA(r)
+	err = withXLAFlags(r.plugin, func() (err error) {
+		b, err = compute.NewWithConfig(config)
+		return err
+	})
+	return b, err
 }
 
 // resolvedPlugin is the part of an XLA configuration after "xla:", with the plugin's file found.

@@ -149,7 +149,7 @@ func plugin(subject, kind, fix string) Finding {
 	}
 	defer b.Finalize()
 	detail := fmt.Sprintf("%s, PJRT API %s", path, info.PluginVersion)
-	if onednn.InUse() {
+	if kind == backend.KindCPU && onednn.InUse() {
 		detail += ", convolutions by oneDNN"
 	}
 	return Finding{subject, OK, detail, ""}

@@ -56,14 +56,12 @@ func (s *Sweep) pullDot(n, v *Node) []*Node {
 // from it, and puts the axes in the order of the wanted operand.
 func pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int) *Node {
 	v = spreadAxes(v, n, append(slices.Clone(fromOther), axesFrom(1, 1+len(wanted.batch))...))
-	if len(wanted.batch) == 0 && other.operand.Rank() == 2 && len(other.own) == 1 && fromOther[0] == v.Rank()-1 && wanted.operand.Rank() == 2 {
-		product := timesMatrix(v, other.operand, other.own[0])
-		if wanted.own[0] == 1 {
-			product = TransposeAllAxes(product, 0, 2, 1)
-		}
-		return product
+	var product *Node
+	if other.operand.Rank() == 2 && len(other.own) == 1 && fromOther[0] == v.Rank()-1 {
+		product = TimesMatrix(v, other.operand, other.own[0])
+	} else {
+		product = Dot(v, other.operand).General(fromOther, axesFrom(1, 1+len(wanted.batch)), other.own, other.batch)
 	}
-	product := Dot(v, other.operand).General(fromOther, axesFrom(1, 1+len(wanted.batch)), other.own, other.batch)
 	// Now: batch axes, C, the wanted operand's own axes, the other's contracted axes in its own order.
 	batch := len(wanted.batch)
 	order := make([]int, 1+wanted.operand.Rank())
@@ -85,12 +83,15 @@ func pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int)
 	return TransposeAllAxes(product, order...)
 }
 
-// timesMatrix contracts the last axis of v, [C, batch, n], with an axis of w. The first two are one meanwhile: the gradient
-// with respect to w is then a product over one axis, which XLA computes without transposing v.
-func timesMatrix(v, w *Node, axis int) *Node {
-	dims := v.Shape().Dimensions
-	rows := Reshape(v, dims[0]*dims[1], dims[2])
-	return Reshape(Dot(rows, w).General([]int{1}, nil, []int{axis}, nil), dims[0], dims[1], -1)
+// TimesMatrix contracts the last axis of v with an axis of the matrix w, whose other axis takes its place. The axes of v
+// before it are one meanwhile: the gradient with respect to w is then a product over one axis, which XLA computes without
+// transposing v.
+func TimesMatrix(v, w *Node, axis int) *Node {
+	dims := slices.Clone(v.Shape().Dimensions)
+	last := len(dims) - 1
+	rows := Reshape(v, -1, dims[last])
+	dims[last] = w.Shape().Dimensions[1-axis]
+	return Reshape(Dot(rows, w).General([]int{1}, nil, []int{axis}, nil), dims...)
 }
 
 // factored is an adjoint u∘d of one cotangent: u is the same for every example,
@@ -148,12 +149,7 @@ func (s *Sweep) pullFusedDense(n, v *Node) []*Node {
 	if pulled := s.pullFactored(v, weights, []int{1 - contracted}); pulled != nil {
 		return []*Node{pulled}
 	}
-	last := v.Rank() - 1
-	v = spreadAxes(v, n, []int{last})
-	if v.Rank() == 3 {
-		return []*Node{timesMatrix(v, weights, 1-contracted)}
-	}
-	return []*Node{Dot(v, weights).General([]int{last}, nil, []int{1 - contracted}, nil)}
+	return []*Node{TimesMatrix(spreadAxes(v, n, []int{v.Rank() - 1}), weights, 1-contracted)}
 }
 
 // spreadAxes brings the given axes of v, the adjoint of n, to n's sizes.

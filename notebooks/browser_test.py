@@ -99,22 +99,24 @@ class BrowserTest(unittest.TestCase):
             expect(page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']")).to_have_count(0)
             expect(images).to_have_count(figures)
             before = images.last.get_attribute("src")
-            self.move(slider, position, until=lambda: expect(images.last).not_to_have_attribute("src", before, timeout=10 * SECOND))
+            def move():
+                slider.fill(str(int(position) - 1))  # Else a move that was not heard could not be made again.
+                slider.fill(position)
+
+            self.until(move, lambda: expect(images.last).not_to_have_attribute("src", before, timeout=15 * SECOND))
             page.get_by_role("button", name="Done").click()
             expect(page.locator(".jp-InputPrompt", has_text="[*]")).to_have_count(0)
         finally:
             page.screenshot(path=OUT / Path(name).with_suffix(".png"))
 
-    def move(self, slider, position, until):
-        """Moves a slider until that shows: it listens only a little after it is drawn, on a busy machine a while after."""
-        for attempt in range(30):
-            self.page.wait_for_timeout(2 * SECOND)
-            slider.fill(str(int(position) - 1))  # Else a move that was not heard could not be made again.
-            slider.fill(position)
+    def until(self, act, shows):
+        """Does something until it shows: a busy machine loses what is done too early."""
+        for attempt in range(20):
+            act()
             try:
-                return until()
+                return shows()
             except AssertionError:
-                if attempt == 29:
+                if attempt == 19:
                     raise
 
     def test_simplicity_bias(self):

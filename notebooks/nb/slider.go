@@ -1,6 +1,7 @@
 package nb
 
 import (
+	"context"
 	"fmt"
 	"html"
 	"time"
@@ -13,6 +14,9 @@ import (
 // sliderPatience is how long a slider waits for another move before it lets the
 // kernel go: a cell that waits keeps all others waiting.
 const sliderPatience = 10 * time.Minute
+
+// widgetPatience is how long a widget may take to say its first word.
+var widgetPatience = 10 * time.Second
 
 // Slider shows the figure of a value, and a slider that changes it, until its
 // button is clicked or the cell interrupted. Headless it shows the figure of
@@ -31,11 +35,14 @@ func Slider(label string, low, high, value int, draw func(value int) (Figure, er
 	}
 	ctx := Context()
 	box := "gcml-" + gonbui.UniqueId()
-	gonbui.DisplayHTML(fmt.Sprintf(`<div id="%s"><b>%s</b> %d </div>`, box, html.EscapeString(label), low))
+	gonbui.DisplayHTML(fmt.Sprintf(`<div><b>%s</b> %d <span id="%s"></span> %d <span id="%s-done"></span></div>`,
+		html.EscapeString(label), low, box, high, box))
 	show(value)
-	slider := widgets.Slider(low, high, value).AppendTo(box).Done()
-	dom.Append(box, fmt.Sprintf(" %d ", high))
-	button := widgets.Button("Done").AppendTo(box).Done()
+	slider := connected(ctx, box, func() *widgets.SliderBuilder { return widgets.Slider(low, high, value).AppendTo(box).Done() })
+	button := connected(ctx, box+"-done", func() *widgets.ButtonBuilder { return widgets.Button("Done").AppendTo(box + "-done").Done() })
+	if slider == nil || button == nil {
+		return
+	}
 	moves, clicks := slider.Listen(), button.Listen()
 	for {
 		select {
@@ -51,6 +58,30 @@ func Slider(label string, low, high, value int, draw func(value int) (Figure, er
 			return
 		}
 	}
+}
+
+// connected returns what build gives, a widget in the element place. Such a widget waits for its script's first word, and the
+// browser now and then, when it is busy, does not run the script: then the widget is made anew. It returns nil when the cell
+// is interrupted.
+func connected[T any](ctx context.Context, place string, build func() *T) *T {
+	for {
+		ready := channelOf(build)
+		select {
+		case widget := <-ready:
+			return widget
+		case <-ctx.Done():
+			return nil
+		case <-time.After(widgetPatience):
+			dom.SetInnerHtml(place, "")
+		}
+	}
+}
+
+// channelOf returns a channel that gives the function's result.
+func channelOf[T any](fn func() T) <-chan T {
+	result := make(chan T, 1)
+	go func() { result <- fn() }()
+	return result
 }
 
 // latest skips the positions that a slider in motion has left already.

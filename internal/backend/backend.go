@@ -142,7 +142,7 @@ func open(name, config string, r resolvedPlugin) (b compute.Backend, err error) 
 	}
 	beforeXLA(r)
 	err = withXLAFlags(r.plugin, func() (err error) {
-		b, err = compute.NewWithConfig(config)
+		b, err = openXLA(strings.TrimPrefix(config, "xla:"), r)
 		return err
 	})
 	return b, err

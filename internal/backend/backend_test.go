@@ -104,6 +104,9 @@ func TestOpenChoosesXLAWherePluginIs(t *testing.T) {
 	if info.Name != "xla" || info.Device != KindCPU || info.PluginPath != link || info.PluginVersion == "" {
 		t.Errorf("info = %+v, want xla on cpu from %s with a version", info, link)
 	}
+	if info.NumDevices != 1 && len(flagsFor(plugin)) > 0 { // The pinned plugin knows the option for it.
+		t.Errorf("%d devices, want the CPU as one", info.NumDevices)
+	}
 	// go-xla shares a CPU's buffers with the host where it takes the plugin for a CPU's, which saves a copy for each
 	// transfer: a plugin that is opened by its path must not lose that.
 	if !b.HasSharedBuffers() {

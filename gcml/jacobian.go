@@ -1,6 +1,8 @@
 package gcml
 
 import (
+	"slices"
+
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
@@ -128,21 +130,25 @@ func (j *jacobian) scale() float64 {
 	return 1
 }
 
+// largestSquaresBytes is up to how much memory the squares of all parts are added before they are summed: XLA has one loop
+// for the squares and their sum over the parts, for which it keeps all of them, and sums over an example slowly.
+const largestSquaresBytes = 256 << 20
+
 // total returns ‖J_b‖², or its estimate, shape [batch].
 func (j *jacobian) total() *Node {
 	if j.opts.estimator.kind == kindNoise {
 		return j.forwardNoise()
 	}
+	parts := j.parts()
 	var total *Node
-	for _, part := range j.parts() {
-		norms := ReduceSum(sumFrom(j.squares(part), 2), 0)
-		if total == nil {
-			total = norms
-		} else {
-			total = Add(total, norms)
+	for _, part := range parts {
+		squares := ReduceSum(j.squares(part), 0)
+		if int(squares.Shape().ByteSize())*len(parts) > largestSquaresBytes {
+			squares = sumFrom(squares, 1)
 		}
+		total = addNonNil(total, squares)
 	}
-	return MulScalar(total, j.scale())
+	return MulScalar(sumFrom(total, 1), j.scale())
 }
 
 // perOutput returns the squared norms of the rows of J, shape [batch, outputs].
@@ -161,17 +167,12 @@ func (j *jacobian) squares(cotangents *Node) *Node {
 		v := j.sweep.PullToFirst(j.first, cotangents)
 		return j.gramSquares(v)
 	}
-	return Square(j.sweep.Pull(cotangents))
+	v := j.sweep.Pull(cotangents)
+	return Square(Reshape(v, v.Shape().Dimensions[0], j.batch(), -1))
 }
 
 // sumFrom sums over the axes from first on.
 func sumFrom(x *Node, first int) *Node {
-	var axes []int
-	for axis := first; axis < x.Rank(); axis++ {
-		axes = append(axes, axis)
-	}
-	if len(axes) == 0 {
-		return x // One input per example, without an axis of its own.
-	}
-	return ReduceSum(x, axes...)
+	dims := x.Shape().Dimensions[:first]
+	return ReduceSum(Reshape(x, append(slices.Clone(dims), -1)...), -1)
 }

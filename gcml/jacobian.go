@@ -167,7 +167,7 @@ func (j *jacobian) squares(cotangents *Node) *Node {
 		v := j.sweep.PullToFirst(j.first, cotangents)
 		return j.gramSquares(v)
 	}
-	v := j.sweep.Pull(cotangents)
+	v := autodiff.Apart(j.sweep.Pull(cotangents))
 	return Square(Reshape(v, v.Shape().Dimensions[0], j.batch(), -1))
 }
 

@@ -78,7 +78,12 @@ func oneGroupVJP(p ConvAttributes, x, kernel, v *Node) (dx, dk *Node) {
 	vAxes := slices.Concat([]int{p.Axes.OutputBatch}, p.Axes.OutputSpatial, []int{p.Axes.OutputChannels})
 	x, kernel, v = transpose(x, xAxes), transpose(kernel, kAxes), transpose(v, vAxes)
 	dx = inputGradient(c, v, kernel, spatialDims(x))
-	dk = kernelGradient(c, x, v, kernel.Shape().Dimensions[:c.spatial()])
+	kernelDims := kernel.Shape().Dimensions[:c.spatial()]
+	if isFlip(kernel) && allOnes(c.strides) && platformOf(x) != platformGo {
+		dk = flippedKernelGradient(c, x, v, kernelDims) // Flipped back on the way to the kernel that was flipped: free.
+	} else {
+		dk = kernelGradient(c, x, v, kernelDims)
+	}
 	return transpose(dx, inverse(xAxes)), transpose(dk, inverse(kAxes))
 }
 
@@ -141,22 +146,25 @@ func inputGradient(c geometry, v, kernel *Node, inputDims []int) *Node {
 
 // kernelGradient returns the gradient of the kernel, whose spatial dimensions are kernelDims.
 func kernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
-	n := c.spatial()
-	if !allOnes(c.inputDilations) {
-		if !allOnes(c.strides) { // Rare: no convolution of GoMLX's layers has both.
-			x, c = dilateExplicitly(x, c)
-			return kernelGradient(c, x, v, kernelDims)
-		}
-		// The gradient of an inputGradient's kernel is the gradient of the kernel that was flipped, with
-		// the parts of images and output gradients exchanged.
-		forward := geometry{strides: c.inputDilations, inputDilations: c.strides, kernelDilations: c.kernelDilations,
-			paddings: make([][2]int, n)}
-		for i := range n {
-			forward.paddings[i][0] = dilated(kernelDims[i], c.kernelDilations[i]) - 1 - c.paddings[i][0]
-		}
-		return flip(kernelGradient(forward, v, x, kernelDims))
+	switch {
+	case allOnes(c.inputDilations):
+		return lowerKernelGradient(c, x, v, kernelDims)
+	case !allOnes(c.strides): // Rare: no convolution of GoMLX's layers has both.
+		x, c = dilateExplicitly(x, c)
+		return kernelGradient(c, x, v, kernelDims)
 	}
-	return lowerKernelGradient(c, x, v, kernelDims)
+	return flippedKernelGradient(c, x, v, kernelDims)
+}
+
+// flippedKernelGradient is kernelGradient without strides: the gradient of an inputGradient's kernel is the flipped
+// gradient of the kernel that was flipped, with the parts of images and output gradients exchanged.
+func flippedKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
+	forward := geometry{strides: c.inputDilations, inputDilations: c.strides, kernelDilations: c.kernelDilations,
+		paddings: make([][2]int, c.spatial())}
+	for i := range c.spatial() {
+		forward.paddings[i][0] = dilated(kernelDims[i], c.kernelDilations[i]) - 1 - c.paddings[i][0]
+	}
+	return flip(kernelGradient(forward, v, x, kernelDims))
 }
 
 // dilateExplicitly puts the zeros between and around the elements of x.
@@ -178,6 +186,11 @@ func flip(kernel *Node) *Node {
 		return flipByCopying(kernel)
 	}
 	return transpose(Reverse(kernel, axes...), append(axes, n+1, n))
+}
+
+// isFlip tells whether a kernel comes from flip.
+func isFlip(kernel *Node) bool {
+	return kernel.Type() == NodeTypeTranspose && kernel.Inputs()[0].Type() == NodeTypeReverse
 }
 
 // convolutionNode returns the ConvGeneral node of the convolution.

@@ -270,6 +270,8 @@ func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 // kernelGradientByGroups is the gradient of the kernel as a convolution over each group of images.
 func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
 	n, batch := c.spatial(), x.Shape().Dim(0)
+	apart := barrier(x, v) // Both are transposed.
+	x, v = apart[0], apart[1]
 	images := batch
 	if product(spatialDims(v)) >= fewPixels {
 		images = max(groupImages, (batch+maxGroups-1)/maxGroups)

@@ -1,0 +1,33 @@
+package autodiff
+
+import (
+	_ "unsafe" // For go:linkname.
+
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// Apart returns x, which XLA on a CPU with oneDNN then computes as it is, where it would make one loop, or one call of
+// YNNPACK, of it and what is done with it. It can be differentiated like x.
+//
+// Two such fusions are slow: a transposition with what it transposes gathers single elements (a ninth of a ResNet18's
+// exact-GC step), and a sum takes the convolutions before it away from oneDNN.
+func Apart(x *Node) *Node {
+	if platformOf(x) != platformOneDNN {
+		return x
+	}
+	return withGradientOf(x, func() *Node { return barrier(x)[0] })
+}
+
+// barrier returns the operands, computed apart from what is done with them.
+func barrier(operands ...*Node) []*Node {
+	if len(operands) == 1 { // Of one, go-xla makes nothing.
+		return optimizationBarrier(operands[0], operands[0])[:1]
+	}
+	return optimizationBarrier(operands...)
+}
+
+// optimizationBarrier is GoMLX's own op, which it has generated but does not export. A program that links against a GoMLX
+// without it does not build.
+//
+//go:linkname optimizationBarrier github.com/gomlx/gomlx/core/graph.backendOptimizationBarrier
+func optimizationBarrier(operands ...*Node) []*Node

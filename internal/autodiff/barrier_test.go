@@ -1,0 +1,45 @@
+package autodiff
+
+import (
+	"testing"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// TestApart checks the value and both derivatives of sum(x³), with x apart at every step.
+func TestApart(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		exec := MustNewExec(b, func(x *Node) []*Node {
+			y := ReduceAllSum(Apart(Mul(Apart(x), Apart(Mul(x, x)))))
+			dy := Gradient(y, x)[0]
+			return []*Node{y, dy, Gradient(ReduceAllSum(Apart(dy)), x)[0]}
+		})
+		got := exec.MustCall(tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4}, 1, 1, 1, 4))
+		for i, want := range [][]float32{{100}, {3, 12, 27, 48}, {6, 12, 18, 24}} {
+			for j, v := range tensors.MustCopyFlatData[float32](got[i]) {
+				if v != want[j] {
+					t.Errorf("derivative %d is %v, want %v", i, tensors.MustCopyFlatData[float32](got[i]), want)
+					break
+				}
+			}
+		}
+	})
+}
+
+// TestBarrier checks that the operands come back in their order, from one on.
+func TestBarrier(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		exec := MustNewExec(b, func(g *Graph) []*Node {
+			x, y := Const(g, float32(1)), Const(g, []float32{2, 3})
+			return append(barrier(y), barrier(x, y)...)
+		})
+		got := exec.MustCall()
+		if len(got) != 3 || got[0].Shape().Size() != 2 || got[1].Shape().Size() != 1 || got[2].Shape().Size() != 2 {
+			t.Errorf("barrier gives %v", got)
+		}
+	})
+}

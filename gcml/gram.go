@@ -37,7 +37,8 @@ func (j *jacobian) numCotangents() int {
 	return j.opts.estimator.samples
 }
 
-// gramSquares returns v·G·vᵀ for the rows of v, [C, batch, units] -> [C, batch], by the strips of G.
+// gramSquares returns the products of the elements of v·G with those of v, whose sum for each row of v is v·G·vᵀ, as G in
+// strips gives them: each is there for its own place and that across the diagonal. All are shaped [C, batch, units].
 func (j *jacobian) gramSquares(v *Node) *Node {
 	if j.gramStrips == nil {
 		for _, strip := range symmetricStrips(j.weights(), j.unitsAxis()) {
@@ -45,12 +46,11 @@ func (j *jacobian) gramSquares(v *Node) *Node {
 		}
 	}
 	bounds := blockBounds(v.Shape().Dimensions[2], len(j.gramStrips))
-	var total *Node
+	products := make([]*Node, len(j.gramStrips))
 	for i, strip := range j.gramStrips {
-		block, rest := SliceAxis(v, 2, AxisRange(bounds[i], bounds[i+1])), SliceAxis(v, 2, AxisRange(bounds[i]))
-		total = addNonNil(total, ReduceSum(Mul(sweep.TimesMatrix(rest, strip, 0), block), 2))
+		products[i] = sweep.TimesMatrix(SliceAxis(v, 2, AxisRange(bounds[i])), strip, 0)
 	}
-	return total
+	return Mul(Concatenate(products, 2), v)
 }
 
 func (j *jacobian) weights() *Node { return j.first.Weights }

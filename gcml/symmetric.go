@@ -17,14 +17,21 @@ func symmetricBlocks(b compute.Backend) int {
 	return 4
 }
 
-// blockBounds are where the blocks of n columns begin, and where the last one ends.
+// tile is how many columns of a product YNNPACK computes at once.
+const tile = 64
+
+// blockBounds are where the blocks of n columns begin, up to the given number of them, and where the last one ends. The
+// number that it makes of it makes the same blocks.
 func blockBounds(n, blocks int) []int {
-	count := min(blocks, n)
-	bounds := make([]int, count+1)
-	for i := range bounds {
-		bounds[i] = i * n / count
+	width := (n + blocks - 1) / blocks
+	if width > tile {
+		width = (width + tile - 1) / tile * tile
 	}
-	return bounds
+	bounds := []int{0}
+	for start := width; start < n; start += width {
+		bounds = append(bounds, start)
+	}
+	return append(bounds, n)
 }
 
 // symmetricStrips returns the strips of AᵀA, of shapes [from the diagonal down, block]. The matrix a is A with the given

@@ -3,13 +3,15 @@ package layers
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/autodiff"
 )
 
 // There are no pooling layers of our own for windows: with the gradients that this package registers,
 // GoMLX's graph.MaxPool, MinPool, MeanPool and SumPool can be differentiated twice, overlapping or not.
 
 // GlobalMeanPool returns the mean over all spatial axes of x, shaped [batch, spatial..., channels]: [batch, channels].
-func GlobalMeanPool(x *Node) *Node { return ReduceMean(x, spatialAxes(x)...) }
+func GlobalMeanPool(x *Node) *Node { return ReduceMean(autodiff.Apart(x), spatialAxes(x)...) }
 
 // GlobalMaxPool returns the largest element over all spatial axes of x, shaped [batch, spatial..., channels]:
 // [batch, channels]. Equal largest elements all get the gradient.

@@ -15,7 +15,7 @@ func Apart(x *Node) *Node {
 	if platformOf(x) != platformOneDNN {
 		return x
 	}
-	return withGradientOf(x, func() *Node { return barrier(x)[0] })
+	return withGradientOf(x, func() *Node { return Identity(barrier(x)[0]) }) // A node of its own, not an output of another.
 }
 
 // barrier returns the operands, computed apart from what is done with them.

@@ -34,7 +34,7 @@ func newCommand(out io.Writer) *cobra.Command {
 	flags.StringVar(&o.backends, "backends", "xla,go", "our backends to run")
 	flags.IntVar(&o.pacing.Rounds, "rounds", 0, "turns of every contender; 0 takes as many as fit into --budget")
 	flags.DurationVar(&o.pacing.Budget, "budget", 30*time.Second, "time for the turns of one case")
-	flags.DurationVar(&o.pacing.Turn, "turn", 150*time.Millisecond, "a turn repeats a short task for about so long")
+	flags.DurationVar(&o.pacing.Turn, "turn", 250*time.Millisecond, "a turn repeats a short task for about so long")
 	flags.DurationVar(&o.pacing.Rest, "rest", 10*time.Millisecond, "pause between turns")
 	flags.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of every contender")
 	flags.StringVar(&o.python, "python", "python3", "interpreter to make the peers' environment with")

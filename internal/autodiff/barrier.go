@@ -9,7 +9,7 @@ import (
 // Apart returns x, which XLA on a CPU with oneDNN then computes as it is, where it would make one loop, or one call of
 // YNNPACK, of it and what is done with it. It can be differentiated like x.
 //
-// Two such fusions are slow: a transposition with what it transposes gathers single elements (a ninth of a ResNet18's
+// Two such fusions are slow: a transposition with what it transposes gathers single elements (a tenth of a ResNet18's
 // exact-GC step), and a sum takes the convolutions before it away from oneDNN.
 func Apart(x *Node) *Node {
 	if platformOf(x) != platformOneDNN {

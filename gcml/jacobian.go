@@ -132,7 +132,7 @@ func (j *jacobian) scale() float64 {
 
 // largestSquaresBytes is up to how much memory the squares of all parts are added before they are summed: XLA has one loop
 // for the squares and their sum over the parts, for which it keeps all of them, and sums over an example slowly.
-const largestSquaresBytes = 256 << 20
+var largestSquaresBytes = 256 << 20
 
 // total returns ‖J_b‖², or its estimate, shape [batch].
 func (j *jacobian) total() *Node {

@@ -10,6 +10,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/internal/sweep"
 )
 
 // TestSymmetric compares the product put together from its strips, and v·(AᵀA)·vᵀ by the strips alone, with plain products.
@@ -26,12 +27,8 @@ func TestSymmetric(t *testing.T) {
 					out := MustExecOnceN(b, func(a, v *Node) []*Node {
 						plain := Dot(a, a).General([]int{1 - axis}, nil, []int{1 - axis}, nil)
 						strips := symmetricStrips(a, axis)
-						bounds := blockBounds(n, len(strips))
-						var form *Node
-						for i, strip := range strips {
-							rest, block := SliceAxis(v, 1, AxisRange(bounds[i])), SliceAxis(v, 1, AxisRange(bounds[i], bounds[i+1]))
-							form = addNonNil(form, ReduceSum(Mul(Dot(rest, doubleOutside(strip)).Product(), block), 1))
-						}
+						j := &jacobian{first: sweep.FirstLinear{Weights: a, Transposed: axis == 0}}
+						form := ReduceSum(j.gramSquares(InsertAxes(v, 0)), 2)
 						return []*Node{symmetricOf(strips), plain, form, ReduceSum(Mul(Dot(v, plain).Product(), v), 1)}
 					}, gctest.RandomTensor(rng, dims...), gctest.RandomTensor(rng, 3, n))
 					gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 0, "the matrix")

@@ -6,13 +6,13 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// Apart returns x, which XLA on a CPU with oneDNN then computes as it is, where it would make one loop, or one call of
-// YNNPACK, of it and what is done with it. It can be differentiated like x.
+// Apart returns x, images [..., batch, spatial axes, channels], which XLA on a CPU with oneDNN then computes as they are,
+// where it would make one loop, or one call of YNNPACK, of them and what is done with them. It can be differentiated like x.
 //
 // Two such fusions are slow: a transposition with what it transposes gathers single elements (a tenth of a ResNet18's
 // exact-GC step), and a sum takes the convolutions before it away from oneDNN.
 func Apart(x *Node) *Node {
-	if platformOf(x) != platformOneDNN {
+	if x.Rank() < 4 || !hasOneDNN(x) {
 		return x
 	}
 	return withGradientOf(x, func() *Node { return Identity(barrier(x)[0]) }) // A node of its own, not an output of another.

@@ -10,10 +10,16 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestApart checks the value and both derivatives of sum(x³), with x apart at every step.
+// TestApart checks that images are apart where oneDNN is, also those of several cotangents, and the value and both derivatives
+// of sum(x³), with x apart at every step.
 func TestApart(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		exec := MustNewExec(b, func(x *Node) []*Node {
+			for _, images := range []*Node{x, InsertAxes(x, 0)} {
+				if apart := Apart(images) != images; apart != hasOneDNN(x) {
+					t.Errorf("images %s are apart: %v, with oneDNN: %v", images.Shape(), apart, hasOneDNN(x))
+				}
+			}
 			y := ReduceAllSum(Apart(Mul(Apart(x), Apart(Mul(x, x)))))
 			dy := Gradient(y, x)[0]
 			return []*Node{y, dy, Gradient(ReduceAllSum(Apart(dy)), x)[0]}

@@ -88,6 +88,9 @@ func newJacobian(outputs, inputs *Node, o options) *jacobian {
 		j.first, j.isGram = j.sweep.FirstLinear()
 		j.isGram = j.isGram && j.gramIsCheaper()
 	}
+	if !j.isGram && autodiff.IsXLACPU(outputs.Graph().Backend()) {
+		j.sweep.PreferColumns()
+	}
 	return j
 }
 
@@ -142,7 +145,12 @@ func (j *jacobian) total() *Node {
 	parts := j.parts()
 	var total *Node
 	for _, part := range parts {
-		squares := ReduceSum(j.squares(part), 0)
+		v := j.pull(part)
+		squares := j.columnNorms(v)
+		if squares == nil {
+			squares = j.squares(v)
+		}
+		squares = ReduceSum(squares, 0)
 		if int(squares.Shape().ByteSize())*len(parts) > largestSquaresBytes {
 			squares = sumFrom(squares, 1)
 		}
@@ -155,20 +163,48 @@ func (j *jacobian) total() *Node {
 func (j *jacobian) perOutput() *Node {
 	var rows []*Node
 	for _, part := range j.parts() {
-		rows = append(rows, sumFrom(j.squares(part), 2))
+		rows = append(rows, j.norms(part))
 	}
 	return Transpose(Concatenate(rows, 0), 0, 1)
 }
 
-// squares returns values of shape [C, batch, ...] whose sum over the last axes
-// is ‖v_cᵀJ_b‖², for cotangents of shape [C, batch or 1, outputs].
-func (j *jacobian) squares(cotangents *Node) *Node {
+// norms returns ‖v_cᵀJ_b‖², shape [C, batch], for cotangents of shape
+// [C, batch or 1, outputs].
+func (j *jacobian) norms(cotangents *Node) *Node {
+	v := j.pull(cotangents)
+	if norms := j.columnNorms(v); norms != nil {
+		return norms
+	}
+	return sumFrom(j.squares(v), 2)
+}
+
+// pull returns the adjoints whose squares are summed: those of the inputs, or
+// with the Gram matrix of the first layer.
+func (j *jacobian) pull(cotangents *Node) *Node {
 	if j.isGram {
-		v := j.sweep.PullToFirst(j.first, cotangents)
+		return j.sweep.PullToFirst(j.first, cotangents)
+	}
+	return j.sweep.Pull(cotangents)
+}
+
+// squares returns values of shape [C, batch, ...] whose sum over the last axes
+// is ‖v_cᵀJ_b‖², for what pull has returned.
+func (j *jacobian) squares(v *Node) *Node {
+	if j.isGram {
 		return j.gramSquares(v)
 	}
-	v := autodiff.Apart(j.sweep.Pull(cotangents))
+	v = autodiff.Apart(v)
 	return Square(Reshape(v, v.Shape().Dimensions[0], j.batch(), -1))
+}
+
+// columnNorms returns ‖v_cᵀJ_b‖², shape [C, batch], where the adjoints are kept
+// as columns, else nil. YNNPACK sums their squares as it computes them.
+func (j *jacobian) columnNorms(v *Node) *Node {
+	p := j.sweep.Columns(v)
+	if p == nil {
+		return nil
+	}
+	return ReduceSum(Reshape(Square(p), -1, v.Shape().Dimensions[0], j.batch()), 0)
 }
 
 // sumFrom sums over the axes from first on.

@@ -88,7 +88,7 @@ func (m *measurement) build(scope *model.Scope, args []*graph.Node) []*graph.Nod
 	var norms *graph.Node
 	switch {
 	case m.rounds > maxParts:
-		norms = sumFrom(j.squares(j.unitCotangentsOfRound(round, m.step)), 2) // [step, batch]
+		norms = j.norms(j.unitCotangentsOfRound(round, m.step)) // [step, batch]
 		if !m.options.perOutput {
 			norms = graph.ReduceSum(norms, 0)
 		}

@@ -3,6 +3,8 @@ package gcml
 import (
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/autodiff"
 )
 
 // A product AᵀA is symmetric, so it is computed in strips, those of its blocks of columns from the diagonal down: with b
@@ -11,10 +13,10 @@ import (
 // symmetricBlocks returns b. The Go backend's slices take as long as is saved, and an accelerator runs one large product
 // best.
 func symmetricBlocks(b compute.Backend) int {
-	if b.String() == "go" || isAccelerator(b) {
-		return 1
+	if autodiff.IsXLACPU(b) {
+		return 4
 	}
-	return 4
+	return 1
 }
 
 // tile is how many columns of a product YNNPACK computes at once.

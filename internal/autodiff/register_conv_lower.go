@@ -27,7 +27,7 @@ func platformOf(x *Node) platform {
 	switch backend := x.Graph().Backend(); {
 	case x.Rank() == 4 && hasOneDNN(x):
 		return platformOneDNN
-	case isXLACPU(backend):
+	case IsXLACPU(backend):
 		return platformXLACPU
 	case backend.String() == "go":
 		return platformGo
@@ -35,14 +35,15 @@ func platformOf(x *Node) platform {
 	return platformOther
 }
 
-func isXLACPU(backend compute.Backend) bool {
+// IsXLACPU tells whether the backend is XLA on a CPU.
+func IsXLACPU(backend compute.Backend) bool {
 	xla, ok := backend.(interface{ IsCPU() bool })
 	return ok && xla.IsCPU()
 }
 
 // hasOneDNN tells whether oneDNN computes the convolutions of images like x.
 func hasOneDNN(x *Node) bool {
-	return isXLACPU(x.Graph().Backend()) && x.DType() == dtypes.Float32 && onednn.InUse()
+	return IsXLACPU(x.Graph().Backend()) && x.DType() == dtypes.Float32 && onednn.InUse()
 }
 
 // The choices below come from timing every convolution of a ResNet18 for 32×32 images, at batch 32 and 320,

@@ -44,21 +44,21 @@ func (s *Sweep) pullDot(n, v *Node) []*Node {
 		}
 	}
 	if s.onPath[lhs.operand] {
-		pulled[0] = pullDotSide(n, v, lhs, rhs, axesFrom(firstOfRHS, v.Rank()), axesFrom(firstOfLHS, firstOfRHS))
+		pulled[0] = s.pullDotSide(n, v, lhs, rhs, axesFrom(firstOfRHS, v.Rank()), axesFrom(firstOfLHS, firstOfRHS))
 	}
 	if s.onPath[rhs.operand] {
-		pulled[1] = pullDotSide(n, v, rhs, lhs, axesFrom(firstOfLHS, firstOfRHS), axesFrom(firstOfRHS, v.Rank()))
+		pulled[1] = s.pullDotSide(n, v, rhs, lhs, axesFrom(firstOfLHS, firstOfRHS), axesFrom(firstOfRHS, v.Rank()))
 	}
 	return pulled
 }
 
 // pullDotSide contracts v with the other operand over the axes of v that came
 // from it, and puts the axes in the order of the wanted operand.
-func pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int) *Node {
+func (s *Sweep) pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int) *Node {
 	v = spreadAxes(v, n, append(slices.Clone(fromOther), axesFrom(1, 1+len(wanted.batch))...))
 	var product *Node
 	if other.operand.Rank() == 2 && len(other.own) == 1 && fromOther[0] == v.Rank()-1 {
-		product = TimesMatrix(v, other.operand, other.own[0])
+		product = s.timesMatrix(v, other.operand, other.own[0])
 	} else {
 		product = Dot(v, other.operand).General(fromOther, axesFrom(1, 1+len(wanted.batch)), other.own, other.batch)
 	}
@@ -122,6 +122,9 @@ func (s *Sweep) pullFactored(v, w *Node, own []int) *Node {
 	dims := []int{1, 1}
 	dims[own[0]] = w.Shape().Dimensions[own[0]]
 	scaled := Mul(w, Reshape(f.uniform, dims...))
+	if s.columns != nil {
+		return s.fromColumns(Dot(scaled, Transpose(f.diagonal, 0, 1)).General(own, nil, []int{0}, nil), 1)
+	}
 	return InsertAxes(Dot(f.diagonal, scaled).General([]int{1}, nil, own, nil), 0)
 }
 

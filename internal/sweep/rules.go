@@ -39,7 +39,7 @@ func (s *Sweep) pullNode(n, v *Node) []*Node {
 			return pulled
 		}
 	case NodeTypeReshape:
-		return []*Node{pullReshape(n, v)}
+		return []*Node{s.keepColumns(pullReshape(n, v), v)}
 	case NodeTypeTranspose:
 		return []*Node{pullTranspose(n, v)}
 	case NodeTypeBroadcastInDim:
@@ -87,7 +87,7 @@ func (s *Sweep) pullElementwise(n, v *Node) []*Node {
 		p := v
 		switch {
 		case derivatives != nil:
-			p = Mul(v, InsertAxes(derivatives[i], 0))
+			p = s.timesDiagonal(v, derivatives[i])
 			s.keepFactors(p, v, derivatives[i])
 		case n.Type() == NodeTypeNeg, n.Type() == NodeTypeSub && i == 1:
 			p = Neg(v)

@@ -43,6 +43,9 @@ type Sweep struct {
 
 	// factors has the two factors of adjoints that are products, see factored.
 	factors map[*Node]factored
+
+	// columns has the adjoints that are kept as columns as well, see PreferColumns; nil where none are.
+	columns map[*Node]*Node
 }
 
 // New finds the nodes between inputs and outputs, both of shape
@@ -186,11 +189,11 @@ func (s *Sweep) pull(cotangents, until *Node) map[*Node]*Node {
 			if split[whole] == nil {
 				split[whole] = make([]*Node, whole.NumOutputs())
 			}
-			split[whole][index] = sum(split[whole][index], v)
+			split[whole][index] = s.sum(split[whole][index], v)
 			continue
 		}
 		if alternates := autodiff.AlternateOutputs(n); alternates != nil {
-			adjoints[alternates[0]] = sum(adjoints[alternates[0]], v)
+			adjoints[alternates[0]] = s.sum(adjoints[alternates[0]], v)
 			continue
 		}
 		s.collect(adjoints, n, s.pullNode(n, v))
@@ -202,19 +205,9 @@ func (s *Sweep) pull(cotangents, until *Node) map[*Node]*Node {
 func (s *Sweep) collect(adjoints map[*Node]*Node, n *Node, pulled []*Node) {
 	for i, in := range n.Inputs() {
 		if i < len(pulled) && pulled[i] != nil && s.onPath[in] {
-			adjoints[in] = sum(adjoints[in], pulled[i])
+			adjoints[in] = s.sum(adjoints[in], pulled[i])
 		}
 	}
-}
-
-func sum(a, b *Node) *Node {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	}
-	return Add(a, b) // Sizes of 1 broadcast.
 }
 
 // spread returns v, the adjoint of n, with every axis at n's size.

@@ -26,12 +26,13 @@ func init() { autodiff.Register() }
 // GoMLX's Gradient of Σ cotangent·output, one cotangent at a time, is what Pull
 // must give for all of them.
 var functions = []struct {
-	name string
-	dims []int
-	fn   func(scope *model.Scope, x *Node) *Node
-	only string // The one backend to run on, where another lacks the op or would only repeat it.
+	name    string
+	dims    []int
+	fn      func(scope *model.Scope, x *Node) *Node
+	columns bool   // PreferColumns keeps the adjoints as columns.
+	only    string // The one backend to run on, where another lacks the op or would only repeat it.
 }{
-	{name: "product", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node { return DotProduct(x, weights(s, x, 5, 3)) }},
+	{name: "product", dims: []int{4, 5}, columns: true, fn: func(s *model.Scope, x *Node) *Node { return DotProduct(x, weights(s, x, 5, 3)) }},
 	{name: "product on the right", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		return Transpose(Dot(weights(s, x, 3, 5), x).General([]int{1}, nil, []int{1}, nil), 0, 1)
 	}},
@@ -101,9 +102,18 @@ var functions = []struct {
 	{name: "fused activation", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		return nn.Dense(x, weights(s, x, 3, 5), weights(s, x, 3), compute.DenseLayoutOutputsInput, activation.TypeRelu)
 	}},
+	{name: "dense network", dims: []int{4, 2, 3}, columns: true, fn: denseNetwork},
 	{name: "same for every example", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		return Add(Reshape(DotProduct(x, weights(s, x, 5, 6)), 4, 2, 3), ReduceAndKeep(InsertAxes(x, 1), ReduceSum, 2))
 	}},
+}
+
+// denseNetwork has every kind of node that keeps adjoints as columns: layers with weights in either order, a branch, an
+// activation, a bias, and the inputs reshaped.
+func denseNetwork(s *model.Scope, x *Node) *Node {
+	h := Add(DotProduct(Reshape(x, 4, 6), weights(s, x, 6, 5)), weights(s, x, 1, 5))
+	h = Add(Tanh(h), Dot(Max(h, ZerosLike(h)), weights(s, x, 5, 5)).General([]int{1}, nil, []int{1}, nil))
+	return DotProduct(Mul(Sin(h), h), weights(s, x, 5, 3))
 }
 
 func weights(scope *model.Scope, x *Node, dims ...int) *Node {
@@ -117,7 +127,10 @@ func TestPullEqualsGradient(t *testing.T) {
 				continue
 			}
 			t.Run(f.name, func(t *testing.T) {
-				for _, uniform := range []bool{false, true} {
+				for _, how := range []struct{ uniform, columns bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
+					if how.columns && !f.columns {
+						continue
+					}
 					store := model.NewStore()
 					if err := store.SetRNGStateFromSeed(4); err != nil {
 						t.Fatal(err)
@@ -125,7 +138,7 @@ func TestPullEqualsGradient(t *testing.T) {
 					out, err := model.CallOnceN(b, store, func(scope *model.Scope, g *Graph) []*Node {
 						x := scope.RandomNormal(g, shapes.Make(dtypes.Float64, f.dims...))
 						y := f.fn(scope, x)
-						return pullAndGradient(scope, y, x, uniform)
+						return pullAndGradient(scope, y, x, how.uniform, how.columns)
 					})
 					if err != nil {
 						t.Fatal(err)
@@ -145,8 +158,9 @@ func tolerance(name string) float64 {
 }
 
 // pullAndGradient draws three cotangents, the same for every example if uniform,
-// and pulls them through the sweep, and through GoMLX one by one.
-func pullAndGradient(scope *model.Scope, y, x *Node, uniform bool) []*Node {
+// and pulls them through the sweep, which keeps columns if it is to and can, and
+// through GoMLX one by one.
+func pullAndGradient(scope *model.Scope, y, x *Node, uniform, columns bool) []*Node {
 	const c = 3
 	dims := append([]int{c}, y.Shape().Dimensions...)
 	if uniform {
@@ -158,7 +172,15 @@ func pullAndGradient(scope *model.Scope, y, x *Node, uniform bool) []*Node {
 		weighted := Mul(y, Squeeze(SliceAxis(cotangents, 0, AxisElem(i)), 0))
 		rows = append(rows, Gradient(ReduceAllSum(weighted), x)[0])
 	}
-	return []*Node{sweep.New(y, x).Pull(cotangents), Stack(rows, 0)}
+	s := sweep.New(y, x)
+	if columns {
+		s.PreferColumns()
+	}
+	v := s.Pull(cotangents)
+	if p := s.Columns(v); p != nil {
+		v = Reshape(Transpose(p, 0, 1), v.Shape().Dimensions...)
+	}
+	return []*Node{v, Stack(rows, 0)}
 }
 
 func flat(t *testing.T, x *tensors.Tensor) []float64 {
@@ -166,6 +188,33 @@ func flat(t *testing.T, x *tensors.Tensor) []float64 {
 	var values []float64
 	tensors.MustConstFlatData(x, func(flat []float64) { values = append(values, flat...) })
 	return values
+}
+
+// TestColumns says which networks' adjoints are kept as columns.
+func TestColumns(t *testing.T) {
+	store := model.NewStore()
+	for _, f := range functions {
+		if f.only == "xla" {
+			continue
+		}
+		_, err := model.CallOnce(gctest.GoBackend(t), store, func(scope *model.Scope, g *Graph) *Node {
+			x := scope.RandomNormal(g, shapes.Make(dtypes.Float64, f.dims...))
+			y := f.fn(scope, x)
+			s := sweep.New(y, x)
+			cotangents := OnesLike(InsertAxes(y, 0))
+			if s.Columns(s.Pull(cotangents)) != nil {
+				t.Errorf("%s: columns without having asked for them", f.name)
+			}
+			s.PreferColumns()
+			if got := s.Columns(s.Pull(cotangents)) != nil; got != f.columns {
+				t.Errorf("%s: columns kept: %v, want %v", f.name, got, f.columns)
+			}
+			return x
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", f.name, err)
+		}
+	}
 }
 
 // TestClone rebuilds every function on other inputs.

@@ -1,0 +1,103 @@
+package sweep
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// In a network of dense layers and elementwise functions alone, adjoints may be kept as columns: [units, C·batch] instead of
+// [C, batch, units]. Then every product is W·p, whose result has as many columns as there are examples, most often a
+// multiple of what a CPU computes at once, where the numbers of units and inputs need not be one; and a sum of squares over
+// the inputs is one over rows, which needs no sum within a register.
+
+// PreferColumns has Pull keep adjoints as columns, if the network is such a one.
+func (s *Sweep) PreferColumns() {
+	for _, n := range s.nodes {
+		if n != s.inputs && !s.isColumnwise(n) {
+			return
+		}
+	}
+	s.columns = make(map[*Node]*Node)
+}
+
+// isColumnwise tells whether n is a dense layer's product or an elementwise function, of shape [batch, units], or a reshape
+// of the inputs to that shape.
+func (s *Sweep) isColumnwise(n *Node) bool {
+	if n.NumOutputs() != 1 || n.Rank() != 2 {
+		return false
+	}
+	switch n.Type() {
+	case NodeTypeReshape:
+		return n.Inputs()[0] == s.inputs && s.batchAxisOf(n) == 0
+	case NodeTypeDotGeneral:
+		lhs, rhs := dotSides(n)
+		return s.onPath[lhs.operand] && !s.onPath[rhs.operand] && lhs.operand.Rank() == 2 && rhs.operand.Rank() == 2 &&
+			len(lhs.own) == 1 && lhs.own[0] == 0 && len(rhs.own) == 1
+	}
+	return passing[n.Type()] || elementwise[n.Type()]
+}
+
+// Columns returns an adjoint that Pull gave, [C, batch, ...], as [units, C·batch], where it was kept so, else nil.
+func (s *Sweep) Columns(v *Node) *Node { return s.columns[v] }
+
+// fromColumns returns the adjoint [C, batch, units] whose columns are p, for the nodes that ask for it so. XLA drops what
+// none does.
+func (s *Sweep) fromColumns(p *Node, cotangents int) *Node {
+	units, columns := p.Shape().Dimensions[0], p.Shape().Dimensions[1]
+	v := Reshape(Transpose(p, 0, 1), cotangents, columns/cotangents, units)
+	s.columns[v] = p
+	return v
+}
+
+// keepColumns returns reshaped, which is v with other axes in place of that of the units.
+func (s *Sweep) keepColumns(reshaped, v *Node) *Node {
+	if p := s.columns[v]; p != nil {
+		s.columns[reshaped] = p
+	}
+	return reshaped
+}
+
+// timesMatrix is TimesMatrix for v of shape [C, batch, units], as columns where they are kept. Of a v that is the same for
+// every example, [C, 1, units], it is a small product either way.
+func (s *Sweep) timesMatrix(v, w *Node, axis int) *Node {
+	if s.columns == nil || v.Rank() != 3 || v.Shape().Dimensions[1] == 1 {
+		return TimesMatrix(v, w, axis)
+	}
+	cotangents, units := v.Shape().Dimensions[0], v.Shape().Dimensions[2]
+	if p := s.columns[v]; p != nil {
+		return s.fromColumns(Dot(w, p).General([]int{axis}, nil, []int{0}, nil), cotangents)
+	}
+	return s.fromColumns(Dot(w, Reshape(v, -1, units)).General([]int{axis}, nil, []int{1}, nil), cotangents)
+}
+
+// timesDiagonal multiplies v, [C, batch or 1, units], by the local derivative d of an elementwise node.
+func (s *Sweep) timesDiagonal(v, d *Node) *Node {
+	if s.columns == nil || v.Rank() != 3 || d.Rank() != 2 || v.Shape().Dimensions[2] != d.Shape().Dimensions[1] {
+		return Mul(v, InsertAxes(d, 0))
+	}
+	cotangents, batch, units := v.Shape().Dimensions[0], d.Shape().Dimensions[0], d.Shape().Dimensions[1]
+	p := s.columns[v]
+	switch {
+	case p != nil:
+		p = Reshape(p, units, cotangents, batch)
+	case v.Shape().Dimensions[1] == 1:
+		p = InsertAxes(Transpose(Reshape(v, cotangents, units), 0, 1), 2)
+	default:
+		return Mul(v, InsertAxes(d, 0))
+	}
+	p = Mul(p, InsertAxes(Transpose(d, 0, 1), 1)) // Each [units, C, batch], or broadcast to it.
+	return s.fromColumns(Reshape(p, units, cotangents*batch), cotangents)
+}
+
+// sum returns a+b, of either nil the other. Sizes of 1 broadcast.
+func (s *Sweep) sum(a, b *Node) *Node {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	if p, q := s.columns[a], s.columns[b]; p != nil && q != nil {
+		return s.fromColumns(Add(p, q), a.Shape().Dimensions[0])
+	}
+	return Add(a, b)
+}

@@ -45,6 +45,11 @@ func SquaredGradientNorms(outputs, inputs *Node, opts ...Option) *Node {
 // outputs. See there for shapes and panics.
 func Complexity(outputs, inputs *Node, opts ...Option) *Node {
 	o := newOptions(opts)
+	if o.forGradient && o.cotangents > 0 {
+		if gc := complexityInTurns(outputs, inputs, o); gc != nil {
+			return gc
+		}
+	}
 	if o.forGradient {
 		if gc := complexityForGradient(outputs, inputs, o); gc != nil {
 			return gc

@@ -15,8 +15,10 @@ type options struct {
 	noClosedForm bool
 
 	// forGradient says that the value will be differentiated for sure, which
-	// moves work from the gradient to the value.
+	// moves work from the gradient to the value, and variables with respect to
+	// what.
 	forGradient bool
+	variables   []*Node
 
 	// Where the model function is called by this package.
 	input, output int
@@ -37,6 +39,13 @@ func WithEstimator(e Estimator) Option { return func(o *options) { o.estimator =
 // WithCotangents sets how many vector-Jacobian products are carried at once.
 // More makes wider products and a smaller graph, and takes memory in
 // proportion. The default, 0, goes by the backend and the sizes.
+//
+// In Regularize a number given also has the penalty's gradient taken for so many
+// at a time, so that the memory of a training step does not grow with the number
+// of outputs. The penalty's gradient then is that with respect to the trainable
+// variables in use, and stops at any other node. With piecewise linear
+// activations a step takes as long as before, up to two thirds longer with
+// smooth ones or with batch norm in training mode.
 func WithCotangents(n int) Option { return func(o *options) { o.cotangents = n } }
 
 // WithoutClosedForm builds the Jacobian with respect to the input even where

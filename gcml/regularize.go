@@ -72,8 +72,9 @@ func Regularize[F train.ModelFnCompatible](modelFn F, opts ...Option) train.Mode
 		if coefficient == 0 || !scope.IsTraining(g) {
 			return outputs
 		}
-		w.options = append(w.options, func(o *options) { o.forGradient = true })
-		mustDifferentiateTwice(scope, w.complexity())
+		variables := variablesInUse(scope, g)
+		w.options = append(w.options, func(o *options) { o.forGradient, o.variables = true, variables })
+		mustDifferentiateTwice(w.complexity(), variables)
 		modelfn.Penalize(w.complexity(), coefficient, outputs)
 		return outputs
 	}
@@ -109,17 +110,21 @@ func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node
 }
 
 // mustDifferentiateTwice panics if the gradient of gc with respect to the
-// trainable variables would meet an op without one.
-func mustDifferentiateTwice(scope *model.Scope, gc *graph.Node) {
-	g := gc.Graph()
+// variables would meet an op without one.
+func mustDifferentiateTwice(gc *graph.Node, variables []*graph.Node) {
+	if missing := sweep.NotDifferentiable(gc, variables); len(missing) > 0 {
+		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated twice, because GoMLX has no gradient for %s: %s",
+			missing[0].Type(), sweep.Advice(missing[0].Type()))
+	}
+}
+
+// variablesInUse are the trainable variables that the graph has so far.
+func variablesInUse(scope *model.Scope, g *graph.Graph) []*graph.Node {
 	var variables []*graph.Node
 	for v := range scope.Store().IterVariables() {
 		if v.Trainable && v.InUseByGraph(g) {
 			variables = append(variables, v.NodeValue(g))
 		}
 	}
-	if missing := sweep.NotDifferentiable(gc, variables); len(missing) > 0 {
-		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated twice, because GoMLX has no gradient for %s: %s",
-			missing[0].Type(), sweep.Advice(missing[0].Type()))
-	}
+	return variables
 }

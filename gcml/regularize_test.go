@@ -2,6 +2,7 @@ package gcml_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -20,6 +21,7 @@ import (
 
 	"example.com/geometric-complexity/gcml"
 	"example.com/geometric-complexity/internal/gctest"
+	gclayers "example.com/geometric-complexity/layers"
 )
 
 // stockNetwork is made of GoMLX's own convolution, layer norm and dense layers.
@@ -105,10 +107,19 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 	const rate, coefficient = 0.1, 0.3
 	fn := mlp(activation.TypeTanh)
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		for _, name := range []string{"exact", "closed form"} {
-			features := map[string]int{"exact": 5, "closed form": 40}[name]
-			t.Run(name, func(t *testing.T) {
-				x := inputsFor(t, b, dtypes.Float64, []int{8, features})
+		for _, c := range []struct {
+			name     string
+			features int
+			opts     []gcml.Option
+		}{
+			{"exact", 5, nil},
+			{"closed form", 40, nil},
+			{"one cotangent at a time", 5, []gcml.Option{gcml.WithCotangents(1)}},
+			{"two cotangents at a time", 5, []gcml.Option{gcml.WithCotangents(2)}},
+			{"closed form, one cotangent at a time", 40, []gcml.Option{gcml.WithCotangents(1)}},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				x := inputsFor(t, b, dtypes.Float64, []int{8, c.features})
 				y := inputsFor(t, b, dtypes.Float64, []int{8, 3})
 				store := newStore(t, 2)
 				run(t, b, store, fn, x)
@@ -125,7 +136,7 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 				}
 				store.SetParam(gcml.ParamCoefficient, coefficient)
 				store.SetParam(optimizer.ParamLearningRate, rate)
-				trainer := train.NewTrainer(b, store, gcml.Regularize(fn), loss.MeanSquaredError,
+				trainer := train.NewTrainer(b, store, gcml.Regularize(fn, c.opts...), loss.MeanSquaredError,
 					optimizer.StochasticGradientDescent().WithDecay(false), nil, nil)
 				if _, err := trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{x}, Labels: []*tensors.Tensor{y}}); err != nil {
 					t.Fatal(err)
@@ -142,6 +153,47 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestPenaltyInTurns compares the penalty and its gradient, one cotangent at a time, with those of all at once, over the
+// table of models, each in training mode.
+func TestPenaltyInTurns(t *testing.T) {
+	b := gctest.GoBackend(t)
+	batchNorm := problem{name: "batch norm", inputs: []int{6, 5}, smooth: true, outputs: 3, model: func(scope *model.Scope, x *Node) *Node {
+		h := gclayers.BatchNorm(scope.In("norm"), layers.Dense(scope.In("in"), x, true, 6)).Done()
+		return layers.Dense(scope.In("output"), Tanh(h), true, 3)
+	}}
+	for _, p := range append(slices.Clone(problems), batchNorm) {
+		if p.outputs < 2 || !p.smooth {
+			continue
+		}
+		t.Run(p.name, func(t *testing.T) {
+			x := inputsFor(t, b, dtypes.Float64, p.inputs)
+			penalty := func(opts ...gcml.Option) []float64 {
+				store := newStore(t, 7)
+				store.SetParam(gcml.ParamCoefficient, 0.3)
+				var fn train.ModelFn = func(scope *model.Scope, _ any, inputs []*Node) []*Node {
+					return []*Node{p.model(scope, inputs[0])}
+				}
+				out, err := model.CallOnceN(b, store, func(scope *model.Scope, x *Node) []*Node {
+					scope.SetTraining(x.Graph(), true)
+					gcml.Regularize(fn, opts...)(scope, nil, []*Node{x})
+					value := train.GetRegularizationLoss(x.Graph())
+					return append(scope.BuildTrainableVariablesGradientsGraph(value), value)
+				}, x)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var values []float64
+				for _, o := range out {
+					values = append(values, floats(t, o)...)
+				}
+				return values
+			}
+			gctest.AssertClose(t, penalty(gcml.WithCotangents(1), gcml.WithoutClosedForm()), penalty(), max(1e-9, p.relTol), 1e-12,
+				"gradients and penalty")
+		})
+	}
 }
 
 // parameters returns the values of the trainable variables in the order of

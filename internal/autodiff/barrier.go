@@ -18,6 +18,11 @@ func Apart(x *Node) *Node {
 	return withGradientOf(x, func() *Node { return Identity(barrier(x)[0]) }) // A node of its own, not an output of another.
 }
 
+// After returns x, which is computed after the nodes done. It can be differentiated like x.
+func After(x *Node, done ...*Node) *Node {
+	return withGradientOf(x, func() *Node { return Identity(barrier(append([]*Node{x}, done...)...)[0]) })
+}
+
 // barrier returns the operands, computed apart from what is done with them.
 func barrier(operands ...*Node) []*Node {
 	if len(operands) == 1 { // Of one, go-xla makes nothing.

@@ -49,3 +49,20 @@ func TestBarrier(t *testing.T) {
 		}
 	})
 }
+
+// TestAfter checks x³ and its first two derivatives, with x after its own square, of which the gradient knows nothing.
+func TestAfter(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		got := MustExecOnceN(b, func(x *Node) []*Node {
+			later := After(x, Square(x))
+			y := Mul(later, Square(later))
+			dy := Gradient(y, x)[0]
+			return []*Node{y, dy, Gradient(dy, x)[0]}
+		}, 2.0)
+		for i, want := range []float64{8, 12, 12} {
+			if v := tensors.ToScalar[float64](got[i]); v != want {
+				t.Errorf("derivative %d is %g, want %g", i, v, want)
+			}
+		}
+	})
+}

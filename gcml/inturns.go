@@ -42,7 +42,8 @@ func complexityInTurns(outputs, inputs *Node, o options) *Node {
 	}
 	gc = StopGradient(gc)
 	for i, gradient := range gradients {
-		gc = Add(gc, carrierOf(o.variables[i], func() *Node { return gradient }))
+		carrier := carrierOf(o.variables[i], func() *Node { return gradient })
+		gc = Add(gc, ConvertDType(carrier, gc.DType()))
 	}
 	return gc
 }

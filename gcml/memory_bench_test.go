@@ -1,10 +1,10 @@
+//go:build linux
+
 package gcml_test
 
 import (
 	"flag"
-	"fmt"
-	"os"
-	"strings"
+	"syscall"
 	"testing"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -69,20 +69,9 @@ func benchmarkResNet18(b *testing.B, step bool) {
 	for b.Loop() {
 		run()
 	}
-	b.ReportMetric(peakMiB(b), "peak-MiB")
-}
-
-// peakMiB is the peak of resident memory as Linux counts it, 0 where it is not known.
-func peakMiB(b *testing.B) float64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
 	}
-	for line := range strings.Lines(string(status)) {
-		var kB float64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kB); n == 1 {
-			return kB / 1024
-		}
-	}
-	return 0
+	b.ReportMetric(float64(usage.Maxrss)/1024, "peak-MiB")
 }

@@ -42,10 +42,11 @@ func WithEstimator(e Estimator) Option { return func(o *options) { o.estimator =
 //
 // In Regularize a number given also has the penalty's gradient taken for so many
 // at a time, so that the memory of a training step does not grow with the number
-// of outputs. The penalty's gradient then is that with respect to the trainable
-// variables in use, and stops at any other node. With piecewise linear
-// activations a step takes as long as before, up to two thirds longer with
-// smooth ones or with batch norm in training mode.
+// of outputs, unless the closed form of dense networks is used. The penalty's
+// gradient then is that with respect to the trainable variables in use, and
+// stops at any other node. With piecewise linear activations a step takes as
+// long as before, up to two thirds longer with smooth ones or with batch norm in
+// training mode.
 func WithCotangents(n int) Option { return func(o *options) { o.cotangents = n } }
 
 // WithoutClosedForm builds the Jacobian with respect to the input even where

@@ -163,7 +163,11 @@ func TestPenaltyInTurns(t *testing.T) {
 		h := gclayers.BatchNorm(scope.In("norm"), layers.Dense(scope.In("in"), x, true, 6)).Done()
 		return layers.Dense(scope.In("output"), Tanh(h), true, 3)
 	}}
-	for _, p := range append(slices.Clone(problems), batchNorm) {
+	scalar := problem{name: "scalar float32 variable", inputs: []int{4, 5}, smooth: true, outputs: 3, relTol: 1e-6, model: func(scope *model.Scope, x *Node) *Node {
+		scale := scope.VariableWithValue("scale", float32(1.5)).NodeValue(x.Graph())
+		return Mul(mlp(activation.TypeTanh)(scope, x), ConvertDType(scale, x.DType()))
+	}}
+	for _, p := range append(slices.Clone(problems), batchNorm, scalar) {
 		if p.outputs < 2 || !p.smooth {
 			continue
 		}

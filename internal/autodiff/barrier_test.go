@@ -1,6 +1,7 @@
 package autodiff
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -50,11 +51,15 @@ func TestBarrier(t *testing.T) {
 	})
 }
 
-// TestAfter checks x³ and its first two derivatives, with x after its own square, of which the gradient knows nothing.
+// TestAfter checks that x waits for its own square, and the value and both derivatives of x³, which do not see the waiting.
 func TestAfter(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		got := MustExecOnceN(b, func(x *Node) []*Node {
-			later := After(x, Square(x))
+			square := Square(x)
+			later := After(x, square)
+			if !dependsOn(later, square) {
+				t.Error("x does not wait for its square")
+			}
 			y := Mul(later, Square(later))
 			dy := Gradient(y, x)[0]
 			return []*Node{y, dy, Gradient(dy, x)[0]}
@@ -65,4 +70,8 @@ func TestAfter(t *testing.T) {
 			}
 		}
 	})
+}
+
+func dependsOn(n, on *Node) bool {
+	return n == on || slices.ContainsFunc(n.Inputs(), func(in *Node) bool { return dependsOn(in, on) })
 }

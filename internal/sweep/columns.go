@@ -97,7 +97,8 @@ func (s *Sweep) sum(a, b *Node) *Node {
 		return a
 	}
 	if p, q := s.columns[a], s.columns[b]; p != nil && q != nil {
-		return s.fromColumns(Add(p, q), a.Shape().Dimensions[0])
+		total := s.fromColumns(Add(p, q), a.Shape().Dimensions[0])
+		return s.keepColumns(Reshape(total, a.Shape().Dimensions...), total) // The inputs' axes are their own.
 	}
 	return Add(a, b)
 }

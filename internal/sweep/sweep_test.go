@@ -109,10 +109,11 @@ var functions = []struct {
 }
 
 // denseNetwork has every kind of node that keeps adjoints as columns: layers with weights in either order, a branch, an
-// activation, a bias, and the inputs reshaped.
+// activation, a bias, and the inputs reshaped, twice.
 func denseNetwork(s *model.Scope, x *Node) *Node {
 	h := Add(DotProduct(Reshape(x, 4, 6), weights(s, x, 6, 5)), weights(s, x, 1, 5))
 	h = Add(Tanh(h), Dot(Max(h, ZerosLike(h)), weights(s, x, 5, 5)).General([]int{1}, nil, []int{1}, nil))
+	h = Add(h, DotProduct(Reshape(x, 4, 6), weights(s, x, 6, 5)))
 	return DotProduct(Mul(Sin(h), h), weights(s, x, 5, 3))
 }
 

@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/geometric-complexity/internal/backend"
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/internal/machine"
 )
 

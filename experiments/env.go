@@ -11,7 +11,7 @@ import (
 
 	// Importing it makes graphs outside training see changed weights on the
 	// pure-Go backend, however that was opened.
-	_ "example.com/geometric-complexity/internal/backend"
+	_ "example.com/geometric-complexity/backend"
 )
 
 // Progress is told how far the work is. Its calls never come two at a time. A

@@ -69,7 +69,7 @@ func (j *jacobian) carried(total int) int {
 		return min(j.opts.cotangents, total)
 	}
 	largest := 1
-	for _, n := range j.sweep.Nodes() {
+	for _, n := range j.pullback.Nodes() {
 		if n.NumOutputs() == 1 {
 			largest = max(largest, int(n.Shape().ByteSize()))
 		}
@@ -137,7 +137,7 @@ func (j *jacobian) forwardNoise() *Node {
 	var total *Node
 	for range e.samples {
 		noise := MulScalar(random.Normal(j.store(), j.inputs.Graph(), j.inputs.Shape()), e.sigma)
-		change := Sub(j.sweep.Clone(Add(j.inputs, noise)), j.outputs)
+		change := Sub(j.pullback.Clone(Add(j.inputs, noise)), j.outputs)
 		squares := ReduceSum(Square(change), 1)
 		if total == nil {
 			total = squares

@@ -3,7 +3,7 @@ package gcml
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/sweep"
+	"example.com/geometric-complexity/internal/vjp"
 )
 
 // Where the inputs enter through one dense layer alone, x·W with n units, the
@@ -48,7 +48,7 @@ func (j *jacobian) gramSquares(v *Node) *Node {
 	bounds := blockBounds(v.Shape().Dimensions[2], len(j.gramStrips))
 	products := make([]*Node, len(j.gramStrips))
 	for i, strip := range j.gramStrips {
-		products[i] = sweep.TimesMatrix(SliceAxis(v, 2, AxisRange(bounds[i])), strip, 0)
+		products[i] = vjp.TimesMatrix(SliceAxis(v, 2, AxisRange(bounds[i])), strip, 0)
 	}
 	return Mul(Concatenate(products, 2), v)
 }
@@ -86,8 +86,8 @@ func complexityForGradient(outputs, inputs *Node, o options) *Node {
 	var norms, carriers *Node // [batch], and a scalar 0.
 	var products []*Node      // The strips of Σ vᵀ·v.
 	for _, part := range j.parts() {
-		v := j.sweep.PullToFirst(j.first, part)
-		vg := sweep.TimesMatrix(v, j.gramMatrix(), 0)
+		v := j.pullback.PullToFirst(j.first, part)
+		vg := vjp.TimesMatrix(v, j.gramMatrix(), 0)
 		norms = addNonNil(norms, ReduceSum(Mul(vg, v), 0, 2))
 		carriers = addNonNil(carriers, carrierOf(v, func() *Node { return MulScalar(vg, 2) }))
 		for i, strip := range symmetricStrips(Reshape(v, -1, v.Shape().Dimensions[2]), 1) {

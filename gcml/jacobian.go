@@ -7,7 +7,7 @@ import (
 	. "github.com/gomlx/gomlx/support/exceptions"
 
 	"example.com/geometric-complexity/internal/autodiff"
-	"example.com/geometric-complexity/internal/sweep"
+	"example.com/geometric-complexity/internal/vjp"
 )
 
 func init() { autodiff.Register() }
@@ -60,12 +60,12 @@ func Complexity(outputs, inputs *Node, opts ...Option) *Node {
 
 // jacobian is the state of one computation.
 type jacobian struct {
-	opts    options
-	outputs *Node // [batch, outputs]
-	inputs  *Node
-	sweep   *sweep.Sweep
+	opts     options
+	outputs  *Node // [batch, outputs]
+	inputs   *Node
+	pullback *vjp.Pullback
 
-	first      sweep.FirstLinear
+	first      vjp.FirstLinear
 	isGram     bool
 	gram       *Node   // See gramMatrix.
 	gramStrips []*Node // See gramSquares.
@@ -79,22 +79,22 @@ func newJacobian(outputs, inputs *Node, o options) *jacobian {
 	if outputs.Rank() != 2 {
 		flat = Reshape(outputs, batch, outputs.Shape().Size()/batch)
 	}
-	j := &jacobian{opts: o, outputs: flat, inputs: inputs, sweep: sweep.New(flat, inputs)}
+	j := &jacobian{opts: o, outputs: flat, inputs: inputs, pullback: vjp.New(flat, inputs)}
 	o.estimator.mustFit(j.numOutputs())
-	if !j.sweep.Depends() {
-		if len(j.sweep.Coupling()) > 0 {
+	if !j.pullback.Depends() {
+		if len(j.pullback.Coupling()) > 0 {
 			Panicf("gcml: outputs %s depend on inputs %s only through values that mix the examples of the batch (first: %s), so there is no Jacobian per example",
-				outputs.Shape(), inputs.Shape(), j.sweep.Coupling()[0])
+				outputs.Shape(), inputs.Shape(), j.pullback.Coupling()[0])
 		}
 		Panicf("gcml: outputs %s do not depend on inputs %s: check that these are the inputs that the model was called with, and that no StopGradient lies between",
 			outputs.Shape(), inputs.Shape())
 	}
 	if !o.noClosedForm && o.estimator.kind != kindNoise {
-		j.first, j.isGram = j.sweep.FirstLinear()
+		j.first, j.isGram = j.pullback.FirstLinear()
 		j.isGram = j.isGram && j.gramIsCheaper()
 	}
 	if !j.isGram && autodiff.IsXLACPU(outputs.Graph().Backend()) {
-		j.sweep.PreferColumns()
+		j.pullback.PreferColumns()
 	}
 	return j
 }
@@ -187,9 +187,9 @@ func (j *jacobian) norms(cotangents *Node) *Node {
 // with the Gram matrix of the first layer.
 func (j *jacobian) pull(cotangents *Node) *Node {
 	if j.isGram {
-		return j.sweep.PullToFirst(j.first, cotangents)
+		return j.pullback.PullToFirst(j.first, cotangents)
 	}
-	return j.sweep.Pull(cotangents)
+	return j.pullback.Pull(cotangents)
 }
 
 // squares returns values of shape [C, batch, ...] whose sum over the last axes
@@ -205,7 +205,7 @@ func (j *jacobian) squares(v *Node) *Node {
 // columnNorms returns ‖v_cᵀJ_b‖², shape [C, batch], where the adjoints are kept
 // as columns, else nil. YNNPACK sums their squares as it computes them.
 func (j *jacobian) columnNorms(v *Node) *Node {
-	p := j.sweep.Columns(v)
+	p := j.pullback.Columns(v)
 	if p == nil {
 		return nil
 	}

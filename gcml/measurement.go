@@ -115,7 +115,7 @@ func (m *measurement) buildLayers(j *jacobian) []*graph.Node {
 		return nil
 	}
 	var norms []*graph.Node
-	for _, n := range j.sweep.Nodes() {
+	for _, n := range j.pullback.Nodes() {
 		if n.GetAlias() == "" || n == j.inputs || n.Rank() == 0 || n.Shape().Dimensions[0] != j.batch() {
 			continue
 		}

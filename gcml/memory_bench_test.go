@@ -14,8 +14,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/backend"
 	"example.com/geometric-complexity/layers"
 )
 

@@ -7,7 +7,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"example.com/geometric-complexity/internal/modelfn"
-	"example.com/geometric-complexity/internal/sweep"
+	"example.com/geometric-complexity/internal/vjp"
 )
 
 const (
@@ -112,9 +112,9 @@ func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node
 // mustDifferentiateTwice panics if the gradient of gc with respect to the
 // variables would meet an op without one.
 func mustDifferentiateTwice(gc *graph.Node, variables []*graph.Node) {
-	if missing := sweep.NotDifferentiable(gc, variables); len(missing) > 0 {
+	if missing := vjp.NotDifferentiable(gc, variables); len(missing) > 0 {
 		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated twice, because GoMLX has no gradient for %s: %s",
-			missing[0].Type(), sweep.Advice(missing[0].Type()))
+			missing[0].Type(), vjp.Advice(missing[0].Type()))
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/sweep"
+	"example.com/geometric-complexity/internal/vjp"
 )
 
 // TestSymmetric compares the product put together from its strips, and v·(AᵀA)·vᵀ by the strips alone, with plain products.
@@ -27,7 +27,7 @@ func TestSymmetric(t *testing.T) {
 					out := MustExecOnceN(b, func(a, v *Node) []*Node {
 						plain := Dot(a, a).General([]int{1 - axis}, nil, []int{1 - axis}, nil)
 						strips := symmetricStrips(a, axis)
-						j := &jacobian{first: sweep.FirstLinear{Weights: a, Transposed: axis == 0}}
+						j := &jacobian{first: vjp.FirstLinear{Weights: a, Transposed: axis == 0}}
 						form := ReduceSum(j.gramSquares(InsertAxes(v, 0)), 2)
 						return []*Node{symmetricOf(strips), plain, form, ReduceSum(Mul(Dot(v, plain).Product(), v), 1)}
 					}, gctest.RandomTensor(rng, dims...), gctest.RandomTensor(rng, 3, n))

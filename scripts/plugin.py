@@ -6,7 +6,7 @@ installer is tried, which installs under the home folder. What is put in place a
 interrupted or failed run leaves nothing behind. If the pinned plugin is there already nothing is done.
 
 A pin file may say which of XLA's flags suit its plugin ("# xla_flags: ..."). They are put beside the plugin with its size,
-for internal/backend to pass on: another plugin may not know them, and XLA ends the program over a flag that it does not know.
+for backend to pass on: another plugin may not know them, and XLA ends the program over a flag that it does not know.
 
 With --optional a plugin that cannot be had is one line of output and no error; a wrong hash still is one.
 """

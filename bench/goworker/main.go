@@ -17,8 +17,8 @@ import (
 
 	"github.com/gomlx/compute"
 
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/bench/proto"
-	"example.com/geometric-complexity/internal/backend"
 	"example.com/geometric-complexity/internal/onednn"
 )
 

@@ -15,9 +15,9 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/core/tensors/numpy"
 
+	"example.com/geometric-complexity/backend"
 	benchfixture "example.com/geometric-complexity/bench/fixture"
 	"example.com/geometric-complexity/bench/proto"
-	"example.com/geometric-complexity/internal/backend"
 	"example.com/geometric-complexity/internal/gctest"
 )
 

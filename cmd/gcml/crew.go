@@ -1,8 +1,8 @@
 package main
 
 import (
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/internal/backend"
 )
 
 // crew is who does the runs of a sweep.

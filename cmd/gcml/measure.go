@@ -13,10 +13,10 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/spf13/cobra"
 
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/datasets"
 	"example.com/geometric-complexity/experiments"
 	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/backend"
 )
 
 // measureOptions are the flags of measure.

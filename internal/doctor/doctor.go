@@ -16,8 +16,8 @@ import (
 
 	"github.com/gomlx/compute"
 
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/internal/backend"
 	"example.com/geometric-complexity/internal/onednn"
 )
 

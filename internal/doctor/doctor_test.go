@@ -10,8 +10,8 @@ import (
 
 	"github.com/gomlx/compute"
 
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/internal/backend"
 )
 
 // isolate gives a test a bare machine: an empty HOME and working directory, no variables, no NVIDIA device.

@@ -13,7 +13,7 @@ import (
 	_ "github.com/gomlx/compute/gobackend"  // Registers "go".
 	_ "github.com/gomlx/go-xla/compute/xla" // Registers "xla", without its downloader.
 
-	"example.com/geometric-complexity/internal/backend"
+	"example.com/geometric-complexity/backend"
 )
 
 var (

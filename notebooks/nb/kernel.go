@@ -7,8 +7,8 @@ import (
 
 	"github.com/janpfeifer/gonb/gonbui"
 
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/internal/backend"
 )
 
 func init() {

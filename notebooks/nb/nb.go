@@ -21,8 +21,8 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/internal/backend"
 )
 
 // scaleVariable overrides the scale that a notebook asks for.

@@ -10,9 +10,9 @@ import (
 
 	"github.com/gomlx/compute"
 
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/datasets"
 	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/internal/backend"
 	"example.com/geometric-complexity/internal/plots"
 )
 

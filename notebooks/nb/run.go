@@ -13,8 +13,8 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/janpfeifer/gonb/gonbui"
 
+	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/internal/backend"
 )
 
 // Outcome is an experiment's result and the folder it is in.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gomlx/go-xla/installer"
 
-	"example.com/geometric-complexity/internal/backend"
+	"example.com/geometric-complexity/backend"
 )
 
 func main() {

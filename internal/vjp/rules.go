@@ -1,4 +1,4 @@
-package sweep
+package vjp
 
 import (
 	"slices"
@@ -27,7 +27,7 @@ var elementwise = map[NodeType]bool{
 // pullNode returns the adjoints of n's inputs (nil where not wanted), for v of
 // shape [C, n's dims...] with sizes of 1 allowed. Where there is no rule for C
 // cotangents at once, they are pulled through one by one.
-func (s *Sweep) pullNode(n, v *Node) []*Node {
+func (s *Pullback) pullNode(n, v *Node) []*Node {
 	if n.CustomGradient() != nil {
 		return s.pullOneByOne(n, spread(v, n))
 	}
@@ -74,7 +74,7 @@ func (s *Sweep) pullNode(n, v *Node) []*Node {
 
 // pullElementwise multiplies by the local derivative, computed once for all
 // cotangents, and sums over the axes along which an operand was broadcast.
-func (s *Sweep) pullElementwise(n, v *Node) []*Node {
+func (s *Pullback) pullElementwise(n, v *Node) []*Node {
 	pulled := make([]*Node, len(n.Inputs()))
 	var derivatives []*Node
 	if !passing[n.Type()] {
@@ -102,7 +102,7 @@ func (s *Sweep) pullElementwise(n, v *Node) []*Node {
 // diagonal returns the derivatives of n with respect to its operands, each of
 // the shape of n (for a reduction: of its operand), by asking GoMLX's own rule
 // for the adjoint of ones.
-func (s *Sweep) diagonal(n *Node) []*Node {
+func (s *Pullback) diagonal(n *Node) []*Node {
 	if d, ok := s.diagonals[n]; ok {
 		return d
 	}
@@ -261,7 +261,7 @@ func pullPad(n, v *Node) *Node {
 // larger batch, and the node's own rule is asked for a copy of the node on a
 // batch repeated C times. The copy itself is never computed by a rule that
 // needs only the kernel. It returns nil where axis 0 is not the batch axis.
-func (s *Sweep) pullTiled(n, v *Node) []*Node {
+func (s *Pullback) pullTiled(n, v *Node) []*Node {
 	in := n.Inputs()[0]
 	c := v.Shape().Dimensions[0]
 	if c == 1 || s.batchAxis[in] != 0 || s.batchAxis[n] != 0 ||
@@ -289,13 +289,13 @@ func mergeFront(x *Node) *Node {
 
 // pullOneByOne asks the node's own rule once per cotangent: always right, and
 // as large as the number of cotangents.
-func (s *Sweep) pullOneByOne(n, v *Node) []*Node {
+func (s *Pullback) pullOneByOne(n, v *Node) []*Node {
 	return s.pullEach(n, []*Node{v})
 }
 
 // pullEach is pullOneByOne for a node of several outputs: vs has the adjoint of
 // each, nil for none.
-func (s *Sweep) pullEach(n *Node, vs []*Node) []*Node {
+func (s *Pullback) pullEach(n *Node, vs []*Node) []*Node {
 	rule := gradientOf(n)
 	var c int
 	var scalar shapes.Shape

@@ -1,4 +1,4 @@
-package sweep
+package vjp
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
@@ -10,7 +10,7 @@ import (
 // the inputs is one over rows, which needs no sum within a register.
 
 // PreferColumns has Pull keep adjoints as columns, if the network is such a one.
-func (s *Sweep) PreferColumns() {
+func (s *Pullback) PreferColumns() {
 	for _, n := range s.nodes {
 		if n != s.inputs && !s.isColumnwise(n) {
 			return
@@ -21,7 +21,7 @@ func (s *Sweep) PreferColumns() {
 
 // isColumnwise tells whether n is a dense layer's product or an elementwise function, of shape [batch, units], or a reshape
 // of the inputs to that shape.
-func (s *Sweep) isColumnwise(n *Node) bool {
+func (s *Pullback) isColumnwise(n *Node) bool {
 	if n.NumOutputs() != 1 || n.Rank() != 2 {
 		return false
 	}
@@ -37,11 +37,11 @@ func (s *Sweep) isColumnwise(n *Node) bool {
 }
 
 // Columns returns an adjoint that Pull gave, [C, batch, ...], as [units, C·batch], where it was kept so, else nil.
-func (s *Sweep) Columns(v *Node) *Node { return s.columns[v] }
+func (s *Pullback) Columns(v *Node) *Node { return s.columns[v] }
 
 // fromColumns returns the adjoint [C, batch, units] whose columns are p, for the nodes that ask for it so. XLA drops what
 // none does.
-func (s *Sweep) fromColumns(p *Node, cotangents int) *Node {
+func (s *Pullback) fromColumns(p *Node, cotangents int) *Node {
 	units, columns := p.Shape().Dimensions[0], p.Shape().Dimensions[1]
 	v := Reshape(Transpose(p, 0, 1), cotangents, columns/cotangents, units)
 	s.columns[v] = p
@@ -49,7 +49,7 @@ func (s *Sweep) fromColumns(p *Node, cotangents int) *Node {
 }
 
 // keepColumns returns reshaped, which is v with other axes in place of that of the units.
-func (s *Sweep) keepColumns(reshaped, v *Node) *Node {
+func (s *Pullback) keepColumns(reshaped, v *Node) *Node {
 	if p := s.columns[v]; p != nil {
 		s.columns[reshaped] = p
 	}
@@ -58,7 +58,7 @@ func (s *Sweep) keepColumns(reshaped, v *Node) *Node {
 
 // timesMatrix is TimesMatrix for v of shape [C, batch, units], as columns where they are kept. Of a v that is the same for
 // every example, [C, 1, units], it is a small product either way.
-func (s *Sweep) timesMatrix(v, w *Node, axis int) *Node {
+func (s *Pullback) timesMatrix(v, w *Node, axis int) *Node {
 	if s.columns == nil || v.Rank() != 3 || v.Shape().Dimensions[1] == 1 {
 		return TimesMatrix(v, w, axis)
 	}
@@ -70,7 +70,7 @@ func (s *Sweep) timesMatrix(v, w *Node, axis int) *Node {
 }
 
 // timesDiagonal multiplies v, [C, batch or 1, units], by the local derivative d of an elementwise node.
-func (s *Sweep) timesDiagonal(v, d *Node) *Node {
+func (s *Pullback) timesDiagonal(v, d *Node) *Node {
 	if s.columns == nil || v.Rank() != 3 || d.Rank() != 2 || v.Shape().Dimensions[2] != d.Shape().Dimensions[1] {
 		return Mul(v, InsertAxes(d, 0))
 	}
@@ -89,7 +89,7 @@ func (s *Sweep) timesDiagonal(v, d *Node) *Node {
 }
 
 // sum returns a+b, of either nil the other. Sizes of 1 broadcast.
-func (s *Sweep) sum(a, b *Node) *Node {
+func (s *Pullback) sum(a, b *Node) *Node {
 	switch {
 	case a == nil:
 		return b

@@ -1,4 +1,4 @@
-package sweep
+package vjp
 
 import (
 	"slices"
@@ -12,7 +12,7 @@ import (
 // that is not known, and whether n mixes examples by reducing or contracting
 // over it. A leading axis that merges the batch with others counts as the
 // batch axis.
-func (s *Sweep) traceBatchAxis(n *Node) (axis int, couples bool) {
+func (s *Pullback) traceBatchAxis(n *Node) (axis int, couples bool) {
 	if n.NumOutputs() > 1 {
 		return -1, false
 	}
@@ -43,7 +43,7 @@ func (s *Sweep) traceBatchAxis(n *Node) (axis int, couples bool) {
 	return -1, false
 }
 
-func (s *Sweep) batchAxisOf(n *Node) int {
+func (s *Pullback) batchAxisOf(n *Node) int {
 	if axis, ok := s.batchAxis[n]; ok {
 		return axis
 	}
@@ -121,7 +121,7 @@ func dotAxis(n *Node, i, at int) (axis int, couples bool) {
 
 // pullMultiOutput is the rule of a node of several outputs, given the adjoint
 // of each (nil for none).
-func (s *Sweep) pullMultiOutput(n *Node, vs []*Node) []*Node {
+func (s *Pullback) pullMultiOutput(n *Node, vs []*Node) []*Node {
 	if !slices.ContainsFunc(vs, func(v *Node) bool { return v != nil }) {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package sweep
+package vjp
 
 import (
 	"slices"
@@ -32,7 +32,7 @@ func dotSides(n *Node) (lhs, rhs dotSide) {
 
 // pullDot is the rule of a generalized product. The result's axes are the batch
 // axes, then the own axes of lhs, then those of rhs.
-func (s *Sweep) pullDot(n, v *Node) []*Node {
+func (s *Pullback) pullDot(n, v *Node) []*Node {
 	lhs, rhs := dotSides(n)
 	batch := len(lhs.batch)
 	firstOfLHS := 1 + batch
@@ -54,7 +54,7 @@ func (s *Sweep) pullDot(n, v *Node) []*Node {
 
 // pullDotSide contracts v with the other operand over the axes of v that came
 // from it, and puts the axes in the order of the wanted operand.
-func (s *Sweep) pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int) *Node {
+func (s *Pullback) pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int) *Node {
 	v = spreadAxes(v, n, append(slices.Clone(fromOther), axesFrom(1, 1+len(wanted.batch))...))
 	var product *Node
 	if other.operand.Rank() == 2 && len(other.own) == 1 && fromOther[0] == v.Rank()-1 {
@@ -101,7 +101,7 @@ type factored struct {
 }
 
 // keepFactors remembers that p = v∘d, where v is the same for every example.
-func (s *Sweep) keepFactors(p, v, d *Node) {
+func (s *Pullback) keepFactors(p, v, d *Node) {
 	dims := v.Shape().Dimensions
 	if len(dims) == 3 && dims[0] == 1 && dims[1] == 1 && d.Rank() == 2 && d.Shape().Dimensions[0] > 1 && d.Shape().Dimensions[1] == dims[2] {
 		s.factors[p] = factored{uniform: v, diagonal: d}
@@ -114,7 +114,7 @@ func (s *Sweep) keepFactors(p, v, d *Node) {
 // constant, as that of ReLU, the gradient of the former is one product less: the
 // one with respect to d·u, of which only the sum over examples is wanted. It
 // returns nil where v is no such product.
-func (s *Sweep) pullFactored(v, w *Node, own []int) *Node {
+func (s *Pullback) pullFactored(v, w *Node, own []int) *Node {
 	f, ok := s.factors[v]
 	if !ok || w.Rank() != 2 || len(own) != 1 {
 		return nil
@@ -144,7 +144,7 @@ func plainDense(n *Node) (weights *Node, contracted int, ok bool) {
 
 // pullFusedDense returns nil where the layer has an activation, or where its
 // weights depend on the inputs.
-func (s *Sweep) pullFusedDense(n, v *Node) []*Node {
+func (s *Pullback) pullFusedDense(n, v *Node) []*Node {
 	weights, contracted, ok := plainDense(n)
 	if !ok || slices.ContainsFunc(n.Inputs()[1:], s.isOnPath) {
 		return nil
@@ -179,7 +179,7 @@ type FirstLinear struct {
 
 // FirstLinear finds the first layer, if there is nothing else that the inputs
 // go into and it is a plain product with weights that do not depend on them.
-func (s *Sweep) FirstLinear() (FirstLinear, bool) {
+func (s *Pullback) FirstLinear() (FirstLinear, bool) {
 	at := s.inputs
 	for {
 		consumers := s.consumers(at)
@@ -206,11 +206,11 @@ func (s *Sweep) FirstLinear() (FirstLinear, bool) {
 
 // PullToFirst is Pull stopped at the product that FirstLinear found: the
 // result has shape [C, batch, units].
-func (s *Sweep) PullToFirst(first FirstLinear, cotangents *Node) *Node {
+func (s *Pullback) PullToFirst(first FirstLinear, cotangents *Node) *Node {
 	return spread(s.pull(cotangents, first.Node)[first.Node], first.Node)
 }
 
-func (s *Sweep) consumers(of *Node) []*Node {
+func (s *Pullback) consumers(of *Node) []*Node {
 	var found []*Node
 	for _, n := range s.nodes {
 		if n != s.inputs && slices.Contains(edges(n), of) {

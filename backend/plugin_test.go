@@ -59,7 +59,7 @@ func TestFindPluginNames(t *testing.T) {
 // TestFindPluginOrder puts a plugin into every place at once, and takes them away one by one in the documented order.
 func TestFindPluginOrder(t *testing.T) {
 	root := isolate(t)
-	module := strings.TrimSuffix(reflect.TypeFor[Info]().PkgPath(), "/internal/backend")
+	module := strings.TrimSuffix(reflect.TypeFor[Info]().PkgPath(), "/backend")
 	repo := filepath.Join(root, "repo")
 	wd := filepath.Join(repo, "a", "b")
 	if err := os.MkdirAll(wd, 0o755); err != nil {

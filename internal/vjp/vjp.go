@@ -1,6 +1,6 @@
-// Package sweep differentiates the outputs of a graph with respect to its inputs
+// Package vjp differentiates the outputs of a graph with respect to its inputs
 // for many cotangents at once, example by example.
-package sweep
+package vjp
 
 import (
 	"slices"
@@ -12,8 +12,8 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// Sweep is a reverse sweep over the part of a graph that lies between inputs
-// and outputs. GoMLX's own Gradient carries one cotangent; a Sweep carries C of
+// Pullback is a reverse sweep over the part of a graph that lies between inputs
+// and outputs. GoMLX's own Gradient carries one cotangent; a Pullback carries C of
 // them at once, as one more axis in front: the adjoint of a node of shape
 // [dims...] has shape [C, dims...]. That keeps the graph as small as for one
 // cotangent and turns C thin matrix products into one wide one. Everything it
@@ -25,7 +25,7 @@ import (
 // still there for a later Gradient. So a Sweep takes the derivative of each
 // example's outputs with respect to that example's own input, and every
 // estimator built on it means the same quantity.
-type Sweep struct {
+type Pullback struct {
 	outputs, inputs *Node
 
 	// nodes on a path from inputs to outputs, in the order of the graph.
@@ -50,8 +50,8 @@ type Sweep struct {
 
 // New finds the nodes between inputs and outputs, both of shape
 // [batch, ...] and of a float dtype.
-func New(outputs, inputs *Node) *Sweep {
-	s := &Sweep{
+func New(outputs, inputs *Node) *Pullback {
+	s := &Pullback{
 		outputs:   outputs,
 		inputs:    inputs,
 		onPath:    make(map[*Node]bool),
@@ -79,23 +79,23 @@ func New(outputs, inputs *Node) *Sweep {
 	return s
 }
 
-func (s *Sweep) add(n *Node, batchAxis int) {
+func (s *Pullback) add(n *Node, batchAxis int) {
 	s.nodes = append(s.nodes, n)
 	s.onPath[n] = true
 	s.batchAxis[n] = batchAxis
 }
 
-func (s *Sweep) isOnPath(n *Node) bool { return s.onPath[n] }
+func (s *Pullback) isOnPath(n *Node) bool { return s.onPath[n] }
 
 // Depends tells whether the outputs depend on the inputs at all.
-func (s *Sweep) Depends() bool { return s.onPath[s.outputs] && s.onPath[s.inputs] }
+func (s *Pullback) Depends() bool { return s.onPath[s.outputs] && s.onPath[s.inputs] }
 
 // Coupling returns the nodes that mix examples, which the sweep holds constant.
-func (s *Sweep) Coupling() []*Node { return s.coupling }
+func (s *Pullback) Coupling() []*Node { return s.coupling }
 
 // Nodes returns the nodes between inputs and outputs, both included, in the
 // order of the graph.
-func (s *Sweep) Nodes() []*Node { return s.nodes }
+func (s *Pullback) Nodes() []*Node { return s.nodes }
 
 // edges are the nodes that n's derivative passes to: its inputs, or for a fused
 // op the nodes that stand for it in differentiation.
@@ -108,7 +108,7 @@ func edges(n *Node) []*Node {
 
 // reachedFromOutputs returns the ancestors of the outputs, in the order of the
 // graph, without going beyond the inputs.
-func (s *Sweep) reachedFromOutputs() []*Node {
+func (s *Pullback) reachedFromOutputs() []*Node {
 	seen := map[*Node]bool{s.outputs: true}
 	queue := []*Node{s.outputs}
 	for i := 0; i < len(queue); i++ {
@@ -128,7 +128,7 @@ func (s *Sweep) reachedFromOutputs() []*Node {
 
 // dropDeadEnds removes nodes whose every way to the outputs goes through a node
 // that is held constant.
-func (s *Sweep) dropDeadEnds() {
+func (s *Pullback) dropDeadEnds() {
 	alive := map[*Node]bool{s.outputs: s.onPath[s.outputs]}
 	for i := len(s.nodes) - 1; i >= 0; i-- {
 		if n := s.nodes[i]; alive[n] && n != s.inputs {
@@ -152,22 +152,22 @@ func isFloat(n *Node) bool {
 // of shape [C, output dims...] the result has shape [C, input dims...]. An axis
 // of the cotangents may have size 1 where the output's is larger, which stands
 // for the same value along it.
-func (s *Sweep) Pull(cotangents *Node) *Node {
+func (s *Pullback) Pull(cotangents *Node) *Node {
 	adjoints := s.pull(cotangents, s.inputs)
 	v := adjoints[s.inputs]
 	if v == nil {
-		Panicf("sweep: no adjoint reached the inputs %s", s.inputs)
+		Panicf("vjp: no adjoint reached the inputs %s", s.inputs)
 	}
 	return spread(v, s.inputs)
 }
 
 // pull runs the sweep down to the node until, and returns the adjoints.
-func (s *Sweep) pull(cotangents, until *Node) map[*Node]*Node {
+func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 	if !s.Depends() {
-		Panicf("sweep: outputs %s do not depend on inputs %s", s.outputs, s.inputs)
+		Panicf("vjp: outputs %s do not depend on inputs %s", s.outputs, s.inputs)
 	}
 	if cotangents.Rank() != s.outputs.Rank()+1 {
-		Panicf("sweep: cotangents have shape %s, want [C, %v]", cotangents.Shape(), s.outputs.Shape().Dimensions)
+		Panicf("vjp: cotangents have shape %s, want [C, %v]", cotangents.Shape(), s.outputs.Shape().Dimensions)
 	}
 	adjoints := map[*Node]*Node{s.outputs: cotangents}
 	split := make(map[*Node][]*Node) // Adjoints of the outputs of a node that has several.
@@ -202,7 +202,7 @@ func (s *Sweep) pull(cotangents, until *Node) map[*Node]*Node {
 }
 
 // collect adds the adjoints of n's inputs to what has arrived there already.
-func (s *Sweep) collect(adjoints map[*Node]*Node, n *Node, pulled []*Node) {
+func (s *Pullback) collect(adjoints map[*Node]*Node, n *Node, pulled []*Node) {
 	for i, in := range n.Inputs() {
 		if i < len(pulled) && pulled[i] != nil && s.onPath[in] {
 			adjoints[in] = s.sum(adjoints[in], pulled[i])
@@ -237,9 +237,9 @@ func gradientOf(n *Node) VJP {
 // Clone rebuilds the outputs from other inputs of the same shape and dtype,
 // with the same parameters. Nodes that mix examples keep the values that they
 // have for the original inputs.
-func (s *Sweep) Clone(inputs *Node) *Node {
+func (s *Pullback) Clone(inputs *Node) *Node {
 	if !inputs.Shape().Equal(s.inputs.Shape()) {
-		Panicf("sweep: cannot put %s in the place of inputs %s", inputs.Shape(), s.inputs.Shape())
+		Panicf("vjp: cannot put %s in the place of inputs %s", inputs.Shape(), s.inputs.Shape())
 	}
 	clones := map[*Node]*Node{s.inputs: inputs}
 	for _, n := range s.nodes {

@@ -1,4 +1,4 @@
-package sweep_test
+package vjp_test
 
 import (
 	"strings"
@@ -17,7 +17,7 @@ import (
 
 	"example.com/geometric-complexity/internal/autodiff"
 	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/sweep"
+	"example.com/geometric-complexity/internal/vjp"
 )
 
 func init() { autodiff.Register() }
@@ -173,7 +173,7 @@ func pullAndGradient(scope *model.Scope, y, x *Node, uniform, columns bool) []*N
 		weighted := Mul(y, Squeeze(SliceAxis(cotangents, 0, AxisElem(i)), 0))
 		rows = append(rows, Gradient(ReduceAllSum(weighted), x)[0])
 	}
-	s := sweep.New(y, x)
+	s := vjp.New(y, x)
 	if columns {
 		s.PreferColumns()
 	}
@@ -201,7 +201,7 @@ func TestColumns(t *testing.T) {
 		_, err := model.CallOnce(gctest.GoBackend(t), store, func(scope *model.Scope, g *Graph) *Node {
 			x := scope.RandomNormal(g, shapes.Make(dtypes.Float64, f.dims...))
 			y := f.fn(scope, x)
-			s := sweep.New(y, x)
+			s := vjp.New(y, x)
 			cotangents := OnesLike(InsertAxes(y, 0))
 			if s.Columns(s.Pull(cotangents)) != nil {
 				t.Errorf("%s: columns without having asked for them", f.name)
@@ -234,8 +234,8 @@ func TestClone(t *testing.T) {
 				x := scope.RandomNormal(g, shapes.Make(dtypes.Float64, f.dims...))
 				y := f.fn(scope, x)
 				moved := AddScalar(x, 0.25)
-				clone := sweep.New(y, x).Clone(moved)
-				back := sweep.New(clone, moved).Clone(x)
+				clone := vjp.New(y, x).Clone(moved)
+				back := vjp.New(clone, moved).Clone(x)
 				return []*Node{y, clone, back}
 			})
 			if err != nil {
@@ -276,7 +276,7 @@ func TestCoupling(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := CallOnce(b, func(x *Node) *Node {
-				s := sweep.New(c.fn(x), x)
+				s := vjp.New(c.fn(x), x)
 				if got := len(s.Coupling()) > 0; got != c.couples {
 					t.Errorf("couples: got %v, want %v", got, c.couples)
 				}
@@ -320,7 +320,7 @@ func TestFirstLinear(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := CallOnce(b, func(x *Node) *Node {
-				first, found := sweep.New(c.fn(x), x).FirstLinear()
+				first, found := vjp.New(c.fn(x), x).FirstLinear()
 				if found != c.found || first.Transposed != c.transposed {
 					t.Errorf("got found %v, transposed %v", found, first.Transposed)
 				}
@@ -335,7 +335,7 @@ func TestFirstLinear(t *testing.T) {
 
 func TestAdviceNamesTheOp(t *testing.T) {
 	_, err := CallOnce(gctest.GoBackend(t), func(x *Node) *Node {
-		return sweep.New(Floor(x), x).Pull(InsertAxes(x, 0))
+		return vjp.New(Floor(x), x).Pull(InsertAxes(x, 0))
 	}, [][]float64{{1, 2}})
 	if err == nil || !strings.Contains(err.Error(), "Floor has no gradient in GoMLX: it is constant almost everywhere") {
 		t.Errorf("got error %v", err)

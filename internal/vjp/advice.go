@@ -1,4 +1,4 @@
-package sweep
+package vjp
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"

@@ -100,7 +100,7 @@ func isOurModule(goMod string) bool {
 	if err != nil {
 		return false
 	}
-	module := strings.TrimSuffix(reflect.TypeFor[Info]().PkgPath(), "/internal/backend")
+	module := strings.TrimSuffix(reflect.TypeFor[Info]().PkgPath(), "/backend")
 	return modfile.ModulePath(content) == module
 }
 

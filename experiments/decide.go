@@ -18,8 +18,8 @@ const (
 	RecordsFile = "records.jsonl" // the records of all runs
 )
 
-// figuresDir is the folder below the output folder that holds the figures.
-const figuresDir = "figures"
+// FiguresDir is the folder below the output folder that holds the figures.
+const FiguresDir = "figures"
 
 // MissingError reports that an experiment has runs that are not complete yet.
 type MissingError struct {
@@ -49,7 +49,7 @@ func (d *Definition[C]) Decide(ctx context.Context, out, backendName string, cfg
 		return nil, err
 	}
 	defer unlock(lock)
-	for _, dir := range []string{out, filepath.Join(out, figuresDir)} {
+	for _, dir := range []string{out, filepath.Join(out, FiguresDir)} {
 		if err := atomicfile.RemoveTemporary(dir); err != nil {
 			return nil, err
 		}
@@ -121,12 +121,12 @@ func (r *Result) write(out string, done []Done, figures []NamedFigure) error {
 		return err
 	}
 	for _, f := range figures {
-		paths, err := f.Figure.Save(filepath.Join(out, figuresDir, f.Name))
+		paths, err := f.Figure.Save(filepath.Join(out, FiguresDir, f.Name))
 		if err != nil {
 			return err
 		}
 		for _, path := range paths {
-			r.Figures = append(r.Figures, filepath.ToSlash(filepath.Join(figuresDir, filepath.Base(path))))
+			r.Figures = append(r.Figures, filepath.ToSlash(filepath.Join(FiguresDir, filepath.Base(path))))
 		}
 	}
 	if err := atomicfile.Replace(filepath.Join(out, ClaimsFile), []byte(r.Text())); err != nil {

@@ -196,7 +196,7 @@ func smallDemo() DemoConfig {
 
 func TestKilledDuringTheReport(t *testing.T) {
 	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
-	v := victim{Out: env.Out, AtFile: filepath.Join(figuresDir, "*")}
+	v := victim{Out: env.Out, AtFile: filepath.Join(FiguresDir, "*")}
 	result := filepath.Join(env.Out, ResultFile)
 	for tries := 0; ; tries++ {
 		killed := v.start(t)
@@ -206,7 +206,7 @@ func TestKilledDuringTheReport(t *testing.T) {
 		if tries == 20 {
 			t.Fatal("the process was never killed before its report was whole")
 		}
-		for _, path := range []string{result, filepath.Join(env.Out, figuresDir)} {
+		for _, path := range []string{result, filepath.Join(env.Out, FiguresDir)} {
 			if err := os.RemoveAll(path); err != nil {
 				t.Fatal(err)
 			}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,7 +21,7 @@ const DiscussionFile = "discussion.md"
 // error.
 func readDiscussion(dir string, claims []experiments.Claim) (map[string]string, error) {
 	file := filepath.Join(dir, DiscussionFile)
-	raw, err := os.ReadFile(file)
+	raw, err := readFile(dir, DiscussionFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

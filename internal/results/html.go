@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"html/template"
 	"math"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -109,7 +108,7 @@ const readableFraction = 0.6
 
 func (f *Folder) picture(base string) (picture, error) {
 	file := filepath.Join(f.Dir, filepath.FromSlash(base)+".svg")
-	data, err := os.ReadFile(file)
+	data, err := readFile(f.Dir, base+".svg")
 	if err != nil {
 		return picture{}, err
 	}

@@ -49,11 +49,11 @@ var ErrUnfinished = errors.New("the experiment has not finished; the command tha
 func Load(dir string) (*Folder, error) {
 	f := &Folder{Dir: dir, Result: new(experiments.Result)}
 	file := filepath.Join(dir, experiments.ResultFile)
-	raw, err := os.ReadFile(file)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no folder %s", dir)
+	}
+	raw, err := readFile(dir, experiments.ResultFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(dir); err != nil {
-			return nil, fmt.Errorf("there is no folder %s", dir)
-		}
 		return nil, fmt.Errorf("%s has no %s: %w", dir, experiments.ResultFile, ErrUnfinished)
 	}
 	if err != nil {
@@ -65,7 +65,10 @@ func Load(dir string) (*Folder, error) {
 	if f.Name == "" {
 		return nil, fmt.Errorf("%s names no experiment; is it a result of gcml run?", file)
 	}
-	if f.Records, err = readRecords(filepath.Join(dir, experiments.RecordsFile)); err != nil {
+	if err := f.checkFigures(); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if f.Records, err = readRecords(dir); err != nil {
 		return nil, err
 	}
 	if f.Discussion, err = readDiscussion(dir, f.Claims); err != nil {
@@ -74,8 +77,48 @@ func Load(dir string) (*Folder, error) {
 	return f, nil
 }
 
-func readRecords(file string) (records []Record, err error) {
-	raw, err := os.ReadFile(file)
+// readFile reads a file of a folder of results. The folder may be a stranger's:
+// links that lead out of it are not followed, and nothing but a regular file is
+// opened.
+func readFile(dir, name string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, inFolder(dir, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", filepath.Join(dir, name))
+	}
+	data, err := root.ReadFile(name)
+	return data, inFolder(dir, err)
+}
+
+// inFolder gives the error of a file of a folder its whole path.
+func inFolder(dir string, err error) error {
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		return &fs.PathError{Op: "read", Path: filepath.Join(dir, at.Path), Err: at.Err}
+	}
+	return err
+}
+
+// checkFigures refuses figures whose paths the software never writes: they are
+// joined to folders, for reading and for writing.
+func (f *Folder) checkFigures() error {
+	for _, figure := range f.Figures {
+		name, ok := strings.CutPrefix(figure, experiments.FiguresDir+"/")
+		if !ok || strings.ContainsAny(name, `/\:`) || strings.HasPrefix(name, ".") || !filepath.IsLocal(name) {
+			return fmt.Errorf("figure %q is not in the folder %s", figure, experiments.FiguresDir)
+		}
+	}
+	return nil
+}
+
+func readRecords(dir string) (records []Record, err error) {
+	raw, err := readFile(dir, experiments.RecordsFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -85,7 +128,8 @@ func readRecords(file string) (records []Record, err error) {
 	for line := range bytes.Lines(raw) {
 		var r Record
 		if err := json.Unmarshal(line, &r); err != nil {
-			return nil, fmt.Errorf("%s: line %d is damaged (%w); run the experiment again", file, len(records)+1, err)
+			return nil, fmt.Errorf("%s: line %d is damaged (%w); run the experiment again",
+				filepath.Join(dir, experiments.RecordsFile), len(records)+1, err)
 		}
 		records = append(records, r)
 	}

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 
 	"example.com/geometric-complexity/experiments"
 	"example.com/geometric-complexity/internal/atomicfile"
@@ -24,6 +24,7 @@ type Options struct {
 // returns the new folders. None is touched if one of the results is refused.
 func Publish(outs []string, to string, o Options) (published []string, err error) {
 	var folders []*Folder
+	var names []string
 	from := map[string]string{}
 	for _, out := range outs {
 		f, err := Load(out)
@@ -33,15 +34,18 @@ func Publish(outs []string, to string, o Options) (published []string, err error
 		if err := f.publishable(o); err != nil {
 			return nil, fmt.Errorf("%s: %w", out, err)
 		}
-		name := f.publishedName()
+		name, err := f.publishedName()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", out, err)
+		}
 		if other, ok := from[name]; ok {
 			return nil, fmt.Errorf("%s and %s would both become %s; give only one of them", other, out, filepath.Join(to, name))
 		}
 		from[name] = out
-		folders = append(folders, f)
+		folders, names = append(folders, f), append(names, name)
 	}
-	for _, f := range folders {
-		path := filepath.Join(to, f.publishedName())
+	for i, f := range folders {
+		path := filepath.Join(to, names[i])
 		if err := atomicfile.ReplaceDir(path, func(dir string) error { return f.copyTo(dir, path) }); err != nil {
 			return published, err
 		}
@@ -51,8 +55,17 @@ func Publish(outs []string, to string, o Options) (published []string, err error
 }
 
 // publishedName is "05-gc-regularizer". A scale other than the one that results
-// are usually made at is part of it, so that both can be kept.
-func (f *Folder) publishedName() string {
+// are usually made at is part of it, so that both can be kept. The folder of that
+// name is replaced: the result is somebody's file, so its words are used only
+// where they are an experiment's and a scale's.
+func (f *Folder) publishedName() (string, error) {
+	known := func(e experiments.Experiment) bool { return e.Info().Name == f.Name && e.Info().Number == f.Number }
+	if !slices.ContainsFunc(append(experiments.All(), experiments.Experiment(experiments.Demo)), known) {
+		return "", fmt.Errorf("its result names experiment %q, number %q, which there is not", f.Name, f.Number)
+	}
+	if !slices.Contains(experiments.Scales(), f.Scale) {
+		return "", fmt.Errorf("its result names scale %q, which there is not", f.Scale)
+	}
 	name := f.Name
 	if f.Number != "" {
 		name = f.Number + "-" + name
@@ -60,7 +73,7 @@ func (f *Folder) publishedName() string {
 	if f.Scale != experiments.Laptop {
 		name += "-" + string(f.Scale)
 	}
-	return name
+	return name, nil
 }
 
 // publishable is nil if the result is whole, can be repeated, and is allowed.
@@ -83,8 +96,8 @@ func (f *Folder) publishable(o Options) error {
 // whole is nil if all that the result speaks of is in the folder.
 func (f *Folder) whole() error {
 	for _, file := range f.files() {
-		info, err := os.Stat(filepath.Join(f.Dir, file))
-		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		data, err := readFile(f.Dir, file)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
 			return fmt.Errorf("%s is missing or empty", file)
 		}
 		if err != nil {
@@ -135,24 +148,22 @@ func (f *Folder) files() []string {
 // published before.
 func (f *Folder) copyTo(dir, before string) error {
 	for _, file := range f.files() {
-		if !filepath.IsLocal(file) {
-			return fmt.Errorf("figure %s is not in the folder", file)
-		}
-		if err := copyFile(filepath.Join(f.Dir, file), filepath.Join(dir, file)); err != nil {
+		if err := copyFile(f.Dir, dir, file); err != nil {
 			return err
 		}
 	}
-	err := copyFile(filepath.Join(before, DiscussionFile), filepath.Join(dir, DiscussionFile))
+	err := copyFile(before, dir, DiscussionFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
-func copyFile(from, to string) error {
-	data, err := os.ReadFile(from)
+// copyFile copies a file of a folder to the same place in another.
+func copyFile(from, to, file string) error {
+	data, err := readFile(from, file)
 	if err != nil {
 		return err
 	}
-	return atomicfile.Replace(to, data)
+	return atomicfile.Replace(filepath.Join(to, file), data)
 }

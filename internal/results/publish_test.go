@@ -1,6 +1,7 @@
 package results
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,8 +54,8 @@ func TestPublishedName(t *testing.T) {
 		{"", "demo", experiments.Laptop, "demo"},
 	} {
 		f := &Folder{Result: &experiments.Result{Number: tc.number, Name: tc.name, Scale: tc.scale}}
-		if got := f.publishedName(); got != tc.want {
-			t.Errorf("%s; want %s", got, tc.want)
+		if got, err := f.publishedName(); got != tc.want || err != nil {
+			t.Errorf("%s, %v; want %s", got, err, tc.want)
 		}
 	}
 }
@@ -95,7 +96,7 @@ func TestPublishRefuses(t *testing.T) {
 			root := t.TempDir()
 			good, out, results := filepath.Join(root, "good"), filepath.Join(root, "out"), filepath.Join(root, "results")
 			fine, r := sample(), sample()
-			fine.Number = "04"
+			fine.Number, fine.Name = "04", "noise"
 			write(t, good, fine)
 			if tc.result != nil {
 				tc.result(r)
@@ -135,21 +136,77 @@ func TestPublishRefusesTwoOfOneName(t *testing.T) {
 	}
 }
 
-// A result that names files outside its folder is not followed there.
+// A stranger's result names folders and files outside its own. None of them is
+// removed, read or written.
 func TestPublishStaysInTheFolder(t *testing.T) {
-	root := t.TempDir()
-	out, results := filepath.Join(root, "out"), filepath.Join(root, "results")
-	r := sample()
-	write(t, out, r)
-	put(t, filepath.Join(root, "secret.svg"), "<svg/>")
-	path := filepath.Join(out, experiments.ResultFile)
-	text, err := os.ReadFile(path)
-	if err != nil {
+	name := func(number, name string) func(*experiments.Result, string) {
+		return func(r *experiments.Result, _ string) { r.Number, r.Name = number, name }
+	}
+	figure := func(path string) func(*experiments.Result, string) {
+		return func(r *experiments.Result, _ string) { r.Figures = append(r.Figures, path) }
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(r *experiments.Result, out string)
+		want   string
+	}{
+		{"name", name("05", "x/../../../precious"), "which there is not"},
+		{"name without a number", name("", "../precious"), "which there is not"},
+		{"number", name("../precious/x", "gc-regularizer"), "which there is not"},
+		{"number of another", name("04", "gc-regularizer"), "which there is not"},
+		{"scale", func(r *experiments.Result, _ string) { r.Scale = "x/../../precious" }, "which there is not"},
+		{"figure above", figure("../precious/secret.svg"), "is not in the folder figures"},
+		{"figure above figures", figure("figures/../../precious/secret.svg"), "is not in the folder figures"},
+		{"figure elsewhere", figure("discussion.md"), "is not in the folder figures"},
+		{"absolute figure", figure("/etc/hostname"), "is not in the folder figures"},
+		{"figure with backslashes", figure(`figures/..\..\secret.svg`), "is not in the folder figures"},
+		{"linked figure", func(_ *experiments.Result, out string) {
+			link(t, "../../precious/secret.svg", filepath.Join(out, "figures", "sweep.svg"))
+		}, "path escapes"},
+		{"linked records", func(_ *experiments.Result, out string) {
+			link(t, filepath.Join(out, "..", "precious", "secret.svg"), filepath.Join(out, experiments.RecordsFile))
+		}, "path escapes"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			root := t.TempDir()
+			out, results, precious := filepath.Join(root, "out"), filepath.Join(root, "repository", "results"), filepath.Join(root, "precious")
+			secret := filepath.Join(precious, "secret.svg")
+			put(t, secret, "<svg/>")
+			put(t, filepath.Join(root, "repository", "precious", "file"), "")
+			put(t, filepath.Join(results, "05-x", "file"), "")
+			r := sample()
+			write(t, out, r)
+			tc.change(r, out)
+			result, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(t, filepath.Join(out, experiments.ResultFile), string(result))
+			before := files(t, root)
+			_, err = Publish([]string{out}, results, Options{Smoke: true, Force: true})
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v; want one line with %q", err, tc.want)
+			}
+			if after := files(t, root); !slices.Equal(before, after) {
+				t.Errorf("files were %q; now %q", before, after)
+			}
+			// The page reads figures too.
+			if folders, _, err := LoadAll(out); err == nil {
+				if page, err := HTML(folders); err == nil && !strings.HasPrefix(tc.want, "which") {
+					t.Errorf("a page of %d bytes was made", len(page))
+				}
+			}
+		})
+	}
+}
+
+func link(t *testing.T, to, at string) {
+	t.Helper()
+	if err := os.Remove(at); err != nil {
 		t.Fatal(err)
 	}
-	put(t, path, strings.Replace(string(text), "figures/sweep.svg", "../secret.svg", 1))
-	if _, err := Publish([]string{out}, results, Options{}); err == nil || !strings.Contains(err.Error(), "secret.svg is not in the folder") {
-		t.Errorf("error %v", err)
+	if err := os.Symlink(to, at); err != nil {
+		t.Fatal(err)
 	}
 }
 

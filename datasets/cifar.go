@@ -45,15 +45,19 @@ func cifarFiles(split Split) []string {
 //
 // The format: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
 func ReadCIFAR10(dirOrArchive string, split Split) (*Images, error) {
+	return readCIFAR10(dirOrArchive, split, nil)
+}
+
+func readCIFAR10(dirOrArchive string, split Split, sums tap) (*Images, error) {
 	info, err := os.Stat(dirOrArchive)
 	if err != nil {
 		return nil, err
 	}
 	images := &Images{H: cifarSide, W: cifarSide, C: 3, Classes: cifar10Classes, Name: NameCIFAR10 + "/" + split.String()}
 	if info.IsDir() {
-		err = readCIFARFolder(images, dirOrArchive, split)
+		err = readCIFARFolder(images, dirOrArchive, split, sums)
 	} else {
-		err = readCIFARArchive(images, dirOrArchive, split)
+		err = readCIFARArchive(images, dirOrArchive, split, sums)
 	}
 	if err != nil {
 		return nil, err
@@ -61,26 +65,27 @@ func ReadCIFAR10(dirOrArchive string, split Split) (*Images, error) {
 	return images, nil
 }
 
-func readCIFARFolder(images *Images, dir string, split Split) error {
+func readCIFARFolder(images *Images, dir string, split Split, sums tap) error {
 	for _, name := range cifarFiles(split) {
-		if err := readCIFARFile(images, filepath.Join(dir, name)); err != nil {
+		if err := readCIFARFile(images, dir, name, sums); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func readCIFARFile(images *Images, path string) error {
+func readCIFARFile(images *Images, dir, name string, sums tap) error {
+	path := filepath.Join(dir, name)
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return appendCIFAR(images, f, path)
+	return appendCIFAR(images, sums.reader(name, f), path)
 }
 
 // readCIFARArchive finds the batch files in a tar archive, whatever their order in it.
-func readCIFARArchive(images *Images, archive string, split Split) error {
+func readCIFARArchive(images *Images, archive string, split Split, sums tap) error {
 	f, err := os.Open(archive)
 	if err != nil {
 		return err
@@ -103,7 +108,7 @@ func readCIFARArchive(images *Images, archive string, split Split) error {
 		for _, name := range wanted {
 			if header.Typeflag == tar.TypeReg && path.Base(header.Name) == name {
 				batch := *images
-				if err := appendCIFAR(&batch, reader, archive+": "+header.Name); err != nil {
+				if err := appendCIFAR(&batch, sums.reader(name, reader), archive+": "+header.Name); err != nil {
 					return err
 				}
 				found[name] = &batch
@@ -113,13 +118,17 @@ func readCIFARArchive(images *Images, archive string, split Split) error {
 	for _, name := range wanted {
 		batch, ok := found[name]
 		if !ok {
-			return fmt.Errorf("%s: no %s in this archive, want the binary version, cifar-10-binary.tar.gz", archive, name)
+			return noFileInArchive(archive, name)
 		}
 		images.N += batch.N
 		images.Pixels = append(images.Pixels, batch.Pixels...)
 		images.Labels = append(images.Labels, batch.Labels...)
 	}
 	return nil
+}
+
+func noFileInArchive(archive, name string) error {
+	return fmt.Errorf("%s: no %s in this archive, want the binary version, cifar-10-binary.tar.gz", archive, name)
 }
 
 func archiveError(archive string, err error) error {

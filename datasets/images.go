@@ -51,6 +51,8 @@ type Images struct {
 	Classes []string
 	// Name of the set and split, as "mnist/train".
 	Name string
+	// SHA256 is that of the [Content] of the set that they were loaded from by [Load]; empty for others.
+	SHA256 string
 }
 
 // Size is the number of values of one image, H·W·C.
@@ -119,6 +121,9 @@ func (im *Images) First(n int) (*Images, error) {
 func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
 	if perClass <= 0 {
 		return nil, fmt.Errorf("%s: cannot draw %d images per class", im.Name, perClass)
+	}
+	if err := im.check(); err != nil {
+		return nil, err
 	}
 	byClass := make([][]int, len(im.Classes))
 	for i, label := range im.Labels {

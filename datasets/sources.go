@@ -1,13 +1,8 @@
 package datasets
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -122,57 +117,57 @@ func Load(name string, split Split) (*Images, error) {
 	if split != Train && split != Test {
 		return nil, fmt.Errorf("%s: unknown split %s, want Train or Test", name, split)
 	}
-	source, err := Locate(name)
+	set, source, err := locate(name)
 	if err != nil {
 		return nil, err
 	}
-	if !source.Found {
-		return nil, &NotFoundError{source}
-	}
-	set, err := lookup(name)
+	content, err := set.identify(source)
 	if err != nil {
 		return nil, err
 	}
-	images, err := set.read(source, split)
+	sums := make(tap)
+	images, err := set.read(source, split, sums)
 	if err != nil {
 		return nil, err
 	}
-	images.Name, images.Classes = set.name+"/"+split.String(), slices.Clone(set.classes)
+	if err := sums.check(content, source); err != nil {
+		return nil, err
+	}
+	images.Name, images.Classes, images.SHA256 = set.name+"/"+split.String(), slices.Clone(set.classes), content.SHA256
 	if images.H != set.side || images.W != set.side {
 		return nil, fmt.Errorf("%s: images of %d×%d pixels in %s, want %d×%d", name, images.H, images.W, source.Path, set.side, set.side)
 	}
 	return images, images.check()
 }
 
-func (set *dataSet) read(source Source, split Split) (*Images, error) {
+func (set *dataSet) read(source Source, split Split, sums tap) (*Images, error) {
 	if set.name == NameCIFAR10 {
-		return ReadCIFAR10(source.Path, split)
+		return readCIFAR10(source.Path, split, sums)
 	}
-	names := idxFiles(split)
-	if set.embedded {
-		return readEmbedded(names)
-	}
+	var arrays [2]IDX
 	var paths [2]string
-	for i, name := range names {
-		paths[i] = existing(filepath.Join(source.Path, name))
+	for i, file := range idxFiles(split) {
+		paths[i] = filepath.Join(source.Path, file)
+		var err error
+		if arrays[i], err = set.readIDX(source, file, sums); err != nil {
+			return nil, err
+		}
 	}
-	return ReadIDXImages(paths[0], paths[1])
+	return pairIDX(arrays[0], arrays[1], paths[0], paths[1])
 }
 
-func readEmbedded(names [2]string) (*Images, error) {
-	var arrays [2]IDX
-	for i, name := range names {
-		f, err := embedded.Open("fashion_mnist_subset/" + name + ".gz")
-		if err != nil {
-			return nil, err
-		}
-		arrays[i], err = ReadIDX(f, name)
-		f.Close()
-		if err != nil {
-			return nil, err
-		}
+func (set *dataSet) readIDX(source Source, file string, sums tap) (IDX, error) {
+	f, err := set.open(source, file)
+	if err != nil {
+		return IDX{}, err
 	}
-	return pairIDX(arrays[0], arrays[1], names[0], names[1])
+	defer f.Close()
+	name := filepath.Join(source.Path, file)
+	plain, err := gunzip(f, name)
+	if err != nil {
+		return IDX{}, err
+	}
+	return ReadIDX(sums.reader(file, plain), name)
 }
 
 // idxFiles are the standard names of the images and labels of a split, without .gz.
@@ -252,82 +247,17 @@ func lookup(name string) (*dataSet, error) {
 }
 
 // Verify compares the files of a data set with the published ones by the SHA-256 of their uncompressed content, so that
-// it does not matter who compressed them. It returns nil if all are genuine, and a [NotFoundError] if there are
+// it does not matter who compressed them; see [Identify]. It returns nil if all are genuine, and a [NotFoundError] if there are
 // none.
 func Verify(name string) error {
-	source, err := Locate(name)
+	set, source, err := locate(name)
 	if err != nil {
 		return err
 	}
-	if !source.Found {
-		return &NotFoundError{source}
-	}
-	set, err := lookup(name)
-	if err != nil {
+	c, err := set.identify(source)
+	if err != nil || c.Published {
 		return err
 	}
-	if info, err := os.Stat(source.Path); err == nil && !info.IsDir() {
-		return verifyArchive(source.Path, set)
-	}
-	for _, file := range slices.Sorted(maps.Keys(set.contents)) {
-		got, err := set.contentSum(source, file)
-		if err != nil {
-			return err
-		}
-		if want := set.contents[file]; got != want {
-			return fmt.Errorf("%s: content has SHA-256 %s, the published file %s", filepath.Join(source.Path, file), got, want)
-		}
-	}
-	return nil
-}
-
-func verifyArchive(path string, set *dataSet) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	got, err := sum(f)
-	if err != nil {
-		return readError(path, err)
-	}
-	if want := set.downloads[0].sha256; got != want {
-		return fmt.Errorf("%s: SHA-256 %s, the published file has %s", path, got, want)
-	}
-	return nil
-}
-
-func (set *dataSet) contentSum(source Source, file string) (string, error) {
-	var (
-		f    fs.File
-		err  error
-		path = "fashion_mnist_subset/" + file + ".gz"
-	)
-	if set.embedded {
-		f, err = embedded.Open(path)
-	} else {
-		path = existing(filepath.Join(source.Path, file))
-		f, err = os.Open(path)
-	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	plain, err := gunzip(f, path)
-	if err != nil {
-		return "", err
-	}
-	got, err := sum(plain)
-	if err != nil {
-		return "", readError(path, err)
-	}
-	return got, nil
-}
-
-func sum(r io.Reader) (string, error) {
-	hash := sha256.New()
-	if _, err := io.Copy(hash, r); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
+	return fmt.Errorf("%s: content has SHA-256 %s, the published file %s",
+		filepath.Join(source.Path, c.Differs), c.sums[c.Differs], set.contents[c.Differs])
 }

@@ -158,20 +158,32 @@ func plugin(subject, kind, fix string) Finding {
 func dataSets() []Finding {
 	var findings []Finding
 	for _, name := range datasets.Names() {
-		subject := "data " + name
-		source, err := datasets.Locate(name)
-		switch {
-		case err != nil:
-			findings = append(findings, Finding{subject, Problem, err.Error(), fmt.Sprintf("unset %s, or correct it", datasets.EnvData)})
-		case !source.Found:
-			findings = append(findings, Finding{subject, Absent, "not found; an experiment that asks for it cannot run", source.Hint})
-		case source.Embedded:
-			findings = append(findings, Finding{subject, OK, "part of the program", ""})
-		default:
-			findings = append(findings, Finding{subject, OK, source.Path, ""})
-		}
+		findings = append(findings, dataSet(name))
 	}
 	return findings
+}
+
+// dataSet looks for a data set, and reads it all to say what it holds.
+func dataSet(name string) Finding {
+	subject := "data " + name
+	source, err := datasets.Locate(name)
+	switch {
+	case err != nil:
+		return Finding{subject, Problem, err.Error(), fmt.Sprintf("unset %s, or correct it", datasets.EnvData)}
+	case !source.Found:
+		return Finding{subject, Absent, "not found; an experiment that asks for it cannot run", source.Hint}
+	case source.Embedded:
+		return Finding{subject, OK, "part of the program", ""}
+	}
+	content, err := datasets.Identify(name)
+	fix := fmt.Sprintf("remove %s, then gcml fetch %s", source.Path, name)
+	switch {
+	case err != nil:
+		return Finding{subject, Problem, err.Error(), fix}
+	case !content.Published && content.Copy == "":
+		return Finding{subject, Problem, source.Path + ": " + content.String(), fix + "; or keep it: runs record its SHA-256"}
+	}
+	return Finding{subject, OK, source.Path + ": " + content.String(), ""}
 }
 
 // kernel looks for the GoNB kernel where `make lab` puts it, and where Jupyter looks for a user's own.

@@ -208,6 +208,23 @@ func TestDataFolderThatIsNone(t *testing.T) {
 	}
 }
 
+// Files that can be read, but are not the published ones, are no reason to be silent.
+func TestDataOfOtherContent(t *testing.T) {
+	dir := isolate(t)
+	t.Setenv(datasets.EnvData, dir)
+	for _, file := range []string{"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"} {
+		writeFile(t, filepath.Join(dir, "mnist", file), "other", 0o644)
+	}
+	f := find(t, dataSets(), "data "+datasets.NameMNIST)
+	if f.State != Problem || !strings.Contains(f.Text, "not the published content (t10k-images-idx3-ubyte differs)") || !strings.Contains(f.Fix, "gcml fetch mnist") {
+		t.Errorf("%+v", f)
+	}
+	writeFile(t, filepath.Join(dir, "mnist", "train-labels-idx1-ubyte.gz"), "\x1f\x8bno gzip", 0o644)
+	if f := find(t, dataSets(), "data "+datasets.NameMNIST); f.State != Problem || !strings.Contains(f.Text, "gzip") {
+		t.Errorf("a damaged file: %+v", f)
+	}
+}
+
 func TestKernel(t *testing.T) {
 	dir := isolate(t)
 	spec := filepath.Join(dir, "jupyter", "kernels", "gonb", "kernel.json")

@@ -16,6 +16,9 @@ func (s *Pullback) traceBatchAxis(n *Node) (axis int, couples bool) {
 	if n.NumOutputs() > 1 {
 		return -1, false
 	}
+	if alternates := autodiff.AlternateOutputs(n); alternates != nil {
+		return s.batchAxisOf(alternates[0]), false
+	}
 	if index, ok := autodiff.SplitOf(n); ok {
 		// The second and third output of batch norm are the statistics of the batch.
 		whole := n.Inputs()[0]
@@ -23,9 +26,6 @@ func (s *Pullback) traceBatchAxis(n *Node) (axis int, couples bool) {
 			return s.batchAxisOf(whole.Inputs()[0]), index > 0
 		}
 		return -1, false
-	}
-	if alternates := autodiff.AlternateOutputs(n); alternates != nil {
-		return s.batchAxisOf(alternates[0]), false
 	}
 	for i, in := range n.Inputs() {
 		at := s.batchAxisOf(in)

@@ -33,7 +33,7 @@ func (s *Pullback) isColumnwise(n *Node) bool {
 		return s.onPath[lhs.operand] && !s.onPath[rhs.operand] && lhs.operand.Rank() == 2 && rhs.operand.Rank() == 2 &&
 			len(lhs.own) == 1 && lhs.own[0] == 0 && len(rhs.own) == 1
 	}
-	return passing[n.Type()] || elementwise[n.Type()]
+	return passing[n.Type()] || isElementwise(n)
 }
 
 // Columns returns an adjoint that Pull gave, [C, batch, ...], as [units, C·batch], where it was kept so, else nil.

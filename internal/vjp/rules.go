@@ -21,7 +21,16 @@ var elementwise = map[NodeType]bool{
 	NodeTypeAbs: true, NodeTypeExp: true, NodeTypeExpm1: true, NodeTypeLog: true, NodeTypeLog1p: true,
 	NodeTypeSin: true, NodeTypeCos: true, NodeTypeTanh: true, NodeTypeLogistic: true, NodeTypeErf: true,
 	NodeTypeSqrt: true, NodeTypeRsqrt: true, NodeTypeMul: true, NodeTypeDiv: true, NodeTypePow: true,
-	NodeTypeMax: true, NodeTypeMin: true, NodeTypeWhere: true, NodeTypeFusedActivation: true,
+	NodeTypeMax: true, NodeTypeMin: true, NodeTypeWhere: true,
+}
+
+// isElementwise tells whether n's Jacobian is diagonal. A fused activation's is, but for a gated one, which makes one
+// value of two.
+func isElementwise(n *Node) bool {
+	if n.Type() == NodeTypeFusedActivation {
+		return sameDims(n.Inputs()[0], n)
+	}
+	return elementwise[n.Type()]
 }
 
 // pullNode returns the adjoints of n's inputs (nil where not wanted), for v of
@@ -66,7 +75,7 @@ func (s *Pullback) pullNode(n, v *Node) []*Node {
 	case NodeTypeBatchNormForInference:
 		return pullBatchNorm(n, v, n.Inputs()[4])
 	}
-	if passing[n.Type()] || elementwise[n.Type()] {
+	if passing[n.Type()] || isElementwise(n) {
 		return s.pullElementwise(n, v)
 	}
 	return s.pullOneByOne(n, spread(v, n))
@@ -107,7 +116,7 @@ func (s *Pullback) diagonal(n *Node) []*Node {
 		return d
 	}
 	wide := n
-	if elementwise[n.Type()] && slices.ContainsFunc(n.Inputs(), func(in *Node) bool { return s.onPath[in] && !sameDims(in, n) }) {
+	if isElementwise(n) && slices.ContainsFunc(n.Inputs(), func(in *Node) bool { return s.onPath[in] && !sameDims(in, n) }) {
 		operands := slices.Clone(n.Inputs())
 		for i, in := range operands {
 			if s.onPath[in] && !sameDims(in, n) {

@@ -184,16 +184,17 @@ func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 		if v == nil {
 			continue
 		}
+		// Before the outputs of a node that has several: a fused op of several outputs has alternates for each.
+		if alternates := autodiff.AlternateOutputs(n); alternates != nil {
+			adjoints[alternates[0]] = s.sum(adjoints[alternates[0]], v)
+			continue
+		}
 		if index, ok := autodiff.SplitOf(n); ok {
 			whole := n.Inputs()[0]
 			if split[whole] == nil {
 				split[whole] = make([]*Node, whole.NumOutputs())
 			}
 			split[whole][index] = s.sum(split[whole][index], v)
-			continue
-		}
-		if alternates := autodiff.AlternateOutputs(n); alternates != nil {
-			adjoints[alternates[0]] = s.sum(adjoints[alternates[0]], v)
 			continue
 		}
 		s.collect(adjoints, n, s.pullNode(n, v))

@@ -13,8 +13,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
 
 	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/compiled"
 )
 
 // evalBatch is the largest number of examples measured at once.
@@ -35,12 +37,14 @@ type evaluator struct {
 	diagnostics []diagnostic
 }
 
-// evaluation is a graph that gives means over a batch, with the sets it goes over.
+// evaluation measures means over a batch, and the sets that it goes over.
 type evaluation struct {
-	exec   *model.Exec
-	values []string // of the graph's outputs
+	graphs *compiled.Graphs[[]string] // with the names of the means
 	sets   map[string][]examples
 }
+
+// meansFn builds means over a batch of values of the outputs, the inputs and the labels, and names them.
+type meansFn func(outputs, x, y *graph.Node) (means []*graph.Node, names []string)
 
 // diagnostic measures something beyond losses, accuracy and GC.
 type diagnostic interface {
@@ -50,35 +54,35 @@ type diagnostic interface {
 
 func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data *loaded, keepFunction bool) (*evaluator, error) {
 	e := &evaluator{data: data, keep: keepFunction}
-	fit := func(outputs, _, y *graph.Node) []*graph.Node {
+	fit := func(outputs, _, y *graph.Node) ([]*graph.Node, []string) {
 		means := []*graph.Node{graph.ReduceAllMean(data.lossFn([]*graph.Node{y}, []*graph.Node{outputs}))}
+		names := []string{"loss"}
 		if data.classes {
 			best := graph.ArgMax(outputs, -1, dtypes.Int32)
 			right := graph.Equal(best, graph.Reshape(y, y.Shape().Dim(0)))
 			means = append(means, graph.ReduceAllMean(graph.ConvertDType(right, outputs.DType())))
+			names = append(names, "accuracy")
 		}
-		return means
+		return means, names
 	}
-	fitValues := []string{"loss"}
-	if data.classes {
-		fitValues = append(fitValues, "accuracy")
+	complexity := func(outputs, x, _ *graph.Node) ([]*graph.Node, []string) {
+		return []*graph.Node{gcml.Complexity(outputs, x)}, []string{"gc"}
 	}
-	complexity := func(outputs, x, _ *graph.Node) []*graph.Node {
-		return []*graph.Node{gcml.Complexity(outputs, x)}
+	both := func(outputs, x, y *graph.Node) ([]*graph.Node, []string) {
+		fitMeans, fitNames := fit(outputs, x, y)
+		gc, gcNames := complexity(outputs, x, y)
+		return append(fitMeans, gc...), append(fitNames, gcNames...)
 	}
-	both := func(outputs, x, y *graph.Node) []*graph.Node {
-		return append(fit(outputs, x, y), complexity(outputs, x, y)...)
-	}
-	add := func(means func(outputs, x, y *graph.Node) []*graph.Node, values []string, sets map[string]examples) error {
-		part, err := newEvaluation(backend, store, fn, means, values, sets)
+	add := func(means meansFn, sets map[string]examples) error {
+		part, err := newEvaluation(backend, store, fn, means, sets)
 		e.parts = append(e.parts, part)
 		return err
 	}
 	if data.gc == nil {
-		if err := add(both, append(fitValues, "gc"), data.measured); err != nil {
+		if err := add(both, data.measured); err != nil {
 			return nil, err
 		}
-	} else if err := errors.Join(add(fit, fitValues, data.measured), add(complexity, []string{"gc"}, data.gc)); err != nil {
+	} else if err := errors.Join(add(fit, data.measured), add(complexity, data.gc)); err != nil {
 		return nil, err
 	}
 	if data.grid != nil {
@@ -87,42 +91,41 @@ func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data 
 	return e, nil
 }
 
-// newEvaluation compiles the means over a batch of values of the outputs, the
-// inputs and the labels, for the batches of some sets.
-func newEvaluation(backend compute.Backend, store *model.Store, fn modelFn, means func(outputs, x, y *graph.Node) []*graph.Node,
-	values []string, sets map[string]examples) (e evaluation, err error) {
-	e = evaluation{values: values, sets: make(map[string][]examples)}
+// newEvaluation prepares the means over the batches of some sets.
+func newEvaluation(backend compute.Backend, store *model.Store, fn modelFn, means meansFn, sets map[string]examples) (e evaluation, err error) {
+	e.sets = make(map[string][]examples)
 	for name, set := range sets {
 		if e.sets[name], err = split(set); err != nil {
 			return e, err
 		}
 	}
-	e.exec, err = model.NewExec(backend, store, func(scope *model.Scope, x, y *graph.Node) []*graph.Node {
+	e.graphs = compiled.New("evaluation", backend, store, func(scope *model.Scope, a compiled.Args) ([]*graph.Node, []string) {
+		x, y := a.Inputs[0], a.Labels[0]
 		scope.Store().SetTraining(x.Graph(), false)
 		return means(fn(scope, x), x, y)
 	})
-	return e, err
+	return e, nil
 }
 
 // measure adds the means over each set to the point, under "<set>_<value>".
 func (e *evaluation) measure(ctx context.Context, p *Point) error {
 	for name, batches := range e.sets {
-		sums, n := make([]float64, len(e.values)), 0
+		sums, n := make(map[string]float64), 0
 		for _, b := range batches {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			out, err := e.exec.Call(b.inputs, b.labels)
+			means, names, err := e.graphs.Call(train.Batch{Inputs: []*tensors.Tensor{b.inputs}, Labels: []*tensors.Tensor{b.labels}})
 			if err != nil {
 				return fmt.Errorf("measuring on the %s set: %w", name, err)
 			}
-			for i, mean := range out {
-				sums[i] += scalar(mean) * float64(b.n)
+			for i, mean := range means {
+				sums[names[i]] += scalar(mean) * float64(b.n)
 			}
 			n += b.n
 		}
-		for i, value := range e.values {
-			p.Values[name+"_"+value] = Number(sums[i] / float64(n))
+		for value, sum := range sums {
+			p.Values[name+"_"+value] = Number(sum / float64(n))
 		}
 	}
 	return nil
@@ -236,7 +239,7 @@ func (e *evaluator) measureGrid(p *Point) error {
 // finalize frees the graphs and tensors.
 func (e *evaluator) finalize() {
 	for _, part := range e.parts {
-		part.exec.Finalize()
+		part.graphs.Finalize()
 	}
 	for _, d := range e.diagnostics {
 		d.finalize()

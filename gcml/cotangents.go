@@ -1,9 +1,6 @@
 package gcml
 
 import (
-	"strings"
-
-	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -13,87 +10,47 @@ import (
 	"example.com/geometric-complexity/internal/random"
 )
 
-// The default number of cotangents carried at once. On a CPU one at a time runs
-// fastest where the batch alone makes the products wide enough, as its adjoints
-// stay in the cache; on an accelerator wide is fast. Either way there are not
-// more than maxParts copies in the graph, so that it compiles in seconds, unless
-// the memory asks for it.
-const (
-	cpuCotangentBytes         = 2 << 20
-	acceleratorCotangentBytes = 256 << 20
-	largestCotangentBytes     = 512 << 20
-	maxParts                  = 16
-)
-
-// parts returns the cotangents of the estimator, in parts of as many as are
-// carried at once, each of shape [C, batch or 1, outputs].
+// parts returns the nodes of the estimator's cotangents, in parts of as many as are carried at once, each of shape
+// [C, batch or 1, outputs].
 func (j *jacobian) parts() []*Node {
-	if j.opts.estimator.isExact(j.numOutputs()) {
+	if j.plan.isExact() {
 		return j.unitCotangents()
 	}
 	all := j.drawCotangents()
-	total := all.Shape().Dimensions[0]
-	step := j.carried(total)
 	var parts []*Node
-	for start := 0; start < total; start += step {
-		parts = append(parts, SliceAxis(all, 0, AxisRange(start, min(start+step, total))))
+	for start := 0; start < j.plan.cotangents; start += j.plan.atOnce {
+		parts = append(parts, SliceAxis(all, 0, AxisRange(start, min(start+j.plan.atOnce, j.plan.cotangents))))
 	}
 	return parts
 }
 
 // unitCotangents are the rows of the identity, the same for every example.
 func (j *jacobian) unitCotangents() []*Node {
-	k := j.numOutputs()
-	step := j.carried(k)
+	k := j.plan.outputs
 	identity := ConvertDType(Diagonal(j.outputs.Graph(), k), j.outputs.DType())
 	var parts []*Node
-	for start := 0; start < k; start += step {
-		rows := Slice(identity, AxisRange(start, min(start+step, k)))
+	for start := 0; start < k; start += j.plan.atOnce {
+		rows := Slice(identity, AxisRange(start, min(start+j.plan.atOnce, k)))
 		parts = append(parts, InsertAxes(rows, 1)) // [C, 1, outputs]
 	}
 	return parts
 }
 
-// unitCotangentsOfRound are step rows of the identity from row start on, a
-// scalar node; rows beyond the last output are zero. Shape [step, 1, outputs].
-func (j *jacobian) unitCotangentsOfRound(start *Node, step int) *Node {
-	shape := shapes.Make(start.DType(), step, j.numOutputs())
+// unitCotangentsOfRound are the next rows of the identity in a round, a scalar node of an integer dtype that counts from 0;
+// rows beyond the last output are zero. The shape is [C, 1, outputs].
+func (j *jacobian) unitCotangentsOfRound(round *Node) *Node {
+	shape := shapes.Make(round.DType(), j.plan.atOnce, j.plan.outputs)
 	g := j.outputs.Graph()
+	start := MulScalar(round, j.plan.atOnce)
 	ones := Equal(Add(Iota(g, shape, 0), start), Iota(g, shape, 1))
 	return InsertAxes(ConvertDType(ones, j.outputs.DType()), 1)
-}
-
-// carried returns how many of total cotangents to carry at once.
-func (j *jacobian) carried(total int) int {
-	if j.opts.cotangents > 0 {
-		return min(j.opts.cotangents, total)
-	}
-	largest := 1
-	for _, n := range j.pullback.Nodes() {
-		if n.NumOutputs() == 1 {
-			largest = max(largest, int(n.Shape().ByteSize()))
-		}
-	}
-	fast := cpuCotangentBytes
-	if isAccelerator(j.outputs.Graph().Backend()) {
-		fast = acceleratorCotangentBytes
-	}
-	atOnce := max(1, fast/largest, (total+maxParts-1)/maxParts)
-	return min(max(1, min(atOnce, largestCotangentBytes/largest)), total)
-}
-
-// isAccelerator tells whether the backend computes elsewhere than on the CPU.
-func isAccelerator(b compute.Backend) bool {
-	d := strings.ToLower(b.Description())
-	return strings.Contains(d, "cuda") || strings.Contains(d, "gpu") || strings.Contains(d, "rocm") || strings.Contains(d, "tpu")
 }
 
 // drawCotangents draws those of a random estimator, of shape
 // [samples, batch, outputs].
 func (j *jacobian) drawCotangents() *Node {
-	e := j.opts.estimator
-	shape := shapes.Make(j.outputs.DType(), e.samples, j.batch(), j.numOutputs())
-	switch e.kind {
+	shape := shapes.Make(j.outputs.DType(), j.plan.cotangents, j.plan.batch, j.plan.outputs)
+	switch j.plan.estimator.kind {
 	case kindRademacher:
 		coins := j.store().RandomBernoulli(ConstAsDType(j.outputs.Graph(), dtypes.Float32, 0.5), shape)
 		return SubScalar(MulScalar(coins, 2), 1)
@@ -108,7 +65,7 @@ func (j *jacobian) store() *model.Store {
 	store := model.GetStore(j.outputs)
 	if store == nil {
 		Panicf("gcml: the estimator %s draws random numbers, and this graph has no model.Store to draw from: build it through model.NewExec, or use gcml.Exact()",
-			j.opts.estimator)
+			j.plan.estimator)
 	}
 	return store
 }
@@ -133,17 +90,12 @@ func orthonormal(x *Node) *Node {
 
 // forwardNoise is the estimator of that name, shape [batch].
 func (j *jacobian) forwardNoise() *Node {
-	e := j.opts.estimator
+	e := j.plan.estimator
 	var total *Node
 	for range e.samples {
 		noise := MulScalar(random.Normal(j.store(), j.inputs.Graph(), j.inputs.Shape()), e.sigma)
 		change := Sub(j.pullback.Clone(Add(j.inputs, noise)), j.outputs)
-		squares := ReduceSum(Square(change), 1)
-		if total == nil {
-			total = squares
-		} else {
-			total = Add(total, squares)
-		}
+		total = addNonNil(total, ReduceSum(Square(change), 1))
 	}
-	return MulScalar(total, 1/(e.sigma*e.sigma*float64(e.samples)))
+	return MulScalar(total, j.plan.scale)
 }

@@ -149,7 +149,23 @@ func (e Estimator) mustFit(outputs int) {
 	}
 }
 
+// scale is what the sum of the squared norms over e's cotangents is multiplied by.
+func (e Estimator) scale(outputs int) float64 {
+	switch e.kind {
+	case kindProjection:
+		return float64(outputs) / float64(e.samples)
+	case kindRademacher, kindGaussian:
+		return 1 / float64(e.samples)
+	case kindNoise:
+		return 1 / (e.sigma * e.sigma * float64(e.samples))
+	}
+	return 1
+}
+
+// isAlwaysExact tells whether e has no randomness whatever the number of outputs.
+func (e Estimator) isAlwaysExact() bool { return e.kind == "" || e.kind == kindExact }
+
 // isExact tells whether e has no randomness for that many outputs.
 func (e Estimator) isExact(outputs int) bool {
-	return e.kind == "" || e.kind == kindExact || e.kind == kindProjection && e.samples == outputs
+	return e.isAlwaysExact() || e.kind == kindProjection && e.samples == outputs
 }

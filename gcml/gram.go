@@ -16,27 +16,6 @@ import (
 // row is n² instead of n·(number of inputs). This holds whatever comes after
 // the first layer.
 
-// gramIsCheaper compares the multiplications of both ways, per unit. For a value alone these are v·Wᵀ, or a share of G and
-// of v·G, as G is symmetric; for one that will be differentiated v·Wᵀ and its two gradients, or v·G, W·(vᵀ·v), and a share
-// of G and vᵀ·v.
-func (j *jacobian) gramIsCheaper() bool {
-	units := float64(j.first.Node.Shape().Dimensions[1])
-	features := float64(j.first.Weights.Shape().Size()) / units
-	rows := float64(j.batch() * j.numCotangents())
-	share := (1 + 1/float64(symmetricBlocks(j.outputs.Graph().Backend()))) / 2
-	if j.opts.forGradient {
-		return (1+share)*(rows+features)*units < 3*rows*features
-	}
-	return share*(rows+features)*units < rows*features
-}
-
-func (j *jacobian) numCotangents() int {
-	if j.opts.estimator.isExact(j.numOutputs()) {
-		return j.numOutputs()
-	}
-	return j.opts.estimator.samples
-}
-
 // gramSquares returns the products of the elements of v·G with those of v, whose sum for each row of v is v·G·vᵀ, as G in
 // strips gives them: each is there for its own place and that across the diagonal. All are shaped [C, batch, units].
 func (j *jacobian) gramSquares(v *Node) *Node {
@@ -71,18 +50,10 @@ func (j *jacobian) gramMatrix() *Node {
 	return j.gram
 }
 
-// complexityForGradient is Complexity by the Gram matrix for a value that will be differentiated. The gradient of
+// complexityByGram is the mean of the squared norms by the Gram matrix, a scalar that will be differentiated. The gradient of
 // Σ v·G·vᵀ is 2·v·G with respect to v, and 2·W·(vᵀ·v) with respect to W, so it uses the product of the value again, and
-// that vᵀ·v is symmetric, where differentiating the value's nodes would do neither. It returns nil where the Gram matrix
-// is not used.
-func complexityForGradient(outputs, inputs *Node, o options) *Node {
-	if o.estimator.kind == kindNoise {
-		return nil
-	}
-	j := newJacobian(outputs, inputs, o)
-	if !j.isGram {
-		return nil
-	}
+// that vᵀ·v is symmetric, where differentiating the value's nodes would do neither.
+func (j *jacobian) complexityByGram() *Node {
 	var norms, carriers *Node // [batch], and a scalar 0.
 	var products []*Node      // The strips of Σ vᵀ·v.
 	for _, part := range j.parts() {
@@ -103,7 +74,7 @@ func complexityForGradient(outputs, inputs *Node, o options) *Node {
 		}
 		return MulScalar(Dot(j.weights(), symmetricOf(products)).Product(), 2)
 	}))
-	return MulScalar(Add(StopGradient(ReduceAllSum(norms)), carriers), j.scale()/float64(j.batch()))
+	return MulScalar(Add(StopGradient(ReduceAllSum(norms)), carriers), j.plan.scale/float64(j.plan.batch))
 }
 
 // carrierOf returns a scalar of value 0 whose gradient with respect to x is what

@@ -45,33 +45,30 @@ func SquaredGradientNorms(outputs, inputs *Node, opts ...Option) *Node {
 // outputs. See there for shapes and panics.
 func Complexity(outputs, inputs *Node, opts ...Option) *Node {
 	o := newOptions(opts)
-	if o.forGradient && o.cotangents > 0 {
-		if gc := complexityInTurns(outputs, inputs, o); gc != nil {
-			return gc
-		}
+	j := newJacobian(outputs, inputs, o)
+	switch j.plan.gradient {
+	case byGram:
+		return j.complexityByGram()
+	case inTurns:
+		return j.complexityInTurns(o.variables)
 	}
-	if o.forGradient {
-		if gc := complexityForGradient(outputs, inputs, o); gc != nil {
-			return gc
-		}
-	}
-	return ReduceAllMean(SquaredJacobianNorm(outputs, inputs, opts...))
+	return ReduceAllMean(j.total())
 }
 
-// jacobian is the state of one computation.
+// jacobian executes a plan on the nodes that it was made for.
 type jacobian struct {
-	opts     options
+	plan     plan
 	outputs  *Node // [batch, outputs]
 	inputs   *Node
 	pullback *vjp.Pullback
 
+	// With the Gram matrix alone.
 	first      vjp.FirstLinear
-	isGram     bool
 	gram       *Node   // See gramMatrix.
 	gramStrips []*Node // See gramSquares.
 }
 
-// newJacobian checks the nodes and plans the sweep between them.
+// newJacobian checks the nodes, analyzes what lies between them and plans.
 func newJacobian(outputs, inputs *Node, o options) *jacobian {
 	checkNodes(outputs, inputs)
 	batch := outputs.Shape().Dimensions[0]
@@ -79,8 +76,8 @@ func newJacobian(outputs, inputs *Node, o options) *jacobian {
 	if outputs.Rank() != 2 {
 		flat = Reshape(outputs, batch, outputs.Shape().Size()/batch)
 	}
-	j := &jacobian{opts: o, outputs: flat, inputs: inputs, pullback: vjp.New(flat, inputs)}
-	o.estimator.mustFit(j.numOutputs())
+	o.estimator.mustFit(flat.Shape().Dimensions[1])
+	j := &jacobian{outputs: flat, inputs: inputs, pullback: vjp.New(flat, inputs)}
 	if !j.pullback.Depends() {
 		if len(j.pullback.Coupling()) > 0 {
 			Panicf("gcml: outputs %s depend on inputs %s only through values that mix the examples of the batch (first: %s), so there is no Jacobian per example",
@@ -89,11 +86,8 @@ func newJacobian(outputs, inputs *Node, o options) *jacobian {
 		Panicf("gcml: outputs %s do not depend on inputs %s: check that these are the inputs that the model was called with, and that no StopGradient lies between",
 			outputs.Shape(), inputs.Shape())
 	}
-	if !o.noClosedForm && o.estimator.kind != kindNoise {
-		j.first, j.isGram = j.pullback.FirstLinear()
-		j.isGram = j.isGram && j.gramIsCheaper()
-	}
-	if !j.isGram && autodiff.IsXLACPU(outputs.Graph().Backend()) {
+	j.plan, j.first = newPlan(flat, inputs, j.pullback, o)
+	if j.plan.columns {
 		j.pullback.PreferColumns()
 	}
 	return j
@@ -117,34 +111,18 @@ func checkNodes(outputs, inputs *Node) {
 		if n.node.Shape().IsDynamic() {
 			Panicf("gcml: %s have the dynamic shape %s: want fixed dimensions", n.name, n.node.Shape())
 		}
+		if n.node.Shape().Size() == 0 {
+			Panicf("gcml: %s %s hold no value: want at least one example with one value", n.name, n.node.Shape())
+		}
 	}
 	if b, c := outputs.Shape().Dimensions[0], inputs.Shape().Dimensions[0]; b != c {
 		Panicf("gcml: outputs %s have batch size %d, inputs %s have %d", outputs.Shape(), b, inputs.Shape(), c)
 	}
 }
 
-func (j *jacobian) batch() int      { return j.outputs.Shape().Dimensions[0] }
-func (j *jacobian) numOutputs() int { return j.outputs.Shape().Dimensions[1] }
-
-// scale is what the sum over cotangents is multiplied by.
-func (j *jacobian) scale() float64 {
-	e := j.opts.estimator
-	switch e.kind {
-	case kindProjection:
-		return float64(j.numOutputs()) / float64(e.samples)
-	case kindRademacher, kindGaussian:
-		return 1 / float64(e.samples)
-	}
-	return 1
-}
-
-// largestSquaresBytes is up to how much memory the squares of all parts are added before they are summed: XLA has one loop
-// for the squares and their sum over the parts, for which it keeps all of them, and sums over an example slowly.
-var largestSquaresBytes = 256 << 20
-
 // total returns ‖J_b‖², or its estimate, shape [batch].
 func (j *jacobian) total() *Node {
-	if j.opts.estimator.kind == kindNoise {
+	if j.plan.norm == fromNoise {
 		return j.forwardNoise()
 	}
 	parts := j.parts()
@@ -161,7 +139,7 @@ func (j *jacobian) total() *Node {
 		}
 		total = addNonNil(total, squares)
 	}
-	return MulScalar(sumFrom(total, 1), j.scale())
+	return MulScalar(sumFrom(total, 1), j.plan.scale)
 }
 
 // perOutput returns the squared norms of the rows of J, shape [batch, outputs].
@@ -186,7 +164,7 @@ func (j *jacobian) norms(cotangents *Node) *Node {
 // pull returns the adjoints whose squares are summed: those of the inputs, or
 // with the Gram matrix of the first layer.
 func (j *jacobian) pull(cotangents *Node) *Node {
-	if j.isGram {
+	if j.plan.norm == fromGram {
 		return j.pullback.PullToFirst(j.first, cotangents)
 	}
 	return j.pullback.Pull(cotangents)
@@ -195,11 +173,11 @@ func (j *jacobian) pull(cotangents *Node) *Node {
 // squares returns values of shape [C, batch, ...] whose sum over the last axes
 // is ‖v_cᵀJ_b‖², for what pull has returned.
 func (j *jacobian) squares(v *Node) *Node {
-	if j.isGram {
+	if j.plan.norm == fromGram {
 		return j.gramSquares(v)
 	}
 	v = autodiff.Apart(v)
-	return Square(Reshape(v, v.Shape().Dimensions[0], j.batch(), -1))
+	return Square(Reshape(v, v.Shape().Dimensions[0], j.plan.batch, -1))
 }
 
 // columnNorms returns ‖v_cᵀJ_b‖², shape [C, batch], where the adjoints are kept
@@ -209,7 +187,22 @@ func (j *jacobian) columnNorms(v *Node) *Node {
 	if p == nil {
 		return nil
 	}
-	return ReduceSum(Reshape(Square(p), -1, v.Shape().Dimensions[0], j.batch()), 0)
+	return ReduceSum(Reshape(Square(p), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
+}
+
+// ofRound returns what the given round adds, a scalar node of an integer dtype that counts from 0: to the squared norms of
+// the rows of J, shape [outputs of the round, batch], if perOutput is true, else to ‖J_b‖², shape [batch]. From the plan's
+// number of rounds on it is not to be used.
+func (j *jacobian) ofRound(round *Node, perOutput bool) *Node {
+	switch {
+	case j.plan.rounds > 1 && perOutput:
+		return j.norms(j.unitCotangentsOfRound(round))
+	case j.plan.rounds > 1:
+		return ReduceSum(j.norms(j.unitCotangentsOfRound(round)), 0)
+	case perOutput:
+		return Transpose(j.perOutput(), 0, 1)
+	}
+	return j.total()
 }
 
 // sumFrom sums over the axes from first on.

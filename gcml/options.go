@@ -10,15 +10,19 @@ import (
 type Option func(*options)
 
 type options struct {
-	estimator    Estimator
-	cotangents   int
-	noClosedForm bool
+	estimator      Estimator
+	estimatorGiven bool
+	cotangents     int
+	noClosedForm   bool
 
 	// forGradient says that the value will be differentiated for sure, which
 	// moves work from the gradient to the value, and variables with respect to
 	// what.
 	forGradient bool
 	variables   []*Node
+
+	// inRounds says that the graph can be run several times for one batch, see plan.
+	inRounds bool
 
 	// Where the model function is called by this package.
 	input, output int
@@ -34,7 +38,9 @@ type options struct {
 }
 
 // WithEstimator sets the estimator. The default is Exact.
-func WithEstimator(e Estimator) Option { return func(o *options) { o.estimator = e } }
+func WithEstimator(e Estimator) Option {
+	return func(o *options) { o.estimator, o.estimatorGiven = e, true }
+}
 
 // WithCotangents sets how many vector-Jacobian products are carried at once.
 // More makes wider products and a smaller graph, and takes memory in

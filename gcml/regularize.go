@@ -85,13 +85,18 @@ func watch(scope *model.Scope, outputs, inputs []*graph.Node, opts []Option) *wa
 	o := newOptions(opts)
 	output, input := o.pick(outputs, inputs)
 	if name := model.GetParamOr(scope, ParamEstimator, ""); name != "" {
-		e, err := ParseEstimator(name)
-		if err != nil {
-			exceptions.Panicf("hyperparameter %q in scope %q: %v", ParamEstimator, scope.Scope(), err)
-		}
-		opts = append(opts[:len(opts):len(opts)], WithEstimator(e))
+		opts = append(opts[:len(opts):len(opts)], WithEstimator(estimatorOf(scope, name)))
 	}
 	return &watched{outputs: output, inputs: input, options: opts[:len(opts):len(opts)]}
+}
+
+// estimatorOf returns the estimator that the hyperparameter of the scope names.
+func estimatorOf(scope *model.Scope, name string) Estimator {
+	e, err := ParseEstimator(name)
+	if err != nil {
+		exceptions.Panicf("hyperparameter %q in scope %q: %v", ParamEstimator, scope.Scope(), err)
+	}
+	return e
 }
 
 // pick returns the output, transformed, and the input that the options name.

@@ -1,29 +1,14 @@
 package gcml
 
 import (
-	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
-
-	"example.com/geometric-complexity/internal/autodiff"
 )
 
 // A product AᵀA is symmetric, so it is computed in strips, those of its blocks of columns from the diagonal down: with b
 // blocks that takes (1+1/b)/2 of the multiplications.
 
-// symmetricBlocks returns b. The Go backend's slices take as long as is saved, and an accelerator runs one large product
-// best.
-func symmetricBlocks(b compute.Backend) int {
-	if autodiff.IsXLACPU(b) {
-		return 4
-	}
-	return 1
-}
-
-// tile is how many columns of a product YNNPACK computes at once.
-const tile = 64
-
-// blockBounds are where the blocks of n columns begin, up to the given number of them, and where the last one ends. The
-// number that it makes of it makes the same blocks.
+// blockBounds are where the blocks of n columns begin, up to the given number of them, and where the last one ends. Called
+// again with the number of blocks that it returned, it returns the same ones.
 func blockBounds(n, blocks int) []int {
 	width := (n + blocks - 1) / blocks
 	if width > tile {

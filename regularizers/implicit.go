@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
 
+	"example.com/geometric-complexity/internal/compiled"
 	"example.com/geometric-complexity/internal/modelfn"
 )
 
@@ -140,61 +141,61 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 	return result, nil
 }
 
-// batchGradients executes the loss and its gradient, one executor per data set
-// spec and number of inputs, because a spec is fixed when a graph is built.
+// batchGradients computes the loss and its gradient of one batch after the other.
 type batchGradients struct {
-	backend compute.Backend
-	store   *model.Store
 	modelFn train.ModelFn
 	lossFn  train.LossFn
-	execs   map[execKey]*model.Exec
-}
-
-type execKey struct {
-	spec   any
-	inputs int
+	graphs  *compiled.Graphs[struct{}]
 }
 
 func newBatchGradients(backend compute.Backend, store *model.Store, modelFn train.ModelFn, lossFn train.LossFn) *batchGradients {
-	return &batchGradients{backend: backend, store: store, modelFn: modelFn, lossFn: lossFn, execs: map[execKey]*model.Exec{}}
+	b := &batchGradients{modelFn: modelFn, lossFn: lossFn}
+	b.graphs = compiled.New("regularizers.MeasureImplicit", backend, store, b.build)
+	return b
 }
 
-func (b *batchGradients) finalize() {
-	for _, exec := range b.execs {
-		exec.Finalize()
+func (b *batchGradients) finalize() { b.graphs.Finalize() }
+
+// build is the graph of the mean loss and its gradient, all as float64.
+func (b *batchGradients) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, struct{}) {
+	g := a.Inputs[0].Graph()
+	scope.SetTraining(g, false)
+	loss := b.lossFn(a.Labels, b.modelFn(scope, a.Spec, a.Inputs))
+	if !loss.IsScalar() {
+		loss = graph.ReduceAllMean(loss)
 	}
+	vars := trainable(scope, g, func(*model.Variable) bool { return true })
+	if len(vars) == 0 {
+		exceptions.Panicf("the model uses no trainable variable, so the loss has no gradient")
+	}
+	outputs := append([]*graph.Node{loss}, graph.Gradient(loss, nodeValues(vars, g)...)...)
+	for i := range outputs {
+		outputs[i] = graph.ConvertDType(outputs[i], dtypes.Float64)
+	}
+	return outputs, struct{}{}
 }
 
 // call returns the number of examples, the mean loss and the gradient, flat and
 // in the order of the store's variables, and frees the batch.
 func (b *batchGradients) call(batch train.Batch) (examples int, loss float64, gradient []float64, err error) {
-	defer batch.Finalize()
+	defer func() {
+		if finalizeErr := batch.Finalize(); err == nil {
+			err = finalizeErr
+		}
+	}()
 	if len(batch.Inputs) == 0 || batch.Inputs[0].Shape().Rank() == 0 || batch.Inputs[0].Shape().Dim(0) == 0 {
 		return 0, 0, nil, errors.New("the batch has no inputs with a batch axis and examples on it")
 	}
 	examples = batch.Inputs[0].Shape().Dim(0)
-	exec, err := b.exec(batch)
+	results, _, err := b.graphs.Call(batch)
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	var args []any
-	for _, t := range batch.Inputs {
-		args = append(args, t)
-	}
-	for _, t := range batch.Labels {
-		args = append(args, t)
-	}
-	results, err := exec.Call(args...)
-	if err != nil {
-		return 0, 0, nil, err
-	}
-	defer func() {
-		for _, t := range results {
-			t.MustFinalizeAll()
-		}
-	}()
 	for i, t := range results {
 		values, err := tensors.CopyFlatData[float64](t)
+		if err == nil {
+			err = t.FinalizeAll()
+		}
 		if err != nil {
 			return 0, 0, nil, err
 		}
@@ -205,34 +206,4 @@ func (b *batchGradients) call(batch train.Batch) (examples int, loss float64, gr
 		gradient = append(gradient, values...)
 	}
 	return examples, loss, gradient, nil
-}
-
-func (b *batchGradients) exec(batch train.Batch) (*model.Exec, error) {
-	key := execKey{spec: batch.Spec, inputs: len(batch.Inputs)}
-	if exec, ok := b.execs[key]; ok {
-		return exec, nil
-	}
-	exec, err := model.NewExec(b.backend, b.store, func(scope *model.Scope, nodes []*graph.Node) []*graph.Node {
-		g := nodes[0].Graph()
-		scope.SetTraining(g, false)
-		inputs, labels := nodes[:key.inputs], nodes[key.inputs:]
-		loss := b.lossFn(labels, b.modelFn(scope, key.spec, inputs))
-		if !loss.IsScalar() {
-			loss = graph.ReduceAllMean(loss)
-		}
-		vars := trainable(scope, g, func(*model.Variable) bool { return true })
-		if len(vars) == 0 {
-			exceptions.Panicf("the model uses no trainable variable, so the loss has no gradient")
-		}
-		outputs := append([]*graph.Node{loss}, graph.Gradient(loss, nodeValues(vars, g)...)...)
-		for i := range outputs {
-			outputs[i] = graph.ConvertDType(outputs[i], dtypes.Float64)
-		}
-		return outputs
-	})
-	if err != nil {
-		return nil, err
-	}
-	b.execs[key] = exec
-	return exec, nil
 }

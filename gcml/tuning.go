@@ -1,0 +1,83 @@
+package gcml
+
+import (
+	"strings"
+
+	"github.com/gomlx/compute"
+
+	"example.com/geometric-complexity/internal/autodiff"
+)
+
+// Every threshold that was found by measuring is here, each with the benchmark that it comes from. None of them changes
+// what is computed, only how. The tests change some to reach with small shapes what otherwise takes large ones.
+
+var (
+	// cpuCotangentBytes is how large the largest adjoint of the cotangents carried at once may be on a CPU: one cotangent at
+	// a time runs fastest where the batch alone makes the products wide enough, as its adjoints stay in the cache. From
+	// bench's gc_exact of mlp and resnet18 (docs/cost.md).
+	cpuCotangentBytes = 2 << 20
+
+	// acceleratorCotangentBytes is the same where wide products run fastest. No measurement justifies its exact value: it is
+	// far above what fills an accelerator, and far below its memory.
+	acceleratorCotangentBytes = 256 << 20
+
+	// largestCotangentBytes is the same where a graph with more parts than maxParts would be the alternative.
+	largestCotangentBytes = 512 << 20
+
+	// maxParts is how many parts of the cotangents one graph has, so that it compiles in seconds ("first call" in
+	// docs/cost.md), unless the memory or WithCotangents asks for more.
+	maxParts = 16
+
+	// largestSquaresBytes is up to how much memory the squares of all parts are added before they are summed: XLA has one
+	// loop for the squares and their sum over the parts, for which it keeps all of them, and sums over an example slowly.
+	// From bench's gc_exact of mlp3072 and resnet18.
+	largestSquaresBytes = 256 << 20
+)
+
+// tile is how many columns of a product YNNPACK, the library of XLA's CPU backend, computes at once.
+const tile = 64
+
+// symmetricBlocks returns in how many blocks of columns a symmetric product is computed. With more, fewer multiplications are
+// left to save; the Go backend's slices take as long as is saved, and an accelerator runs one large product best. From
+// bench's gc_dense of mlp and mlp3072.
+func symmetricBlocks(b compute.Backend) int {
+	if autodiff.IsXLACPU(b) {
+		return 4
+	}
+	return 1
+}
+
+// cotangentsAtOnce returns how many of total cotangents to carry at once, for adjoints of up to largest bytes each.
+func cotangentsAtOnce(b compute.Backend, total, largest int) int {
+	fast := cpuCotangentBytes
+	if isAccelerator(b) {
+		fast = acceleratorCotangentBytes
+	}
+	atOnce := max(1, fast/largest, (total+maxParts-1)/maxParts)
+	return min(max(1, min(atOnce, largestCotangentBytes/largest)), total)
+}
+
+// isAccelerator tells whether the backend computes elsewhere than on the CPU.
+func isAccelerator(b compute.Backend) bool {
+	d := strings.ToLower(b.Description())
+	for _, word := range []string{"cuda", "gpu", "rocm", "tpu"} {
+		if strings.Contains(d, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// gramIsCheaper compares the multiplications of the two ways to the squared norm of rows·[units] adjoints of a dense layer
+// with so many features, per unit: that of the whole Jacobian, and that of the Gram matrix. For a value alone these are
+// v·Wᵀ, or a share of G and of v·G, as G is symmetric; for one that will be differentiated v·Wᵀ and its two gradients, or
+// v·G, W·(vᵀ·v), and a share of G and vᵀ·v. It is a count and not a measurement, but bench's gc_dense and step_dense hold it
+// to the time.
+func gramIsCheaper(b compute.Backend, rows, units, features int, forGradient bool) bool {
+	r, n, d := float64(rows), float64(units), float64(features)
+	share := (1 + 1/float64(symmetricBlocks(b))) / 2
+	if forGradient {
+		return (1+share)*(r+d)*n < 3*r*d
+	}
+	return share*(r+d)*n < r*d
+}

@@ -1,0 +1,153 @@
+// Package compiled runs graphs over the batches of a data set. It compiles one graph for each kind of batch, and keeps with
+// it what its builder found out while building, so that neither can be mistaken for those of another batch.
+package compiled
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/pkg/errors"
+)
+
+// Args are the nodes that a graph is built from, in the order of the tensors that [Graphs.Call] gets.
+type Args struct {
+	// Spec is that of the batch.
+	Spec any
+	// Inputs and Labels are those of the batch.
+	Inputs, Labels []*graph.Node
+	// Extra are what Call gets beside the batch.
+	Extra []*graph.Node
+}
+
+// Builder builds the graph of one kind of batch. V is what the caller has to know about the graph to use its results. It
+// panics on misuse, in one line.
+type Builder[V any] func(scope *model.Scope, args Args) (results []*graph.Node, value V)
+
+// Graphs are the compiled graphs of one builder, by the kind of batch: everything that decides the graph, which is the spec
+// and the number, shapes and dtypes of the inputs, of the labels and of the extra tensors. The variables of the store are
+// read anew in every call, also of a store that would have them built in as constants.
+type Graphs[V any] struct {
+	name    string
+	backend compute.Backend
+	store   *model.Store
+	build   Builder[V]
+	entries map[kind]*entry[V]
+}
+
+// kind is a kind of batch.
+type kind struct {
+	spec   any
+	shapes string
+}
+
+// entry is a compiled graph.
+type entry[V any] struct {
+	exec    *model.Exec
+	value   V
+	failure error // What building panicked with.
+}
+
+// New returns Graphs that are built when first needed. The name is for GoMLX's messages.
+func New[V any](name string, backend compute.Backend, store *model.Store, build Builder[V]) *Graphs[V] {
+	return &Graphs[V]{name: name, backend: backend, store: store, build: build, entries: make(map[kind]*entry[V])}
+}
+
+// Len returns how many graphs there are so far.
+func (g *Graphs[V]) Len() int { return len(g.entries) }
+
+// Call runs the graph for a kind of batch as this one, and returns its results, which the caller has to finalize, with the
+// value that its builder returned. It takes no ownership of the tensors.
+//
+// It returns an error if the batch has no inputs, if its spec is of a type that Go cannot compare, and if the graph cannot
+// be built, compiled or run. What the builder panicked with is returned as it is, in one line where it was one.
+func (g *Graphs[V]) Call(batch train.Batch, extra ...*tensors.Tensor) ([]*tensors.Tensor, V, error) {
+	var none V
+	e, err := g.entry(batch, extra)
+	if err != nil {
+		return nil, none, err
+	}
+	args := make([]any, 0, len(batch.Inputs)+len(batch.Labels)+len(extra))
+	for _, group := range [][]*tensors.Tensor{batch.Inputs, batch.Labels, extra} {
+		for _, t := range group {
+			args = append(args, t)
+		}
+	}
+	results, err := e.exec.Call(args...)
+	if e.failure != nil {
+		err, e.failure = e.failure, nil // The graph is built again when called again.
+	}
+	if err != nil {
+		return nil, none, err
+	}
+	return results, e.value, nil
+}
+
+// entry returns the graph for a kind of batch, not yet built where it is new.
+func (g *Graphs[V]) entry(batch train.Batch, extra []*tensors.Tensor) (*entry[V], error) {
+	if len(batch.Inputs) == 0 {
+		return nil, errors.New("the batch has no inputs")
+	}
+	if batch.Spec != nil && !reflect.ValueOf(batch.Spec).Comparable() {
+		return nil, errors.Errorf("the batch has a spec of type %T, which Go cannot compare: batches of one graph cannot be told from those of another; use a pointer or a string", batch.Spec)
+	}
+	k := kind{spec: batch.Spec, shapes: shapesOf(batch.Inputs, batch.Labels, extra)}
+	if e := g.entries[k]; e != nil {
+		return e, nil
+	}
+	e := &entry[V]{}
+	inputs, labels := len(batch.Inputs), len(batch.Labels)
+	exec, err := model.NewExec(g.backend, g.store, func(scope *model.Scope, nodes []*graph.Node) (results []*graph.Node) {
+		defer func() {
+			// GoMLX wraps a panic in what it was doing, and catches only errors.
+			if r := recover(); r != nil {
+				e.failure = asError(r)
+				panic(e.failure)
+			}
+		}()
+		// Variables built in as constants would keep the values that they have now.
+		asConst := g.store.VariablesAsConst()
+		g.store.WithVariableAsConst(false)
+		defer g.store.WithVariableAsConst(asConst)
+		results, e.value = g.build(scope, Args{
+			Spec: batch.Spec, Inputs: nodes[:inputs], Labels: nodes[inputs : inputs+labels], Extra: nodes[inputs+labels:]})
+		return results
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.exec = exec.WithName(g.name)
+	g.entries[k] = e
+	return e, nil
+}
+
+func asError(panicked any) error {
+	if err, ok := panicked.(error); ok {
+		return err
+	}
+	return errors.Errorf("%v", panicked)
+}
+
+// shapesOf returns shapes and dtypes of tensors, group by group.
+func shapesOf(groups ...[]*tensors.Tensor) string {
+	var b strings.Builder
+	for _, group := range groups {
+		for _, t := range group {
+			b.WriteString(t.Shape().String())
+		}
+		b.WriteByte('|')
+	}
+	return b.String()
+}
+
+// Finalize frees the graphs. The Graphs must not be used afterwards.
+func (g *Graphs[V]) Finalize() {
+	for _, e := range g.entries {
+		e.exec.Finalize()
+	}
+	clear(g.entries)
+}

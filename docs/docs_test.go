@@ -82,7 +82,7 @@ func TestCodeIsThatOfTheExamples(t *testing.T) {
 func TestLinks(t *testing.T) {
 	texts := pages(t)
 	for name, text := range texts {
-		for _, target := range link.FindAllStringSubmatch(text, -1) {
+		for _, target := range link.FindAllStringSubmatch(goBlock.ReplaceAllString(text, ""), -1) {
 			if _, err := os.Stat(target[1]); err != nil {
 				t.Errorf("%s links to %s: %v", name, target[1], err)
 			}

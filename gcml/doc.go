@@ -59,5 +59,14 @@
 // when the penalty is differentiated. [Measure] runs in evaluation mode, where
 // nothing is mixed.
 //
+// # Maxima
+//
+// Where two elements share a maximum it has no derivative. ReduceMax, ReduceMin,
+// ScatterMax, ScatterMin and max and min pooling then take a subgradient: the
+// first of the equal elements in the order of the axes counts in full and the
+// others not at all, on every backend. (GoMLX's own rules let each of them count
+// in full, which multiplies GC by their number.) Ties are common in practice:
+// the black border of an image, the zeros after a ReLU.
+//
 // The folder docs of the repository has a page on each of these, with numbers.
 package gcml

@@ -14,6 +14,8 @@ import (
 // They are, with what GoMLX v0.28.16 has instead:
 //
 //	ConvGeneral            panics for some strides, slow on CPUs, slow and for the Go backend very slow to second order
+//	ReduceMax, ReduceMin   wrong on XLA where the operand is computed again with another rounding; count all ties in full
+//	ScatterMax, ScatterMin the same
 //	ReduceWindow           max and min pooling have no second derivative
 //	Rsqrt, Expm1, Clamp    have no first
 //	BatchNormForTraining   has no second (XLA only; the Go backend lacks the op)
@@ -25,7 +27,7 @@ func Register() { registerOnce.Do(register) }
 
 var registerOnce sync.Once
 
-// replaced are the rules that Register found.
+// replaced are the rules that Register found, nil for ops that had none.
 var replaced = map[NodeType]VJP{}
 
 // StockRule returns the rule that GoMLX itself has for an op that Register gave another one; nil for none.
@@ -36,6 +38,7 @@ func StockRule(nodeType NodeType) VJP {
 
 func register() {
 	registerConvolution()
+	registerExtremes()
 	registerPooling()
 	registerElementwise()
 	registerNormalization()
@@ -43,11 +46,17 @@ func register() {
 	registerPad()
 }
 
-// registerOne registers a rule for an op of one output: it is given the node and the gradient v of its
-// output, and returns the gradient of every input, nil for those that have none.
+// registerOne replaces the rule of an op of one output: the new one is given the node and the gradient v of its output,
+// and returns the gradient of every input, nil for those that have none.
 func registerOne(nodeType NodeType, rule func(node, v *Node) []*Node) {
-	replaced[nodeType] = VJPRegistration[nodeType]
-	VJPRegistration[nodeType] = func(node *Node, vjps []*Node, _ shapes.Shape) []*Node {
-		return rule(node, vjps[0])
-	}
+	replace(nodeType, func(node *Node, vjps []*Node, _ shapes.Shape) []*Node { return rule(node, vjps[0]) })
+}
+
+// replace registers a rule and remembers the one that it replaces, which it returns; nil for none. All rules of this
+// package are registered here.
+func replace(nodeType NodeType, rule VJP) (stock VJP) {
+	stock = VJPRegistration[nodeType]
+	replaced[nodeType] = stock
+	VJPRegistration[nodeType] = rule
+	return stock
 }

@@ -9,9 +9,9 @@ import (
 // ops: they are functions of the operand, through the batch statistics too, so that their own derivatives
 // are complete.
 func registerNormalization() {
-	VJPRegistration[NodeTypeBatchNormForTraining] = func(node *Node, vjps []*Node, _ shapes.Shape) []*Node {
+	replace(NodeTypeBatchNormForTraining, func(node *Node, vjps []*Node, _ shapes.Shape) []*Node {
 		return batchNormForTrainingVJP(node, vjps[0], vjps[1], vjps[2])
-	}
+	})
 	registerOne(NodeTypeBatchNormForInference, batchNormForInferenceVJP)
 }
 

@@ -1,7 +1,10 @@
 package autodiff
 
 import (
+	"math"
+
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
@@ -10,45 +13,34 @@ import (
 // registerPooling replaces the rule of max and min pooling by one whose result can be differentiated again;
 // the other reductions keep GoMLX's.
 func registerPooling() {
-	original := VJPRegistration[NodeTypeReduceWindow]
-	VJPRegistration[NodeTypeReduceWindow] = func(node *Node, vjps []*Node, outputShape shapes.Shape) []*Node {
+	var stock VJP
+	stock = replace(NodeTypeReduceWindow, func(node *Node, vjps []*Node, outputShape shapes.Shape) []*Node {
 		p, _ := ReduceWindowOf(node)
 		if p.Reduction != compute.ReduceOpMax && p.Reduction != compute.ReduceOpMin {
-			return original(node, vjps, outputShape)
+			return stock(node, vjps, outputShape)
 		}
 		return []*Node{extremePoolingVJP(p, node, vjps[0])}
-	}
+	})
 }
 
-// extremePoolingVJP sends the gradient of every window to its largest (smallest) element; of equal ones to
-// the first in the order of the axes, as GoMLX's SelectAndScatter does. Which element that is, is constant
-// almost everywhere, so the second derivative is that of a fixed selection.
+// extremePoolingVJP sends the gradient of every window to its largest (smallest) element; of equal ones to the first in the
+// order of the axes. See register_extreme.go.
 func extremePoolingVJP(p ReduceWindowAttributes, node, v *Node) *Node {
 	if !allOnes(p.InputDilations) {
 		Panicf("autodiff: the gradient of a pooling with dilated input is not defined (node %s)", node)
 	}
-	x := StopGradient(node.Inputs()[0])
-	extreme := StopGradient(node)
-	// Pooling is over all axes, in the manner of a convolution's spatial axes.
-	outputDims := node.Shape().Dimensions
-	c := geometry{strides: p.Strides, kernelDilations: p.WindowDilations, paddings: p.Paddings}
+	x := node.Inputs()[0]
 	taps := tapsOf(p.Window)
-	padded := padPooled(x, p, taps[len(taps)-1], outputDims)
-	zero := ScalarZero(v.Graph(), v.DType())
-	var taken, dx *Node
-	for _, tap := range taps {
-		chosen := Equal(tapSlice(padded, 0, c, tap, outputDims), extreme)
-		if taken == nil {
-			taken = chosen
-		} else {
-			chosen, taken = LogicalAnd(chosen, LogicalNot(taken)), LogicalOr(taken, chosen)
-		}
-		part := Where(chosen, v, ZerosLike(v))
+	selected := selectedTap(p, x, taps, node.Shape().Dimensions)
+	zero, zeros := ScalarZero(v.Graph(), v.DType()), ZerosLike(v)
+	var dx *Node
+	for number, tap := range taps {
+		part := Where(Equal(selected, Scalar(v.Graph(), selected.DType(), number)), v, zeros)
 		axes := make([]PadAxis, len(tap))
 		for i, t := range tap {
 			start := t*p.WindowDilations[i] - p.Paddings[i][0]
 			axes[i] = PadAxis{Start: start, Interior: p.Strides[i] - 1,
-				End: x.Shape().Dim(i) - start - dilated(outputDims[i], p.Strides[i])}
+				End: x.Shape().Dim(i) - start - dilated(node.Shape().Dim(i), p.Strides[i])}
 		}
 		part = Pad(part, zero, axes...)
 		if dx == nil {
@@ -58,6 +50,29 @@ func extremePoolingVJP(p ReduceWindowAttributes, node, v *Node) *Node {
 		}
 	}
 	return dx
+}
+
+// selectedTap returns, for every window, the number of the tap that finds its largest (smallest) element, [outputDims...].
+func selectedTap(p ReduceWindowAttributes, x *Node, taps [][]int, outputDims []int) *Node {
+	// Pooling is over all axes, in the manner of a convolution's spatial axes.
+	c := geometry{strides: p.Strides, kernelDilations: p.WindowDilations, paddings: p.Paddings}
+	padded := padPooled(StopGradient(x), p, taps[len(taps)-1], outputDims)
+	isBetter, better := GreaterThan, Max
+	if p.Reduction == compute.ReduceOpMin {
+		isBetter, better = LessThan, Min
+	}
+	dtype := dtypes.Int8
+	if len(taps) > math.MaxInt8 {
+		dtype = dtypes.Int32
+	}
+	best := tapSlice(padded, 0, c, taps[0], outputDims)
+	selected := Zeros(x.Graph(), shapes.Make(dtype, outputDims...))
+	for number, tap := range taps[1:] {
+		candidate := tapSlice(padded, 0, c, tap, outputDims)
+		selected = Where(isBetter(candidate, best), Scalar(x.Graph(), dtype, number+1), selected)
+		best = better(best, candidate)
+	}
+	return once(selected)
 }
 
 // padPooled pads (or crops) x so that every tap finds its elements; those outside x are never chosen.

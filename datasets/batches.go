@@ -110,7 +110,9 @@ func (c *BatchesConfig) Done() (*Batches, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Batches{images: c.images, converter: converter, config: *c}, nil
+	config := *c
+	config.batchSize = min(c.batchSize, c.images.N) // Sums with the largest of integers would overflow.
+	return &Batches{images: c.images, converter: converter, config: config}, nil
 }
 
 var (

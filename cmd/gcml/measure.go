@@ -26,6 +26,7 @@ type measureOptions struct {
 	progress                                    string
 	examples, batch                             int
 	seed                                        int64
+	arrayLimit                                  float64 // GB
 	softmax, perClass, json                     bool
 }
 
@@ -53,6 +54,7 @@ func (a *app) measureCommand() *cobra.Command {
 	f.StringVar(&o.inputs, "inputs", "", "`file` of examples for --onnx, [examples, ...], .npy or .npz")
 	f.StringVar(&o.labels, "labels", "", "`file` of whole numbers, the classes of the examples of --inputs, .npy or .npz")
 	f.StringVar(&o.output, "output", "", "`node` of --onnx to take as the output (default: the network's first output)")
+	f.Float64Var(&o.arrayLimit, "array-limit", 4, "refuse arrays of --inputs and --labels of more than `GB` gigabytes")
 	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, the probabilities of a classifier")
 	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress on standard error: auto, bar, lines or none")
 	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the network was trained on)")
@@ -93,6 +95,9 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 	if o.batch < 1 || o.examples < 0 {
 		return usagef("--batch must be at least 1 and --examples at least 0")
 	}
+	if !(o.arrayLimit > 0 && o.arrayLimit <= 1e9) {
+		return usagef("--array-limit %g is not a number of gigabytes", o.arrayLimit)
+	}
 	if o.onnx != "" {
 		return a.measureONNX(ctx, o, estimator, split)
 	}
@@ -123,7 +128,11 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 		opts = append(opts, gcml.WithTransform(func(logits *graph.Node) *graph.Node { return graph.Softmax(logits) }))
 	}
 	if s.examples > 0 {
-		fmt.Fprintln(a.stderr, cost(estimator, s.examples, outputs))
+		work, err := cost(estimator, s.examples, outputs)
+		if err != nil {
+			return gcml.Result{}, err
+		}
+		fmt.Fprintln(a.stderr, work)
 	}
 	if progress != nil && s.examples > 0 {
 		progress.Start(int64(s.examples), "measuring")
@@ -149,20 +158,41 @@ type measuringInterrupted struct{}
 func (measuringInterrupted) Error() string { return "interrupted; nothing is kept of a measurement" }
 func (measuringInterrupted) Unwrap() error { return context.Canceled }
 
-// cost says how much work a measurement is.
-func cost(e gcml.Estimator, examples, outputs int) string {
+// A measurement of more than these is a slip of the pen: it would take years, and with that many directions the graph
+// alone more memory than there is.
+const (
+	mostProducts   = 1e13
+	mostDirections = 1e6
+)
+
+// cost says how much work a measurement is, or that it is too much.
+func cost(e gcml.Estimator, examples, outputs int) (string, error) {
 	kind, count, _ := strings.Cut(e.String(), ":")
+	each, what, unit := outputs, "outputs", "vector-Jacobian products"
 	if kind == "noise" {
 		_, count, _ = strings.Cut(count, ":")
-		samples, _ := strconv.Atoi(count) // String writes a number.
-		return fmt.Sprintf("cost: %d evaluations (%d examples x (1 + %d samples))", examples*(1+samples), examples, samples)
 	}
-	each, what := outputs, "outputs"
 	if kind != "exact" {
-		each, _ = strconv.Atoi(count)
+		each, _ = strconv.Atoi(count) // String writes a number.
 		what = "directions"
 	}
-	return fmt.Sprintf("cost: %d vector-Jacobian products (%d examples x %d %s)", examples*each, examples, each, what)
+	if kind == "noise" {
+		what, unit = "samples", "evaluations"
+	}
+	if kind != "exact" && float64(each) > mostDirections {
+		return "", usagef("--estimator %s: at most %.0f %s are supported", e, mostDirections, what)
+	}
+	if kind == "noise" {
+		each, what = each+1, fmt.Sprintf("(1 + %d samples)", each)
+	} else {
+		what = fmt.Sprintf("%d %s", each, what)
+	}
+	total := float64(examples) * float64(each)
+	if total > mostProducts {
+		return "", fmt.Errorf("needs %.2g %s (%d examples x %s): choose fewer --examples, another --output, or an estimator with fewer directions",
+			total, unit, examples, what)
+	}
+	return fmt.Sprintf("cost: %.0f %s (%d examples x %s)", total, unit, examples, what), nil
 }
 
 // checkpointMeasurement is what measure prints of a run's network.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 
 	"example.com/geometric-complexity/datasets"
 	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/machine"
 	"example.com/geometric-complexity/internal/onnxmodel"
 )
 
@@ -100,7 +102,7 @@ func openExamples(network *onnxmodel.Model, o *measureOptions, split datasets.Sp
 }
 
 func openArrays(network *onnxmodel.Model, o measureOptions) (examples, error) {
-	inputs, err := onnxmodel.ReadArray(o.inputs, network.InputName())
+	inputs, err := readArray(o.inputs, network.InputName(), o)
 	if err != nil {
 		return nil, err
 	}
@@ -111,11 +113,21 @@ func openArrays(network *onnxmodel.Model, o measureOptions) (examples, error) {
 	}
 	var labels *tensors.Tensor
 	if o.labels != "" {
-		if labels, err = onnxmodel.ReadArray(o.labels, "labels"); err != nil {
+		if labels, err = readArray(o.labels, "labels", o); err != nil {
 			return nil, err
 		}
 	}
 	return onnxmodel.NewArrays(o.inputs, inputs, labels, network.InputShape().DType, o.examples, o.batch)
+}
+
+// readArray reads an array within the limit, or says how to lift it.
+func readArray(path, name string, o measureOptions) (*tensors.Tensor, error) {
+	array, err := onnxmodel.ReadArray(path, name, int64(o.arrayLimit*1e9))
+	var tooLarge *onnxmodel.LimitError
+	if errors.As(err, &tooLarge) {
+		return nil, fmt.Errorf("%w: --array-limit GB lifts it", err)
+	}
+	return array, err
 }
 
 // openImages reads a data set for a network of images.
@@ -187,9 +199,17 @@ func countOutputs(network *onnxmodel.Model, forward func(*model.Scope, *graph.No
 			return 0, err
 		}
 		defer batch.Finalize()
-		return network.Check(b, forward, batch.Inputs[0].Shape())
+		return network.Check(b, forward, batch.Inputs[0].Shape(), memoryLimit())
 	}
 	return 0, fmt.Errorf("%s: no examples", ds.Name())
+}
+
+// memoryLimit is what no single value of a network may take more of.
+func memoryLimit() int64 {
+	if memory, ok := machine.Memory(); ok {
+		return memory
+	}
+	return 1 << 40 // More than this no machine has that does not say it.
 }
 
 func (m onnxMeasurement) text() string {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -66,8 +68,11 @@ func TestCost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := cost(e, 100, 10); got != want {
-			t.Errorf("%s: %q; want %q", estimator, got, want)
+		if got, err := cost(e, 100, 10); err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", estimator, got, err, want)
 		}
+	}
+	if _, err := cost(gcml.Exact(), math.MaxInt, math.MaxInt); err == nil || !strings.Contains(err.Error(), "needs 8.5e+37 vector-Jacobian products") {
+		t.Errorf("more than can be counted: %v", err)
 	}
 }

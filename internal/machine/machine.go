@@ -2,8 +2,10 @@
 package machine
 
 import (
+	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 )
 
@@ -24,4 +26,47 @@ func processor(cpuinfo string) string {
 		}
 	}
 	return runtime.GOARCH
+}
+
+// Memory is how many bytes of memory the program may use: the machine's, or
+// less where a control group says so. It is false where the system does not say.
+func Memory() (bytes int64, ok bool) {
+	info, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, false
+	}
+	if bytes, ok = totalMemory(string(info)); !ok {
+		return 0, false
+	}
+	for _, path := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		if raw, err := os.ReadFile(path); err == nil {
+			if limit, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64); err == nil {
+				bytes = min(bytes, limit)
+			}
+		}
+	}
+	return bytes, true
+}
+
+// totalMemory reads the line "MemTotal: 24576000 kB".
+func totalMemory(meminfo string) (bytes int64, ok bool) {
+	for line := range strings.Lines(meminfo) {
+		if words := strings.Fields(line); len(words) == 3 && words[0] == "MemTotal:" && words[2] == "kB" {
+			kilobytes, err := strconv.ParseInt(words[1], 10, 64)
+			return kilobytes << 10, err == nil
+		}
+	}
+	return 0, false
+}
+
+// Bytes writes a number of bytes in decimal units, such as 7.4 TB.
+func Bytes(bytes float64) string {
+	if bytes < 1000 {
+		return fmt.Sprintf("%.0f B", bytes)
+	}
+	units := "kMGTPE"
+	for bytes /= 1000; bytes >= 999.5 && len(units) > 1; units = units[1:] {
+		bytes /= 1000
+	}
+	return fmt.Sprintf("%.3g %cB", bytes, units[0])
 }

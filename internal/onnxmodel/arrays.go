@@ -1,64 +1,14 @@
 package onnxmodel
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
+	"math"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/gomlx/gomlx/core/tensors/numpy"
 	"github.com/gomlx/gomlx/ml/train"
 )
-
-// ReadArray reads a .npy file, or from an .npz file the array of that name, or
-// the only one that it holds.
-func ReadArray(path, name string) (*tensors.Tensor, error) {
-	t, err := readArray(path, name)
-	var pathErr *fs.PathError
-	switch {
-	case errors.As(err, &pathErr):
-		return nil, fmt.Errorf("%s: cannot be read: %w", path, pathErr.Err)
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return t, nil
-}
-
-func readArray(path, name string) (*tensors.Tensor, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, err
-	}
-	const advice = "write it with numpy.save or numpy.savez"
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".npy":
-		t, err := numpy.FromNpyFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("%w; %s", err, advice)
-		}
-		return t, nil
-	case ".npz":
-		arrays, err := numpy.FromNpzFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("%w; %s", err, advice)
-		}
-		if t, ok := arrays[name]; ok {
-			return t, nil
-		}
-		names := slices.Sorted(maps.Keys(arrays))
-		if len(names) == 1 {
-			return arrays[names[0]], nil
-		}
-		return nil, fmt.Errorf("no array %q among its %d: %s", name, len(names), strings.Join(names, ", "))
-	}
-	return nil, errors.New("neither .npy nor .npz; " + advice)
-}
 
 // Arrays is a data set of examples in memory, in their order.
 type Arrays struct {
@@ -73,6 +23,7 @@ type Arrays struct {
 // NewArrays makes a data set of inputs [examples, ...] of any number type,
 // converted to float32 or float64 as dtype says, and labels, nil or whole
 // numbers [examples] or [examples, 1]. n > 0 takes the first n examples only.
+// batch is the number of examples at once, at least 1.
 func NewArrays(name string, inputs, labels *tensors.Tensor, dtype dtypes.DType, n, batch int) (*Arrays, error) {
 	shape := inputs.Shape()
 	if shape.Rank() == 0 || shape.Size() == 0 {
@@ -84,9 +35,16 @@ func NewArrays(name string, inputs, labels *tensors.Tensor, dtype dtypes.DType, 
 		if !labels.DType().IsInt() || labels.Shape().Size() != a.examples {
 			return nil, fmt.Errorf("%s: labels of shape %s, want one whole number for each of the %d examples", name, labels.Shape(), a.examples)
 		}
-		if err := labels.ConstFlatData(func(flat any) { a.labels = numbers[int32](flat) }); err != nil {
+		var wide []float64
+		if err := labels.ConstFlatData(func(flat any) { wide = numbers[float64](flat) }); err != nil {
 			return nil, err
 		}
+		for _, class := range wide {
+			if class < math.MinInt32 || class > math.MaxInt32 {
+				return nil, fmt.Errorf("%s: label %.0f is too large for the number of a class", name, class)
+			}
+		}
+		a.labels = cast[int32](wide)
 	}
 	if n > a.examples {
 		return nil, fmt.Errorf("%s: there are %d examples, and %d were asked for", name, a.examples, n)
@@ -94,6 +52,7 @@ func NewArrays(name string, inputs, labels *tensors.Tensor, dtype dtypes.DType, 
 	if n > 0 {
 		a.examples = n
 	}
+	a.batch = min(a.batch, a.examples) // Sums with the largest of integers would overflow.
 	known := true
 	err := inputs.ConstFlatData(func(flat any) {
 		if dtype == dtypes.Float64 {
@@ -140,7 +99,7 @@ func (a *Arrays) Iter() iter.Seq2[train.Batch, error] {
 }
 
 // numbers copies a slice of any number type; nil if it is none.
-func numbers[T int32 | float32 | float64](flat any) []T {
+func numbers[T float32 | float64](flat any) []T {
 	switch flat := flat.(type) {
 	case []float64:
 		return cast[T](flat)

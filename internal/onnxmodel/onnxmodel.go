@@ -3,9 +3,11 @@
 package onnxmodel
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -14,7 +16,6 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/gomlx/onnx-gomlx/onnx"
 	"github.com/gomlx/onnx-gomlx/onnx/parser"
 	"google.golang.org/protobuf/proto"
@@ -45,9 +46,13 @@ func Load(path string) (*Model, error) {
 }
 
 func (m *Model) load() error {
-	raw, err := os.ReadFile(m.path)
+	raw, err := readFile(m.path)
 	if err != nil {
 		return fmt.Errorf("cannot be read: %w", withoutPath(err))
+	}
+	folder, err := openDataFolder(filepath.Dir(m.path))
+	if err != nil {
+		return fmt.Errorf("its folder cannot be opened: %w", withoutPath(err))
 	}
 	var file protos.ModelProto
 	if err := proto.Unmarshal(raw, &file); err != nil || file.Graph == nil || len(file.Graph.Output) == 0 {
@@ -57,25 +62,24 @@ func (m *Model) load() error {
 	if err := simplify(m.graph); err != nil {
 		return err
 	}
+	if err := validate(m.graph, folder); err != nil {
+		return err
+	}
 	if raw, err = proto.Marshal(&file); err != nil {
 		return err
 	}
-	var failed error
-	err = exceptions.TryCatch[error](func() {
-		if m.onnx, failed = parser.Parse(raw); failed == nil {
-			m.onnx.WithBaseDir(filepath.Dir(m.path))
-			// The fused forms have no gradients.
-			m.onnx.DisableFusion()
-			failed = m.onnx.VariablesToScope(m.Store.RootScope())
+	err = attempt(func() (err error) {
+		if m.onnx, err = parser.Parse(raw); err != nil {
+			return err
 		}
+		m.onnx.WithExternalDataReader(folder)
+		// The fused forms have no gradients.
+		m.onnx.DisableFusion()
+		return m.onnx.VariablesToScope(m.Store.RootScope())
 	})
-	if err == nil {
-		err = failed
-	}
 	if err != nil {
 		return fmt.Errorf("cannot be imported: %w", err)
 	}
-	defer func() { _ = m.onnx.Close() }() // It only read.
 	names, dims := m.onnx.Inputs()
 	if len(names) != 1 {
 		return fmt.Errorf("the network has %d inputs (%s), and only networks of one can be measured", len(names), strings.Join(names, ", "))
@@ -136,22 +140,63 @@ func (m *Model) Forward(scope *model.Scope, x *graph.Node) *graph.Node {
 
 // Check builds the graph of a model function that ends in Forward, for inputs
 // of a shape, and returns the number of outputs per example. Nothing is
-// compiled or run. Its errors name the file.
-func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, *graph.Node) *graph.Node, inputs shapes.Shape) (outputs int, err error) {
-	g := graph.NewGraph(backend, "onnxmodel.Check")
+// compiled or run but what the importer takes for constants, such as the shapes
+// that a network computes. It refuses a network of which a single value takes
+// more than limit bytes. Its errors name the file.
+func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, *graph.Node) *graph.Node, inputs shapes.Shape, limit int64) (outputs int, err error) {
+	guard := &sizeGuard{Backend: backend, limit: limit}
+	g := graph.NewGraph(guard, "onnxmodel.Check")
 	defer g.Finalize()
-	err = exceptions.TryCatch[error](func() {
+	guard.graph = g
+	err = attempt(func() error {
 		out := fn(m.Store.RootScope(), graph.Parameter(g, "inputs", inputs))
 		if out.Rank() == 0 || out.Shape().Dimensions[0] != inputs.Dimensions[0] || !out.DType().IsFloat() {
-			exceptions.Panicf("output %s has shape %s for %d examples: want numbers of a float type, [batch, ...]; choose another node",
+			return fmt.Errorf("output %s has shape %s for %d examples: want numbers of a float type, [batch, ...]; choose another node",
 				m.output, out.Shape(), inputs.Dimensions[0])
 		}
 		outputs = out.Shape().Size() / inputs.Dimensions[0]
+		return guard.check()
 	})
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", m.path, err)
 	}
 	return outputs, nil
+}
+
+// attempt calls a function, and returns as an error what it or the importer
+// panics with.
+func attempt(fn func() error) (err error) {
+	defer func() {
+		switch cause := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = fmt.Errorf("an operator has inputs or attributes that the importer cannot take (%w)", cause)
+		case error:
+			err = cause
+		default:
+			err = fmt.Errorf("%v", cause)
+		}
+	}()
+	return fn()
+}
+
+// maxFileSize is what protocol buffers, and so ONNX files, can hold.
+const maxFileSize = 2 << 30
+
+// readFile reads a regular file: a device or a FIFO has no end, or none soon.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errors.New("it is a folder")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	case info.Size() > maxFileSize:
+		return nil, fmt.Errorf("it has %d bytes, and an ONNX file has at most %d: larger weights are kept in a file beside it", info.Size(), maxFileSize)
+	}
+	return os.ReadFile(path)
 }
 
 // withoutPath is the cause alone of an error of the file system.

@@ -49,11 +49,11 @@ func load(t *testing.T, path string) *Model {
 // in one batch for the largest network, as XLA compiles it for each size.
 func arrays(t *testing.T, m *Model, name string) *Arrays {
 	t.Helper()
-	inputs, err := ReadArray(testdata(name+"_x.npy"), m.InputName())
+	inputs, err := ReadArray(testdata(name+"_x.npy"), m.InputName(), 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
-	labels, err := ReadArray(testdata(name+"_y.npy"), "labels")
+	labels, err := ReadArray(testdata(name+"_y.npy"), "labels", 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,14 +257,14 @@ func TestRefusedOperators(t *testing.T) {
 	b := gctest.GoBackend(t)
 	t.Run("not supported", func(t *testing.T) {
 		m := load(t, testdata("unknown_operator.onnx"))
-		_, err := m.Check(b, m.Forward, shapes.Make(dtypes.Float32, 2, 12))
+		_, err := m.Check(b, m.Forward, shapes.Make(dtypes.Float32, 2, 12), 1<<30)
 		if err == nil || !strings.Contains(err.Error(), `"Softplus"`) {
 			t.Errorf("error %v; want the operator's name", err)
 		}
 	})
 	t.Run("no gradient", func(t *testing.T) {
 		m := load(t, testdata("no_gradient.onnx"))
-		outputs, err := m.Check(b, m.Forward, shapes.Make(dtypes.Float32, 2, 12))
+		outputs, err := m.Check(b, m.Forward, shapes.Make(dtypes.Float32, 2, 12), 1<<30)
 		if err != nil || outputs != 2 {
 			t.Fatalf("%d outputs, error %v; want 2", outputs, err)
 		}

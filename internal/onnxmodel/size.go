@@ -1,0 +1,55 @@
+package onnxmodel
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/machine"
+)
+
+// sizeGuard is a backend that refuses to go on once a graph has a value that is too large. The importer runs parts of a
+// network while it builds the graph, to know the shapes that the network computes: it asks the backend for a new builder
+// each time, when all values that the part depends on are in the graph already.
+type sizeGuard struct {
+	compute.Backend
+	graph *graph.Graph
+	limit int64
+	seen  int // nodes that were looked at
+}
+
+// Builder implements compute.Backend.
+func (s *sizeGuard) Builder(name string) compute.Builder {
+	if s.graph != nil {
+		if err := s.check(); err != nil {
+			panic(err)
+		}
+	}
+	return s.Backend.Builder(name)
+}
+
+func (s *sizeGuard) check() error {
+	nodes := s.graph.Nodes()
+	for _, n := range nodes[s.seen:] {
+		if n.NumOutputs() != 1 {
+			continue
+		}
+		if bytes := shapeBytes(n.Shape()); bytes > float64(s.limit) {
+			return fmt.Errorf("needs %s for a value of shape %s alone, and there are %s", machine.Bytes(bytes), n.Shape(), machine.Bytes(float64(s.limit)))
+		}
+	}
+	s.seen = len(nodes)
+	return nil
+}
+
+// shapeBytes is the memory of a value, without overflow.
+func shapeBytes(s shapes.Shape) float64 {
+	bytes := float64(s.DType.Size())
+	for _, d := range s.Dimensions {
+		bytes *= math.Abs(float64(d))
+	}
+	return bytes
+}

@@ -1,0 +1,249 @@
+package onnxmodel
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
+
+// maxNodes is far above any real network. The importer calls itself for each node on a path, and a path of many
+// millions would take more stack than Go gives.
+const maxNodes = 100_000
+
+// validate refuses what the importer would take as it is: tensors that claim more than they hold, operators without
+// their inputs, and cycles.
+func validate(g *protos.GraphProto, folder *dataFolder) error {
+	v := validator{folder: folder, visits: make(map[*protos.NodeProto]visit)}
+	for _, out := range g.Output {
+		if out.GetType().GetTensorType() == nil {
+			return fmt.Errorf("output %s is not a tensor", out.Name)
+		}
+	}
+	return v.graph(g, nil)
+}
+
+type validator struct {
+	folder *dataFolder
+	nodes  int
+	visits map[*protos.NodeProto]visit
+}
+
+// visit is how far the search for cycles is with a node.
+type visit struct {
+	begun, finished bool
+}
+
+// scope is a graph, or one inside an operator of the graph outside, whose values it can use.
+type scope struct {
+	outside   *scope
+	leaves    map[string]bool // inputs and weights
+	producers map[string]*protos.NodeProto
+}
+
+func newScope(g *protos.GraphProto, outside *scope) *scope {
+	s := &scope{outside: outside, leaves: make(map[string]bool), producers: make(map[string]*protos.NodeProto)}
+	for _, in := range g.Input {
+		s.leaves[in.Name] = true
+	}
+	for _, w := range g.Initializer {
+		s.leaves[w.Name] = true
+	}
+	for _, n := range g.Node {
+		for _, out := range n.Output {
+			if out != "" {
+				s.producers[out] = n
+			}
+		}
+	}
+	return s
+}
+
+// find returns the node that computes a value, and the graph in which it is; nil for an input, a weight or a value that
+// nothing computes, which the importer names.
+func (s *scope) find(name string) (*protos.NodeProto, *scope) {
+	for ; s != nil; s = s.outside {
+		if s.leaves[name] {
+			return nil, nil
+		}
+		if n := s.producers[name]; n != nil {
+			return n, s
+		}
+	}
+	return nil, nil
+}
+
+func (v *validator) graph(g *protos.GraphProto, outside *scope) error {
+	if v.nodes += len(g.Node); v.nodes > maxNodes {
+		return fmt.Errorf("the network has more than %d nodes", maxNodes)
+	}
+	for _, w := range g.Initializer {
+		if err := v.tensor(w); err != nil {
+			return err
+		}
+	}
+	s := newScope(g, outside)
+	for _, n := range g.Node {
+		if err := v.node(n); err != nil {
+			return err
+		}
+	}
+	for _, n := range g.Node {
+		if err := v.follow(n, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// node checks an operator by itself.
+func (v *validator) node(n *protos.NodeProto) error {
+	if len(n.Output) == 0 || n.Output[0] == "" {
+		return fmt.Errorf("operator %s has no output", nodeName(n))
+	}
+	least := leastInputs[n.OpType]
+	if len(n.Input) < least || slices.Contains(n.Input[:least], "") {
+		return fmt.Errorf("operator %s lacks inputs: it has %d, and needs %d", nodeName(n), countNamed(n.Input), least)
+	}
+	for _, a := range n.Attribute {
+		for _, t := range append(slices.Clone(a.Tensors), a.T) {
+			if t == nil {
+				continue
+			}
+			if err := v.tensor(t); err != nil {
+				return fmt.Errorf("operator %s: %w", nodeName(n), err)
+			}
+		}
+	}
+	return nil
+}
+
+func countNamed(inputs []string) (count int) {
+	for _, name := range inputs {
+		if name != "" {
+			count++
+		}
+	}
+	return count
+}
+
+// follow looks for a way from a node back to itself.
+func (v *validator) follow(n *protos.NodeProto, s *scope) error {
+	switch state := v.visits[n]; {
+	case state.finished:
+		return nil
+	case state.begun:
+		return fmt.Errorf("operator %s is part of a cycle: its input depends on its output", nodeName(n))
+	}
+	v.visits[n] = visit{begun: true}
+	for _, name := range n.Input {
+		if from, in := s.find(name); from != nil {
+			if err := v.follow(from, in); err != nil {
+				return err
+			}
+		}
+	}
+	for _, a := range n.Attribute {
+		for _, inner := range append(slices.Clone(a.Graphs), a.G) {
+			if inner == nil {
+				continue
+			}
+			if err := v.graph(inner, s); err != nil {
+				return err
+			}
+		}
+	}
+	v.visits[n] = visit{begun: true, finished: true}
+	return nil
+}
+
+// tensor holds a tensor's shape to the data that comes with it, so that no more is allocated than the file holds.
+func (v *validator) tensor(t *protos.TensorProto) error {
+	count, ok := elements(t.Dims)
+	if !ok {
+		return fmt.Errorf("tensor %s has the impossible shape %v", t.Name, t.Dims)
+	}
+	size, ok := elementBytes[protos.TensorProto_DataType(t.DataType)]
+	high, bytes := bits.Mul64(uint64(count), uint64(size))
+	switch {
+	case count == 0 || !ok: // Nothing is allocated, or the importer names the type that it does not know.
+		return nil
+	case high != 0 || bytes > 1<<62:
+		return fmt.Errorf("tensor %s has the impossible shape %v", t.Name, t.Dims)
+	case len(t.ExternalData) > 0:
+		return v.folder.check(t, int64(bytes))
+	case t.RawData != nil && int64(len(t.RawData)) != int64(bytes):
+		return fmt.Errorf("tensor %s of shape %v takes %d bytes, but comes with %d", t.Name, t.Dims, bytes, len(t.RawData))
+	}
+	return nil
+}
+
+// elements is the product of the dimensions; false if one is negative, or the product is too large to be a size.
+func elements(dims []int64) (int64, bool) {
+	count, empty := uint64(1), false
+	for _, d := range dims {
+		if d < 0 {
+			return 0, false
+		}
+		if d == 0 {
+			empty = true
+			continue
+		}
+		high, low := bits.Mul64(count, uint64(d))
+		if high != 0 || low > 1<<62 {
+			return 0, false
+		}
+		count = low
+	}
+	if empty {
+		return 0, true
+	}
+	return int64(count), true
+}
+
+// elementBytes is the size of the types that the importer knows.
+var elementBytes = map[protos.TensorProto_DataType]int64{
+	protos.TensorProto_BOOL: 1, protos.TensorProto_INT8: 1, protos.TensorProto_UINT8: 1,
+	protos.TensorProto_FLOAT16: 2, protos.TensorProto_BFLOAT16: 2, protos.TensorProto_INT16: 2, protos.TensorProto_UINT16: 2,
+	protos.TensorProto_FLOAT: 4, protos.TensorProto_INT32: 4, protos.TensorProto_UINT32: 4,
+	protos.TensorProto_DOUBLE: 8, protos.TensorProto_INT64: 8, protos.TensorProto_UINT64: 8, protos.TensorProto_COMPLEX64: 8,
+	protos.TensorProto_COMPLEX128: 16,
+}
+
+// leastInputs is how many inputs the importer takes for granted, by operator: ONNX's own minimum, but for Unsqueeze,
+// which before opset 13 had its axes as an attribute. It has no entry for operators that need none.
+var leastInputs = operatorCounts(map[int][]string{
+	1: {"Abs", "ArgMax", "ArgMin", "AveragePool", "Cast", "Ceil", "Clip", "Concat", "ConstantOfShape", "Cos",
+		"DynamicQuantizeLinear", "Einsum", "Erf", "Exp", "FastGelu", "Flatten", "Floor", "Gelu", "GlobalAveragePool",
+		"HardSwish", "Identity", "If", "IsNaN", "Log", "Max", "MaxPool", "Min", "Neg", "NonZero", "Not", "BitwiseNot",
+		"Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Resize",
+		"Shape", "Sigmoid", "Sign", "Sin", "Size", "Softmax", "Split", "Sqrt", "Squeeze", "Tanh", "Transpose", "Trilu",
+		"Unsqueeze"},
+	2: {"Add", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Conv", "CumSum", "DequantizeLinear", "Div", "Equal",
+		"Expand", "Gather", "GatherElements", "GatherND", "Gemm", "Greater", "GreaterOrEqual", "LayerNormalization", "Less",
+		"LessOrEqual", "MatMul", "MatMulInteger", "Mod", "Mul", "Or", "Pad", "Pow", "QuantizeLinear", "Reshape",
+		"SimplifiedLayerNormalization", "Sub", "Tile", "TopK", "Xor"},
+	3: {"LSTM", "Range", "ScatterND", "Slice", "Where"},
+	5: {"BatchNormalization"},
+	8: {"QLinearMatMul"},
+})
+
+func operatorCounts(byCount map[int][]string) map[string]int {
+	counts := make(map[string]int)
+	for count, operators := range byCount {
+		for _, op := range operators {
+			counts[op] = count
+		}
+	}
+	return counts
+}
+
+// nodeName is a node for messages: its operator, and its name or that of its output.
+func nodeName(n *protos.NodeProto) string {
+	name := n.Name
+	if name == "" && len(n.Output) > 0 {
+		name = n.Output[0]
+	}
+	return fmt.Sprintf("%s (%s)", n.OpType, name)
+}

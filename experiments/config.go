@@ -108,10 +108,13 @@ func describe(t reflect.Type) string {
 	}
 }
 
-// check runs the configuration's own validation, if it has one.
+// check runs the configuration's own validation, if it has one, and holds its
+// sizes to what the machine has.
 func check(cfg any) error {
 	if v, ok := cfg.(validator); ok {
-		return v.Validate()
+		if err := v.Validate(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return checkSize(cfg)
 }

@@ -91,15 +91,34 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	a := &app{args: args, stdout: stdout, stderr: stderr, cancel: cancel}
+	results := &checkedWriter{w: stdout}
+	a := &app{args: args, stdout: results, stderr: stderr, cancel: cancel}
 	finished := make(chan struct{})
 	defer close(finished)
 	go a.enforceStop(ctx, finished)
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetOut(results)
 	root.SetErr(stderr)
-	return root.ExecuteContext(ctx)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return err
+	}
+	return results.err
+}
+
+// checkedWriter remembers the first error of a writer, so that results that could not be written are an error of the
+// command wherever they were written.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if err != nil && c.err == nil {
+		c.err = fmt.Errorf("results cannot be written: %w", err)
+	}
+	return n, err
 }
 
 // enforceStop ends the process if the work goes on after an interruption.

@@ -20,7 +20,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gcml": main})
+	testscript.Main(m, map[string]func(){"gcml": main, "crash": crash})
+}
+
+// crash ends as gcml does when a goroutine of a backend panics, which nothing can recover.
+func crash() {
+	quietCrashes()
+	go func() { panic(errors.New("a goroutine's fault")) }()
+	select {}
 }
 
 // The scripts in testdata hold what the command is given, what it prints, and

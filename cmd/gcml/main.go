@@ -9,6 +9,7 @@ import (
 )
 
 func main() {
+	quietCrashes()
 	err := run(os.Args[1:], os.Stdout, os.Stderr)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "gcml: %s\n", oneLine(err))

@@ -64,7 +64,7 @@ func (a *app) workerCommand() *cobra.Command {
 			// is saved all the same.
 			signal.Ignore(syscall.SIGPIPE)
 			a.quiet.Store(true)
-			reports := &reporter{lines: json.NewEncoder(a.stdout)}
+			reports := &reporter{lines: json.NewEncoder(os.Stdout)}
 			os.Stdout = os.Stderr // a library that prints would be taken for a report
 			return a.work(cmd.Context(), os.Stdin, reports)
 		},

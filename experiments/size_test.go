@@ -1,0 +1,37 @@
+package experiments
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCheckSize(t *testing.T) {
+	for _, e := range All() {
+		for _, scale := range Scales() {
+			if err := checkSize(e.DefaultConfig(scale)); err != nil {
+				t.Errorf("%s at scale %s: %v", e.Info().Name, scale, err)
+			}
+		}
+	}
+	for _, tc := range []struct{ name, assignment, want string }{
+		{"the-measure", "points=100000000000", "needs 4 TB at least, and this machine has "},
+		{"the-measure", "width=9223372036854775807", "EB at least"},
+		{"the-measure", "functions=100000000000", "functions: 100000000000 is more than 100000"},
+		{"gc-regularizer", "resnet.width=9223372036854775807", "resnet: needs "},
+		{"gc-regularizer", "resnet.pool=-1", "resnet.pool: -1 is below 0"},
+		{"gc-regularizer", "steps=9223372036854775807", "steps: 9223372036854775807 is more than"},
+		{"double-descent", "widths=8,9223372036854775807", "needs "},
+	} {
+		e, err := Find(tc.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := e.DefaultConfig(Smoke)
+		if err := Set(cfg, tc.assignment); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Plan(cfg, []int64{0}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error %v; want %q", tc.assignment, err, tc.want)
+		}
+	}
+}

@@ -22,10 +22,13 @@ const (
 
 // String returns "rademacher" or "gaussian".
 func (d Distribution) String() string {
-	if d == Gaussian {
-		return "gaussian"
+	switch d {
+	case Rademacher:
+		return string(kindRademacher)
+	case Gaussian:
+		return string(kindGaussian)
 	}
-	return "rademacher"
+	return fmt.Sprintf("Distribution(%d)", int(d))
 }
 
 // Estimator says how the squared Jacobian norm of an example is computed. All
@@ -46,6 +49,11 @@ const (
 	kindNoise      estimatorKind = "noise"
 )
 
+var estimatorKinds = []estimatorKind{kindExact, kindProjection, kindRademacher, kindGaussian, kindNoise}
+
+// The range of sigma for which σ² and 1/σ² are far from the ends of float32.
+const smallestSigma, largestSigma = 1e-15, 1e15
+
 // Exact computes the norm by one vector-Jacobian product per output, as many
 // carried at once as fit (see WithCotangents), or by the closed form of dense
 // networks.
@@ -60,10 +68,7 @@ func Projection(p int) Estimator { return Estimator{kind: kindProjection, sample
 // Hutchinson estimates the norm by the mean over samples of ‖vᵀJ‖², with the
 // entries of v drawn from d, anew for every example. It is unbiased.
 func Hutchinson(samples int, d Distribution) Estimator {
-	if d == Gaussian {
-		return Estimator{kind: kindGaussian, samples: samples}
-	}
-	return Estimator{kind: kindRademacher, samples: samples}
+	return Estimator{kind: estimatorKind(d.String()), samples: samples} // check refuses another kind.
 }
 
 // ForwardNoise estimates the norm by the mean over samples of
@@ -93,8 +98,7 @@ func (e Estimator) String() string {
 func ParseEstimator(s string) (Estimator, error) {
 	fields := strings.Split(strings.TrimSpace(s), ":")
 	kind := estimatorKind(fields[0])
-	known := []estimatorKind{kindExact, kindProjection, kindRademacher, kindGaussian, kindNoise}
-	if !slices.Contains(known, kind) {
+	if !slices.Contains(estimatorKinds, kind) {
 		return Estimator{}, errors.Errorf("unknown estimator %q: want exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N", s)
 	}
 	e := Estimator{kind: kind}
@@ -125,15 +129,19 @@ func ParseEstimator(s string) (Estimator, error) {
 	return e, e.check()
 }
 
-// check returns an error for counts and widths that make no sense.
+// check returns an error for counts, widths and distributions that make no sense.
 func (e Estimator) check() error {
 	switch {
-	case e.kind == "" || e.kind == kindExact:
+	case e.isAlwaysExact():
 		return nil
+	case !slices.Contains(estimatorKinds, e.kind):
+		return errors.Errorf("gcml.Hutchinson: there is no %s, want gcml.Rademacher or gcml.Gaussian", e.kind)
 	case e.samples < 1:
 		return errors.Errorf("estimator %s: want at least one sample, got %d", e, e.samples)
 	case e.kind == kindNoise && !(e.sigma > 0):
 		return errors.Errorf("estimator %s: want sigma > 0, got %g", e, e.sigma)
+	case e.kind == kindNoise && !(e.sigma >= smallestSigma && e.sigma <= largestSigma):
+		return errors.Errorf("estimator %s: want a sigma from %g to %g, got %g", e, smallestSigma, largestSigma, e.sigma)
 	}
 	return nil
 }

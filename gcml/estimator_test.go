@@ -41,11 +41,32 @@ func TestParseEstimator(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "unknown estimator", "exakt": "unknown estimator", "projection:0": "at least one sample",
 		"projection:x": "not a whole number", "noise:x": "not a number", "noise:-1": "sigma > 0",
-		"noise:NaN": "sigma > 0", "exact:3": "nothing expected", "gaussian:1:2": "nothing expected",
+		"noise:NaN": "sigma > 0", "noise:Inf": "from 1e-15 to 1e+15", "noise:-Inf": "sigma > 0", "noise:1e-300": "from 1e-15 to 1e+15",
+		"noise:1e300": "from 1e-15 to 1e+15", "noise:1e999": "not a number", "noise:0": "sigma > 0", "noise:0.1:0": "at least one sample",
+		"noise:": "not a number", "projection:": "not a whole number", "projection:1.5": "not a whole number",
+		"rademacher:-3": "at least one sample", "projection:99999999999999999999": "not a whole number", "exact:": "nothing expected",
+		"Distribution(7)": "unknown estimator", "Exact": "unknown estimator", "exact:3": "nothing expected", "gaussian:1:2": "nothing expected",
 	} {
 		if _, err := gcml.ParseEstimator(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseEstimator(%q) gave error %v, want one with %q", text, err, want)
 		}
+	}
+}
+
+// TestUnknownDistribution: a distribution that does not exist is refused wherever the estimator is used.
+func TestUnknownDistribution(t *testing.T) {
+	e := gcml.Hutchinson(1, gcml.Distribution(7))
+	const want = "there is no Distribution(7), want gcml.Rademacher or gcml.Gaussian"
+	_, err := CallOnce(gctest.GoBackend(t), func(g *Graph) *Node {
+		x := Zeros(g, shapes.Make(dtypes.Float32, 4, 3))
+		return gcml.Complexity(Sin(x), x, gcml.WithEstimator(e))
+	})
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Complexity gave error %v, want one with %q", err, want)
+	}
+	_, err = gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), mlp(activation.TypeTanh), testRows(t, 4, 5), gcml.WithEstimator(e))
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Measure gave error %v, want one with %q", err, want)
 	}
 }
 

@@ -25,7 +25,8 @@ func init() { autodiff.Register() }
 // axis or another batch size, if inputs are not floats, and if an op between
 // them cannot be differentiated.
 func SquaredJacobianNorm(outputs, inputs *Node, opts ...Option) *Node {
-	return newJacobian(outputs, inputs, newOptions(opts)).total()
+	o := newOptions(inSquaredJacobianNorm, opts)
+	return newJacobian(o.transformed(outputs), inputs, o).total()
 }
 
 // SquaredGradientNorms returns ‖∂outputs[b,k]/∂inputs[b]‖² for every example b
@@ -33,18 +34,22 @@ func SquaredJacobianNorm(outputs, inputs *Node, opts ...Option) *Node {
 // SquaredJacobianNorm. The result has shape [batch, outputs]; outputs and
 // inputs are as there. It panics for an estimator that is not exact.
 func SquaredGradientNorms(outputs, inputs *Node, opts ...Option) *Node {
-	o := newOptions(opts)
-	if o.estimator.kind != "" && o.estimator.kind != kindExact {
+	o := newOptions(inSquaredGradientNorms, opts)
+	if !o.estimator.isAlwaysExact() {
 		Panicf("gcml.SquaredGradientNorms: the estimator %s mixes the outputs, use gcml.Exact()", o.estimator)
 	}
-	return newJacobian(outputs, inputs, o).perOutput()
+	return newJacobian(o.transformed(outputs), inputs, o).perOutput()
 }
 
 // Complexity returns the geometric complexity of the batch as the paper defines
 // it: the mean over the examples of SquaredJacobianNorm, a scalar of the dtype of
 // outputs. See there for shapes and panics.
 func Complexity(outputs, inputs *Node, opts ...Option) *Node {
-	o := newOptions(opts)
+	o := newOptions(inComplexity, opts)
+	return complexity(o.transformed(outputs), inputs, o)
+}
+
+func complexity(outputs, inputs *Node, o options) *Node {
 	j := newJacobian(outputs, inputs, o)
 	switch j.plan.gradient {
 	case byGram:

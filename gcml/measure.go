@@ -6,6 +6,8 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
+
+	"example.com/geometric-complexity/internal/modelfn"
 )
 
 // Measure returns the geometric complexity of a model over a data set: every example counts the same, a last batch that is
@@ -23,7 +25,7 @@ import (
 // SquaredJacobianNorm, and what the data set or the backend return.
 func Measure[F train.ModelFnCompatible](ctx context.Context, backend compute.Backend, store *model.Store,
 	modelFn F, ds train.Dataset, opts ...Option) (Result, error) {
-	m, err := NewMeasurer(backend, store, modelFn, opts...)
+	m, err := newMeasurer(inMeasure, backend, store, modelfn.Canonical(modelFn), opts)
 	if err != nil {
 		return Result{}, err
 	}

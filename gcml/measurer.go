@@ -46,8 +46,12 @@ func (l layout) rounds() int {
 // NewMeasurer returns a Measurer of a model with the variables of the store. The estimator is chosen here, as by Measure. It
 // returns an error for options that cannot be. Finalize frees its graphs.
 func NewMeasurer[F train.ModelFnCompatible](backend compute.Backend, store *model.Store, modelFn F, opts ...Option) (*Measurer, error) {
-	m := &Measurer{backend: backend, modelFn: modelfn.Canonical(modelFn)}
-	err := exceptions.TryCatch[error](func() { m.options = measureOptions(store, opts) })
+	return newMeasurer(inNewMeasurer, backend, store, modelfn.Canonical(modelFn), opts)
+}
+
+func newMeasurer(function string, backend compute.Backend, store *model.Store, modelFn train.ModelFn, opts []Option) (*Measurer, error) {
+	m := &Measurer{backend: backend, modelFn: modelFn}
+	err := exceptions.TryCatch[error](func() { m.options = measureOptions(function, store, opts) })
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +60,8 @@ func NewMeasurer[F train.ModelFnCompatible](backend compute.Backend, store *mode
 }
 
 // measureOptions reads and checks what the options and the store's hyperparameters ask for.
-func measureOptions(store *model.Store, opts []Option) options {
-	o := newOptions(opts)
+func measureOptions(function string, store *model.Store, opts []Option) options {
+	o := newOptions(function, opts)
 	o.inRounds = true
 	if name := model.GetParamOr(store.RootScope(), ParamEstimator, ""); name != "" && !o.estimatorGiven {
 		o.estimator = estimatorOf(store.RootScope(), name)

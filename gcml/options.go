@@ -1,13 +1,19 @@
 package gcml
 
 import (
+	"slices"
+	"strings"
+
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 )
 
-// Option changes what is measured, or how. Each says where it applies; elsewhere
-// it has no effect.
-type Option func(*options)
+// Option changes what is measured, or how. Each says for which functions it is; given to another, that panics, or returns an
+// error where it returns errors.
+type Option struct {
+	name  string
+	apply func(*options)
+}
 
 type options struct {
 	estimator      Estimator
@@ -24,9 +30,10 @@ type options struct {
 	// inRounds says that the graph can be run several times for one batch, see plan.
 	inRounds bool
 
+	transform func(*Node) *Node
+
 	// Where the model function is called by this package.
 	input, output int
-	transform     func(*Node) *Node
 
 	// Measure alone.
 	seed        int64
@@ -37,14 +44,62 @@ type options struct {
 	layers      bool
 }
 
-// WithEstimator sets the estimator. The default is Exact.
+// The functions that take options.
+const (
+	inSquaredJacobianNorm  = "SquaredJacobianNorm"
+	inSquaredGradientNorms = "SquaredGradientNorms"
+	inComplexity           = "Complexity"
+	inRegularize           = "Regularize"
+	inMeasure              = "Measure"
+	inNewMeasurer          = "NewMeasurer"
+)
+
+var (
+	graphFunctions     = []string{inSquaredJacobianNorm, inSquaredGradientNorms, inComplexity}
+	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer} // They call a model function.
+	measuringFunctions = []string{inMeasure, inNewMeasurer}
+	allFunctions       = slices.Concat(graphFunctions, modelFunctions)
+)
+
+// applicable says for which functions each option is. There is nothing else that refuses an option, and a test asserts for
+// each option and function that it has an effect there or is refused.
+var applicable = map[string][]string{
+	"WithEstimator":     allFunctions,
+	"WithCotangents":    allFunctions,
+	"WithoutClosedForm": allFunctions,
+	"WithTransform":     allFunctions,
+	"WithInput":         modelFunctions,
+	"WithOutput":        modelFunctions,
+	"WithSeed":          measuringFunctions,
+	"WithMaxExamples":   measuringFunctions,
+	"WithProgress":      measuringFunctions,
+	"WithPerOutput":     measuringFunctions,
+	"WithPerClass":      measuringFunctions,
+	"WithLayers":        measuringFunctions,
+}
+
+// newOptions applies the options of the function with this name, and panics if one does not apply or is out of range.
+func newOptions(function string, opts []Option) options {
+	var o options
+	for _, opt := range opts {
+		if functions := applicable[opt.name]; !slices.Contains(functions, function) {
+			Panicf("gcml.%s: the option %s does not apply, it is for %s", function, opt.name, strings.Join(functions, ", "))
+		}
+		opt.apply(&o)
+	}
+	return o
+}
+
+// WithEstimator sets the estimator. The default is Exact. For all functions, but SquaredGradientNorms and WithPerOutput take
+// Exact alone. In Regularize the hyperparameter ParamEstimator goes before it, in Measure it goes before the hyperparameter.
 func WithEstimator(e Estimator) Option {
-	return func(o *options) { o.estimator, o.estimatorGiven = e, true }
+	return Option{"WithEstimator", func(o *options) { o.estimator, o.estimatorGiven = e, true }}
 }
 
 // WithCotangents sets how many vector-Jacobian products are carried at once.
 // More makes wider products and a smaller graph, and takes memory in
-// proportion. The default, 0, goes by the backend and the sizes.
+// proportion. The default, 0, goes by the backend and the sizes. For all functions, and for all estimators but ForwardNoise,
+// which has no vector-Jacobian products.
 //
 // In Regularize a number given also has the penalty's gradient taken for so many
 // at a time, so that the memory of a training step does not grow with the number
@@ -53,69 +108,97 @@ func WithEstimator(e Estimator) Option {
 // stops at any other node. With piecewise linear activations a step takes as
 // long as before, up to two thirds longer with smooth ones or with batch norm in
 // training mode.
-func WithCotangents(n int) Option { return func(o *options) { o.cotangents = n } }
+func WithCotangents(n int) Option {
+	return Option{"WithCotangents", func(o *options) {
+		if n < 0 {
+			Panicf("gcml.WithCotangents: cannot carry %d cotangents at once, want 1 or more, or 0 for the default", n)
+		}
+		o.cotangents = n
+	}}
+}
 
 // WithoutClosedForm builds the Jacobian with respect to the input even where
-// its norm can be had from the Gram matrix of the first layer's weights.
-func WithoutClosedForm() Option { return func(o *options) { o.noClosedForm = true } }
+// its norm can be had from the Gram matrix of the first layer's weights. For all functions.
+func WithoutClosedForm() Option {
+	return Option{"WithoutClosedForm", func(o *options) { o.noClosedForm = true }}
+}
 
-// WithInput makes Regularize and Measure differentiate with respect to the i-th
-// input of the model. The default is the first, 0.
-func WithInput(i int) Option { return func(o *options) { o.input = i } }
-
-// WithOutput makes Regularize and Measure take the i-th output of the model. The
-// default is the first, 0.
-func WithOutput(i int) Option { return func(o *options) { o.output = i } }
-
-// WithTransform makes Regularize and Measure take fn of the output, which has
-// shape [batch, ...] as the output has. For the GC of the probabilities
-// instead of the logits:
+// WithTransform takes fn of the outputs instead of the outputs. Both have a shape [batch, ...]. For all functions. For the GC
+// of the probabilities instead of the logits:
 //
 //	gcml.WithTransform(func(logits *Node) *Node { return Softmax(logits) })
 func WithTransform(fn func(output *Node) *Node) Option {
-	return func(o *options) { o.transform = fn }
+	return Option{"WithTransform", func(o *options) {
+		if fn == nil {
+			Panicf("gcml.WithTransform: the function is nil")
+		}
+		o.transform = fn
+	}}
 }
 
-// WithSeed sets the seed of the random estimators in Measure. The default is 0.
-// The random state of the store is left as it was.
-func WithSeed(seed int64) Option { return func(o *options) { o.seed = seed } }
+// WithInput differentiates with respect to the i-th input of the model. The default is the first, 0. For Regularize, Measure
+// and NewMeasurer.
+func WithInput(i int) Option {
+	return Option{"WithInput", func(o *options) {
+		if i < 0 {
+			Panicf("gcml.WithInput: there is no input #%d", i)
+		}
+		o.input = i
+	}}
+}
 
-// WithMaxExamples makes Measure stop after the first n examples. The default, 0,
-// measures all of a data set, which must then be finite.
-func WithMaxExamples(n int) Option { return func(o *options) { o.maxExamples = n } }
+// WithOutput takes the i-th output of the model. The default is the first, 0. For Regularize, Measure and NewMeasurer.
+func WithOutput(i int) Option {
+	return Option{"WithOutput", func(o *options) {
+		if i < 0 {
+			Panicf("gcml.WithOutput: there is no output #%d", i)
+		}
+		o.output = i
+	}}
+}
 
-// WithProgress makes Measure call fn after every batch with the number of
-// examples done.
-func WithProgress(fn func(examples int)) Option { return func(o *options) { o.progress = fn } }
+// WithSeed sets the seed of all that a measurement draws: the random estimators, and a model that draws in evaluation mode.
+// The default is 0. For Measure and NewMeasurer; elsewhere random numbers come from the store.
+func WithSeed(seed int64) Option { return Option{"WithSeed", func(o *options) { o.seed = seed }} }
 
-// WithPerOutput makes Measure report every output's own squared gradient norm.
-// It needs the exact estimator.
-func WithPerOutput() Option { return func(o *options) { o.perOutput = true } }
+// WithMaxExamples stops after the first n examples. The default, 0, measures all of a data set, which must then be finite. For
+// Measure and NewMeasurer.
+func WithMaxExamples(n int) Option {
+	return Option{"WithMaxExamples", func(o *options) {
+		if n < 0 {
+			Panicf("gcml.WithMaxExamples: cannot measure %d examples, want 1 or more, or 0 for all", n)
+		}
+		o.maxExamples = n
+	}}
+}
 
-// WithPerClass makes Measure report the GC over the examples of each class, by
-// the integer labels of the data set, of shape [batch] or [batch, 1].
-func WithPerClass() Option { return func(o *options) { o.perClass = true } }
+// WithProgress calls fn after every batch with the number of examples done. For Measure and NewMeasurer.
+func WithProgress(fn func(examples int)) Option {
+	return Option{"WithProgress", func(o *options) {
+		if fn == nil {
+			Panicf("gcml.WithProgress: the function is nil")
+		}
+		o.progress = fn
+	}}
+}
 
-// WithLayers makes Measure report the GC of inner nodes too: of every node
-// between input and output that the model named by Node.WithAlias and that has
-// the shape [batch, ...]. The estimator is the same for all: choose one that is
-// not exact where a layer has many values.
-func WithLayers() Option { return func(o *options) { o.layers = true } }
+// WithPerOutput reports every output's own squared gradient norm. It needs the exact estimator. For Measure and NewMeasurer;
+// in a graph use SquaredGradientNorms.
+func WithPerOutput() Option { return Option{"WithPerOutput", func(o *options) { o.perOutput = true }} }
 
-func newOptions(opts []Option) options {
-	var o options
-	for _, opt := range opts {
-		opt(&o)
+// WithPerClass reports the GC over the examples of each class, by the integer labels of the data set, of shape [batch] or
+// [batch, 1]. For Measure and NewMeasurer.
+func WithPerClass() Option { return Option{"WithPerClass", func(o *options) { o.perClass = true }} }
+
+// WithLayers reports the GC of inner nodes too: of every node between input and output that the model named by Node.WithAlias
+// and that has the shape [batch, ...]. The estimator is the same for all: choose one that is not exact where a layer has many
+// values. For Measure and NewMeasurer.
+func WithLayers() Option { return Option{"WithLayers", func(o *options) { o.layers = true }} }
+
+// transformed returns what is measured of an output.
+func (o *options) transformed(output *Node) *Node {
+	if o.transform == nil {
+		return output
 	}
-	switch {
-	case o.cotangents < 0:
-		Panicf("gcml: cannot carry %d cotangents at once, want 1 or more, or 0 for the default", o.cotangents)
-	case o.input < 0:
-		Panicf("gcml: there is no input #%d", o.input)
-	case o.output < 0:
-		Panicf("gcml: there is no output #%d", o.output)
-	case o.maxExamples < 0:
-		Panicf("gcml: cannot measure %d examples, want 1 or more, or 0 for all", o.maxExamples)
-	}
-	return o
+	return o.transform(output)
 }

@@ -2,6 +2,7 @@ package gcml
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
+	. "github.com/gomlx/gomlx/support/exceptions"
 
 	"example.com/geometric-complexity/internal/autodiff"
 	"example.com/geometric-complexity/internal/vjp"
@@ -71,6 +72,9 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 		norm: fromJacobian, rounds: 1, scale: o.estimator.scale(outputs.Shape().Dimensions[1]),
 	}
 	if o.estimator.kind == kindNoise {
+		if o.cotangents > 0 {
+			Panicf("gcml: WithCotangents(%d) does not apply to the estimator %s, which has no vector-Jacobian products", o.cotangents, o.estimator)
+		}
 		p.norm = fromNoise
 		return p, first
 	}

@@ -30,14 +30,14 @@ const watchedKey = "/gcml/watched"
 // somebody has asked for it.
 type watched struct {
 	outputs, inputs *graph.Node
-	options         []Option
+	options         options
 	gc              *graph.Node
 }
 
 // complexity returns the GC of the batch, built when first asked for.
 func (w *watched) complexity() *graph.Node {
 	if w.gc == nil {
-		w.gc = Complexity(w.outputs, w.inputs, w.options...)
+		w.gc = complexity(w.outputs, w.inputs, w.options)
 	}
 	return w.gc
 }
@@ -58,36 +58,37 @@ func (w *watched) complexity() *graph.Node {
 // siblings report it, also where the coefficient is 0, and never compute it a
 // second time.
 //
-// Building the training graph panics as SquaredJacobianNorm does, and also if
+// Regularize panics if an option does not apply. Building the training graph panics as SquaredJacobianNorm does, and also if
 // the coefficient is negative or not finite and if an op of the model cannot be
 // differentiated twice.
 func Regularize[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
+	o := newOptions(inRegularize, opts)
 	fn := modelfn.Canonical(modelFn)
 	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
 		outputs := fn(scope, spec, inputs)
 		g := inputs[0].Graph()
 		coefficient := modelfn.Coefficient(scope, ParamCoefficient)
-		w := watch(scope, outputs, inputs, opts)
+		w := watch(scope, outputs, inputs, o)
 		model.SetGraphParam(g, watchedKey, w)
 		if coefficient == 0 || !scope.IsTraining(g) {
 			return outputs
 		}
 		variables := variablesInUse(scope, g)
-		w.options = append(w.options, func(o *options) { o.forGradient, o.variables = true, variables })
+		w.options.forGradient, w.options.variables = true, variables
 		mustDifferentiateTwice(w.complexity(), variables)
 		modelfn.Penalize(w.complexity(), coefficient, outputs)
 		return outputs
 	}
 }
 
-// watch picks the output and the input that opts ask for.
-func watch(scope *model.Scope, outputs, inputs []*graph.Node, opts []Option) *watched {
-	o := newOptions(opts)
-	output, input := o.pick(outputs, inputs)
+// watch picks the output and the input that the options ask for.
+func watch(scope *model.Scope, outputs, inputs []*graph.Node, o options) *watched {
+	w := &watched{options: o}
+	w.outputs, w.inputs = o.pick(outputs, inputs)
 	if name := model.GetParamOr(scope, ParamEstimator, ""); name != "" {
-		opts = append(opts[:len(opts):len(opts)], WithEstimator(estimatorOf(scope, name)))
+		w.options.estimator = estimatorOf(scope, name)
 	}
-	return &watched{outputs: output, inputs: input, options: opts[:len(opts):len(opts)]}
+	return w
 }
 
 // estimatorOf returns the estimator that the hyperparameter of the scope names.
@@ -107,11 +108,7 @@ func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node
 	if o.input >= len(inputs) {
 		exceptions.Panicf("gcml: there is no input #%d, the data set gives %d", o.input, len(inputs))
 	}
-	output = outputs[o.output]
-	if o.transform != nil {
-		output = o.transform(output)
-	}
-	return output, inputs[o.input]
+	return o.transformed(outputs[o.output]), inputs[o.input]
 }
 
 // mustDifferentiateTwice panics if the gradient of gc with respect to the

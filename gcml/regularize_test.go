@@ -289,8 +289,8 @@ func TestProbabilities(t *testing.T) {
 			return DotProduct(x, scope.VariableWithShape("w", shapes.Make(x.DType(), 5, 3)).NodeValue(x.Graph()))
 		}
 		rows := testRows(t, 4, 5)
-		got, err := gcml.Measure(t.Context(), b, store, linear, rows,
-			gcml.WithTransform(func(logits *Node) *Node { return Softmax(logits) }))
+		probabilities := gcml.WithTransform(func(logits *Node) *Node { return Softmax(logits) })
+		got, err := gcml.Measure(t.Context(), b, store, linear, rows, probabilities)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,6 +300,16 @@ func TestProbabilities(t *testing.T) {
 			want += softmaxNorm(rows.flat[row*5:row*5+5], w) / 4
 		}
 		gctest.AssertClose(t, []float64{got.GC}, []float64{want}, 1e-10, 0, "GC")
+		for name, complexity := range map[string]func(y, x *Node) *Node{
+			"Complexity":          func(y, x *Node) *Node { return gcml.Complexity(y, x, probabilities) },
+			"SquaredJacobianNorm": func(y, x *Node) *Node { return ReduceAllMean(gcml.SquaredJacobianNorm(y, x, probabilities)) },
+			"SquaredGradientNorms": func(y, x *Node) *Node {
+				return DivScalar(ReduceAllSum(gcml.SquaredGradientNorms(y, x, probabilities)), 4)
+			},
+		} {
+			inGraph := run(t, b, store, func(scope *model.Scope, x *Node) *Node { return complexity(linear(scope, x), x) }, mustBatch(t, rows))
+			gctest.AssertClose(t, floats(t, inGraph), []float64{want}, 1e-10, 0, name)
+		}
 	})
 }
 

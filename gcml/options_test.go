@@ -1,0 +1,253 @@
+package gcml
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"iter"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/pkg/errors"
+
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// optionSample is an option with a value that has to change something.
+type optionSample struct {
+	option Option
+	with   []Option // Given in any case.
+	// refused are functions that refuse this value, though not the option, and why.
+	refused map[string]string
+}
+
+// optionSamples has a sample of every option of the package.
+func optionSamples() map[string]optionSample {
+	return map[string]optionSample{
+		"WithEstimator": {option: WithEstimator(Projection(1)),
+			refused: map[string]string{inSquaredGradientNorms: "the estimator projection:1 mixes the outputs"}},
+		"WithCotangents":    {option: WithCotangents(1)},
+		"WithoutClosedForm": {option: WithoutClosedForm()},
+		"WithTransform":     {option: WithTransform(func(y *Node) *Node { return Softmax(y) })},
+		"WithInput":         {option: WithInput(1)},
+		"WithOutput":        {option: WithOutput(1)},
+		"WithSeed":          {option: WithSeed(3), with: []Option{WithEstimator(Projection(1))}},
+		"WithMaxExamples":   {option: WithMaxExamples(3)},
+		"WithProgress":      {option: WithProgress(func(int) { optionCalls++ })},
+		"WithPerOutput":     {option: WithPerOutput()},
+		"WithPerClass":      {option: WithPerClass()},
+		"WithLayers":        {option: WithLayers()},
+	}
+}
+
+var optionCalls int // Of the function given to WithProgress.
+
+// TestEveryOption: each option has an effect in the functions that it is for, and is refused, in one line that names both,
+// by all others.
+func TestEveryOption(t *testing.T) {
+	samples := optionSamples()
+	if known, exported := slices.Sorted(maps.Keys(applicable)), exportedOptions(t); !slices.Equal(known, exported) {
+		t.Errorf("the table of options has %v, the package %v", known, exported)
+	}
+	functions := optionFunctions(t)
+	for name := range applicable {
+		for function, call := range functions {
+			t.Run(name+" in "+function, func(t *testing.T) {
+				sample, ok := samples[name]
+				if !ok {
+					t.Fatal("no sample")
+				}
+				got, err := call(append(sample.with[:len(sample.with):len(sample.with)], sample.option)...)
+				want := sample.refused[function]
+				if !slices.Contains(applicable[name], function) {
+					want = fmt.Sprintf("gcml.%s: the option %s does not apply, it is for %s",
+						function, sample.option.name, strings.Join(applicable[name], ", "))
+					for _, o := range sample.with {
+						if !slices.Contains(applicable[o.name], function) {
+							t.Fatalf("%s is refused as well", o.name)
+						}
+					}
+				}
+				if want != "" {
+					if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+						t.Errorf("got error %v, want one line with %q", err, want)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				without, err := call(sample.with...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if reflect.DeepEqual(got, without) {
+					t.Errorf("no effect: with and without it the function gives %v", got)
+				}
+			})
+		}
+	}
+}
+
+// exportedOptions are the names of the functions of the package that return an Option.
+func exportedOptions(t *testing.T) []string {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || !f.Name.IsExported() || f.Type.Results == nil || len(f.Type.Results.List) != 1 {
+				continue
+			}
+			if result, ok := f.Type.Results.List[0].Type.(*ast.Ident); ok && result.Name == "Option" {
+				names = append(names, f.Name.Name)
+			}
+		}
+	}
+	return slices.Sorted(slices.Values(names))
+}
+
+// optionOutcome is all that can be seen of a call.
+type optionOutcome struct {
+	values []float64
+	text   string
+	nodes  int // Of the graph.
+	calls  int
+}
+
+// optionFunctions calls every function that takes options. The model has two inputs, of which the first enters through a
+// dense layer that has a closed form, and two outputs; the data set has two batches.
+func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcome, error) {
+	rng := rand.New(rand.NewPCG(41, 42))
+	b := gctest.GoBackend(t)
+	weights, other := gctest.RandomTensor(rng, 40, 5), gctest.RandomTensor(rng, 5, 3)
+	x, z := gctest.RandomTensor(rng, 8, 40), gctest.RandomTensor(rng, 8, 3)
+	var graph *Graph
+	nodes := 0 // Of the graph.
+	fn := func(scope *model.Scope, x, z *Node) (y, second *Node) {
+		graph = x.Graph()
+		w := scope.VariableWithValue("w", weights).NodeValue(graph)
+		h := Tanh(Dot(x, w).Product()).WithAlias("hidden")
+		y = Add(Dot(h, ConstTensor(graph, other)).Product(), Sin(z))
+		return y, MulScalar(y, 2)
+	}
+	store := func() *model.Store {
+		s := model.NewStore()
+		if err := s.SetRNGStateFromSeed(1); err != nil {
+			t.Fatal(err)
+		}
+		s.SetParam(ParamCoefficient, 1.0)
+		return s
+	}
+	inGraph := func(build func(y, x *Node) *Node) (optionOutcome, error) {
+		out, err := model.CallOnce(b, store(), func(scope *model.Scope, x, z *Node) *Node {
+			y, _ := fn(scope, x, z)
+			result := build(y, x)
+			nodes = len(graph.Nodes())
+			return result
+		}, x, z)
+		if err != nil {
+			return optionOutcome{}, oneLine(err)
+		}
+		return optionOutcome{values: gctest.Flat(out), nodes: nodes}, nil
+	}
+	measured := func(measure func(opts ...Option) (Result, error), opts []Option) (optionOutcome, error) {
+		optionCalls = 0
+		r, err := measure(opts...)
+		if err != nil {
+			return optionOutcome{}, err
+		}
+		r.Seconds = 0
+		text, err := json.Marshal(r)
+		return optionOutcome{text: string(text), nodes: nodes, calls: optionCalls}, err
+	}
+	ds := optionData{x, z, func() { nodes = len(graph.Nodes()) }}
+	return map[string]func(opts ...Option) (optionOutcome, error){
+		inSquaredJacobianNorm: func(opts ...Option) (optionOutcome, error) {
+			return inGraph(func(y, x *Node) *Node { return SquaredJacobianNorm(y, x, opts...) })
+		},
+		inSquaredGradientNorms: func(opts ...Option) (optionOutcome, error) {
+			return inGraph(func(y, x *Node) *Node { return SquaredGradientNorms(y, x, opts...) })
+		},
+		inComplexity: func(opts ...Option) (optionOutcome, error) {
+			return inGraph(func(y, x *Node) *Node { return Complexity(y, x, opts...) })
+		},
+		inRegularize: func(opts ...Option) (optionOutcome, error) {
+			out, err := model.CallOnce(b, store(), func(scope *model.Scope, x, z *Node) *Node {
+				scope.SetTraining(x.Graph(), true)
+				Regularize(fn, opts...)(scope, nil, []*Node{x, z})
+				nodes = len(graph.Nodes())
+				return train.GetRegularizationLoss(x.Graph())
+			}, x, z)
+			if err != nil {
+				return optionOutcome{}, oneLine(err)
+			}
+			return optionOutcome{values: gctest.Flat(out), nodes: nodes}, nil
+		},
+		inMeasure: func(opts ...Option) (optionOutcome, error) {
+			return measured(func(opts ...Option) (Result, error) { return Measure(t.Context(), b, store(), fn, ds, opts...) }, opts)
+		},
+		inNewMeasurer: func(opts ...Option) (optionOutcome, error) {
+			return measured(func(opts ...Option) (Result, error) {
+				m, err := NewMeasurer(b, store(), fn, opts...)
+				if err != nil {
+					return Result{}, err
+				}
+				defer m.Finalize()
+				return m.Measure(t.Context(), ds)
+			}, opts)
+		},
+	}
+}
+
+// oneLine takes away what GoMLX puts before the panic of a graph function.
+func oneLine(err error) error { return errors.New(errors.Cause(err).Error()) }
+
+// optionData gives two batches with labels, and calls a function after the last one.
+type optionData struct {
+	x, z *tensors.Tensor
+	done func()
+}
+
+func (d optionData) Name() string { return "options" }
+
+func (d optionData) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		for range 2 {
+			x, err := d.x.LocalClone()
+			if err != nil {
+				yield(train.Batch{}, err)
+				return
+			}
+			z, err := d.z.LocalClone()
+			if err != nil {
+				yield(train.Batch{}, err)
+				return
+			}
+			labels := tensors.FromFlatDataAndDimensions([]int32{0, 1, 0, 1, 1, 1, 0, 2}, 8, 1)
+			more := yield(train.Batch{Inputs: []*tensors.Tensor{x, z}, Labels: []*tensors.Tensor{labels}}, nil)
+			d.done()
+			if !more {
+				return
+			}
+		}
+	}
+}

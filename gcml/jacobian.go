@@ -110,7 +110,7 @@ func checkNodes(outputs, inputs *Node) {
 			Panicf("gcml: %s %s have no batch axis: want shape [batch, ...], before any mean over the examples", n.name, n.node.Shape())
 		}
 		if !n.node.DType().IsFloat() {
-			Panicf("gcml: %s have dtype %s: want a float dtype, as a derivative needs; for integer inputs measure from the first float node (an embedding)",
+			Panicf("gcml: %s have dtype %s: want a float dtype, as a derivative needs; for integer inputs take the first float node that the model makes of them, an embedding for example: name it with Node.WithAlias and give gcml.WithInputNode",
 				n.name, n.node.DType())
 		}
 		if n.node.Shape().IsDynamic() {

@@ -86,6 +86,12 @@ func TestMisusePanics(t *testing.T) {
 }
 
 func TestRegularizeMisuse(t *testing.T) {
+	named := func(_ *model.Scope, x *Node) *Node {
+		y := Sin(Neg(x).WithAlias("embedding"))
+		x.Graph().PushAliasScope("a")
+		defer x.Graph().PopAliasScope()
+		return y.WithAlias("logits")
+	}
 	cases := []struct {
 		name, want string
 		params     map[string]any
@@ -96,6 +102,11 @@ func TestRegularizeMisuse(t *testing.T) {
 		{name: "estimator", want: `unknown estimator "exakt"`, params: map[string]any{gcml.ParamEstimator: "exakt"}},
 		{name: "input", want: "no input #1", opts: []gcml.Option{gcml.WithInput(1)}},
 		{name: "output", want: "no output #2", opts: []gcml.Option{gcml.WithOutput(2)}},
+		{name: "no alias at all", want: `no node "/embedding", nor any other with an alias`, opts: []gcml.Option{gcml.WithInputNode("embedding")}},
+		{name: "input alias", want: `WithInputNode: the model has no node "/embeding"; the aliases that it has: /a/logits, /embedding`,
+			opts: []gcml.Option{gcml.WithInputNode("embeding")}, model: named},
+		{name: "output alias", want: `WithOutputNode: the model has no node "/logits"; the aliases that it has: /a/logits, /embedding`,
+			opts: []gcml.Option{gcml.WithOutputNode("logits")}, model: named},
 		{name: "differentiated once only", want: "cannot be differentiated twice, because GoMLX has no gradient for Floor",
 			params: map[string]any{gcml.ParamCoefficient: 1.0},
 			model: func(scope *model.Scope, x *Node) *Node {

@@ -32,8 +32,10 @@ type options struct {
 
 	transform func(*Node) *Node
 
-	// Where the model function is called by this package.
-	input, output int
+	// Where the model function is called by this package. Nodes are full aliases.
+	input, output           int
+	inputGiven, outputGiven bool
+	inputNode, outputNode   string
 
 	// Measure alone.
 	seed        int64
@@ -70,6 +72,8 @@ var applicable = map[string][]string{
 	"WithTransform":     allFunctions,
 	"WithInput":         modelFunctions,
 	"WithOutput":        modelFunctions,
+	"WithInputNode":     modelFunctions,
+	"WithOutputNode":    modelFunctions,
 	"WithSeed":          measuringFunctions,
 	"WithMaxExamples":   measuringFunctions,
 	"WithProgress":      measuringFunctions,
@@ -86,6 +90,12 @@ func newOptions(function string, opts []Option) options {
 			Panicf("gcml.%s: the option %s does not apply, it is for %s", function, opt.name, strings.Join(functions, ", "))
 		}
 		opt.apply(&o)
+	}
+	if o.inputGiven && o.inputNode != "" {
+		Panicf("gcml.%s: the options WithInput and WithInputNode exclude each other", function)
+	}
+	if o.outputGiven && o.outputNode != "" {
+		Panicf("gcml.%s: the options WithOutput and WithOutputNode exclude each other", function)
 	}
 	return o
 }
@@ -143,7 +153,7 @@ func WithInput(i int) Option {
 		if i < 0 {
 			Panicf("gcml.WithInput: there is no input #%d", i)
 		}
-		o.input = i
+		o.input, o.inputGiven = i, true
 	}}
 }
 
@@ -153,7 +163,7 @@ func WithOutput(i int) Option {
 		if i < 0 {
 			Panicf("gcml.WithOutput: there is no output #%d", i)
 		}
-		o.output = i
+		o.output, o.outputGiven = i, true
 	}}
 }
 

@@ -42,6 +42,8 @@ func optionSamples() map[string]optionSample {
 		"WithTransform":     {option: WithTransform(func(y *Node) *Node { return Softmax(y) })},
 		"WithInput":         {option: WithInput(1)},
 		"WithOutput":        {option: WithOutput(1)},
+		"WithInputNode":     {option: WithInputNode("hidden")},
+		"WithOutputNode":    {option: WithOutputNode("/hidden")},
 		"WithSeed":          {option: WithSeed(3), with: []Option{WithEstimator(Projection(1))}},
 		"WithMaxExamples":   {option: WithMaxExamples(3)},
 		"WithProgress":      {option: WithProgress(func(int) { optionCalls++ })},

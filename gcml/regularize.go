@@ -54,7 +54,7 @@ func (w *watched) complexity() *graph.Node {
 //	trainer := train.NewTrainer(backend, store, modelFn, ...)
 //
 // The GC is that of the model's first output with respect to its first input;
-// WithInput, WithOutput and WithTransform choose others. NewMetric and its
+// WithInput, WithInputNode, WithOutput, WithOutputNode and WithTransform choose others. NewMetric and its
 // siblings report it, also where the coefficient is 0, and never compute it a
 // second time.
 //
@@ -98,17 +98,6 @@ func estimatorOf(scope *model.Scope, name string) Estimator {
 		exceptions.Panicf("hyperparameter %q in scope %q: %v", ParamEstimator, scope.Scope(), err)
 	}
 	return e
-}
-
-// pick returns the output, transformed, and the input that the options name.
-func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node) {
-	if o.output >= len(outputs) {
-		exceptions.Panicf("gcml: there is no output #%d, the model function returns %d", o.output, len(outputs))
-	}
-	if o.input >= len(inputs) {
-		exceptions.Panicf("gcml: there is no input #%d, the data set gives %d", o.input, len(inputs))
-	}
-	return o.transformed(outputs[o.output]), inputs[o.input]
 }
 
 // mustDifferentiateTwice panics if the gradient of gc with respect to the

@@ -47,18 +47,26 @@ func ForEachBackend(t *testing.T, fn func(t *testing.T, b compute.Backend)) {
 	t.Helper()
 	t.Run("go", func(t *testing.T) { fn(t, GoBackend(t)) })
 	t.Run("xla", func(t *testing.T) {
-		b, err := xlaBackend()
-		if err != nil {
-			t.Fatalf("opening the XLA CPU plugin: %v", err)
-		}
+		b := XLABackend(t)
 		if b == nil {
-			if os.Getenv("GCML_REQUIRE_XLA") != "" {
-				t.Fatal("no XLA CPU plugin found: run 'make xla'")
-			}
 			t.Skip("no XLA CPU plugin found: run 'make xla'")
 		}
 		fn(t, b)
 	})
+}
+
+// XLABackend returns XLA on the CPU, one per test binary, nil where no plugin is found. That is a failure where
+// GCML_REQUIRE_XLA is set.
+func XLABackend(t testing.TB) compute.Backend {
+	t.Helper()
+	b, err := xlaBackend()
+	if err != nil {
+		t.Fatalf("opening the XLA CPU plugin: %v", err)
+	}
+	if b == nil && os.Getenv("GCML_REQUIRE_XLA") != "" {
+		t.Fatal("no XLA CPU plugin found: run 'make xla'")
+	}
+	return b
 }
 
 // CentralDifference returns the gradient of f at x by (f(x+h)-f(x-h))/2h, one

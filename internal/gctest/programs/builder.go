@@ -1,0 +1,159 @@
+package programs
+
+import (
+	"hash/fnv"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+	"github.com/pkg/errors"
+)
+
+// Builder is what an op is given to build itself in a graph.
+type Builder struct {
+	// Scope is the op's own.
+	Scope *model.Scope
+
+	// Earlier are the values before x, the inputs first.
+	Earlier []*Node
+
+	// Exact says that the program is built for the oracle: ops that lower the precision do nothing, and ops
+	// with an implementation of the plainest kind choose it.
+	Exact bool
+
+	held *Node
+}
+
+// Held returns the value that stands for x where the op computes values from several examples: x itself, or in
+// the oracle the value of x for inputs that do not move.
+func (b *Builder) Held(x *Node) *Node {
+	if b.held == nil {
+		return x
+	}
+	return b.held
+}
+
+// Graph builds the program on x, of the program's shape, and returns the value after each op, x first. Where
+// held is not nil, values that mix examples are computed from the values in it, as Graph returned them.
+func (p Program) Graph(scope *model.Scope, x *Node, held []*Node, exact bool) []*Node {
+	values := []*Node{x}
+	scope = scope.ResetVisited()
+	for i, op := range p.Ops {
+		b := &Builder{Scope: scope.In("op%d", i), Earlier: values[:i], Exact: exact}
+		if held != nil {
+			b.held = held[i]
+		}
+		y := op.Kind.Build(b, values[i], op.Params)
+		if y == nil {
+			exceptions.Panicf("programs: op %d, %q, does not fit %s", i, op, values[i].Shape())
+		}
+		values = append(values, y)
+	}
+	return values
+}
+
+// Model returns the program as a model function: one output of the shape [batch, ...].
+func (p Program) Model(scope *model.Scope, x *Node) *Node {
+	values := p.Graph(scope, x, nil, false)
+	return values[len(values)-1]
+}
+
+// ModelOfInner is Model with a second output, the value in the middle of the program.
+func (p Program) ModelOfInner(scope *model.Scope, x *Node) (output, inner *Node) {
+	values := p.Graph(scope, x, nil, false)
+	return values[len(values)-1], values[len(values)/2]
+}
+
+// NewStore returns a store with the weights of the program. They depend on their names and shapes alone, and
+// have the precision of bfloat16, so that they are the same in every dtype.
+func (p Program) NewStore(goBackend compute.Backend, exact bool) (store *model.Store, err error) {
+	store = model.NewStore()
+	if err = store.SetRNGStateFromSeed(42); err != nil {
+		return nil, err
+	}
+	g := NewGraph(goBackend, "variables")
+	defer g.Finalize()
+	err = exceptions.TryCatch[error](func() {
+		p.Graph(store.RootScope(), Parameter(g, "x", shapes.Make(p.dtype(exact), p.Shape...)), nil, exact)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for v := range store.IterVariables() {
+		if v.Name() == model.RNGStateVariableName {
+			continue
+		}
+		value, err := weight(v)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.SetValue(value); err != nil {
+			return nil, err
+		}
+	}
+	return store, nil
+}
+
+func (p Program) dtype(exact bool) dtypes.DType {
+	if exact {
+		return dtypes.Float64
+	}
+	return p.DType
+}
+
+// weight draws the values of a variable.
+func weight(v *model.Variable) (*tensors.Tensor, error) {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(v.Path()))
+	rng := rand.New(rand.NewPCG(hash.Sum64(), 7))
+	draw := func() float64 { return 0.6 * rng.NormFloat64() }
+	switch name := v.Name(); {
+	case strings.Contains(name, "scale"), strings.Contains(name, "gain"), strings.Contains(name, "multiplier"):
+		draw = func() float64 { return 1 + 0.3*rng.NormFloat64() }
+	case strings.Contains(name, "variance"), name == "avg_weight":
+		draw = func() float64 { return 0.5 + rng.Float64() }
+	}
+	values := make([]float64, v.Shape().Size())
+	for i := range values {
+		values[i] = float64(bfloat16.FromFloat64(draw()).Float32())
+	}
+	return Tensor(v.DType(), values, v.Shape().Dimensions...)
+}
+
+// Tensor returns values as a tensor of a float dtype.
+func Tensor(dtype dtypes.DType, values []float64, dims ...int) (*tensors.Tensor, error) {
+	switch dtype {
+	case dtypes.Float64:
+		return tensors.FromFlatDataAndDimensions(values, dims...), nil
+	case dtypes.Float32:
+		return tensors.FromFlatDataAndDimensions(convert(values, func(v float64) float32 { return float32(v) }), dims...), nil
+	case dtypes.BFloat16:
+		return tensors.FromFlatDataAndDimensions(convert(values, bfloat16.FromFloat64), dims...), nil
+	}
+	return nil, errors.Errorf("programs: no values of dtype %s", dtype)
+}
+
+func convert[T any](values []float64, to func(float64) T) []T {
+	converted := make([]T, len(values))
+	for i, v := range values {
+		converted[i] = to(v)
+	}
+	return converted
+}
+
+// Inputs draws the inputs of one batch, with the precision of float32.
+func (p Program) Inputs(seed uint64) []float64 {
+	rng := rand.New(rand.NewPCG(seed, 11))
+	values := make([]float64, shapes.Make(dtypes.Float64, p.Shape...).Size())
+	for i := range values {
+		values[i] = float64(float32(rng.NormFloat64()))
+	}
+	return values
+}

@@ -1,63 +1,116 @@
 package experiments
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/checkpoint"
+
+	"example.com/geometric-complexity/internal/atomicfile"
+	"example.com/geometric-complexity/internal/sealed"
 )
 
-// A checkpoint is a folder checkpoint/step-N that GoMLX's checkpoint package
-// wrote. GoMLX writes its two files in place, and a kill between them leaves a
-// checkpoint that does not load; so each is written to a folder of its own,
-// synced, and renamed when it is whole. The older ones are removed only then.
+// A run's checkpoints are folders checkpoint/save-N-step-S, the N-th that was
+// saved and the step that it is of. Each holds all that a run is made of: the
+// variables, as GoMLX's checkpoint package writes them, and in state.json the
+// points measured so far, how the run ended if it did, and the SHA-256 of each
+// of the other files. It is written under another name, synced, and appears by
+// a rename; the one before is removed only when the one after it is there.
 const (
-	checkpointDir  = "checkpoint"
-	checkpointStep = "step-"
+	checkpointDir = "checkpoint"
+	stateFile     = "state.json"
 )
 
-// saveCheckpoint saves all variables of the store as the state after a step.
-func saveCheckpoint(runDir string, store *model.Store, step int64) (err error) {
-	parent := filepath.Join(runDir, checkpointDir)
-	if err := os.MkdirAll(parent, 0o777); err != nil {
+var checkpointName = regexp.MustCompile(`^save-(\d+)-step-(\d+)$`)
+
+// state is what a checkpoint holds beside the variables.
+type state struct {
+	Address string `json:"address"` // of the run
+	Save    int64  `json:"save"`
+	Step    int64  `json:"step"`
+	// Status is empty for a run that is not at its end.
+	Status  Status  `json:"status,omitempty"`
+	Message string  `json:"message,omitempty"`
+	Points  []Point `json:"points"`
+	// Files has the SHA-256 of the other files of the folder.
+	Files map[string]string `json:"files"`
+}
+
+// name of the checkpoint's folder.
+func (s *state) name() string { return fmt.Sprintf("save-%d-step-%d", s.Save, s.Step) }
+
+// checkpoints are those of a run whose folder is locked.
+type checkpoints struct {
+	runDir, address string
+	save            int64  // the number of the newest one, readable or not
+	good            string // the name of the one that was saved or restored last; empty if none
+}
+
+func (c *checkpoints) dir() string { return filepath.Join(c.runDir, checkpointDir) }
+
+// write saves all variables of the store with the state after a step. The
+// checkpoint before it is kept, except beside the last one of a run.
+func (c *checkpoints) write(store *model.Store, s state) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("checkpoint of step %d: %w", s.Step, err)
+		}
+	}()
+	s.Address, s.Save = c.address, c.save+1
+	if err := atomicfile.MkdirAll(c.dir()); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(parent, ".tmp-")
+	temporary, err := os.MkdirTemp(c.dir(), ".tmp-")
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(dir)
-			err = fmt.Errorf("checkpoint of step %d: %w", step, err)
-		}
-	}()
+	defer os.RemoveAll(temporary) // It is not there any more if all went well.
+	if err := fillCheckpoint(temporary, store, s); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, filepath.Join(c.dir(), s.name())); err != nil {
+		return err
+	}
+	if err := atomicfile.SyncDir(c.dir()); err != nil {
+		return err
+	}
+	before := c.good
+	c.save, c.good = s.Save, s.name()
+	if s.Status != "" {
+		return c.removeAllBut(c.good)
+	}
+	return c.removeAllBut(c.good, before)
+}
+
+// fillCheckpoint writes the files of a checkpoint into an empty folder.
+func fillCheckpoint(dir string, store *model.Store, s state) (err error) {
 	if err := saveStore(store, dir); err != nil {
 		return err
 	}
-	if err := syncFiles(dir); err != nil {
+	if s.Files, err = fileSums(dir); err != nil {
 		return err
 	}
-	name := checkpointStep + strconv.FormatInt(step, 10)
-	final := filepath.Join(parent, name)
-	// The same step may be there already, from before an interruption.
-	if err := os.RemoveAll(final); err != nil {
+	data, err := sealed.Marshal(s)
+	if err != nil {
 		return err
 	}
-	if err := os.Rename(dir, final); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, stateFile), data, 0o644); err != nil {
 		return err
 	}
-	return removeOthers(parent, name)
+	return atomicfile.SyncFiles(dir)
 }
 
 // saveStore writes one GoMLX checkpoint into an empty folder. Without
@@ -73,58 +126,149 @@ func saveStore(store *model.Store, dir string) error {
 	return handler.Save()
 }
 
-func syncFiles(dir string) error {
+// fileSums gives the SHA-256 of each file of a checkpoint but its state.
+func fileSums(dir string) (map[string]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	sums := make(map[string]string)
 	for _, entry := range entries {
-		f, err := os.OpenFile(filepath.Join(dir, entry.Name()), os.O_RDWR, 0)
-		if err != nil {
-			return err
+		if entry.Name() == stateFile {
+			continue
 		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return err
+		if sums[entry.Name()], err = fileSum(filepath.Join(dir, entry.Name())); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return sums, nil
 }
 
-// removeOthers removes older checkpoints and what a kill left half written.
-func removeOthers(parent, keep string) error {
-	entries, err := os.ReadDir(parent)
+func fileSum(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// removeAllBut removes older checkpoints and what a kill left half written. What
+// is removed loses its name first, so that a kill leaves no half of a checkpoint
+// that looks like a whole one.
+func (c *checkpoints) removeAllBut(keep ...string) error {
+	entries, err := os.ReadDir(c.dir())
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if entry.Name() != keep {
-			if err := os.RemoveAll(filepath.Join(parent, entry.Name())); err != nil {
+		if slices.Contains(keep, entry.Name()) {
+			continue
+		}
+		path := filepath.Join(c.dir(), entry.Name())
+		if !strings.HasPrefix(entry.Name(), ".") {
+			unnamed := filepath.Join(c.dir(), ".tmp-"+entry.Name())
+			if err := os.Rename(path, unnamed); err != nil {
 				return err
 			}
+			path = unnamed
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// latestCheckpoint returns the step of a run's newest checkpoint and its
-// folder, or -1 if there is none.
-func latestCheckpoint(runDir string) (step int64, dir string, err error) {
-	parent := filepath.Join(runDir, checkpointDir)
-	entries, err := os.ReadDir(parent)
+// restore puts the variables of the newest checkpoint that can be read into an
+// empty store, and returns its state, nil if the run has no checkpoint. Of those
+// that were passed over the errors say why. If there are checkpoints and none
+// can be read, that is an error.
+func (c *checkpoints) restore(store *model.Store) (s *state, passedOver []error, err error) {
+	found, err := listCheckpoints(c.runDir)
+	if err != nil || len(found) == 0 {
+		return nil, nil, err
+	}
+	c.save = found[0].Save
+	for _, candidate := range found {
+		dir := filepath.Join(c.dir(), candidate.name())
+		s, err := readState(dir, c.address)
+		if err != nil {
+			passedOver = append(passedOver, err)
+			continue
+		}
+		c.good = s.name()
+		return s, passedOver, loadCheckpoint(store, dir)
+	}
+	return nil, nil, fmt.Errorf("%w; no other checkpoint can be read: to start the run anew, remove %s", passedOver[0], c.dir())
+}
+
+// listCheckpoints lists the checkpoints of a run by what their names say, the
+// newest first.
+func listCheckpoints(runDir string) (found []state, err error) {
+	entries, err := os.ReadDir(filepath.Join(runDir, checkpointDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return -1, "", nil
+		return nil, nil
 	}
 	if err != nil {
-		return -1, "", err
+		return nil, err
 	}
-	step = -1
 	for _, entry := range entries {
-		number, ok := strings.CutPrefix(entry.Name(), checkpointStep)
-		if n, err := strconv.ParseInt(number, 10, 64); ok && err == nil && n > step {
-			step, dir = n, filepath.Join(parent, entry.Name())
+		match := checkpointName.FindStringSubmatch(entry.Name())
+		if match == nil {
+			continue
+		}
+		save, errSave := strconv.ParseInt(match[1], 10, 64)
+		step, errStep := strconv.ParseInt(match[2], 10, 64)
+		if errSave == nil && errStep == nil {
+			found = append(found, state{Save: save, Step: step})
 		}
 	}
-	return step, dir, nil
+	slices.SortFunc(found, func(a, b state) int { return cmp.Or(cmp.Compare(b.Save, a.Save), cmp.Compare(b.Step, a.Step)) })
+	return found, nil
+}
+
+// readState reads the state of a checkpoint of a run, and checks that all files
+// of the folder are what was saved there.
+func readState(dir, address string) (*state, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return nil, damaged(dir, err)
+	}
+	var s state
+	if err := sealed.Unmarshal(raw, &s); err != nil {
+		return nil, damaged(filepath.Join(dir, stateFile), err)
+	}
+	if s.name() != filepath.Base(dir) {
+		return nil, damaged(dir, fmt.Errorf("it was saved as %s", s.name()))
+	}
+	if s.Address != address {
+		return nil, damaged(dir, fmt.Errorf("it is of run %s", s.Address))
+	}
+	sums, err := fileSums(dir)
+	if err != nil {
+		return nil, damaged(dir, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Files)) {
+		if sums[name] != s.Files[name] {
+			return nil, damaged(filepath.Join(dir, name), sealed.ErrBroken)
+		}
+	}
+	if len(sums) != len(s.Files) {
+		return nil, damaged(dir, errors.New("there are files that were not saved there"))
+	}
+	return &s, nil
+}
+
+func damaged(path string, err error) error {
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		err = fmt.Errorf("%s: %w", filepath.Base(at.Path), at.Err)
+	}
+	return fmt.Errorf("%s cannot be used: %w", path, err)
 }
 
 // loadCheckpoint puts the variables of a checkpoint folder into an empty store.

@@ -40,7 +40,9 @@ const subsetSeed = 20220927
 type loaded struct {
 	outputs int // of the network
 	classes bool
-	lossFn  train.LossFn
+	// sha256 of the content of the data set's files; empty for a curve.
+	sha256 string
+	lossFn train.LossFn
 	// stream gives the training batches from a step on, without end: what the
 	// batch of a step holds depends on the seed and the step only.
 	stream func(batchSize int, seed int64, step int64) (train.Dataset, error)
@@ -61,6 +63,22 @@ type examples struct {
 // drawn and its GC over the interval measured: the midpoints of equal cells, so
 // that the mean over them is the midpoint rule for the integral.
 const gridPoints = 400
+
+// content says what the data set holds, nil for a curve.
+func (d Data) content() (*DataContent, error) {
+	if d.Name == NameParabola {
+		return nil, nil
+	}
+	c, err := datasets.Identify(d.Name)
+	if missing := (*datasets.NotFoundError)(nil); errors.As(err, &missing) {
+		// Results can be looked at where the data is not.
+		c, err = datasets.PublishedContent(d.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &DataContent{Name: d.Name, SHA256: c.SHA256, Content: c.String()}, nil
+}
 
 // load reads the data, images in a format.
 func (d Data) load(format datasets.Format) (*loaded, error) {
@@ -105,6 +123,9 @@ func (d Data) loadImages(format datasets.Format) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	if trainImages.SHA256 != testImages.SHA256 {
+		return nil, fmt.Errorf("data set %s was changed while it was read; start again", d.Name)
+	}
 	if d.LabelNoise != 0 {
 		if trainImages, err = trainImages.WithLabelNoise(d.LabelNoise, datasets.OtherClass, subsetSeed); err != nil {
 			return nil, err
@@ -116,7 +137,8 @@ func (d Data) loadImages(format datasets.Format) (*loaded, error) {
 			return nil, err
 		}
 	}
-	out := &loaded{outputs: len(trainImages.Classes), classes: true, lossFn: loss.SparseCategoricalCrossEntropyLogits}
+	out := &loaded{outputs: len(trainImages.Classes), classes: true, sha256: trainImages.SHA256,
+		lossFn: loss.SparseCategoricalCrossEntropyLogits}
 	sets := map[string]*datasets.Images{"train": measure, "test": testImages}
 	if out.measured, err = tensorsOf(sets, format); err != nil {
 		return nil, err
@@ -164,10 +186,13 @@ var images struct {
 func subset(name string, split datasets.Split, n int) (*datasets.Images, error) {
 	images.Lock()
 	defer images.Unlock()
+	content, err := datasets.Identify(name)
+	if err != nil {
+		return nil, err
+	}
 	key := fmt.Sprint(name, split)
 	all := images.sets[key]
-	if all == nil {
-		var err error
+	if all == nil || all.SHA256 != content.SHA256 {
 		if all, err = datasets.Load(name, split); err != nil {
 			return nil, err
 		}

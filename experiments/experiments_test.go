@@ -222,8 +222,8 @@ func TestAddress(t *testing.T) {
 		}
 		return a
 	}
-	if got, want := address(base, "go"), "236863fb2acf742f"; got != want {
-		t.Errorf("address %s; want %s (a change of Train's JSON form or Revision explains it)", got, want)
+	if got, want := address(base, "go"), "f2953f722d0de6c2"; got != want {
+		t.Errorf("address %s; want %s (a change of Train's JSON form or Revision, or of recordFormat, explains it)", got, want)
 	}
 	other := *task
 	other.StopLoss = 0.1

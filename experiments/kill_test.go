@@ -17,9 +17,9 @@ import (
 	"example.com/geometric-complexity/layers"
 )
 
-// victim is what a process does that these tests start, and that is killed as by
+// child is what a process does that these tests start, and that is killed as by
 // kill -9.
-type victim struct {
+type child struct {
 	Task  *Train
 	Seed  int64
 	Out   string
@@ -30,16 +30,16 @@ type victim struct {
 	AtFile string
 }
 
-// victimVariable holds the victim as JSON in the environment of its process.
-const victimVariable = "GCML_TEST_VICTIM"
+// childVariable holds it as JSON in the environment of its process.
+const childVariable = "GCML_TEST_CHILD"
 
-// TestVictim is no test: it is what the other processes run.
-func TestVictim(t *testing.T) {
-	raw := os.Getenv(victimVariable)
+// TestChild is no test: it is what the other processes run.
+func TestChild(t *testing.T) {
+	raw := os.Getenv(childVariable)
 	if raw == "" {
 		return
 	}
-	var v victim
+	var v child
 	if err := json.Unmarshal([]byte(raw), &v); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestVictim(t *testing.T) {
 	execute(t, env, v.run())
 }
 
-func (v *victim) run() Run { return Run{Label: "killed", Seed: v.Seed, Task: v.Task} }
+func (v *child) run() Run { return Run{Label: "killed", Seed: v.Seed, Task: v.Task} }
 
 // killSelf is kill -9 of this process.
 func killSelf() {
@@ -81,7 +81,7 @@ func (k *killAtStep) Add(n int64) {
 	}
 }
 
-func (v *victim) killAtFile() {
+func (v *child) killAtFile() {
 	for {
 		if found, _ := filepath.Glob(filepath.Join(v.Out, v.AtFile)); len(found) > 0 {
 			killSelf()
@@ -89,15 +89,15 @@ func (v *victim) killAtFile() {
 	}
 }
 
-// start runs the victim to its end, and says whether that was the kill.
-func (v *victim) start(t *testing.T) (killed bool) {
+// start runs the process to its end, and says whether that was the kill.
+func (v *child) start(t *testing.T) (killed bool) {
 	t.Helper()
 	raw, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestVictim$")
-	cmd.Env = append(os.Environ(), victimVariable+"="+string(raw))
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
+	cmd.Env = append(os.Environ(), childVariable+"="+string(raw))
 	output, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == -1) {
@@ -117,8 +117,18 @@ func tasksToKill() map[string]*Train {
 	adam.Optimizer, adam.LearningRate = OptimizerAdam, 1e-3
 	norm := &Train{Data: images, Network: ResNet18(1, layers.NormBatch), LearningRate: 0.01, BatchSize: 30, Steps: 12, Measurements: 3}
 	norm.Network.Pool = 4
-	return map[string]*Train{"random numbers": resumableTask(), "momentum, noises, penalties": all, "adam": adam, "batch norm": norm}
+	return map[string]*Train{"random numbers": resumableTask(), "momentum, noises, penalties": all, "adam": adam, "batch norm": norm,
+		"diverges": divergingTask()}
 }
+
+// divergingTask meets a loss that is not finite at step divergesAt.
+func divergingTask() *Train {
+	task := resumableTask()
+	task.LearningRate = 50
+	return task
+}
+
+const divergesAt = 7
 
 // A run that is killed before its first checkpoint and twice between two of
 // them ends as one that is left alone.
@@ -127,8 +137,12 @@ func TestKilledBetweenCheckpoints(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
-			v := victim{Task: task, Seed: 3, Out: env.Out}
+			v := child{Task: task, Seed: 3, Out: env.Out}
 			dir := runDir(t, env.Out, v.run())
+			last := min(9, task.Steps)
+			if name == "diverges" {
+				last = divergesAt
+			}
 			for _, kill := range []struct {
 				step       int64
 				every      time.Duration
@@ -136,14 +150,14 @@ func TestKilledBetweenCheckpoints(t *testing.T) {
 			}{
 				{step: 5, every: time.Hour, checkpoint: -1},
 				{step: 6, every: time.Nanosecond, checkpoint: 5},
-				{step: 9, every: time.Nanosecond, checkpoint: 8},
+				{step: last, every: time.Nanosecond, checkpoint: last - 1},
 			} {
 				v.AtStep, v.Every = kill.step, kill.every
 				if !v.start(t) {
 					t.Fatalf("the run came to its end; want it killed at step %d", kill.step)
 				}
-				if step, _, err := latestCheckpoint(dir); step != kill.checkpoint || err != nil {
-					t.Fatalf("killed at step %d, the newest checkpoint is of step %d (%v); want %d", kill.step, step, err, kill.checkpoint)
+				if step := newestCheckpoint(t, dir); step != kill.checkpoint {
+					t.Fatalf("killed at step %d, the newest checkpoint is of step %d; want %d", kill.step, step, kill.checkpoint)
 				}
 			}
 			got := execute(t, env, v.run())
@@ -160,7 +174,7 @@ func TestKilledWhileACheckpointIsWritten(t *testing.T) {
 	task := resumableTask()
 	task.Network, task.Optimizer, task.LearningRate, task.Steps = MLP(1, 256), OptimizerAdam, 1e-3, 30
 	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
-	v := victim{Task: task, Seed: 1, Out: env.Out, Every: time.Nanosecond}
+	v := child{Task: task, Seed: 1, Out: env.Out, Every: time.Nanosecond}
 	dir := runDir(t, env.Out, v.run())
 	half := filepath.Join(checkpointDir, ".tmp-*", "*")
 	relative, err := filepath.Rel(env.Out, dir)
@@ -196,7 +210,7 @@ func smallDemo() DemoConfig {
 
 func TestKilledDuringTheReport(t *testing.T) {
 	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
-	v := victim{Out: env.Out, AtFile: filepath.Join(FiguresDir, "*")}
+	v := child{Out: env.Out, AtFile: filepath.Join(FiguresDir, "*")}
 	result := filepath.Join(env.Out, ResultFile)
 	for tries := 0; ; tries++ {
 		killed := v.start(t)

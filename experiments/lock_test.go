@@ -58,7 +58,7 @@ func TestExecuteWaitsForTheLock(t *testing.T) {
 		}
 		waited <- record
 	}()
-	address, err := run.Address("Go Backend")
+	blank, err := run.newRecord("Go Backend")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestExecuteWaitsForTheLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, err := do(context.Background(), complete, run, dir, address)
+	record, err := do(context.Background(), complete, run, dir, blank)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,9 @@ func (r *Result) Records(out, label string) ([]*Record, error) {
 		if run.Label != label {
 			continue
 		}
+		if !addressPattern.MatchString(run.Hash) { // it comes from a file, and becomes a path
+			return nil, fmt.Errorf("%s: %q is not the address of a run", r.Name, run.Hash)
+		}
 		dir := filepath.Join(out, runsDir, run.Hash)
 		record, err := readRecord(dir)
 		if err != nil {

@@ -1,12 +1,9 @@
 package experiments
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"example.com/geometric-complexity/internal/atomicfile"
 )
 
 // fitRecord is the record of a run that learned f(x) = value, measured once.
@@ -21,19 +18,24 @@ func fitRecord(hash string, value float64) *Record {
 
 func TestResultRecords(t *testing.T) {
 	out := t.TempDir()
-	r := &Result{Name: "x", Runs: []RunSummary{{Label: "fit", Hash: "b"}, {Label: "other", Hash: "c"}, {Label: "fit", Hash: "a"}}}
-	for i, hash := range []string{"a", "b"} {
-		dir := filepath.Join(out, runsDir, hash)
-		if err := os.MkdirAll(dir, 0o777); err != nil {
+	r := &Result{Name: "x"}
+	for i, label := range []string{"fit", "other", "fit"} {
+		kept := fitRecord("", float64(i))
+		kept.Seed, kept.Task = int64(i), []byte("{}")
+		var err error
+		if kept.Hash, err = kept.address(); err != nil {
 			t.Fatal(err)
 		}
-		if err := atomicfile.WriteJSON(filepath.Join(dir, recordFile), fitRecord(hash, float64(i))); err != nil {
-			t.Fatal(err)
+		r.Runs = append(r.Runs, RunSummary{Label: label, Hash: kept.Hash})
+		if label == "fit" {
+			if err := writeRecord(filepath.Join(out, runsDir, kept.Hash), kept); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	records, err := r.Records(out, "fit")
-	if err != nil || len(records) != 2 || records[0].Hash != "b" || records[1].Hash != "a" {
-		t.Errorf("got %v, %v; want the records b and a, as the result lists them", records, err)
+	if err != nil || len(records) != 2 || records[0].Seed != 0 || records[1].Seed != 2 {
+		t.Errorf("got %v, %v; want the records of seeds 0 and 2, as the result lists them", records, err)
 	}
 	for label, want := range map[string]string{"other": "run the experiment again", "none": `no run has the label "none"`} {
 		t.Run(label, func(t *testing.T) {
@@ -66,5 +68,14 @@ func TestFunctionAt(t *testing.T) {
 	without.Points[0].Arrays = nil
 	if _, err := cfg.FunctionAt(without, 0); err == nil || !strings.Contains(err.Error(), "kept no function") {
 		t.Errorf("a run without its function gives %v", err)
+	}
+}
+
+// The addresses of a result are a file's words: none leads out of its folder.
+func TestRecordsStayInTheFolder(t *testing.T) {
+	out := t.TempDir()
+	r := &Result{Name: "stranger", Runs: []RunSummary{{Label: "a", Hash: "../../0123456789abcdef"}}}
+	if _, err := r.Records(filepath.Join(out, "x"), "a"); err == nil || !strings.Contains(err.Error(), "is not the address of a run") {
+		t.Errorf("error %v", err)
 	}
 }

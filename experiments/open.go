@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
@@ -26,6 +27,7 @@ type Trained struct {
 	Model func(scope *model.Scope, x *graph.Node) *graph.Node
 	// Outputs is the number of logits.
 	Outputs int
+	data    *DataContent // that it was trained on
 }
 
 // OpenRun loads the network of a run's folder, out/runs/ADDRESS, at its newest
@@ -41,19 +43,14 @@ func OpenRun(dir string) (*Trained, error) {
 	if kind := (&Train{}).Kind(); run.Kind != kind {
 		return nil, fmt.Errorf("%s: a run of kind %q leaves no network, only one of kind %q does", dir, run.Kind, kind)
 	}
-	t := &Trained{Task: &Train{}, Seed: run.Seed, Store: model.NewStore()}
+	if err := run.checkAddress(); err != nil {
+		return nil, fmt.Errorf("%s was changed: %w; to do the run again, remove %s", filepath.Join(dir, runFile), err, dir)
+	}
+	t := &Trained{Task: &Train{}, Seed: run.Seed, Store: model.NewStore(), data: run.Data}
 	if err := json.Unmarshal(run.Task, t.Task); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	step, checkpoint, err := latestCheckpoint(dir)
-	if err != nil {
-		return nil, err
-	}
-	if step < 0 {
-		return nil, fmt.Errorf("%s: the run has no checkpoint yet", dir)
-	}
-	t.Step = step
-	if err := loadCheckpoint(t.Store, checkpoint); err != nil {
+	if err := t.load(dir, run.Hash); err != nil {
 		return nil, err
 	}
 	data, err := t.Task.Data.load(t.Task.Network.format())
@@ -65,12 +62,31 @@ func OpenRun(dir string) (*Trained, error) {
 	return t, err
 }
 
+// load reads the newest checkpoint of a run's folder.
+func (t *Trained) load(dir, address string) error {
+	found, err := listCheckpoints(dir)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("%s: the run has no checkpoint yet", dir)
+	}
+	newest := filepath.Join(dir, checkpointDir, found[0].name())
+	s, err := readState(newest, address)
+	if err != nil {
+		return fmt.Errorf("%w; remove %s to use what is left", err, newest)
+	}
+	t.Step = s.Step
+	return loadCheckpoint(t.Store, newest)
+}
+
 // Dataset gives the examples of a set to measure the network on, once through
 // in their order: the first n of a split of one of datasets.Names, n = 0 for
 // all, or with NameParabola the points that the network was trained on. An
 // empty name is the set it was trained on.
 func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (train.Dataset, error) {
-	if name == "" {
+	trainedOn := name == ""
+	if trainedOn {
 		name = t.Task.Data.Name
 	}
 	if name == NameParabola {
@@ -86,6 +102,10 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 	images, err := subset(name, split, 0)
 	if err != nil {
 		return nil, err
+	}
+	if trainedOn && t.data != nil && images.SHA256 != t.data.SHA256 {
+		return nil, fmt.Errorf("data set %s is not what the network was trained on (SHA-256 %.8s… here, %.8s… there); to measure on it all the same, name it",
+			name, images.SHA256, t.data.SHA256)
 	}
 	if n != 0 {
 		if images, err = images.First(n); err != nil {

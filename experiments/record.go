@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/geometric-complexity/internal/atomicfile"
+	"example.com/geometric-complexity/internal/sealed"
 )
 
 // Point is what was measured at one step of a run.
@@ -47,7 +48,8 @@ const (
 	Diverged Status = "diverged"
 )
 
-// Record is the result of one run.
+// Record is the result of one run. From Kind to Data it is what decided the run's
+// numbers, and Hash is the address that follows from these.
 type Record struct {
 	Hash       string          `json:"hash"`
 	Kind       string          `json:"kind"`
@@ -55,12 +57,22 @@ type Record struct {
 	Seed       int64           `json:"seed"`
 	Backend    string          `json:"backend"`
 	Task       json.RawMessage `json:"task"`
+	Data       *DataContent    `json:"data,omitempty"` // of the task's data set; nil if it takes none
 	Status     Status          `json:"status"`
 	Step       int64           `json:"step"`              // the last step done
 	Message    string          `json:"message,omitempty"` // why it diverged
 	Points     []Point         `json:"points"`
 	Weights    string          `json:"weights,omitempty"` // SHA-256 of the final trained variables
 	Provenance Provenance      `json:"provenance"`
+}
+
+// DataContent says what a data set held when a run was made with it.
+type DataContent struct {
+	Name string `json:"name"`
+	// SHA256 is that of the content of all its files; see datasets.Content.
+	SHA256 string `json:"sha256"`
+	// Content says whether that is the published content, a known copy, or neither.
+	Content string `json:"content"`
 }
 
 // Final returns the last point; an empty one if nothing was measured.
@@ -98,9 +110,11 @@ const (
 	logFile    = "log.jsonl"
 )
 
-// readRecord returns the record of a run folder, or nil if it has none yet.
+// readRecord returns the record of a run folder, or nil if it has none yet. It
+// refuses one that is not as it was written, or is another run's.
 func readRecord(dir string) (*Record, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, recordFile))
+	path := filepath.Join(dir, recordFile)
+	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -108,37 +122,50 @@ func readRecord(dir string) (*Record, error) {
 		return nil, err
 	}
 	var r Record
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return nil, fmt.Errorf("%s: %w; remove it to do the run again", filepath.Join(dir, recordFile), err)
+	err = sealed.Unmarshal(raw, &r)
+	if err == nil {
+		err = r.check(filepath.Base(dir))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be used: %w; remove it to do the run again", path, err)
 	}
 	return &r, nil
 }
 
-// readPoints returns the points of a run's log up to a step. A last line that a
-// kill cut short is left out, as is all after it.
-func readPoints(dir string, upTo int64) ([]Point, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, logFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// check compares a record with the address that it was found at.
+func (r *Record) check(address string) error {
+	if r.Hash != address {
+		return fmt.Errorf("it is of run %s", r.Hash)
 	}
-	if err != nil {
-		return nil, err
+	if r.Status != Complete && r.Status != Diverged {
+		return fmt.Errorf("its status is %q", r.Status)
 	}
-	var points []Point
-	for line := range bytes.Lines(raw) {
-		var p Point
-		if err := json.Unmarshal(line, &p); err != nil {
-			break
-		}
-		if p.Step <= upTo {
-			points = append(points, p)
-		}
-	}
-	return points, nil
+	return r.checkAddress()
 }
 
-// writePoints replaces a run's log. What it holds is in the record too, once
-// the run is complete.
+// checkAddress compares what decided the numbers with the address.
+func (r *Record) checkAddress() error {
+	address, err := r.address()
+	if err != nil {
+		return err
+	}
+	if address != r.Hash {
+		return fmt.Errorf("its task, seed, backend and data have the address %s", address)
+	}
+	return nil
+}
+
+// writeRecord writes the record of a run folder.
+func writeRecord(dir string, r *Record) error {
+	data, err := sealed.MarshalIndent(r)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(dir, recordFile), data)
+}
+
+// writePoints replaces a run's log, which is for people to look at: the points
+// are in the checkpoint and in the record.
 func writePoints(dir string, points []Point) error {
 	var b bytes.Buffer
 	for _, p := range points {

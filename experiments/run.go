@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"example.com/geometric-complexity/internal/atomicfile"
@@ -37,26 +39,73 @@ type Run struct {
 	Task  Task
 }
 
+// ContentTask is a task with a data set.
+type ContentTask interface {
+	Task
+	// Content says what the data set holds, nil if the task as it is takes none. Of
+	// a set that is not on this machine it is the published content.
+	Content() (*DataContent, error)
+}
+
 // Address is the hash under which the run's result is kept: of the task's kind,
-// revision and JSON form, the seed, and the backend's name.
+// revision and JSON form, the seed, the backend's name and, where the task has a
+// data set, the SHA-256 of its content. An error is of that content.
 func (r Run) Address(backendName string) (string, error) {
-	task, err := json.Marshal(r.Task)
+	record, err := r.newRecord(backendName)
 	if err != nil {
 		return "", err
 	}
+	return record.Hash, nil
+}
+
+// newRecord returns a record with nothing but what decides the run's numbers.
+func (r Run) newRecord(backendName string) (*Record, error) {
+	task, err := json.Marshal(r.Task)
+	if err != nil {
+		return nil, err
+	}
+	record := &Record{Kind: r.Task.Kind(), Revision: r.Task.Revision(), Seed: r.Seed, Backend: backendName, Task: task}
+	if t, ok := r.Task.(ContentTask); ok {
+		if record.Data, err = t.Content(); err != nil {
+			return nil, err
+		}
+	}
+	record.Hash, err = record.address()
+	return record, err
+}
+
+// recordFormat is raised when what a run's folder holds changes its form, so that
+// folders of before are not met.
+const recordFormat = 2
+
+// address is the hash of what decided the record's numbers.
+func (r *Record) address() (string, error) {
+	var task bytes.Buffer
+	if err := json.Compact(&task, r.Task); err != nil {
+		return "", fmt.Errorf("task: %w", err)
+	}
+	var data string
+	if r.Data != nil {
+		data = r.Data.SHA256
+	}
 	key, err := json.Marshal(struct {
+		Format   int
 		Kind     string
 		Revision int
 		Task     json.RawMessage
 		Seed     int64
 		Backend  string
-	}{r.Task.Kind(), r.Task.Revision(), task, r.Seed, backendName})
+		Data     string
+	}{recordFormat, r.Kind, r.Revision, task.Bytes(), r.Seed, r.Backend, data})
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(key)
 	return hex.EncodeToString(sum[:8]), nil
 }
+
+// addressPattern is what an address looks like.
+var addressPattern = regexp.MustCompile(`^[0-9a-f]{16}$`)
 
 // Job is a run at work: its folder, and what is known of it so far.
 type Job struct {
@@ -104,20 +153,21 @@ func tryExecute(ctx context.Context, env Env, run Run) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	address, err := run.Address(env.BackendName)
+	blank, err := run.newRecord(env.BackendName)
 	if err != nil {
-		return nil, err
+		return nil, &RunError{Label: run.Label, Seed: run.Seed, Err: err}
 	}
-	record, err := executeAt(ctx, env, run, address)
+	record, err := executeAt(ctx, env, run, blank)
 	var interrupted *InterruptedError
 	if err == nil || errors.Is(err, ErrBusy) || errors.As(err, &interrupted) {
 		return record, err
 	}
-	return nil, &RunError{Address: address, Label: run.Label, Seed: run.Seed, Err: err}
+	return nil, &RunError{Address: blank.Hash, Label: run.Label, Seed: run.Seed, Err: err}
 }
 
-func executeAt(ctx context.Context, env Env, run Run, address string) (*Record, error) {
-	dir := filepath.Join(env.Out, runsDir, address)
+// executeAt does the run whose record, still blank, it is given.
+func executeAt(ctx context.Context, env Env, run Run, blank *Record) (*Record, error) {
+	dir := filepath.Join(env.Out, runsDir, blank.Hash)
 	if record, err := readRecord(dir); err != nil || record != nil {
 		return record, err
 	}
@@ -133,18 +183,19 @@ func executeAt(ctx context.Context, env Env, run Run, address string) (*Record, 
 	if record, err := readRecord(dir); err != nil || record != nil {
 		return record, err
 	}
-	return do(ctx, env, run, dir, address)
+	return do(ctx, env, run, dir, blank)
 }
 
 // do does a run whose folder is locked.
-func do(ctx context.Context, env Env, run Run, dir, address string) (*Record, error) {
+func do(ctx context.Context, env Env, run Run, dir string, blank *Record) (*Record, error) {
 	if err := atomicfile.RemoveTemporary(dir); err != nil {
 		return nil, err
 	}
-	job, err := newJob(env, run, dir, address)
+	job, err := newJob(env, run, dir, blank)
 	if err != nil {
 		return nil, err
 	}
+	address := job.Record.Hash
 	env.Log.Info("run starts", "label", run.Label, "seed", run.Seed, "address", address)
 	if err := protect(func() error { return run.Task.Do(ctx, job) }); err != nil {
 		return nil, err
@@ -159,13 +210,16 @@ func do(ctx context.Context, env Env, run Run, dir, address string) (*Record, er
 
 // RunError says which run failed, and why.
 type RunError struct {
-	Address, Label string
+	Address, Label string // no address if it is the data set that cannot be read
 	Seed           int64
 	Err            error
 }
 
 // Error is one line.
 func (e *RunError) Error() string {
+	if e.Address == "" {
+		return fmt.Sprintf("run (%s, seed %d): %v", e.Label, e.Seed, e.Err)
+	}
 	return fmt.Sprintf("run %s (%s, seed %d): %v", e.Address, e.Label, e.Seed, e.Err)
 }
 
@@ -193,20 +247,16 @@ type started struct {
 	Label string `json:"label"`
 }
 
-func newJob(env Env, run Run, dir, address string) (*Job, error) {
-	task, err := json.Marshal(run.Task)
-	if err != nil {
-		return nil, err
-	}
-	record := &Record{Hash: address, Kind: run.Task.Kind(), Revision: run.Task.Revision(), Seed: run.Seed,
-		Backend: env.BackendName, Task: task, Provenance: currentProvenance()}
+func newJob(env Env, run Run, dir string, blank *Record) (*Job, error) {
+	record := *blank
+	record.Provenance = currentProvenance()
 	record.Provenance.Device = deviceName(env)
 	if before, err := readStarted(dir); err == nil {
 		record.Provenance.Starts = before.Provenance.Starts
 		record.Provenance.Seconds = before.Provenance.Seconds
 	}
 	record.Provenance.Starts++
-	job := &Job{Env: env, Run: run, Dir: dir, Record: record, Started: time.Now()}
+	job := &Job{Env: env, Run: run, Dir: dir, Record: &record, Started: time.Now()}
 	return job, job.saveStarted(0)
 }
 
@@ -235,7 +285,7 @@ func readStarted(dir string) (started, error) {
 func (j *Job) finish() error {
 	j.Record.Provenance.Finished = time.Now().UTC().Truncate(time.Second)
 	j.Record.Provenance.Seconds += time.Since(j.Started).Seconds()
-	return atomicfile.WriteJSON(filepath.Join(j.Dir, recordFile), j.Record)
+	return writeRecord(j.Dir, j.Record)
 }
 
 // InterruptedError reports that the context was cancelled. All work up to Step

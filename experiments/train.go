@@ -64,13 +64,16 @@ type Train struct {
 	KeepFunction bool `json:"keep_function,omitempty"`
 }
 
-var _ Task = (*Train)(nil)
+var _ ContentTask = (*Train)(nil)
 
 // Kind implements Task.
 func (t *Train) Kind() string { return "train" }
 
 // Revision implements Task.
 func (t *Train) Revision() int { return 1 }
+
+// Content implements ContentTask.
+func (t *Train) Content() (*DataContent, error) { return t.Data.content() }
 
 // Units implements Task: one per training step.
 func (t *Train) Units() int64 { return t.Steps }
@@ -124,6 +127,8 @@ type fitting struct {
 	store   *model.Store
 	trainer *train.Trainer
 	eval    *evaluator
+	kept    *checkpoints
+	ended   bool      // the restored checkpoint is the run's last one
 	saved   time.Time // when the last checkpoint was saved
 }
 
@@ -137,7 +142,11 @@ func (t *Train) Do(ctx context.Context, job *Job) error {
 		return err
 	}
 	defer s.close()
+	// A run that came to its end before its record was written has its status.
 	for _, next := range t.measuredSteps() {
+		if job.Record.Status != "" {
+			break
+		}
 		if more, err := s.advance(ctx, next); err != nil {
 			return err
 		} else if !more {
@@ -153,6 +162,9 @@ func (t *Train) open(job *Job) (*fitting, error) {
 	if err != nil {
 		return nil, err
 	}
+	if content := job.Record.Data; content != nil && content.SHA256 != data.sha256 {
+		return nil, fmt.Errorf("data set %s was changed after the run began; start it again", content.Name)
+	}
 	if t.SquaredError {
 		if !data.classes {
 			return nil, errors.New("squared_error: only classifiers have the choice")
@@ -163,7 +175,8 @@ func (t *Train) open(job *Job) (*fitting, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &fitting{task: t, job: job, data: data, store: model.NewStore(), saved: time.Now()}
+	s := &fitting{task: t, job: job, data: data, store: model.NewStore(), saved: time.Now(),
+		kept: &checkpoints{runDir: job.Dir, address: job.Record.Hash}}
 	if err := s.restore(); err != nil {
 		return nil, err
 	}
@@ -192,26 +205,48 @@ func oneHotSquaredError(labels, predictions []*graph.Node) *graph.Node {
 	return graph.ReduceAllMean(graph.ReduceSum(graph.Square(graph.Sub(f, target)), -1))
 }
 
-// restore loads the newest checkpoint and cuts the log back to it. Without one
-// the store starts from the seed.
+// restore loads the newest checkpoint. Without one the store starts from the seed.
 func (s *fitting) restore() error {
-	step, dir, err := latestCheckpoint(s.job.Dir)
+	record := s.job.Record
+	before, passedOver, err := s.kept.restore(s.store)
 	if err != nil {
 		return err
 	}
-	if step < 0 {
-		if err := s.store.SetRNGStateFromSeed(s.job.Record.Seed); err != nil {
+	for _, why := range passedOver {
+		s.job.Log.Warn(fmt.Sprintf("%v; run %s goes on from step %d", why, record.Hash, before.Step))
+	}
+	if before == nil {
+		if err := s.store.SetRNGStateFromSeed(record.Seed); err != nil {
 			return err
 		}
-	} else if err := loadCheckpoint(s.store, dir); err != nil {
-		return err
+	} else {
+		if err := s.task.checkPoints(before); err != nil {
+			return fmt.Errorf("%s: %w; to start the run anew, remove %s", s.kept.good, err, s.kept.dir())
+		}
+		record.Step, record.Status, record.Message, record.Points = before.Step, before.Status, before.Message, before.Points
+		s.ended = before.Status != ""
 	}
-	if s.job.Record.Points, err = readPoints(s.job.Dir, step); err != nil {
-		return err
+	s.job.Advance(record.Step)
+	return writePoints(s.job.Dir, record.Points)
+}
+
+// checkPoints compares the steps of a checkpoint's points with those at which the
+// task measures: that of the checkpoint itself may not be measured yet.
+func (t *Train) checkPoints(s *state) error {
+	var want []int64
+	for _, step := range t.measuredSteps() {
+		if step < s.Step || step == s.Step && len(s.Points) > len(want) {
+			want = append(want, step)
+		}
 	}
-	s.job.Record.Step = max(0, step)
-	s.job.Advance(s.job.Record.Step)
-	return writePoints(s.job.Dir, s.job.Record.Points)
+	got := make([]int64, len(s.Points))
+	for i, p := range s.Points {
+		got[i] = p.Step
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("the checkpoint has points of steps %v, want %v", got, want)
+	}
+	return nil
 }
 
 // advance trains up to a step and measures there, unless the run came further
@@ -247,7 +282,14 @@ func (s *fitting) measure(ctx context.Context) error {
 	}
 	s.job.Record.Points = append(s.job.Record.Points, point)
 	s.job.Log.Debug("measured", "step", point.Step, "values", point.Values)
-	return appendPoint(s.job.Dir, point)
+	if err := appendPoint(s.job.Dir, point); err != nil {
+		return err
+	}
+	// Before the first step the optimizer and the penalties have no variables yet.
+	if point.Step > 0 && time.Since(s.saved) > s.job.CheckpointEvery {
+		return s.save()
+	}
+	return nil
 }
 
 // errDiverged ends GoMLX's loop at a loss that is not finite.
@@ -293,11 +335,17 @@ func (s *fitting) watch(ctx context.Context, step int64, metrics []*tensors.Tens
 
 // save writes a checkpoint of the current step.
 func (s *fitting) save() error {
-	if err := saveCheckpoint(s.job.Dir, s.store, s.job.Record.Step); err != nil {
+	if err := s.writeCheckpoint(); err != nil {
 		return err
 	}
 	s.saved = time.Now()
 	return s.job.saveStarted(time.Since(s.job.Started).Seconds())
+}
+
+// writeCheckpoint saves the variables with what the record holds so far.
+func (s *fitting) writeCheckpoint() error {
+	r := s.job.Record
+	return s.kept.write(s.store, state{Step: r.Step, Status: r.Status, Message: r.Message, Points: r.Points})
 }
 
 // interrupt saves the state and returns what Do returns on cancellation.
@@ -312,7 +360,9 @@ func (s *fitting) interrupt(ctx context.Context) error {
 		Step: s.job.Record.Step, End: s.task.Steps, Out: s.job.Out}
 }
 
-// end completes the record and leaves the final weights as a checkpoint.
+// end completes the record and leaves the final weights as a checkpoint. The
+// record is written after it, so the checkpoint says how the run ended: what
+// is killed in between must not go on with the training.
 func (s *fitting) end() error {
 	record := s.job.Record
 	if record.Status == "" {
@@ -322,7 +372,10 @@ func (s *fitting) end() error {
 	if record.Weights, err = weightsDigest(s.store); err != nil {
 		return err
 	}
-	return saveCheckpoint(s.job.Dir, s.store, record.Step)
+	if s.ended {
+		return s.kept.removeAllBut(s.kept.good)
+	}
+	return s.writeCheckpoint()
 }
 
 // close frees what the run held on the device.

@@ -106,7 +106,7 @@ func TestResumedEqualsUninterrupted(t *testing.T) {
 	for _, steps := range []int64{1, 2, 5} {
 		ctx, cancel := context.WithCancel(context.Background())
 		progress := &cancelAt{cancel: cancel, left: steps}
-		if before, _, _ := latestCheckpoint(runDir(t, out, run)); before > 0 {
+		if before := newestCheckpoint(t, runDir(t, out, run)); before > 0 {
 			progress.left += before // a resumed run first reports what was done before
 		}
 		record, err := Execute(ctx, Env{Backend: backend, Out: out, Progress: progress}, run)
@@ -131,6 +131,19 @@ func runDir(t *testing.T, out string, run Run) string {
 	return filepath.Join(out, runsDir, address)
 }
 
+// newestCheckpoint is the step of a run's newest checkpoint, -1 if it has none.
+func newestCheckpoint(t *testing.T, dir string) int64 {
+	t.Helper()
+	found, err := listCheckpoints(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) == 0 {
+		return -1
+	}
+	return found[0].Step
+}
+
 // assertSameNumbers compares two records bit for bit, but for their provenance.
 func assertSameNumbers(t *testing.T, got, want *Record) {
 	t.Helper()
@@ -139,38 +152,9 @@ func assertSameNumbers(t *testing.T, got, want *Record) {
 	if a.Weights == "" || a.Weights != b.Weights {
 		t.Errorf("weights %q; want %q", a.Weights, b.Weights)
 	}
-	if !reflect.DeepEqual(a, b) {
-		t.Errorf("records differ:\n%+v\n%+v", a, b)
-	}
-}
-
-// A kill may leave a half-written checkpoint, a log line cut short, and log
-// lines of steps after the last checkpoint.
-func TestWhatAKillLeavesIsMended(t *testing.T) {
-	backend := gctest.GoBackend(t)
-	run := Run{Label: "killed", Seed: 1, Task: resumableTask()}
-	want := execute(t, Env{Backend: backend, Out: t.TempDir()}, run)
-
-	out := t.TempDir()
-	ctx, cancel := context.WithCancel(context.Background())
-	if _, err := Execute(ctx, Env{Backend: backend, Out: out, Progress: &cancelAt{cancel: cancel, left: 5}}, run); err == nil {
-		t.Fatal("the run was not interrupted")
-	}
-	dir := runDir(t, out, run)
-	half := filepath.Join(dir, checkpointDir, ".tmp-killed")
-	if err := os.MkdirAll(half, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(half, "checkpoint-n0000000.json"), `{"Params":`)
-	log, err := os.ReadFile(filepath.Join(dir, logFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, logFile), string(log)+`{"step":8,"values":{"train_loss":99}}`+"\n"+`{"step":12,"val`)
-	got := execute(t, Env{Backend: backend, Out: out}, run)
-	assertSameNumbers(t, got, want)
-	if _, err := os.Stat(half); err == nil {
-		t.Error("the half-written checkpoint is still there")
+	// As JSON, which is what a record is kept as: in memory NaN is no equal of itself.
+	if first, second := asJSON(t, a), asJSON(t, b); first != second {
+		t.Errorf("records differ:\n%s\n%s", first, second)
 	}
 }
 

@@ -162,7 +162,7 @@ func squaredLength(h, bias []float64) float64 {
 }
 
 // squaredOperatorNorm is the largest eigenvalue of the smaller Gram matrix; NaN
-// if its iteration fails. Gram matrices are positive, so that eigenvalues are
+// if its iteration fails, or if a value is not finite, on which gonum panics. Gram matrices are positive, so that eigenvalues are
 // singular values: gonum v0.17's EigenSym without vectors panics on some that
 // have a block of next to nothing, as units that are off leave one.
 func squaredOperatorNorm(a *mat.Dense) float64 {
@@ -172,6 +172,9 @@ func squaredOperatorNorm(a *mat.Dense) float64 {
 		gram.SymOuterK(1, a)
 	} else {
 		gram.SymOuterK(1, a.T())
+	}
+	if trace := mat.Trace(&gram); !finite(trace) {
+		return math.NaN()
 	}
 	var svd mat.SVD
 	if !svd.Factorize(&gram, mat.SVDNone) {

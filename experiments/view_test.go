@@ -112,7 +112,7 @@ func TestSweepsAreOfRuns(t *testing.T) {
 
 func TestViewRefuses(t *testing.T) {
 	v := sweepView()
-	r := &Result{Name: "x", Runs: []RunSummary{{Label: "r 0"}}}
+	r := &Result{Name: "x", Runs: []RunSummary{{Label: "r 0", Hash: "0123456789abcdef"}}}
 	for _, tc := range []struct {
 		name string
 		call func() error

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"log/slog"
+
 	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/experiments"
 )
@@ -24,6 +26,6 @@ func (a *app) openCrew(workers int) (*crew, error) {
 		return nil, err
 	}
 	name := info.ResultName()
-	env := experiments.Env{Backend: b, BackendName: name}
+	env := experiments.Env{Backend: b, BackendName: name, Log: slog.New(warnings{a.stderr})}
 	return &crew{workers: []experiments.Worker{experiments.NewWorker(env)}, backendName: name, why: info.Why, close: b.Finalize}, nil
 }

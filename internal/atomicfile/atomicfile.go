@@ -9,13 +9,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
 // Write puts data into the file at path so that it also outlasts a power
 // failure: into a temporary file beside it, synced to the disk, then renamed
-// over path. Missing folders are created. On an error path is as it was and the
-// temporary file is gone.
+// over path; the folder is synced too. Missing folders are created. On an error
+// before the rename path is as it was and the temporary file is gone.
 func Write(path string, data []byte) error { return write(path, data, true) }
 
 // Replace is Write without the wait for the disk, for files that can be made
@@ -25,7 +26,7 @@ func Replace(path string, data []byte) error { return write(path, data, false) }
 
 func write(path string, data []byte, durable bool) (err error) {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := MkdirAll(dir); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+temporary+"*")
@@ -54,7 +55,10 @@ func write(path string, data []byte, durable bool) (err error) {
 	if err = f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err = os.Rename(f.Name(), path); err != nil || !durable {
+		return err
+	}
+	return SyncDir(dir)
 }
 
 // temporary stands in the names of temporary files, between the name of the file
@@ -90,15 +94,55 @@ func WriteJSON(path string, value any) error {
 	return Write(path, append(data, '\n'))
 }
 
-// SyncDir makes a rename inside the folder last through a power failure.
+// MkdirAll makes a folder and those above it that are missing, so that they
+// outlast a power failure.
+func MkdirAll(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := MkdirAll(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		if info, statErr := os.Stat(dir); statErr == nil && info.IsDir() {
+			return nil // another process made it meanwhile
+		}
+		return err
+	}
+	return SyncDir(above)
+}
+
+// SyncDir makes the names in a folder last through a power failure: what was
+// created, renamed and removed there. Windows offers no such call.
 func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
-	if closeErr := d.Close(); err == nil {
-		err = closeErr
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// SyncFiles makes a folder of files, none of them open, last through a power
+// failure, but not its name in the folder above.
+func SyncFiles(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
 	}
-	return err
+	for _, entry := range entries {
+		f, err := os.OpenFile(filepath.Join(dir, entry.Name()), os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return SyncDir(dir)
 }

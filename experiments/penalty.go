@@ -35,14 +35,22 @@ func (t *Train) regularized(store *model.Store, fn modelFn, lossFn train.LossFn)
 		return nil, nil, err
 	}
 	store.SetParam(gcml.ParamEstimator, estimator)
+	// A coefficient of 0 is not set: its term would be in the graph and cost its time.
 	for name, param := range penaltyParams {
-		store.SetParam(param, t.Penalties[name])
+		setAboveZero(store, param, t.Penalties[name])
 	}
-	store.SetParam(regularizers.ParamInputNoise, t.InputNoise)
-	store.SetParam(regularizers.ParamLabelNoise, t.LabelNoise)
+	setAboveZero(store, regularizers.ParamInputNoise, t.InputNoise)
+	setAboveZero(store, regularizers.ParamLabelNoise, t.LabelNoise)
 	// The penalties are inside of the noise on the inputs: GC is taken where the
 	// loss is.
 	modelFn := regularizers.Combine(fn, regularizers.With(gcml.Regularize), regularizers.With(regularizers.L2),
 		regularizers.With(regularizers.Spectral), regularizers.With(regularizers.InputNoise))
-	return modelFn, regularizers.CombineLoss(lossFn, regularizers.LabelNoise, regularizers.Flatness), nil
+	return modelFn, regularizers.CombineLoss(lossFn,
+		regularizers.With(regularizers.LabelNoise), regularizers.With(regularizers.Flatness)), nil
+}
+
+func setAboveZero(store *model.Store, param string, value float64) {
+	if value > 0 {
+		store.SetParam(param, value)
+	}
 }

@@ -48,7 +48,9 @@
 // GC has the square of the units of outputs over inputs: inputs scaled by 255
 // divide it by 65,025. So a coefficient holds for one scaling of the inputs.
 // Measure loss and GC of the network trained without the penalty, and start
-// where coefficient × GC is a tenth of the loss.
+// where coefficient × GC is a tenth of the loss. [SetCoefficient] changes it
+// between steps and [WithSchedule] lets it follow the step, with no graph compiled
+// again.
 //
 // # Batch statistics
 //

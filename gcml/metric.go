@@ -12,8 +12,8 @@ import (
 const MetricType = "geometric-complexity"
 
 // NewMetric returns a metric that reports the GC of each batch, the value that
-// the penalty used: a training metric for a model wrapped by Regularize. With
-// the coefficient 0 it is computed for the metric alone.
+// the penalty used: a training metric for a model wrapped by Regularize. Where
+// no coefficient is set it is computed for the metric alone.
 func NewMetric(name, shortName string) metric.Interface {
 	return metric.NewBaseMetric(name, shortName, MetricType, batchComplexity, nil)
 }
@@ -33,9 +33,9 @@ func NewMeanMetric(name, shortName string) metric.Interface {
 
 // batchComplexity finds the GC that Regularize watches in this graph.
 func batchComplexity(_ *model.Scope, _, predictions []*graph.Node) *graph.Node {
-	value, found := model.GetGraphParam(predictions[0].Graph(), watchedKey)
-	if !found {
-		exceptions.Panicf("gcml: nothing to report for the metric: wrap the model function with gcml.Regularize (its coefficient may be 0)")
+	w := watchedIn(predictions[0].Graph())
+	if w == nil {
+		exceptions.Panicf("gcml: nothing to report for the metric: wrap the model function with gcml.Regularize (no coefficient needed)")
 	}
-	return value.(*watched).complexity()
+	return w.complexity()
 }

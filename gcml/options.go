@@ -6,6 +6,8 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/schedule"
 )
 
 // Option changes what is measured, or how. Each says for which functions it is; given to another, that panics, or returns an
@@ -36,6 +38,10 @@ type options struct {
 	input, output           int
 	inputGiven, outputGiven bool
 	inputNode, outputNode   string
+
+	// Regularize alone.
+	coefficient *float64
+	schedule    schedule.Func
 
 	// Measure alone.
 	seed        int64
@@ -74,6 +80,8 @@ var applicable = map[string][]string{
 	"WithOutput":        modelFunctions,
 	"WithInputNode":     modelFunctions,
 	"WithOutputNode":    modelFunctions,
+	"WithCoefficient":   {inRegularize},
+	"WithSchedule":      {inRegularize},
 	"WithSeed":          measuringFunctions,
 	"WithMaxExamples":   measuringFunctions,
 	"WithProgress":      measuringFunctions,

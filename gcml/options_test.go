@@ -22,6 +22,7 @@ import (
 	"github.com/pkg/errors"
 
 	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/schedule"
 )
 
 // optionSample is an option with a value that has to change something.
@@ -44,6 +45,8 @@ func optionSamples() map[string]optionSample {
 		"WithOutput":        {option: WithOutput(1)},
 		"WithInputNode":     {option: WithInputNode("hidden")},
 		"WithOutputNode":    {option: WithOutputNode("/hidden")},
+		"WithCoefficient":   {option: WithCoefficient(0.5)},
+		"WithSchedule":      {option: WithSchedule(schedule.WarmUp(3))},
 		"WithSeed":          {option: WithSeed(3), with: []Option{WithEstimator(Projection(1))}},
 		"WithMaxExamples":   {option: WithMaxExamples(3)},
 		"WithProgress":      {option: WithProgress(func(int) { optionCalls++ })},

@@ -10,18 +10,10 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-const (
-	// ParamCoefficient is the hyperparameter that multiplies the GC of the batch
-	// in the training loss. A float64, 0 or more; the default, 0, adds nothing.
-	// See the package comment for where to start: for inputs scaled to [0, 1] that
-	// is often between 1e-4 and 1e-2.
-	ParamCoefficient = "gc_coefficient"
-
-	// ParamEstimator is the hyperparameter that names the estimator, as a string
-	// that ParseEstimator reads. The default is the estimator given to
-	// Regularize, which is "exact" unless WithEstimator says otherwise.
-	ParamEstimator = "gc_estimator"
-)
+// ParamEstimator is the hyperparameter that names the estimator, as a string
+// that ParseEstimator reads. The default is the estimator given to
+// Regularize, which is "exact" unless WithEstimator says otherwise.
+const ParamEstimator = "gc_estimator"
 
 // watchedKey is where the graph keeps what Regularize watches in it.
 const watchedKey = "/gcml/watched"
@@ -49,36 +41,48 @@ func (w *watched) complexity() *graph.Node {
 // the paper's supplement. Any function that train.NewTrainer takes
 // will do, made of GoMLX's layers or of this toolkit's:
 //
-//	modelFn := gcml.Regularize(myModel)
-//	store.SetParam(gcml.ParamCoefficient, 1e-3)
+//	modelFn := gcml.Regularize(myModel, gcml.WithCoefficient(1e-3))
 //	trainer := train.NewTrainer(backend, store, modelFn, ...)
 //
+// The training graph holds the coefficient as a variable: SetCoefficient changes
+// it between steps, and WithSchedule lets it follow the step, with no graph
+// compiled again. A checkpoint of GoMLX holds the hyperparameters, and sets them
+// when it is loaded as it does all others: over what the program has set before
+// that. WithCoefficient, and what the program sets after it has loaded the
+// checkpoint, win over the checkpoint.
+//
 // The GC is that of the model's first output with respect to its first input;
-// WithInput, WithInputNode, WithOutput, WithOutputNode and WithTransform choose others. NewMetric and its
-// siblings report it, also where the coefficient is 0, and never compute it a
+// WithInput, WithInputNode, WithOutput, WithOutputNode and WithTransform choose others. NewMetric
+// and its siblings report it, also where no coefficient is set, and never compute it a
 // second time.
 //
-// Regularize panics if an option does not apply. Building the training graph panics as SquaredJacobianNorm does, and also if
-// the coefficient is negative or not finite and if an op of the model cannot be
-// differentiated twice.
+// Regularize panics if an option does not apply or is out of range. Building the training graph
+// panics as SquaredJacobianNorm does, and also if the coefficient is negative or
+// not finite and if an op of the model cannot be differentiated twice.
 func Regularize[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
 	o := newOptions(inRegularize, opts)
 	fn := modelfn.Canonical(modelFn)
-	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
+	measured := func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
 		outputs := fn(scope, spec, inputs)
-		g := inputs[0].Graph()
-		coefficient := modelfn.Coefficient(scope, ParamCoefficient)
-		w := watch(scope, outputs, inputs, o)
-		model.SetGraphParam(g, watchedKey, w)
-		if coefficient == 0 || !scope.IsTraining(g) {
-			return outputs
-		}
-		variables := variablesInUse(scope, g)
-		w.options.forGradient, w.options.variables = true, variables
-		mustDifferentiateTwice(w.complexity(), variables)
-		modelfn.Penalize(w.complexity(), coefficient, outputs)
+		model.SetGraphParam(inputs[0].Graph(), watchedKey, watch(scope, outputs, inputs, o))
 		return outputs
 	}
+	return modelfn.Penalized(measured, o.penaltyCoefficient(),
+		func(scope *model.Scope, g *graph.Graph, _ []*graph.Node) []*graph.Node {
+			w := watchedIn(g)
+			variables := variablesInUse(scope, g)
+			w.options.forGradient, w.options.variables = true, variables
+			mustDifferentiateTwice(w.complexity(), variables)
+			return []*graph.Node{w.complexity()}
+		})
+}
+
+// watchedIn returns what Regularize watches in the graph, or nil.
+func watchedIn(g *graph.Graph) *watched {
+	if value, found := model.GetGraphParam(g, watchedKey); found {
+		return value.(*watched)
+	}
+	return nil
 }
 
 // watch picks the output and the input that the options ask for.

@@ -10,7 +10,7 @@ import (
 )
 
 // ConvolutionOperator says on what a kernel [spatial..., cin, cout] acts, for
-// [SpectralConvolutions]: one example [InputSize..., cin], channels last, no
+// [WithConvolutions]: one example [InputSize..., cin], channels last, no
 // dilation and no groups.
 type ConvolutionOperator struct {
 	// InputSize are the spatial sizes of the layer's input, one for each spatial

@@ -28,13 +28,14 @@ func ExampleWith() {
 func ExampleCombineLoss() {
 	store := model.NewStore()
 	store.SetParam(regularizers.ParamFlatness, 0.5)
-	lossFn := regularizers.CombineLoss(loss.MeanSquaredError, regularizers.LabelNoise, regularizers.Flatness)
+	lossFn := regularizers.CombineLoss(loss.MeanSquaredError,
+		regularizers.With(regularizers.LabelNoise), regularizers.With(regularizers.Flatness))
 	oneStep(store, regularizers.Combine(linear), lossFn) // At a minimum the gradient is 0.
 	// Output: training 0.000, evaluation 0.000
 }
 
 // Only the variables that a function selects.
-func ExampleL2Variables() {
+func ExampleWithVariables() {
 	product := func(scope *model.Scope, x *graph.Node) *graph.Node {
 		first := scope.In("first").VariableWithValue("w", [][]float64{{3, 0}, {0, 1}})
 		second := scope.In("second").VariableWithValue("w", [][]float64{{1, 0}, {0, 2}})
@@ -43,13 +44,13 @@ func ExampleL2Variables() {
 	inSecond := func(v *model.Variable) bool { return v.Scope() == "/second" }
 	store := model.NewStore()
 	store.SetParam(regularizers.ParamL2, 1.0)
-	oneStep(store, regularizers.L2(product, regularizers.L2Variables(inSecond)), loss.MeanSquaredError)
+	oneStep(store, regularizers.L2(product, regularizers.WithVariables(inSecond)), loss.MeanSquaredError)
 	// Output: training 5.000, evaluation 0.000
 }
 
 // A kernel of three ones on signals of length 2, padded: as a matrix [3, 1] its
 // largest singular value is √3, as the map that it is, {{1, 1}, {1, 1}}, it is 2.
-func ExampleSpectralConvolutions() {
+func ExampleWithConvolutions() {
 	convolution := func(scope *model.Scope, x *graph.Node) *graph.Node {
 		kernel := scope.VariableWithValue("kernel", [][][]float64{{{1}}, {{1}}, {{1}}})
 		return graph.Squeeze(graph.Convolve(graph.InsertAxes(x, -1), kernel.NodeValue(x)).PadSame().Done(), -1)
@@ -59,7 +60,7 @@ func ExampleSpectralConvolutions() {
 	}
 	for _, modelFn := range []train.ModelFn{
 		regularizers.Spectral(convolution),
-		regularizers.Spectral(convolution, regularizers.SpectralConvolutions(operator)),
+		regularizers.Spectral(convolution, regularizers.WithConvolutions(operator)),
 	} {
 		store := model.NewStore()
 		store.SetParam(regularizers.ParamSpectral, 1.0)

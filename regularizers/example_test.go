@@ -90,7 +90,8 @@ func ExampleCombine() {
 		regularizers.With(regularizers.L2),
 		regularizers.With(regularizers.Spectral),
 		regularizers.With(regularizers.InputNoise)) // Its σ is not set: off.
-	lossFn := regularizers.CombineLoss(loss.MeanSquaredError, regularizers.LabelNoise, regularizers.Flatness)
+	lossFn := regularizers.CombineLoss(loss.MeanSquaredError,
+		regularizers.With(regularizers.LabelNoise), regularizers.With(regularizers.Flatness))
 	oneStep(store, modelFn, lossFn)
 	// Output: training 11.000, evaluation 0.000
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // ParamFlatness is the coefficient c of the penalty c·‖∇_θ L_B‖². A float64 >= 0;
-// the default is 0: off.
+// where it is not set, there is no penalty.
 const ParamFlatness = "flatness_coefficient"
 
 // Flatness decorates lossFn with the penalty c·‖∇_θ L_B‖²: the squared Euclidean
@@ -26,19 +26,21 @@ const ParamFlatness = "flatness_coefficient"
 // gradient, so that every layer must have a second derivative. Gradients that
 // GoMLX lacks for that are registered by this call.
 //
-// It panics if lossFn is nil, if c is negative or not finite, and, for c > 0, if
-// the graph has no model.Store or uses no trainable variable.
+// It panics if lossFn is nil, if c is negative or not finite, and, where c is set,
+// if the graph has no model.Store or uses no trainable variable. Options:
+// [WithCoefficient], [WithSchedule].
 //
 // Source: the flatness penalty of the paper's Figure 3.
-func Flatness(lossFn train.LossFn) train.LossFn {
+func Flatness(lossFn train.LossFn, opts ...Option) train.LossFn {
 	requireLoss("Flatness", lossFn)
+	config := newConfig("Flatness", modelfn.Coefficient{Param: ParamFlatness}, opts)
 	autodiff.Register()
 	return func(labels, predictions []*graph.Node) *graph.Node {
 		loss := lossFn(labels, predictions)
 		g := loss.Graph()
 		scope := rootScope("Flatness", g)
-		c := modelfn.Coefficient(scope, ParamFlatness)
-		if c == 0 || !scope.IsTraining(g) {
+		c := config.coefficient.Node(scope, g)
+		if c == nil {
 			return loss
 		}
 		vars := trainable(scope, g, func(*model.Variable) bool { return true })

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// ParamL2 is the coefficient c of the penalty c·Σ‖W‖². A float64 >= 0; the
-	// default is 0: off. With plain gradient descent of step h it is the same as
+	// ParamL2 is the coefficient c of the penalty c·Σ‖W‖². A float64 >= 0; where it
+	// is not set, there is no penalty. With plain gradient descent of step h it is the same as
 	// a weight decay that multiplies W by 1 - 2hc.
 	ParamL2 = "l2_coefficient"
 
@@ -21,54 +21,32 @@ const (
 	ParamL2Biases = "l2_biases"
 )
 
-// L2Option changes what [L2] penalizes.
-type L2Option func(*l2Config)
-
-type l2Config struct {
-	selected func(v *model.Variable) bool
-}
-
-// L2Variables penalizes exactly the trainable floating-point variables that
-// selected accepts, whatever their rank; [ParamL2Biases] is then ignored.
-func L2Variables(selected func(v *model.Variable) bool) L2Option {
-	return func(c *l2Config) { c.selected = selected }
-}
-
 // L2 decorates modelFn with the penalty c·Σ_i ‖W_i‖²: the sum of squares of all
 // entries (squared Frobenius norms, no mean, no factor 1/2) over the trainable
 // kernels that the model uses under the scope it is called with. A kernel is a
 // variable of rank >= 2; [ParamL2Biases] adds the others. c is [ParamL2].
 //
 // The penalty is there in training only. It panics if c is negative or not
-// finite, or if c > 0 and there is nothing to penalize.
+// finite, or if c is set and there is nothing to penalize. Options: [WithCoefficient],
+// [WithSchedule], [WithVariables].
 //
 // Source: the parameter-norm regularization of the paper's Figure 3.
-func L2[F train.ModelFnCompatible](modelFn F, opts ...L2Option) train.ModelFn {
-	var config l2Config
-	for _, opt := range opts {
-		opt(&config)
-	}
-	fn := modelfn.Canonical(modelFn)
-	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
-		g := graphOf(inputs)
-		outputs := fn(scope, spec, inputs)
-		c := modelfn.Coefficient(scope, ParamL2)
-		if c == 0 || !scope.IsTraining(g) {
-			return outputs
-		}
-		selected := config.selected
-		if selected == nil {
-			withBiases := model.GetParamOr(scope, ParamL2Biases, false)
-			selected = func(v *model.Variable) bool { return withBiases || isKernel(v) }
-		}
-		vars := trainable(scope, g, selected)
-		if len(vars) == 0 {
-			exceptions.Panicf("regularizers.L2: the model uses no trainable variable to penalize in scope %q: "+
-				"look at ParamL2Biases, at the option L2Variables, and at what is trainable", scope.Scope())
-		}
-		modelfn.Penalize(sumOfSquares(nodeValues(vars, g)), c, outputs)
-		return outputs
-	}
+func L2[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
+	config := newConfig("L2", modelfn.Coefficient{Param: ParamL2}, opts)
+	return modelfn.Penalized(modelFn, &config.coefficient,
+		func(scope *model.Scope, g *graph.Graph, _ []*graph.Node) []*graph.Node {
+			selected := config.variables
+			if selected == nil {
+				withBiases := model.GetParamOr(scope, ParamL2Biases, false)
+				selected = func(v *model.Variable) bool { return withBiases || isKernel(v) }
+			}
+			vars := trainable(scope, g, selected)
+			if len(vars) == 0 {
+				exceptions.Panicf("regularizers.L2: the model uses no trainable variable to penalize in scope %q: "+
+					"look at ParamL2Biases, at the option WithVariables, and at what is trainable", scope.Scope())
+			}
+			return []*graph.Node{sumOfSquares(nodeValues(vars, g))}
+		})
 }
 
 // nodeValues returns the nodes that hold the variables' values in g.

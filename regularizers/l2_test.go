@@ -19,7 +19,7 @@ func TestL2(t *testing.T) {
 	cases := []struct {
 		name   string
 		params map[string]any
-		opts   []regularizers.L2Option
+		opts   []regularizers.Option
 		paths  []string // What is penalized.
 	}{
 		{"kernels by default", map[string]any{regularizers.ParamL2: c}, nil,
@@ -27,7 +27,7 @@ func TestL2(t *testing.T) {
 		{"biases too", map[string]any{regularizers.ParamL2: c, regularizers.ParamL2Biases: true}, nil,
 			[]string{"/hidden/dense/weights", "/hidden/dense/biases", "/out/dense/weights", "/out/dense/biases"}},
 		{"selected variables", map[string]any{regularizers.ParamL2: c},
-			[]regularizers.L2Option{regularizers.L2Variables(isOut)},
+			[]regularizers.Option{regularizers.WithVariables(isOut)},
 			[]string{"/out/dense/weights", "/out/dense/biases"}},
 		{"off at 0", map[string]any{regularizers.ParamL2: 0.0}, nil, nil},
 	}

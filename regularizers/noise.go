@@ -16,24 +16,16 @@ import (
 const (
 	// ParamInputNoise is the standard deviation σ of the Gaussian noise that
 	// [InputNoise] adds to each entry of the inputs, in the inputs' units. A
-	// float64 >= 0; the default is 0: off.
+	// float64 >= 0; where it is not set, there is no noise.
 	ParamInputNoise = "input_noise_sigma"
 
 	// ParamLabelNoise is the probability p with which [LabelNoise] replaces a
-	// label. A float64 in [0, 1]; the default is 0: off.
+	// label. A float64 in [0, 1]; where it is not set, there is no noise.
 	ParamLabelNoise = "label_noise_probability"
 )
 
-// InputNoiseOption changes what [InputNoise] does.
-type InputNoiseOption func(*inputNoiseConfig)
-
-type inputNoiseConfig struct{ indices []int }
-
-// InputNoiseOn adds the noise to the inputs with these indices only, which leaves
-// the others, integer ones for example, alone. Without it all inputs get noise.
-func InputNoiseOn(indices ...int) InputNoiseOption {
-	return func(c *inputNoiseConfig) { c.indices = indices }
-}
+// labelNoiseProbability is the coefficient of LabelNoise.
+var labelNoiseProbability = modelfn.Coefficient{Param: ParamLabelNoise, Max: 1}
 
 // InputNoise decorates modelFn so that in training it sees x + σε, with ε drawn
 // from N(0, 1) for each entry of each example anew at every step, from the
@@ -44,23 +36,21 @@ func InputNoiseOn(indices ...int) InputNoiseOption {
 // ‖f(x) - y‖² + σ²·‖∂f/∂x‖_F² + O(σ⁴), exact for linear f, so that in the mean
 // over the data it acts as σ² times the geometric complexity.
 //
-// It panics if σ is negative or not finite, and, for σ > 0 in training, if an
-// input that should get noise does not exist or is not floating point.
+// It panics if σ is negative or not finite, and, where σ is set, in training if an
+// input that should get noise does not exist or is not floating point. Options:
+// [WithCoefficient], [WithSchedule], [WithInputs].
 //
 // Source: Bishop (1995), which Section 4 of the paper refers to.
-func InputNoise[F train.ModelFnCompatible](modelFn F, opts ...InputNoiseOption) train.ModelFn {
-	var config inputNoiseConfig
-	for _, opt := range opts {
-		opt(&config)
-	}
+func InputNoise[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
+	config := newConfig("InputNoise", modelfn.Coefficient{Param: ParamInputNoise}, opts)
 	fn := modelfn.Canonical(modelFn)
 	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
-		g := graphOf(inputs)
-		sigma := modelfn.Coefficient(scope, ParamInputNoise)
-		if sigma == 0 || !scope.IsTraining(g) {
+		g := modelfn.GraphOf(inputs)
+		sigma := config.coefficient.Node(scope, g)
+		if sigma == nil {
 			return fn(scope, spec, inputs)
 		}
-		indices := config.indices
+		indices := config.inputs
 		if indices == nil {
 			for i := range inputs {
 				indices = append(indices, i)
@@ -73,10 +63,10 @@ func InputNoise[F train.ModelFnCompatible](modelFn F, opts ...InputNoiseOption) 
 			}
 			if x := inputs[i]; !x.DType().IsFloat() {
 				exceptions.Panicf("regularizers.InputNoise: input %d has shape %s, but noise can be added to floating point only: "+
-					"convert it first, or name the inputs to change with InputNoiseOn", i, x.Shape())
+					"convert it first, or name the inputs to change with WithInputs", i, x.Shape())
 			}
 			noise := random.Normal(scope, g, inputs[i].Shape())
-			noisy[i] = graph.Add(inputs[i], graph.MulScalar(noise, sigma))
+			noisy[i] = graph.Add(inputs[i], graph.Mul(noise, graph.ConvertDType(sigma, noise.DType())))
 		}
 		return fn(scope, spec, noisy)
 	}
@@ -95,23 +85,22 @@ func InputNoise[F train.ModelFnCompatible](modelFn F, opts ...InputNoiseOption) 
 // Noise that is drawn once and stays is a matter of the data set: see package
 // datasets.
 //
-// It panics if lossFn is nil, if p is not in [0, 1], and, for p > 0 in training,
-// if there are no labels, fewer than 2 classes, or labels of another kind.
+// It panics if lossFn is nil, if p is not in [0, 1], and, where p is set, in
+// training if there are no labels, fewer than 2 classes, or labels of another kind.
+// Options: [WithCoefficient], [WithSchedule].
 //
 // Source: the label noise of Section 4 of the paper; after Blanc et al. (2020).
-func LabelNoise(lossFn train.LossFn) train.LossFn {
+func LabelNoise(lossFn train.LossFn, opts ...Option) train.LossFn {
 	requireLoss("LabelNoise", lossFn)
+	config := newConfig("LabelNoise", labelNoiseProbability, opts)
 	return func(labels, predictions []*graph.Node) *graph.Node {
 		if len(predictions) == 0 {
 			exceptions.Panicf("regularizers.LabelNoise: the model gives no predictions, which say how many classes there are")
 		}
 		g := predictions[0].Graph()
 		scope := rootScope("LabelNoise", g)
-		p := modelfn.Coefficient(scope, ParamLabelNoise)
-		if p > 1 {
-			exceptions.Panicf("regularizers: hyperparameter %q is %g, but a probability is at most 1", ParamLabelNoise, p)
-		}
-		if p == 0 || !scope.IsTraining(g) {
+		p := config.coefficient.Node(scope, g)
+		if p == nil {
 			return lossFn(labels, predictions)
 		}
 		if len(labels) == 0 {
@@ -124,8 +113,8 @@ func LabelNoise(lossFn train.LossFn) train.LossFn {
 }
 
 // replaceLabels returns labels of the same shape and dtype, each replaced by a
-// random class with probability p.
-func replaceLabels(scope *model.Scope, labels, logits *graph.Node, p float64) *graph.Node {
+// random class with probability p, a scalar.
+func replaceLabels(scope *model.Scope, labels, logits, p *graph.Node) *graph.Node {
 	g := labels.Graph()
 	classes := 0
 	if logits.Rank() > 0 {
@@ -146,7 +135,7 @@ func replaceLabels(scope *model.Scope, labels, logits *graph.Node, p float64) *g
 	}
 
 	positions.DType = dtypes.Float32
-	replace := graph.LessThan(scope.RandomUniform(g, positions), graph.Scalar(g, dtypes.Float32, p))
+	replace := graph.LessThan(scope.RandomUniform(g, positions), graph.ConvertDType(p, dtypes.Float32))
 	positions.DType = dtypes.Int32
 	random := scope.RandomIntN(g, int32(classes), positions)
 	if !oneHot {

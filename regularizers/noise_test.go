@@ -123,11 +123,11 @@ func TestInputNoiseIsTikhonovForLinearModels(t *testing.T) {
 	})
 }
 
-func TestInputNoiseOnSomeInputs(t *testing.T) {
+func TestWithInputsSomeInputs(t *testing.T) {
 	b := gctest.GoBackend(t)
 	store := seeded(t, map[string]any{regularizers.ParamInputNoise: 1.0})
 	second := regularizers.InputNoise(func(_ *model.Scope, _, indices *graph.Node) *graph.Node { return indices },
-		regularizers.InputNoiseOn(0))
+		regularizers.WithInputs(0))
 	gctest.AssertClose(t, run(t, b, store, second, true, []float64{1, 2}, []int32{3, 4}), []float64{3, 4}, 0, 0, "integer input")
 }
 

@@ -19,24 +19,37 @@
 // train.LossFn, because they need the labels. [Combine] and [CombineLoss]
 // apply several at once.
 //
-// Coefficients are hyperparameters of the scope, named by the Param constants,
-// and are 0 (off) by default; at 0 the graph is left exactly as it was: no
-// node, no variable, no random number. A penalty is coefficient × term with no
-// factor 1/2 and no division by the number of parameters. It is added to the
-// training loss alone, through train.AddRegularizationLoss: losses reported by
-// an evaluation carry no penalty, and train.Trainer.WithMainLossMetric shows
-// the unpenalized loss of the training steps. (GoMLX's own
-// "l2_regularization" does penalize evaluation losses.)
+// A penalty is coefficient × term with no factor 1/2 and no division by the
+// number of parameters. It is added to the training loss alone, through
+// train.AddRegularizationLoss: losses reported by an evaluation carry no penalty,
+// and train.Trainer.WithMainLossMetric shows the unpenalized loss of the training
+// steps. (GoMLX's own "l2_regularization" does penalize evaluation losses.)
+//
+// # Coefficients
+//
+// The coefficient of a penalty, or the level of a noise, is a hyperparameter of
+// the scope, named by the Param constants. Set it in the store before the first
+// step, or give [WithCoefficient]; [SetCoefficient] changes it between steps, and
+// [WithSchedule] lets it follow the step. None of that compiles a graph again:
+// the training graph holds the coefficient as a variable.
+//
+// Where it is not set at all, the graph is left exactly as it was: no node, no
+// variable, no random number. Where it is 0, the term is in the graph, and costs
+// its time, because it may be another number at the next step.
+//
+// A checkpoint of GoMLX holds the hyperparameters, and sets them when it is loaded
+// as it does all others: over what the program has set before that.
+// WithCoefficient, and what the program sets after it has loaded the checkpoint,
+// win over the checkpoint. The variables' values in it are ignored.
 //
 // All functions here build graphs and panic with one line on misuse, as
-// GoMLX's do, except [MeasureImplicit], which executes and returns errors.
+// GoMLX's do, except [SetCoefficient] and [MeasureImplicit], which return errors.
 package regularizers
 
 import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
-	"github.com/gomlx/gomlx/support/exceptions"
 
 	"example.com/geometric-complexity/internal/modelfn"
 )
@@ -44,20 +57,18 @@ import (
 // Decorator turns a model function into a regularized one.
 type Decorator = func(train.ModelFn) train.ModelFn
 
-// LossDecorator turns a loss function into a regularized one. [Flatness] and
-// [LabelNoise] are of this type.
+// LossDecorator turns a loss function into a regularized one.
 type LossDecorator = func(train.LossFn) train.LossFn
 
-// With fixes the options of a regularizer, which makes it a [Decorator] for
-// [Combine]. It takes every function of this package's shape, so that
+// With fixes the options of a regularizer, which makes it a [Decorator] for [Combine] or a
+// [LossDecorator] for [CombineLoss]. It takes every function of this package's shape, so that
 // gcml.Regularize goes in as well as L2:
 //
 //	regularizers.With(regularizers.L2)
+//	regularizers.With(regularizers.Flatness, regularizers.WithCoefficient(1e-3))
 //	regularizers.With(gcml.Regularize, gcml.WithEstimator(gcml.Projection(1)))
-func With[O any](regularizer func(train.ModelFn, ...O) train.ModelFn, opts ...O) Decorator {
-	return func(modelFn train.ModelFn) train.ModelFn {
-		return regularizer(modelFn, opts...)
-	}
+func With[F, O any](regularizer func(F, ...O) F, opts ...O) func(F) F {
+	return func(f F) F { return regularizer(f, opts...) }
 }
 
 // Combine applies the decorators to modelFn, the first one innermost. The order
@@ -98,11 +109,3 @@ func trainable(scope *model.Scope, g *graph.Graph, keep func(v *model.Variable) 
 
 // isKernel tells weights from biases and normalization parameters by the rank.
 func isKernel(v *model.Variable) bool { return v.Shape().Rank() >= 2 }
-
-// graphOf returns the graph that a model function builds.
-func graphOf(inputs []*graph.Node) *graph.Graph {
-	if len(inputs) == 0 {
-		exceptions.Panicf("regularizers: the model function is called without inputs, so there is no graph to build in")
-	}
-	return inputs[0].Graph()
-}

@@ -103,7 +103,8 @@ var everything = map[string]any{
 func decorated() (train.ModelFn, train.LossFn) {
 	modelFn := regularizers.Combine(mlp,
 		regularizers.With(regularizers.L2), regularizers.With(regularizers.Spectral), regularizers.With(regularizers.InputNoise))
-	return modelFn, regularizers.CombineLoss(loss.SparseCategoricalCrossEntropyLogits, regularizers.LabelNoise, regularizers.Flatness)
+	return modelFn, regularizers.CombineLoss(loss.SparseCategoricalCrossEntropyLogits,
+		regularizers.With(regularizers.LabelNoise), regularizers.With(regularizers.Flatness))
 }
 
 func newTrainer(b compute.Backend, store *model.Store, modelFn train.ModelFn, lossFn train.LossFn) *train.Trainer {
@@ -208,7 +209,7 @@ func TestMisuse(t *testing.T) {
 	}
 	conv := func(op regularizers.ConvolutionOperator) train.ModelFn {
 		return regularizers.Spectral(holder(gaussian(1, 3, 3, 2, 2)),
-			regularizers.SpectralConvolutions(func(*model.Variable) (regularizers.ConvolutionOperator, bool) { return op, true }))
+			regularizers.WithConvolutions(func(*model.Variable) (regularizers.ConvolutionOperator, bool) { return op, true }))
 	}
 	cases := []struct {
 		name    string
@@ -235,8 +236,8 @@ func TestMisuse(t *testing.T) {
 		{"flatness without variables", map[string]any{regularizers.ParamFlatness: 1.0}, regularizers.Combine(constant), regularizers.Flatness(regression), gaussian(1, 2, 3), gaussian(2, 2, 3),
 			[]string{"Flatness", "no trainable variable"}},
 		{"noise on integers", map[string]any{regularizers.ParamInputNoise: 1.0}, regularizers.InputNoise(constant), regression, classes(1, 2, 3), classes(1, 2, 3),
-			[]string{"InputNoise", "input 0", "(Int32)[2, 1]", "InputNoiseOn"}},
-		{"noise on an input that is not there", map[string]any{regularizers.ParamInputNoise: 1.0}, regularizers.InputNoise(mlp, regularizers.InputNoiseOn(1)), regression, nil, nil,
+			[]string{"InputNoise", "input 0", "(Int32)[2, 1]", "WithInputs"}},
+		{"noise on an input that is not there", map[string]any{regularizers.ParamInputNoise: 1.0}, regularizers.InputNoise(mlp, regularizers.WithInputs(1)), regression, nil, nil,
 			[]string{"InputNoise", "no input 1", "1 inputs"}},
 		{"probability above 1", map[string]any{regularizers.ParamLabelNoise: 1.5}, regularizers.Combine(mlp), regularizers.LabelNoise(regression), nil, nil,
 			[]string{"label_noise_probability", "1.5", "at most 1"}},

@@ -20,7 +20,7 @@ import (
 
 const (
 	// ParamSpectral is the coefficient c of the penalty c·Σ σ_max(W)². A float64
-	// >= 0; the default is 0: off.
+	// >= 0; where it is not set, there is no penalty.
 	ParamSpectral = "spectral_coefficient"
 
 	// ParamSpectralIterations is the largest number of power iterations per
@@ -43,26 +43,6 @@ const (
 	spectralScope = "/regularizers/spectral"
 )
 
-// SpectralOption changes what [Spectral] penalizes.
-type SpectralOption func(*spectralConfig)
-
-type spectralConfig struct {
-	selected     func(v *model.Variable) bool
-	convolutions func(v *model.Variable) (ConvolutionOperator, bool)
-}
-
-// SpectralVariables penalizes only the kernels that selected accepts.
-func SpectralVariables(selected func(v *model.Variable) bool) SpectralOption {
-	return func(c *spectralConfig) { c.selected = selected }
-}
-
-// SpectralConvolutions takes a convolution's kernel as the linear map that it is
-// on inputs of a given size, rather than as its reshaped matrix: operator says,
-// for each kernel, what that map is, or false for those that stay matrices.
-func SpectralConvolutions(operator func(v *model.Variable) (ConvolutionOperator, bool)) SpectralOption {
-	return func(c *spectralConfig) { c.convolutions = operator }
-}
-
 // Spectral decorates modelFn with the penalty c·Σ_i σ_max(W_i)²: the sum of the
 // squares of the largest singular values (no mean, no factor 1/2) over the
 // trainable kernels, variables of rank >= 2, that the model uses under the scope
@@ -70,7 +50,7 @@ func SpectralConvolutions(operator func(v *model.Variable) (ConvolutionOperator,
 //
 // A kernel of rank > 2 is taken as the matrix [product of the other axes, last
 // axis], which for a convolution is [kh·kw·cin, cout]. That is not the norm of
-// the convolution itself: see [SpectralConvolutions].
+// the convolution itself: see [WithConvolutions].
 //
 // The largest singular value comes from a power iteration on WᵀW whose vector is
 // kept from step to step in a non-trainable variable, "direction" under
@@ -84,37 +64,34 @@ func SpectralConvolutions(operator func(v *model.Variable) (ConvolutionOperator,
 // theorem: at the maximizing v the value is stationary in v). Second derivatives
 // are those for constant v and not those of σ².
 //
-// It panics if a hyperparameter is out of its range, and if c > 0 and there is
-// no kernel.
+// It panics if a hyperparameter is out of its range, and if c is set and there is
+// no kernel. Options: [WithCoefficient], [WithSchedule], [WithVariables],
+// [WithConvolutions].
 //
 // Source: the spectral regularization of the paper's Figure 3; the power
 // iteration with a kept vector is that of Yoshida and Miyato (2017).
-func Spectral[F train.ModelFnCompatible](modelFn F, opts ...SpectralOption) train.ModelFn {
-	config := spectralConfig{
-		selected:     func(*model.Variable) bool { return true },
-		convolutions: func(*model.Variable) (ConvolutionOperator, bool) { return ConvolutionOperator{}, false },
-	}
-	for _, opt := range opts {
-		opt(&config)
-	}
+func Spectral[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
+	config := newConfig("Spectral", modelfn.Coefficient{Param: ParamSpectral}, opts)
 	fn := modelfn.Canonical(modelFn)
-	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
-		g := graphOf(inputs)
-		outputs := fn(scope, spec, inputs)
-		c := modelfn.Coefficient(scope, ParamSpectral)
-		limits := spectralLimits(scope)
-		if c == 0 || !scope.IsTraining(g) {
-			return outputs
-		}
-		vars := trainable(scope, g, func(v *model.Variable) bool { return isKernel(v) && config.selected(v) })
-		if len(vars) == 0 {
-			exceptions.Panicf("regularizers.Spectral: the model uses no trainable kernel (rank >= 2) in scope %q", scope.Scope())
-		}
-		for _, v := range vars {
-			modelfn.Penalize(config.squaredNorm(v, g, limits), c, outputs)
-		}
-		return outputs
+	checked := func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
+		spectralLimits(scope)
+		return fn(scope, spec, inputs)
 	}
+	return modelfn.Penalized(checked, &config.coefficient,
+		func(scope *model.Scope, g *graph.Graph, _ []*graph.Node) []*graph.Node {
+			vars := trainable(scope, g, func(v *model.Variable) bool {
+				return isKernel(v) && (config.variables == nil || config.variables(v))
+			})
+			if len(vars) == 0 {
+				exceptions.Panicf("regularizers.Spectral: the model uses no trainable kernel (rank >= 2) in scope %q", scope.Scope())
+			}
+			limits := spectralLimits(scope)
+			norms := make([]*graph.Node, len(vars))
+			for i, v := range vars {
+				norms[i] = config.squaredSpectralNorm(v, g, limits)
+			}
+			return norms
+		})
 }
 
 // iterationLimits say when a power iteration ends.
@@ -138,16 +115,18 @@ func spectralLimits(scope *model.Scope) iterationLimits {
 	return limits
 }
 
-// squaredNorm returns the scalar σ_max² of the kernel, and updates its vector.
-func (c *spectralConfig) squaredNorm(v *model.Variable, g *graph.Graph, limits iterationLimits) *graph.Node {
+// squaredSpectralNorm returns the scalar σ_max² of the kernel, and updates its vector.
+func (c *config) squaredSpectralNorm(v *model.Variable, g *graph.Graph, limits iterationLimits) *graph.Node {
 	kernel := v.NodeValue(g)
 	kernel = graph.ConvertDType(kernel, accumulator(kernel.DType()))
 	rows := kernel.Shape().Size() / kernel.Shape().Dim(-1)
 	weights := graph.Reshape(kernel, rows, kernel.Shape().Dim(-1))
 
 	var op linearMap = matrixMap{columns: kernel.Shape().Dim(-1)}
-	if convolution, ok := c.convolutions(v); ok {
-		op = convolution.lowered(v.Path(), kernel.Shape())
+	if c.convolutions != nil {
+		if convolution, ok := c.convolutions(v); ok {
+			op = convolution.lowered(v.Path(), kernel.Shape())
+		}
 	}
 	direction := directionVar(model.GetStore(g), v, op.domain(), kernel.DType())
 	vector := powerIteration(op, newMatrix(graph.StopGradient(weights)), direction.NodeValue(g), limits)

@@ -204,7 +204,7 @@ func TestSpectralConvolutionOperator(t *testing.T) {
 					regularizers.ParamSpectralIterations: 5000,
 					regularizers.ParamSpectralTolerance:  1e-11,
 				})
-				operators := regularizers.SpectralConvolutions(func(v *model.Variable) (regularizers.ConvolutionOperator, bool) {
+				operators := regularizers.WithConvolutions(func(v *model.Variable) (regularizers.ConvolutionOperator, bool) {
 					return tc.op, v.Name() == "kernel"
 				})
 				p := newProbe(t, b, store, regularizers.Spectral(holder(gaussian(9, tc.kernel...)), operators), sumLoss, true)
@@ -289,7 +289,7 @@ func TestSpectralSelection(t *testing.T) {
 	b := gctest.GoBackend(t)
 	store := seeded(t, map[string]any{regularizers.ParamSpectral: 2.0, regularizers.ParamSpectralTolerance: 1e-9, regularizers.ParamSpectralIterations: 1000})
 	only := func(path string) train.ModelFn {
-		return regularizers.Spectral(mlp, regularizers.SpectralVariables(func(v *model.Variable) bool { return v.Path() == path }))
+		return regularizers.Spectral(mlp, regularizers.WithVariables(func(v *model.Variable) bool { return v.Path() == path }))
 	}
 	x := gaussian(1, 2, 4)
 	all := newProbe(t, b, store, regularizers.Spectral(mlp), sumLoss, true).call(t, x).penalty

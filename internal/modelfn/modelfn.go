@@ -1,10 +1,9 @@
-// Package modelfn brings the model functions that GoMLX accepts to one form,
-// and reads the coefficient of a penalty from a scope: what every decorator of
-// a model function needs.
+// Package modelfn holds what every decorator of a model function needs: one form for the model
+// functions that GoMLX accepts, coefficients that may change while a network is trained, and
+// the penalty in the training loss.
 package modelfn
 
 import (
-	"math"
 	"reflect"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -78,22 +77,39 @@ func requireInputs(inputs []*graph.Node, n int) {
 	}
 }
 
-// Coefficient reads the hyperparameter param, a number >= 0 that is 0 when it
-// is not set, and panics if it is negative, NaN or infinite.
-func Coefficient(scope *model.Scope, param string) float64 {
-	c := model.GetParamOr(scope, param, 0.0)
-	if !(c >= 0) || math.IsInf(c, 1) {
-		exceptions.Panicf("hyperparameter %q in scope %q is %g, but it must be a finite number >= 0 (0 turns it off)",
-			param, scope.Scope(), c)
+// GraphOf returns the graph that a model function builds.
+func GraphOf(inputs []*graph.Node) *graph.Graph {
+	if len(inputs) == 0 {
+		exceptions.Panicf("the model function is called without inputs, so there is no graph to build in")
 	}
-	return c
+	return inputs[0].Graph()
 }
 
-// Penalize adds coefficient × term to the training loss, in the dtype of the
-// model's outputs, because that is the dtype of the loss it is added to.
-func Penalize(term *graph.Node, coefficient float64, outputs []*graph.Node) {
+// Penalized decorates modelFn with a penalty, in training only: the coefficient times each of
+// the scalars that terms builds from the outputs of the model. Where the coefficient is not
+// set, terms is not called and the graph stays as it was.
+func Penalized[F train.ModelFnCompatible](modelFn F, c *Coefficient,
+	terms func(scope *model.Scope, g *graph.Graph, outputs []*graph.Node) []*graph.Node) train.ModelFn {
+	fn := Canonical(modelFn)
+	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
+		g := GraphOf(inputs)
+		outputs := fn(scope, spec, inputs)
+		coefficient := c.Node(scope, g)
+		if coefficient == nil {
+			return outputs
+		}
+		for _, term := range terms(scope, g, outputs) {
+			Penalize(term, coefficient, outputs)
+		}
+		return outputs
+	}
+}
+
+// Penalize adds coefficient × term to the training loss, both in the dtype of the model's
+// outputs, because that is the dtype of the loss that they are added to.
+func Penalize(term, coefficient *graph.Node, outputs []*graph.Node) {
 	if len(outputs) > 0 && outputs[0].DType().IsFloat() {
 		term = graph.ConvertDType(term, outputs[0].DType())
 	}
-	train.AddRegularizationLoss(graph.MulScalar(term, coefficient))
+	train.AddRegularizationLoss(graph.Mul(term, graph.ConvertDType(coefficient, term.DType())))
 }

@@ -80,7 +80,8 @@ func TestCoefficient(t *testing.T) {
 		store := model.NewStore()
 		store.SetParam("c", value)
 		_, err := CallOnce(gctest.GoBackend(t), func(g *Graph) node {
-			modelfn.Coefficient(store.RootScope(), "c")
+			c := modelfn.Coefficient{Param: "c"}
+			c.Node(store.RootScope(), g)
 			return Zeros(g, shapes.Make(dtypes.Float32))
 		})
 		if (err == nil) != ok {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,5 +118,22 @@ func TestDataChangedMeanwhile(t *testing.T) {
 	mnistFolder(t, 100, 200)
 	if _, err := executeAt(context.Background(), env, run, blank); err == nil || !strings.Contains(err.Error(), "mnist was changed after the run began") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A result names what its runs were made with, each content once.
+func TestResultNamesItsData(t *testing.T) {
+	copied := DataContent{Name: "cifar10", SHA256: strings.Repeat("0123456789abcdef", 4), Content: "a JPEG copy"}
+	other := DataContent{Name: "mnist", SHA256: strings.Repeat("f", 64), Content: "the published content"}
+	var done []Done
+	for _, content := range []*DataContent{&copied, nil, &other, {copied.Name, copied.SHA256, copied.Content}} {
+		done = append(done, Done{Run{}, &Record{Data: content}})
+	}
+	r, err := newResult("go", instantExperiment(), &instantConfig{1}, []int64{0}, done, Findings{})
+	if err != nil || !slices.Equal(r.Data, []DataContent{copied, other}) {
+		t.Errorf("data %v, %v", r.Data, err)
+	}
+	if want := "\ndata cifar10: a JPEG copy (SHA-256 0123456789abcdef…)\ndata mnist"; !strings.Contains(r.Text(), want) {
+		t.Errorf("the text is\n%s\nwant %q in it", r.Text(), want)
 	}
 }

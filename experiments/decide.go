@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"example.com/geometric-complexity/internal/atomicfile"
 )
@@ -102,6 +103,9 @@ func newResult(backendName string, e Experiment, cfg any, seeds []int64, done []
 	r.Provenance.Starts = 1
 	for _, d := range done {
 		r.Runs = append(r.Runs, RunSummary{d.Label, d.Record.Seed, d.Hash, d.Status, d.Step, d.Provenance.Seconds})
+		if d.Data != nil && !slices.Contains(r.Data, *d.Data) {
+			r.Data = append(r.Data, *d.Data)
+		}
 		r.Provenance.Seconds += d.Provenance.Seconds
 		if d.Provenance.Finished.After(r.Provenance.Finished) {
 			r.Provenance.Finished = d.Provenance.Finished

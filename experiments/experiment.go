@@ -165,9 +165,11 @@ type Result struct {
 	Backend string          `json:"backend"`
 	Seeds   []int64         `json:"seeds"`
 	Config  json.RawMessage `json:"config"`
-	Claims  []Claim         `json:"claims"`
-	Tables  []Table         `json:"tables,omitempty"`
-	Figures []string        `json:"figures"` // paths below the output folder
+	// Data says what the data sets of the runs held, each once.
+	Data    []DataContent `json:"data,omitempty"`
+	Claims  []Claim       `json:"claims"`
+	Tables  []Table       `json:"tables,omitempty"`
+	Figures []string      `json:"figures"` // paths below the output folder
 	// InWords says of each figure, by the name of its files, what it shows.
 	InWords map[string]string `json:"figures_in_words,omitempty"`
 	Runs    []RunSummary      `json:"runs"`

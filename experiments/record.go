@@ -75,6 +75,11 @@ type DataContent struct {
 	Content string `json:"content"`
 }
 
+// String is the set's name, what its content is, and the beginning of its SHA-256.
+func (c DataContent) String() string {
+	return fmt.Sprintf("%s: %s (SHA-256 %.16s…)", c.Name, c.Content, c.SHA256)
+}
+
 // Final returns the last point; an empty one if nothing was measured.
 func (r *Record) Final() Point {
 	if len(r.Points) == 0 {

@@ -61,6 +61,9 @@ func (r *Result) Text() string {
 	b.WriteString(strings.TrimSpace(fmt.Sprintf("%s %s: %s (%s)", r.Number, r.Name, r.Title, r.Paper)) + "\n")
 	fmt.Fprintf(&b, "backend %s, seeds %s\n", r.Backend, joinInts(r.Seeds))
 	fmt.Fprintf(&b, "scale %s: %s\n", r.Scale, r.Command)
+	for _, d := range r.Data {
+		fmt.Fprintf(&b, "data %s\n", d)
+	}
 	for _, t := range r.Tables {
 		b.WriteString("\n" + t.String())
 	}

@@ -184,7 +184,7 @@ func settings(config json.RawMessage, prefix string) (all []setting, err error) 
 func (f *Folder) provenance() []setting {
 	p := f.Result.Provenance
 	all := []setting{{"version", p.Version}, {"commit", f.commits()}, {"Go", p.Go}, {"platform", p.Platform}, {"backend", f.Backend},
-		{"device", f.devices()}, {"seeds", f.seeds()}, {"finished", p.Finished.UTC().Format("2006-01-02 15:04 UTC")}, {"runs", f.runs()}}
+		{"device", f.devices()}, {"data", f.data()}, {"seeds", f.seeds()}, {"finished", p.Finished.UTC().Format("2006-01-02 15:04 UTC")}, {"runs", f.runs()}}
 	return slices.DeleteFunc(all, func(s setting) bool { return s.Value == "" })
 }
 
@@ -205,6 +205,15 @@ func (f *Folder) commits() string {
 // devices are what the runs were computed on.
 func (f *Folder) devices() string {
 	return f.each(func(p experiments.Provenance) string { return p.Device })
+}
+
+// data is what the data sets held that the runs were made with.
+func (f *Folder) data() string {
+	var all []string
+	for _, d := range f.Data {
+		all = append(all, d.String())
+	}
+	return strings.Join(all, ", ")
 }
 
 // each joins what the runs' provenances and the result's own say, once each.

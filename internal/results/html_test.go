@@ -233,3 +233,15 @@ func TestCommits(t *testing.T) {
 		t.Errorf("%s; want that it is not known", got)
 	}
 }
+
+// The page names the data, a copy for what it is.
+func TestPageNamesTheData(t *testing.T) {
+	dir := t.TempDir()
+	r := sample()
+	r.Data = []experiments.DataContent{{Name: "cifar10", SHA256: "0123456789abcdef0123", Content: "a JPEG copy"}}
+	write(t, dir, r)
+	page, err := HTML(load(t, dir))
+	if err != nil || !strings.Contains(string(page), "cifar10: a JPEG copy (SHA-256 0123456789abcdef…)") {
+		t.Errorf("the page does not name the data (%v)", err)
+	}
+}

@@ -23,6 +23,8 @@ import (
 
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // Registers the backend "go".
+
+	_ "example.com/geometric-complexity/internal/gomlxcompat" // Has that backend's graphs see changed variables.
 )
 
 // Info says which backend was opened, and why.

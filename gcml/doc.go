@@ -67,8 +67,26 @@
 // ScatterMax, ScatterMin and max and min pooling then take a subgradient: the
 // first of the equal elements in the order of the axes counts in full and the
 // others not at all, on every backend. (GoMLX's own rules let each of them count
-// in full, which multiplies GC by their number.) Ties are common in practice:
-// the black border of an image, the zeros after a ReLU.
+// in full, which multiplies GC by their number.) Ties are common in practice: the
+// black border of an image. Of the equal operands of Max the first counts, of
+// Min the second, as in GoMLX.
+//
+// # What importing this package changes
+//
+// Two things in the whole program, and nothing else:
+//
+//   - GoMLX's registry of gradients gets rules that are right, quick and
+//     differentiable again, for training without a penalty too: for ConvGeneral,
+//     ReduceMax, ReduceMin, ScatterMax, ScatterMin, ReduceWindow (max and min
+//     pooling), Pad, Rsqrt, Expm1, Clamp, BatchNormForTraining,
+//     BatchNormForInference, FusedDense and FusedActivation.
+//   - On the pure Go backend every graph sees the present values of variables.
+//     GoMLX alone compiles their values into graphs that are not in training
+//     mode, so that an evaluation goes on with the weights of its first call. A
+//     store that asks for that by WithVariableAsConst still gets it.
+//
+// So the numbers are right on any backend that the program opens. The settings
+// that make XLA quick are those of the module's package backend.
 //
 // The folder docs of the repository has a page on each of these, with numbers.
 package gcml

@@ -1,9 +1,9 @@
 package autodiff
 
 import (
-	_ "unsafe" // For go:linkname.
-
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // Apart returns x, images [..., batch, spatial axes, channels], which XLA on a CPU with oneDNN then computes as they are,
@@ -23,16 +23,10 @@ func After(x *Node, done ...*Node) *Node {
 	return withGradientOf(x, func() *Node { return Identity(barrier(append([]*Node{x}, done...)...)[0]) })
 }
 
-// barrier returns the operands, computed apart from what is done with them.
+// barrier returns the operands, computed once and apart from what is done with them.
 func barrier(operands ...*Node) []*Node {
-	if len(operands) == 1 { // Of one, go-xla makes nothing.
-		return optimizationBarrier(operands[0], operands[0])[:1]
+	if len(operands) == 1 { // go-xla ignores a barrier with a single operand.
+		return gomlxcompat.OptimizationBarrier(operands[0], operands[0])[:1]
 	}
-	return optimizationBarrier(operands...)
+	return gomlxcompat.OptimizationBarrier(operands...)
 }
-
-// optimizationBarrier is GoMLX's own op, which it has generated but does not export. A program that links against a GoMLX
-// without it does not build.
-//
-//go:linkname optimizationBarrier github.com/gomlx/gomlx/core/graph.backendOptimizationBarrier
-func optimizationBarrier(operands ...*Node) []*Node

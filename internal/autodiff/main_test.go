@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -18,8 +19,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestStockRule checks that every rule that Register replaced is remembered.
+// TestStockRule checks that every rule that Register replaced is remembered, and named where users read of it.
 func TestStockRule(t *testing.T) {
+	documentation, err := os.ReadFile("../../gcml/doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
 	code := func(rule VJP) uintptr { return reflect.ValueOf(rule).Pointer() }
 	changed := 0
 	for nodeType, rule := range VJPRegistration {
@@ -28,6 +33,9 @@ func TestStockRule(t *testing.T) {
 			continue
 		}
 		changed++
+		if !strings.Contains(string(documentation), " "+nodeType.String()) {
+			t.Errorf("the documentation of gcml does not say that the rule of %s changes", nodeType)
+		}
 		if got := StockRule(nodeType); (got != nil) != had || had && code(got) != code(stock) {
 			t.Errorf("the stock rule of %s was not remembered", nodeType)
 		}

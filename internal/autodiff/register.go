@@ -8,8 +8,8 @@ import (
 )
 
 // Register puts the gradients of this package into GoMLX's registry, for the whole process: those of ops
-// that have none, or one that cannot be differentiated again, or one that is needlessly slow. It does so
-// once, however often it is called.
+// that have none, or one that is wrong, cannot be differentiated again, or is needlessly slow. It does so
+// once, however often it is called. The package comment of gcml lists the ops.
 //
 // They are, with what GoMLX v0.28.16 has instead:
 //

@@ -126,8 +126,7 @@ func meanAndDeviation(records []*Record, of quantity) string {
 	for i, r := range records {
 		values[i] = of(r)
 	}
-	mean, std := stats.MeanStd(values)
-	return fmt.Sprintf("%.4g ± %.2g", mean, std)
+	return plusMinus(stats.MeanStd(values))
 }
 
 // curve is a quantity that a panel shows along an axis.

@@ -244,12 +244,11 @@ func initializationTable(cfg InitializationConfig, sweeps []depthSweep) Table {
 			for _, row := range s.gc {
 				values = append(values, row[i])
 			}
-			mean, std := stats.MeanStd(values)
 			off := "-"
 			if z := s.deviation(i); !math.IsNaN(z) {
 				off = fmt.Sprintf("%+.1f", z)
 			}
-			t.Rows = append(t.Rows, []string{s.scheme, fmt.Sprint(depth), fmt.Sprintf("%.4g ± %.2g", mean, std),
+			t.Rows = append(t.Rows, []string{s.scheme, fmt.Sprint(depth), plusMinus(stats.MeanStd(values)),
 				fmt.Sprintf("%.4g", s.mean[i]), off})
 		}
 	}

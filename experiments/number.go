@@ -59,3 +59,11 @@ func shortNumber(v float32) Number {
 	}
 	return Number(short)
 }
+
+// plusMinus writes a mean with a standard deviation, which is left out where it is not known, as of a single value.
+func plusMinus(mean, std float64) string {
+	if math.IsNaN(std) {
+		return fmt.Sprintf("%.4g", mean)
+	}
+	return fmt.Sprintf("%.4g ± %.2g", mean, std)
+}

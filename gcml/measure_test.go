@@ -89,7 +89,7 @@ func TestMeasureWeighsExamples(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				gctest.AssertClose(t, []float64{got.GC, got.StdErr}, []float64{mean, stat.StdErr(deviation, 11)}, 1e-6, 0, "mean and standard error")
+				gctest.AssertClose(t, []float64{got.GC, float64(got.StdErr)}, []float64{mean, stat.StdErr(deviation, 11)}, 1e-6, 0, "mean and standard error")
 				if got.Examples != 11 || got.Outputs != 3 || got.Inputs != 5 || got.Estimator != "exact" || got.Backend != b.Name() {
 					t.Errorf("got %+v", got)
 				}
@@ -174,7 +174,7 @@ func TestMeasureInRounds(t *testing.T) {
 			t.Fatal(err)
 		}
 		gctest.AssertClose(t, parts.PerOutput, whole.PerOutput, 1e-12, 0, "per output")
-		gctest.AssertClose(t, []float64{parts.GC, total.GC, total.StdErr}, []float64{whole.GC, whole.GC, whole.StdErr}, 1e-12, 0, "GC")
+		gctest.AssertClose(t, []float64{parts.GC, total.GC, float64(total.StdErr)}, []float64{whole.GC, whole.GC, float64(whole.StdErr)}, 1e-12, 0, "GC")
 	})
 }
 

@@ -18,7 +18,7 @@ type measurement struct {
 	batches         int
 	outputs, inputs int       // Of the Jacobian of an example, the largest.
 	norms           []float64 // Per example.
-	labels          []int     // Per example.
+	labels          []int64   // Per example.
 	perOutput       []float64 // Sums.
 	layers          []layerNorms
 }
@@ -160,7 +160,7 @@ func (m *measurement) wanted(i int) bool {
 // norms alone would not show it: a saturated unit can hide it.
 func (m *measurement) checkInputs(batch train.Batch) error {
 	for k, in := range batch.Inputs {
-		if !in.DType().IsFloat() || in.DType().Size() < 4 || in.Rank() == 0 {
+		if !in.DType().IsFloat() || in.Rank() == 0 {
 			continue
 		}
 		values, err := toFloat64(in)
@@ -214,12 +214,10 @@ func (m *measurement) collectLabels(batch train.Batch, n int) error {
 		return errors.Errorf("gcml.Measure: per class needs one integer label per example, [%d] or [%d, 1], and batch %d has %s",
 			n, n, m.batches, labels.Shape())
 	}
-	values, err := toFloat64(labels)
+	classes, err := toInt64(labels)
 	if err != nil {
-		return err
+		return errors.WithMessagef(err, "gcml.Measure: the labels of batch %d", m.batches)
 	}
-	for _, v := range values {
-		m.labels = append(m.labels, int(v))
-	}
+	m.labels = append(m.labels, classes...)
 	return nil
 }

@@ -49,6 +49,7 @@ type options struct {
 	progress    func(examples int)
 	perOutput   bool
 	perClass    bool
+	perExample  bool
 	layers      bool
 }
 
@@ -86,6 +87,7 @@ var applicable = map[string][]string{
 	"WithMaxExamples":   measuringFunctions,
 	"WithProgress":      measuringFunctions,
 	"WithPerOutput":     measuringFunctions,
+	"WithPerExample":    measuringFunctions,
 	"WithPerClass":      measuringFunctions,
 	"WithLayers":        measuringFunctions,
 }
@@ -203,6 +205,12 @@ func WithProgress(fn func(examples int)) Option {
 // WithPerOutput reports every output's own squared gradient norm. It needs the exact estimator. For Measure and NewMeasurer;
 // in a graph use SquaredGradientNorms.
 func WithPerOutput() Option { return Option{"WithPerOutput", func(o *options) { o.perOutput = true }} }
+
+// WithPerExample reports the squared Jacobian norm of every example, in the order of the data set. For Measure and
+// NewMeasurer; in a graph use SquaredJacobianNorm.
+func WithPerExample() Option {
+	return Option{"WithPerExample", func(o *options) { o.perExample = true }}
+}
 
 // WithPerClass reports the GC over the examples of each class, by the integer labels of the data set, of shape [batch] or
 // [batch, 1]. For Measure and NewMeasurer.

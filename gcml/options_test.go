@@ -51,6 +51,7 @@ func optionSamples() map[string]optionSample {
 		"WithMaxExamples":   {option: WithMaxExamples(3)},
 		"WithProgress":      {option: WithProgress(func(int) { optionCalls++ })},
 		"WithPerOutput":     {option: WithPerOutput()},
+		"WithPerExample":    {option: WithPerExample()},
 		"WithPerClass":      {option: WithPerClass()},
 		"WithLayers":        {option: WithLayers()},
 	}

@@ -1,10 +1,15 @@
 package gcml
 
 import (
+	"encoding/json"
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
+
+	"example.com/geometric-complexity/internal/stats"
 )
 
 // Result is what Measure found. All values are means over examples of squared
@@ -14,9 +19,11 @@ type Result struct {
 	GC float64 `json:"gc"`
 	// StdErr is the standard error of GC as the mean over the population that the
 	// examples were drawn from: their standard deviation over √examples. It holds
-	// the noise of a random estimator too. 0 for a single example, for which it
-	// is not known.
-	StdErr float64 `json:"stderr"`
+	// the noise of a random estimator too.
+	StdErr StandardError `json:"stderr"`
+	// Quantiles are those of the examples' squared norms. With a random estimator
+	// they are spread by its noise.
+	Quantiles Quantiles `json:"quantiles"`
 	// Examples is how many were measured.
 	Examples int `json:"examples"`
 	// Estimator is as ParseEstimator reads it.
@@ -29,6 +36,9 @@ type Result struct {
 	Backend string `json:"backend"`
 	// Seconds it took, compilation included.
 	Seconds float64 `json:"seconds"`
+	// PerExample has the squared Jacobian norm of every example, in the order of
+	// the data set; the mean is GC. Only with WithPerExample.
+	PerExample []float64 `json:"per_example,omitempty"`
 	// PerOutput has the mean squared gradient norm of every output; the sum is
 	// GC. Only with WithPerOutput.
 	PerOutput []float64 `json:"per_output,omitempty"`
@@ -42,19 +52,74 @@ type Result struct {
 
 // ClassResult is the GC over the examples with one label.
 type ClassResult struct {
-	Class    int     `json:"class"`
-	GC       float64 `json:"gc"`
-	StdErr   float64 `json:"stderr"`
-	Examples int     `json:"examples"`
+	Class    int64         `json:"class"`
+	GC       float64       `json:"gc"`
+	StdErr   StandardError `json:"stderr"`
+	Examples int           `json:"examples"`
 }
 
 // LayerResult is the GC of one inner node.
 type LayerResult struct {
-	Name   string  `json:"name"`
-	GC     float64 `json:"gc"`
-	StdErr float64 `json:"stderr"`
-	// Size is the number of values of the node per example.
+	Name   string        `json:"name"`
+	GC     float64       `json:"gc"`
+	StdErr StandardError `json:"stderr"`
+	// Size is the number of values of the node per example, the largest where it
+	// differs between the batches.
 	Size int `json:"size"`
+}
+
+// StandardError is the standard error of a mean. It is NaN where it is not known, which is so for the mean of one value. In
+// JSON that is null.
+type StandardError float64
+
+// IsKnown tells whether s is a number.
+func (s StandardError) IsKnown() bool { return !math.IsNaN(float64(s)) }
+
+// String returns the value in two digits, or "unknown".
+func (s StandardError) String() string {
+	if !s.IsKnown() {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.2g", float64(s))
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s StandardError) MarshalJSON() ([]byte, error) {
+	if !s.IsKnown() {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(s))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *StandardError) UnmarshalJSON(data []byte) error {
+	value := math.NaN()
+	if string(data) != "null" {
+		if err := json.Unmarshal(data, &value); err != nil {
+			return err
+		}
+	}
+	*s = StandardError(value)
+	return nil
+}
+
+// Quantiles are those of values, interpolated linearly between the two nearest where they fall between them, as NumPy does.
+type Quantiles struct {
+	Min    float64 `json:"min"`
+	P5     float64 `json:"p5"`
+	P25    float64 `json:"p25"`
+	Median float64 `json:"median"`
+	P75    float64 `json:"p75"`
+	P95    float64 `json:"p95"`
+	Max    float64 `json:"max"`
+}
+
+// Interval returns the interval that holds the GC of the population that the examples were drawn from with the confidence
+// level, 0.95 for example: Student's t interval, which is right for few examples if their squared norms are about normal,
+// and for many in any case. Both ends are NaN for a single example and for a level that is not between 0 and 1.
+func (r Result) Interval(level float64) (low, high float64) {
+	half := stats.TFactor(r.Examples, level) * float64(r.StdErr)
+	return r.GC - half, r.GC + half
 }
 
 // result turns the sums into means.
@@ -65,12 +130,16 @@ func (m *measurement) result() Result {
 		Outputs:   m.outputs,
 		Inputs:    m.inputs,
 		Backend:   m.backend.Name(),
+		Quantiles: quantilesOf(m.norms),
 	}
 	r.GC, r.StdErr = meanAndError(m.norms)
+	if m.options.perExample {
+		r.PerExample = m.norms
+	}
 	for _, sum := range m.perOutput {
 		r.PerOutput = append(r.PerOutput, sum/float64(len(m.norms)))
 	}
-	byClass := make(map[int][]float64)
+	byClass := make(map[int64][]float64)
 	for i, class := range m.labels {
 		byClass[class] = append(byClass[class], m.norms[i])
 	}
@@ -85,10 +154,21 @@ func (m *measurement) result() Result {
 	return r
 }
 
-func meanAndError(values []float64) (mean, stdErr float64) {
+func meanAndError(values []float64) (mean float64, stdErr StandardError) {
 	if len(values) == 1 {
-		return values[0], 0
+		return values[0], StandardError(math.NaN())
 	}
 	mean, deviation := stat.MeanStdDev(values, nil)
-	return mean, stat.StdErr(deviation, float64(len(values)))
+	return mean, StandardError(stat.StdErr(deviation, float64(len(values))))
+}
+
+func quantilesOf(values []float64) Quantiles {
+	sorted := slices.Sorted(slices.Values(values))
+	at := func(p float64) float64 {
+		position := p * float64(len(sorted)-1)
+		below := int(position)
+		above := min(below+1, len(sorted)-1)
+		return sorted[below] + (position-float64(below))*(sorted[above]-sorted[below])
+	}
+	return Quantiles{Min: at(0), P5: at(0.05), P25: at(0.25), Median: at(0.5), P75: at(0.75), P95: at(0.95), Max: at(1)}
 }

@@ -196,7 +196,7 @@ func measureBatches(t *testing.T, b compute.Backend, n sineNetwork, ds rows, opt
 			if err != nil {
 				t.Fatal(err)
 			}
-			gctest.AssertClose(t, []float64{got.GC, got.StdErr}, []float64{mean, stat.StdErr(deviation, float64(len(norms)))},
+			gctest.AssertClose(t, []float64{got.GC, float64(got.StdErr)}, []float64{mean, stat.StdErr(deviation, float64(len(norms)))},
 				tolerance, 0, "GC and its standard error")
 			if reported != nil {
 				gctest.AssertClose(t, got.PerOutput, perOutput, tolerance, 0, "per output")

@@ -245,10 +245,23 @@ func (m checkpointMeasurement) text() string {
 // ends in a comma.
 func writeMeasurement(r gcml.Result, dataset, what string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "GC %.6g ± %.2g (standard error) over %d examples of %s\n", r.GC, r.StdErr, r.Examples, dataset)
+	fmt.Fprintf(&b, "GC %s (standard error) over %d examples of %s\n", plusMinus(r.GC, r.StdErr), r.Examples, dataset)
+	if low, high := r.Interval(intervalLevel); r.StdErr.IsKnown() {
+		fmt.Fprintf(&b, "%g %% interval %.4g to %.4g (Student's t)\n", 100*intervalLevel, low, high)
+	}
+	q := r.Quantiles
+	fmt.Fprintf(&b, "squared norms of the examples: median %.4g, 90 %% of them from %.4g to %.4g, largest %.4g\n", q.Median, q.P5, q.P95, q.Max)
 	fmt.Fprintf(&b, "%sestimator %s, backend %s, Jacobian %d x %d\n", what, r.Estimator, r.Backend, r.Outputs, r.Inputs)
 	for _, c := range r.PerClass {
-		fmt.Fprintf(&b, "class %d: GC %.6g ± %.2g over %d examples\n", c.Class, c.GC, c.StdErr, c.Examples)
+		fmt.Fprintf(&b, "class %d: GC %s over %d examples\n", c.Class, plusMinus(c.GC, c.StdErr), c.Examples)
 	}
 	return b.String()
+}
+
+// intervalLevel is the confidence level of the interval that measure prints.
+const intervalLevel = 0.95
+
+// plusMinus writes a mean with its standard error, which is "unknown" for one example.
+func plusMinus(mean float64, stdErr gcml.StandardError) string {
+	return fmt.Sprintf("%.6g ± %s", mean, stdErr)
 }

@@ -103,7 +103,7 @@ func TestAgainstPyTorch(t *testing.T) {
 					perClass = append(perClass, c.GC)
 				}
 				gctest.AssertClose(t, []float64{r.GC}, []float64{want.GC}, 1e-4, 0, "GC")
-				gctest.AssertClose(t, []float64{r.StdErr}, []float64{want.StdErr}, 1e-3, 0, "standard error")
+				gctest.AssertClose(t, []float64{float64(r.StdErr)}, []float64{want.StdErr}, 1e-3, 0, "standard error")
 				gctest.AssertClose(t, perClass, want.PerClass, 1e-4, 0, "GC per class")
 				softmax := measure(t, b, m, name, gcml.WithTransform(func(x *graph.Node) *graph.Node { return graph.Softmax(x) }))
 				gctest.AssertClose(t, []float64{softmax.GC}, []float64{want.Softmax}, 1e-4, 0, "GC of the probabilities")

@@ -92,13 +92,18 @@ func Spearman(x, y []float64) float64 {
 // TInterval returns Student's t interval of the values' mean, the values taken
 // as independent and normal. Both ends are NaN with fewer than two values.
 func TInterval(values []float64, level float64) Interval {
-	n := float64(len(values))
-	if n < 2 {
-		return Interval{Lo: math.NaN(), Hi: math.NaN(), Level: level, Method: "t"}
-	}
 	mean, sd := stat.MeanStdDev(values, nil)
-	half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile((1+level)/2) * sd / math.Sqrt(n)
+	half := TFactor(len(values), level) * sd / math.Sqrt(float64(len(values)))
 	return Interval{Lo: mean - half, Hi: mean + half, Level: level, Method: "t"}
+}
+
+// TFactor returns how many standard errors Student's t interval of the mean of n values reaches to either side. It is NaN for
+// fewer than two values and for a level that is not between 0 and 1.
+func TFactor(n int, level float64) float64 {
+	if n < 2 || !(level > 0 && level < 1) {
+		return math.NaN()
+	}
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}.Quantile((1 + level) / 2)
 }
 
 // Bootstrap returns the percentile bootstrap interval of the values' mean. Up
@@ -206,15 +211,15 @@ func Paired(a, b []float64) Difference {
 }
 
 // MeanStd returns the mean and the sample standard deviation (divisor n-1) of
-// the values that are not NaN. The deviation is 0 for one value; both are NaN
-// for none.
+// the values that are not NaN. The deviation is NaN for one value, of which it
+// is not known; both are NaN for none.
 func MeanStd(values []float64) (mean, std float64) {
 	finite := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
 	switch len(finite) {
 	case 0:
 		return math.NaN(), math.NaN()
 	case 1:
-		return finite[0], 0
+		return finite[0], math.NaN()
 	}
 	return stat.MeanStdDev(finite, nil)
 }

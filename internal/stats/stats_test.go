@@ -116,7 +116,7 @@ func TestMeanStd(t *testing.T) {
 	if m, s := MeanStd([]float64{1, nan, 3}); m != 2 || !near(s, math.Sqrt2, 1e-12) {
 		t.Errorf("MeanStd = %v, %v; want 2, sqrt(2)", m, s)
 	}
-	if m, s := MeanStd([]float64{5}); m != 5 || s != 0 {
+	if m, s := MeanStd([]float64{5}); m != 5 || !math.IsNaN(s) {
 		t.Errorf("MeanStd of one = %v, %v; want 5, 0", m, s)
 	}
 	if m, _ := MeanStd(nil); !math.IsNaN(m) {
@@ -130,5 +130,25 @@ func TestRelativeError(t *testing.T) {
 	}
 	if got := RelativeError(-3, 0); got != 3 {
 		t.Errorf("RelativeError(-3, 0) = %v; want 3", got)
+	}
+}
+
+func TestTFactor(t *testing.T) {
+	for _, tc := range []struct { // From a printed table of Student's t.
+		n     int
+		level float64
+		want  float64
+	}{{2, 0.95, 12.706}, {10, 0.95, 2.262}, {31, 0.9, 1.697}, {100000, 0.95, 1.960}} {
+		if got := TFactor(tc.n, tc.level); !near(got, tc.want, 5e-4) {
+			t.Errorf("TFactor(%d, %g) = %g, want %g", tc.n, tc.level, got, tc.want)
+		}
+	}
+	for _, level := range []float64{0, 1, -1, 2, math.NaN()} {
+		if got := TFactor(10, level); !math.IsNaN(got) {
+			t.Errorf("TFactor(10, %g) = %g, want NaN", level, got)
+		}
+	}
+	if got := TFactor(1, 0.95); !math.IsNaN(got) {
+		t.Errorf("TFactor of one value is %g, want NaN", got)
 	}
 }

@@ -43,6 +43,12 @@ type resumableError struct {
 
 func (e resumableError) Unwrap() error { return e.error }
 
+// interruption says what an interrupted command leaves that, other than runs, cannot go on.
+type interruption string
+
+func (i interruption) Error() string { return string(i) }
+func (i interruption) Unwrap() error { return context.Canceled }
+
 func exitCode(err error) int {
 	var usage usageError
 	var interrupted *experiments.InterruptedError
@@ -59,6 +65,24 @@ func exitCode(err error) int {
 
 // oneLine is an error's message without line breaks.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// joined is several errors in one line, without those that are nil or say what another says.
+func joined(errs ...error) error {
+	var all error
+	said := make(map[string]bool)
+	for _, err := range errs {
+		switch {
+		case err == nil || said[err.Error()]:
+			continue
+		case all == nil:
+			all = err
+		default:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+		said[err.Error()] = true
+	}
+	return all
+}
 
 // app is one call of the command.
 type app struct {

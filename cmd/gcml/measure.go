@@ -143,7 +143,7 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	}
 	result, err := gcml.Measure(ctx, b, s.store, s.model, s.ds, opts...)
 	if ctx.Err() != nil {
-		return gcml.Result{}, measuringInterrupted{}
+		return gcml.Result{}, interruption("interrupted; nothing is kept of a measurement")
 	}
 	if err != nil {
 		return gcml.Result{}, fmt.Errorf("%s: %w", s.name, err)
@@ -151,12 +151,6 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	result.Backend = info.ResultName()
 	return result, nil
 }
-
-// measuringInterrupted says that, other than for runs, there is nothing to go on from.
-type measuringInterrupted struct{}
-
-func (measuringInterrupted) Error() string { return "interrupted; nothing is kept of a measurement" }
-func (measuringInterrupted) Unwrap() error { return context.Canceled }
 
 // A measurement of more than these is a slip of the pen: it would take years, and with that many directions the graph
 // alone more memory than there is.

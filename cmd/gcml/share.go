@@ -91,7 +91,7 @@ func (a *app) doSweep(ctx context.Context, s *sweep) error {
 	case err != nil:
 		return err
 	}
-	return errors.Join(err, a.decideAll(ctx, s.withoutFailed(failed), c.backendName, reused))
+	return joined(err, a.decideAll(ctx, s.withoutFailed(failed), c.backendName, reused))
 }
 
 // withoutFailed is the sweep without the experiments that have runs that failed.
@@ -137,6 +137,8 @@ func (a *app) decideAll(ctx context.Context, s *sweep, backendName string, reuse
 			incomplete++
 			fmt.Fprintf(a.stderr, "%v; its claims are decided when it is complete\n", err)
 			continue
+		case ctx.Err() != nil:
+			return resumableError{&experiments.InterruptedError{Cause: ctx.Err()}, a.sameCommand()}
 		case err != nil:
 			errs = append(errs, err)
 			continue
@@ -150,5 +152,5 @@ func (a *app) decideAll(ctx context.Context, s *sweep, backendName string, reuse
 	if s.decide && incomplete > 0 {
 		errs = append(errs, fmt.Errorf("%d of %d experiments are not complete", incomplete, len(s.parts)))
 	}
-	return errors.Join(errs...)
+	return joined(errs...)
 }

@@ -3,14 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"example.com/geometric-complexity/internal/shell"
 )
 
 // slurmOptions are the flags of a sweep by a Slurm job array.
@@ -80,31 +76,4 @@ func sbatchLine(key, value string, hasValue bool) string {
 		return "#SBATCH --" + key
 	}
 	return fmt.Sprintf(`#SBATCH --%s="%s"`, key, strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value))
-}
-
-// submit writes the script of a job array and submits it.
-func (a *app) submit(cmd *cobra.Command, job *slurmJob, dryRun bool) error {
-	script, err := job.write()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(a.stdout, "%d tasks for %d runs: %s\n", job.tasks, job.runs, script)
-	if dryRun {
-		fmt.Fprintf(a.stdout, "to submit it: %s\n", shell.Join("sbatch", script))
-		return nil
-	}
-	sbatch := exec.CommandContext(cmd.Context(), "sbatch", "--parsable", script)
-	sbatch.Stderr = a.stderr
-	id, err := sbatch.Output()
-	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("sbatch is not on the PATH; where it is: %s", shell.Join("sbatch", script))
-	}
-	if err != nil {
-		return fmt.Errorf("sbatch does not take %s: %w", script, err)
-	}
-	number, _, _ := strings.Cut(strings.TrimSpace(string(id)), ";") // the cluster's name may follow
-	decide := append(append([]string{"gcml"}, job.command...), "--decide")
-	fmt.Fprintf(a.stdout, "submitted as job %s, which writes %s\nto see what is missing, and the claims: %s\n",
-		number, filepath.Join(filepath.Dir(script), number+"_*.log"), shell.Join(decide...))
-	return nil
 }

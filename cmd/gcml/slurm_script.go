@@ -18,7 +18,7 @@ import (
 
 // slurmJob is a sweep to be done by a job array.
 type slurmJob struct {
-	name        string   // of the job and its script
+	name        string   // of the job, after "gcml-", and of its script
 	dir         string   // the folder that the script goes to
 	command     []string // the sweep as this program's arguments, without how it is shared
 	workers     int      // processes for each task
@@ -37,11 +37,11 @@ var scriptTemplate = template.Must(template.New("script").Parse(`#!/bin/bash
 
 // write writes the script and a copy of this program, and returns the script's path.
 func (j *slurmJob) write() (string, error) {
-	program, err := keepProgram(j.dir)
+	directives, err := j.directives()
 	if err != nil {
 		return "", err
 	}
-	directives, err := j.directives()
+	program, err := keepProgram(j.dir)
 	if err != nil {
 		return "", err
 	}
@@ -59,6 +59,13 @@ func (j *slurmJob) directives() ([]string, error) {
 	work, err := os.Getwd()
 	if err != nil {
 		return nil, err
+	}
+	// A line of the script ends at a line break, and in a name with a backslash Slurm replaces no placeholders.
+	if strings.ContainsAny(j.dir, "\\\r\n") {
+		return nil, usagef("--out: Slurm takes no folder with a backslash or a line break in its path: %q", filepath.Dir(j.dir))
+	}
+	if strings.ContainsAny(work, "\r\n") {
+		return nil, usagef("--slurm: Slurm takes no folder with a line break in its path, as the current one has: %q", work)
 	}
 	// Slurm's placeholders begin with a %, and so a % itself is written twice.
 	logs := filepath.Join(strings.ReplaceAll(j.dir, "%", "%%"), "%A_%a.log")

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"example.com/geometric-complexity/internal/atomicfile"
 )
@@ -19,11 +21,13 @@ type Progress func(file string, done, total int64)
 
 // Download fetches the published files of a data set into dir/<name>, where [Locate] finds them if dir is the data
 // folder; an empty dir is the data folder ([DataDir]). Files that are already there with the right SHA-256 are kept.
-// Each file is written under a temporary name, checked by size and SHA-256, and renamed; a wrong or partial
-// file is removed. The progress function may be nil.
+// Each file is written under a temporary name, checked by size and SHA-256, and renamed. What has arrived of a file
+// that could not be completed is kept, and the next address or the next call goes on from there; content that is wrong
+// is removed. An address that does not answer, or sends next to nothing for half a minute, is given up for the next
+// one. The progress function may be nil.
 //
 // Errors are an unknown name, a set that has nothing to download (the embedded one), a cancelled context, and for
-// each file the reasons why none of its addresses gave the right content.
+// each file the reasons why none of its addresses gave the right content, with the other ways to get the set.
 func Download(ctx context.Context, name, dir string, progress Progress) error {
 	set, err := lookup(name)
 	if err != nil {
@@ -37,10 +41,31 @@ func Download(ctx context.Context, name, dir string, progress Progress) error {
 			return err
 		}
 	}
-	return fetchAll(ctx, http.DefaultClient, set.downloads, filepath.Join(dir, set.name), progress)
+	err = newFetcher().fetchAll(ctx, set.downloads, filepath.Join(dir, set.name), progress)
+	var failed *fetchError
+	if errors.As(err, &failed) && ctx.Err() == nil {
+		return fmt.Errorf("%w; to get it otherwise: %s", err, set.otherWays(dir))
+	}
+	return err
 }
 
-func fetchAll(ctx context.Context, client *http.Client, files []download, dir string, progress Progress) error {
+// fetcher downloads files.
+type fetcher struct {
+	client *http.Client
+	// window is how long an address may take to send leastBytes.
+	window     time.Duration
+	leastBytes int64
+}
+
+func newFetcher() *fetcher {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = (&net.Dialer{Timeout: 15 * time.Second}).DialContext
+	transport.TLSHandshakeTimeout = 15 * time.Second
+	transport.ResponseHeaderTimeout = 30 * time.Second
+	return &fetcher{client: &http.Client{Transport: transport}, window: 30 * time.Second, leastBytes: 30_000}
+}
+
+func (f *fetcher) fetchAll(ctx context.Context, files []download, dir string, progress Progress) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
@@ -49,7 +74,7 @@ func fetchAll(ctx context.Context, client *http.Client, files []download, dir st
 		if isFile(path, file.sha256) {
 			continue
 		}
-		if err := fetch(ctx, client, file, path, progress); err != nil {
+		if err := f.fetch(ctx, file, path, progress); err != nil {
 			return err
 		}
 	}
@@ -66,20 +91,37 @@ func isFile(path, want string) bool {
 	return err == nil && got == want
 }
 
+// fetchError is a file that none of its addresses gave.
+type fetchError struct {
+	file    string
+	reasons error
+}
+
+func (e *fetchError) Error() string { return fmt.Sprintf("cannot download %s: %v", e.file, e.reasons) }
+func (e *fetchError) Unwrap() error { return e.reasons }
+
 // fetch tries one address after the other.
-func fetch(ctx context.Context, client *http.Client, file download, path string, progress Progress) error {
+func (f *fetcher) fetch(ctx context.Context, file download, path string, progress Progress) error {
+	part, err := openPart(path)
+	if err != nil {
+		return err
+	}
 	var failures []error
 	for _, url := range file.urls {
-		err := fetchURL(ctx, client, file, url, path, progress)
-		if err == nil {
-			return nil
+		err := f.fetchURL(ctx, file, url, part, progress)
+		if errors.Is(err, errResumed) {
+			err = f.fetchURL(ctx, file, url, part, progress)
 		}
-		failures = append(failures, err)
+		if err == nil {
+			return part.complete(path)
+		}
 		if ctx.Err() != nil {
+			failures = []error{ctx.Err()} // What the address says of it is the same.
 			break
 		}
+		failures = append(failures, err)
 	}
-	return fmt.Errorf("cannot download %s: %w", file.file, oneLine(failures))
+	return errors.Join(&fetchError{file.file, oneLine(failures)}, part.keep(path))
 }
 
 // oneLine joins errors by semicolons, where errors.Join would put them on lines of their own.
@@ -91,57 +133,78 @@ func oneLine(errs []error) error {
 	return joined
 }
 
-func fetchURL(ctx context.Context, client *http.Client, file download, url, path string, progress Progress) (err error) {
+// errResumed says that the content was wrong and began with what another address, or an earlier call, left. It is
+// removed then, and the same address is asked for all of it.
+var errResumed = errors.New("what had arrived before was wrong")
+
+var errStalled = errors.New("it sends next to nothing")
+
+// fetchURL appends what is missing of a file to its part, and checks the whole.
+func (f *fetcher) fetchURL(ctx context.Context, file download, url string, part *part, progress Progress) error {
+	have, err := part.size()
+	if err != nil {
+		return err
+	}
+	if have >= file.size { // Complete or too long: only the sum can tell.
+		if err := part.check(file, url); err == nil {
+			return nil
+		}
+		have = 0
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	response, err := client.Do(request)
+	if have > 0 {
+		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
+	}
+	response, err := f.client.Do(request)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
+	switch {
+	case response.StatusCode == http.StatusPartialContent && startsAt(response, have):
+	case response.StatusCode == http.StatusOK:
+		have = 0
+	case have > 0:
+		return errors.Join(errResumed, part.truncate(0))
+	default:
 		return fmt.Errorf("%s: %s", url, response.Status)
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), file.file+".*.part")
-	if err != nil {
+	if err := part.truncate(have); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			temp.Close()
-			err = errors.Join(err, os.Remove(temp.Name()))
+	body := &watchedReader{r: response.Body, window: f.window, least: f.leastBytes, stalled: func() { cancel(errStalled) }}
+	defer body.stop()
+	if err := receive(part, body, file, have, progress); err != nil {
+		if errors.Is(context.Cause(ctx), errStalled) {
+			err = fmt.Errorf("%w (less than %d bytes in %s)", errStalled, f.leastBytes, f.window)
 		}
-	}()
-	if err := receive(temp, response.Body, file, url, progress); err != nil {
-		return err
-	}
-	if err := errors.Join(temp.Chmod(0o644), temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temp.Name(), path); err != nil {
-		return err
-	}
-	return atomicfile.SyncDir(filepath.Dir(path))
-}
-
-// receive copies the body and checks its size and SHA-256. One byte more than expected is read, so that a longer body
-// is noticed without being stored.
-func receive(w io.Writer, body io.Reader, file download, url string, progress Progress) error {
-	hash := sha256.New()
-	counted := &countingWriter{file: file, progress: progress}
-	n, err := io.Copy(io.MultiWriter(w, hash, counted), io.LimitReader(body, file.size+1))
-	if err != nil {
 		return fmt.Errorf("%s: %w", url, err)
 	}
-	if n != file.size {
-		return fmt.Errorf("%s: %d bytes or more, the published file has %d", url, n, file.size)
+	err = part.check(file, url)
+	if err != nil && have > 0 {
+		return errResumed
 	}
-	if got := hex.EncodeToString(hash.Sum(nil)); got != file.sha256 {
-		return fmt.Errorf("%s: SHA-256 %s, the published file has %s", url, got, file.sha256)
-	}
-	return nil
+	return err
+}
+
+// startsAt tells whether a partial answer begins with the byte that was asked for.
+func startsAt(response *http.Response, first int64) bool {
+	var start int64
+	_, err := fmt.Sscanf(response.Header.Get("Content-Range"), "bytes %d-", &start)
+	return err == nil && first > 0 && start == first
+}
+
+// receive copies the body behind the first bytes that are there. One byte more than expected is read, so that a longer
+// body is noticed.
+func receive(w io.Writer, body io.Reader, file download, have int64, progress Progress) error {
+	counted := &countingWriter{file: file, done: have, progress: progress}
+	_, err := io.Copy(io.MultiWriter(w, counted), io.LimitReader(body, file.size-have+1))
+	return err
 }
 
 // countingWriter reports what went through it.
@@ -157,4 +220,151 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 		c.progress(c.file.file, min(c.done, c.file.size), c.file.size)
 	}
 	return len(p), nil
+}
+
+// watchedReader calls stalled if a window of time passes in which fewer bytes than the least arrive.
+type watchedReader struct {
+	r       io.Reader
+	window  time.Duration
+	least   int64
+	stalled func()
+
+	bytes int64 // in this window
+	timer *time.Timer
+}
+
+func (w *watchedReader) Read(p []byte) (int, error) {
+	switch {
+	case w.timer == nil:
+		w.timer = time.AfterFunc(w.window, w.stalled)
+	case w.bytes >= w.least:
+		w.timer.Reset(w.window)
+		w.bytes = 0
+	}
+	n, err := w.r.Read(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+func (w *watchedReader) stop() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// part is what has arrived of a file.
+type part struct{ file *os.File }
+
+// partLife is how long a part with another process's name is left alone: a download that is at work writes more often.
+const partLife = 2 * time.Minute
+
+// openPart opens the part of a file, of which an earlier call may have left the beginning. Each process writes under a
+// name of its own, and takes over by renaming, so that no two write to one file.
+func openPart(path string) (*part, error) {
+	own, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
+	if err != nil {
+		return nil, err
+	}
+	left, err := filepath.Glob(escapeGlob(path) + ".*.part")
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range append(left, path+".part") {
+		info, err := os.Stat(other)
+		if err != nil || other == own.Name() || other != path+".part" && time.Since(info.ModTime()) < partLife {
+			continue
+		}
+		if err := own.Close(); err != nil {
+			return nil, err
+		}
+		if err := os.Rename(other, own.Name()); err != nil {
+			return nil, err
+		}
+		if own, err = os.OpenFile(own.Name(), os.O_RDWR, 0); err != nil {
+			return nil, err
+		}
+	}
+	return &part{own}, nil
+}
+
+// escapeGlob makes a path stand for itself in a pattern.
+func escapeGlob(path string) string {
+	var escaped []byte
+	for i := range len(path) {
+		switch path[i] {
+		case '*', '?', '[':
+			escaped = append(escaped, '[', path[i], ']')
+		default:
+			escaped = append(escaped, path[i])
+		}
+	}
+	return string(escaped)
+}
+
+func (p *part) Write(b []byte) (int, error) { return p.file.Write(b) }
+
+func (p *part) size() (int64, error) {
+	info, err := p.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// truncate keeps the first n bytes, after which Write goes on.
+func (p *part) truncate(n int64) error {
+	if err := p.file.Truncate(n); err != nil {
+		return err
+	}
+	_, err := p.file.Seek(n, io.SeekStart)
+	return err
+}
+
+// check compares size and SHA-256 with those of the published file. Of a file that is too short everything is kept,
+// and of one that is wrong nothing.
+func (p *part) check(file download, url string) error {
+	n, err := p.size()
+	if err != nil {
+		return err
+	}
+	if n < file.size {
+		return fmt.Errorf("%s: %d bytes, the published file has %d", url, n, file.size)
+	}
+	if n > file.size {
+		return errors.Join(fmt.Errorf("%s: more than the %d bytes of the published file", url, file.size), p.truncate(0))
+	}
+	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, p.file); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != file.sha256 {
+		return errors.Join(fmt.Errorf("%s: SHA-256 %s, the published file has %s", url, got, file.sha256), p.truncate(0))
+	}
+	return nil
+}
+
+// complete gives the file its name.
+func (p *part) complete(path string) error {
+	if err := errors.Join(p.file.Chmod(0o644), p.file.Sync(), p.file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(p.file.Name(), path); err != nil {
+		return err
+	}
+	return atomicfile.SyncDir(filepath.Dir(path))
+}
+
+// keep leaves what has arrived for the next call, if anything has.
+func (p *part) keep(path string) error {
+	n, err := p.size()
+	if err := errors.Join(err, p.file.Close()); err != nil {
+		return err
+	}
+	if n == 0 {
+		return os.Remove(p.file.Name())
+	}
+	return os.Rename(p.file.Name(), path+".part")
 }

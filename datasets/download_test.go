@@ -10,8 +10,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // offer is a download of the content at the address path of the server.
@@ -22,6 +25,13 @@ func offer(server *httptest.Server, file string, content []byte, paths ...string
 		d.urls = append(d.urls, server.URL+path)
 	}
 	return d
+}
+
+// fetcherOf downloads from a server, with little patience.
+func fetcherOf(server *httptest.Server) *fetcher {
+	client := server.Client()
+	client.Transport.(*http.Transport).ResponseHeaderTimeout = time.Second
+	return &fetcher{client: client, window: time.Second / 2, leastBytes: 1000}
 }
 
 func TestFetch(t *testing.T) {
@@ -47,7 +57,7 @@ func TestFetch(t *testing.T) {
 
 	fetch := func(t *testing.T, paths ...string) (string, error) {
 		dir := filepath.Join(t.TempDir(), "set")
-		return dir, fetchAll(t.Context(), server.Client(), []download{offer(server, "file", content, paths...)}, dir, nil)
+		return dir, fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, paths...)}, dir, nil)
 	}
 	for _, test := range []struct {
 		name  string
@@ -68,14 +78,17 @@ func TestFetch(t *testing.T) {
 			wantFiles(t, dir, 1)
 		})
 	}
-	for path, want := range map[string]string{
-		"/short": "50000 bytes or more, the published file has 100000", "/long": "100001 bytes",
-		"/wrong": "SHA-256", "/broken": "unexpected EOF", "/absent": "404 Not Found",
+	for path, test := range map[string]struct {
+		want string
+		left int // files: what has arrived of a file is kept, but nothing that is wrong
+	}{
+		"/short": {"50000 bytes, the published file has 100000", 1}, "/long": {"more than the 100000 bytes", 0},
+		"/wrong": {"SHA-256", 0}, "/broken": {"unexpected EOF", 1}, "/absent": {"404 Not Found", 0},
 	} {
 		t.Run(path, func(t *testing.T) {
 			dir, err := fetch(t, path)
-			wantError(t, err, "cannot download file", server.URL+path, want)
-			wantFiles(t, dir, 0)
+			wantError(t, err, "cannot download file", server.URL+path, test.want)
+			wantFiles(t, dir, test.left)
 		})
 	}
 	t.Run("all reasons in one line", func(t *testing.T) {
@@ -86,7 +99,7 @@ func TestFetch(t *testing.T) {
 		dir := t.TempDir()
 		writeFiles(t, dir, map[string][]byte{"file": content})
 		requests = 0
-		if err := fetchAll(t.Context(), server.Client(), []download{offer(server, "file", content, "/good")}, dir, nil); err != nil {
+		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, dir, nil); err != nil {
 			t.Fatal(err)
 		}
 		if requests != 0 {
@@ -96,7 +109,7 @@ func TestFetch(t *testing.T) {
 	t.Run("replaced if it is wrong", func(t *testing.T) {
 		dir := t.TempDir()
 		writeFiles(t, dir, map[string][]byte{"file": content[:10]})
-		if err := fetchAll(t.Context(), server.Client(), []download{offer(server, "file", content, "/good")}, dir, nil); err != nil {
+		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, dir, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := os.ReadFile(filepath.Join(dir, "file")); !bytes.Equal(got, content) {
@@ -111,7 +124,7 @@ func TestFetch(t *testing.T) {
 			}
 			last = done
 		}
-		if err := fetchAll(t.Context(), server.Client(), []download{offer(server, "file", content, "/good")}, t.TempDir(), progress); err != nil {
+		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, t.TempDir(), progress); err != nil {
 			t.Fatal(err)
 		}
 		if last != 100_000 {
@@ -128,13 +141,146 @@ func TestFetch(t *testing.T) {
 			<-r.Context().Done()
 		}))
 		defer slow.Close()
-		err := fetchAll(ctx, slow.Client(), []download{offer(slow, "file", content, "/a", "/b")}, dir, stop)
+		err := fetcherOf(slow).fetchAll(ctx, []download{offer(slow, "file", content, "/a", "/b")}, dir, stop)
 		wantError(t, err, "cannot download file")
 		if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "/b") {
 			t.Errorf("got %v, want it cancelled at the first address", err)
 		}
-		wantFiles(t, dir, 0)
+		wantFiles(t, dir, 1)
 	})
+}
+
+// A server that does all it can to keep a download from its end: the next address ends it, from where it was if that
+// was right.
+func TestFetchFromHostileServer(t *testing.T) {
+	content := ramp(100_000)
+	var mu sync.Mutex
+	var ranges []string // of the requests to the good address
+	over := make(chan struct{})
+	mux := http.NewServeMux()
+	hang := func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-over:
+		}
+	}
+	mux.HandleFunc("/good", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		ranges = append(ranges, r.Header.Get("Range"))
+		mu.Unlock()
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	})
+	mux.HandleFunc("/silent", func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-over:
+		}
+	})
+	mux.HandleFunc("/stalls", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(content[:60_000]); hang(w, r) })
+	mux.HandleFunc("/poison", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(make([]byte, 60_000)); hang(w, r) })
+	mux.HandleFunc("/trickles", func(w http.ResponseWriter, r *http.Request) {
+		for i := range content {
+			_, _ = w.Write(content[i : i+1])
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-r.Context().Done():
+				return
+			case <-over:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+	mux.HandleFunc("/circle", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/circle", http.StatusFound) })
+	mux.HandleFunc("/other-range", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Range", "bytes 10-99999/100000")
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = w.Write(content[10:])
+	})
+	mux.HandleFunc("/endless", func(w http.ResponseWriter, _ *http.Request) {
+		for _, err := w.Write(content); err == nil; _, err = w.Write(content) {
+		}
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	defer close(over)
+
+	for _, test := range []struct {
+		paths  []string
+		ranges []string // that the good address is asked for
+	}{
+		{[]string{"/silent", "/good"}, []string{""}},
+		{[]string{"/stalls", "/good"}, []string{"bytes=60000-"}},
+		{[]string{"/poison", "/good"}, []string{"bytes=60000-", ""}},
+		{[]string{"/circle", "/good"}, []string{""}},
+		{[]string{"/endless", "/good"}, []string{""}},
+		{[]string{"/stalls", "/other-range", "/good"}, []string{""}},
+	} {
+		t.Run(strings.Join(test.paths, " "), func(t *testing.T) {
+			ranges = nil
+			dir := t.TempDir()
+			if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, test.paths...)}, dir, nil); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := os.ReadFile(filepath.Join(dir, "file")); !bytes.Equal(got, content) {
+				t.Errorf("got %d bytes, not those of the file", len(got))
+			}
+			wantFiles(t, dir, 1)
+			if !slices.Equal(ranges, test.ranges) {
+				t.Errorf("the good address was asked for the ranges %q; want %q", ranges, test.ranges)
+			}
+		})
+	}
+	t.Run("no address is good", func(t *testing.T) {
+		dir := t.TempDir()
+		err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/silent", "/trickles")}, dir, nil)
+		wantError(t, err, "cannot download file", "/silent", "timeout", "/trickles: it sends next to nothing (less than 1000 bytes in 500ms)")
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("more than one line: %v", err)
+		}
+	})
+}
+
+func TestFetchGoesOn(t *testing.T) {
+	content := ramp(100_000)
+	var asked string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Header.Get("Range")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}))
+	defer server.Close()
+	long := time.Now().Add(-time.Hour)
+	for _, test := range []struct {
+		name, left string
+		content    []byte
+		changed    time.Time
+		asked      string
+		files      int
+	}{
+		{"after a failure", "file.part", content[:300], time.Now(), "bytes=300-", 1},
+		{"after a kill", "file.123.part", content[:300], long, "bytes=300-", 1},
+		{"beside another process", "file.123.part", content[:300], time.Now(), "", 2},
+		{"complete", "file.part", content, long, "none", 1},
+		{"too long", "file.part", append(bytes.Clone(content), 1), long, "", 1},
+		{"wrong", "file.part", make([]byte, 300), long, "", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			writeFiles(t, dir, map[string][]byte{test.left: test.content})
+			if err := os.Chtimes(filepath.Join(dir, test.left), test.changed, test.changed); err != nil {
+				t.Fatal(err)
+			}
+			asked = "none"
+			if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/")}, dir, nil); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := os.ReadFile(filepath.Join(dir, "file")); !bytes.Equal(got, content) || asked != test.asked {
+				t.Errorf("got %d bytes after asking for %q; want %q", len(got), asked, test.asked)
+			}
+			wantFiles(t, dir, test.files)
+		})
+	}
 }
 
 // wantFiles fails unless the folder holds n files: no temporary ones are left.
@@ -150,6 +296,14 @@ func wantFiles(t *testing.T, dir string, n int) {
 }
 
 func TestDownload(t *testing.T) {
+	t.Run("what else can be done", func(t *testing.T) {
+		defer func(set *dataSet, downloads []download) { set.downloads = downloads }(catalog[1], catalog[1].downloads)
+		catalog[1].downloads = []download{{file: "file", size: 1, sha256: "0", urls: []string{"http://127.0.0.1:1/file"}}}
+		dir := t.TempDir()
+		err := Download(t.Context(), NameFashionMNIST, dir, nil)
+		wantError(t, err, "cannot download file: ", "connection refused; to get it otherwise: put file (http://127.0.0.1:1/) into "+
+			filepath.Join(dir, "fashion-mnist")+", or have GCML_DATA name your data folder, or apt-get install dataset-fashion-mnist")
+	})
 	t.Run("unknown", func(t *testing.T) {
 		wantError(t, Download(t.Context(), "minst", "", nil), `did you mean "mnist"`)
 	})

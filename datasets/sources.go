@@ -218,18 +218,23 @@ func (set *dataSet) completeAt(place string) bool {
 
 // hint says how to get the set, in one line.
 func (set *dataSet) hint(root string) string {
+	return fmt.Sprintf("to get it: gcml fetch %s, or %s", set.name, set.otherWays(root))
+}
+
+// otherWays says how to get the set without gcml fetch.
+func (set *dataSet) otherWays(root string) string {
 	last := set.downloads[len(set.downloads)-1]
 	address := strings.TrimSuffix(last.urls[0], last.file)
 	what := "the published files"
 	if len(set.downloads) == 1 {
 		what = last.file
 	}
-	hint := fmt.Sprintf("to get it: gcml fetch %s, or put %s (%s) into %s, or have %s name your data folder",
-		set.name, what, address, filepath.Join(root, set.places[0]), EnvData)
+	ways := fmt.Sprintf("put %s (%s) into %s, or have %s name your data folder",
+		what, address, filepath.Join(root, set.places[0]), EnvData)
 	if set.packaged != "" {
-		hint += ", or apt-get install " + set.packaged
+		ways += ", or apt-get install " + set.packaged
 	}
-	return hint
+	return ways
 }
 
 // lookup finds a set by name.

@@ -18,7 +18,8 @@ func (a *app) fetchCommand() *cobra.Command {
 		Short: "Download a data set and check it by SHA-256",
 		Long: "fetch downloads the published files of a data set into the folder of its name below\n" +
 			"GCML_DATA, or data/ where that is not set, and checks their SHA-256. Files that are there\n" +
-			"and right are kept. No other command downloads anything.",
+			"and right are kept, and one that has arrived in part is completed. No other command\n" +
+			"downloads anything.",
 		Example: "  gcml fetch fashion-mnist",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -37,6 +38,9 @@ func (a *app) fetchCommand() *cobra.Command {
 			display := &fileProgress{app: a, kind: progressKind}
 			defer display.finish()
 			if err := datasets.Download(cmd.Context(), name, "", display.show); err != nil {
+				if cmd.Context().Err() != nil {
+					return interruption(fmt.Sprintf("interrupted; what has arrived is kept, and gcml fetch %s goes on from there", name))
+				}
 				return err
 			}
 			source, err := datasets.Locate(name)

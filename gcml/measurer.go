@@ -143,7 +143,7 @@ func (m *Measurer) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, la
 func namedNodes(j *jacobian) []*graph.Node {
 	var named []*graph.Node
 	for _, n := range j.pullback.Nodes() {
-		if n.NumOutputs() != 1 || n.GetAlias() == "" || n == j.inputs || n.Rank() == 0 || n.Shape().Dimensions[0] != j.plan.batch {
+		if n.GetAlias() == "" || n == j.inputs || !j.pullback.HasBatchFirst(n) {
 			continue
 		}
 		named = append(named, n)

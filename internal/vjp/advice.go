@@ -56,7 +56,7 @@ func NotDifferentiable(value *Node, wanted []*Node) []*Node {
 			}
 		}
 		if depends[n] && n.CustomGradient() == nil && autodiff.AlternateOutputs(n) == nil && len(n.Inputs()) > 0 &&
-			n.Type() != NodeTypeSplitNode && isFloat(n) {
+			n.Type() != NodeTypeSplitNode && passes(n) {
 			if _, ok := VJPRegistration[n.Type()]; !ok {
 				missing = append(missing, n)
 			}

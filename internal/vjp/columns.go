@@ -27,7 +27,7 @@ func (s *Pullback) isColumnwise(n *Node) bool {
 	}
 	switch n.Type() {
 	case NodeTypeReshape:
-		return n.Inputs()[0] == s.inputs && s.batchAxisOf(n) == 0
+		return n.Inputs()[0] == s.inputs && n.Shape().Dimensions[0] == s.batch()
 	case NodeTypeDotGeneral:
 		lhs, rhs := dotSides(n)
 		return s.onPath[lhs.operand] && !s.onPath[rhs.operand] && lhs.operand.Rank() == 2 && rhs.operand.Rank() == 2 &&

@@ -269,18 +269,18 @@ func pullPad(n, v *Node) *Node {
 // pullTiled handles convolutions and poolings: the cotangents become a C times
 // larger batch, and the node's own rule is asked for a copy of the node on a
 // batch repeated C times. The copy itself is never computed by a rule that
-// needs only the kernel. It returns nil where axis 0 is not the batch axis.
+// needs only the kernel. It returns nil where the node does not treat every index along axis 0 alone.
 func (s *Pullback) pullTiled(n, v *Node) []*Node {
 	in := n.Inputs()[0]
 	c := v.Shape().Dimensions[0]
-	if c == 1 || s.batchAxis[in] != 0 || s.batchAxis[n] != 0 ||
-		slices.ContainsFunc(n.Inputs()[1:], s.isOnPath) {
+	if c == 1 || slices.ContainsFunc(n.Inputs()[1:], s.isOnPath) {
 		return nil
 	}
-	if conv, ok := autodiff.ConvOf(n); ok && conv.BatchGroupCount > 1 {
+	if conv, ok := autodiff.ConvOf(n); ok &&
+		(conv.BatchGroupCount > 1 || conv.Axes.InputBatch != 0 || conv.Axes.OutputBatch != 0) {
 		return nil
 	}
-	if window, ok := autodiff.ReduceWindowOf(n); ok && window.Window[0] != 1 {
+	if window, ok := autodiff.ReduceWindowOf(n); ok && !treatsAlone(window, 0) {
 		return nil
 	}
 	operands := slices.Clone(n.Inputs())

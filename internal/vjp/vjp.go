@@ -12,19 +12,17 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// Pullback is a reverse sweep over the part of a graph that lies between inputs
-// and outputs. GoMLX's own Gradient carries one cotangent; a Pullback carries C of
-// them at once, as one more axis in front: the adjoint of a node of shape
-// [dims...] has shape [C, dims...]. That keeps the graph as small as for one
-// cotangent and turns C thin matrix products into one wide one. Everything it
-// builds is made of ordinary nodes, so that it can be differentiated again.
+// Pullback is a reverse pass over the part of a graph that lies between inputs and outputs. GoMLX's own
+// Gradient carries one cotangent; a Pullback carries C of them at once, as one more axis in front: the
+// adjoint of a node of shape [dims...] has shape [C, dims...]. That keeps the graph as small as for one
+// cotangent and turns C thin matrix products into one wide one. Everything it builds is made of ordinary
+// nodes, so that it can be differentiated again.
 //
-// Examples are kept apart. A node that sums or contracts over the batch axis
-// (the statistics of batch norm in training mode, for one) is held constant:
-// adjoints do not pass through it, though its dependence on the parameters is
-// still there for a later Gradient. So a Sweep takes the derivative of each
-// example's outputs with respect to that example's own input, and every
-// estimator built on it means the same quantity.
+// Examples are kept apart. It follows to which example every element of a node belongs (see layout), and
+// holds constant what is computed from several: the statistics of batch norm in training mode, for one, or
+// the other example in a mixture of two. No adjoint passes through, though the dependence on the
+// parameters is still there for a later Gradient. So a Pullback takes the derivative of each example's
+// outputs with respect to that example's own input, and every estimator built on it means the same quantity.
 type Pullback struct {
 	outputs, inputs *Node
 
@@ -32,10 +30,13 @@ type Pullback struct {
 	nodes  []*Node
 	onPath map[*Node]bool
 
-	// batchAxis is the position of the batch axis, or -1 where it is not known.
-	batchAxis map[*Node]int
+	// places has, for every output of a node on the path, the layouts that it may have, see flow.
+	places map[*Node][][]layout
 
-	// coupling are the nodes that mix examples, held constant.
+	// fixed are the inputs of a node that are held constant in it.
+	fixed map[*Node][]int
+
+	// coupling are the nodes that mix examples.
 	coupling []*Node
 
 	// diagonals caches the local derivatives of elementwise nodes.
@@ -48,71 +49,83 @@ type Pullback struct {
 	columns map[*Node]*Node
 }
 
-// New finds the nodes between inputs and outputs, both of shape
-// [batch, ...] and of a float dtype.
+// New finds the nodes between inputs and outputs, both of shape [batch, ...] and of a float dtype. It
+// panics for a node through which the examples cannot be followed, and for outputs whose first axis is not
+// the batch.
 func New(outputs, inputs *Node) *Pullback {
 	s := &Pullback{
 		outputs:   outputs,
 		inputs:    inputs,
 		onPath:    make(map[*Node]bool),
-		batchAxis: make(map[*Node]int),
+		places:    make(map[*Node][][]layout),
+		fixed:     make(map[*Node][]int),
 		diagonals: make(map[*Node][]*Node),
 		factors:   make(map[*Node]factored),
 	}
-	reached := s.reachedFromOutputs()
-	for _, n := range reached {
+	for _, n := range s.reachedFromOutputs() {
 		if n == inputs {
-			s.add(n, 0)
+			s.places[n] = [][]layout{{batchFirst(dimsOf(n)).normal(s.batch())}}
+			s.add(n)
 			continue
 		}
-		if n.StopGradient() || !slices.ContainsFunc(edges(n), s.isOnPath) || !isFloat(n) {
-			continue
+		mustNotCapture(n)
+		if passes(n) && slices.ContainsFunc(edges(n), s.isOnPath) && s.follow(n) {
+			s.add(n)
 		}
-		axis, couples := s.traceBatchAxis(n)
-		if couples {
-			s.coupling = append(s.coupling, n)
-			continue
-		}
-		s.add(n, axis)
 	}
 	s.dropDeadEnds()
+	if s.Depends() && !s.HasBatchFirst(outputs) {
+		Panicf("vjp: the first axis of outputs %s does not number the examples of inputs %s in their order (node %s)",
+			outputs.Shape(), inputs.Shape(), outputs)
+	}
 	return s
 }
 
-func (s *Pullback) add(n *Node, batchAxis int) {
+func (s *Pullback) add(n *Node) {
 	s.nodes = append(s.nodes, n)
 	s.onPath[n] = true
-	s.batchAxis[n] = batchAxis
 }
 
 func (s *Pullback) isOnPath(n *Node) bool { return s.onPath[n] }
 
+// passes tells whether a derivative may pass through n.
+func passes(n *Node) bool {
+	return !n.StopGradient() && (n.NumOutputs() != 1 || n.DType().IsFloat() || n.DType().IsComplex())
+}
+
 // Depends tells whether the outputs depend on the inputs at all.
 func (s *Pullback) Depends() bool { return s.onPath[s.outputs] && s.onPath[s.inputs] }
 
-// Coupling returns the nodes that mix examples, which the sweep holds constant.
+// Coupling returns the nodes that mix examples, which are held constant or hold other examples constant.
 func (s *Pullback) Coupling() []*Node { return s.coupling }
 
 // Nodes returns the nodes between inputs and outputs, both included, in the
 // order of the graph.
 func (s *Pullback) Nodes() []*Node { return s.nodes }
 
-// edges are the nodes that n's derivative passes to: its inputs, or for a fused
-// op the nodes that stand for it in differentiation.
-func edges(n *Node) []*Node {
+// alternateOf returns the node of primitive ops that stands for a fused n in differentiation, nil for none.
+func alternateOf(n *Node) *Node {
 	if alternates := autodiff.AlternateOutputs(n); alternates != nil {
-		return slices.DeleteFunc(slices.Clone(alternates), func(a *Node) bool { return a == nil })
+		return alternates[0]
+	}
+	return nil
+}
+
+// edges are the nodes that n's derivative passes to: its inputs, or the node that stands for it.
+func edges(n *Node) []*Node {
+	if alternate := alternateOf(n); alternate != nil {
+		return []*Node{alternate}
 	}
 	return n.Inputs()
 }
 
-// reachedFromOutputs returns the ancestors of the outputs, in the order of the
-// graph, without going beyond the inputs.
+// reachedFromOutputs returns the ancestors of the outputs, in the order of the graph, without going beyond
+// the inputs or what has no derivative.
 func (s *Pullback) reachedFromOutputs() []*Node {
 	seen := map[*Node]bool{s.outputs: true}
 	queue := []*Node{s.outputs}
 	for i := 0; i < len(queue); i++ {
-		if queue[i] == s.inputs {
+		if queue[i] == s.inputs || !passes(queue[i]) {
 			continue
 		}
 		for _, in := range edges(queue[i]) {
@@ -126,26 +139,18 @@ func (s *Pullback) reachedFromOutputs() []*Node {
 	return queue
 }
 
-// dropDeadEnds removes nodes whose every way to the outputs goes through a node
-// that is held constant.
+// dropDeadEnds removes nodes whose every way to the outputs goes through one where they are held constant.
 func (s *Pullback) dropDeadEnds() {
 	alive := map[*Node]bool{s.outputs: s.onPath[s.outputs]}
 	for i := len(s.nodes) - 1; i >= 0; i-- {
 		if n := s.nodes[i]; alive[n] && n != s.inputs {
-			for _, in := range edges(n) {
-				alive[in] = alive[in] || s.onPath[in]
+			for k, in := range edges(n) {
+				alive[in] = alive[in] || s.onPath[in] && !s.isFixed(n, k)
 			}
 		}
 	}
 	s.nodes = slices.DeleteFunc(s.nodes, func(n *Node) bool { return !alive[n] })
 	s.onPath = alive
-}
-
-func isFloat(n *Node) bool {
-	if n.NumOutputs() != 1 {
-		return true // Decided where it is split.
-	}
-	return n.DType().IsFloat()
 }
 
 // Pull returns the vector-Jacobian products of the cotangents: for cotangents
@@ -161,7 +166,7 @@ func (s *Pullback) Pull(cotangents *Node) *Node {
 	return spread(v, s.inputs)
 }
 
-// pull runs the sweep down to the node until, and returns the adjoints.
+// pull carries the cotangents down to the node until, and returns the adjoints.
 func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 	if !s.Depends() {
 		Panicf("vjp: outputs %s do not depend on inputs %s", s.outputs, s.inputs)
@@ -185,8 +190,8 @@ func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 			continue
 		}
 		// Before the outputs of a node that has several: a fused op of several outputs has alternates for each.
-		if alternates := autodiff.AlternateOutputs(n); alternates != nil {
-			adjoints[alternates[0]] = s.sum(adjoints[alternates[0]], v)
+		if alternate := alternateOf(n); alternate != nil {
+			adjoints[alternate] = s.sum(adjoints[alternate], v)
 			continue
 		}
 		if index, ok := autodiff.SplitOf(n); ok {
@@ -205,7 +210,7 @@ func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 // collect adds the adjoints of n's inputs to what has arrived there already.
 func (s *Pullback) collect(adjoints map[*Node]*Node, n *Node, pulled []*Node) {
 	for i, in := range n.Inputs() {
-		if i < len(pulled) && pulled[i] != nil && s.onPath[in] {
+		if i < len(pulled) && pulled[i] != nil && s.onPath[in] && !s.isFixed(n, i) {
 			adjoints[in] = s.sum(adjoints[in], pulled[i])
 		}
 	}
@@ -235,9 +240,8 @@ func gradientOf(n *Node) VJP {
 	return nil
 }
 
-// Clone rebuilds the outputs from other inputs of the same shape and dtype,
-// with the same parameters. Nodes that mix examples keep the values that they
-// have for the original inputs.
+// Clone rebuilds the outputs from other inputs of the same shape and dtype, with the same parameters. What
+// is held constant keeps the value that it has for the original inputs.
 func (s *Pullback) Clone(inputs *Node) *Node {
 	if !inputs.Shape().Equal(s.inputs.Shape()) {
 		Panicf("vjp: cannot put %s in the place of inputs %s", inputs.Shape(), s.inputs.Shape())
@@ -247,17 +251,24 @@ func (s *Pullback) Clone(inputs *Node) *Node {
 		if n == s.inputs {
 			continue
 		}
-		if alternates := autodiff.AlternateOutputs(n); alternates != nil && n.NumOutputs() == 1 {
-			clones[n] = clones[alternates[0]]
+		if alternate := alternateOf(n); alternate != nil {
+			clones[n] = clones[alternate]
 			continue
 		}
 		replaced := slices.Clone(n.Inputs())
 		for i, in := range replaced {
-			if c := clones[in]; c != nil {
+			if c := clones[in]; c != nil && !s.isFixed(n, i) {
 				replaced[i] = c
 			}
 		}
-		clones[n] = n.CloneWithInputs(replaced...)
+		switch {
+		case s.holdsStatistics(n):
+			clones[n] = normalizedBy(n, replaced[0], replaced[1], replaced[2]) // Its first output, the only one on the path.
+		case n.Type() == NodeTypeSplitNode && s.holdsStatistics(n.Inputs()[0]):
+			clones[n] = replaced[0]
+		default:
+			clones[n] = n.CloneWithInputs(replaced...)
+		}
 	}
 	return clones[s.outputs]
 }

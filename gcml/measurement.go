@@ -21,6 +21,7 @@ type measurement struct {
 	labels          []int64   // Per example.
 	perOutput       []float64 // Sums.
 	layers          []layerNorms
+	spectra         spectra
 }
 
 // layerNorms are the norms of a named layer.
@@ -40,12 +41,17 @@ func (m *measurement) add(ctx context.Context, batch train.Batch) error {
 	if err := m.checkInputs(batch); err != nil {
 		return err
 	}
-	first := len(m.norms)
+	first, state := len(m.norms), m.state
 	if err := m.run(ctx, batch); err != nil {
 		return err
 	}
 	if err := m.checkNorms(first); err != nil {
 		return err
+	}
+	if m.options.spectrum {
+		if err := m.addSpectrum(batch, state); err != nil {
+			return err
+		}
 	}
 	if m.options.perClass {
 		if err := m.collectLabels(batch, len(m.norms)-first); err != nil {

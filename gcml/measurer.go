@@ -25,6 +25,9 @@ type Measurer struct {
 	backend compute.Backend
 	modelFn train.ModelFn
 	graphs  *compiled.Graphs[layout]
+
+	// spectrumGraphs are of their own, as they need no rounds; nil without WithSpectralNorm.
+	spectrumGraphs *compiled.Graphs[int]
 }
 
 // layout says what the results of a compiled graph are: the norms of the outputs, by plans[0], those of the named layers, by
@@ -56,6 +59,9 @@ func newMeasurer(function string, backend compute.Backend, store *model.Store, m
 		return nil, err
 	}
 	m.graphs = compiled.New("gcml.Measure", backend, store, m.build)
+	if m.options.spectrum {
+		m.spectrumGraphs = compiled.New("gcml.Measure: singular values", backend, store, m.buildSpectrum)
+	}
 	return m, nil
 }
 
@@ -72,11 +78,19 @@ func measureOptions(function string, store *model.Store, opts []Option) options 
 	if o.perOutput && !o.estimator.isAlwaysExact() {
 		exceptions.Panicf("gcml.Measure: the estimator %s mixes the outputs: per output needs the exact one", o.estimator)
 	}
+	if o.lanczosSteps > 0 && !o.spectrum {
+		exceptions.Panicf("gcml.%s: WithLanczosSteps(%d) has no effect without WithSpectralNorm", function, o.lanczosSteps)
+	}
 	return o
 }
 
 // Finalize frees the compiled graphs. The Measurer must not be used afterwards.
-func (m *Measurer) Finalize() { m.graphs.Finalize() }
+func (m *Measurer) Finalize() {
+	m.graphs.Finalize()
+	if m.spectrumGraphs != nil {
+		m.spectrumGraphs.Finalize()
+	}
+}
 
 // Measure returns the geometric complexity over a data set, with the values that the variables of the store have now. A
 // random estimator starts from the same seed each time, so that two measurements differ by what has changed between them.

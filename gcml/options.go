@@ -22,6 +22,7 @@ type options struct {
 	estimatorGiven bool
 	cotangents     int
 	noClosedForm   bool
+	lanczosSteps   int
 
 	// forGradient says that the value will be differentiated for sure, which
 	// moves work from the gradient to the value, and variables with respect to
@@ -51,6 +52,7 @@ type options struct {
 	perClass    bool
 	perExample  bool
 	layers      bool
+	spectrum    bool
 }
 
 // The functions that take options.
@@ -58,13 +60,17 @@ const (
 	inSquaredJacobianNorm  = "SquaredJacobianNorm"
 	inSquaredGradientNorms = "SquaredGradientNorms"
 	inComplexity           = "Complexity"
+	inJacobianSpectralNorm = "JacobianSpectralNorm"
+	inJacobianStableRank   = "JacobianStableRank"
 	inRegularize           = "Regularize"
 	inMeasure              = "Measure"
 	inNewMeasurer          = "NewMeasurer"
 )
 
 var (
-	graphFunctions     = []string{inSquaredJacobianNorm, inSquaredGradientNorms, inComplexity}
+	normFunctions      = []string{inSquaredJacobianNorm, inSquaredGradientNorms, inComplexity, inJacobianStableRank}
+	graphFunctions     = append([]string{inJacobianSpectralNorm}, normFunctions...)
+	spectralFunctions  = []string{inJacobianSpectralNorm, inJacobianStableRank}
 	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer} // They call a model function.
 	measuringFunctions = []string{inMeasure, inNewMeasurer}
 	allFunctions       = slices.Concat(graphFunctions, modelFunctions)
@@ -73,10 +79,12 @@ var (
 // applicable says for which functions each option is. There is nothing else that refuses an option, and a test asserts for
 // each option and function that it has an effect there or is refused.
 var applicable = map[string][]string{
-	"WithEstimator":     allFunctions,
+	"WithEstimator":     slices.Concat(normFunctions, modelFunctions),
 	"WithCotangents":    allFunctions,
 	"WithoutClosedForm": allFunctions,
 	"WithTransform":     allFunctions,
+	"WithLanczosSteps":  slices.Concat(spectralFunctions, measuringFunctions),
+	"WithSpectralNorm":  measuringFunctions,
 	"WithInput":         modelFunctions,
 	"WithOutput":        modelFunctions,
 	"WithInputNode":     modelFunctions,
@@ -110,8 +118,8 @@ func newOptions(function string, opts []Option) options {
 	return o
 }
 
-// WithEstimator sets the estimator. The default is Exact. For all functions, but SquaredGradientNorms and WithPerOutput take
-// Exact alone. In Regularize the hyperparameter ParamEstimator goes before it, in Measure it goes before the hyperparameter.
+// WithEstimator sets the estimator. The default is Exact. For all functions but JacobianSpectralNorm.
+// SquaredGradientNorms and WithPerOutput take Exact alone. In Regularize the hyperparameter ParamEstimator goes before it, in Measure it goes before the hyperparameter.
 func WithEstimator(e Estimator) Option {
 	return Option{"WithEstimator", func(o *options) { o.estimator, o.estimatorGiven = e, true }}
 }
@@ -141,6 +149,18 @@ func WithCotangents(n int) Option {
 // its norm can be had from the Gram matrix of the first layer's weights. For all functions.
 func WithoutClosedForm() Option {
 	return Option{"WithoutClosedForm", func(o *options) { o.noClosedForm = true }}
+}
+
+// WithLanczosSteps computes largest singular values by n steps of the Lanczos iteration, whatever the sizes of the Jacobian
+// are. The default, 0, goes by the sizes, and takes 24 steps where they are large. See JacobianSpectralNorm. For that,
+// JacobianStableRank, and beside WithSpectralNorm Measure and NewMeasurer.
+func WithLanczosSteps(n int) Option {
+	return Option{"WithLanczosSteps", func(o *options) {
+		if n < 0 {
+			Panicf("gcml.WithLanczosSteps: cannot take %d steps, want 1 or more, or 0 for the default", n)
+		}
+		o.lanczosSteps = n
+	}}
 }
 
 // WithTransform takes fn of the outputs instead of the outputs. Both have a shape [batch, ...]. For all functions. For the GC
@@ -220,6 +240,13 @@ func WithPerClass() Option { return Option{"WithPerClass", func(o *options) { o.
 // and that has the shape [batch, ...]. The estimator is the same for all: choose one that is not exact where a layer has many
 // values. For Measure and NewMeasurer.
 func WithLayers() Option { return Option{"WithLayers", func(o *options) { o.layers = true }} }
+
+// WithSpectralNorm reports the largest singular value of the Jacobian of the examples, their local Lipschitz constant, and its
+// stable rank, see SpectrumResult. That takes about as long again as the exact GC, or as 72 vector-Jacobian products where
+// there are more than 128 outputs and inputs. For Measure and NewMeasurer; in a graph use JacobianSpectralNorm.
+func WithSpectralNorm() Option {
+	return Option{"WithSpectralNorm", func(o *options) { o.spectrum = true }}
+}
 
 // transformed returns what is measured of an output.
 func (o *options) transformed(output *Node) *Node {

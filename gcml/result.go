@@ -48,6 +48,8 @@ type Result struct {
 	// Layers has the GC of the named inner nodes, from the input on. Only with
 	// WithLayers.
 	Layers []LayerResult `json:"layers,omitempty"`
+	// Spectrum has the largest singular values. Only with WithSpectralNorm.
+	Spectrum *SpectrumResult `json:"spectrum,omitempty"`
 }
 
 // ClassResult is the GC over the examples with one label.
@@ -151,6 +153,7 @@ func (m *measurement) result() Result {
 		gc, stdErr := meanAndError(layer.norms)
 		r.Layers = append(r.Layers, LayerResult{Name: layer.name, GC: gc, StdErr: stdErr, Size: layer.size})
 	}
+	r.Spectrum = m.spectrumResult()
 	return r
 }
 

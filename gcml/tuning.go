@@ -32,7 +32,16 @@ var (
 	// loop for the squares and their sum over the parts, for which it keeps all of them, and sums over an example slowly.
 	// From bench's gc_exact of mlp3072 and resnet18.
 	largestSquaresBytes = 256 << 20
+
+	// largestDenseSpectrum is up to which size of the smaller Gram matrix the whole Jacobian is computed for its largest
+	// singular value, and largestDenseSpectrumBytes up to how much memory. It is a count and not a measurement: the 26 to 40
+	// squarings of that size then take up to 170 million multiplications for an example.
+	largestDenseSpectrum      = 128
+	largestDenseSpectrumBytes = 512 << 20
 )
+
+// defaultLanczosSteps is not for speed: JacobianSpectralNorm says what they guarantee.
+const defaultLanczosSteps = 24
 
 // tile is how many columns of a product YNNPACK, the library of XLA's CPU backend, computes at once.
 const tile = 64

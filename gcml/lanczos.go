@@ -1,0 +1,150 @@
+package gcml
+
+import (
+	"math/rand/v2"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	. "github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/vjp"
+)
+
+// lanczosSeed draws the start of the iteration, the same in each graph.
+const lanczosSeed = 20220927
+
+// lanczos approximates the largest singular value from the Krylov space of J·Jᵀ. Its basis vectors
+// u_i, [batch, K], are orthogonalized against all before them, twice, and the Ritz value is taken
+// from the Gram matrix of the rows Jᵀu_i, which makes it a lower bound whatever rounding does to
+// the recurrence.
+func (j *jacobian) lanczos(steps int) spectrum {
+	push := j.newPushforward()
+	u := j.lanczosStart(push)
+	basis := InsertAxes(u, 1) // [batch, i, K]
+	var rows []*Node          // Jᵀu_i, [batch, D].
+	var last *Node            // The norm of what the last step adds to the space, [batch].
+	for i := range steps {
+		y := inComputeDType(Reshape(j.pullback.Pull(InsertAxes(j.asCotangent(u), 0)), j.plan.batch, -1))
+		rows = append(rows, y)
+		length := rowNorms(StopGradient(y))
+		w := push.of(divideOrZero(StopGradient(y), length, ZerosLike(length)))
+		before := rowNorms(w)
+		w = orthogonalTo(w, basis)
+		after := rowNorms(w)
+		last = Reshape(Mul(length, after), -1)
+		if i+1 < steps {
+			u = divideOrZero(w, after, MulScalar(before, breakdown(w.DType())))
+			basis = Concatenate([]*Node{basis, InsertAxes(u, 1)}, 1)
+		}
+	}
+	return j.ritz(rows, last)
+}
+
+// breakdown is the share of a vector below which what orthogonalization leaves of it is rounding:
+// the space holds all directions that the start can reach.
+func breakdown(dtype dtypes.DType) float64 {
+	if dtype == dtypes.Float64 {
+		return 1e-13
+	}
+	return 1e-5
+}
+
+// ritz returns the largest singular value of the rows Jᵀu_i, each [batch, D], and the residual from
+// the norm that the last step had left, [batch].
+func (j *jacobian) ritz(rows []*Node, last *Node) spectrum {
+	y := Stack(rows, 1) // [batch, steps, D]
+	scale := StopGradient(ReduceMax(Abs(y), 1, 2))
+	scale = Where(Equal(scale, ZerosLike(scale)), OnesLike(scale), scale)
+	y = Div(y, Reshape(scale, -1, 1, 1))
+	gram := Dot(y, y).General([]int{2}, []int{0}, []int{2}, []int{0})
+	projector := topProjector(gram)
+	top := ReduceSum(Mul(gram, projector), 1, 2) // θ², in units of the square of the scale.
+	n := len(rows)
+	share := Reshape(Slice(projector, AxisRange(), AxisRange(n-1, n), AxisRange(n-1, n)), -1)
+	isZero := Equal(top, ZerosLike(top))
+	residual := Div(Mul(Div(last, scale), sqrtOrZero(share)), Mul(scale, Where(isZero, OnesLike(top), top)))
+	return spectrum{
+		norm:     ConvertDType(Mul(scale, sqrtOrZero(top)), j.outputs.DType()),
+		residual: StopGradient(ConvertDType(residual, j.outputs.DType())),
+		steps:    n,
+	}
+}
+
+// lanczosStart returns the unit vector that the iteration starts from, [batch, K]: a random one, or
+// where there are fewer inputs than outputs J times a random one, which leaves out the directions
+// that Jᵀ maps to 0, so that as many steps as there are inputs are exact.
+func (j *jacobian) lanczosStart(push pushforward) *Node {
+	u := j.randomVector(min(j.plan.outputs, j.plan.inputs))
+	if j.plan.inputs < j.plan.outputs {
+		u = push.of(u)
+	}
+	length := rowNorms(u)
+	return divideOrZero(u, length, ZerosLike(length))
+}
+
+// randomVector returns n values of the standard normal distribution, the same for every example and
+// in each graph, [batch, n].
+func (j *jacobian) randomVector(n int) *Node {
+	rng := rand.New(rand.NewPCG(lanczosSeed, uint64(n)))
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = rng.NormFloat64()
+	}
+	dtype := j.outputs.DType()
+	if dtype.Size() < 4 {
+		dtype = dtypes.Float32
+	}
+	return BroadcastToDims(InsertAxes(ConstAsDType(j.outputs.Graph(), dtype, values), 0), j.plan.batch, n)
+}
+
+func (j *jacobian) asCotangent(u *Node) *Node { return ConvertDType(u, j.outputs.DType()) }
+
+// pushforward computes Jacobian-vector products, by differentiating ⟨Jᵀu, v⟩, which is linear in u,
+// with respect to u: the value of u does not matter.
+type pushforward struct {
+	j       *jacobian
+	u, rows *Node // [1, batch, K], and Jᵀu, [1, batch, D...].
+}
+
+func (j *jacobian) newPushforward() pushforward {
+	u := InsertAxes(j.asCotangent(j.randomVector(j.plan.outputs)), 0)
+	rows := j.pullback.Pull(u)
+	if missing := vjp.NotDifferentiable(rows, []*Node{u}); len(missing) > 0 {
+		Panicf("gcml.JacobianSpectralNorm: the model cannot be differentiated twice, as Lanczos needs it, because GoMLX has no gradient for %s: %s",
+			missing[0].Type(), vjp.Advice(missing[0].Type()))
+	}
+	return pushforward{j: j, u: u, rows: rows}
+}
+
+// of returns J·v, [batch, K], held constant, for v of shape [batch, D].
+func (p pushforward) of(v *Node) *Node {
+	v = ConvertDType(Reshape(v, p.rows.Shape().Dimensions...), p.rows.DType())
+	w := Gradient(ReduceAllSum(Mul(p.rows, v)), p.u)[0]
+	return StopGradient(inComputeDType(Squeeze(w, 0)))
+}
+
+// orthogonalTo clears w, [batch, n], of the unit vectors of the basis, [batch, i, n], twice ("twice
+// is enough", Giraud et al. 2005). A vector of zeros in the basis changes nothing.
+func orthogonalTo(w, basis *Node) *Node {
+	for range 2 {
+		parts := ReduceAndKeep(Mul(basis, InsertAxes(w, 1)), ReduceSum, -1) // [batch, i, 1]
+		w = Sub(w, ReduceSum(Mul(basis, parts), 1))
+	}
+	return w
+}
+
+// rowNorms returns the Euclidean norms of the rows of x, [batch, n], shaped [batch, 1], without
+// overflow or underflow of the squares.
+func rowNorms(x *Node) *Node {
+	largest := ReduceAndKeep(Abs(x), ReduceMax, 1)
+	largest = Where(Equal(largest, ZerosLike(largest)), OnesLike(largest), largest)
+	return Mul(largest, Sqrt(ReduceAndKeep(Square(Div(x, largest)), ReduceSum, 1)))
+}
+
+// divideOrZero divides the rows of x, [batch, n], by the lengths, [batch, 1]; rows whose length is
+// not above the limit, [batch, 1], become 0.
+func divideOrZero(x, lengths, limit *Node) *Node {
+	isZero := LessOrEqual(lengths, limit)
+	x = Div(x, Where(isZero, OnesLike(lengths), lengths))
+	return Mul(x, Where(isZero, ZerosLike(lengths), OnesLike(lengths)))
+}

@@ -1,0 +1,374 @@
+package gcml_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
+
+	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// squaresThenMatrix is f(x) = A·(x∘x), whose Jacobian is A·diag(2x).
+func squaresThenMatrix(a *mat.Dense, x *Node) *Node {
+	k, d := a.Dims()
+	flat := make([]float64, 0, k*d)
+	for j := range d {
+		flat = append(flat, mat.Col(nil, j, a)...)
+	}
+	w := Reshape(ConstAsDType(x.Graph(), x.DType(), flat), d, k)
+	return Dot(Square(x), w).Product()
+}
+
+// oracleSpectrum returns the largest singular value and the stable rank of A·diag(2x) for every row
+// x, by gonum's SVD.
+func oracleSpectrum(a *mat.Dense, points [][]float64) (norms, stableRanks []float64) {
+	for _, x := range points {
+		var j mat.Dense
+		scaled := make([]float64, len(x))
+		for i, v := range x {
+			scaled[i] = 2 * v
+		}
+		j.Mul(a, mat.NewDiagDense(len(x), scaled))
+		var svd mat.SVD
+		if !svd.Factorize(&j, mat.SVDNone) {
+			panic("no SVD")
+		}
+		values := svd.Values(nil)
+		norms = append(norms, values[0])
+		rank := 0.0
+		for _, s := range values {
+			if values[0] > 0 {
+				rank += s * s / (values[0] * values[0])
+			}
+		}
+		stableRanks = append(stableRanks, rank)
+	}
+	return norms, stableRanks
+}
+
+func randomMatrix(rng *rand.Rand, rows, columns int) *mat.Dense {
+	a := mat.NewDense(rows, columns, nil)
+	for i := range rows {
+		for j := range columns {
+			a.Set(i, j, rng.NormFloat64())
+		}
+	}
+	return a
+}
+
+// withSingularValues returns U·diag(values)·Vᵀ for random orthogonal U and V.
+func withSingularValues(rng *rand.Rand, rows, columns int, values ...float64) *mat.Dense {
+	orthogonal := func(n int) *mat.Dense {
+		var qr mat.QR
+		qr.Factorize(randomMatrix(rng, n, n))
+		var q mat.Dense
+		qr.QTo(&q)
+		return &q
+	}
+	s := mat.NewDense(rows, columns, nil)
+	for i, v := range values {
+		s.Set(i, i, v)
+	}
+	var a mat.Dense
+	a.Product(orthogonal(rows), s, orthogonal(columns).T())
+	return &a
+}
+
+func constantPoint(d int, v float64) []float64 {
+	x := make([]float64, d)
+	for i := range x {
+		x[i] = v
+	}
+	return x
+}
+
+func TestJacobianSpectralNormAgainstSVD(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	randomPoints := func(n, d int) [][]float64 {
+		points := make([][]float64, n)
+		for i := range points {
+			points[i] = make([]float64, d)
+			for j := range points[i] {
+				points[i][j] = rng.NormFloat64()
+			}
+		}
+		return points
+	}
+	half := func(d int) [][]float64 { return [][]float64{constantPoint(d, 0.5)} } // The Jacobian is A.
+	cases := []struct {
+		name   string
+		a      *mat.Dense
+		points [][]float64
+	}{
+		{"wide", randomMatrix(rng, 3, 40), randomPoints(4, 40)},
+		{"tall", randomMatrix(rng, 40, 3), randomPoints(4, 3)},
+		{"square", randomMatrix(rng, 6, 6), randomPoints(3, 6)},
+		{"one output", randomMatrix(rng, 1, 5), randomPoints(3, 5)},
+		{"one input", randomMatrix(rng, 5, 1), randomPoints(3, 1)},
+		{"rank two", withSingularValues(rng, 8, 7, 3, 1), half(7)},
+		{"zero beside others", randomMatrix(rng, 4, 5), append(randomPoints(2, 5), constantPoint(5, 0))},
+		{"equal singular values", withSingularValues(rng, 6, 9, 2, 2, 2, 2, 2, 2), half(9)},
+		{"the two largest equal", withSingularValues(rng, 9, 6, 5, 5, 1, 0.5, 0.1), half(6)},
+		{"the two largest close", withSingularValues(rng, 9, 6, 5, 5*(1-1e-6), 1, 0.5, 0.1), half(6)},
+		{"tiny", withSingularValues(rng, 5, 4, 3e-25, 1e-25), half(4)},
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for i, c := range cases {
+			for _, dtype := range []dtypes.DType{dtypes.Float64, dtypes.Float32} {
+				if b.Name() == "xla" && (i%3 > 0 || (i%2 == 0) != (dtype == dtypes.Float32)) {
+					continue // A share of them, as XLA's compilations take long.
+				}
+				t.Run(fmt.Sprintf("%s/%s", c.name, dtype), func(t *testing.T) {
+					norms, ranks := oracleSpectrum(c.a, c.points)
+					k, d := c.a.Dims()
+					exec := MustNewExec(b, func(x *Node) []*Node {
+						x = ConvertDType(x, dtype)
+						y := squaresThenMatrix(c.a, x)
+						steps := gcml.WithLanczosSteps(min(k, d)) // As many as make it exact.
+						return []*Node{
+							gcml.JacobianSpectralNorm(y, x), gcml.JacobianSpectralNorm(y, x, gcml.WithCotangents(2)),
+							gcml.JacobianSpectralNorm(y, x, steps),
+							gcml.JacobianStableRank(y, x), gcml.JacobianStableRank(y, x, steps),
+						}
+					})
+					defer exec.Finalize()
+					out := exec.MustCall(tensors.FromValue(c.points))
+					tolerance, tiny := 1e-10, 1e-40
+					if dtype == dtypes.Float32 {
+						tolerance = 1e-5
+					}
+					for i, name := range []string{"dense", "dense in parts", "Lanczos"} {
+						assertEach(t, gctest.Flat(out[i]), norms, tolerance, tiny, "norm, "+name)
+					}
+					if dtype == dtypes.Float32 && c.name == "tiny" {
+						return // The square of the Frobenius norm is below float32.
+					}
+					assertEach(t, gctest.Flat(out[3]), ranks, 4*tolerance, tiny, "stable rank, dense")
+					assertEach(t, gctest.Flat(out[4]), ranks, 4*tolerance, tiny, "stable rank, Lanczos")
+				})
+			}
+		}
+	})
+}
+
+// assertEach holds every value to its own relative tolerance.
+func assertEach(t *testing.T, got, want []float64, relTol, absTol float64, what string) {
+	t.Helper()
+	for i := range want {
+		if math.IsNaN(got[i]) || math.Abs(got[i]-want[i]) > absTol+relTol*math.Abs(want[i]) {
+			t.Errorf("%s: example %d is %.12g, want %.12g", what, i, got[i], want[i])
+		}
+	}
+}
+
+// The Jacobian is larger than one that is formed as a whole: few Lanczos steps are within the
+// stated bound, and never above the largest singular value.
+func TestLanczosIsWithinItsBound(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	flat := make([]float64, 150) // The worst case: no largest singular value stands out.
+	for i := range flat {
+		flat[i] = 1 - 0.5*float64(i)/150
+	}
+	decaying := make([]float64, 150)
+	for i := range decaying {
+		decaying[i] = math.Pow(0.8, float64(i))
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, c := range []struct {
+			name    string
+			values  []float64
+			atLeast float64
+		}{
+			{"evenly spread", flat, 0.98},
+			{"decaying", decaying, 1 - 1e-9},
+		} {
+			if b.Name() == "xla" && c.name == "evenly spread" {
+				continue // The arithmetic is the same.
+			}
+			a := withSingularValues(rng, 150, 160, c.values...)
+			exec := MustNewExec(b, func(x *Node) *Node { return gcml.JacobianSpectralNorm(squaresThenMatrix(a, x), x) })
+			got := gctest.Flat(exec.MustCall(tensors.FromValue([][]float64{constantPoint(160, 0.5)}))[0])[0]
+			exec.Finalize()
+			if got < c.atLeast || got > 1+1e-12 {
+				t.Errorf("%s: got %.12g, want %g to 1", c.name, got, c.atLeast)
+			}
+		}
+	})
+}
+
+// Behind a first dense layer of fewer units than inputs the input Jacobian is not formed; behind a
+// network with a kink and a smooth one the norms are those of central differences.
+func TestJacobianSpectralNormOfNetworks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	weights := [][]*mat.Dense{
+		{randomMatrix(rng, 30, 4), randomMatrix(rng, 4, 3)},
+		{randomMatrix(rng, 3, 7), randomMatrix(rng, 7, 5)},
+		{randomMatrix(rng, 30, 4), randomMatrix(rng, 4, 9)}, // More outputs than units.
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, w := range weights {
+			d, _ := w[0].Dims()
+			network := func(x *Node) *Node {
+				rows := func(m *mat.Dense) *Node {
+					r, c := m.Dims()
+					return Reshape(Const(x.Graph(), m.RawMatrix().Data), r, c)
+				}
+				return Dot(Tanh(Dot(x, rows(w[0])).Product()), rows(w[1])).Product()
+			}
+			points := gctest.RandomTensor(rng, 2, d)
+			jacobians := differenceJacobians(t, b, network, points)
+			var want []float64
+			for _, j := range jacobians {
+				var svd mat.SVD
+				svd.Factorize(j, mat.SVDNone)
+				want = append(want, svd.Values(nil)[0])
+			}
+			exec := MustNewExec(b, func(x *Node) []*Node {
+				y := network(x)
+				return []*Node{gcml.JacobianSpectralNorm(y, x), gcml.JacobianSpectralNorm(y, x, gcml.WithoutClosedForm()),
+					gcml.JacobianSpectralNorm(y, x, gcml.WithLanczosSteps(9))}
+			})
+			for i, out := range exec.MustCall(points) {
+				assertEach(t, gctest.Flat(out), want, 1e-7, 0, fmt.Sprintf("%d inputs, method %d", d, i))
+			}
+			exec.Finalize()
+		}
+	})
+}
+
+// differenceJacobians returns the Jacobian of each example, [outputs, inputs], by central
+// differences.
+func differenceJacobians(t *testing.T, b compute.Backend, f func(x *Node) *Node, points *tensors.Tensor) []*mat.Dense {
+	t.Helper()
+	exec := MustNewExec(b, f)
+	defer exec.Finalize()
+	n, d := points.Shape().Dimensions[0], points.Shape().Dimensions[1]
+	const h = 1e-5
+	var jacobians []*mat.Dense
+	for i := range d {
+		direction := tensors.FromFlatDataAndDimensions(make([]float64, n*d), n, d)
+		direction.MustMutableFlatData(func(flat any) {
+			for e := range n {
+				flat.([]float64)[e*d+i] = 1
+			}
+		})
+		up := gctest.Flat(exec.MustCall(gctest.Moved(points, h, direction))[0])
+		down := gctest.Flat(exec.MustCall(gctest.Moved(points, -h, direction))[0])
+		k := len(up) / n
+		for e := range n {
+			if i == 0 {
+				jacobians = append(jacobians, mat.NewDense(k, d, nil))
+			}
+			for row := range k {
+				jacobians[e].Set(row, i, (up[e*k+row]-down[e*k+row])/(2*h))
+			}
+		}
+	}
+	return jacobians
+}
+
+// The gradient of the norm with respect to a parameter is that of central differences, with both
+// methods, and 0 and not NaN at a Jacobian of zeros.
+func TestJacobianSpectralNormGradient(t *testing.T) {
+	a := randomMatrix(rand.New(rand.NewPCG(9, 10)), 4, 3)
+	points := [][]float64{{1, -0.5, 2}, {0.3, 0.7, -1}, {0, 0, 0}}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, opts := range [][]gcml.Option{nil, {gcml.WithLanczosSteps(3)}} {
+			exec := MustNewExec(b, func(x, w *Node) []*Node {
+				y := Mul(squaresThenMatrix(a, Mul(x, InsertAxes(w, 0))), Sin(ReduceAndKeep(x, ReduceSum, 1)))
+				sum := ReduceAllSum(gcml.JacobianSpectralNorm(y, x, opts...))
+				return []*Node{sum, Gradient(sum, w)[0]}
+			})
+			w := []float64{0.9, 1.4, -0.6}
+			value := func(w []float64) float64 {
+				return gctest.Flat(exec.MustCall(points, w)[0])[0]
+			}
+			got := gctest.Flat(exec.MustCall(points, w)[1])
+			gctest.AssertClose(t, got, gctest.CentralDifference(value, w, 1e-5), 1e-7, 0, "gradient")
+			exec.Finalize()
+		}
+	})
+}
+
+// Measure reports what gonum's SVD gives, over batches of several sizes, also for the first
+// examples alone, and the GC that it reports without the option; JacobianStableRank takes an
+// estimator.
+func TestMeasureSpectralNorm(t *testing.T) {
+	a := randomMatrix(rand.New(rand.NewPCG(11, 12)), 4, 5)
+	points := [][]float64{{1, 2, 0, -1, 0.5}, {0.1, 0, 0, 0, 0}, {2, 1, 1, 1, 1}, {0, 0, 0, 0, 0}, {1, -1, 1, -1, 2}}
+	norms, ranks := oracleSpectrum(a, points)
+	network := func(_ *model.Scope, x *Node) *Node { return squaresThenMatrix(a, x) }
+	flat := slices.Concat(points...)
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, c := range []struct {
+			name  string
+			opts  []gcml.Option
+			n     int
+			steps int
+		}{
+			{"dense", nil, 5, 0},
+			{"Lanczos", []gcml.Option{gcml.WithLanczosSteps(4)}, 5, 4},
+			{"first three", []gcml.Option{gcml.WithMaxExamples(3)}, 3, 0},
+			{"all directions", []gcml.Option{gcml.WithEstimator(gcml.Projection(4))}, 5, 0},
+		} {
+			ds := batches{flat: flat, features: 5, sizes: []int{2, 2, 1}}
+			plain, err := gcml.Measure(t.Context(), b, model.NewStore(), network, ds, gcml.WithMaxExamples(c.n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := gcml.Measure(t.Context(), b, model.NewStore(), network, ds, append(c.opts, gcml.WithSpectralNorm(), gcml.WithPerExample())...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := got.Spectrum
+			mean, deviation := stat.MeanStdDev(norms[:c.n], nil)
+			rank, rankDeviation := stat.MeanStdDev(ranks[:c.n], nil)
+			root := math.Sqrt(float64(c.n))
+			gctest.AssertClose(t, []float64{got.GC, s.Norm, float64(s.NormStdErr), s.Largest, s.Quantiles.Max, s.StableRank,
+				float64(s.StableRankStdErr)},
+				[]float64{plain.GC, mean, deviation / root, slices.Max(norms[:c.n]), slices.Max(norms[:c.n]), rank, rankDeviation / root}, 1e-10, 0, c.name)
+			gctest.AssertClose(t, s.PerExample, norms[:c.n], 1e-10, 0, c.name+", per example")
+			if s.LanczosSteps != c.steps || s.Residual > 1e-6 {
+				t.Errorf("%s: %d steps with the residual %g, want %d and almost none", c.name, s.LanczosSteps, s.Residual, c.steps)
+			}
+		}
+	})
+	_, err := gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), network, batches{flat: flat, features: 5, sizes: []int{5}},
+		gcml.WithLanczosSteps(3))
+	if want := "gcml.Measure: WithLanczosSteps(3) has no effect without WithSpectralNorm"; err == nil || err.Error() != want {
+		t.Errorf("got error %v, want %s", err, want)
+	}
+}
+
+// The residual tells that too few steps were taken.
+func TestLanczosResidual(t *testing.T) {
+	values := []float64{3, 2.9, 2.8, 2.7, 2.6, 2.5, 2.4, 2.3}
+	a := withSingularValues(rand.New(rand.NewPCG(13, 14)), 8, 8, values...)
+	network := func(_ *model.Scope, x *Node) *Node { return squaresThenMatrix(a, x) }
+	for steps, large := range map[int]bool{2: true, 8: false} {
+		got, err := gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), network,
+			batches{flat: constantPoint(8, 0.5), features: 8, sizes: []int{1}}, gcml.WithSpectralNorm(), gcml.WithLanczosSteps(steps))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := got.Spectrum
+		nearest := math.Inf(1)
+		for _, v := range values {
+			nearest = min(nearest, math.Abs(v-s.Norm)/s.Norm)
+		}
+		if large != (s.Residual > 1e-3) || nearest > s.Residual+1e-12 || s.Norm > 3+1e-12 {
+			t.Errorf("%d steps: %g with the residual %g", steps, s.Norm, s.Residual)
+		}
+	}
+}

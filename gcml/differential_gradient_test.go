@@ -25,6 +25,8 @@ func penaltyOptions(outputs int) [][]gcml.Option {
 		nil,
 		{gcml.WithoutClosedForm()},
 		{gcml.WithCotangents(1)},
+		{gcml.WithGradientInParts(1)},
+		{gcml.WithGradientInParts(2)},
 		{gcml.WithCotangents(2), gcml.WithoutClosedForm()},
 		{gcml.WithEstimator(gcml.Projection(outputs))},
 	}

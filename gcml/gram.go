@@ -81,15 +81,17 @@ func (j *jacobian) complexityByGram() *Node {
 // gradient builds, in nodes that can be differentiated again. Of the adjoint,
 // which GoMLX gives for all of x, one element is what arrived at the scalar.
 func carrierOf(x *Node, gradient func() *Node) *Node {
-	first := func(x *Node) *Node {
-		specs := make([]SliceAxisSpec, x.Rank())
-		for axis := range specs {
-			specs[axis] = AxisElem(0)
-		}
-		return Reshape(Slice(x, specs...))
-	}
-	carrier := first(IdentityWithCustomGradient(x, func(_, adjoint *Node) *Node {
-		return Mul(gradient(), first(adjoint))
+	carrier := firstElement(IdentityWithCustomGradient(x, func(_, adjoint *Node) *Node {
+		return Mul(gradient(), firstElement(adjoint))
 	}))
 	return Sub(carrier, StopGradient(carrier))
+}
+
+// firstElement returns a scalar.
+func firstElement(x *Node) *Node {
+	specs := make([]SliceAxisSpec, x.Rank())
+	for axis := range specs {
+		specs[axis] = AxisElem(0)
+	}
+	return Reshape(Slice(x, specs...))
 }

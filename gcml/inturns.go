@@ -2,6 +2,7 @@ package gcml
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
+	. "github.com/gomlx/gomlx/support/exceptions"
 
 	"example.com/geometric-complexity/internal/autodiff"
 )
@@ -30,10 +31,51 @@ func (j *jacobian) complexityInTurns(variables []*Node) *Node {
 			done = append(done, gradients[i])
 		}
 	}
-	gc = StopGradient(gc)
+	gc = j.refuseOtherGradients(StopGradient(gc), variables)
 	for i, gradient := range gradients {
 		carrier := carrierOf(variables[i], func() *Node { return gradient })
 		gc = Add(gc, ConvertDType(carrier, gc.DType()))
 	}
 	return gc
+}
+
+// refuseOtherGradients returns gc, of which a later Gradient with respect to a parameter of the graph that is none of the
+// variables panics: it would be 0. Gradients with respect to inner nodes, which depend on variables, are like those of the
+// variables to GoMLX, and cannot be told apart.
+func (j *jacobian) refuseOtherGradients(gc *Node, variables []*Node) *Node {
+	g := gc.Graph()
+	for _, leaf := range parametersBefore(j.outputs, variables) {
+		refused := IdentityWithCustomGradient(leaf, func(_, _ *Node) *Node {
+			Panicf("gcml.WithGradientInParts: the gradient of the penalty with respect to %s %s is asked for, but it has one "+
+				"with respect to trainable variables only: leave the option out", leaf.GetParameterName(), leaf.Shape())
+			return nil
+		})
+		zero := ScalarZero(g, gc.DType()) // Whatever the leaf holds, infinities too.
+		gc = Add(gc, Where(Const(g, false), ConvertDType(firstElement(refused), gc.DType()), zero))
+	}
+	return gc
+}
+
+// parametersBefore are the parameters of the graph of a float dtype that the outputs depend on, but for the given ones.
+func parametersBefore(outputs *Node, without []*Node) []*Node {
+	seen := map[*Node]bool{}
+	for _, n := range without {
+		seen[n] = true
+	}
+	var parameters []*Node
+	var visit func(n *Node)
+	visit = func(n *Node) {
+		if seen[n] {
+			return
+		}
+		seen[n] = true
+		if n.Type() == NodeTypeParameter && n.DType().IsFloat() {
+			parameters = append(parameters, n)
+		}
+		for _, in := range n.Inputs() {
+			visit(in)
+		}
+	}
+	visit(outputs)
+	return parameters
 }

@@ -21,7 +21,7 @@ import (
 
 var (
 	memoryBatch      = flag.Int("gc_batch", 32, "BenchmarkResNet18: examples of a batch")
-	memoryCotangents = flag.Int("gc_cotangents", 0, "BenchmarkResNet18: WithCotangents")
+	memoryCotangents = flag.Int("gc_cotangents", 0, "BenchmarkResNet18: WithCotangents, and WithGradientInParts in a step")
 )
 
 // BenchmarkResNet18 reports the time of an evaluation of GC and of a training step with its exact penalty, of a ResNet18
@@ -47,7 +47,11 @@ func benchmarkResNet18(b *testing.B, step bool) {
 	store.SetParam(optimizer.ParamLearningRate, 1e-3)
 	images := tensors.FromScalarAndDimensions(float32(0.5), *memoryBatch, 32, 32, 3)
 	labels := tensors.FromScalarAndDimensions(int32(1), *memoryBatch, 1)
-	trainer := train.NewTrainer(engine, store, gcml.Regularize(network, gcml.WithCotangents(*memoryCotangents)),
+	var opts []gcml.Option
+	if *memoryCotangents > 0 {
+		opts = append(opts, gcml.WithGradientInParts(*memoryCotangents))
+	}
+	trainer := train.NewTrainer(engine, store, gcml.Regularize(network, opts...),
 		loss.SparseCategoricalCrossEntropyLogits, optimizer.StochasticGradientDescent(), nil, nil)
 	measure, err := model.NewExec1(engine, store, func(scope *model.Scope, x *Node) *Node {
 		return gcml.Complexity(network(scope, nil, []*Node{x})[0], x, gcml.WithCotangents(*memoryCotangents))

@@ -41,8 +41,9 @@ type options struct {
 	inputNode, outputNode   string
 
 	// Regularize alone.
-	coefficient *float64
-	schedule    schedule.Func
+	gradientParts int
+	coefficient   *float64
+	schedule      schedule.Func
 
 	// Measure alone.
 	seed        int64
@@ -79,25 +80,26 @@ var (
 // applicable says for which functions each option is. There is nothing else that refuses an option, and a test asserts for
 // each option and function that it has an effect there or is refused.
 var applicable = map[string][]string{
-	"WithEstimator":     slices.Concat(normFunctions, modelFunctions),
-	"WithCotangents":    allFunctions,
-	"WithoutClosedForm": allFunctions,
-	"WithTransform":     allFunctions,
-	"WithLanczosSteps":  slices.Concat(spectralFunctions, measuringFunctions),
-	"WithSpectralNorm":  measuringFunctions,
-	"WithInput":         modelFunctions,
-	"WithOutput":        modelFunctions,
-	"WithInputNode":     modelFunctions,
-	"WithOutputNode":    modelFunctions,
-	"WithCoefficient":   {inRegularize},
-	"WithSchedule":      {inRegularize},
-	"WithSeed":          measuringFunctions,
-	"WithMaxExamples":   measuringFunctions,
-	"WithProgress":      measuringFunctions,
-	"WithPerOutput":     measuringFunctions,
-	"WithPerExample":    measuringFunctions,
-	"WithPerClass":      measuringFunctions,
-	"WithLayers":        measuringFunctions,
+	"WithEstimator":       slices.Concat(normFunctions, modelFunctions),
+	"WithCotangents":      allFunctions,
+	"WithoutClosedForm":   allFunctions,
+	"WithTransform":       allFunctions,
+	"WithLanczosSteps":    slices.Concat(spectralFunctions, measuringFunctions),
+	"WithSpectralNorm":    measuringFunctions,
+	"WithInput":           modelFunctions,
+	"WithOutput":          modelFunctions,
+	"WithInputNode":       modelFunctions,
+	"WithOutputNode":      modelFunctions,
+	"WithCoefficient":     {inRegularize},
+	"WithSchedule":        {inRegularize},
+	"WithGradientInParts": {inRegularize},
+	"WithSeed":            measuringFunctions,
+	"WithMaxExamples":     measuringFunctions,
+	"WithProgress":        measuringFunctions,
+	"WithPerOutput":       measuringFunctions,
+	"WithPerExample":      measuringFunctions,
+	"WithPerClass":        measuringFunctions,
+	"WithLayers":          measuringFunctions,
 }
 
 // newOptions applies the options of the function with this name, and panics if one does not apply or is out of range.
@@ -118,8 +120,9 @@ func newOptions(function string, opts []Option) options {
 	return o
 }
 
-// WithEstimator sets the estimator. The default is Exact. For all functions but JacobianSpectralNorm.
-// SquaredGradientNorms and WithPerOutput take Exact alone. In Regularize the hyperparameter ParamEstimator goes before it, in Measure it goes before the hyperparameter.
+// WithEstimator sets the estimator. The default is Exact. For all functions but JacobianSpectralNorm; SquaredGradientNorms and
+// WithPerOutput take Exact alone. It goes before the hyperparameter ParamEstimator, which Regularize, Measure and NewMeasurer
+// read.
 func WithEstimator(e Estimator) Option {
 	return Option{"WithEstimator", func(o *options) { o.estimator, o.estimatorGiven = e, true }}
 }
@@ -127,21 +130,33 @@ func WithEstimator(e Estimator) Option {
 // WithCotangents sets how many vector-Jacobian products are carried at once.
 // More makes wider products and a smaller graph, and takes memory in
 // proportion. The default, 0, goes by the backend and the sizes. For all functions, and for all estimators but ForwardNoise,
-// which has no vector-Jacobian products.
-//
-// In Regularize a number given also has the penalty's gradient taken for so many
-// at a time, so that the memory of a training step does not grow with the number
-// of outputs, unless the closed form of dense networks is used. The penalty's
-// gradient then is that with respect to the trainable variables in use, and
-// stops at any other node. With piecewise linear activations a step takes as
-// long as before, up to two thirds longer with smooth ones or with batch norm in
-// training mode.
+// which has no vector-Jacobian products. What the gradient of a penalty keeps in memory does not depend on it: see
+// WithGradientInParts.
 func WithCotangents(n int) Option {
 	return Option{"WithCotangents", func(o *options) {
 		if n < 0 {
 			Panicf("gcml.WithCotangents: cannot carry %d cotangents at once, want 1 or more, or 0 for the default", n)
 		}
 		o.cotangents = n
+	}}
+}
+
+// WithGradientInParts takes the gradient of the penalty for n cotangents at a time, one part after the other, where it is
+// otherwise taken for all of them at the end: what a part keeps for its gradient is gone before the next one begins, so that
+// the memory of a training step does not grow with the number of outputs. It builds the Jacobian with respect to the inputs
+// also where the closed form of dense networks would not. With piecewise linear activations a step takes as long as before, up
+// to two thirds longer with smooth ones or with batch norm in training mode. For Regularize, and for all estimators but
+// ForwardNoise; not together with WithCotangents.
+//
+// The penalty then has a gradient with respect to the trainable variables that the model uses, which is all that an optimizer
+// asks for, and no other. A gradient with respect to an input of the graph, or to a variable that is not trainable, panics. One
+// with respect to a node within the model is not noticed, and misses the penalty: leave the option out where you need it.
+func WithGradientInParts(n int) Option {
+	return Option{"WithGradientInParts", func(o *options) {
+		if n < 1 {
+			Panicf("gcml.WithGradientInParts: cannot take the gradient of %d cotangents at a time, want 1 or more", n)
+		}
+		o.gradientParts = n
 	}}
 }
 

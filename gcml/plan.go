@@ -71,9 +71,17 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 		batch:     batch, outputs: outputs.Shape().Dimensions[1], inputs: inputs.Shape().Size() / batch,
 		norm: fromJacobian, rounds: 1, scale: o.estimator.scale(outputs.Shape().Dimensions[1]),
 	}
+	if o.cotangents > 0 && o.gradientParts > 0 {
+		Panicf("gcml: WithCotangents(%d) does not apply beside WithGradientInParts(%d), which says how many are carried at once too",
+			o.cotangents, o.gradientParts)
+	}
 	if o.estimator.kind == kindNoise {
 		if o.cotangents > 0 {
 			Panicf("gcml: WithCotangents(%d) does not apply to the estimator %s, which has no vector-Jacobian products", o.cotangents, o.estimator)
+		}
+		if o.gradientParts > 0 {
+			Panicf("gcml: WithGradientInParts(%d) does not apply to the estimator %s, which has no vector-Jacobian products",
+				o.gradientParts, o.estimator)
 		}
 		p.norm = fromNoise
 		return p, first
@@ -82,11 +90,11 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 	if p.isExact() {
 		p.cotangents = p.outputs
 	}
-	p.atOnce = min(o.cotangents, p.cotangents)
-	if o.cotangents == 0 {
+	p.atOnce = min(max(o.cotangents, o.gradientParts), p.cotangents)
+	if p.atOnce == 0 {
 		p.atOnce = cotangentsAtOnce(b, p.cotangents, largestAdjointBytes(pullback))
 	}
-	if !o.noClosedForm {
+	if !o.noClosedForm && o.gradientParts == 0 {
 		layer, ok := pullback.FirstLinear()
 		if ok {
 			units := layer.Node.Shape().Dimensions[1]
@@ -104,7 +112,7 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 	case !o.forGradient:
 	case p.norm == fromGram:
 		p.gradient = byGram
-	case o.cotangents > 0 && p.parts() > 1:
+	case o.gradientParts > 0 && p.parts() > 1:
 		p.gradient = inTurns
 	}
 	return p, first

@@ -10,9 +10,8 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// ParamEstimator is the hyperparameter that names the estimator, as a string
-// that ParseEstimator reads. The default is the estimator given to
-// Regularize, which is "exact" unless WithEstimator says otherwise.
+// ParamEstimator is the hyperparameter that names the estimator where WithEstimator does not, as a
+// string that ParseEstimator reads. Where neither does, it is "exact".
 const ParamEstimator = "gc_estimator"
 
 // watchedKey is where the graph keeps what Regularize watches in it.
@@ -72,6 +71,7 @@ func Regularize[F train.ModelFnCompatible](modelFn F, opts ...Option) train.Mode
 			w := watchedIn(g)
 			variables := variablesInUse(scope, g)
 			w.options.forGradient, w.options.variables = true, variables
+			mustDifferentiate(w.outputs, variables)
 			mustDifferentiateTwice(w.complexity(), variables)
 			return []*graph.Node{w.complexity()}
 		})
@@ -89,7 +89,7 @@ func watchedIn(g *graph.Graph) *watched {
 func watch(scope *model.Scope, outputs, inputs []*graph.Node, o options) *watched {
 	w := &watched{options: o}
 	w.outputs, w.inputs = o.pick(outputs, inputs)
-	if name := model.GetParamOr(scope, ParamEstimator, ""); name != "" {
+	if name := model.GetParamOr(scope, ParamEstimator, ""); name != "" && !o.estimatorGiven {
 		w.options.estimator = estimatorOf(scope, name)
 	}
 	return w
@@ -104,12 +104,22 @@ func estimatorOf(scope *model.Scope, name string) Estimator {
 	return e
 }
 
+// mustDifferentiate panics if the gradient of the outputs with respect to the variables would meet
+// an op without one: no estimator helps there.
+func mustDifferentiate(outputs *graph.Node, variables []*graph.Node) {
+	if missing := vjp.NotDifferentiable(outputs, variables); len(missing) > 0 {
+		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated with respect to its weights, because GoMLX has no gradient for %s: %s",
+			missing[0].Type(), vjp.Replacement(missing[0].Type()))
+	}
+}
+
 // mustDifferentiateTwice panics if the gradient of gc with respect to the
 // variables would meet an op without one.
 func mustDifferentiateTwice(gc *graph.Node, variables []*graph.Node) {
 	if missing := vjp.NotDifferentiable(gc, variables); len(missing) > 0 {
-		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated twice, because GoMLX has no gradient for %s: %s",
-			missing[0].Type(), vjp.Advice(missing[0].Type()))
+		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated twice, because GoMLX has no gradient for %s: %s, "+
+			"or give WithEstimator(ForwardNoise(0.01, 1)), which differentiates once",
+			missing[0].Type(), vjp.Replacement(missing[0].Type()))
 	}
 }
 

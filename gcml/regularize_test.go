@@ -117,6 +117,9 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 			{"one cotangent at a time", 5, []gcml.Option{gcml.WithCotangents(1)}},
 			{"two cotangents at a time", 5, []gcml.Option{gcml.WithCotangents(2)}},
 			{"closed form, one cotangent at a time", 40, []gcml.Option{gcml.WithCotangents(1)}},
+			{"gradient in parts of one", 5, []gcml.Option{gcml.WithGradientInParts(1)}},
+			{"gradient in parts of two", 5, []gcml.Option{gcml.WithGradientInParts(2)}},
+			{"gradient in parts instead of the closed form", 40, []gcml.Option{gcml.WithGradientInParts(1)}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				x := inputsFor(t, b, dtypes.Float64, []int{8, c.features})
@@ -194,7 +197,7 @@ func TestPenaltyInTurns(t *testing.T) {
 				}
 				return values
 			}
-			gctest.AssertClose(t, penalty(gcml.WithCotangents(1), gcml.WithoutClosedForm()), penalty(), max(1e-9, p.relTol), 1e-12,
+			gctest.AssertClose(t, penalty(gcml.WithGradientInParts(1)), penalty(), max(1e-9, p.relTol), 1e-12,
 				"gradients and penalty")
 		})
 	}

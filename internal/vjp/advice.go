@@ -6,13 +6,21 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// Advice says in a few words what to use instead of an op that GoMLX cannot
-// differentiate, or not twice.
+// Advice says in a few words what to do about an op that stands between the input and the outputs
+// of a measurement, and that GoMLX cannot differentiate.
 func Advice(t NodeType) string {
 	if words, ok := advice[t]; ok {
 		return words
 	}
-	return "use the forward-noise estimator, which needs no derivative of it with respect to the input, or build the layer of other ops"
+	return "use the forward-noise estimator, which needs no derivative of it with respect to the input, or " + Replacement(t)
+}
+
+// Replacement says in a few words what to use instead of an op.
+func Replacement(t NodeType) string {
+	if words, ok := advice[t]; ok {
+		return words
+	}
+	return "build the layer of other ops"
 }
 
 var advice = map[NodeType]string{

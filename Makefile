@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab xla cuda lint bench notebooks results docker-test
+.PHONY: help demo test lab xla goxla cuda lint bench notebooks results docker-test
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -49,6 +49,9 @@ lab: $(VENV)/kernel.stamp ## open the notebooks in JupyterLab
 
 xla: $(VPYTHON) ## put the XLA plugin for the CPU in place
 	@$(VPYTHON) scripts/plugin.py cpu
+
+goxla: $(VPYTHON) ## where no wheel is for the platform: install go-xla's own XLA plugin for the CPU, not pinned by hash
+	@$(VPYTHON) scripts/plugin.py cpu --goxla
 
 cuda: $(VPYTHON) ## put the XLA plugin for NVIDIA GPUs and CUDA 13 in place (2.5 GB)
 	@$(VPYTHON) scripts/plugin.py cuda

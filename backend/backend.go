@@ -41,6 +41,8 @@ type Info struct {
 	NumDevices int
 	// SIMD says whether this program was built with GOEXPERIMENT=simd, on which the speed of the backend "go" hangs.
 	SIMD bool
+	// Failed says which plugins are here and did not open before this backend was taken; empty if none.
+	Failed string
 	// Why is one line: what was taken, why, and how to get a faster one where there may be one.
 	Why string
 }
@@ -81,7 +83,7 @@ func Open() (compute.Backend, Info, error) {
 		}
 		b, info, err := OpenConfig("xla:" + path)
 		if err == nil {
-			info.Why = defaultWhy(info, notes)
+			info.Failed, info.Why = strings.Join(notes, "; "), defaultWhy(info, notes)
 			return b, info, nil
 		}
 		notes = append(notes, fmt.Sprintf("the %s plugin did not open (%v)", kind, err))
@@ -91,7 +93,7 @@ func Open() (compute.Backend, Info, error) {
 	if err != nil {
 		return nil, Info{}, err
 	}
-	info.Why = defaultWhy(info, notes)
+	info.Failed, info.Why = strings.Join(notes, "; "), defaultWhy(info, notes)
 	return b, info, nil
 }
 

@@ -1,9 +1,12 @@
 """Puts an XLA (PJRT) plugin into the project's plugin folder: `plugin.py cpu` or `plugin.py cuda`.
 
 The plugins come in wheels, pinned by version and SHA-256 in plugins/*.txt; pip fetches and checks them. A wheel that
-does not have the pinned hash is an error. Where no wheel can be had (another platform, no network), go-xla's own
-installer is tried, which installs under the home folder. What is put in place appears by a rename, so that an
-interrupted or failed run leaves nothing behind. If the pinned plugin is there already nothing is done.
+does not have the pinned hash is an error. What is put in place appears by a rename, so that an interrupted or failed run
+leaves nothing behind. Beside it lies the SHA-256 of what was put there: if the pinned plugin is there already and is
+still that, nothing is done, and one that was damaged since is replaced, or put aside where it cannot be.
+
+`plugin.py cpu --goxla` runs go-xla's own installer instead, for platforms that no wheel is for. It installs under the
+home folder what no hash is pinned for, and so is never tried without being asked for.
 
 A pin file may say which of XLA's flags suit its plugin ("# xla_flags: ..."). They are put beside the plugin with its size,
 for backend to pass on: another plugin may not know them, and XLA ends the program over a flag that it does not know.
@@ -45,45 +48,75 @@ def main(argv=None):
     parser.add_argument("--dir", type=Path, default=Path(os.environ.get("GCML_PLUGIN_DIR") or ROOT / ".plugins"))
     parser.add_argument("--pins", type=Path, default=SCRIPTS / "plugins", help="folder of the requirement files")
     parser.add_argument("--optional", action="store_true", help="no error if the plugin cannot be had")
-    parser.add_argument("--no-fallback", action="store_true", help="do not try go-xla's own installer")
+    parser.add_argument("--goxla", action="store_true", help="run go-xla's own installer, whose files are not pinned by hash")
     args = parser.parse_args(argv)
     pins = [args.pins / name for name in PINS[args.kind]]
     try:
-        ensure(args.kind, args.dir.absolute(), pins, fallback=not args.no_fallback)
+        if args.goxla:
+            goxla_installer(args.kind)
+        else:
+            ensure(args.kind, args.dir.absolute(), pins)
     except WrongHash as e:
         print(f"xla: {e}. Nothing was installed.", file=sys.stderr)
         return 1
     except NotAvailable as e:
-        print(f"xla: no {args.kind} plugin could be had ({e}); the pure Go backend is used", file=sys.stderr)
+        print(f"xla: no {args.kind} plugin could be had ({e}); the pure Go backend is used; for go-xla's own, which is not pinned: make goxla", file=sys.stderr)
         return 0 if args.optional else 1
     return 0
 
 
-def ensure(kind, folder, pins, fallback):
-    """Puts a plugin of this kind into folder unless a pinned one, or one put there by hand, is there."""
+def ensure(kind, folder, pins):
+    """Puts a plugin of this kind into folder unless a pinned one, undamaged, or one put there by hand, is there."""
     target = folder / ("pjrt_c_api_cpu_plugin.so" if kind == "cpu" else "cuda")
     stamp = folder / f"{kind}.pin"
-    digests = {pin_digest(pin) for pin in pins}
-    if target.exists() and (not stamp.exists() or stamp.read_text().strip() in digests):
-        return
+    damaged = False
+    if target.exists():
+        if not stamp.exists():
+            return
+        pinned, _, installed = stamp.read_text().strip().partition("\n")
+        if pinned in {pin_digest(pin) for pin in pins}:
+            damaged = installed != content_digest(target)
+            if not damaged:
+                return
+            print(f"xla: {target} is not what was put there; it is replaced", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     reasons = []
     for pin in pins:
         try:
-            install(pin, target, folder)
+            install(pin, target, folder, stamp)
         except NotAvailable as e:
             reasons.append(str(e))
             continue
-        write_atomically(stamp, pin_digest(pin) + "\n")
         print(f"xla: {kind} plugin in place ({pinned_name(pin)})")
         return
-    if not fallback:
-        raise NotAvailable("; ".join(reasons))
-    goxla_installer(kind, reasons)
+    if damaged:
+        reasons.append(f"the damaged one is now {put_aside(target)}")
+    raise NotAvailable("; ".join(reasons))
 
 
-def install(pin, target, folder):
-    """Installs one requirement file's wheels and moves the plugin, or for CUDA the whole tree, to target."""
+def put_aside(target):
+    """Gives a damaged plugin a name under which nothing loads it, which may end the program."""
+    aside = target.with_name(target.name + ".damaged")
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    os.replace(target, aside)
+    return aside
+
+
+def content_digest(target):
+    """The SHA-256 of a file, or of the names and contents of a tree."""
+    if not target.is_dir():
+        with target.open("rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+    tree = hashlib.sha256()
+    for path in sorted(p for p in target.rglob("*") if p.is_file() or p.is_symlink()):
+        content = f"link {os.readlink(path)}" if path.is_symlink() else content_digest(path)
+        tree.update(f"{path.relative_to(target)}\0{content}\n".encode())
+    return tree.hexdigest()
+
+
+def install(pin, target, folder, stamp):
+    """Installs one requirement file's wheels, moves the plugin, or for CUDA the whole tree, to target, and stamps it."""
     print(f"xla: fetching {pinned_name(pin)}", flush=True)
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as temp:
         tree = Path(temp) / "tree"
@@ -102,9 +135,11 @@ def install(pin, target, folder):
         else:
             new = only_plugin(tree, pin)
             new.chmod(0o755)
+        digest = content_digest(new)
         flags = target.with_suffix(".xla_flags")
         flags.unlink(missing_ok=True)
         replace(new, target, Path(temp))
+        write_atomically(stamp, f"{pin_digest(pin)}\n{digest}\n")
         if xla_flags(pin):
             write_atomically(flags, f"{target.stat().st_size} {xla_flags(pin)}\n")
 
@@ -128,15 +163,15 @@ def replace(new, target, temp):
     os.replace(new, target)
 
 
-def goxla_installer(kind, reasons):
+def goxla_installer(kind):
     """go-xla's own installer: from its releases, not pinned by hash, into its own folder under the home folder."""
     go = shutil.which("go")
     if go is None:
-        raise NotAvailable("; ".join(reasons + ["go-xla's installer: no Go found"]))
-    print("xla: trying go-xla's own installer", flush=True)
+        raise NotAvailable("go-xla's installer: no Go found")
+    print("xla: running go-xla's own installer", flush=True)
     done = subprocess.run([go, "run", "./scripts/goxla-install", kind], cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
-        raise NotAvailable("; ".join(reasons + [f"go-xla's installer: {last_line(done.stderr)}"]))
+        raise NotAvailable(f"go-xla's installer: {last_line(done.stderr)}")
     print(f"xla: {kind} plugin in place (go-xla's own, not pinned): {last_line(done.stdout)}")
 
 

@@ -50,7 +50,7 @@ class PluginTest(unittest.TestCase):
     def run_plugin(self, *args):
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = plugin.main([*args, "--dir", str(self.dir), "--pins", str(self.pins), "--no-fallback"])
+            code = plugin.main([*args, "--dir", str(self.dir), "--pins", str(self.pins)])
         return code, out.getvalue(), err.getvalue()
 
     def left(self):
@@ -129,6 +129,49 @@ class PluginTest(unittest.TestCase):
         self.assertEqual(self.run_plugin("cpu")[0], 0)
         self.assertFalse(flags.exists())
 
+    def damage(self, path):
+        """Changes one byte and keeps size and time."""
+        stat = path.stat()
+        content = bytearray(path.read_bytes())
+        content[0] ^= 1
+        path.write_bytes(content)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    def test_damaged_plugin_is_replaced(self):
+        sha = make_wheel(self.wheels, "first", {"first/pjrt_c_api_cpu_plugin.so": CONTENT})
+        self.pin("cpu.txt", "first", sha)
+        self.pin("cpu-second.txt", "second", "0" * 64)
+        self.assertEqual(self.run_plugin("cpu")[0], 0)
+        self.damage(self.target)
+        code, out, _ = self.run_plugin("cpu")
+        self.assertEqual(code, 0)
+        self.assertIn("is not what was put there; it is replaced", out)
+        self.assertEqual(self.target.read_bytes(), CONTENT)
+        self.assertEqual(self.run_plugin("cpu"), (0, "", ""))
+
+    def test_damaged_plugin_that_cannot_be_replaced_is_put_aside(self):
+        sha = make_wheel(self.wheels, "first", {"first/pjrt_c_api_cpu_plugin.so": CONTENT})
+        self.pin("cpu.txt", "first", sha)
+        self.pin("cpu-second.txt", "second", "0" * 64)
+        self.assertEqual(self.run_plugin("cpu")[0], 0)
+        self.damage(self.target)
+        for wheel in self.wheels.iterdir():
+            wheel.unlink()
+        code, _, err = self.run_plugin("cpu", "--optional")
+        self.assertEqual(code, 0)
+        self.assertIn("the damaged one is now", err)
+        self.assertEqual(err.count("\n"), 1, err)
+        self.assertEqual(self.left(), ["cpu.pin", "pjrt_c_api_cpu_plugin.so.damaged"])
+
+    def test_goxla_installer_runs_only_where_asked_for(self):
+        self.pin("cpu.txt", "first", "0" * 64)
+        self.pin("cpu-second.txt", "second", "0" * 64)
+        with mock.patch.object(plugin, "goxla_installer") as installer:
+            self.assertEqual(self.run_plugin("cpu")[0], 1)
+            installer.assert_not_called()
+            self.assertEqual(self.run_plugin("cpu", "--goxla")[0], 0)
+            installer.assert_called_once_with("cpu")
+
     def test_plugin_put_there_by_hand_is_kept(self):
         self.pin("cpu.txt", "first", "0" * 64)
         self.pin("cpu-second.txt", "second", "0" * 64)
@@ -149,6 +192,18 @@ class PluginTest(unittest.TestCase):
             self.assertEqual((tree / "jax_plugins/nvidia/cu13/lib/libcublas.so.13").read_bytes(), b"lib")
             self.assertEqual(self.left(), ["cuda", "cuda.pin"])
             (self.dir / "cuda.pin").write_text("older\n")
+
+    def test_damaged_cuda_tree_is_replaced(self):
+        sha = make_wheel(self.wheels, "cuda", {
+            "jax_plugins/xla_cuda13/xla_cuda_plugin.so": CONTENT, "nvidia/cu13/lib/libcublas.so.13": b"lib"})
+        self.pin("cuda.txt", "cuda", sha)
+        self.assertEqual(self.run_plugin("cuda")[0], 0)
+        library = self.dir / "cuda/nvidia/cu13/lib/libcublas.so.13"
+        for harm in self.damage, Path.unlink:
+            self.assertEqual(self.run_plugin("cuda"), (0, "", ""))
+            harm(library)
+            self.assertEqual(self.run_plugin("cuda")[0], 0)
+            self.assertEqual(library.read_bytes(), b"lib")
 
 
 if __name__ == "__main__":

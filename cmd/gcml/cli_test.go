@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomlx/compute"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"example.com/geometric-complexity/experiments"
@@ -42,6 +43,12 @@ func TestScripts(t *testing.T) {
 			networks, err := filepath.Abs("../../internal/onnxmodel/testdata")
 			env.Setenv("NETWORKS", networks)
 			return err
+		},
+		Condition: func(condition string) (bool, error) {
+			if condition != "xla" {
+				return false, fmt.Errorf("unknown condition %q", condition)
+			}
+			return slices.Contains(compute.List(), "xla"), nil
 		},
 		Cmds: commands,
 	})

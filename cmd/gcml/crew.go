@@ -1,7 +1,14 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/gomlx/compute"
 
 	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/experiments"
@@ -12,6 +19,7 @@ type crew struct {
 	workers     []experiments.Worker
 	backendName string
 	why         string // the line that says which backend it is, and why
+	failed      string // the plugins that did not open before it, "" if none
 	close       func()
 }
 
@@ -27,5 +35,37 @@ func (a *app) openCrew(workers int) (*crew, error) {
 	}
 	name := info.ResultName()
 	env := experiments.Env{Backend: b, BackendName: name, Log: slog.New(warnings{a.stderr})}
-	return &crew{workers: []experiments.Worker{experiments.NewWorker(env)}, backendName: name, why: info.Why, close: b.Finalize}, nil
+	return &crew{workers: []experiments.Worker{experiments.NewWorker(env)}, backendName: name, why: info.Why,
+		failed: info.Failed, close: b.Finalize}, nil
 }
+
+// checkBackend stops a sweep that would go on with another backend than before because a plugin does not open: runs are
+// addressed by their backend, so that all of them would start anew.
+func (c *crew) checkBackend(parts []*experiments.Part) error {
+	if c.failed == "" {
+		return nil
+	}
+	for _, part := range parts {
+		started, err := filepath.Glob(filepath.Join(escapeGlob(part.Out), "runs", "*", "run.json"))
+		if err != nil {
+			return err
+		}
+		for _, path := range started {
+			var run struct {
+				Backend string `json:"backend"`
+			}
+			raw, err := os.ReadFile(path)
+			if err != nil || json.Unmarshal(raw, &run) != nil || run.Backend == "" || run.Backend == c.backendName {
+				continue // What cannot be read is for the runs themselves to say.
+			}
+			return fmt.Errorf("%s, and %s has runs on %s, which would all start anew on %s: mend the plugin (gcml doctor says how), "+
+				"or set %s=%s to start anew", c.failed, part.Out, run.Backend, c.backendName, compute.ConfigEnvVar, c.backendName)
+		}
+	}
+	return nil
+}
+
+// escapeGlob makes a path stand for itself in a pattern.
+func escapeGlob(path string) string { return globSpecial.ReplaceAllString(path, "[$0]") }
+
+var globSpecial = regexp.MustCompile(`[*?\[]`)

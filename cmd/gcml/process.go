@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gomlx/compute"
 	"golang.org/x/sync/errgroup"
 
 	"example.com/geometric-complexity/experiments"
@@ -36,7 +38,14 @@ func (a *app) startProcesses(n int) (*crew, error) {
 		return nil, err
 	}
 	first := pool.processes[0]
-	c.backendName, c.why = first.backendName, first.why
+	c.backendName, c.why, c.failed = first.backendName, first.why, first.failed
+	for _, p := range pool.processes {
+		if p.backendName != c.backendName {
+			pool.close()
+			return nil, fmt.Errorf("of the worker processes one opens %s and another %s (%s): set %s to one of them",
+				c.backendName, p.backendName, cmp.Or(c.failed, p.failed), compute.ConfigEnvVar)
+		}
+	}
 	return c, nil
 }
 
@@ -67,6 +76,7 @@ func (p *workerPool) kill() {
 type process struct {
 	stderr           io.Writer
 	backendName, why string
+	failed           string // plugins that did not open
 
 	mu  sync.Mutex // of cmd: kill comes from another goroutine
 	cmd *exec.Cmd  // nil if it is not running
@@ -110,7 +120,12 @@ func (p *process) start() error {
 		_ = p.wait()
 		return errors.New(hello.End.Error)
 	}
-	p.backendName, p.why = hello.Backend, hello.Why
+	if p.backendName != "" && hello.Backend != p.backendName {
+		p.stop()
+		_ = p.wait()
+		return fmt.Errorf("its worker process opens %s now, and opened %s before: %s", hello.Backend, p.backendName, hello.Failed)
+	}
+	p.backendName, p.why, p.failed = hello.Backend, hello.Why, hello.Failed
 	return nil
 }
 

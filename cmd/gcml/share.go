@@ -75,6 +75,9 @@ func (a *app) doSweep(ctx context.Context, s *sweep) error {
 		return err
 	}
 	defer c.close()
+	if err := c.checkBackend(s.parts); err != nil {
+		return err
+	}
 	fmt.Fprintf(a.stderr, "%s\n%s\n", c.why, s.describe(len(c.workers)))
 	reused, err := (&experiments.Schedule{Items: s.share, BackendName: c.backendName, Progress: s.progress}).Run(ctx, c.workers...)
 	var interrupted *experiments.InterruptedError

@@ -98,6 +98,10 @@ func (a *app) sbatch(ctx context.Context, script, file string) (string, error) {
 	if _, err := exec.LookPath("sbatch"); err != nil {
 		return "", fmt.Errorf("sbatch is not on the PATH; where it is: %s", shell.Join("sbatch", script))
 	}
+	before, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
 	if err := atomicfile.Write(file, []byte(unanswered+"\n")); err != nil {
 		return "", err
 	}
@@ -120,11 +124,19 @@ func (a *app) sbatch(ctx context.Context, script, file string) (string, error) {
 		// The controller may have taken the job and answered too late.
 		return "", uncertain("sbatch gave up waiting for Slurm's controller")
 	case err != nil:
-		return "", joined(fmt.Errorf("sbatch does not take %s: %w", script, err), os.Remove(file))
+		return "", joined(fmt.Errorf("sbatch does not take %s: %w", script, err), restore(file, before))
 	}
 	number, _, _ := strings.Cut(strings.TrimSpace(string(answer)), ";") // the cluster's name may follow
 	if !jobNumber.MatchString(number) {
 		return "", uncertain(fmt.Sprintf("sbatch answered %q, which is not the number of a job", strings.TrimSpace(string(answer))))
 	}
 	return number, atomicfile.Write(file, []byte(number+"\n"))
+}
+
+// restore gives a file its content again, and removes it if there was none.
+func restore(file string, content []byte) error {
+	if content == nil {
+		return os.Remove(file)
+	}
+	return atomicfile.Write(file, content)
 }

@@ -38,6 +38,7 @@ type request struct {
 type report struct {
 	Backend string `json:"backend,omitempty"`
 	Why     string `json:"why,omitempty"`
+	Failed  string `json:"failed,omitempty"` // plugins that did not open
 	Units   int64  `json:"units,omitempty"`
 	End     *end   `json:"end,omitempty"`
 }
@@ -103,7 +104,7 @@ func (a *app) work(ctx context.Context, in io.Reader, reports *reporter) error {
 		return nil // the other process says it
 	}
 	defer c.close()
-	reports.send(report{Backend: c.backendName, Why: c.why})
+	reports.send(report{Backend: c.backendName, Why: c.why, Failed: c.failed})
 	requests := make(chan request)
 	go func() {
 		defer a.cancel()

@@ -1,17 +1,3 @@
-// Package backend chooses and opens the GoMLX backend that everything here runs on.
-//
-// The choice, in this order:
-//
-//  1. $GOMLX_BACKEND, if it is set and not empty. It is obeyed: where it cannot be opened that is an error,
-//     never a silent switch to something else.
-//  2. XLA on CUDA, where both an NVIDIA device and a CUDA plugin are present.
-//  3. XLA on the CPU, where a plugin is present.
-//  4. Pure Go, which needs nothing.
-//
-// Nothing is ever downloaded here: `make xla` and `make cuda` put the plugins in place.
-//
-// One default differs from go-xla's, because the numbers are what this toolkit is about: on CUDA, TF32 is off unless
-// the configuration says tf32=true, so that float32 products keep float32's 24 bits (TF32 keeps 11).
 package backend
 
 import (

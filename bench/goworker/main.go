@@ -18,6 +18,7 @@ import (
 	"github.com/gomlx/compute"
 
 	"example.com/geometric-complexity/backend"
+	_ "example.com/geometric-complexity/backend/keepmemory" // As the command gcml has it.
 	"example.com/geometric-complexity/bench/proto"
 	"example.com/geometric-complexity/internal/onednn"
 )

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	_ "example.com/geometric-complexity/backend/keepmemory" // XLA trains faster with it.
 )
 
 func main() {

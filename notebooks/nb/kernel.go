@@ -8,6 +8,7 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 
 	"example.com/geometric-complexity/backend"
+	_ "example.com/geometric-complexity/backend/keepmemory" // XLA trains faster with it.
 	"example.com/geometric-complexity/datasets"
 )
 

@@ -4,7 +4,8 @@
 // one piece, which the C library would take from the system and give back each time; for a ResNet18 the system's work on
 // these pages took an eighth of a training step. Pieces of 2 GiB and more still go back.
 //
-// This is done before Go starts threads: the memory of those that have an arena of their own by then is not kept.
+// This is done before Go starts threads: the memory of those that have an arena of their own by then is not kept. So it
+// cannot be done when a backend is opened.
 
 #define _GNU_SOURCE // For environ.
 #include <limits.h>

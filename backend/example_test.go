@@ -1,0 +1,35 @@
+package backend_test
+
+import (
+	"fmt"
+	"log"
+
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/backend"
+)
+
+// The fastest backend that is here, or the one that GOMLX_BACKEND names.
+func ExampleOpen() {
+	b, info, err := backend.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Finalize()
+	log.Println(info.Why) // What was taken, why, and how to get a faster one.
+
+	y := MustExecOnce(b, func(x *Node) *Node { return Square(x) }, []float32{1, 2, 3})
+	fmt.Println(y.Value())
+	// Output: [1 4 9]
+}
+
+// One that the program chooses.
+func ExampleOpenConfig() {
+	b, info, err := backend.OpenConfig("go")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Finalize()
+	fmt.Println(info.ResultName(), info.Device)
+	// Output: go cpu
+}

@@ -54,7 +54,7 @@ func TestTransferEqualsDifferentiation(t *testing.T) {
 				for i := range n {
 					var sum *graph.Node
 					for k := range outputs {
-						square := regularizers.SquaredGradientNorm(graph.Reshape(graph.Slice(f, graph.AxisElem(i), graph.AxisElem(k))), parameters...)
+						square := regularizers.SquaredParameterGradientNorm(graph.Reshape(graph.Slice(f, graph.AxisElem(i), graph.AxisElem(k))), parameters...)
 						if sum == nil {
 							sum = square
 						} else {

@@ -76,7 +76,7 @@ func exactEstimates(outputs int) []estimate {
 	return []estimate{
 		norms("default"),
 		{name: "rows", want: (*programs.Jacobian).RowNorms, build: func(outputs, inputs *Node) *Node {
-			return gcml.SquaredGradientNorms(outputs, inputs)
+			return gcml.SquaredJacobianRowNorms(outputs, inputs)
 		}},
 		norms("without closed form", gcml.WithoutClosedForm()),
 		norms("one cotangent at a time", gcml.WithCotangents(1), gcml.WithoutClosedForm()),

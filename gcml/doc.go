@@ -13,17 +13,18 @@
 //
 // There are three ways in:
 //
-//   - While building a graph: [SquaredJacobianNorm], [SquaredGradientNorms] and
+//   - While building a graph: [SquaredJacobianNorm], [SquaredJacobianRowNorms] and
 //     [Complexity] take nodes and give nodes, and can be differentiated again.
 //   - Over a data set: [Measure] runs a model in evaluation mode and returns a
-//     [Result] with a standard error.
+//     [Result] with a standard error. A [Measurer] does so again and again.
 //   - In training: [Regularize] wraps a model function so that coefficient × GC
 //     is added to the training loss, and [NewMetric] reports the GC of each
 //     training step without computing it again.
 //
 // An [Estimator] says how: exactly, or by projections, or by noise. Graph
 // functions panic on misuse, as GoMLX's do, with the shapes in the message;
-// everything else returns errors.
+// everything else returns errors. An [Option] says for which functions it is, and
+// the others refuse it.
 //
 // # Which estimator
 //

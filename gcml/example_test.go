@@ -47,9 +47,9 @@ func ExampleSquaredJacobianNorm() {
 }
 
 // The rows of the Jacobian apart.
-func ExampleSquaredGradientNorms() {
+func ExampleSquaredJacobianRowNorms() {
 	norms, err := CallOnce(openBackend(), func(x, a *Node) *Node {
-		return gcml.SquaredGradientNorms(DotProduct(x, a), x)
+		return gcml.SquaredJacobianRowNorms(DotProduct(x, a), x)
 	}, [][]float64{{1, 2}}, [][]float64{{3, 1}, {4, 1}})
 	if err != nil {
 		log.Fatal(err)

@@ -29,14 +29,14 @@ func SquaredJacobianNorm(outputs, inputs *Node, opts ...Option) *Node {
 	return newJacobian(o.transformed(outputs), inputs, o).total()
 }
 
-// SquaredGradientNorms returns ‖∂outputs[b,k]/∂inputs[b]‖² for every example b
+// SquaredJacobianRowNorms returns ‖∂outputs[b,k]/∂inputs[b]‖² for every example b
 // and output k: the rows of the Jacobian apart. Their sum over k is
 // SquaredJacobianNorm. The result has shape [batch, outputs]; outputs and
 // inputs are as there. It panics for an estimator that is not exact.
-func SquaredGradientNorms(outputs, inputs *Node, opts ...Option) *Node {
-	o := newOptions(inSquaredGradientNorms, opts)
+func SquaredJacobianRowNorms(outputs, inputs *Node, opts ...Option) *Node {
+	o := newOptions(inSquaredJacobianRowNorms, opts)
 	if !o.estimator.isAlwaysExact() {
-		Panicf("gcml.SquaredGradientNorms: the estimator %s mixes the outputs, use gcml.Exact()", o.estimator)
+		Panicf("gcml.SquaredJacobianRowNorms: the estimator %s mixes the outputs, use gcml.Exact()", o.estimator)
 	}
 	return newJacobian(o.transformed(outputs), inputs, o).perOutput()
 }

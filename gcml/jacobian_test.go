@@ -196,7 +196,7 @@ func TestExactEqualsDifferences(t *testing.T) {
 						continue // The same graph ops as the default, in another order; compiling is slow.
 					}
 					got := run(t, b, store, func(scope *model.Scope, x *Node) *Node {
-						return gcml.SquaredGradientNorms(p.model(scope, x), x, c.opts...)
+						return gcml.SquaredJacobianRowNorms(p.model(scope, x), x, c.opts...)
 					}, x)
 					gctest.AssertClose(t, floats(t, got), want, max(1e-7, p.relTol), 1e-9, c.name)
 				}

@@ -60,7 +60,7 @@ func (m *measurement) add(ctx context.Context, batch train.Batch) error {
 	}
 	m.batches++
 	m.trim()
-	return nil
+	return state.FinalizeAll()
 }
 
 // run runs the batch's graph, in as many rounds as it needs, all from the same random state.
@@ -70,7 +70,8 @@ func (m *measurement) run(ctx context.Context, batch train.Batch) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		results, l, err := m.graphs.Call(train.Batch{Inputs: batch.Inputs, Spec: batch.Spec}, tensors.FromScalar(int32(round)), m.state)
+		number := tensors.FromScalar(int32(round))
+		results, l, err := m.graphs.Call(train.Batch{Inputs: batch.Inputs, Spec: batch.Spec}, number, m.state)
 		if err != nil {
 			return errors.WithMessagef(err, "gcml.Measure: batch %d", m.batches)
 		}
@@ -85,9 +86,9 @@ func (m *measurement) run(ctx context.Context, batch train.Batch) error {
 			return err
 		}
 		if round == rounds-1 {
-			m.state, results = results[last], results[:last]
+			m.state, results = results[last], results[:last] // add frees the state before.
 		}
-		for _, r := range results {
+		for _, r := range append(results, number) {
 			if err := r.FinalizeAll(); err != nil {
 				return err
 			}

@@ -61,7 +61,7 @@ func TestMisusePanics(t *testing.T) {
 		}},
 		{"rows of an estimate", "mixes the outputs", func(g *Graph) *Node {
 			x := float(g, 4, 3)
-			return gcml.SquaredGradientNorms(Sin(x), x, gcml.WithEstimator(gcml.Projection(1)))
+			return gcml.SquaredJacobianRowNorms(Sin(x), x, gcml.WithEstimator(gcml.Projection(1)))
 		}},
 		{"cotangents", "cannot carry -1", func(g *Graph) *Node {
 			x := float(g, 4, 3)

@@ -58,18 +58,18 @@ type options struct {
 
 // The functions that take options.
 const (
-	inSquaredJacobianNorm  = "SquaredJacobianNorm"
-	inSquaredGradientNorms = "SquaredGradientNorms"
-	inComplexity           = "Complexity"
-	inJacobianSpectralNorm = "JacobianSpectralNorm"
-	inJacobianStableRank   = "JacobianStableRank"
-	inRegularize           = "Regularize"
-	inMeasure              = "Measure"
-	inNewMeasurer          = "NewMeasurer"
+	inSquaredJacobianNorm     = "SquaredJacobianNorm"
+	inSquaredJacobianRowNorms = "SquaredJacobianRowNorms"
+	inComplexity              = "Complexity"
+	inJacobianSpectralNorm    = "JacobianSpectralNorm"
+	inJacobianStableRank      = "JacobianStableRank"
+	inRegularize              = "Regularize"
+	inMeasure                 = "Measure"
+	inNewMeasurer             = "NewMeasurer"
 )
 
 var (
-	normFunctions      = []string{inSquaredJacobianNorm, inSquaredGradientNorms, inComplexity, inJacobianStableRank}
+	normFunctions      = []string{inSquaredJacobianNorm, inSquaredJacobianRowNorms, inComplexity, inJacobianStableRank}
 	graphFunctions     = append([]string{inJacobianSpectralNorm}, normFunctions...)
 	spectralFunctions  = []string{inJacobianSpectralNorm, inJacobianStableRank}
 	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer} // They call a model function.
@@ -120,7 +120,7 @@ func newOptions(function string, opts []Option) options {
 	return o
 }
 
-// WithEstimator sets the estimator. The default is Exact. For all functions but JacobianSpectralNorm; SquaredGradientNorms and
+// WithEstimator sets the estimator. The default is Exact. For all functions but JacobianSpectralNorm; SquaredJacobianRowNorms and
 // WithPerOutput take Exact alone. It goes before the hyperparameter ParamEstimator, which Regularize, Measure and NewMeasurer
 // read.
 func WithEstimator(e Estimator) Option {
@@ -238,7 +238,7 @@ func WithProgress(fn func(examples int)) Option {
 }
 
 // WithPerOutput reports every output's own squared gradient norm. It needs the exact estimator. For Measure and NewMeasurer;
-// in a graph use SquaredGradientNorms.
+// in a graph use SquaredJacobianRowNorms.
 func WithPerOutput() Option { return Option{"WithPerOutput", func(o *options) { o.perOutput = true }} }
 
 // WithPerExample reports the squared Jacobian norm of every example, in the order of the data set. For Measure and

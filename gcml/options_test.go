@@ -37,7 +37,7 @@ type optionSample struct {
 func optionSamples() map[string]optionSample {
 	return map[string]optionSample{
 		"WithEstimator": {option: WithEstimator(Projection(1)),
-			refused: map[string]string{inSquaredGradientNorms: "the estimator projection:1 mixes the outputs"}},
+			refused: map[string]string{inSquaredJacobianRowNorms: "the estimator projection:1 mixes the outputs"}},
 		"WithCotangents":      {option: WithCotangents(1)},
 		"WithoutClosedForm":   {option: WithoutClosedForm()},
 		"WithLanczosSteps":    {option: WithLanczosSteps(1), with: []Option{WithSpectralNorm()}},
@@ -194,8 +194,8 @@ func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcom
 		inSquaredJacobianNorm: func(opts ...Option) (optionOutcome, error) {
 			return inGraph(func(y, x *Node) *Node { return SquaredJacobianNorm(y, x, opts...) })
 		},
-		inSquaredGradientNorms: func(opts ...Option) (optionOutcome, error) {
-			return inGraph(func(y, x *Node) *Node { return SquaredGradientNorms(y, x, opts...) })
+		inSquaredJacobianRowNorms: func(opts ...Option) (optionOutcome, error) {
+			return inGraph(func(y, x *Node) *Node { return SquaredJacobianRowNorms(y, x, opts...) })
 		},
 		inComplexity: func(opts ...Option) (optionOutcome, error) {
 			return inGraph(func(y, x *Node) *Node { return Complexity(y, x, opts...) })

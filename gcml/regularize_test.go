@@ -306,8 +306,8 @@ func TestProbabilities(t *testing.T) {
 		for name, complexity := range map[string]func(y, x *Node) *Node{
 			"Complexity":          func(y, x *Node) *Node { return gcml.Complexity(y, x, probabilities) },
 			"SquaredJacobianNorm": func(y, x *Node) *Node { return ReduceAllMean(gcml.SquaredJacobianNorm(y, x, probabilities)) },
-			"SquaredGradientNorms": func(y, x *Node) *Node {
-				return DivScalar(ReduceAllSum(gcml.SquaredGradientNorms(y, x, probabilities)), 4)
+			"SquaredJacobianRowNorms": func(y, x *Node) *Node {
+				return DivScalar(ReduceAllSum(gcml.SquaredJacobianRowNorms(y, x, probabilities)), 4)
 			},
 		} {
 			inGraph := run(t, b, store, func(scope *model.Scope, x *Node) *Node { return complexity(linear(scope, x), x) }, mustBatch(t, rows))

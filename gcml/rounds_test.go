@@ -132,6 +132,7 @@ func TestMeasureBatches(t *testing.T) {
 		{name: "rounds for want of memory", network: wide, dtype: dtypes.Float32, sizes: []int{6, 6, 6}, bytes: 2 * 6 * 40 * 4, rounds: 20},
 		{name: "one graph", network: wide, dtype: dtypes.Float64, sizes: []int{6, 6, 4, 4}, rounds: 1},
 		{name: "few outputs, one at a time", network: narrow, dtype: dtypes.Float64, sizes: []int{4, 4, 1}, opts: []Option{WithCotangents(1)}, rounds: 1},
+		{name: "a layer in rounds, the outputs not", network: newSineNetwork(4, 20, 3, rng), dtype: dtypes.Float64, sizes: []int{4, 4, 1}, opts: []Option{WithCotangents(1)}, rounds: 1},
 		{name: "specs", network: narrow, dtype: dtypes.Float64, sizes: []int{4, 4, 4, 2}, specs: []any{1.0, 10.0, nil, 10.0}, rounds: 1},
 		{name: "specs in rounds", network: wide, dtype: dtypes.Float64, sizes: []int{4, 4, 3}, specs: []any{1.0, 10.0, 1.0}, opts: []Option{WithCotangents(2)}, rounds: 20},
 		{name: "the closed form", network: newSineNetwork(60, 5, 40, rng), dtype: dtypes.Float64, sizes: []int{16, 16, 8}, rounds: 1},

@@ -13,24 +13,25 @@ import (
 
 var (
 	// cpuCotangentBytes is how large the largest adjoint of the cotangents carried at once may be on a CPU: one cotangent at
-	// a time runs fastest where the batch alone makes the products wide enough, as its adjoints stay in the cache. From
-	// bench's gc_exact of mlp and resnet18 (docs/cost.md).
+	// a time runs fastest where the batch alone makes the products wide enough, as its adjoints stay in the cache. With it
+	// bench's gc_exact (docs/cost.md) runs at the rate of the forward pass.
 	cpuCotangentBytes = 2 << 20
 
-	// acceleratorCotangentBytes is the same where wide products run fastest. No measurement justifies its exact value: it is
-	// far above what fills an accelerator, and far below its memory.
+	// acceleratorCotangentBytes is the same where wide products run fastest. It is a guess, far above what fills an
+	// accelerator and far below its memory: no benchmark varies it.
 	acceleratorCotangentBytes = 256 << 20
 
-	// largestCotangentBytes is the same where a graph with more parts than maxParts would be the alternative.
+	// largestCotangentBytes is the same where a graph with more parts than maxParts would be the alternative. It is a budget,
+	// not the result of a measurement.
 	largestCotangentBytes = 512 << 20
 
-	// maxParts is how many parts of the cotangents one graph has, so that it compiles in seconds ("first call" in
-	// docs/cost.md), unless the memory or WithCotangents asks for more.
+	// maxParts is how many parts of the cotangents one graph has, unless the memory or WithCotangents asks for more. With it
+	// the first call of resnet18/step_exact takes 17 s and that of mlp/gc_exact 0.4 s (docs/cost.md).
 	maxParts = 16
 
 	// largestSquaresBytes is up to how much memory the squares of all parts are added before they are summed: XLA has one
-	// loop for the squares and their sum over the parts, for which it keeps all of them, and sums over an example slowly.
-	// From bench's gc_exact of mlp3072 and resnet18.
+	// loop for the squares and their sum over the parts, for which it keeps all of them, and sums over an example slowly and,
+	// over the several short axes of a ResNet18's inputs, three times less exactly. bench's gc_exact is below it.
 	largestSquaresBytes = 256 << 20
 
 	// largestDenseSpectrum is up to which size of the smaller Gram matrix the whole Jacobian is computed for its largest
@@ -43,12 +44,13 @@ var (
 // defaultLanczosSteps is not for speed: JacobianSpectralNorm says what they guarantee.
 const defaultLanczosSteps = 24
 
-// tile is how many columns of a product YNNPACK, the library of XLA's CPU backend, computes at once.
+// tile is how many columns of a product YNNPACK, the library of XLA's CPU backend, computes at once. Blocks of that width are
+// part of a change that made bench's gc_dense 2 % faster.
 const tile = 64
 
 // symmetricBlocks returns in how many blocks of columns a symmetric product is computed. With more, fewer multiplications are
-// left to save; the Go backend's slices take as long as is saved, and an accelerator runs one large product best. From
-// bench's gc_dense of mlp and mlp3072.
+// left to save; the Go backend's slices take as long as is saved, and an accelerator runs one large product best. See
+// bench's gc_dense and step_dense, mlp3072 most of all.
 func symmetricBlocks(b compute.Backend) int {
 	if autodiff.IsXLACPU(b) {
 		return 4

@@ -71,10 +71,10 @@ func ExampleWithConvolutions() {
 	// training 6.500, evaluation 2.500
 }
 
-func ExampleSquaredGradientNorm() {
+func ExampleSquaredParameterGradientNorm() {
 	// L = a·b² at a = 1, b = 2: ∇L = (4, 4).
 	norm := graph.MustExecOnce(pureGo(), func(a, b *graph.Node) *graph.Node {
-		return regularizers.SquaredGradientNorm(graph.Mul(a, graph.Square(b)), a, b)
+		return regularizers.SquaredParameterGradientNorm(graph.Mul(a, graph.Square(b)), a, b)
 	}, 1.0, 2.0)
 	fmt.Println(norm.Value())
 	// Output: 32

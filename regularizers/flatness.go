@@ -47,18 +47,18 @@ func Flatness(lossFn train.LossFn, opts ...Option) train.LossFn {
 		if len(vars) == 0 {
 			exceptions.Panicf("regularizers.Flatness: the graph uses no trainable variable, so the loss has no gradient to penalize")
 		}
-		modelfn.Penalize(SquaredGradientNorm(loss, nodeValues(vars, g)...), c, []*graph.Node{loss})
+		modelfn.Penalize(SquaredParameterGradientNorm(loss, nodeValues(vars, g)...), c, []*graph.Node{loss})
 		return loss
 	}
 }
 
-// SquaredGradientNorm returns the scalar ‖∂loss/∂parameters‖²: the sum of the
+// SquaredParameterGradientNorm returns the scalar ‖∂loss/∂parameters‖²: the sum of the
 // squares of all entries of all gradients. A loss that is not a scalar is
 // averaged first. It is differentiable again where the model is twice so.
 // It panics if no parameters are given.
-func SquaredGradientNorm(loss *graph.Node, parameters ...*graph.Node) *graph.Node {
+func SquaredParameterGradientNorm(loss *graph.Node, parameters ...*graph.Node) *graph.Node {
 	if len(parameters) == 0 {
-		exceptions.Panicf("regularizers.SquaredGradientNorm: no parameters given to differentiate the loss by")
+		exceptions.Panicf("regularizers.SquaredParameterGradientNorm: no parameters given to differentiate the loss by")
 	}
 	if !loss.IsScalar() {
 		loss = graph.ReduceAllMean(loss)

@@ -98,11 +98,11 @@ func TestFlatness(t *testing.T) {
 	})
 }
 
-func TestSquaredGradientNorm(t *testing.T) {
+func TestSquaredParameterGradientNorm(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		// L = mean of x_i²·y over i: ∂L/∂x_i = 2·x_i·y/n, ∂L/∂y = mean of x_i².
 		got := graph.MustExecOnce(b, func(x, y *graph.Node) *graph.Node {
-			return regularizers.SquaredGradientNorm(graph.Mul(graph.Square(x), y), x, y)
+			return regularizers.SquaredParameterGradientNorm(graph.Mul(graph.Square(x), y), x, y)
 		}, []float64{1, -2, 3, 0.5}, 3.0).Value().(float64)
 		want := 0.0
 		for _, x := range []float64{1, -2, 3, 0.5} {

@@ -36,7 +36,7 @@ func ModifiedLoss(loss *graph.Node, learningRate float64, parameters ...*graph.N
 	if !loss.IsScalar() {
 		loss = graph.ReduceAllMean(loss)
 	}
-	norm := graph.ConvertDType(SquaredGradientNorm(loss, parameters...), loss.DType())
+	norm := graph.ConvertDType(SquaredParameterGradientNorm(loss, parameters...), loss.DType())
 	return graph.Add(loss, graph.MulScalar(norm, learningRate/4))
 }
 
@@ -52,8 +52,8 @@ type Implicit struct {
 	// Loss is L: the mean over all examples.
 	Loss float64
 
-	// SquaredGradientNorm is ‖∇L‖² over all trainable parameters.
-	SquaredGradientNorm float64
+	// SquaredParameterGradientNorm is ‖∇L‖² over all trainable parameters.
+	SquaredParameterGradientNorm float64
 
 	// BatchVariance is Σ_i w_i·‖∇L_i - ∇L‖², with L_i the loss of batch i and w_i
 	// its share of the examples: for equal batches the mean over the m batches.
@@ -130,12 +130,12 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 
 	n := float64(result.Examples)
 	for _, x := range sum {
-		result.SquaredGradientNorm += (x / n) * (x / n)
+		result.SquaredParameterGradientNorm += (x / n) * (x / n)
 	}
 	result.Loss = loss / n
 	// Rounding must not turn the variance of equal batches negative.
-	result.BatchVariance = max(squares/n-result.SquaredGradientNorm, 0)
-	result.DescentTerm = learningRate / 4 * result.SquaredGradientNorm
+	result.BatchVariance = max(squares/n-result.SquaredParameterGradientNorm, 0)
+	result.DescentTerm = learningRate / 4 * result.SquaredParameterGradientNorm
 	result.SGDTerm = learningRate / 4 * result.BatchVariance
 	result.Modified = result.Loss + result.DescentTerm + result.SGDTerm
 	return result, nil

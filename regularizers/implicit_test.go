@@ -193,7 +193,7 @@ func TestMeasureImplicit(t *testing.T) {
 					t.Errorf("%d examples in %d batches", got.Examples, got.Batches)
 				}
 				gctest.AssertClose(t,
-					[]float64{got.Loss, got.SquaredGradientNorm, got.DescentTerm, got.Modified},
+					[]float64{got.Loss, got.SquaredParameterGradientNorm, got.DescentTerm, got.Modified},
 					[]float64{l / n, full, h / 4 * full, l/n + h/4*(full+variance)}, 1e-13, 0, "loss, ‖∇L‖², its term, modified loss")
 				gctest.AssertClose(t, []float64{got.BatchVariance, got.SGDTerm}, []float64{variance, h / 4 * variance}, 1e-13, 1e-13, "variance of the batches, its term")
 			})

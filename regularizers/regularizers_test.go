@@ -279,8 +279,8 @@ func TestMisuseOutsideOfGraphs(t *testing.T) {
 		{"LabelNoise of no loss", func() { regularizers.LabelNoise(nil) }, []string{"LabelNoise", "nil"}},
 		{"no inputs", func() { regularizers.L2(mlp)(model.NewStore().RootScope(), nil, nil) }, []string{"without inputs"}},
 		{"no parameters", func() {
-			graph.MustExecOnce(b, func(x *graph.Node) *graph.Node { return regularizers.SquaredGradientNorm(x) }, 1.0)
-		}, []string{"SquaredGradientNorm", "no parameters"}},
+			graph.MustExecOnce(b, func(x *graph.Node) *graph.Node { return regularizers.SquaredParameterGradientNorm(x) }, 1.0)
+		}, []string{"SquaredParameterGradientNorm", "no parameters"}},
 		{"negative learning rate", func() {
 			graph.MustExecOnce(b, func(x *graph.Node) *graph.Node { return regularizers.ModifiedLoss(x, -0.5, x) }, 1.0)
 		}, []string{"ModifiedLoss", "-0.5"}},

@@ -1,0 +1,75 @@
+package gcml
+
+import (
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// TestPlan: what is decided for a network, an estimator and the options. The values that the plans give are tested where
+// they are executed.
+func TestPlan(t *testing.T) {
+	const batch, inputs, units, outputs = 16, 60, 5, 40
+	dense := func(x *Node) *Node { // 60 inputs into 5 units: the closed form is cheaper.
+		w := Iota(x.Graph(), shapes.Make(x.DType(), inputs, units), 0)
+		v := Iota(x.Graph(), shapes.Make(x.DType(), units, outputs), 1)
+		return Dot(Sin(Dot(x, w).Product()), v).Product()
+	}
+	elementwise := func(x *Node) *Node { return Sin(x) }
+	cases := []struct {
+		name    string
+		network func(x *Node) *Node
+		change  func(o *options)
+		want    plan
+	}{
+		{"exact", elementwise, nil, plan{norm: fromJacobian, cotangents: inputs, atOnce: inputs, rounds: 1, scale: 1}},
+		{"closed form", dense, nil, plan{norm: fromGram, cotangents: outputs, atOnce: outputs, rounds: 1, scale: 1}},
+		{"no closed form", dense, func(o *options) { o.noClosedForm = true },
+			plan{norm: fromJacobian, cotangents: outputs, atOnce: outputs, rounds: 1, scale: 1}},
+		{"closed form to be differentiated", dense, func(o *options) { o.forGradient = true },
+			plan{norm: fromGram, gradient: byGram, cotangents: outputs, atOnce: outputs, rounds: 1, scale: 1}},
+		{"to be differentiated", elementwise, func(o *options) { o.forGradient = true },
+			plan{norm: fromJacobian, cotangents: inputs, atOnce: inputs, rounds: 1, scale: 1}},
+		{"one graph", dense, func(o *options) { o.cotangents = 2 },
+			plan{norm: fromGram, cotangents: outputs, atOnce: 2, rounds: 1, scale: 1}},
+		{"in rounds", dense, func(o *options) { o.cotangents, o.inRounds = 2, true },
+			plan{norm: fromGram, cotangents: outputs, atOnce: 2, rounds: 20, scale: 1}},
+		{"few enough parts for one graph", dense, func(o *options) { o.cotangents, o.inRounds = 3, true },
+			plan{norm: fromGram, cotangents: outputs, atOnce: 3, rounds: 1, scale: 1}},
+		{"more at once than there are", dense, func(o *options) { o.cotangents = 100 },
+			plan{norm: fromGram, cotangents: outputs, atOnce: outputs, rounds: 1, scale: 1}},
+		{"projection", dense, func(o *options) { o.estimator = Projection(20) },
+			plan{norm: fromGram, cotangents: 20, atOnce: 20, rounds: 1, scale: 2}},
+		{"a random estimator has no rounds", elementwise, func(o *options) { o.estimator, o.cotangents, o.inRounds = Hutchinson(20, Gaussian), 1, true },
+			plan{norm: fromJacobian, cotangents: 20, atOnce: 1, rounds: 1, scale: 1.0 / 20}},
+		{"projection onto all outputs", dense, func(o *options) { o.estimator, o.cotangents, o.inRounds = Projection(outputs), 2, true },
+			plan{norm: fromGram, cotangents: outputs, atOnce: 2, rounds: 20, scale: 1}},
+		{"forward noise", dense, func(o *options) { o.estimator = ForwardNoise(0.5, 2) }, plan{norm: fromNoise, rounds: 1, scale: 2}},
+		{"forward noise to be differentiated", dense, func(o *options) { o.estimator, o.forGradient = ForwardNoise(0.5, 2), true },
+			plan{norm: fromNoise, rounds: 1, scale: 2}},
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				var o options
+				if c.change != nil {
+					c.change(&o)
+				}
+				x := Parameter(NewGraph(b, t.Name()), "x", shapes.Make(dtypes.Float64, batch, inputs))
+				y := c.network(x)
+				want := c.want
+				want.estimator, want.batch, want.inputs, want.outputs = o.estimator, batch, inputs, y.Shape().Dimensions[1]
+				want.columns = want.norm == fromJacobian && autodiff.IsXLACPU(b)
+				if got := newJacobian(y, x, o).plan; got != want {
+					t.Errorf("got  %+v\nwant %+v", got, want)
+				}
+			})
+		}
+	})
+}

@@ -53,14 +53,17 @@
 // between steps and [WithSchedule] lets it follow the step, with no graph compiled
 // again.
 //
-// # Batch statistics
+// # Models that mix examples
 //
-// Where a model mixes the examples of a batch (batch norm in training mode),
-// the derivative is taken with the statistics of the batch held fixed: each
-// example's outputs with respect to its own input. All estimators agree on
-// that quantity. The dependence of the statistics on the parameters is kept
-// when the penalty is differentiated. [Measure] runs in evaluation mode, where
-// nothing is mixed.
+// Where a model mixes the examples of a batch, the derivative is that of each
+// example's outputs with respect to its own input. Values computed from several
+// examples (the statistics of batch norm in training mode, attention between
+// examples) and values of other examples (in mixup, the other one) are held
+// fixed. All estimators agree on that quantity; an op through which the examples
+// cannot be followed is refused, with its name. The dependence of fixed values on
+// the parameters is kept when the penalty is differentiated. docs/batch-norm.md
+// has the rules. [Measure] runs in evaluation mode, where batch norm mixes
+// nothing.
 //
 // # Maxima
 //

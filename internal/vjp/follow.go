@@ -83,7 +83,7 @@ func (s *Pullback) flowOf(n *Node) flow {
 	case n.NumOutputs() == 1 && n.DType().IsComplex():
 		return unknown("complex numbers are not followed: compute with real and imaginary parts")
 	case n.NumOutputs() == 1 && n.Shape().Size() == 0:
-		return unknown("it has no elements")
+		return flow{outputs: make([][]layout, 1)} // Nothing depends on no values.
 	}
 	choices := s.choices(n)
 	flows := make([]flow, len(choices))

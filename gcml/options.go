@@ -54,6 +54,10 @@ type options struct {
 	perExample  bool
 	layers      bool
 	spectrum    bool
+
+	// Watch alone.
+	jsonLines string
+	report    func(StepResult) error
 }
 
 // The functions that take options.
@@ -66,14 +70,15 @@ const (
 	inRegularize              = "Regularize"
 	inMeasure                 = "Measure"
 	inNewMeasurer             = "NewMeasurer"
+	inWatch                   = "Watch"
 )
 
 var (
 	normFunctions      = []string{inSquaredJacobianNorm, inSquaredJacobianRowNorms, inComplexity, inJacobianStableRank}
 	graphFunctions     = append([]string{inJacobianSpectralNorm}, normFunctions...)
 	spectralFunctions  = []string{inJacobianSpectralNorm, inJacobianStableRank}
-	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer} // They call a model function.
-	measuringFunctions = []string{inMeasure, inNewMeasurer}
+	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer, inWatch} // They call a model function.
+	measuringFunctions = []string{inMeasure, inNewMeasurer, inWatch}
 	allFunctions       = slices.Concat(graphFunctions, modelFunctions)
 )
 
@@ -100,6 +105,8 @@ var applicable = map[string][]string{
 	"WithPerExample":      measuringFunctions,
 	"WithPerClass":        measuringFunctions,
 	"WithLayers":          measuringFunctions,
+	"WithJSONLines":       {inWatch},
+	"WithReport":          {inWatch},
 }
 
 // newOptions applies the options of the function with this name, and panics if one does not apply or is out of range.
@@ -121,8 +128,8 @@ func newOptions(function string, opts []Option) options {
 }
 
 // WithEstimator sets the estimator. The default is Exact. For all functions but JacobianSpectralNorm; SquaredJacobianRowNorms and
-// WithPerOutput take Exact alone. It goes before the hyperparameter ParamEstimator, which Regularize, Measure and NewMeasurer
-// read.
+// WithPerOutput take Exact alone. It goes before the hyperparameter ParamEstimator, which Regularize, Measure, NewMeasurer
+// and Watch read.
 func WithEstimator(e Estimator) Option {
 	return Option{"WithEstimator", func(o *options) { o.estimator, o.estimatorGiven = e, true }}
 }
@@ -168,7 +175,7 @@ func WithoutClosedForm() Option {
 
 // WithLanczosSteps computes largest singular values by n steps of the Lanczos iteration, whatever the sizes of the Jacobian
 // are. The default, 0, goes by the sizes, and takes 24 steps where they are large. See JacobianSpectralNorm. For that,
-// JacobianStableRank, and beside WithSpectralNorm Measure and NewMeasurer.
+// JacobianStableRank, and beside WithSpectralNorm Measure, NewMeasurer and Watch.
 func WithLanczosSteps(n int) Option {
 	return Option{"WithLanczosSteps", func(o *options) {
 		if n < 0 {
@@ -191,8 +198,8 @@ func WithTransform(fn func(output *Node) *Node) Option {
 	}}
 }
 
-// WithInput differentiates with respect to the i-th input of the model. The default is the first, 0. For Regularize, Measure
-// and NewMeasurer.
+// WithInput differentiates with respect to the i-th input of the model. The default is the first, 0. For Regularize, Measure,
+// NewMeasurer and Watch.
 func WithInput(i int) Option {
 	return Option{"WithInput", func(o *options) {
 		if i < 0 {
@@ -202,7 +209,7 @@ func WithInput(i int) Option {
 	}}
 }
 
-// WithOutput takes the i-th output of the model. The default is the first, 0. For Regularize, Measure and NewMeasurer.
+// WithOutput takes the i-th output of the model. The default is the first, 0. For Regularize, Measure, NewMeasurer and Watch.
 func WithOutput(i int) Option {
 	return Option{"WithOutput", func(o *options) {
 		if i < 0 {
@@ -213,11 +220,11 @@ func WithOutput(i int) Option {
 }
 
 // WithSeed sets the seed of all that a measurement draws: the random estimators, and a model that draws in evaluation mode.
-// The default is 0. For Measure and NewMeasurer; elsewhere random numbers come from the store.
+// The default is 0. For Measure, NewMeasurer and Watch; elsewhere random numbers come from the store.
 func WithSeed(seed int64) Option { return Option{"WithSeed", func(o *options) { o.seed = seed }} }
 
 // WithMaxExamples stops after the first n examples. The default, 0, measures all of a data set, which must then be finite. For
-// Measure and NewMeasurer.
+// Measure, NewMeasurer and Watch.
 func WithMaxExamples(n int) Option {
 	return Option{"WithMaxExamples", func(o *options) {
 		if n < 0 {
@@ -227,7 +234,7 @@ func WithMaxExamples(n int) Option {
 	}}
 }
 
-// WithProgress calls fn after every batch with the number of examples done. For Measure and NewMeasurer.
+// WithProgress calls fn after every batch with the number of examples done. For Measure, NewMeasurer and Watch.
 func WithProgress(fn func(examples int)) Option {
 	return Option{"WithProgress", func(o *options) {
 		if fn == nil {
@@ -237,28 +244,28 @@ func WithProgress(fn func(examples int)) Option {
 	}}
 }
 
-// WithPerOutput reports every output's own squared gradient norm. It needs the exact estimator. For Measure and NewMeasurer;
+// WithPerOutput reports every output's own squared gradient norm. It needs the exact estimator. For Measure, NewMeasurer and Watch;
 // in a graph use SquaredJacobianRowNorms.
 func WithPerOutput() Option { return Option{"WithPerOutput", func(o *options) { o.perOutput = true }} }
 
 // WithPerExample reports the squared Jacobian norm of every example, in the order of the data set. For Measure and
-// NewMeasurer; in a graph use SquaredJacobianNorm.
+// NewMeasurer and Watch; in a graph use SquaredJacobianNorm.
 func WithPerExample() Option {
 	return Option{"WithPerExample", func(o *options) { o.perExample = true }}
 }
 
 // WithPerClass reports the GC over the examples of each class, by the integer labels of the data set, of shape [batch] or
-// [batch, 1]. For Measure and NewMeasurer.
+// [batch, 1]. For Measure, NewMeasurer and Watch.
 func WithPerClass() Option { return Option{"WithPerClass", func(o *options) { o.perClass = true }} }
 
 // WithLayers reports the GC of inner nodes too: of every node between input and output that the model named by Node.WithAlias
 // and that has the shape [batch, ...]. The estimator is the same for all: choose one that is not exact where a layer has many
-// values. For Measure and NewMeasurer.
+// values. For Measure, NewMeasurer and Watch.
 func WithLayers() Option { return Option{"WithLayers", func(o *options) { o.layers = true }} }
 
 // WithSpectralNorm reports the largest singular value of the Jacobian of the examples, their local Lipschitz constant, and its
 // stable rank, see SpectrumResult. That takes about as long again as the exact GC, or as 72 vector-Jacobian products where
-// there are more than 128 outputs and inputs. For Measure and NewMeasurer; in a graph use JacobianSpectralNorm.
+// there are more than 128 outputs and inputs. For Measure, NewMeasurer and Watch; in a graph use JacobianSpectralNorm.
 func WithSpectralNorm() Option {
 	return Option{"WithSpectralNorm", func(o *options) { o.spectrum = true }}
 }

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/pkg/errors"
 
 	"example.com/geometric-complexity/internal/gctest"
@@ -57,10 +59,15 @@ func optionSamples() map[string]optionSample {
 		"WithPerExample":      {option: WithPerExample()},
 		"WithPerClass":        {option: WithPerClass()},
 		"WithLayers":          {option: WithLayers()},
+		"WithJSONLines":       {option: WithJSONLines(optionFile)},
+		"WithReport":          {option: WithReport(func(StepResult) error { optionCalls++; return nil })},
 	}
 }
 
-var optionCalls int // Of the function given to WithProgress.
+var (
+	optionCalls int // Of the function given to WithProgress and WithReport, and lines of optionFile.
+	optionFile  = filepath.Join(os.TempDir(), fmt.Sprintf("gcml-options-%d.jsonl", os.Getpid()))
+)
 
 // TestEveryOption: each option has an effect in the functions that it is for, and is refused, in one line that names both,
 // by all others.
@@ -152,9 +159,16 @@ func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcom
 	x, z := gctest.RandomTensor(rng, 8, 40), gctest.RandomTensor(rng, 8, 3)
 	var graph *Graph
 	nodes := 0 // Of the graph.
+	clone := func() *tensors.Tensor {
+		c, err := weights.LocalClone()
+		if err != nil {
+			panic(err)
+		}
+		return c
+	}
 	fn := func(scope *model.Scope, x, z *Node) (y, second *Node) {
 		graph = x.Graph()
-		w := scope.VariableWithValue("w", weights).NodeValue(graph)
+		w := scope.VariableWithValue("w", clone()).NodeValue(graph) // Training frees it.
 		h := Tanh(Dot(x, w).Product()).WithAlias("hidden")
 		y = Add(Dot(h, ConstTensor(graph, other)).Product(), Sin(z))
 		return y, MulScalar(y, 2)
@@ -189,6 +203,31 @@ func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcom
 		text, err := json.Marshal(r)
 		return optionOutcome{text: string(text), nodes: nodes, calls: optionCalls}, err
 	}
+	watch := func(ds train.Dataset, opts ...Option) (optionOutcome, error) {
+		optionCalls = 0
+		noLoss := func(_, predictions []*Node) *Node { return ReduceAllMean(Square(predictions[0])) }
+		loop := train.NewLoop(train.NewTrainer(b, store(), fn, noLoss, optimizer.StochasticGradientDescent().Done(), nil, nil))
+		w, err := Watch(loop, EveryNSteps(1), fn, ds, opts...)
+		if err != nil {
+			return optionOutcome{}, err
+		}
+		defer w.Finalize()
+		if _, err := loop.RunSteps(ds, 2); err != nil {
+			return optionOutcome{}, err
+		}
+		results := w.Results()
+		for i := range results {
+			results[i].Seconds = 0
+		}
+		text, err := json.Marshal(results)
+		if lines, err := os.ReadFile(optionFile); err == nil {
+			optionCalls += strings.Count(string(lines), "\n")
+		}
+		if err == nil {
+			err = os.RemoveAll(optionFile)
+		}
+		return optionOutcome{text: string(text), nodes: nodes, calls: optionCalls}, err
+	}
 	ds := optionData{x, z, func() { nodes = len(graph.Nodes()) }}
 	return map[string]func(opts ...Option) (optionOutcome, error){
 		inSquaredJacobianNorm: func(opts ...Option) (optionOutcome, error) {
@@ -221,6 +260,7 @@ func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcom
 		inMeasure: func(opts ...Option) (optionOutcome, error) {
 			return measured(func(opts ...Option) (Result, error) { return Measure(t.Context(), b, store(), fn, ds, opts...) }, opts)
 		},
+		inWatch: func(opts ...Option) (optionOutcome, error) { return watch(ds, opts...) },
 		inNewMeasurer: func(opts ...Option) (optionOutcome, error) {
 			return measured(func(opts ...Option) (Result, error) {
 				m, err := NewMeasurer(b, store(), fn, opts...)

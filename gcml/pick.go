@@ -10,14 +10,14 @@ import (
 // WithInputNode differentiates with respect to the node that the model named by Node.WithAlias, all else that does not come
 // from it held fixed, instead of an input: with respect to an embedding where the inputs are integers, or to images that the
 // model converts from bytes. The node has a shape [batch, ...] and a float dtype. An alias made under
-// Graph.PushAliasScope is given in full, as "/encoder/embedding". For Regularize, Measure and NewMeasurer, and not beside
+// Graph.PushAliasScope is given in full, as "/encoder/embedding". For Regularize, Measure, NewMeasurer and Watch, and not beside
 // WithInput.
 func WithInputNode(alias string) Option {
 	return Option{"WithInputNode", func(o *options) { o.inputNode = mustBeAlias("WithInputNode", alias) }}
 }
 
 // WithOutputNode takes the node that the model named by Node.WithAlias, of shape [batch, ...], instead of an output. An alias
-// made under Graph.PushAliasScope is given in full, as "/encoder/features". For Regularize, Measure and NewMeasurer, and not
+// made under Graph.PushAliasScope is given in full, as "/encoder/features". For Regularize, Measure, NewMeasurer and Watch, and not
 // beside WithOutput.
 func WithOutputNode(alias string) Option {
 	return Option{"WithOutputNode", func(o *options) { o.outputNode = mustBeAlias("WithOutputNode", alias) }}

@@ -1,0 +1,281 @@
+package gcml_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"iter"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/ml/train/loss"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+
+	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// watchedModel draws random numbers in training, so that a changed random state would show.
+func watchedModel(scope *model.Scope, x *Node) *Node {
+	h := Tanh(layers.Dense(scope.In("hidden"), x, true, 5))
+	h = layers.DropoutStatic(scope.In("dropout"), h, 0.3)
+	return layers.Dense(scope.In("output"), h, true, 2)
+}
+
+// newWatchedLoop returns a loop for watchedModel and the data set it trains on.
+func newWatchedLoop(t *testing.T, b compute.Backend) (*train.Loop, train.Dataset) {
+	t.Helper()
+	store := model.NewStore()
+	if err := store.SetRNGStateFromSeed(5); err != nil {
+		t.Fatal(err)
+	}
+	trainer := train.NewTrainer(b, store, watchedModel, loss.MeanSquaredError,
+		optimizer.Adam().LearningRate(0.01).Done(), nil, nil)
+	return train.NewLoop(trainer), endless{}
+}
+
+// endless gives one batch for ever.
+type endless struct{}
+
+func (endless) Name() string { return "endless" }
+
+func (endless) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		for {
+			batch := train.Batch{
+				Inputs: []*tensors.Tensor{tensors.FromValue([][]float64{{1, 2, 3}, {0, -1, 1}, {0.5, 0.5, -2}, {1, 0, 0}})},
+				Labels: []*tensors.Tensor{tensors.FromValue([][]float64{{1, 0}, {0, 1}, {1, 1}, {0, 0}})},
+			}
+			if !yield(batch, nil) {
+				return
+			}
+		}
+	}
+}
+
+func watchedData() train.Dataset {
+	return batches{flat: []float64{1, 0, 2, -1, 1, 0.5, 0.2, 0.1, 3, 2, 2, 2, -1, 0, 1}, features: 3, sizes: []int{2, 2, 1}}
+}
+
+func weightsOf(t *testing.T, store *model.Store) map[string]any {
+	t.Helper()
+	weights := make(map[string]any)
+	for v := range store.IterVariables() {
+		if !strings.HasPrefix(v.Path(), "/metrics/") { // Their names are drawn anew for each trainer.
+			weights[v.Path()] = v.MustValue().Value()
+		}
+	}
+	return weights
+}
+
+// What is watched is what Measure gives at each step, and the training ends as without.
+func TestWatch(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		plain, ds := newWatchedLoop(t, b)
+		if _, err := plain.RunSteps(ds, 6); err != nil {
+			t.Fatal(err)
+		}
+		loop, ds := newWatchedLoop(t, b)
+		path := filepath.Join(t.TempDir(), "gc.jsonl")
+		var reported []gcml.StepResult
+		opts := []gcml.Option{gcml.WithEstimator(gcml.Projection(1)), gcml.WithSeed(3)}
+		watcher, err := gcml.Watch(loop, gcml.EveryNSteps(2), watchedModel, watchedData(), append(opts, gcml.WithJSONLines(path),
+			gcml.WithReport(func(r gcml.StepResult) error { reported = append(reported, r); return nil }))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer watcher.Finalize()
+		var want []gcml.StepResult
+		train.EveryNSteps(loop, 2, "oracle", 50, func(loop *train.Loop, _ []*tensors.Tensor) error {
+			r, err := gcml.Measure(t.Context(), b, loop.Trainer.Store(), watchedModel, watchedData(), opts...)
+			want = append(want, gcml.StepResult{Step: loop.Trainer.GlobalStep(), Result: r})
+			return err
+		})
+		if _, err := loop.RunSteps(ds, 6); err != nil {
+			t.Fatal(err)
+		}
+		for name, got := range map[string][]gcml.StepResult{"results": watcher.Results(), "reported": reported, "file": readSteps(t, path)} {
+			if len(got) != 3 || len(want) != 3 {
+				t.Fatalf("%s: %d measurements, want %d", name, len(got), len(want))
+			}
+			for i, r := range got {
+				r.Seconds, want[i].Seconds = 0, 0
+				if !reflect.DeepEqual(r, want[i]) {
+					t.Errorf("%s: measured %+v, want %+v", name, r, want[i])
+				}
+			}
+		}
+		if steps := stepsOf(reported); !slices.Equal(steps, []int64{2, 4, 6}) {
+			t.Errorf("measured after the steps %v", steps)
+		}
+		if name, value := watcher.ExtraMetric(); name != "GC" || !strings.Contains(value, "(step 6)") {
+			t.Errorf("the progress bar shows %s: %s", name, value)
+		}
+		got, without := weightsOf(t, loop.Trainer.Store()), weightsOf(t, plain.Trainer.Store())
+		if len(got) != len(without) {
+			t.Errorf("with watching %d variables, without %d", len(got), len(without))
+		}
+		for path, value := range without {
+			if !reflect.DeepEqual(got[path], value) {
+				t.Errorf("watching changed the training: %s is %v, without %v", path, got[path], value)
+			}
+		}
+	})
+}
+
+func stepsOf(results []gcml.StepResult) []int64 {
+	var steps []int64
+	for _, r := range results {
+		steps = append(steps, r.Step)
+	}
+	return steps
+}
+
+func readSteps(t *testing.T, path string) []gcml.StepResult {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var results []gcml.StepResult
+	for line := range bytes.Lines(data) {
+		var r gcml.StepResult
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, r)
+	}
+	return results
+}
+
+// A run that goes on after a kill drops what it measures again, and a line that was cut off.
+func TestWatchGoesOn(t *testing.T) {
+	b := gctest.GoBackend(t)
+	path := filepath.Join(t.TempDir(), "gc.jsonl")
+	run := func(silent, watched int) []gcml.StepResult {
+		loop, ds := newWatchedLoop(t, b)
+		if _, err := loop.RunSteps(ds, silent); err != nil {
+			t.Fatal(err)
+		}
+		watcher, err := gcml.Watch(loop, gcml.EveryNSteps(2), watchedModel, watchedData(), gcml.WithJSONLines(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer watcher.Finalize()
+		if _, err := loop.RunSteps(ds, watched); err != nil {
+			t.Fatal(err)
+		}
+		return watcher.Results()
+	}
+	run(0, 6)
+	before := readSteps(t, path)
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteString(`{"step":8,"gc":1.`)
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	again := run(2, 6) // From a checkpoint at step 2 to step 8.
+	after := readSteps(t, path)
+	if steps := stepsOf(after); !slices.Equal(steps, []int64{2, 4, 6, 8}) || !slices.Equal(stepsOf(again), []int64{4, 6, 8}) {
+		t.Fatalf("the file has the steps %v, measured were %v", steps, stepsOf(again))
+	}
+	if !reflect.DeepEqual(after[0], before[0]) || after[1].GC != before[1].GC {
+		t.Errorf("the file has %+v, want %+v", after[:2], before[:2])
+	}
+	run(8, 0) // Nothing to do.
+	if steps := stepsOf(readSteps(t, path)); len(steps) != 4 {
+		t.Errorf("the file has the steps %v", steps)
+	}
+}
+
+func TestWatchIntervals(t *testing.T) {
+	nothing := func(*train.Loop, []*tensors.Tensor) error { return nil }
+	for _, c := range []struct {
+		name     string
+		interval gcml.Interval
+		gomlx    func(loop *train.Loop, hook train.OnStepFn)
+		want     []int64
+	}{
+		{"every 3", gcml.EveryNSteps(3), func(loop *train.Loop, hook train.OnStepFn) {
+			train.EveryNSteps(loop, 3, "oracle", 1, hook)
+		}, []int64{3, 6, 9}},
+		{"twice", gcml.NTimes(2), func(loop *train.Loop, hook train.OnStepFn) {
+			train.NTimesDuringLoop(loop, 2, "oracle", 1, hook)
+		}, nil},
+		{"exponentially", gcml.Exponentially(2, 1.5), func(loop *train.Loop, hook train.OnStepFn) {
+			train.ExponentialCallback(loop, 2, 1.5, true, "oracle", 1, hook)
+		}, nil},
+	} {
+		loop, ds := newWatchedLoop(t, gctest.GoBackend(t))
+		watcher, err := gcml.Watch(loop, c.interval, watchedModel, watchedData())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []int64
+		c.gomlx(loop, func(loop *train.Loop, metrics []*tensors.Tensor) error {
+			if step := loop.Trainer.GlobalStep(); !slices.Contains(want, step) { // The end repeats the last step.
+				want = append(want, step)
+			}
+			return nothing(loop, metrics)
+		})
+		if _, err := loop.RunSteps(ds, 11); err != nil {
+			t.Fatal(err)
+		}
+		got := stepsOf(watcher.Results())
+		watcher.Finalize()
+		if !slices.Equal(got, want) || len(got) == 0 || c.want != nil && !slices.Equal(got, c.want) {
+			t.Errorf("%s: measured after %v, GoMLX calls after %v, want %v", c.name, got, want, c.want)
+		}
+	}
+}
+
+func TestWatchErrors(t *testing.T) {
+	b := gctest.GoBackend(t)
+	foreign := filepath.Join(t.TempDir(), "notes.txt")
+	if err := os.WriteFile(foreign, []byte("my notes\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name     string
+		interval gcml.Interval
+		data     train.Dataset
+		opts     []gcml.Option
+		want     string
+	}{
+		{"interval", gcml.EveryNSteps(0), watchedData(), nil, "EveryNSteps(0): want 1 step or more"},
+		{"factor", gcml.Exponentially(1, 1), watchedData(), nil, "want a first step of 1 or more and a factor above 1"},
+		{"no interval", gcml.Interval{}, watchedData(), nil, "no such interval"},
+		{"option", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithCoefficient(1)}, "WithCoefficient does not apply"},
+		{"data", gcml.EveryNSteps(1), batches{err: errors.New("unplugged")}, nil, "after step 1: gcml.Measure: data set \"test rows\": unplugged"},
+		{"report", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithReport(func(gcml.StepResult) error {
+			return errors.New("no paper")
+		})}, "reporting step 1: no paper"},
+		{"foreign file", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithJSONLines(foreign)}, "line 1 is no measurement of gcml.Watch"},
+		{"no folder", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithJSONLines(filepath.Join(foreign, "x"))}, "not a directory"},
+	} {
+		loop, ds := newWatchedLoop(t, b)
+		_, err := gcml.Watch(loop, c.interval, watchedModel, c.data, c.opts...)
+		if err == nil {
+			_, err = loop.RunSteps(ds, 2)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got error %v, want one line with %q", c.name, err, c.want)
+		}
+	}
+	if data, err := os.ReadFile(foreign); err != nil || string(data) != "my notes\n" {
+		t.Errorf("the foreign file holds %q, %v", data, err)
+	}
+}

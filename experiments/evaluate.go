@@ -43,7 +43,8 @@ type evaluation struct {
 	sets   map[string][]examples
 }
 
-// meansFn builds means over a batch of values of the outputs, the inputs and the labels, and names them.
+// meansFn builds means over a batch of values of the outputs, the inputs and the labels, and names
+// them.
 type meansFn func(outputs, x, y *graph.Node) (means []*graph.Node, names []string)
 
 // diagnostic measures something beyond losses, accuracy and GC.

@@ -10,8 +10,8 @@ import (
 	"example.com/geometric-complexity/internal/random"
 )
 
-// parts returns the nodes of the estimator's cotangents, in parts of as many as are carried at once, each of shape
-// [C, batch or 1, outputs].
+// parts returns the nodes of the estimator's cotangents, in parts of as many as are carried at
+// once, each of shape [C, batch or 1, outputs].
 func (j *jacobian) parts() []*Node {
 	if j.plan.isExact() {
 		return j.unitCotangents()
@@ -36,8 +36,8 @@ func (j *jacobian) unitCotangents() []*Node {
 	return parts
 }
 
-// unitCotangentsOfRound are the next rows of the identity in a round, a scalar node of an integer dtype that counts from 0;
-// rows beyond the last output are zero. The shape is [C, 1, outputs].
+// unitCotangentsOfRound are the next rows of the identity in a round, a scalar node of an integer
+// dtype that counts from 0; rows beyond the last output are zero. The shape is [C, 1, outputs].
 func (j *jacobian) unitCotangentsOfRound(round *Node) *Node {
 	shape := shapes.Make(round.DType(), j.plan.atOnce, j.plan.outputs)
 	g := j.outputs.Graph()
@@ -64,8 +64,8 @@ func (j *jacobian) drawCotangents() *Node {
 func (j *jacobian) store() *model.Store {
 	store := model.GetStore(j.outputs)
 	if store == nil {
-		Panicf("gcml: the estimator %s draws random numbers, and this graph has no model.Store to draw from: build it through model.NewExec, or use gcml.Exact()",
-			j.plan.estimator)
+		Panicf("gcml: the estimator %s draws random numbers, and this graph has no model.Store to draw from: "+
+			"build it through model.NewExec, or use gcml.Exact()", j.plan.estimator)
 	}
 	return store
 }

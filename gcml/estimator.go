@@ -99,7 +99,8 @@ func ParseEstimator(s string) (Estimator, error) {
 	fields := strings.Split(strings.TrimSpace(s), ":")
 	kind := estimatorKind(fields[0])
 	if !slices.Contains(estimatorKinds, kind) {
-		return Estimator{}, errors.Errorf("unknown estimator %q: want exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N", s)
+		return Estimator{}, errors.Errorf("unknown estimator %q: want exact, projection:P, rademacher:N, gaussian:N or "+
+			"noise:SIGMA:N", s)
 	}
 	e := Estimator{kind: kind}
 	fields = fields[1:]

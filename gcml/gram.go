@@ -16,8 +16,9 @@ import (
 // row is n² instead of n·(number of inputs). This holds whatever comes after
 // the first layer.
 
-// gramSquares returns the products of the elements of v·G with those of v, whose sum for each row of v is v·G·vᵀ, as G in
-// strips gives them: each is there for its own place and that across the diagonal. All are shaped [C, batch, units].
+// gramSquares returns the products of the elements of v·G with those of v, whose sum for each row
+// of v is v·G·vᵀ, as G in strips gives them: each is there for its own place and that across the
+// diagonal. All are shaped [C, batch, units].
 func (j *jacobian) gramSquares(v *Node) *Node {
 	if j.gramStrips == nil {
 		for _, strip := range symmetricStrips(j.weights(), j.unitsAxis()) {
@@ -50,9 +51,10 @@ func (j *jacobian) gramMatrix() *Node {
 	return j.gram
 }
 
-// complexityByGram is the mean of the squared norms by the Gram matrix, a scalar that will be differentiated. The gradient of
-// Σ v·G·vᵀ is 2·v·G with respect to v, and 2·W·(vᵀ·v) with respect to W, so it uses the product of the value again, and
-// that vᵀ·v is symmetric, where differentiating the value's nodes would do neither.
+// complexityByGram is the mean of the squared norms by the Gram matrix, a scalar that will be
+// differentiated. The gradient of Σ v·G·vᵀ is 2·v·G with respect to v, and 2·W·(vᵀ·v) with respect
+// to W, so it uses the product of the value again, and that vᵀ·v is symmetric, where
+// differentiating the value's nodes would do neither.
 func (j *jacobian) complexityByGram() *Node {
 	var norms, carriers *Node // [batch], and a scalar 0.
 	var products []*Node      // The strips of Σ vᵀ·v.

@@ -7,13 +7,14 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// complexityInTurns is the mean of the squared norms, a scalar that will be differentiated with respect to the variables
-// alone, one part of the cotangents after the other: a part's vector-Jacobian products and their gradients are computed
-// before those of the next, so that what they keep is gone by then. The value's nodes differentiated as usual would keep all
-// parts' until the backward pass.
+// complexityInTurns is the mean of the squared norms, a scalar that will be differentiated with
+// respect to the variables alone, one part of the cotangents after the other: a part's
+// vector-Jacobian products and their gradients are computed before those of the next, so that what
+// they keep is gone by then. The value's nodes differentiated as usual would keep all parts' until
+// the backward pass.
 //
-// Where a part's gradient goes through the forward pass too, as for smooth activations and the statistics of batch norm, it
-// does so once for every part instead of once for all.
+// Where a part's gradient goes through the forward pass too, as for smooth activations and the
+// statistics of batch norm, it does so once for every part instead of once for all.
 func (j *jacobian) complexityInTurns(variables []*Node) *Node {
 	var gc *Node
 	var done []*Node // What the parts before have added up to, all of it.
@@ -39,9 +40,9 @@ func (j *jacobian) complexityInTurns(variables []*Node) *Node {
 	return gc
 }
 
-// refuseOtherGradients returns gc, of which a later Gradient with respect to a parameter of the graph that is none of the
-// variables panics: it would be 0. Gradients with respect to inner nodes, which depend on variables, are like those of the
-// variables to GoMLX, and cannot be told apart.
+// refuseOtherGradients returns gc, of which a later Gradient with respect to a parameter of the
+// graph that is none of the variables panics: it would be 0. Gradients with respect to inner nodes,
+// which depend on variables, are like those of the variables to GoMLX, and cannot be told apart.
 func (j *jacobian) refuseOtherGradients(gc *Node, variables []*Node) *Node {
 	g := gc.Graph()
 	for _, leaf := range parametersBefore(j.outputs, variables) {
@@ -56,7 +57,8 @@ func (j *jacobian) refuseOtherGradients(gc *Node, variables []*Node) *Node {
 	return gc
 }
 
-// parametersBefore are the parameters of the graph of a float dtype that the outputs depend on, but for the given ones.
+// parametersBefore are the parameters of the graph of a float dtype that the outputs depend on, but
+// for the given ones.
 func parametersBefore(outputs *Node, without []*Node) []*Node {
 	seen := map[*Node]bool{}
 	for _, n := range without {

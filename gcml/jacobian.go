@@ -85,11 +85,11 @@ func newJacobian(outputs, inputs *Node, o options) *jacobian {
 	j := &jacobian{outputs: flat, inputs: inputs, pullback: vjp.New(flat, inputs)}
 	if !j.pullback.Depends() {
 		if len(j.pullback.Coupling()) > 0 {
-			Panicf("gcml: outputs %s depend on inputs %s only through values that mix the examples of the batch (first: %s), so there is no Jacobian per example",
-				outputs.Shape(), inputs.Shape(), j.pullback.Coupling()[0])
+			Panicf("gcml: outputs %s depend on inputs %s only through values that mix the examples of the batch (first: %s), "+
+				"so there is no Jacobian per example", outputs.Shape(), inputs.Shape(), j.pullback.Coupling()[0])
 		}
-		Panicf("gcml: outputs %s do not depend on inputs %s: check that these are the inputs that the model was called with, and that no StopGradient lies between",
-			outputs.Shape(), inputs.Shape())
+		Panicf("gcml: outputs %s do not depend on inputs %s: check that these are the inputs that the model was called with, "+
+			"and that no StopGradient lies between", outputs.Shape(), inputs.Shape())
 	}
 	j.plan, j.first = newPlan(flat, inputs, j.pullback, o)
 	if j.plan.columns {
@@ -107,10 +107,12 @@ func checkNodes(outputs, inputs *Node) {
 		node *Node
 	}{{"outputs", outputs}, {"inputs", inputs}} {
 		if n.node.Rank() == 0 {
-			Panicf("gcml: %s %s have no batch axis: want shape [batch, ...], before any mean over the examples", n.name, n.node.Shape())
+			Panicf("gcml: %s %s have no batch axis: want shape [batch, ...], before any mean over the examples",
+				n.name, n.node.Shape())
 		}
 		if !n.node.DType().IsFloat() {
-			Panicf("gcml: %s have dtype %s: want a float dtype, as a derivative needs; for integer inputs take the first float node that the model makes of them, an embedding for example: name it with Node.WithAlias and give gcml.WithInputNode",
+			Panicf("gcml: %s have dtype %s: want a float dtype, as a derivative needs; for integer inputs take the first float "+
+				"node that the model makes of them, an embedding for example: name it with Node.WithAlias and give gcml.WithInputNode",
 				n.name, n.node.DType())
 		}
 		if n.node.Shape().IsDynamic() {
@@ -195,9 +197,9 @@ func (j *jacobian) columnNorms(v *Node) *Node {
 	return ReduceSum(Reshape(Square(p), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
 }
 
-// ofRound returns what the given round adds, a scalar node of an integer dtype that counts from 0: to the squared norms of
-// the rows of J, shape [outputs of the round, batch], if perOutput is true, else to ‖J_b‖², shape [batch]. From the plan's
-// number of rounds on it is not to be used.
+// ofRound returns what the given round adds, a scalar node of an integer dtype that counts from 0:
+// to the squared norms of the rows of J, shape [outputs of the round, batch], if perOutput is true,
+// else to ‖J_b‖², shape [batch]. From the plan's number of rounds on it is not to be used.
 func (j *jacobian) ofRound(round *Node, perOutput bool) *Node {
 	switch {
 	case j.plan.rounds > 1 && perOutput:

@@ -109,11 +109,12 @@ func (m *measurement) extend(l layout) error {
 		}
 	}
 	if m.options.perOutput && p.outputs != len(m.perOutput) {
-		return errors.Errorf("gcml.Measure: batch %d has %d outputs and the batches before had %d, so there are no values per output",
-			m.batches, p.outputs, len(m.perOutput))
+		return errors.Errorf("gcml.Measure: batch %d has %d outputs and the batches before had %d, "+
+			"so there are no values per output", m.batches, p.outputs, len(m.perOutput))
 	}
 	if !slices.EqualFunc(m.layers, l.layers, func(a layerNorms, name string) bool { return a.name == name }) {
-		return errors.Errorf("gcml.Measure: batch %d has the layers %q, other ones than the batches before", m.batches, l.layers)
+		return errors.Errorf("gcml.Measure: batch %d has the layers %q, other ones than the batches before",
+			m.batches, l.layers)
 	}
 	m.outputs, m.inputs = max(m.outputs, p.outputs), max(m.inputs, p.inputs)
 	m.norms = append(m.norms, make([]float64, p.batch)...)
@@ -149,7 +150,8 @@ func (m *measurement) collect(l layout, round, first int, results []*tensors.Ten
 	return nil
 }
 
-// collectOutputs adds the norms per output, [outputs, batch], from an output on, those beyond the last one left out.
+// collectOutputs adds the norms per output, [outputs, batch], from an output on, those beyond the
+// last one left out.
 func (m *measurement) collectOutputs(values []float64, output, batch, first int) {
 	for i, v := range values {
 		if at := output + i/batch; at < len(m.perOutput) && m.wanted(first+i%batch) {
@@ -177,7 +179,8 @@ func (m *measurement) checkInputs(batch train.Batch) error {
 		perExample := max(1, len(values)/max(1, in.Shape().Dimensions[0]))
 		for i, v := range values {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return errors.Errorf("gcml.Measure: batch %d, example %d: input #%d holds %g", m.batches, len(m.norms)+i/perExample, k, v)
+				return errors.Errorf("gcml.Measure: batch %d, example %d: input #%d holds %g",
+					m.batches, len(m.norms)+i/perExample, k, v)
 			}
 		}
 	}
@@ -189,8 +192,8 @@ func (m *measurement) checkInputs(batch train.Batch) error {
 func (m *measurement) checkNorms(first int) error {
 	for i, v := range m.norms[first:] {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return errors.Errorf("gcml.Measure: batch %d, example %d: the squared Jacobian norm is %g although the inputs are finite: look at the weights",
-				m.batches, first+i, v)
+			return errors.Errorf("gcml.Measure: batch %d, example %d: the squared Jacobian norm is %g although the inputs are "+
+				"finite: look at the weights", m.batches, first+i, v)
 		}
 	}
 	return nil
@@ -218,8 +221,8 @@ func (m *measurement) collectLabels(batch train.Batch, n int) error {
 	}
 	labels := batch.Labels[0]
 	if !labels.DType().IsInt() || labels.Shape().Size() != n {
-		return errors.Errorf("gcml.Measure: per class needs one integer label per example, [%d] or [%d, 1], and batch %d has %s",
-			n, n, m.batches, labels.Shape())
+		return errors.Errorf("gcml.Measure: per class needs one integer label per example, [%d] or [%d, 1], "+
+			"and batch %d has %s", n, n, m.batches, labels.Shape())
 	}
 	classes, err := toInt64(labels)
 	if err != nil {

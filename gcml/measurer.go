@@ -17,9 +17,11 @@ import (
 	"example.com/geometric-complexity/internal/modelfn"
 )
 
-// Measurer measures the geometric complexity of one model as often as asked for. It compiles a graph when it first meets a
-// kind of batch (its spec, and the shapes and dtypes of its inputs), and reads the variables of the store anew each time, so
-// that it can be used between training steps. It must not be used by two goroutines at once.
+// Measurer measures the geometric complexity of one model as often as asked for. It compiles a
+// graph when it first meets a kind of batch (its spec, and the shapes and dtypes of its inputs),
+// and reads the variables of the store anew each time, so that it can be used between training
+// steps. Hyperparameters that the model reads are those at the time of compiling. It must not be
+// used by two goroutines at once.
 type Measurer struct {
 	options options
 	backend compute.Backend
@@ -30,8 +32,8 @@ type Measurer struct {
 	spectrumGraphs *compiled.Graphs[int]
 }
 
-// layout says what the results of a compiled graph are: the norms of the outputs, by plans[0], those of the named layers, by
-// the other plans, and last the random state.
+// layout says what the results of a compiled graph are: the norms of the outputs, by plans[0],
+// those of the named layers, by the other plans, and last the random state.
 type layout struct {
 	plans  []plan
 	layers []string
@@ -46,13 +48,16 @@ func (l layout) rounds() int {
 	return rounds
 }
 
-// NewMeasurer returns a Measurer of a model with the variables of the store. The estimator is chosen here, as by Measure. It
-// returns an error for options that cannot be. Finalize frees its graphs.
-func NewMeasurer[F train.ModelFnCompatible](backend compute.Backend, store *model.Store, modelFn F, opts ...Option) (*Measurer, error) {
+// NewMeasurer returns a Measurer of a model with the variables of the store. The estimator is
+// chosen here, as by Measure. It returns an error for options that cannot be. Finalize frees its
+// graphs.
+func NewMeasurer[F train.ModelFnCompatible](backend compute.Backend, store *model.Store, modelFn F,
+	opts ...Option) (*Measurer, error) {
 	return newMeasurer(inNewMeasurer, backend, store, modelfn.Canonical(modelFn), opts)
 }
 
-func newMeasurer(function string, backend compute.Backend, store *model.Store, modelFn train.ModelFn, opts []Option) (*Measurer, error) {
+func newMeasurer(function string, backend compute.Backend, store *model.Store, modelFn train.ModelFn,
+	opts []Option) (*Measurer, error) {
 	m := &Measurer{backend: backend, modelFn: modelFn}
 	err := exceptions.TryCatch[error](func() { m.options = measureOptions(function, store, opts) })
 	if err != nil {
@@ -92,9 +97,9 @@ func (m *Measurer) Finalize() {
 	}
 }
 
-// Measure returns the geometric complexity over a data set, with the values that the variables of the store have now. A
-// random estimator starts from the same seed each time, so that two measurements differ by what has changed between them.
-// See the function Measure for the rest.
+// Measure returns the geometric complexity over a data set, with the values that the variables of
+// the store have now. A random estimator starts from the same seed each time, so that two
+// measurements differ by what has changed between them. See the function Measure for the rest.
 func (m *Measurer) Measure(ctx context.Context, ds train.Dataset) (Result, error) {
 	start := time.Now()
 	run, err := m.newMeasurement()
@@ -128,8 +133,9 @@ func (m *Measurer) Measure(ctx context.Context, ds train.Dataset) (Result, error
 	return result, nil
 }
 
-// build is the graph of one kind of batch, see layout. Its extra arguments are the number of the round and the random state.
-// Norms have the shape [batch], those of the outputs [outputs of the round, batch] where they are reported per output.
+// build is the graph of one kind of batch, see layout. Its extra arguments are the number of the
+// round and the random state. Norms have the shape [batch], those of the outputs [outputs of the
+// round, batch] where they are reported per output.
 func (m *Measurer) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, layout) {
 	round, state := a.Extra[0], a.Extra[1]
 	scope.Store().SetTraining(a.Inputs[0].Graph(), false)
@@ -153,7 +159,8 @@ func (m *Measurer) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, la
 	return append(results, takeState()), l
 }
 
-// namedNodes returns the nodes between inputs and outputs that the model named and that have a value for each example.
+// namedNodes returns the nodes between inputs and outputs that the model named and that have a
+// value for each example.
 func namedNodes(j *jacobian) []*graph.Node {
 	var named []*graph.Node
 	for _, n := range j.pullback.Nodes() {
@@ -168,8 +175,9 @@ func namedNodes(j *jacobian) []*graph.Node {
 	return named
 }
 
-// lendRandomState puts the node in the place of the store's random state while a graph is built, so that all draws come from
-// it and the store's own state stays as it is. The function it returns ends that, and returns the state after the draws.
+// lendRandomState puts the node in the place of the store's random state while a graph is built, so
+// that all draws come from it and the store's own state stays as it is. The function it returns
+// ends that, and returns the state after the draws.
 func lendRandomState(store *model.Store, state *graph.Node) (take func() *graph.Node) {
 	path := model.JoinPath(model.ScopeSeparator, model.RNGStateVariableName)
 	if v := store.GetVariable(path); v == nil || !v.HasValue() {

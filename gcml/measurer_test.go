@@ -19,8 +19,9 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestMeasurerFollowsTraining: a Measurer that was compiled before gives, after each training step, what the slow oracle
-// gives for the weights of that moment, and leaves the training as it is without it.
+// TestMeasurerFollowsTraining: a Measurer that was compiled before gives, after each training step,
+// what the slow oracle gives for the weights of that moment, and leaves the training as it is
+// without it.
 func TestMeasurerFollowsTraining(t *testing.T) {
 	p := problem{inputs: []int{6, 5}, outputs: 3, model: mlp(activation.TypeTanh)}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -71,8 +72,8 @@ func TestMeasurerFollowsTraining(t *testing.T) {
 	})
 }
 
-// TestMeasurerRepeats: a random estimator starts from its seed at each measurement, whatever else draws from the store, and
-// an untrained model is initialized as without it.
+// TestMeasurerRepeats: a random estimator starts from its seed at each measurement, whatever else
+// draws from the store, and an untrained model is initialized as without it.
 func TestMeasurerRepeats(t *testing.T) {
 	fn := mlp(activation.TypeTanh)
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -111,8 +112,9 @@ func TestMeasurerRepeats(t *testing.T) {
 	})
 }
 
-// TestMeasureModelThatDraws: a model that draws random numbers in evaluation mode is seeded by WithSeed, has the same noise
-// in all rounds of a batch but other noise in the next, and the store's own state stays as it was.
+// TestMeasureModelThatDraws: a model that draws random numbers in evaluation mode is seeded by
+// WithSeed, has the same noise in all rounds of a batch but other noise in the next, and the
+// store's own state stays as it was.
 func TestMeasureModelThatDraws(t *testing.T) {
 	const outputs = 40
 	fn := func(scope *model.Scope, x *Node) *Node { // Linear, with a factor per example.
@@ -150,7 +152,8 @@ func TestMeasureModelThatDraws(t *testing.T) {
 	})
 }
 
-// TestMeasureEstimatorHyperparameter: gc_estimator of the root scope holds unless an estimator is given.
+// TestMeasureEstimatorHyperparameter: gc_estimator of the root scope holds unless an estimator is
+// given.
 func TestMeasureEstimatorHyperparameter(t *testing.T) {
 	b := gctest.GoBackend(t)
 	rows := testRows(t, 6, 5)

@@ -35,7 +35,8 @@ func toFloat64(t *tensors.Tensor) ([]float64, error) {
 	return values, err
 }
 
-// toInt64 copies the values of a tensor of any integer dtype. It returns an error for a value beyond the largest int64.
+// toInt64 copies the values of a tensor of any integer dtype. It returns an error for a value
+// beyond the largest int64.
 func toInt64(t *tensors.Tensor) ([]int64, error) {
 	var values []int64
 	var tooLarge error

@@ -10,8 +10,8 @@ import (
 	"example.com/geometric-complexity/schedule"
 )
 
-// Option changes what is measured, or how. Each says for which functions it is; given to another, that panics, or returns an
-// error where it returns errors.
+// Option changes what is measured, or how. Each says for which functions it is; given to another,
+// that panics, or returns an error where it returns errors.
 type Option struct {
 	name  string
 	apply func(*options)
@@ -82,8 +82,8 @@ var (
 	allFunctions       = slices.Concat(graphFunctions, modelFunctions)
 )
 
-// applicable says for which functions each option is. There is nothing else that refuses an option, and a test asserts for
-// each option and function that it has an effect there or is refused.
+// applicable says for which functions each option is. There is nothing else that refuses an option,
+// and a test asserts for each option and function that it has an effect there or is refused.
 var applicable = map[string][]string{
 	"WithEstimator":       slices.Concat(normFunctions, modelFunctions),
 	"WithCotangents":      allFunctions,
@@ -109,7 +109,8 @@ var applicable = map[string][]string{
 	"WithReport":          {inWatch},
 }
 
-// newOptions applies the options of the function with this name, and panics if one does not apply or is out of range.
+// newOptions applies the options of the function with this name, and panics if one does not apply
+// or is out of range.
 func newOptions(function string, opts []Option) options {
 	var o options
 	for _, opt := range opts {
@@ -127,18 +128,18 @@ func newOptions(function string, opts []Option) options {
 	return o
 }
 
-// WithEstimator sets the estimator. The default is Exact. For all functions but JacobianSpectralNorm; SquaredJacobianRowNorms and
-// WithPerOutput take Exact alone. It goes before the hyperparameter ParamEstimator, which Regularize, Measure, NewMeasurer
-// and Watch read.
+// WithEstimator sets the estimator. The default is Exact. For all functions but
+// JacobianSpectralNorm; SquaredJacobianRowNorms and WithPerOutput take Exact alone. It goes before
+// the hyperparameter ParamEstimator, which Regularize, Measure, NewMeasurer and Watch read.
 func WithEstimator(e Estimator) Option {
 	return Option{"WithEstimator", func(o *options) { o.estimator, o.estimatorGiven = e, true }}
 }
 
-// WithCotangents sets how many vector-Jacobian products are carried at once.
-// More makes wider products and a smaller graph, and takes memory in
-// proportion. The default, 0, goes by the backend and the sizes. For all functions, and for all estimators but ForwardNoise,
-// which has no vector-Jacobian products. What the gradient of a penalty keeps in memory does not depend on it: see
-// WithGradientInParts.
+// WithCotangents sets how many vector-Jacobian products are carried at once. More makes wider
+// products and a smaller graph, and takes memory in proportion. The default, 0, goes by the backend
+// and the sizes. For all functions, and for all estimators but ForwardNoise, which has no
+// vector-Jacobian products. What the gradient of a penalty keeps in memory does not depend on it:
+// see WithGradientInParts.
 func WithCotangents(n int) Option {
 	return Option{"WithCotangents", func(o *options) {
 		if n < 0 {
@@ -148,16 +149,18 @@ func WithCotangents(n int) Option {
 	}}
 }
 
-// WithGradientInParts takes the gradient of the penalty for n cotangents at a time, one part after the other, where it is
-// otherwise taken for all of them at the end: what a part keeps for its gradient is gone before the next one begins, so that
-// the memory of a training step does not grow with the number of outputs. It builds the Jacobian with respect to the inputs
-// also where the closed form of dense networks would not. With piecewise linear activations a step takes as long as before, up
-// to two thirds longer with smooth ones or with batch norm in training mode. For Regularize, and for all estimators but
-// ForwardNoise; not together with WithCotangents.
+// WithGradientInParts takes the gradient of the penalty for n cotangents at a time, one part after
+// the other, where it is otherwise taken for all of them at the end: what a part keeps for its
+// gradient is gone before the next one begins, so that the memory of a training step does not grow
+// with the number of outputs. It builds the Jacobian with respect to the inputs also where the
+// closed form of dense networks would not. With piecewise linear activations a step takes as long
+// as before, up to two thirds longer with smooth ones or with batch norm in training mode. For
+// Regularize, and for all estimators but ForwardNoise; not together with WithCotangents.
 //
-// The penalty then has a gradient with respect to the trainable variables that the model uses, which is all that an optimizer
-// asks for, and no other. A gradient with respect to an input of the graph, or to a variable that is not trainable, panics. One
-// with respect to a node within the model is not noticed, and misses the penalty: leave the option out where you need it.
+// The penalty then has a gradient with respect to the trainable variables that the model uses,
+// which is all that an optimizer asks for, and no other. A gradient with respect to an input of the
+// graph, or to a variable that is not trainable, panics. One with respect to a node within the
+// model is not noticed, and misses the penalty: leave the option out where you need it.
 func WithGradientInParts(n int) Option {
 	return Option{"WithGradientInParts", func(o *options) {
 		if n < 1 {
@@ -173,9 +176,10 @@ func WithoutClosedForm() Option {
 	return Option{"WithoutClosedForm", func(o *options) { o.noClosedForm = true }}
 }
 
-// WithLanczosSteps computes largest singular values by n steps of the Lanczos iteration, whatever the sizes of the Jacobian
-// are. The default, 0, goes by the sizes, and takes 24 steps where they are large. See JacobianSpectralNorm. For that,
-// JacobianStableRank, and beside WithSpectralNorm Measure, NewMeasurer and Watch.
+// WithLanczosSteps computes largest singular values by n steps of the Lanczos iteration, whatever
+// the sizes of the Jacobian are. The default, 0, goes by the sizes, and takes 24 steps where they
+// are large. See JacobianSpectralNorm. For that, JacobianStableRank, and beside WithSpectralNorm
+// Measure, NewMeasurer and Watch.
 func WithLanczosSteps(n int) Option {
 	return Option{"WithLanczosSteps", func(o *options) {
 		if n < 0 {
@@ -185,8 +189,8 @@ func WithLanczosSteps(n int) Option {
 	}}
 }
 
-// WithTransform takes fn of the outputs instead of the outputs. Both have a shape [batch, ...]. For all functions. For the GC
-// of the probabilities instead of the logits:
+// WithTransform takes fn of the outputs instead of the outputs. Both have a shape [batch, ...]. For
+// all functions. For the GC of the probabilities instead of the logits:
 //
 //	gcml.WithTransform(func(logits *Node) *Node { return Softmax(logits) })
 func WithTransform(fn func(output *Node) *Node) Option {
@@ -198,8 +202,8 @@ func WithTransform(fn func(output *Node) *Node) Option {
 	}}
 }
 
-// WithInput differentiates with respect to the i-th input of the model. The default is the first, 0. For Regularize, Measure,
-// NewMeasurer and Watch.
+// WithInput differentiates with respect to the i-th input of the model. The default is the first,
+// 0. For Regularize, Measure, NewMeasurer and Watch.
 func WithInput(i int) Option {
 	return Option{"WithInput", func(o *options) {
 		if i < 0 {
@@ -209,7 +213,8 @@ func WithInput(i int) Option {
 	}}
 }
 
-// WithOutput takes the i-th output of the model. The default is the first, 0. For Regularize, Measure, NewMeasurer and Watch.
+// WithOutput takes the i-th output of the model. The default is the first, 0. For Regularize,
+// Measure, NewMeasurer and Watch.
 func WithOutput(i int) Option {
 	return Option{"WithOutput", func(o *options) {
 		if i < 0 {
@@ -219,12 +224,13 @@ func WithOutput(i int) Option {
 	}}
 }
 
-// WithSeed sets the seed of all that a measurement draws: the random estimators, and a model that draws in evaluation mode.
-// The default is 0. For Measure, NewMeasurer and Watch; elsewhere random numbers come from the store.
+// WithSeed sets the seed of all that a measurement draws: the random estimators, and a model that
+// draws in evaluation mode. The default is 0. For Measure, NewMeasurer and Watch; elsewhere random
+// numbers come from the store.
 func WithSeed(seed int64) Option { return Option{"WithSeed", func(o *options) { o.seed = seed }} }
 
-// WithMaxExamples stops after the first n examples. The default, 0, measures all of a data set, which must then be finite. For
-// Measure, NewMeasurer and Watch.
+// WithMaxExamples stops after the first n examples. The default, 0, measures all of a data set,
+// which must then be finite. For Measure, NewMeasurer and Watch.
 func WithMaxExamples(n int) Option {
 	return Option{"WithMaxExamples", func(o *options) {
 		if n < 0 {
@@ -234,7 +240,8 @@ func WithMaxExamples(n int) Option {
 	}}
 }
 
-// WithProgress calls fn after every batch with the number of examples done. For Measure, NewMeasurer and Watch.
+// WithProgress calls fn after every batch with the number of examples done. For Measure,
+// NewMeasurer and Watch.
 func WithProgress(fn func(examples int)) Option {
 	return Option{"WithProgress", func(o *options) {
 		if fn == nil {
@@ -244,28 +251,30 @@ func WithProgress(fn func(examples int)) Option {
 	}}
 }
 
-// WithPerOutput reports every output's own squared gradient norm. It needs the exact estimator. For Measure, NewMeasurer and Watch;
-// in a graph use SquaredJacobianRowNorms.
+// WithPerOutput reports every output's own squared gradient norm. It needs the exact estimator. For
+// Measure, NewMeasurer and Watch; in a graph use SquaredJacobianRowNorms.
 func WithPerOutput() Option { return Option{"WithPerOutput", func(o *options) { o.perOutput = true }} }
 
-// WithPerExample reports the squared Jacobian norm of every example, in the order of the data set. For Measure and
-// NewMeasurer and Watch; in a graph use SquaredJacobianNorm.
+// WithPerExample reports the squared Jacobian norm of every example, in the order of the data set.
+// For Measure and NewMeasurer and Watch; in a graph use SquaredJacobianNorm.
 func WithPerExample() Option {
 	return Option{"WithPerExample", func(o *options) { o.perExample = true }}
 }
 
-// WithPerClass reports the GC over the examples of each class, by the integer labels of the data set, of shape [batch] or
-// [batch, 1]. For Measure, NewMeasurer and Watch.
+// WithPerClass reports the GC over the examples of each class, by the integer labels of the data
+// set, of shape [batch] or [batch, 1]. For Measure, NewMeasurer and Watch.
 func WithPerClass() Option { return Option{"WithPerClass", func(o *options) { o.perClass = true }} }
 
-// WithLayers reports the GC of inner nodes too: of every node between input and output that the model named by Node.WithAlias
-// and that has the shape [batch, ...]. The estimator is the same for all: choose one that is not exact where a layer has many
-// values. For Measure, NewMeasurer and Watch.
+// WithLayers reports the GC of inner nodes too: of every node between input and output that the
+// model named by Node.WithAlias and that has the shape [batch, ...]. The estimator is the same for
+// all: choose one that is not exact where a layer has many values. For Measure, NewMeasurer and
+// Watch.
 func WithLayers() Option { return Option{"WithLayers", func(o *options) { o.layers = true }} }
 
-// WithSpectralNorm reports the largest singular value of the Jacobian of the examples, their local Lipschitz constant, and its
-// stable rank, see SpectrumResult. That takes about as long again as the exact GC, or as 72 vector-Jacobian products where
-// there are more than 128 outputs and inputs. For Measure, NewMeasurer and Watch; in a graph use JacobianSpectralNorm.
+// WithSpectralNorm reports the largest singular value of the Jacobian of the examples, their local
+// Lipschitz constant, and its stable rank, see SpectrumResult. That takes about as long again as
+// the exact GC, or as 72 vector-Jacobian products where there are more than 128 outputs and inputs.
+// For Measure, NewMeasurer and Watch; in a graph use JacobianSpectralNorm.
 func WithSpectralNorm() Option {
 	return Option{"WithSpectralNorm", func(o *options) { o.spectrum = true }}
 }

@@ -69,8 +69,8 @@ var (
 	optionFile  = filepath.Join(os.TempDir(), fmt.Sprintf("gcml-options-%d.jsonl", os.Getpid()))
 )
 
-// TestEveryOption: each option has an effect in the functions that it is for, and is refused, in one line that names both,
-// by all others.
+// TestEveryOption: each option has an effect in the functions that it is for, and is refused, in
+// one line that names both, by all others.
 func TestEveryOption(t *testing.T) {
 	samples := optionSamples()
 	if known, exported := slices.Sorted(maps.Keys(applicable)), exportedOptions(t); !slices.Equal(known, exported) {
@@ -150,8 +150,9 @@ type optionOutcome struct {
 	calls  int
 }
 
-// optionFunctions calls every function that takes options. The model has two inputs, of which the first enters through a
-// dense layer that has a closed form, and two outputs; the data set has two batches.
+// optionFunctions calls every function that takes options. The model has two inputs, of which the
+// first enters through a dense layer that has a closed form, and two outputs; the data set has two
+// batches.
 func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcome, error) {
 	rng := rand.New(rand.NewPCG(41, 42))
 	b := gctest.GoBackend(t)

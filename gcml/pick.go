@@ -7,18 +7,19 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-// WithInputNode differentiates with respect to the node that the model named by Node.WithAlias, all else that does not come
-// from it held fixed, instead of an input: with respect to an embedding where the inputs are integers, or to images that the
-// model converts from bytes. The node has a shape [batch, ...] and a float dtype. An alias made under
-// Graph.PushAliasScope is given in full, as "/encoder/embedding". For Regularize, Measure, NewMeasurer and Watch, and not beside
+// WithInputNode differentiates with respect to the node that the model named by Node.WithAlias, all
+// else that does not come from it held fixed, instead of an input: with respect to an embedding
+// where the inputs are integers, or to images that the model converts from bytes. The node has a
+// shape [batch, ...] and a float dtype. An alias made under Graph.PushAliasScope is given in full,
+// as "/encoder/embedding". For Regularize, Measure, NewMeasurer and Watch, and not beside
 // WithInput.
 func WithInputNode(alias string) Option {
 	return Option{"WithInputNode", func(o *options) { o.inputNode = mustBeAlias("WithInputNode", alias) }}
 }
 
-// WithOutputNode takes the node that the model named by Node.WithAlias, of shape [batch, ...], instead of an output. An alias
-// made under Graph.PushAliasScope is given in full, as "/encoder/features". For Regularize, Measure, NewMeasurer and Watch, and not
-// beside WithOutput.
+// WithOutputNode takes the node that the model named by Node.WithAlias, of shape [batch, ...],
+// instead of an output. An alias made under Graph.PushAliasScope is given in full, as
+// "/encoder/features". For Regularize, Measure, NewMeasurer and Watch, and not beside WithOutput.
 func WithOutputNode(alias string) Option {
 	return Option{"WithOutputNode", func(o *options) { o.outputNode = mustBeAlias("WithOutputNode", alias) }}
 }
@@ -30,7 +31,8 @@ func mustBeAlias(option, alias string) string {
 	return graph.AliasScopeSeparator + strings.TrimPrefix(alias, graph.AliasScopeSeparator)
 }
 
-// pick returns the output, transformed, and the input that the options ask for, of a model's outputs and inputs.
+// pick returns the output, transformed, and the input that the options ask for, of a model's
+// outputs and inputs.
 func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node) {
 	g := inputs[0].Graph()
 	switch {
@@ -52,7 +54,8 @@ func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node
 	return o.transformed(output), input
 }
 
-// nodeByAlias returns the node with a full alias, and panics with those that there are if there is none.
+// nodeByAlias returns the node with a full alias, and panics with those that there are if there is
+// none.
 func nodeByAlias(g *graph.Graph, option, alias string) *graph.Node {
 	if n := g.GetNodeByAlias(alias); n != nil {
 		return n

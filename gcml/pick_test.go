@@ -17,7 +17,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// tokens is a classifier of sequences of integers: its head goes from the embedding, [batch, 4, 3], to two logits.
+// tokens is a classifier of sequences of integers: its head goes from the embedding, [batch, 4, 3],
+// to two logits.
 func tokens(scope *model.Scope, x *Node) *Node {
 	return head(scope, layers.Embedding(scope.In("embedding"), x, dtypes.Float64, 7, 3).WithAlias("embedding"))
 }
@@ -27,8 +28,9 @@ func head(scope *model.Scope, embedded *Node) *Node {
 	return layers.Dense(scope.In("logits"), h, true, 2)
 }
 
-// TestInputNode: GC with respect to an embedding, and of an inner node with respect to it, is that of the head alone by
-// central differences; the penalty's gradient is that of central differences too.
+// TestInputNode: GC with respect to an embedding, and of an inner node with respect to it, is that
+// of the head alone by central differences; the penalty's gradient is that of central differences
+// too.
 func TestInputNode(t *testing.T) {
 	inner := []gcml.Option{gcml.WithInputNode("embedding"), gcml.WithOutputNode("hidden")}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -91,7 +93,8 @@ func mustClone(t *testing.T, x *tensors.Tensor) *tensors.Tensor {
 	return c
 }
 
-// TestInputNodeOfBytes: images of bytes that the model scales by 1/255 have the GC of the scaled ones.
+// TestInputNodeOfBytes: images of bytes that the model scales by 1/255 have the GC of the scaled
+// ones.
 func TestInputNodeOfBytes(t *testing.T) {
 	b := gctest.GoBackend(t)
 	bytes := tensors.FromFlatDataAndDimensions([]uint8{0, 255, 7, 90, 13, 200}, 2, 3)
@@ -113,7 +116,8 @@ func TestInputNodeOfBytes(t *testing.T) {
 	gctest.AssertClose(t, []float64{got.GC}, want, 1e-12, 0, "GC")
 }
 
-// TestIntegerInputsAdvice: the advice for integer inputs names the option, and following it works, see TestInputNode.
+// TestIntegerInputsAdvice: the advice for integer inputs names the option, and following it works,
+// see TestInputNode.
 func TestIntegerInputsAdvice(t *testing.T) {
 	ids := tensors.FromShape(shapes.Make(dtypes.Int32, 3, 4))
 	_, err := gcml.Measure(t.Context(), gctest.GoBackend(t), newStore(t, 1), tokens, oneBatch{train.Batch{Inputs: []*tensors.Tensor{ids}}})

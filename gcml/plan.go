@@ -8,9 +8,9 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// plan says how the squared norms of the Jacobians of a batch are computed. It is decided before a node is built, by
-// newPlan alone; everything that computes a norm executes one. It is a plain value, so that it can be kept with a compiled
-// graph.
+// plan says how the squared norms of the Jacobians of a batch are computed. It is decided before a
+// node is built, by newPlan alone; everything that computes a norm executes one. It is a plain
+// value, so that it can be kept with a compiled graph.
 type plan struct {
 	estimator Estimator
 
@@ -20,15 +20,16 @@ type plan struct {
 	norm     normStrategy
 	gradient gradientStrategy
 
-	// columns says that adjoints are kept as columns where the network allows it, see vjp.Pullback.PreferColumns.
+	// columns says that adjoints are kept as columns where the network allows it, see
+	// vjp.Pullback.PreferColumns.
 	columns bool
 
-	// cotangents is how many the estimator has, and atOnce how many of them are carried at once; both are 0 for forward
-	// noise.
+	// cotangents is how many the estimator has, and atOnce how many of them are carried at once;
+	// both are 0 for forward noise.
 	cotangents, atOnce int
 
-	// rounds is how many times a graph is run for a batch, each time for the next atOnce of the cotangents. It is 1 where one
-	// graph has all of them.
+	// rounds is how many times a graph is run for a batch, each time for the next atOnce of the
+	// cotangents. It is 1 where one graph has all of them.
 	rounds int
 
 	// scale is what the sum of the squared norms over the cotangents is multiplied by.
@@ -59,9 +60,9 @@ const (
 	inTurns gradientStrategy = "parts in turns"
 )
 
-// newPlan decides how to compute the norms of outputs [batch, outputs] with respect to inputs, between which the pullback
-// has been analyzed, and returns the first layer where the plan is to use its Gram matrix. It panics if the estimator does
-// not fit.
+// newPlan decides how to compute the norms of outputs [batch, outputs] with respect to inputs,
+// between which the pullback has been analyzed, and returns the first layer where the plan is to
+// use its Gram matrix. It panics if the estimator does not fit.
 func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vjp.FirstLinear) {
 	var first vjp.FirstLinear
 	b := outputs.Graph().Backend()

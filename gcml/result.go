@@ -70,8 +70,8 @@ type LayerResult struct {
 	Size int `json:"size"`
 }
 
-// StandardError is the standard error of a mean. It is NaN where it is not known, which is so for the mean of one value. In
-// JSON that is null.
+// StandardError is the standard error of a mean. It is NaN where it is not known, which is so for
+// the mean of one value. In JSON that is null.
 type StandardError float64
 
 // IsKnown tells whether s is a number.
@@ -105,7 +105,8 @@ func (s *StandardError) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Quantiles are those of values, interpolated linearly between the two nearest where they fall between them, as NumPy does.
+// Quantiles are those of values, interpolated linearly between the two nearest where they fall
+// between them, as NumPy does.
 type Quantiles struct {
 	Min    float64 `json:"min"`
 	P5     float64 `json:"p5"`
@@ -116,9 +117,10 @@ type Quantiles struct {
 	Max    float64 `json:"max"`
 }
 
-// Interval returns the interval that holds the GC of the population that the examples were drawn from with the confidence
-// level, 0.95 for example: Student's t interval, which is right for few examples if their squared norms are about normal,
-// and for many in any case. Both ends are NaN for a single example and for a level that is not between 0 and 1.
+// Interval returns the interval that holds the GC of the population that the examples were drawn
+// from with the confidence level, 0.95 for example: Student's t interval, which is right for few
+// examples if their squared norms are about normal, and for many in any case. Both ends are NaN for
+// a single example and for a level that is not between 0 and 1.
 func (r Result) Interval(level float64) (low, high float64) {
 	half := stats.TFactor(r.Examples, level) * float64(r.StdErr)
 	return r.GC - half, r.GC + half

@@ -33,8 +33,9 @@ func measureScales(t *testing.T, x []float64, sizes []int, labels []int32, opts 
 	return got
 }
 
-// TestPerExample compares values per example and their quantiles with closed forms. NumPy's quantiles of 1, 4, 9, ..., 100
-// are numpy.quantile([1, 4, 9, 16, 25, 36, 49, 64, 81, 100], [.05, .25, .5, .75, .95]) = 2.35, 10.75, 30.5, 60.25, 91.45.
+// TestPerExample compares values per example and their quantiles with closed forms. NumPy's
+// quantiles of 1, 4, 9, ..., 100 are numpy.quantile([1, 4, 9, 16, 25, 36, 49, 64, 81, 100], [.05,
+// .25, .5, .75, .95]) = 2.35, 10.75, 30.5, 60.25, 91.45.
 func TestPerExample(t *testing.T) {
 	x := []float64{3, 1, 2, 10, 9, 8, 4, 5, 6, 7} // Half of the norms' roots.
 	for i := range x {
@@ -54,7 +55,8 @@ func TestPerExample(t *testing.T) {
 	}
 }
 
-// TestUnknownStandardError: of one example there is none, neither of all nor of a class, and nothing takes it for 0.
+// TestUnknownStandardError: of one example there is none, neither of all nor of a class, and
+// nothing takes it for 0.
 func TestUnknownStandardError(t *testing.T) {
 	got := measureScales(t, []float64{1, 2, 3}, []int{2, 1}, []int32{0, 1, 0}, gcml.WithPerClass())
 	if !got.StdErr.IsKnown() || !got.PerClass[0].StdErr.IsKnown() || got.PerClass[1].StdErr.IsKnown() {
@@ -82,8 +84,8 @@ func TestUnknownStandardError(t *testing.T) {
 	}
 }
 
-// TestInterval: the interval of few examples holds the true mean as often as its level says, where the 1.645 standard
-// errors of a normal distribution would do so less often.
+// TestInterval: the interval of few examples holds the true mean as often as its level says, where
+// the 1.645 standard errors of a normal distribution would do so less often.
 func TestInterval(t *testing.T) {
 	const draws, n = 4000, 5
 	rng := rand.New(rand.NewPCG(7, 8))

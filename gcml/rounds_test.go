@@ -18,7 +18,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// rows is a data set of the rows of x in batches of the given sizes, each with its spec where there are specs.
+// rows is a data set of the rows of x in batches of the given sizes, each with its spec where there
+// are specs.
 type rows struct {
 	x     *mat.Dense
 	dtype dtypes.DType
@@ -57,8 +58,8 @@ func tensorOf(dtype dtypes.DType, values []float64, dims ...int) *tensors.Tensor
 	return tensors.FromFlatDataAndDimensions(single, dims...)
 }
 
-// sineNetwork is f(x) = s·C·sin(A·x), whose Jacobian is s·C·diag(cos(A·x))·A. The factor s is the spec, 1 where there is none.
-// The sines have the alias "sines".
+// sineNetwork is f(x) = s·C·sin(A·x), whose Jacobian is s·C·diag(cos(A·x))·A. The factor s is the
+// spec, 1 where there is none. The sines have the alias "sines".
 type sineNetwork struct{ a, c *mat.Dense } // [units, inputs], [outputs, units].
 
 func newSineNetwork(inputs, units, outputs int, rng *rand.Rand) sineNetwork {
@@ -84,7 +85,8 @@ func (n sineNetwork) model(_ *model.Scope, spec any, inputs []*Node) []*Node {
 	return []*Node{y}
 }
 
-// norms returns the squared norms of the rows of the Jacobian of the outputs at x, and that of the sines.
+// norms returns the squared norms of the rows of the Jacobian of the outputs at x, and that of the
+// sines.
 func (n sineNetwork) norms(x []float64, s float64) (perOutput []float64, sines float64) {
 	units, inputs := n.a.Dims()
 	slope := mat.NewDense(units, inputs, nil)
@@ -105,8 +107,9 @@ func (n sineNetwork) norms(x []float64, s float64) (perOutput []float64, sines f
 	return perOutput, sines
 }
 
-// TestMeasureBatches: values over several batches, equal and unequal, in rounds or not, with all that can be reported, are
-// those of the closed form. Each batch must get its own number of rounds and its own graph.
+// TestMeasureBatches: values over several batches, equal and unequal, in rounds or not, with all
+// that can be reported, are those of the closed form. Each batch must get its own number of rounds
+// and its own graph.
 func TestMeasureBatches(t *testing.T) {
 	rng := rand.New(rand.NewPCG(31, 32))
 	wide, narrow := newSineNetwork(4, 6, 40, rng), newSineNetwork(9, 5, 3, rng)

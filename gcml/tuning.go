@@ -8,35 +8,40 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// Every threshold that was found by measuring is here, each with the benchmark that it comes from. None of them changes
-// what is computed, only how. The tests change some to reach with small shapes what otherwise takes large ones.
+// Every threshold that was found by measuring is here, each with the benchmark that it comes from.
+// None of them changes what is computed, only how. The tests change some to reach with small shapes
+// what otherwise takes large ones.
 
 var (
-	// cpuCotangentBytes is how large the largest adjoint of the cotangents carried at once may be on a CPU: one cotangent at
-	// a time runs fastest where the batch alone makes the products wide enough, as its adjoints stay in the cache. With it
-	// bench's gc_exact (docs/cost.md) runs at the rate of the forward pass.
+	// cpuCotangentBytes is how large the largest adjoint of the cotangents carried at once may be
+	// on a CPU: one cotangent at a time runs fastest where the batch alone makes the products wide
+	// enough, as its adjoints stay in the cache. With it bench's gc_exact (docs/cost.md) runs at
+	// the rate of the forward pass.
 	cpuCotangentBytes = 2 << 20
 
-	// acceleratorCotangentBytes is the same where wide products run fastest. It is a guess, far above what fills an
-	// accelerator and far below its memory: no benchmark varies it.
+	// acceleratorCotangentBytes is the same where wide products run fastest. It is a guess, far
+	// above what fills an accelerator and far below its memory: no benchmark varies it.
 	acceleratorCotangentBytes = 256 << 20
 
-	// largestCotangentBytes is the same where a graph with more parts than maxParts would be the alternative. It is a budget,
-	// not the result of a measurement.
+	// largestCotangentBytes is the same where a graph with more parts than maxParts would be the
+	// alternative. It is a budget, not the result of a measurement.
 	largestCotangentBytes = 512 << 20
 
-	// maxParts is how many parts of the cotangents one graph has, unless the memory or WithCotangents asks for more. With it
-	// the first call of resnet18/step_exact takes 17 s and that of mlp/gc_exact 0.4 s (docs/cost.md).
+	// maxParts is how many parts of the cotangents one graph has, unless the memory or
+	// WithCotangents asks for more. With it the first call of resnet18/step_exact takes 17 s and
+	// that of mlp/gc_exact 0.4 s (docs/cost.md).
 	maxParts = 16
 
-	// largestSquaresBytes is up to how much memory the squares of all parts are added before they are summed: XLA has one
-	// loop for the squares and their sum over the parts, for which it keeps all of them, and sums over an example slowly and,
-	// over the several short axes of a ResNet18's inputs, three times less exactly. bench's gc_exact is below it.
+	// largestSquaresBytes is up to how much memory the squares of all parts are added before they
+	// are summed: XLA has one loop for the squares and their sum over the parts, for which it keeps
+	// all of them, and sums over an example slowly and, over the several short axes of a ResNet18's
+	// inputs, three times less exactly. bench's gc_exact is below it.
 	largestSquaresBytes = 256 << 20
 
-	// largestDenseSpectrum is up to which size of the smaller Gram matrix the whole Jacobian is computed for its largest
-	// singular value, and largestDenseSpectrumBytes up to how much memory. It is a count and not a measurement: the 26 to 40
-	// squarings of that size then take up to 170 million multiplications for an example.
+	// largestDenseSpectrum is up to which size of the smaller Gram matrix the whole Jacobian is
+	// computed for its largest singular value, and largestDenseSpectrumBytes up to how much memory.
+	// It is a count and not a measurement: the 26 to 40 squarings of that size then take up to 170
+	// million multiplications for an example.
 	largestDenseSpectrum      = 128
 	largestDenseSpectrumBytes = 512 << 20
 )
@@ -44,13 +49,14 @@ var (
 // defaultLanczosSteps is not for speed: JacobianSpectralNorm says what they guarantee.
 const defaultLanczosSteps = 24
 
-// tile is how many columns of a product YNNPACK, the library of XLA's CPU backend, computes at once. Blocks of that width are
-// part of a change that made bench's gc_dense 2 % faster.
+// tile is how many columns of a product YNNPACK, the library of XLA's CPU backend, computes at
+// once. Blocks of that width are part of a change that made bench's gc_dense 2 % faster.
 const tile = 64
 
-// symmetricBlocks returns in how many blocks of columns a symmetric product is computed. With more, fewer multiplications are
-// left to save; the Go backend's slices take as long as is saved, and an accelerator runs one large product best. See
-// bench's gc_dense and step_dense, mlp3072 most of all.
+// symmetricBlocks returns in how many blocks of columns a symmetric product is computed. With more,
+// fewer multiplications are left to save; the Go backend's slices take as long as is saved, and an
+// accelerator runs one large product best. See bench's gc_dense and step_dense, mlp3072 most of
+// all.
 func symmetricBlocks(b compute.Backend) int {
 	if autodiff.IsXLACPU(b) {
 		return 4
@@ -58,7 +64,8 @@ func symmetricBlocks(b compute.Backend) int {
 	return 1
 }
 
-// cotangentsAtOnce returns how many of total cotangents to carry at once, for adjoints of up to largest bytes each.
+// cotangentsAtOnce returns how many of total cotangents to carry at once, for adjoints of up to
+// largest bytes each.
 func cotangentsAtOnce(b compute.Backend, total, largest int) int {
 	fast := cpuCotangentBytes
 	if isAccelerator(b) {
@@ -79,11 +86,12 @@ func isAccelerator(b compute.Backend) bool {
 	return false
 }
 
-// gramIsCheaper compares the multiplications of the two ways to the squared norm of rows·[units] adjoints of a dense layer
-// with so many features, per unit: that of the whole Jacobian, and that of the Gram matrix. For a value alone these are
-// v·Wᵀ, or a share of G and of v·G, as G is symmetric; for one that will be differentiated v·Wᵀ and its two gradients, or
-// v·G, W·(vᵀ·v), and a share of G and vᵀ·v. It is a count and not a measurement, but bench's gc_dense and step_dense hold it
-// to the time.
+// gramIsCheaper compares the multiplications of the two ways to the squared norm of rows·[units]
+// adjoints of a dense layer with so many features, per unit: that of the whole Jacobian, and that
+// of the Gram matrix. For a value alone these are v·Wᵀ, or a share of G and of v·G, as G is
+// symmetric; for one that will be differentiated v·Wᵀ and its two gradients, or v·G, W·(vᵀ·v), and
+// a share of G and vᵀ·v. It is a count and not a measurement, but bench's gc_dense and step_dense
+// hold it to the time.
 func gramIsCheaper(b compute.Backend, rows, units, features int, forGradient bool) bool {
 	r, n, d := float64(rows), float64(units), float64(features)
 	share := (1 + 1/float64(symmetricBlocks(b))) / 2

@@ -1,5 +1,6 @@
-// Package compiled runs graphs over the batches of a data set. It compiles one graph for each kind of batch, and keeps with
-// it what its builder found out while building, so that neither can be mistaken for those of another batch.
+// Package compiled runs graphs over the batches of a data set. It compiles one graph for each kind
+// of batch, and keeps with it what its builder found out while building, so that neither can be
+// mistaken for those of another batch.
 package compiled
 
 import (
@@ -14,7 +15,8 @@ import (
 	"github.com/pkg/errors"
 )
 
-// Args are the nodes that a graph is built from, in the order of the tensors that [Graphs.Call] gets.
+// Args are the nodes that a graph is built from, in the order of the tensors that [Graphs.Call]
+// gets.
 type Args struct {
 	// Spec is that of the batch.
 	Spec any
@@ -24,13 +26,14 @@ type Args struct {
 	Extra []*graph.Node
 }
 
-// Builder builds the graph of one kind of batch. V is what the caller has to know about the graph to use its results. It
-// panics on misuse, in one line.
+// Builder builds the graph of one kind of batch. V is what the caller has to know about the graph
+// to use its results. It panics on misuse, in one line.
 type Builder[V any] func(scope *model.Scope, args Args) (results []*graph.Node, value V)
 
-// Graphs are the compiled graphs of one builder, by the kind of batch: everything that decides the graph, which is the spec
-// and the number, shapes and dtypes of the inputs, of the labels and of the extra tensors. The variables of the store are
-// read anew in every call, also of a store that would have them built in as constants.
+// Graphs are the compiled graphs of one builder, by the kind of batch: everything that decides the
+// graph, which is the spec and the number, shapes and dtypes of the inputs, of the labels and of
+// the extra tensors. The variables of the store are read anew in every call, also of a store that
+// would have them built in as constants.
 type Graphs[V any] struct {
 	name    string
 	backend compute.Backend
@@ -60,11 +63,12 @@ func New[V any](name string, backend compute.Backend, store *model.Store, build 
 // Len returns how many graphs there are so far.
 func (g *Graphs[V]) Len() int { return len(g.entries) }
 
-// Call runs the graph for a kind of batch as this one, and returns its results, which the caller has to finalize, with the
-// value that its builder returned. It takes no ownership of the tensors.
+// Call runs the graph for a kind of batch as this one, and returns its results, which the caller
+// has to finalize, with the value that its builder returned. It takes no ownership of the tensors.
 //
-// It returns an error if the batch has no inputs, if its spec is of a type that Go cannot compare, and if the graph cannot
-// be built, compiled or run. What the builder panicked with is returned as it is, in one line where it was one.
+// It returns an error if the batch has no inputs, if its spec is of a type that Go cannot compare,
+// and if the graph cannot be built, compiled or run. What the builder panicked with is returned as
+// it is, in one line where it was one.
 func (g *Graphs[V]) Call(batch train.Batch, extra ...*tensors.Tensor) ([]*tensors.Tensor, V, error) {
 	var none V
 	e, err := g.entry(batch, extra)
@@ -93,7 +97,8 @@ func (g *Graphs[V]) entry(batch train.Batch, extra []*tensors.Tensor) (*entry[V]
 		return nil, errors.New("the batch has no inputs")
 	}
 	if batch.Spec != nil && !reflect.ValueOf(batch.Spec).Comparable() {
-		return nil, errors.Errorf("the batch has a spec of type %T, which Go cannot compare: batches of one graph cannot be told from those of another; use a pointer or a string", batch.Spec)
+		return nil, errors.Errorf("the batch has a spec of type %T, which Go cannot compare: batches of one graph cannot be told "+
+			"from those of another; use a pointer or a string", batch.Spec)
 	}
 	k := kind{spec: batch.Spec, shapes: shapesOf(batch.Inputs, batch.Labels, extra)}
 	if e := g.entries[k]; e != nil {

@@ -19,7 +19,8 @@ func ones(n int) []*tensors.Tensor {
 	return []*tensors.Tensor{tensors.FromScalarAndDimensions(1.0, n)}
 }
 
-// TestCall: every kind of batch gets its own graph and the value of that graph, in any order of calls.
+// TestCall: every kind of batch gets its own graph and the value of that graph, in any order of
+// calls.
 func TestCall(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		store := model.NewStore().WithVariableAsConst(true)

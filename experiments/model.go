@@ -100,6 +100,6 @@ func (n Network) mlp(outputs int, initialization layers.Initialization) (modelFn
 	}
 	return func(scope *model.Scope, x *graph.Node) *graph.Node {
 		return layers.MLP(scope.In(modelScope), x).Hidden(n.HiddenLayers, n.Width).Outputs(outputs).
-			Activation(act).Initializer(initialization).Bias(!n.NoBias).Done()
+			Activation(act).Initializer(initialization).UseBias(!n.NoBias).Done()
 	}, nil
 }

@@ -53,8 +53,8 @@ func (b *MLPBuilder) Initializer(initialization Initialization) *MLPBuilder {
 	return b
 }
 
-// Bias sets whether the layers have biases; the default is true.
-func (b *MLPBuilder) Bias(bias bool) *MLPBuilder {
+// UseBias sets whether the layers have biases; the default is true.
+func (b *MLPBuilder) UseBias(bias bool) *MLPBuilder {
 	b.bias = bias
 	return b
 }

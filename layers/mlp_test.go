@@ -27,7 +27,7 @@ func TestMLPForward(t *testing.T) {
 				t.Fatal(err)
 			}
 			build := func(scope *model.Scope, x *Node) *Node {
-				return MLP(scope, x).Hidden(2, 5).Outputs(3).Activation(activation.TypeTanh).Bias(bias).Done()
+				return MLP(scope, x).Hidden(2, 5).Outputs(3).Activation(activation.TypeTanh).UseBias(bias).Done()
 			}
 			exec := model.MustNewExec(b, store, build)
 			got := gctest.Flat(exec.MustCall(x)[0])
@@ -83,7 +83,7 @@ func TestMLPParameterCount(t *testing.T) {
 		store := model.NewStore()
 		model.MustCallOnce(gctest.GoBackend(t), store, func(scope *model.Scope, g *Graph) *Node {
 			x := Zeros(g, makeShape(2, test.inputs))
-			return MLP(scope, x).Hidden(test.layers, test.width).Outputs(test.outputs).Bias(test.bias).Done()
+			return MLP(scope, x).Hidden(test.layers, test.width).Outputs(test.outputs).UseBias(test.bias).Done()
 		})
 		if got := trainableParameters(store); got != test.want {
 			t.Errorf("%+v: %d parameters, want %d", test, got, test.want)

@@ -35,7 +35,7 @@ func TestParameterCounts(t *testing.T) {
 			return ResNet18(s, x).Outputs(10).Norm(NormNone).Done()
 		}, 11_173_962 - 4800},
 		{"ResNet18 without norm and biases", []int{32, 32, 3}, func(s *model.Scope, x *Node) *Node {
-			return ResNet18(s, x).Outputs(10).Norm(NormNone).ConvBias(false).Done()
+			return ResNet18(s, x).Outputs(10).Norm(NormNone).UseBias(false).Done()
 		}, 11_173_962 - 2*4800},
 		{"VGG13", []int{32, 32, 3}, func(s *model.Scope, x *Node) *Node { return VGG13(s, x).Outputs(10).Done() }, 9_416_010},
 		// 2·(64+128+256+512+512) normalized channels.

@@ -48,9 +48,9 @@ func (b *ResNet18Builder) Norm(norm Norm) *ResNet18Builder {
 	return b
 }
 
-// ConvBias sets whether the convolutions have biases. The default is that they do if there is no
+// UseBias sets whether the convolutions have biases. The default is that they do if there is no
 // normalization, which would make them useless.
-func (b *ResNet18Builder) ConvBias(bias bool) *ResNet18Builder {
+func (b *ResNet18Builder) UseBias(bias bool) *ResNet18Builder {
 	b.bias = &bias
 	return b
 }

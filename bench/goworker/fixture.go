@@ -64,7 +64,7 @@ func (f *fixture) build(scope *model.Scope, x *Node) *Node {
 		if f.Norm == "batch" {
 			norm = layers.NormBatch
 		}
-		return layers.ResNet18(scope, x).Width(f.Width).Outputs(f.Outputs).Norm(norm).ConvBias(false).Done()
+		return layers.ResNet18(scope, x).Width(f.Width).Outputs(f.Outputs).Norm(norm).UseBias(false).Done()
 	}
 	panic(fmt.Errorf("unknown model %q", f.Model))
 }

@@ -19,7 +19,8 @@
 //     [Result] with a standard error. A [Measurer] does so again and again.
 //   - In training: [Regularize] wraps a model function so that coefficient × GC
 //     is added to the training loss, and [NewMetric] reports the GC of each
-//     training step without computing it again.
+//     training step without computing it again. [StopAtNonFinite] names the node
+//     where a step is not finite.
 //
 // An [Estimator] says how: exactly, or by projections, or by noise. Graph
 // functions panic on misuse, as GoMLX's do, with the shapes in the message;

@@ -1,11 +1,13 @@
 package gcml_test
 
 import (
+	"errors"
 	"fmt"
 	"log"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/dataset"
 	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
@@ -74,4 +76,37 @@ func ExampleNewMeanMetric() {
 	// Output:
 	// Mean Loss 3.333
 	// GC 4.000
+}
+
+// A square root has no derivative at 0. The step on the batch that has a 0 in it is not applied.
+func ExampleStopAtNonFinite() {
+	network := func(scope *model.Scope, x *Node) *Node {
+		return layers.Dense(scope.In("output"), x, false, 1).WithAlias("output")
+	}
+	length := func(y *Node) *Node { return Sqrt(Square(y)).WithAlias("length") }
+	backend, store := openBackend(), model.NewStore()
+	if err := store.SetRNGStateFromSeed(1); err != nil {
+		log.Fatal(err)
+	}
+	modelFn := gcml.Regularize(network, gcml.WithTransform(length), gcml.WithCoefficient(0.1))
+	trainer := train.NewTrainer(backend, store, modelFn,
+		loss.MeanSquaredError, optimizer.StochasticGradientDescent(), nil, nil)
+	loop := train.NewLoop(trainer)
+	data, err := dataset.InMemoryFromData(backend, "bump", []any{[][]float64{{-1}, {0}, {1}}}, []any{[][]float64{{1}, {0}, {1}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	watched, err := gcml.StopAtNonFinite(loop, data.BatchSize(3, true).Infinite(true))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = loop.RunSteps(watched, 100)
+	var nonFinite *gcml.NonFiniteError
+	if !errors.As(err, &nonFinite) {
+		log.Fatal(err)
+	}
+	fmt.Printf("step %d: %s\n%s\n", nonFinite.Step, nonFinite.What, nonFinite.Origin)
+	// Output:
+	// step 0: the penalty
+	// it begins at Div (Float64)[3, 1], computed from Constant (Float64) and Sqrt (Float64)[3, 1] with alias "/length", after FusedDense (Float64)[3, 1] with alias "/output"
 }

@@ -1,0 +1,166 @@
+package gcml
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+)
+
+// finiteMessage marks the node that says which nodes are finite.
+const finiteMessage = "gcml: which nodes are finite"
+
+// originSearch finds the node of a training graph where values begin that are not finite.
+type originSearch struct {
+	nodes    []*Node // In the order of the graph.
+	roots    []searchRoot
+	forward  NodeId // Of the last node of the loss.
+	infinite map[*Node]bool
+
+	what, origin string // What is found.
+}
+
+// searchRoot is a result of the step in which a value that is not finite is noticed.
+type searchRoot struct {
+	what string
+	node *Node
+}
+
+// trace adds to the graph of a training step, in which these variables have new values, a result that says for each node
+// whether it is finite.
+func (s *originSearch) trace(g *Graph, changed []*model.Variable) {
+	for _, root := range []searchRoot{{"the training loss", train.GetMainLoss(g)}, {"the penalty", train.GetRegularizationLoss(g)}} {
+		if root.node != nil {
+			s.roots = append(s.roots, root)
+			s.forward = max(s.forward, root.node.Id())
+		}
+	}
+	for _, v := range changed {
+		if v.Trainable {
+			s.roots = append(s.roots, searchRoot{fmt.Sprintf("the update of %q", v.Path()), v.NodeValue(g)})
+		}
+	}
+	var flags []*Node
+	for _, n := range slices.Clone(g.Nodes()) {
+		if n.Function().IsMain() && n.NumOutputs() == 1 && n.DType().IsFloat() && n.Shape().Size() > 0 {
+			s.nodes = append(s.nodes, n)
+			flags = append(flags, allFinite(n))
+		}
+	}
+	Stack(flags, 0).SetLogged(finiteMessage)
+}
+
+// log is a LoggerFn. It looks for the origin once the step has run.
+func (s *originSearch) log(_ *Graph, messages []string, values []*tensors.Tensor, _ []NodeId) {
+	i := slices.Index(messages, finiteMessage)
+	if i < 0 {
+		return
+	}
+	s.infinite = map[*Node]bool{}
+	for k, finite := range values[i].Value().([]bool) {
+		s.infinite[s.nodes[k]] = !finite
+	}
+	for _, root := range s.roots {
+		if s.infinite[root.node] {
+			s.what = root.what
+			s.origin = s.describe(s.first(root.node))
+			return
+		}
+	}
+}
+
+// first returns the first node in the order of the graph that is not finite, reaches the root through nodes that are not, and
+// is computed from finite ones.
+func (s *originSearch) first(root *Node) *Node {
+	first := root
+	seen := map[*Node]bool{}
+	var visit func(n *Node) (infinite bool)
+	visit = func(n *Node) bool {
+		traced, infinite := false, s.infinite[n]
+		_, traced = s.infinite[n]
+		if traced && !infinite {
+			return false
+		}
+		if seen[n] {
+			return infinite
+		}
+		seen[n] = true
+		fromInfinite := false
+		for _, in := range n.Inputs() {
+			fromInfinite = visit(in) || fromInfinite
+		}
+		if infinite && !fromInfinite && n.Id() < first.Id() {
+			first = n
+		}
+		return infinite || fromInfinite
+	}
+	visit(root)
+	return first
+}
+
+// describe says what a node is in one line.
+func (s *originSearch) describe(n *Node) string {
+	text := "it begins at " + nodeName(n)
+	if n.Id() > s.forward {
+		text += " of the gradient"
+	}
+	var operands []string
+	for _, in := range n.Inputs() {
+		operands = append(operands, nodeName(in))
+	}
+	if len(operands) > 0 {
+		text += ", computed from " + strings.Join(operands, " and ")
+	}
+	if near := named(n); near != "" {
+		text += ", after " + near
+	}
+	return text
+}
+
+// nodeName is the type, the shape and the name of a node, where it has one.
+func nodeName(n *Node) string {
+	text := fmt.Sprintf("%s %s", n.Type(), n.Shape())
+	if name := ownName(n); name != "" {
+		text += " " + name
+	}
+	return text
+}
+
+// ownName is how the program names a node: by an alias, or as a variable or an input.
+func ownName(n *Node) string {
+	switch {
+	case n.GetAlias() != "":
+		return fmt.Sprintf("with alias %q", n.GetAlias())
+	case n.Type() == NodeTypeParameter && strings.HasPrefix(n.GetParameterName(), model.ScopeSeparator):
+		return fmt.Sprintf("of variable %q", n.GetParameterName())
+	case n.Type() == NodeTypeParameter:
+		return fmt.Sprintf("given as %q", n.GetParameterName())
+	}
+	return ""
+}
+
+// named returns the nearest node before n and its operands that has a name, by the number of steps, or "".
+func named(n *Node) string {
+	seen := map[*Node]bool{}
+	for level := n.Inputs(); len(level) > 0; {
+		var next []*Node
+		for _, in := range level {
+			for _, before := range in.Inputs() {
+				if seen[before] {
+					continue
+				}
+				seen[before] = true
+				if ownName(before) != "" {
+					return nodeName(before)
+				}
+				next = append(next, before)
+			}
+		}
+		level = next
+	}
+	return ""
+}

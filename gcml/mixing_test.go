@@ -16,8 +16,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// mixtures are models of [6, 4] that mix the examples, with the GC that they have where the values of other examples are
-// held fixed: d·Σ(slope)² for those that scale each input by itself.
+// mixtures are models of [6, 4] that mix the examples, with the GC that they have where the values
+// of other examples are held fixed: d·Σ(slope)² for those that scale each input by itself.
 var mixtures = []struct {
 	name  string
 	want  float64 // NaN where the exact estimator has to do: internal/vjp compares that with differences.
@@ -61,7 +61,8 @@ func TestEstimatorsAgreeOnMixtures(t *testing.T) {
 				if !math.IsNaN(m.want) {
 					gctest.AssertClose(t, []float64{exact}, []float64{m.want}, 1e-12, 0, "exact")
 				}
-				gctest.AssertClose(t, valuesOf(t, b, m.model, x, 1, gcml.Projection(4)), []float64{exact}, 1e-10, 0, "projection onto all outputs")
+				all := valuesOf(t, b, m.model, x, 1, gcml.Projection(4))
+				gctest.AssertClose(t, all, []float64{exact}, 1e-10, 0, "projection onto all outputs")
 				for _, e := range []gcml.Estimator{
 					gcml.Projection(1), gcml.Projection(3), gcml.Hutchinson(1, gcml.Rademacher), gcml.Hutchinson(1, gcml.Gaussian),
 					gcml.ForwardNoise(1e-5, 1),
@@ -69,7 +70,8 @@ func TestEstimatorsAgreeOnMixtures(t *testing.T) {
 					const draws = 400
 					values := valuesOf(t, b, m.model, x, draws, e)
 					mean, deviation := stat.MeanStdDev(values, nil)
-					// A model that scales every input alike leaves nothing to chance but the rounding.
+					// A model that scales every input alike leaves nothing to chance but the
+					// rounding.
 					allowed := 4.5*stat.StdErr(deviation, draws) + 1e-6*exact
 					if math.Abs(mean-exact) > allowed {
 						t.Errorf("%s: mean %g of %d draws, want %g within %g", e, mean, draws, exact, allowed)
@@ -81,7 +83,8 @@ func TestEstimatorsAgreeOnMixtures(t *testing.T) {
 }
 
 // valuesOf returns the GC of a batch as often as asked for, each time with other random directions.
-func valuesOf(t *testing.T, b compute.Backend, fn func(x *Node) *Node, x *tensors.Tensor, times int, e gcml.Estimator) []float64 {
+func valuesOf(t *testing.T, b compute.Backend, fn func(x *Node) *Node, x *tensors.Tensor, times int,
+	e gcml.Estimator) []float64 {
 	t.Helper()
 	exec, err := model.NewExec(b, newStore(t, 5), func(_ *model.Scope, x *Node) *Node {
 		return gcml.Complexity(fn(x), x, gcml.WithEstimator(e))

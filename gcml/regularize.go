@@ -109,7 +109,7 @@ func estimatorOf(scope *model.Scope, name string) Estimator {
 func mustDifferentiate(outputs *graph.Node, variables []*graph.Node) {
 	if missing := vjp.NotDifferentiable(outputs, variables); len(missing) > 0 {
 		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated with respect to its weights, because GoMLX has no gradient for %s: %s",
-			missing[0].Type(), vjp.Replacement(missing[0].Type()))
+			vjp.TypeName(missing[0].Type()), vjp.Replacement(missing[0].Type()))
 	}
 }
 
@@ -119,7 +119,7 @@ func mustDifferentiateTwice(gc *graph.Node, variables []*graph.Node) {
 	if missing := vjp.NotDifferentiable(gc, variables); len(missing) > 0 {
 		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated twice, because GoMLX has no gradient for %s: %s, "+
 			"or give WithEstimator(ForwardNoise(0.01, 1)), which differentiates once",
-			missing[0].Type(), vjp.Replacement(missing[0].Type()))
+			vjp.TypeName(missing[0].Type()), vjp.Replacement(missing[0].Type()))
 	}
 }
 

@@ -5,12 +5,12 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// GatherAttributes holds the axes of a Gather. Its inputs are the operand and the indices; along the
-// indices' axis IndexVector lie the positions on the operand's axes IndexedAxes, in that order.
+// GatherAttributes holds the axes of a Gather. Its inputs are the operand and the indices; along
+// the indices' axis IndexVector lie the positions on the operand's axes IndexedAxes, in that order.
 type GatherAttributes struct {
 	IndexVector int
-	// OffsetAxes are the axes of the result that the operand's axes become, but for the CollapsedAxes, in
-	// their order. The other axes of the result are those of the indices.
+	// OffsetAxes are the axes of the result that the operand's axes become, but for the
+	// CollapsedAxes, in their order. The other axes of the result are those of the indices.
 	OffsetAxes, CollapsedAxes []int
 	IndexedAxes               []int
 	SliceSizes                []int // Of every axis of the operand.
@@ -31,12 +31,13 @@ func GatherOf(n *graph.Node) (GatherAttributes, bool) {
 	}, true
 }
 
-// ScatterAttributes holds the axes of a scatter. Its inputs are the operand, the indices and the updates;
-// along the indices' axis IndexVector lie the positions on the operand's axes IndexedAxes, in that order.
+// ScatterAttributes holds the axes of a scatter. Its inputs are the operand, the indices and the
+// updates; along the indices' axis IndexVector lie the positions on the operand's axes IndexedAxes,
+// in that order.
 type ScatterAttributes struct {
 	IndexVector int
-	// WindowAxes are the axes of the updates that the operand's axes are, but for the InsertedAxes, in
-	// their order. The other axes of the updates are those of the indices.
+	// WindowAxes are the axes of the updates that the operand's axes are, but for the InsertedAxes,
+	// in their order. The other axes of the updates are those of the indices.
 	WindowAxes, InsertedAxes []int
 	IndexedAxes              []int
 }
@@ -57,7 +58,8 @@ func ScatterOf(n *graph.Node) (ScatterAttributes, bool) {
 	}, true
 }
 
-// DynamicSliceOf returns the sizes of a DynamicSlice; its inputs are the operand and one start per axis.
+// DynamicSliceOf returns the sizes of a DynamicSlice; its inputs are the operand and one start per
+// axis.
 func DynamicSliceOf(n *graph.Node) (sizes []int, ok bool) {
 	p, ok := parametersOf(n, graph.NodeTypeDynamicSlice)
 	if !ok {
@@ -80,8 +82,8 @@ func AxisOf(n *graph.Node) (axis int, ok bool) {
 	return p.int(name), true
 }
 
-// FusedLayerNormOf returns the axes over which a FusedLayerNorm normalizes; its inputs are x and, where
-// there are any, gamma and beta.
+// FusedLayerNormOf returns the axes over which a FusedLayerNorm normalizes; its inputs are x and,
+// where there are any, gamma and beta.
 func FusedLayerNormOf(n *graph.Node) (axes []int, ok bool) {
 	p, ok := parametersOf(n, graph.NodeTypeFusedLayerNorm)
 	if !ok {
@@ -90,8 +92,8 @@ func FusedLayerNormOf(n *graph.Node) (axes []int, ok bool) {
 	return p.ints("axes"), true
 }
 
-// FusedAttentionOf returns the order of the axes of a FusedScaledDotProductAttention, whose inputs are the
-// queries, keys and values.
+// FusedAttentionOf returns the order of the axes of a FusedScaledDotProductAttention, whose inputs
+// are the queries, keys and values.
 func FusedAttentionOf(n *graph.Node) (layout compute.AttentionAxesLayout, ok bool) {
 	p, ok := parametersOf(n, graph.NodeTypeFusedScaledDotProductAttention)
 	if !ok {

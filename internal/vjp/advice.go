@@ -6,13 +6,29 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
+// TypeName returns the name of a type of node, also of those that GoMLX gives none.
+func TypeName(t NodeType) string {
+	switch t {
+	case NodeTypeCall:
+		return "Call"
+	case NodeTypeIf:
+		return "If"
+	case NodeTypeSort:
+		return "Sort"
+	case NodeTypeWhile:
+		return "While"
+	}
+	return t.String()
+}
+
 // Advice says in a few words what to do about an op that stands between the input and the outputs
 // of a measurement, and that GoMLX cannot differentiate.
 func Advice(t NodeType) string {
 	if words, ok := advice[t]; ok {
 		return words
 	}
-	return "use the forward-noise estimator, which needs no derivative of it with respect to the input, or " + Replacement(t)
+	return "use the forward-noise estimator, which needs no derivative of it with respect to the input, or " +
+		Replacement(t)
 }
 
 // Replacement says in a few words what to use instead of an op.

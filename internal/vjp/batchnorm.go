@@ -23,7 +23,8 @@ func (s *Pullback) pullMultiOutput(n *Node, vs []*Node) []*Node {
 	return s.pullEach(n, vs)
 }
 
-// holdsStatistics tells whether n is a batch norm op in training mode that normalizes over examples.
+// holdsStatistics tells whether n is a batch norm op in training mode that normalizes over
+// examples.
 func (s *Pullback) holdsStatistics(n *Node) bool {
 	return n.Type() == NodeTypeBatchNormForTraining && len(s.places[n][1]) == 0
 }
@@ -43,8 +44,8 @@ func pullBatchNorm(n, v, variance *Node) []*Node {
 	return pulled
 }
 
-// batchMean and batchVariance compute again, in nodes that can be differentiated, the statistics that a
-// training-mode batch norm op normalizes by.
+// batchMean and batchVariance compute again, in nodes that can be differentiated, the statistics
+// that a training-mode batch norm op normalizes by.
 func batchMean(n *Node) *Node {
 	return ReduceMean(n.Inputs()[0], axesOfStatistics(n)...)
 }
@@ -60,7 +61,8 @@ func axesOfStatistics(n *Node) []int {
 	return slices.DeleteFunc(axesFrom(0, n.Inputs()[0].Rank()), func(axis int) bool { return axis == params.FeatureAxis })
 }
 
-// normalizedBy is what a training-mode batch norm op gives for x, scale and offset with the statistics of its own operand.
+// normalizedBy is what a training-mode batch norm op gives for x, scale and offset with the
+// statistics of its own operand.
 func normalizedBy(n, x, scale, offset *Node) *Node {
 	params, _ := autodiff.BatchNormOf(n)
 	dims := slices.Repeat([]int{1}, x.Rank())

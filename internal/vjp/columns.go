@@ -4,10 +4,11 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// In a network of dense layers and elementwise functions alone, adjoints may be kept as columns: [units, C·batch] instead of
-// [C, batch, units]. Then every product is W·p, whose result has as many columns as there are examples, most often a
-// multiple of what a CPU computes at once, where the numbers of units and inputs need not be one; and a sum of squares over
-// the inputs is one over rows, which needs no sum within a register.
+// In a network of dense layers and elementwise functions alone, adjoints may be kept as columns:
+// [units, C·batch] instead of [C, batch, units]. Then every product is W·p, whose result has as
+// many columns as there are examples, most often a multiple of what a CPU computes at once, where
+// the numbers of units and inputs need not be one; and a sum of squares over the inputs is one over
+// rows, which needs no sum within a register.
 
 // PreferColumns has Pull keep adjoints as columns, if the network is such a one.
 func (s *Pullback) PreferColumns() {
@@ -19,8 +20,8 @@ func (s *Pullback) PreferColumns() {
 	s.columns = make(map[*Node]*Node)
 }
 
-// isColumnwise tells whether n is a dense layer's product or an elementwise function, of shape [batch, units], or a reshape
-// of the inputs to that shape.
+// isColumnwise tells whether n is a dense layer's product or an elementwise function, of shape
+// [batch, units], or a reshape of the inputs to that shape.
 func (s *Pullback) isColumnwise(n *Node) bool {
 	if n.NumOutputs() != 1 || n.Rank() != 2 {
 		return false
@@ -36,11 +37,12 @@ func (s *Pullback) isColumnwise(n *Node) bool {
 	return passing[n.Type()] || isElementwise(n)
 }
 
-// Columns returns an adjoint that Pull gave, [C, batch, ...], as [units, C·batch], where it was kept so, else nil.
+// Columns returns an adjoint that Pull gave, [C, batch, ...], as [units, C·batch], where it was
+// kept so, else nil.
 func (s *Pullback) Columns(v *Node) *Node { return s.columns[v] }
 
-// fromColumns returns the adjoint [C, batch, units] whose columns are p, for the nodes that ask for it so. XLA drops what
-// none does.
+// fromColumns returns the adjoint [C, batch, units] whose columns are p, for the nodes that ask for
+// it so. XLA drops what none does.
 func (s *Pullback) fromColumns(p *Node, cotangents int) *Node {
 	units, columns := p.Shape().Dimensions[0], p.Shape().Dimensions[1]
 	v := Reshape(Transpose(p, 0, 1), cotangents, columns/cotangents, units)
@@ -56,8 +58,8 @@ func (s *Pullback) keepColumns(reshaped, v *Node) *Node {
 	return reshaped
 }
 
-// timesMatrix is TimesMatrix for v of shape [C, batch, units], as columns where they are kept. Of a v that is the same for
-// every example, [C, 1, units], it is a small product either way.
+// timesMatrix is TimesMatrix for v of shape [C, batch, units], as columns where they are kept. Of a
+// v that is the same for every example, [C, 1, units], it is a small product either way.
 func (s *Pullback) timesMatrix(v, w *Node, axis int) *Node {
 	if s.columns == nil || v.Rank() != 3 || v.Shape().Dimensions[1] == 1 {
 		return TimesMatrix(v, w, axis)
@@ -69,7 +71,8 @@ func (s *Pullback) timesMatrix(v, w *Node, axis int) *Node {
 	return s.fromColumns(Dot(w, Reshape(v, -1, units)).General([]int{axis}, nil, []int{1}, nil), cotangents)
 }
 
-// timesDiagonal multiplies v, [C, batch or 1, units], by the local derivative d of an elementwise node.
+// timesDiagonal multiplies v, [C, batch or 1, units], by the local derivative d of an elementwise
+// node.
 func (s *Pullback) timesDiagonal(v, d *Node) *Node {
 	if s.columns == nil || v.Rank() != 3 || d.Rank() != 2 || v.Shape().Dimensions[2] != d.Shape().Dimensions[1] {
 		return Mul(v, InsertAxes(d, 0))

@@ -62,7 +62,8 @@ func (s *Pullback) pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fro
 	} else {
 		product = Dot(v, other.operand).General(fromOther, axesFrom(1, 1+len(wanted.batch)), other.own, other.batch)
 	}
-	// Now: batch axes, C, the wanted operand's own axes, the other's contracted axes in its own order.
+	// Now: batch axes, C, the wanted operand's own axes, the other's contracted axes in its own
+	// order.
 	batch := len(wanted.batch)
 	order := make([]int, 1+wanted.operand.Rank())
 	order[0] = batch
@@ -83,9 +84,9 @@ func (s *Pullback) pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fro
 	return TransposeAllAxes(product, order...)
 }
 
-// TimesMatrix contracts the last axis of v with an axis of the matrix w, whose other axis takes its place. The axes of v
-// before it are one meanwhile: the gradient with respect to w is then a product over one axis, which XLA computes without
-// transposing v.
+// TimesMatrix contracts the last axis of v with an axis of the matrix w, whose other axis takes its
+// place. The axes of v before it are one meanwhile: the gradient with respect to w is then a
+// product over one axis, which XLA computes without transposing v.
 func TimesMatrix(v, w *Node, axis int) *Node {
 	dims := slices.Clone(v.Shape().Dimensions)
 	last := len(dims) - 1
@@ -103,7 +104,7 @@ type factored struct {
 // keepFactors remembers that p = v∘d, where v is the same for every example.
 func (s *Pullback) keepFactors(p, v, d *Node) {
 	dims := v.Shape().Dimensions
-	if len(dims) == 3 && dims[0] == 1 && dims[1] == 1 && d.Rank() == 2 && d.Shape().Dimensions[0] > 1 && d.Shape().Dimensions[1] == dims[2] {
+	if len(dims) == 3 && dims[0] == 1 && dims[1] == 1 && d.Rank() == 2 && dimsOf(d)[0] > 1 && dimsOf(d)[1] == dims[2] {
 		s.factors[p] = factored{uniform: v, diagonal: d}
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 // flow is what a rule says about a node, given the layouts of its inputs.
 type flow struct {
-	// outputs has, for every output, the layouts that it may have, the likeliest first: one, except in a
-	// batch of one. An output without any does not depend on the inputs, or is held constant.
+	// outputs has, for every output, the layouts that it may have, the likeliest first: one, except
+	// in a batch of one. An output without any does not depend on the inputs, or is held constant.
 	outputs [][]layout
 	// fixed are the inputs of the node that are held constant in it: those of other examples.
 	fixed []int
@@ -33,12 +33,12 @@ var mixes = flow{mixes: true}
 
 func unknown(why string) flow { return flow{unknown: why} }
 
-// rule follows the examples through a node. in has the layout of every input, nil for one that does not
-// depend on the inputs of the network.
+// rule follows the examples through a node. in has the layout of every input, nil for one that does
+// not depend on the inputs of the network.
 type rule func(n *Node, in []*layout, batch int) flow
 
-// follow finds the layouts of n's outputs, and tells whether any depends on the inputs. It notes which of
-// n's inputs are held constant.
+// follow finds the layouts of n's outputs, and tells whether any depends on the inputs. It notes
+// which of n's inputs are held constant.
 func (s *Pullback) follow(n *Node) bool {
 	if alternate := alternateOf(n); alternate != nil {
 		s.places[n] = s.places[alternate]
@@ -54,8 +54,8 @@ func (s *Pullback) follow(n *Node) bool {
 	}
 	f := s.flowOf(n)
 	if f.unknown != "" {
-		Panicf("vjp: the examples of the batch cannot be followed through %s: %s; put StopGradient around it to hold it constant",
-			n, f.unknown)
+		Panicf("vjp: the examples of the batch cannot be followed through %s: %s; "+
+			"put StopGradient around it to hold it constant", n, f.unknown)
 	}
 	if f.mixes || f.holdsStatistics || len(f.fixed) > 0 {
 		s.coupling = append(s.coupling, n)
@@ -65,23 +65,24 @@ func (s *Pullback) follow(n *Node) bool {
 	return slices.ContainsFunc(f.outputs, func(places []layout) bool { return len(places) > 0 })
 }
 
-// mustNotCapture panics for nodes whose functions may use values of the graph around them without any sign of it in the
-// node: no derivative would pass through those.
+// mustNotCapture panics for nodes whose functions may use values of the graph around them without
+// any sign of it in the node: no derivative would pass through those.
 func mustNotCapture(n *Node) {
 	if n.Type() == NodeTypeIf || n.Type() == NodeTypeWhile {
-		Panicf("vjp: the examples of the batch cannot be followed into the functions of %s: write out what they do, or put StopGradient around its results", n)
+		Panicf("vjp: the examples of the batch cannot be followed into the functions of %s: "+
+			"write out what they do, or put StopGradient around its results", n)
 	}
 }
 
-// flowOf asks the rule of n for every choice of layouts of its inputs, of which there are several in a batch of
-// one only. Those by which n mixes no examples are taken, if there are any.
+// flowOf asks the rule of n for every choice of layouts of its inputs, of which there are several
+// in a batch of one only. Those by which n mixes no examples are taken, if there are any.
 func (s *Pullback) flowOf(n *Node) flow {
 	r, ok := rules[n.Type()]
 	switch {
 	case !ok:
 		return unknown("this toolkit has no rule for its type")
 	case n.NumOutputs() == 1 && n.DType().IsComplex():
-		return unknown("complex numbers are not followed: compute with real and imaginary parts")
+		return unknown(complexNumbers)
 	case n.NumOutputs() == 1 && n.Shape().Size() == 0:
 		return flow{outputs: make([][]layout, 1)} // Nothing depends on no values.
 	}
@@ -144,9 +145,10 @@ func united(flows []flow) flow {
 	return flow{outputs: outputs, holdsStatistics: flows[0].holdsStatistics}
 }
 
-// combined is the flow of a node each element of which is computed from the same element of all of its
-// inputs, whose layouts are given, nil for those that do not depend on the inputs of the network. Where
-// they differ, those of other examples than the element's own are held constant: in x - x[0], x[0].
+// combined is the flow of a node each element of which is computed from the same element of all of
+// its inputs, whose layouts are given, nil for those that do not depend on the inputs of the
+// network. Where they differ, those of other examples than the element's own are held constant: in
+// x - x[0], x[0].
 func combined(layouts []*layout, batch int) flow {
 	var result, whole *layout
 	same := true
@@ -184,7 +186,8 @@ func combined(layouts []*layout, batch int) flow {
 // isFixed tells whether input i of n is held constant in it.
 func (s *Pullback) isFixed(n *Node, i int) bool { return slices.Contains(s.fixed[n], i) }
 
-// HasBatchFirst tells whether n is [batch, ...], every example in its place, each with all that n has of it.
+// HasBatchFirst tells whether n is [batch, ...], every example in its place, each with all that n
+// has of it.
 func (s *Pullback) HasBatchFirst(n *Node) bool {
 	if !s.onPath[n] || n.NumOutputs() != 1 || n.Rank() == 0 || n.Shape().Dimensions[0] != s.batch() {
 		return false

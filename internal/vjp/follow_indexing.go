@@ -9,9 +9,9 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// followGather keeps the batch on axes that are taken whole. Where examples are picked by their number, it has to know the
-// numbers: an Iota, alone or among the indices, keeps every example in its place; others, and shuffles by random numbers,
-// mix them.
+// followGather keeps the batch on axes that are taken whole. Where examples are picked by their
+// number, it has to know the numbers: an Iota, alone or among the indices, keeps every example in
+// its place; others, and shuffles by random numbers, mix them.
 func followGather(n *Node, in []*layout, batch int) flow {
 	g, _ := autodiff.GatherOf(n)
 	operand, indices := n.Inputs()[0], n.Inputs()[1]
@@ -64,7 +64,8 @@ func othersThan(rank int, axes []int) []int {
 	return slices.DeleteFunc(axesFrom(0, rank), func(axis int) bool { return slices.Contains(axes, axis) })
 }
 
-// picked is the flow of a node that takes a part of an axis that is not known: of the batch alone, it is other examples.
+// picked is the flow of a node that takes a part of an axis that is not known: of the batch alone,
+// it is other examples.
 func picked(factors []factor) flow {
 	if len(factors) == 1 {
 		return mixes
@@ -81,7 +82,8 @@ type column struct {
 	constant bool  // or nothing but constants.
 }
 
-// columnOf returns what can be told of component k of indices whose components lie along the axis vector.
+// columnOf returns what can be told of component k of indices whose components lie along the axis
+// vector.
 func columnOf(indices *Node, vector, k int) column {
 	dims := slices.Clone(dimsOf(indices))
 	c := column{dims: dims}
@@ -117,8 +119,8 @@ func columnOf(indices *Node, vector, k int) column {
 	return c
 }
 
-// pick replaces, in places, the axes along which the column counts by the factors that it counts. It returns no places and
-// a flow if the picked examples are others, or are not known.
+// pick replaces, in places, the axes along which the column counts by the factors that it counts.
+// It returns no places and a flow if the picked examples are others, or are not known.
 func (c column) pick(places []layout, factors []factor, indexAxes []int, batch int) ([]layout, flow) {
 	if batch == 1 && c.counts { // A count along an axis of size 1 may be along any such.
 		var found []layout
@@ -150,7 +152,8 @@ func (c column) pick(places []layout, factors []factor, indexAxes []int, batch i
 	return nil, unknown("it picks examples by numbers that are computed, or of a constant too large to be kept")
 }
 
-// progression tells whether the values are start + step·index along one axis, which is -1 if all are equal.
+// progression tells whether the values are start + step·index along one axis, which is -1 if all
+// are equal.
 func (c column) progression() (axis, start, step int, ok bool) {
 	start = c.values[0]
 	axis = -1
@@ -200,7 +203,8 @@ func madeOf(n *Node) (counts, random, constant bool) {
 	return counts, random, constant
 }
 
-// valuesOf computes a node of integers that is made of Iotas, small constants and what moves them about.
+// valuesOf computes a node of integers that is made of Iotas, small constants and what moves them
+// about.
 func valuesOf(n *Node) (values []int, ok bool) {
 	var in []int
 	if len(n.Inputs()) > 0 {
@@ -240,7 +244,8 @@ func valuesOf(n *Node) (values []int, ok bool) {
 	return values, true
 }
 
-// elementAt returns which element of from is at element i of n, where axis a of from became axis axes[a] of n.
+// elementAt returns which element of from is at element i of n, where axis a of from became axis
+// axes[a] of n.
 func elementAt(n, from *Node, i int, axes []int) (element int) {
 	for a, size := range dimsOf(from) {
 		index := i / product(dimsOf(n)[axes[a]+1:]) % dimsOf(n)[axes[a]]
@@ -278,7 +283,8 @@ func toInts[T int32 | int64 | uint32](flat []T) []int {
 	return values
 }
 
-// followScatter keeps the batch on axes that the updates cover whole, and on one that an Iota counts along.
+// followScatter keeps the batch on axes that the updates cover whole, and on one that an Iota
+// counts along.
 func followScatter(n *Node, in []*layout, batch int) flow {
 	sc, _ := autodiff.ScatterOf(n)
 	if in[1] != nil {

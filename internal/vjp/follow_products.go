@@ -9,8 +9,9 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// followDot is the rule of a generalized product, whose axes are the batch axes, then the own ones of lhs and of rhs.
-// It mixes if it sums over the batch, and if both operands have it on an axis of their own, as X·Xᵀ.
+// followDot is the rule of a generalized product, whose axes are the batch axes, then the own ones
+// of lhs and of rhs. It mixes if it sums over the batch, and if both operands have it on an axis of
+// their own, as X·Xᵀ.
 func followDot(n *Node, in []*layout, batch int) flow {
 	lhs, rhs := dotSides(n)
 	wide := make([]*layout, 2)
@@ -39,8 +40,8 @@ func followDot(n *Node, in []*layout, batch int) flow {
 	return combined(wide, batch)
 }
 
-// followConvolution keeps the batch on the images' batch axis, or in front of the groups of channels, where the kernel may
-// have it too: a kernel for every example.
+// followConvolution keeps the batch on the images' batch axis, or in front of the groups of
+// channels, where the kernel may have it too: a kernel for every example.
 func followConvolution(n *Node, in []*layout, batch int) flow {
 	c, _ := autodiff.ConvOf(n)
 	if c.BatchGroupCount > 1 {
@@ -74,7 +75,8 @@ func followConvolution(n *Node, in []*layout, batch int) flow {
 	return combined(wide, batch)
 }
 
-// groupsOf returns the factors that number the groups of an axis, false if the batch changes within a group.
+// groupsOf returns the factors that number the groups of an axis, false if the batch changes within
+// a group.
 func groupsOf(factors []factor, groups int) ([]factor, bool) {
 	var rest, lone []factor // A factor of size 1 is that of a batch of one.
 	before := 1
@@ -142,7 +144,8 @@ func sizesMatch(n *Node, d autodiff.FusedDenseAttributes) bool {
 	return slices.Equal(dimsOf(n), slices.Concat(x[:len(x)-1], outputs))
 }
 
-// followProjection is the rule of the product of the last axis of the first input with what does not depend on the inputs.
+// followProjection is the rule of the product of the last axis of the first input with what does
+// not depend on the inputs.
 func followProjection(n *Node, in []*layout, batch int) flow {
 	last := n.Rank() - 1
 	switch {
@@ -182,8 +185,8 @@ func followAttention(n *Node, in []*layout, batch int) flow {
 	return f
 }
 
-// followBatchNorm is the rule of a normalization by given statistics: element by element, with one value for
-// every feature.
+// followBatchNorm is the rule of a normalization by given statistics: element by element, with one
+// value for every feature.
 func followBatchNorm(n *Node, in []*layout, batch int) flow {
 	p, _ := autodiff.BatchNormOf(n)
 	wide := make([]*layout, len(in))
@@ -201,8 +204,8 @@ func followBatchNorm(n *Node, in []*layout, batch int) flow {
 	return combined(wide, batch)
 }
 
-// followBatchNormInTraining holds the statistics of the batch constant. Where the batch is part of the axis of the
-// features, every example has its own.
+// followBatchNormInTraining holds the statistics of the batch constant. Where the batch is part of
+// the axis of the features, every example has its own.
 func followBatchNormInTraining(n *Node, in []*layout, batch int) flow {
 	if in[0] == nil {
 		return unknown("its scale or offset depends on the inputs, what it normalizes does not")

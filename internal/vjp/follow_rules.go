@@ -18,7 +18,7 @@ var rules = map[NodeType]rule{
 	NodeTypeAbs: elementByElement, NodeTypeAdd: elementByElement, NodeTypeAtan2: elementByElement,
 	NodeTypeBitCount: elementByElement, NodeTypeBitwiseAnd: elementByElement, NodeTypeBitwiseNot: elementByElement,
 	NodeTypeBitwiseOr: elementByElement, NodeTypeBitwiseXor: elementByElement, NodeTypeCeil: elementByElement,
-	NodeTypeClamp: elementByElement, NodeTypeClz: elementByElement, NodeTypeComplex: elementByElement,
+	NodeTypeClamp: followClamp, NodeTypeClz: elementByElement, NodeTypeComplex: elementByElement,
 	NodeTypeConj: elementByElement, NodeTypeConvertDType: elementByElement, NodeTypeCos: elementByElement,
 	NodeTypeDiv: elementByElement, NodeTypeEqual: elementByElement, NodeTypeEqualTotalOrder: elementByElement,
 	NodeTypeErf: elementByElement, NodeTypeExp: elementByElement, NodeTypeExpm1: elementByElement,
@@ -80,7 +80,7 @@ var rules = map[NodeType]rule{
 	NodeTypeDynamicSlice:       followDynamicSlice,
 	NodeTypeDynamicUpdateSlice: followDynamicUpdateSlice,
 
-	NodeTypeFFT:                               cannot("complex numbers are not followed: compute with real and imaginary parts"),
+	NodeTypeFFT:                               cannot(complexNumbers),
 	NodeTypeBitcast:                           cannot("its result is no smooth function of its input"),
 	NodeTypeAllReduce:                         cannot("it sums over devices, which hold other examples"),
 	NodeTypeSelectAndScatterMax:               cannot("it is the gradient of a pooling"),
@@ -100,8 +100,9 @@ var rules = map[NodeType]rule{
 }
 
 const (
-	dynamicShapes = "only fixed dimensions are followed"
-	functions     = "functions of a graph of their own are not followed: write out what it does"
+	complexNumbers = "complex numbers are not followed: compute with real and imaginary parts"
+	dynamicShapes  = "only fixed dimensions are followed"
+	functions      = "functions of a graph of their own are not followed: write out what it does"
 )
 
 // cannot is the rule of a type of node that is refused.
@@ -133,6 +134,14 @@ func elementByElement(n *Node, in []*layout, batch int) flow {
 		wide[i] = &spread
 	}
 	return combined(wide, batch)
+}
+
+// followClamp refuses limits that depend on the inputs, for which the gradient has nothing.
+func followClamp(n *Node, in []*layout, batch int) flow {
+	if in[0] != nil || in[2] != nil {
+		return unknown("its limits depend on the inputs: use Min and Max")
+	}
+	return elementByElement(n, in, batch)
 }
 
 // followActivation knows the one activation that makes one value of two along the last axis.
@@ -241,8 +250,8 @@ func followPad(n *Node, in []*layout, batch int) flow {
 	return one(l.normal(batch))
 }
 
-// followConcatenate puts together what lies side by side, also along the batch: parts of it in order, or the
-// same twice.
+// followConcatenate puts together what lies side by side, also along the batch: parts of it in
+// order, or the same twice.
 func followConcatenate(n *Node, in []*layout, batch int) flow {
 	axis, _ := autodiff.ConcatenateOf(n)
 	along := slices.ContainsFunc(in, func(l *layout) bool { return l != nil && l.carries(axis) })
@@ -279,7 +288,8 @@ type part struct {
 	first, stride     int // Its examples; the stride is 0 for a single one.
 }
 
-// partsOf returns the parts that depend on the inputs, nil if the batch is merged with something in one.
+// partsOf returns the parts that depend on the inputs, nil if the batch is merged with something in
+// one.
 func partsOf(n *Node, in []*layout, axis int) []part {
 	var parts []part
 	at := 0
@@ -301,8 +311,8 @@ func partsOf(n *Node, in []*layout, axis int) []part {
 	return parts
 }
 
-// inOrder returns the layout of parts that are all the same, or that follow each other with even strides, perhaps with
-// values between them that depend on nothing.
+// inOrder returns the layout of parts that are all the same, or that follow each other with even
+// strides, perhaps with values between them that depend on nothing.
 func inOrder(n *Node, in []*layout, parts []part, axis, batch int) (layout, bool) {
 	if len(parts) == 0 {
 		return layout{}, false
@@ -342,7 +352,8 @@ func followReduce(n *Node, in []*layout, batch int) flow {
 	return one(kept)
 }
 
-// alongAxis is the rule of a node that mixes the values along one axis, and has the shape of its inputs.
+// alongAxis is the rule of a node that mixes the values along one axis, and has the shape of its
+// inputs.
 func alongAxis(n *Node, in []*layout, batch int) flow {
 	axis, _ := autodiff.AxisOf(n)
 	if slices.ContainsFunc(in, func(l *layout) bool { return l != nil && l.carries(axis) }) {

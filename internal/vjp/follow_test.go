@@ -20,7 +20,8 @@ func TestEveryTypeHasARule(t *testing.T) {
 	}
 }
 
-// TestReshapedLayouts has the places of the batch of 4, and of one, in shapes that merge and split axes.
+// TestReshapedLayouts has the places of the batch of 4, and of one, in shapes that merge and split
+// axes.
 func TestReshapedLayouts(t *testing.T) {
 	type dims = []int
 	b := factor{4, 1}
@@ -41,11 +42,16 @@ func TestReshapedLayouts(t *testing.T) {
 		{"batch last", [][]factor{{{3, 0}}, {b}}, dims{12}, 4, [][]factor{{{3, 0}, b}}, 1},
 		{"as many tokens", [][]factor{{{4, 0}}, {b}}, dims{4, 2, 2}, 4, [][]factor{{{4, 0}}, {{2, 2}}, {{2, 1}}}, 1},
 		{"garbled", [][]factor{{b}, {{6, 0}}}, dims{3, 8}, 4, nil, 0},
-		{"one example's tokens merged", [][]factor{{{1, 1}}, {{3, 0}}, {{5, 0}}}, dims{3, 5}, 1, [][]factor{{{1, 1}, {3, 0}}, {{5, 0}}}, 1},
-		{"and split again", [][]factor{{{1, 1}, {3, 0}}, {{5, 0}}}, dims{1, 3, 5}, 1, [][]factor{{{1, 1}}, {{3, 0}}, {{5, 0}}}, 1},
-		{"one example, tokens first", [][]factor{{{3, 0}}, {{1, 1}}, {{5, 0}}}, dims{3, 5}, 1, [][]factor{{{3, 0}, {1, 1}}, {{5, 0}}}, 2},
-		{"one example within", [][]factor{{{3, 0}}, {{1, 1}}, {{5, 0}}}, dims{15}, 1, [][]factor{{{3, 0}, {1, 1}, {5, 0}}}, 1},
-		{"one example, an axis more", [][]factor{{{1, 1}}, {{5, 0}}}, dims{1, 1, 5}, 1, [][]factor{{{1, 1}}, nil, {{5, 0}}}, 2},
+		{"one example's tokens merged", [][]factor{{{1, 1}}, {{3, 0}}, {{5, 0}}}, dims{3, 5}, 1,
+			[][]factor{{{1, 1}, {3, 0}}, {{5, 0}}}, 1},
+		{"and split again", [][]factor{{{1, 1}, {3, 0}}, {{5, 0}}}, dims{1, 3, 5}, 1,
+			[][]factor{{{1, 1}}, {{3, 0}}, {{5, 0}}}, 1},
+		{"one example, tokens first", [][]factor{{{3, 0}}, {{1, 1}}, {{5, 0}}}, dims{3, 5}, 1,
+			[][]factor{{{3, 0}, {1, 1}}, {{5, 0}}}, 2},
+		{"one example within", [][]factor{{{3, 0}}, {{1, 1}}, {{5, 0}}}, dims{15}, 1,
+			[][]factor{{{3, 0}, {1, 1}, {5, 0}}}, 1},
+		{"one example, an axis more", [][]factor{{{1, 1}}, {{5, 0}}}, dims{1, 1, 5}, 1,
+			[][]factor{{{1, 1}}, nil, {{5, 0}}}, 2},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -60,7 +66,8 @@ func TestReshapedLayouts(t *testing.T) {
 	}
 }
 
-// TestSlicedLayouts compares the examples along a sliced axis with those of the elements one by one.
+// TestSlicedLayouts compares the examples along a sliced axis with those of the elements one by
+// one.
 func TestSlicedLayouts(t *testing.T) {
 	axes := [][]factor{
 		{{6, 1}}, {{6, 0}}, {{6, -1}}, {{3, 2}, {2, 0}}, {{2, 0}, {3, 1}}, {{3, 2}, {2, 0}, {2, 1}}, {{2, 0}, {2, 6}, {3, 0}},
@@ -79,7 +86,8 @@ func TestSlicedLayouts(t *testing.T) {
 					}
 					for i := range count {
 						if got, want := moved+exampleAt(kept, i), exampleAt(factors, start+i*stride); got != want {
-							t.Fatalf("%v from %d by %d: element %d of %v is of example %d, want %d", factors, start, stride, i, kept, got, want)
+							t.Fatalf("%v from %d by %d: element %d of %v is of example %d, want %d",
+								factors, start, stride, i, kept, got, want)
 						}
 					}
 				}

@@ -4,8 +4,8 @@ import (
 	"slices"
 )
 
-// factor is a part of an axis. The index along an axis is a number whose digits, the slowest first, are
-// those of its factors.
+// factor is a part of an axis. The index along an axis is a number whose digits, the slowest first,
+// are those of its factors.
 type factor struct {
 	size int
 	// stride is by how much the number of the example grows with the digit; 0 for a factor that has
@@ -13,10 +13,10 @@ type factor struct {
 	stride int
 }
 
-// layout says to which example every element of a node belongs, that is, on whose input alone it depends:
-// to number first + Σ digit·stride. In [B, T, D], the shape of tokens, axis 0 is the one factor {B, 1}.
-// Merged to [B·T, D], axis 0 has the factors {B, 1}, {T, 0}. Split into ghost batches of 8, as
-// [B/8, 8, T, D], axis 0 is {B/8, 8} and axis 1 is {8, 1}.
+// layout says to which example every element of a node belongs, that is, on whose input alone it
+// depends: to number first + Σ digit·stride. In [B, T, D], the shape of tokens, axis 0 is the one
+// factor {B, 1}. Merged to [B·T, D], axis 0 has the factors {B, 1}, {T, 0}. Split into ghost
+// batches of 8, as [B/8, 8, T, D], axis 0 is {B/8, 8} and axis 1 is {8, 1}.
 //
 // In a batch of one, a factor {1, 1} marks the place that the batch has in larger ones.
 type layout struct {
@@ -105,8 +105,8 @@ func (l layout) with(axis int, factors []factor, moved int) layout {
 	return layout{first: l.first + moved, axes: axes}
 }
 
-// spread is the layout of a node of dimensions from once it is broadcast to dimensions to, of as many axes
-// (a scalar: of any number).
+// spread is the layout of a node of dimensions from once it is broadcast to dimensions to, of as
+// many axes (a scalar: of any number).
 func (l layout) spread(from, to []int) layout {
 	if len(from) == 0 {
 		wide := plain(to)
@@ -144,9 +144,10 @@ func sizeOf(factors []factor) int {
 	return p
 }
 
-// reshaped returns the layouts that l may have with other dimensions. There is one, as the order of the
-// factors stays; or none, where an axis would get a part of a factor that is no whole number of digits. In
-// a batch of one the factor of the batch, of size 1, may have several places: the likeliest is first.
+// reshaped returns the layouts that l may have with other dimensions. There is one, as the order of
+// the factors stays; or none, where an axis would get a part of a factor that is no whole number of
+// digits. In a batch of one the factor of the batch, of size 1, may have several places: the
+// likeliest is first.
 func (l layout) reshaped(to []int, batch int) []layout {
 	var factors []factor
 	var lone *factor        // The batch's, of size 1.
@@ -206,11 +207,11 @@ func divided(factors []factor, to []int) ([][]factor, bool) {
 	return axes, true
 }
 
-// placesFor returns the axes that may hold a factor of size 1 that was on axis own of the given sizes, with
-// before elements before it; the likeliest first. That is an axis of size 1: the first after those that were
-// there before. Where no more of them are left than other axes of size 1 were there, it may also be merged
-// into the axis that ends at its place, or begins there. Where there are none, it has to be, or into the axis
-// within which it falls.
+// placesFor returns the axes that may hold a factor of size 1 that was on axis own of the given
+// sizes, with before elements before it; the likeliest first. That is an axis of size 1: the first
+// after those that were there before. Where no more of them are left than other axes of size 1 were
+// there, it may also be merged into the axis that ends at its place, or begins there. Where there
+// are none, it has to be, or into the axis within which it falls.
 func placesFor(before, own int, sizes, to []int) []int {
 	others, first := 0, 0
 	start := 1
@@ -248,8 +249,8 @@ func placesFor(before, own int, sizes, to []int) []int {
 	return slices.Concat(alone, within, ending, beginning)
 }
 
-// sliced returns the factors of count elements along an axis, from start on, stride apart, and by how much
-// the example at index 0 moves. It returns false for elements that make no factors.
+// sliced returns the factors of count elements along an axis, from start on, stride apart, and by
+// how much the example at index 0 moves. It returns false for elements that make no factors.
 func sliced(factors []factor, start, stride, count int) (kept []factor, moved int, ok bool) {
 	size := sizeOf(factors)
 	switch {

@@ -15,8 +15,9 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// mixtures are functions of a batch whose examples depend on each other, or look as if they did. fn(x, others) is given the
-// batch twice: others is where the values of several examples come from, that are held constant. The oracle moves x alone.
+// mixtures are functions of a batch whose examples depend on each other, or look as if they did.
+// fn(x, others) is given the batch twice: others is where the values of several examples come from,
+// that are held constant. The oracle moves x alone.
 var mixtures = []struct {
 	name  string
 	dims  []int
@@ -28,7 +29,8 @@ var mixtures = []struct {
 		return Add(MulScalar(x, 0.7), MulScalar(Reverse(others, 0), 0.3))
 	}},
 	{name: "mixup by numbers", dims: []int{4, 3}, fn: func(x, others *Node) *Node {
-		return Add(MulScalar(Sin(x), 0.7), MulScalar(Gather(Sin(others), Const(x.Graph(), [][]int32{{2}, {0}, {3}, {1}})), 0.3))
+		numbers := Const(x.Graph(), [][]int32{{2}, {0}, {3}, {1}})
+		return Add(MulScalar(Sin(x), 0.7), MulScalar(Gather(Sin(others), numbers), 0.3))
 	}},
 	{name: "mixup by a shuffle", dims: []int{4, 3}, fn: func(x, others *Node) *Node {
 		return Add(MulScalar(Sin(x), 0.7), MulScalar(Gather(Sin(others), shuffle(x)), 0.3))
@@ -68,7 +70,9 @@ var mixtures = []struct {
 	{name: "cumulative sum over the batch", dims: []int{4, 3}, fn: func(x, others *Node) *Node {
 		return Mul(x, CumSum(others, 0, nil))
 	}},
-	{name: "sorted over the batch", dims: []int{4, 3}, fn: func(x, others *Node) *Node { return Mul(x, Sort(others, 0, true)) }},
+	{name: "sorted over the batch", dims: []int{4, 3}, fn: func(x, others *Node) *Node {
+		return Mul(x, Sort(others, 0, true))
+	}},
 	{name: "softmax over the batch", dims: []int{4, 3},
 		fn: func(x, others *Node) *Node {
 			return Div(Exp(x), ReduceAndKeep(Exp(others), ReduceSum, 0))
@@ -98,7 +102,21 @@ var mixtures = []struct {
 		mean := ReduceAndKeep(Reshape(others, 8, 3), ReduceMean, 0)
 		return Reshape(Sub(Reshape(x, 8, 3), mean), 4, 6)
 	}},
-	{name: "the largest of the batch", dims: []int{4, 3}, fn: func(x, others *Node) *Node { return Div(x, ReduceAllMax(others)) }},
+	{name: "the largest of the batch", dims: []int{4, 3}, fn: func(x, others *Node) *Node {
+		return Div(x, ReduceAllMax(others))
+	}},
+	{name: "batch norm op in training", dims: []int{4, 2, 3}, only: "xla",
+		fn: func(x, others *Node) *Node {
+			mean := ReduceMean(others, 0, 1)
+			variance := ReduceMean(Square(Sub(others, Reshape(mean, 1, 1, 3))), 0, 1)
+			y := normalized(Square(x), Square(others), []int{0, 1}, 3)
+			return Mul(y, Reshape(Add(mean, variance), 1, 1, 3))
+		},
+		model: func(x *Node) *Node {
+			y, _, _ := InternalBatchNormForTraining(Square(x), fixed(x, 3), fixed(x, 3), 1e-2, 2)
+			_, mean, variance := InternalBatchNormForTraining(x, fixed(x, 3), fixed(x, 3), 1e-2, 2)
+			return Mul(y, Reshape(Add(mean, variance), 1, 1, 3))
+		}},
 
 	// Not mixed, though it looks so.
 	{name: "parts of the batch in turn", dims: []int{4, 3}, fn: func(x, _ *Node) *Node {
@@ -122,7 +140,9 @@ var mixtures = []struct {
 		both := Tanh(DotProduct(Concatenate([]*Node{x, Sin(x)}, 0), fixed(x, 3, 2)))
 		return Mul(SliceAxis(both, 0, AxisRange(0, 4)), SliceAxis(both, 0, AxisRange(4)))
 	}},
-	{name: "reversed and back", dims: []int{4, 3}, fn: func(x, _ *Node) *Node { return Add(x, Reverse(Sin(Reverse(x, 0)), 0)) }},
+	{name: "reversed and back", dims: []int{4, 3}, fn: func(x, _ *Node) *Node {
+		return Add(x, Reverse(Sin(Reverse(x, 0)), 0))
+	}},
 	{name: "shifted and back", dims: []int{4, 3}, fn: func(x, _ *Node) *Node {
 		zero := ScalarZero(x.Graph(), x.DType())
 		shifted := Pad(Sin(x), zero, PadAxis{Start: 2, End: 1}, PadAxis{})
@@ -130,14 +150,15 @@ var mixtures = []struct {
 	}},
 	{name: "a token of every example", dims: []int{4, 3, 2}, fn: func(x, _ *Node) *Node {
 		example := Iota(x.Graph(), shapes.Make(dtypes.Int32, 4, 1), 0)
-		token := ConvertDType(ReduceSum(GreaterThan0(x), 1, 2), dtypes.Int32) // Of the inputs, as a length would be.
+		token := ConvertDType(ReduceSum(isPositive(x), 1, 2), dtypes.Int32) // Of the inputs, as a length would be.
 		y := Gather(Sin(x), Concatenate([]*Node{example, Reshape(Min(token, Const(x.Graph(), int32(2))), 4, 1)}, 1))
 		return Add(y, ReduceMean(x, 1))
 	}},
 	{name: "put where numbers say", dims: []int{4, 3}, only: "go", fn: func(x, _ *Node) *Node {
 		example := Iota(x.Graph(), shapes.Make(dtypes.Int32, 4, 3, 1), 0)
 		to := Add(Iota(x.Graph(), shapes.Make(dtypes.Int32, 4, 3, 1), 1), Const(x.Graph(), int32(1)))
-		return ScatterSum(Zeros(x.Graph(), shapes.Make(x.DType(), 4, 5)), Concatenate([]*Node{example, to}, 2), Sin(x), false, true)
+		zeros := Zeros(x.Graph(), shapes.Make(x.DType(), 4, 5))
+		return ScatterSum(zeros, Concatenate([]*Node{example, to}, 2), Sin(x), false, true)
 	}},
 	{name: "kernels of every example's own", dims: []int{4, 3, 2}, fn: func(x, _ *Node) *Node {
 		images := Reshape(TransposeAllAxes(Sin(x), 1, 0, 2), 1, 3, 8) // [1, length, 4·2]
@@ -145,6 +166,44 @@ var mixtures = []struct {
 		y := Convolve(images, kernel).PadSame().ChannelGroupCount(4).Done() // [1, 3, 4·1]
 		return Transpose(Reshape(y, 3, 4), 0, 1)
 	}},
+	{name: "batch norm op on each example alone", dims: []int{4, 3, 2}, only: "xla",
+		fn: func(x, _ *Node) *Node {
+			y := TransposeAllAxes(x, 1, 0, 2) // [3, 4, 2]: over the first axis.
+			mean := ReduceAndKeep(y, ReduceMean, 0)
+			variance := ReduceAndKeep(Square(Sub(y, mean)), ReduceMean, 0)
+			scale := Reshape(fixed(x, 8), 1, 4, 2)
+			normal := Add(Mul(Div(Sub(y, mean), Sqrt(AddScalar(variance, 1e-2))), scale), scale)
+			return TransposeAllAxes(Mul(normal, Add(mean, variance)), 1, 0, 2)
+		},
+		model: func(x *Node) *Node {
+			y := Reshape(TransposeAllAxes(x, 1, 0, 2), 3, 8)
+			y, mean, variance := InternalBatchNormForTraining(y, fixed(x, 8), fixed(x, 8), 1e-2, 1)
+			return TransposeAllAxes(Reshape(Mul(y, Reshape(Add(mean, variance), 1, 8)), 3, 4, 2), 1, 0, 2)
+		}},
+	{name: "batch norm op on each example alone, without the statistics", dims: []int{4, 3, 2}, only: "xla",
+		fn: func(x, _ *Node) *Node {
+			y := TransposeAllAxes(x, 1, 0, 2)
+			return TransposeAllAxes(normalized(y, y, []int{0}, 2), 1, 0, 2)
+		},
+		model: func(x *Node) *Node {
+			y := Reshape(TransposeAllAxes(x, 1, 0, 2), 3, 8)
+			scale := Reshape(BroadcastToDims(Reshape(fixed(x, 2), 1, 2), 4, 2), 8)
+			y, _, _ = InternalBatchNormForTraining(y, scale, scale, 1e-2, 1)
+			return TransposeAllAxes(Reshape(y, 3, 4, 2), 1, 0, 2)
+		}},
+	{name: "batch norm op in evaluation, by statistics of each example", dims: []int{4, 3, 2}, only: "xla",
+		fn: func(x, _ *Node) *Node {
+			y := TransposeAllAxes(x, 1, 0, 2)
+			return TransposeAllAxes(normalized(y, y, []int{0}, 2), 1, 0, 2)
+		},
+		model: func(x *Node) *Node {
+			y := Reshape(TransposeAllAxes(x, 1, 0, 2), 3, 8)
+			scale := Reshape(BroadcastToDims(Reshape(fixed(x, 2), 1, 2), 4, 2), 8)
+			mean := ReduceMean(y, 0)
+			variance := ReduceMean(Square(Sub(y, Reshape(mean, 1, 8))), 0)
+			y = InternalBatchNormForInference(y, scale, scale, mean, variance, 1e-2, 1)
+			return TransposeAllAxes(Reshape(y, 3, 4, 2), 1, 0, 2)
+		}},
 	{name: "as many examples as tokens", dims: []int{4, 4, 3}, fn: func(x, _ *Node) *Node {
 		return Add(x, Tanh(ReduceAndKeep(x, ReduceMean, 1)))
 	}},
@@ -168,9 +227,18 @@ var mixtures = []struct {
 	}},
 }
 
-// GreaterThan0 is 1 where x is positive.
-func GreaterThan0(x *Node) *Node {
+// isPositive is 1 where x is positive.
+func isPositive(x *Node) *Node {
 	return ConvertDType(GreaterThan(x, ScalarZero(x.Graph(), x.DType())), x.DType())
+}
+
+// normalized is x by the statistics of others over the axes, scaled and moved by the same numbers,
+// of features on the last.
+func normalized(x, others *Node, axes []int, features int) *Node {
+	mean := ReduceAndKeep(others, ReduceMean, axes...)
+	variance := ReduceAndKeep(Square(Sub(others, mean)), ReduceMean, axes...)
+	scale := Reshape(fixed(x, features), 1, 1, features)
+	return Add(Mul(Div(Sub(x, mean), Sqrt(AddScalar(variance, 1e-2))), scale), scale)
 }
 
 // shuffle returns [4, 1] numbers in a random order.
@@ -185,8 +253,8 @@ func shuffle(x *Node) *Node {
 	return Reshape(numbers, 4, 1)
 }
 
-// TestMixtures compares the Jacobian of every example, and the derivatives that a copy of the graph on other inputs gives,
-// with central differences in which only the example's own input moves.
+// TestMixtures compares the Jacobian of every example, and the derivatives that a copy of the graph
+// on other inputs gives, with central differences in which only the example's own input moves.
 func TestMixtures(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, m := range mixtures {
@@ -291,6 +359,8 @@ func TestRefused(t *testing.T) {
 			y := MaxPool(Reshape(x, 1, 24, 1)).Window(2).Strides(1).PadSame().Done()
 			return Add(x, Reshape(y, 4, 6))
 		}, "pools"},
+		{"limits that move", func(x *Node) *Node { return Clip(x, Sin(x), AddScalar(x, 1.0)) }, "use Min and Max"},
+		{"a sort", func(x *Node) *Node { return Sort(x, 1, true) }, "Sort has no gradient in GoMLX"},
 		{"outputs transposed", func(x *Node) *Node { return Transpose(SliceAxis(x, 1, AxisRange(0, 4)), 0, 1) },
 			"does not number the examples"},
 		{"outputs reversed", func(x *Node) *Node { return Reverse(x, 0) }, "does not number the examples"},
@@ -298,8 +368,8 @@ func TestRefused(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := CallOnce(gctest.GoBackend(t), func(x *Node) *Node {
-				vjp.New(c.fn(x), x)
-				return x
+				y := c.fn(x)
+				return vjp.New(y, x).Pull(OnesLike(InsertAxes(y, 0)))
 			}, gctest.RandomTensor(rand.New(rand.NewPCG(1, 2)), 4, 6))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want one that has %q", err, c.want)

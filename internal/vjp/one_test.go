@@ -14,7 +14,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// block is a part of a network: [batch, tokens, values] to the same with any number of tokens and values.
+// block is a part of a network: [batch, tokens, values] to the same with any number of tokens and
+// values.
 type block struct {
 	name string
 	fn   func(x *Node) *Node
@@ -69,7 +70,8 @@ var blocks = []block{
 	}},
 	{"heads merged with the batch", func(x *Node) *Node {
 		b, t, d := sizes(x)
-		heads := Reshape(TransposeAllAxes(Reshape(DotProduct(Reshape(x, b*t, d), fixed(x, d, 4)), b, t, 2, 2), 0, 2, 1, 3), b*2, t, 2)
+		heads := Reshape(DotProduct(Reshape(x, b*t, d), fixed(x, d, 4)), b, t, 2, 2)
+		heads = Reshape(TransposeAllAxes(heads, 0, 2, 1, 3), b*2, t, 2)
 		scores := Softmax(Dot(heads, heads).General([]int{2}, []int{0}, []int{2}, []int{0}), -1)
 		heads = Dot(scores, Sin(heads)).General([]int{2}, []int{0}, []int{1}, []int{0})
 		return Reshape(TransposeAllAxes(Reshape(heads, b, 2, t, 2), 0, 2, 1, 3), b, t, 4)
@@ -88,8 +90,9 @@ var blocks = []block{
 	{"a token picked for each example", func(x *Node) *Node {
 		b, t, _ := sizes(x)
 		example := Iota(x.Graph(), shapes.Make(dtypes.Int32, b, 1), 0)
-		token := Reshape(ConvertDType(GreaterThan(SliceAxis(x, 2, AxisElem(0)), ScalarZero(x.Graph(), x.DType())), dtypes.Int32), b, t)
-		picked := Gather(Sin(x), Concatenate([]*Node{example, Min(SliceAxis(token, 1, AxisRange(0, 1)), Const(x.Graph(), int32(t-1)))}, 1))
+		token := Reshape(ConvertDType(isPositive(SliceAxis(x, 2, AxisElem(0))), dtypes.Int32), b, t)
+		token = Min(SliceAxis(token, 1, AxisRange(0, 1)), Const(x.Graph(), int32(t-1)))
+		picked := Gather(Sin(x), Concatenate([]*Node{example, token}, 1))
 		return Add(x, InsertAxes(picked, 1))
 	}},
 	{"axes put in and taken out", func(x *Node) *Node {
@@ -106,14 +109,18 @@ var blocks = []block{
 		return Convolve(x, fixed(x, 3, d, 3)).PadSame().Done()
 	}},
 	{"pooled tokens", func(x *Node) *Node { return MeanPool(x).Window(2).Strides(1).PadSame().Done() }},
-	{"mixed with the reversed batch", func(x *Node) *Node { return Add(MulScalar(x, 0.7), MulScalar(Reverse(x, 0), 0.3)) }},
+	{"mixed with the reversed batch", func(x *Node) *Node {
+		return Add(MulScalar(x, 0.7), MulScalar(Reverse(x, 0), 0.3))
+	}},
 }
 
-// centred holds the mean of the batch constant: a batch of one has another mean, with the same Jacobian.
+// centred holds the mean of the batch constant: a batch of one has another mean, with the same
+// Jacobian.
 var centred = block{"centred on the batch", func(x *Node) *Node { return Sub(x, ReduceAndKeep(x, ReduceMean, 0)) }}
 
-// TestBatchesOfOne compares the Jacobian of every example in a batch with that of the example alone, for networks of random
-// blocks, for every block, and for shapes in which the batch is as large as something else.
+// TestBatchesOfOne compares the Jacobian of every example in a batch with that of the example
+// alone, for networks of random blocks, for every block, and for shapes in which the batch is as
+// large as something else.
 func TestBatchesOfOne(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var networks [][]block
@@ -163,7 +170,8 @@ func compareWithBatchesOfOne(t *testing.T, b compute.Backend, network []block, d
 	inputs := dims[1] * dims[2]
 	values, all := gctest.Flat(x), gctest.Flat(whole)
 	for e := range dims[0] {
-		one, err := exec.Call1(tensors.FromFlatDataAndDimensions(values[e*inputs:(e+1)*inputs], append([]int{1}, dims[1:]...)...))
+		alone := append([]int{1}, dims[1:]...)
+		one, err := exec.Call1(tensors.FromFlatDataAndDimensions(values[e*inputs:(e+1)*inputs], alone...))
 		if err != nil {
 			t.Fatal(err)
 		}

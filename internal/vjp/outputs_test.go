@@ -17,8 +17,9 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// branches are the ops that have several outputs, or a fused form that is differentiated through other nodes, as functions
-// of [3, T, 4] that keep the examples apart. Each branch has the batch as its first axis.
+// branches are the ops that have several outputs, or a fused form that is differentiated through
+// other nodes, as functions of [3, T, 4] that keep the examples apart. Each branch has the batch as
+// its first axis.
 var branches = []struct {
 	name string
 	fn   func(x *Node) []*Node
@@ -39,7 +40,8 @@ var branches = []struct {
 	}},
 	{"fused softmax", func(x *Node) []*Node { return []*Node{Softmax(x, -1), Softmax(x, 1)} }},
 	{"fused layer norm", func(x *Node) []*Node {
-		return []*Node{nn.LayerNorm(x, []int{-1}, 1e-3, fixed(x, 4), fixed(x, 4), nil), nn.LayerNorm(x, []int{1, 2}, 1e-3, nil, nil, nil)}
+		scaled := nn.LayerNorm(x, []int{-1}, 1e-3, fixed(x, 4), fixed(x, 4), nil)
+		return []*Node{scaled, nn.LayerNorm(x, []int{1, 2}, 1e-3, nil, nil, nil)}
 	}},
 	{"gated activation", func(x *Node) []*Node {
 		return []*Node{activation.Apply(activation.TypeSwiGLU, x), activation.Apply(activation.TypeSwiGLU, Sin(x))}
@@ -111,7 +113,8 @@ func checkPull(t *testing.T, b compute.Backend, what string, f func(x *Node) *No
 func jacobian(y, x *Node) *Node {
 	y = flatten(y)
 	k := y.Shape().Dimensions[1]
-	unit := ConvertDType(Equal(Iota(x.Graph(), shapes.Make(dtypes.Int32, k, 1, k), 0), Iota(x.Graph(), shapes.Make(dtypes.Int32, k, 1, k), 2)), x.DType())
+	numbers := shapes.Make(dtypes.Int32, k, 1, k)
+	unit := ConvertDType(Equal(Iota(x.Graph(), numbers, 0), Iota(x.Graph(), numbers, 2)), x.DType())
 	return vjp.New(y, x).Pull(unit)
 }
 

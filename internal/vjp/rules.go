@@ -12,7 +12,7 @@ import (
 // passing are the elementwise nodes whose derivative is 1 (or -1).
 var passing = map[NodeType]bool{
 	NodeTypeAdd: true, NodeTypeSub: true, NodeTypeNeg: true, NodeTypeIdentity: true,
-	NodeTypeConvertDType: true,
+	NodeTypeConvertDType: true, NodeTypeOptimizationBarrier: true,
 }
 
 // elementwise are the nodes whose Jacobian is diagonal once their operands are
@@ -24,8 +24,8 @@ var elementwise = map[NodeType]bool{
 	NodeTypeMax: true, NodeTypeMin: true, NodeTypeWhere: true,
 }
 
-// isElementwise tells whether n's Jacobian is diagonal. A fused activation's is, but for a gated one, which makes one
-// value of two.
+// isElementwise tells whether n's Jacobian is diagonal. A fused activation's is, but for a gated
+// one, which makes one value of two.
 func isElementwise(n *Node) bool {
 	if n.Type() == NodeTypeFusedActivation {
 		return sameDims(n.Inputs()[0], n)
@@ -73,7 +73,9 @@ func (s *Pullback) pullNode(n, v *Node) []*Node {
 			return pulled
 		}
 	case NodeTypeBatchNormForInference:
-		return pullBatchNorm(n, v, n.Inputs()[4])
+		if !slices.ContainsFunc(n.Inputs()[1:], s.isOnPath) {
+			return pullBatchNorm(n, v, n.Inputs()[4])
+		}
 	}
 	if passing[n.Type()] || isElementwise(n) {
 		return s.pullElementwise(n, v)
@@ -116,10 +118,11 @@ func (s *Pullback) diagonal(n *Node) []*Node {
 		return d
 	}
 	wide := n
-	if isElementwise(n) && slices.ContainsFunc(n.Inputs(), func(in *Node) bool { return s.onPath[in] && !sameDims(in, n) }) {
+	isBroadcast := func(in *Node) bool { return s.onPath[in] && !sameDims(in, n) }
+	if isElementwise(n) && slices.ContainsFunc(n.Inputs(), isBroadcast) {
 		operands := slices.Clone(n.Inputs())
 		for i, in := range operands {
-			if s.onPath[in] && !sameDims(in, n) {
+			if isBroadcast(in) {
 				operands[i] = BroadcastToDims(in, n.Shape().Dimensions...)
 			}
 		}
@@ -266,10 +269,10 @@ func pullPad(n, v *Node) *Node {
 	return Slice(v, specs...)
 }
 
-// pullTiled handles convolutions and poolings: the cotangents become a C times
-// larger batch, and the node's own rule is asked for a copy of the node on a
-// batch repeated C times. The copy itself is never computed by a rule that
-// needs only the kernel. It returns nil where the node does not treat every index along axis 0 alone.
+// pullTiled handles convolutions and poolings: the cotangents become a C times larger batch, and
+// the node's own rule is asked for a copy of the node on a batch repeated C times. The copy itself
+// is never computed by a rule that needs only the kernel. It returns nil where the node does not
+// treat every index along axis 0 alone.
 func (s *Pullback) pullTiled(n, v *Node) []*Node {
 	in := n.Inputs()[0]
 	c := v.Shape().Dimensions[0]
@@ -314,8 +317,9 @@ func (s *Pullback) pullEach(n *Node, vs []*Node) []*Node {
 		}
 	}
 	pulled := make([][]*Node, len(n.Inputs()))
+	missing := zerosFor(n, vs)
 	for k := range c {
-		one := make([]*Node, len(vs))
+		one := slices.Clone(missing)
 		for i, v := range vs {
 			if v != nil {
 				one[i] = Squeeze(SliceAxis(v, 0, AxisElem(k)), 0)
@@ -334,4 +338,19 @@ func (s *Pullback) pullEach(n *Node, vs []*Node) []*Node {
 		}
 	}
 	return stacked
+}
+
+// zerosFor returns, for the outputs of n to which no adjoint has come, zeros of their shape, as
+// GoMLX's rules expect. GoMLX makes a node for each output of a node that has several.
+func zerosFor(n *Node, vs []*Node) []*Node {
+	zeros := make([]*Node, len(vs))
+	if !slices.Contains(vs, nil) {
+		return zeros
+	}
+	for _, output := range n.Graph().Nodes()[n.Id()+1:] {
+		if index, ok := autodiff.SplitOf(output); ok && output.Inputs()[0] == n && vs[index] == nil && zeros[index] == nil {
+			zeros[index] = ZerosLike(output)
+		}
+	}
+	return zeros
 }

@@ -12,17 +12,18 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// Pullback is a reverse pass over the part of a graph that lies between inputs and outputs. GoMLX's own
-// Gradient carries one cotangent; a Pullback carries C of them at once, as one more axis in front: the
-// adjoint of a node of shape [dims...] has shape [C, dims...]. That keeps the graph as small as for one
-// cotangent and turns C thin matrix products into one wide one. Everything it builds is made of ordinary
-// nodes, so that it can be differentiated again.
+// Pullback is a reverse pass over the part of a graph that lies between inputs and outputs. GoMLX's
+// own Gradient carries one cotangent; a Pullback carries C of them at once, as one more axis in
+// front: the adjoint of a node of shape [dims...] has shape [C, dims...]. That keeps the graph as
+// small as for one cotangent and turns C thin matrix products into one wide one. Everything it
+// builds is made of ordinary nodes, so that it can be differentiated again.
 //
-// Examples are kept apart. It follows to which example every element of a node belongs (see layout), and
-// holds constant what is computed from several: the statistics of batch norm in training mode, for one, or
-// the other example in a mixture of two. No adjoint passes through, though the dependence on the
-// parameters is still there for a later Gradient. So a Pullback takes the derivative of each example's
-// outputs with respect to that example's own input, and every estimator built on it means the same quantity.
+// Examples are kept apart. It follows to which example every element of a node belongs (see
+// layout), and holds constant what is computed from several: the statistics of batch norm in
+// training mode, for one, or the other example in a mixture of two. No adjoint passes through,
+// though the dependence on the parameters is still there for a later Gradient. So a Pullback takes
+// the derivative of each example's outputs with respect to that example's own input, and every
+// estimator built on it means the same quantity.
 type Pullback struct {
 	outputs, inputs *Node
 
@@ -45,13 +46,14 @@ type Pullback struct {
 	// factors has the two factors of adjoints that are products, see factored.
 	factors map[*Node]factored
 
-	// columns has the adjoints that are kept as columns as well, see PreferColumns; nil where none are.
+	// columns has the adjoints that are kept as columns as well, see PreferColumns; nil where none
+	// are.
 	columns map[*Node]*Node
 }
 
-// New finds the nodes between inputs and outputs, both of shape [batch, ...] and of a float dtype. It
-// panics for a node through which the examples cannot be followed, and for outputs whose first axis is not
-// the batch.
+// New finds the nodes between inputs and outputs, both of shape [batch, ...] and of a float dtype.
+// It panics for a node through which the examples cannot be followed, and for outputs whose first
+// axis is not the batch.
 func New(outputs, inputs *Node) *Pullback {
 	s := &Pullback{
 		outputs:   outputs,
@@ -96,14 +98,16 @@ func passes(n *Node) bool {
 // Depends tells whether the outputs depend on the inputs at all.
 func (s *Pullback) Depends() bool { return s.onPath[s.outputs] && s.onPath[s.inputs] }
 
-// Coupling returns the nodes that mix examples, which are held constant or hold other examples constant.
+// Coupling returns the nodes that mix examples, which are held constant or hold other examples
+// constant.
 func (s *Pullback) Coupling() []*Node { return s.coupling }
 
 // Nodes returns the nodes between inputs and outputs, both included, in the
 // order of the graph.
 func (s *Pullback) Nodes() []*Node { return s.nodes }
 
-// alternateOf returns the node of primitive ops that stands for a fused n in differentiation, nil for none.
+// alternateOf returns the node of primitive ops that stands for a fused n in differentiation, nil
+// for none.
 func alternateOf(n *Node) *Node {
 	if alternates := autodiff.AlternateOutputs(n); alternates != nil {
 		return alternates[0]
@@ -119,8 +123,8 @@ func edges(n *Node) []*Node {
 	return n.Inputs()
 }
 
-// reachedFromOutputs returns the ancestors of the outputs, in the order of the graph, without going beyond
-// the inputs or what has no derivative.
+// reachedFromOutputs returns the ancestors of the outputs, in the order of the graph, without going
+// beyond the inputs or what has no derivative.
 func (s *Pullback) reachedFromOutputs() []*Node {
 	seen := map[*Node]bool{s.outputs: true}
 	queue := []*Node{s.outputs}
@@ -139,7 +143,8 @@ func (s *Pullback) reachedFromOutputs() []*Node {
 	return queue
 }
 
-// dropDeadEnds removes nodes whose every way to the outputs goes through one where they are held constant.
+// dropDeadEnds removes nodes whose every way to the outputs goes through one where they are held
+// constant.
 func (s *Pullback) dropDeadEnds() {
 	alive := map[*Node]bool{s.outputs: s.onPath[s.outputs]}
 	for i := len(s.nodes) - 1; i >= 0; i-- {
@@ -189,7 +194,8 @@ func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 		if v == nil {
 			continue
 		}
-		// Before the outputs of a node that has several: a fused op of several outputs has alternates for each.
+		// Before the outputs of a node that has several: a fused op of several outputs has
+		// alternates for each.
 		if alternate := alternateOf(n); alternate != nil {
 			adjoints[alternate] = s.sum(adjoints[alternate], v)
 			continue
@@ -236,12 +242,12 @@ func gradientOf(n *Node) VJP {
 	if n.Type() == NodeTypeIdentity {
 		return func(_ *Node, v []*Node, _ shapes.Shape) []*Node { return v }
 	}
-	Panicf("%s has no gradient in GoMLX: %s", n.Type(), Advice(n.Type()))
+	Panicf("%s has no gradient in GoMLX: %s", TypeName(n.Type()), Advice(n.Type()))
 	return nil
 }
 
-// Clone rebuilds the outputs from other inputs of the same shape and dtype, with the same parameters. What
-// is held constant keeps the value that it has for the original inputs.
+// Clone rebuilds the outputs from other inputs of the same shape and dtype, with the same
+// parameters. What is held constant keeps the value that it has for the original inputs.
 func (s *Pullback) Clone(inputs *Node) *Node {
 	if !inputs.Shape().Equal(s.inputs.Shape()) {
 		Panicf("vjp: cannot put %s in the place of inputs %s", inputs.Shape(), s.inputs.Shape())

@@ -109,8 +109,8 @@ var functions = []struct {
 	}},
 }
 
-// denseNetwork has every kind of node that keeps adjoints as columns: layers with weights in either order, a branch, an
-// activation, a bias, and the inputs reshaped, twice.
+// denseNetwork has every kind of node that keeps adjoints as columns: layers with weights in either
+// order, a branch, an activation, a bias, and the inputs reshaped, twice.
 func denseNetwork(s *model.Scope, x *Node) *Node {
 	h := Add(DotProduct(Reshape(x, 4, 6), weights(s, x, 6, 5)), weights(s, x, 1, 5))
 	h = Add(Tanh(h), Dot(Max(h, ZerosLike(h)), weights(s, x, 5, 5)).General([]int{1}, nil, []int{1}, nil))
@@ -160,8 +160,8 @@ func tolerance(name string) float64 {
 }
 
 // pullAndGradient draws three cotangents, the same for every example if uniform,
-// and pulls them through the sweep, which keeps columns if it is to and can, and
-// through GoMLX one by one.
+// and pulls them through all at once, as columns if that is asked for and
+// possible, and through GoMLX one by one.
 func pullAndGradient(scope *model.Scope, y, x *Node, uniform, columns bool) []*Node {
 	const c = 3
 	dims := append([]int{c}, y.Shape().Dimensions...)

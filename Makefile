@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab xla goxla cuda lint bench notebooks results docker-test
+.PHONY: help demo test torture lab xla goxla cuda lint bench notebooks results docker-test
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -41,6 +41,11 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 	@$(VPYTHON) -m unittest discover --buffer -s notebooks -p '*_test.py'
 	@$(VPYTHON) notebooks/execute.py --jobs 2
 	@test -z "$$CI" || $(VPYTHON) docker/image_test.py  # Ten minutes, where there is an engine with the base images.
+
+# As root it also cuts the power, in copies of a mounted ext4 image; what cannot be done it says.
+DURATION ?= 1h
+torture: ## kill runs, fail their writes and cut their power at random, for an hour, or as long as DURATION=10m says
+	@GCML_TORTURE=$(DURATION) go test ./experiments -run '^TestTorture$$' -timeout 0 -count 1 -v
 
 lab: $(VENV)/kernel.stamp ## open the notebooks in JupyterLab
 	@$(VPYTHON) scripts/plugin.py cpu --optional

@@ -28,6 +28,8 @@ type child struct {
 	AtStep int64
 	// AtFile kills it as soon as a file or folder below Out matches the pattern.
 	AtFile string
+	// Done is a file that it makes once the run is complete; empty for none.
+	Done string
 }
 
 // childVariable holds it as JSON in the environment of its process.
@@ -54,6 +56,9 @@ func TestChild(t *testing.T) {
 		return
 	}
 	execute(t, env, v.run())
+	if v.Done != "" {
+		write(t, v.Done, "")
+	}
 }
 
 func (v *child) run() Run { return Run{Label: "killed", Seed: v.Seed, Task: v.Task} }
@@ -92,18 +97,26 @@ func (v *child) killAtFile() {
 // start runs the process to its end, and says whether that was the kill.
 func (v *child) start(t *testing.T) (killed bool) {
 	t.Helper()
-	raw, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-	cmd.Env = append(os.Environ(), childVariable+"="+string(raw))
-	output, err := cmd.CombinedOutput()
+	output, err := v.command(t).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == -1) {
 		t.Fatalf("the other process: %v\n%s", err, output)
 	}
 	return err != nil
+}
+
+// command is the process, started by a program that runs others, such as strace
+// with its flags, if one is given.
+func (v *child) command(t *testing.T, by ...string) *exec.Cmd {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := append(by, os.Args[0], "-test.run=^TestChild$")
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Env = append(os.Environ(), childVariable+"="+string(raw))
+	return cmd
 }
 
 // tasksToKill keep all the kinds of state that a run has: random numbers, the

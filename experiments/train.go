@@ -9,11 +9,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
+
+	"example.com/geometric-complexity/gcml"
 )
 
 // Train is the task of training one network, measuring it on the way.
@@ -292,9 +293,6 @@ func (s *fitting) measure(ctx context.Context) error {
 	return nil
 }
 
-// errDiverged ends GoMLX's loop at a loss that is not finite.
-var errDiverged = errors.New("loss is not finite")
-
 // train runs the loop from the current step to the next one.
 func (s *fitting) train(ctx context.Context, next int64) error {
 	record := s.job.Record
@@ -303,13 +301,20 @@ func (s *fitting) train(ctx context.Context, next int64) error {
 		return err
 	}
 	loop := train.NewLoop(s.trainer)
-	loop.OnStep("watch", 0, func(loop *train.Loop, metrics []*tensors.Tensor) error {
-		return s.watch(ctx, int64(loop.LoopStep)+1, metrics)
+	watched, err := gcml.StopAtNonFinite(loop, stream)
+	if err != nil {
+		return err
+	}
+	loop.OnStep("watch", 0, func(loop *train.Loop, _ []*tensors.Tensor) error {
+		return s.watch(ctx, int64(loop.LoopStep)+1)
 	})
-	_, err = loop.RunSteps(stream, int(next-record.Step))
+	_, err = loop.RunSteps(watched, int(next-record.Step))
+	var diverged *gcml.NonFiniteError
 	switch {
-	case errors.Is(err, errDiverged):
-		record.Status, record.Message = Diverged, fmt.Sprintf("the loss of step %d is not finite", record.Step)
+	case errors.As(err, &diverged):
+		record.Step = int64(diverged.Step) + 1
+		s.job.Advance(record.Step)
+		record.Status, record.Message = Diverged, fmt.Sprintf("in step %d %s is not finite: %s", record.Step, diverged.What, diverged.Origin)
 		return nil
 	case ctx.Err() != nil:
 		return s.interrupt(ctx)
@@ -318,12 +323,9 @@ func (s *fitting) train(ctx context.Context, next int64) error {
 }
 
 // watch is called after each step.
-func (s *fitting) watch(ctx context.Context, step int64, metrics []*tensors.Tensor) error {
+func (s *fitting) watch(ctx context.Context, step int64) error {
 	s.job.Record.Step = step
 	s.job.Advance(step)
-	if !finite(shapes.ConvertTo[float64](metrics[0].Value())) {
-		return errDiverged
-	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

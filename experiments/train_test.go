@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -198,6 +199,11 @@ func TestDivergenceIsARecord(t *testing.T) {
 		}
 		if v := record.FinalValue("train_gc"); !math.IsNaN(v) {
 			t.Errorf("final value of a diverged run = %v; want NaN", v)
+		}
+		t.Log(record.Message)
+		if want := fmt.Sprintf("in step %d ", record.Step); !strings.HasPrefix(record.Message, want) ||
+			!strings.Contains(record.Message, " is not finite: it begins at ") {
+			t.Errorf("message %q; want it to name the step and the node", record.Message)
 		}
 	})
 }

@@ -153,21 +153,30 @@ func (f *finiteGuard) explain(step int, batch train.Batch) error {
 		result.Origin = "run the loop on the data set that StopAtNonFinite returned to learn where"
 		return result
 	}
-	copied, err := batch.Clone()
-	if err != nil {
-		return errors.WithMessage(err, result.Error())
-	}
-	f.search = &originSearch{}
-	f.trainer.ResetComputationGraphs()
-	_, err = f.trainer.TrainStep(copied)
-	search := f.search
-	f.search = nil
-	f.trainer.ResetComputationGraphs()
-	if err != nil {
-		return errors.WithMessage(err, result.Error())
-	}
-	if search.what != "" {
+	search, err := f.repeat(batch)
+	switch {
+	case err != nil:
+		result.Origin = fmt.Sprintf("a repetition of the step failed: %v", err)
+	case search.what != "":
 		result.What, result.Origin = search.what, search.origin
 	}
 	return result
+}
+
+// repeat runs the step again, in a graph that is built for the search, and leaves no graph behind. The guard undoes the step
+// again.
+func (f *finiteGuard) repeat(batch train.Batch) (*originSearch, error) {
+	copied, err := batch.Clone()
+	if err != nil {
+		return nil, err
+	}
+	f.search = &originSearch{}
+	f.trainer.ResetComputationGraphs()
+	defer func() {
+		f.search = nil
+		f.trainer.ResetComputationGraphs()
+	}()
+	search := f.search
+	_, err = f.trainer.TrainStep(copied)
+	return search, err
 }

@@ -12,4 +12,6 @@
 //	reflection over unexported fields         (axes, strides, alternate outputs)
 //	internal/modelfn, reflection over         GoMLX converts every form of a model function an exported conversion to train.ModelFn           modelfn.TestCanonical
 //	exported types                            but does not export the conversion
+//	gcml/nonfinite.go, an element of the      a step that is not finite has to be undone    a hook at the end of the training graph           gcml.TestStopAtNonFinite
+//	slice of Trainer.TrainMetrics             after the optimizer
 package gomlxcompat

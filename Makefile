@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture lab xla goxla cuda lint bench notebooks results docker-test
+.PHONY: help demo test torture lab xla goxla cuda lint bench notebooks results docker-test audit dist
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -36,11 +36,11 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@$(VPYTHON) scripts/gotest.py -timeout 20m ./...
 	@$(VPYTHON) -m unittest discover --buffer -s scripts -p '*_test.py'
-	@! command -v chromium >/dev/null || $(PIP) install --requirement notebooks/requirements-browser.txt || \
+	@! command -v chromium >/dev/null || $(PIP) install --require-hashes --requirement notebooks/requirements-browser.txt || \
 	  echo 'the browser test is skipped: Playwright cannot be installed'
 	@$(VPYTHON) -m unittest discover --buffer -s notebooks -p '*_test.py'
 	@$(VPYTHON) notebooks/execute.py --jobs 2
-	@test -z "$$CI" || $(VPYTHON) docker/image_test.py  # Ten minutes, where there is an engine with the base images.
+	@test -z "$$CI" || $(VPYTHON) docker/image_test.py --if-possible  # Ten minutes, where there is an engine with the base images.
 
 # As root it also cuts the power, in copies of a mounted ext4 image; what cannot be done it says.
 DURATION ?= 1h
@@ -89,17 +89,29 @@ results: xla ## run all experiments at laptop scale and publish them to results/
 docker-test: $(VPYTHON) ## build the image, with Docker or Podman, and use it: ten minutes, the first time
 	@$(VPYTHON) docker/image_test.py
 
+audit: $(VENV)/audit.stamp ## look up known vulnerabilities of the Go modules and Python packages, online
+	@go run golang.org/x/vuln/cmd/govulncheck@v1.3.0 ./...
+	@for pins in */requirements*.txt scripts/plugins/*.txt; do echo "$$pins"; \
+	  $(VENV)/bin/pip-audit --disable-pip --require-hashes --requirement $$pins || exit 1; done
+
+dist: ## build what a release holds, from a tagged commit: programs, their SHA-256 and bill of materials
+	@scripts/dist.sh
+
 $(VPYTHON):
 	@$(PYTHON) -m venv $(VENV)
 
 # JupyterLab and what executes notebooks.
 $(VENV)/jupyter.stamp: notebooks/requirements.txt | $(VPYTHON)
 	@echo 'installing JupyterLab into $(VENV)'
-	@$(PIP) install --requirement $<
+	@$(PIP) install --require-hashes --requirement $<
 	@touch $@
 
 $(VENV)/hadolint.stamp: docker/requirements-lint.txt | $(VPYTHON)
-	@$(PIP) install --requirement $<
+	@$(PIP) install --require-hashes --requirement $<
+	@touch $@
+
+$(VENV)/audit.stamp: scripts/requirements-audit.txt | $(VPYTHON)
+	@$(PIP) install --require-hashes --requirement $<
 	@touch $@
 
 # The GoNB kernel, and goimports, which it needs.

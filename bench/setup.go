@@ -61,7 +61,7 @@ func (p places) peersPython(base string, log io.Writer) (string, error) {
 	fmt.Fprintln(log, "installing the pinned peers into bench/.venv (a download of 2 GB, once)")
 	for _, args := range [][]string{
 		{base, "-m", "venv", "--clear", venv},
-		{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", requirements},
+		{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", requirements},
 	} {
 		if err := command(log, p.root, args...); err != nil {
 			return "", err

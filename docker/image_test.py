@@ -1,7 +1,8 @@
 """Builds the image and uses it as its README says, without a network wherever a network is not what is tested.
 
 `make docker-test` runs it. It takes Docker, where an engine runs, or else Podman, which takes the same commands. Where there
-is neither, or no base images, it says so in one line and ends without an error. The image stays, under the name gcml:cpu.
+is neither, or no base images, it says so in one line and ends with an error, unless --if-possible is given. The image stays,
+under the name gcml:cpu.
 """
 
 import json
@@ -26,6 +27,9 @@ UID, GID = (os.getuid(), os.getgid()) if os.getuid() else (4321, 4322)
 RUN = ["--no-healthcheck", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
 # A training of seconds.
 DEMO = ["gcml", "demo", "--progress", "none", "--seeds", "0", "--set", "steps=20"]
+# As little as a container can have: a root that nobody writes to, and no capability.
+READ_ONLY = ["--read-only", "--tmpfs", "/tmp"]
+HARDENED = [*READ_ONLY, "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", f"{UID}:{GID}"]
 # What the healthcheck shows is the same lab on another port.
 WRONG_PORT = ["lab", "--ServerApp.port=9999"]
 engine = None  # "docker" or "podman".
@@ -74,6 +78,18 @@ class ImageTest(unittest.TestCase):
         self.check(run(*DEMO, options=[*mount, "--user", f"{UID}:{GID}"]))
         self.check_demo(folder)
 
+    def test_read_only_root_and_no_capabilities(self):
+        for options in READ_ONLY, HARDENED:
+            with self.subTest(options):
+                folder, mount = self.results()
+                self.assertIn("backend xla:cpu", self.check(run(*DEMO, options=[*mount, *options])))
+                self.check_demo(folder)
+
+    def test_root_without_capabilities_is_refused(self):
+        done = run("gcml", "list", options=["--cap-drop", "ALL"])
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"\Agcml: root may not become the owner of /gcml/out here.*\n\Z")
+
     def test_nothing_needs_a_mount_or_runs_as_root(self):
         self.check(run(*DEMO))
         self.assertEqual(self.check(run("id", "-u")), "1000\n")
@@ -100,14 +116,22 @@ class ImageTest(unittest.TestCase):
         self.assertEqual(self.check(run("find", "/go/cache", "-type", "f", "!", "-newermt", "+1 year")), "")
 
     def test_notebook(self):
-        folder, mount = self.results()
         notebook = "01_simplicity_bias.ipynb"
-        self.check(run("python", "notebooks/execute.py", "--out", "out/executed", f"notebooks/{notebook}", options=mount))
-        self.assertIn("image/png", (folder / "executed" / notebook).read_text())
-        self.assertTrue((folder / "simplicity-bias-smoke/result.json").is_file())
+        for options in [], HARDENED:
+            with self.subTest(options):
+                folder, mount = self.results()
+                self.check(run("python", "notebooks/execute.py", "--out", "out/executed", f"notebooks/{notebook}",
+                               options=[*mount, *options]))
+                self.assertIn("image/png", (folder / "executed" / notebook).read_text())
+                self.assertTrue((folder / "simplicity-bias-smoke/result.json").is_file())
 
     def test_lab(self):
-        container, log = self.start(*self.results()[1], "--publish", "127.0.0.1::8888")
+        for options in [], HARDENED:
+            with self.subTest(options):
+                self.check_lab(*options)
+
+    def check_lab(self, *options):
+        container, log = self.start(*self.results()[1], *options, "--publish", "127.0.0.1::8888")
         self.wait(lambda: self.health(container) == 0, "healthy", log)
         token = re.search(r"http://127\.0\.0\.1:8888/lab\?token=(\w+)", log()).group(1)
         published = self.check(call("port", container, "8888")).strip()
@@ -168,8 +192,15 @@ def prepare():
     return None
 
 
-if __name__ == "__main__":
+def main(argv):
+    """Runs the tests. That nothing can be run is a failure, unless --if-possible is given."""
+    if_possible = "--if-possible" in argv
     if reason := prepare():
-        print(f"docker-test: nothing was run: {reason}")
-        sys.exit(0)
-    unittest.main(verbosity=2)
+        tests = unittest.defaultTestLoader.loadTestsFromTestCase(ImageTest).countTestCases()
+        print(f"docker-test: NOT RUN ({tests} tests of the image): {reason}", file=sys.stdout if if_possible else sys.stderr)
+        return 0 if if_possible else 1
+    return 0 if unittest.main(argv=[argv[0]], verbosity=2, exit=False).result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -71,6 +71,7 @@ const (
 	inMeasure                 = "Measure"
 	inNewMeasurer             = "NewMeasurer"
 	inWatch                   = "Watch"
+	inCheckSecondDerivatives  = "CheckSecondDerivatives"
 )
 
 var (
@@ -79,7 +80,8 @@ var (
 	spectralFunctions  = []string{inJacobianSpectralNorm, inJacobianStableRank}
 	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer, inWatch} // They call a model function.
 	measuringFunctions = []string{inMeasure, inNewMeasurer, inWatch}
-	allFunctions       = slices.Concat(graphFunctions, modelFunctions)
+	choosingFunctions  = append([]string{inCheckSecondDerivatives}, modelFunctions...)
+	allFunctions       = slices.Concat(graphFunctions, choosingFunctions)
 )
 
 // applicable says for which functions each option is. There is nothing else that refuses an option,
@@ -91,14 +93,14 @@ var applicable = map[string][]string{
 	"WithTransform":       allFunctions,
 	"WithLanczosSteps":    slices.Concat(spectralFunctions, measuringFunctions),
 	"WithSpectralNorm":    measuringFunctions,
-	"WithInput":           modelFunctions,
-	"WithOutput":          modelFunctions,
-	"WithInputNode":       modelFunctions,
-	"WithOutputNode":      modelFunctions,
+	"WithInput":           choosingFunctions,
+	"WithOutput":          choosingFunctions,
+	"WithInputNode":       choosingFunctions,
+	"WithOutputNode":      choosingFunctions,
 	"WithCoefficient":     {inRegularize},
 	"WithSchedule":        {inRegularize},
 	"WithGradientInParts": {inRegularize},
-	"WithSeed":            measuringFunctions,
+	"WithSeed":            append([]string{inCheckSecondDerivatives}, measuringFunctions...),
 	"WithMaxExamples":     measuringFunctions,
 	"WithProgress":        measuringFunctions,
 	"WithPerOutput":       measuringFunctions,

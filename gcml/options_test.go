@@ -262,6 +262,20 @@ func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcom
 			return measured(func(opts ...Option) (Result, error) { return Measure(t.Context(), b, store(), fn, ds, opts...) }, opts)
 		},
 		inWatch: func(opts ...Option) (optionOutcome, error) { return watch(ds, opts...) },
+		inCheckSecondDerivatives: func(opts ...Option) (optionOutcome, error) {
+			var graphs []*Graph
+			report, err := CheckSecondDerivatives(b, store(), func(scope *model.Scope, x, z *Node) (y, second *Node) {
+				if len(graphs) == 1 {
+					nodes = len(graphs[0].Nodes()) // Of the penalty and its gradients.
+				}
+				graphs = append(graphs, x.Graph())
+				return fn(scope, x, z)
+			}, []*tensors.Tensor{x, z}, opts...)
+			if err != nil {
+				return optionOutcome{}, err
+			}
+			return optionOutcome{text: report.String(), nodes: nodes}, nil
+		},
 		inNewMeasurer: func(opts ...Option) (optionOutcome, error) {
 			return measured(func(opts ...Option) (Result, error) {
 				m, err := NewMeasurer(b, store(), fn, opts...)

@@ -1,0 +1,312 @@
+package gcml
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/floats"
+
+	"example.com/geometric-complexity/internal/vjp"
+)
+
+const (
+	// checkedInputs is up to how many inputs per example the GC is compared as a whole.
+	checkedInputs = 256
+	// checkedDirections is along how many random directions the Jacobian is.
+	checkedDirections = 3
+)
+
+// penaltyGraph is the graph of the exact GC and of its gradients, and what its builder saw.
+type penaltyGraph struct {
+	exec           *model.Exec
+	variables      []*model.Variable
+	inputDims      []int
+	inputDType     dtypes.DType
+	outputDType    dtypes.DType
+	batch, outputs int
+	mixes          string // The first node that mixes examples.
+	values         [][]float64
+}
+
+// build calls the model in a graph.
+func (c *checker) build(scope *model.Scope, args []*Node) *jacobian {
+	scope.Store().SetTraining(args[0].Graph(), c.mode == "training")
+	inputs := args[:len(c.inputs)]
+	output, input := c.options.pick(c.fn(scope, nil, inputs), inputs)
+	return newJacobian(output, input, c.options)
+}
+
+// run builds a graph, or takes it, and runs it from the same random state each time.
+func (c *checker) run(exec *model.Exec, extra ...any) ([][]float64, error) {
+	if err := c.store.SetRNGStateFromSeed(c.options.seed); err != nil {
+		return nil, err
+	}
+	args := make([]any, 0, len(c.inputs)+len(extra))
+	for _, in := range c.inputs {
+		args = append(args, in)
+	}
+	results, err := exec.Call(append(args, extra...)...)
+	if err != nil {
+		return nil, errors.New(errors.Cause(err).Error()) // Without GoMLX's words around a panic of a graph function.
+	}
+	values := make([][]float64, len(results))
+	for i, r := range results {
+		if values[i], err = toFloat64(r); err != nil {
+			return nil, err
+		}
+		if err := r.FinalizeAll(); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+// buildPenalty builds and runs the graph of the GC and its gradients.
+func (c *checker) buildPenalty() error {
+	p := &c.penalty
+	exec, err := model.NewExec(c.backend, c.store, func(scope *model.Scope, args []*Node) []*Node {
+		j := c.build(scope, args)
+		p.batch, p.outputs, p.inputDims, p.inputDType = j.plan.batch, j.plan.outputs, j.inputs.Shape().Dimensions, j.inputs.DType()
+		p.outputDType = j.outputs.DType()
+		if mixing := j.pullback.Coupling(); len(mixing) > 0 {
+			p.mixes = mixing[0].String()
+		}
+		c.precision = shortestDType(j.pullback.Nodes())
+		p.variables = nil
+		var nodes []*Node
+		for v := range scope.Store().IterVariables() {
+			if v.Trainable && v.InUseByGraph(j.inputs.Graph()) && v.DType().IsFloat() {
+				p.variables, nodes = append(p.variables, v), append(nodes, v.NodeValue(j.inputs.Graph()))
+			}
+		}
+		o := c.options
+		o.forGradient, o.variables = true, nodes
+		gc := complexity(j.outputs, j.inputs, o)
+		if len(nodes) == 0 {
+			return []*Node{gc}
+		}
+		mustDifferentiateTwice(gc, nodes)
+		return append([]*Node{gc}, Gradient(gc, nodes...)...)
+	})
+	if err != nil {
+		return err
+	}
+	p.exec = exec.WithName("gcml.CheckSecondDerivatives")
+	if _, err = c.run(p.exec); err != nil {
+		return err
+	}
+	p.values, err = c.run(p.exec) // The first run may have drawn variables, and all else after them.
+	return err
+}
+
+// frozen returns the nodes that mix examples, also where they are used behind a StopGradient, which
+// the pullback does not look behind: the Jacobian holds them fixed.
+func (c *checker) frozen(j *jacobian) []*Node {
+	frozen := slices.Clone(j.pullback.Coupling())
+	for _, n := range ancestors(j.outputs, (*Node).Inputs) {
+		if !n.StopGradient() || len(n.Inputs()) != 1 {
+			continue
+		}
+		if err := exceptions.TryCatch[error](func() {
+			frozen = append(frozen, vjp.New(n.Inputs()[0], j.inputs).Coupling()...)
+		}); err != nil {
+			frozen = append(frozen, n) // It cannot be followed.
+		}
+	}
+	return frozen
+}
+
+// scalarDType is that of the step in the checks of nodes.
+func (c *checker) scalarDType() dtypes.DType {
+	if c.precision == dtypes.Float64 {
+		return dtypes.Float64
+	}
+	return dtypes.Float32
+}
+
+// shortestDType returns the shortest float dtype of the nodes.
+func shortestDType(nodes []*Node) dtypes.DType {
+	shortest := dtypes.Float64
+	for _, n := range nodes {
+		if n.NumOutputs() == 1 && n.DType().IsFloat() && n.DType().Size() < shortest.Size() {
+			shortest = n.DType()
+		}
+	}
+	return shortest
+}
+
+// check compares everything, and looks for the nodes at fault where something is wrong.
+func (c *checker) check(report *DerivativeReport) error {
+	defer c.penalty.exec.Finalize()
+	before := len(report.Checks)
+	if err := c.checkJacobian(report); err != nil {
+		return err
+	}
+	for i := range c.penalty.variables {
+		if err := c.checkVariable(report, i); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(report.Checks[before:], func(k DerivativeCheck) bool { return k.Status == statusWrong }) {
+		return c.checkNodes(report)
+	}
+	return nil
+}
+
+// checkJacobian compares uᵀJd, for random cotangents u and directions d, and the GC.
+func (c *checker) checkJacobian(report *DerivativeReport) error {
+	p := &c.penalty
+	exec, err := model.NewExec(c.backend, c.store, func(scope *model.Scope, args []*Node) []*Node {
+		j := c.build(scope, args)
+		delta, cotangents := args[len(args)-2], args[len(args)-1]
+		moved := rebuild(j.outputs, map[*Node]*Node{j.inputs: Add(j.inputs, delta)}, c.frozen(j))
+		return []*Node{j.inputs, moved, j.pullback.Pull(cotangents)}
+	})
+	if err != nil {
+		return err
+	}
+	defer exec.Finalize()
+	size := p.batch * p.outputs
+	cotangents := c.normal(size)
+	u := withDType(cotangents, p.outputDType, 1, p.batch, p.outputs)
+	moved := func(direction []float64) ([][]float64, error) {
+		return c.run(exec, withDType(direction, p.inputDType, p.inputDims...), u)
+	}
+	inputs := p.batch
+	for _, d := range p.inputDims[1:] {
+		inputs *= d
+	}
+	start, err := moved(make([]float64, inputs))
+	if err != nil {
+		return err
+	}
+	scale := rootMeanSquare(start[0])
+	slope := func(direction []float64) ([]float64, float64, error) {
+		return difference(func(t float64) ([]float64, error) {
+			out, err := moved(scaled(direction, t))
+			if err != nil {
+				return nil, err
+			}
+			return out[1], nil
+		}, c.step)
+	}
+	perExample := inputs / p.batch
+	note := ""
+	if p.mixes != "" {
+		note = fmt.Sprintf(", with what mixes examples held fixed (first: %s)", p.mixes)
+	}
+	for k := range checkedDirections {
+		direction := scaled(c.normal(inputs), scale)
+		slopes, spread, err := slope(direction)
+		if err != nil {
+			return err
+		}
+		got, want := make([]float64, p.batch), make([]float64, p.batch)
+		for b := range p.batch {
+			got[b] = floats.Dot(start[2][b*perExample:(b+1)*perExample], direction[b*perExample:(b+1)*perExample])
+			want[b] = floats.Dot(slopes[b*p.outputs:(b+1)*p.outputs], cotangents[b*p.outputs:(b+1)*p.outputs])
+		}
+		c.compare(report, fmt.Sprintf("Jacobian along direction %d%s", k+1, note), got, want, spread, 0)
+	}
+	if perExample > checkedInputs {
+		return nil
+	}
+	var gc, spread float64
+	for i := range perExample {
+		direction := make([]float64, inputs)
+		for b := range p.batch {
+			direction[b*perExample+i] = scale
+		}
+		slopes, s, err := slope(direction)
+		if err != nil {
+			return err
+		}
+		gc, spread = gc+floats.Dot(slopes, slopes)/scale/scale/float64(p.batch), max(spread, s*rootMeanSquare(slopes)/scale/scale)
+	}
+	c.compare(report, "GC"+note, p.values[0], []float64{gc}, spread, 0)
+	return nil
+}
+
+// checkVariable compares the gradient of the GC with respect to the i-th variable, along a
+// direction.
+func (c *checker) checkVariable(report *DerivativeReport, i int) error {
+	v, gradient := c.penalty.variables[i], c.penalty.values[1+i]
+	kept, err := v.Value()
+	if err != nil {
+		return err
+	}
+	kept, err = kept.LocalClone()
+	if err != nil {
+		return err
+	}
+	values, err := toFloat64(kept)
+	if err != nil {
+		return err
+	}
+	direction := scaled(c.normal(len(values)), rootMeanSquare(values))
+	want, spread, err := difference(func(t float64) ([]float64, error) {
+		moved := scaled(direction, t)
+		for k, x := range values {
+			moved[k] += x
+		}
+		if err := v.SetValue(withDType(moved, v.DType(), v.Shape().Dimensions...)); err != nil {
+			return nil, err
+		}
+		out, err := c.run(c.penalty.exec)
+		if err != nil {
+			return nil, err
+		}
+		return out[0], nil
+	}, c.step)
+	if err != nil {
+		return err
+	}
+	if err := v.SetValue(kept); err != nil {
+		return err
+	}
+	// A direction as large as the values changes the GC by about as much as it is.
+	c.compare(report, "gradient of GC along "+v.Path(), []float64{floats.Dot(gradient, direction)}, want, spread, 1e-3*math.Abs(c.penalty.values[0][0]))
+	return nil
+}
+
+// normal returns n values of the standard normal distribution.
+func (c *checker) normal(n int) []float64 {
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = c.rng.NormFloat64()
+	}
+	return values
+}
+
+// rebuild returns a copy of value with nodes replaced, the frozen ones kept as they are.
+func rebuild(value *Node, replaced map[*Node]*Node, frozen []*Node) *Node {
+	for _, n := range frozen {
+		if replaced[n] == nil {
+			replaced[n] = n
+		}
+	}
+	for _, n := range ancestors(value, (*Node).Inputs) {
+		if replaced[n] != nil || len(n.Inputs()) == 0 {
+			continue
+		}
+		inputs, changed := slices.Clone(n.Inputs()), false
+		for i, in := range inputs {
+			if r := replaced[in]; r != nil && r != in {
+				inputs[i], changed = r, true
+			}
+		}
+		if changed {
+			replaced[n] = n.CloneWithInputs(inputs...)
+		}
+	}
+	if r := replaced[value]; r != nil {
+		return r
+	}
+	return value
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/schedule"
 )
 
 // bump is a training set of three points: f(-1) = 1, f(0) = 0, f(1) = 1.
@@ -76,6 +77,49 @@ func ExampleNewMeanMetric() {
 	// Output:
 	// Mean Loss 3.333
 	// GC 4.000
+}
+
+// onePoint trains f(x) = w·x, whose GC is w², on a point that it fits, for a number of steps, and prints w after each. A step
+// of rate h multiplies w by 1 - 2·h·coefficient.
+func onePoint(trainer *train.Trainer, store *model.Store, steps int) {
+	for range steps {
+		_, err := trainer.TrainStep(train.Batch{
+			Inputs: []*tensors.Tensor{tensors.FromValue([][]float64{{0}})},
+			Labels: []*tensors.Tensor{tensors.FromValue([][]float64{{0}})},
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%.4f ", store.GetVariable("/w").MustValue().Value())
+	}
+}
+
+func slope(scope *model.Scope, x *Node) *Node {
+	return Mul(x, scope.VariableWithValue("w", 1.0).NodeValue(x.Graph()))
+}
+
+// Another coefficient from the next step on, with the training graph that is compiled already.
+func ExampleSetCoefficient() {
+	store := model.NewStore()
+	trainer := train.NewTrainer(openBackend(), store, gcml.Regularize(slope, gcml.WithCoefficient(0)), loss.MeanSquaredError,
+		optimizer.StochasticGradientDescent().WithDecay(false).WithLearningRate(0.1), nil, nil)
+	for _, coefficient := range []float64{0, 1, 2.5} {
+		if err := gcml.SetCoefficient(store, coefficient); err != nil {
+			log.Fatal(err)
+		}
+		onePoint(trainer, store, 2)
+	}
+	// Output: 1.0000 1.0000 0.8000 0.6400 0.3200 0.1600
+}
+
+// The coefficient grows to 1 in the first two steps.
+func ExampleWithSchedule() {
+	store := model.NewStore()
+	modelFn := gcml.Regularize(slope, gcml.WithCoefficient(1), gcml.WithSchedule(schedule.WarmUp(2)))
+	trainer := train.NewTrainer(openBackend(), store, modelFn, loss.MeanSquaredError,
+		optimizer.StochasticGradientDescent().WithDecay(false).WithLearningRate(0.1), nil, nil)
+	onePoint(trainer, store, 4)
+	// Output: 1.0000 0.9000 0.7200 0.5760
 }
 
 // A square root has no derivative at 0. The step on the batch that has a 0 in it is not applied.

@@ -44,7 +44,8 @@ func (e *NonFiniteError) Error() string {
 //
 // Such a step is not applied: all variables keep the values from before it, those of the optimizer, of the normalization and
 // of the random numbers too. The step is then built and run once more, with that batch, to find the node where it begins.
-// Until then the training graph has only a few operations more for each weight, and the numbers are the same as without.
+// Until then the training graph has only a few operations more for each weight, and may hold the old weights beside the new
+// ones for longer; the numbers are the same as without.
 //
 // Call it for each loop, for the first one of a trainer before its first step: else the training graph is compiled again. It
 // works with every model and optimizer, but not with gradients accumulated over steps, nor on several devices: that is an

@@ -111,7 +111,7 @@ func (j *jacobian) newPushforward() pushforward {
 	rows := j.pullback.Pull(u)
 	if missing := vjp.NotDifferentiable(rows, []*Node{u}); len(missing) > 0 {
 		Panicf("gcml.JacobianSpectralNorm: the model cannot be differentiated twice, as Lanczos needs it, because GoMLX has no gradient for %s: %s",
-			vjp.TypeName(missing[0].Type()), vjp.Advice(missing[0].Type()))
+			vjp.TypeName(missing[0].Type()), vjp.Replacement(missing[0].Type()))
 	}
 	return pushforward{j: j, u: u, rows: rows}
 }

@@ -39,21 +39,18 @@ func Replacement(t NodeType) string {
 	return "build the layer of other ops"
 }
 
+// advice has the ops without a gradient that models meet. GoMLX's MaxPool is not among them, nor are its dense and batch
+// normalization layers: their ops have rules in package autodiff. A test follows every line.
 var advice = map[NodeType]string{
-	NodeTypeSelectAndScatterMax:            "use layers.MaxPool or mean pooling",
-	NodeTypeSelectAndScatterMin:            "use layers.MaxPool of the negated input",
-	NodeTypeBatchNormGradient:              "use layers.BatchNorm",
-	NodeTypeFusedDenseVJP:                  "switch fusion off, or use layers.MLP",
-	NodeTypeFusedActivationVJP:             "switch fusion off, or use the activation built of plain ops",
-	NodeTypeFusedScaledDotProductAttention: "build the attention of Dot and Softmax",
-	NodeTypeReduceProduct:                  "take the exponential of a sum of logarithms",
-	NodeTypeSign:                           "it is constant almost everywhere: put StopGradient around it",
-	NodeTypeRound:                          "it is constant almost everywhere: put StopGradient around it",
-	NodeTypeFloor:                          "it is constant almost everywhere: put StopGradient around it",
-	NodeTypeCeil:                           "it is constant almost everywhere: put StopGradient around it",
-	NodeTypeExpm1:                          "use Exp(x) - 1",
-	NodeTypeClamp:                          "use Min and Max",
+	NodeTypeReduceProduct: "write it as Exp(ReduceSum(Log(x))) where x is positive, or as a Mul of slices",
+	NodeTypeRound:         constantAlmostEverywhere,
+	NodeTypeFloor:         constantAlmostEverywhere,
+	NodeTypeCeil:          constantAlmostEverywhere,
+	// On CUDA alone. The Go backend's fused attention is differentiated through the ops that stand for it.
+	NodeTypeFusedScaledDotProductAttentionVJP: "give WithFusion(false) to the attention layer",
 }
+
+const constantAlmostEverywhere = "it is constant almost everywhere: put StopGradient around it"
 
 // NotDifferentiable returns the nodes between value and any of the wanted
 // nodes for which GoMLX has no gradient, so that a later Gradient of value

@@ -4,13 +4,16 @@ import (
 	"context"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
 	"gonum.org/v1/gonum/mat"
 
+	"example.com/geometric-complexity/gcml"
 	"example.com/geometric-complexity/internal/gctest"
 )
 
@@ -42,6 +45,30 @@ func TestClosedFormsOnBothBackends(t *testing.T) {
 		if n := r.FinalValue("regions"); n < 5 || n > 200 {
 			t.Errorf("%g regions on 200 points: a test of regions needs some, with several points in them", n)
 		}
+	})
+}
+
+// The largest operator norm by hand, over the linear regions, is that of gcml's singular values.
+func TestLipschitzConstantIsThatOfGCML(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 5))
+	points := make([]float64, 3*100)
+	for i := range points {
+		points[i] = rng.NormFloat64()
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		net := randomNetwork{hidden: 2, width: 6, outputs: 4}
+		store, measured, err := net.measure(b, 3, points, 3, func(f, x *graph.Node) []*graph.Node {
+			return []*graph.Node{graph.ReduceAllMax(gcml.JacobianSpectralNorm(f, x))}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Finalize()
+		weights, biases, err := mlpWeights(store, "/", net.hidden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gctest.AssertClose(t, measured[0], []float64{linearRegions(weights, biases, points).lipschitz}, 1e-12, 0, "Lipschitz constant")
 	})
 }
 

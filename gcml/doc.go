@@ -15,12 +15,16 @@
 //
 //   - While building a graph: [SquaredJacobianNorm], [SquaredJacobianRowNorms] and
 //     [Complexity] take nodes and give nodes, and can be differentiated again.
+//     [JacobianSpectralNorm] and [JacobianStableRank] are of the largest singular value.
 //   - Over a data set: [Measure] runs a model in evaluation mode and returns a
-//     [Result] with a standard error. A [Measurer] does so again and again.
+//     [Result] with a standard error. A [Measurer] does so again and again, and
+//     [Watch] during a training.
 //   - In training: [Regularize] wraps a model function so that coefficient × GC
 //     is added to the training loss, and [NewMetric] reports the GC of each
 //     training step without computing it again. [StopAtNonFinite] names the node
 //     where a step is not finite.
+//
+// [CheckSecondDerivatives] tells whether all that is right for layers of your own.
 //
 // An [Estimator] says how: exactly, or by projections, or by noise. Graph
 // functions panic on misuse, as GoMLX's do, with the shapes in the message;

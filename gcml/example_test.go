@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"math"
 
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -135,4 +136,21 @@ func ExampleMeasure_parts() {
 	// class 1: 54 over 1 examples
 	// outputs: [21 3], their sum is the GC
 	// /hidden: 12 for 2 values
+}
+
+// Two networks of the same GC, 25: one reacts to a single direction of its input, the other to two alike.
+func ExampleJacobianStableRank() {
+	for _, weights := range [][][]float64{{{1, 2}, {2, 4}}, {{math.Sqrt(12.5), 0}, {0, math.Sqrt(12.5)}}} {
+		out, err := CallOnceN(openBackend(), func(x, a *Node) []*Node {
+			f := DotProduct(x, a)
+			return []*Node{gcml.SquaredJacobianNorm(f, x), gcml.JacobianSpectralNorm(f, x), gcml.JacobianStableRank(f, x)}
+		}, [][]float64{{1, 2}}, weights)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("GC %.1f, largest singular value %.3f, stable rank %.1f\n", out[0].Value(), out[1].Value(), out[2].Value())
+	}
+	// Output:
+	// GC [25.0], largest singular value [5.000], stable rank [1.0]
+	// GC [25.0], largest singular value [3.536], stable rank [2.0]
 }

@@ -243,7 +243,10 @@ func placesFor(before, own int, sizes, to []int) []int {
 	if first < len(alone) {
 		alone = slices.Concat(alone[first:], alone[:first])
 	}
-	if len(alone) > others {
+	switch {
+	case len(alone) == others+1: // None more, none less: they are the same.
+		return alone[:1]
+	case len(alone) > others:
 		return alone
 	}
 	return slices.Concat(alone, within, ending, beginning)

@@ -95,7 +95,7 @@ func (j *jacobian) forwardNoise() *Node {
 	for range e.samples {
 		noise := MulScalar(random.Normal(j.store(), j.inputs.Graph(), j.inputs.Shape()), e.sigma)
 		change := Sub(j.pullback.Clone(Add(j.inputs, noise)), j.outputs)
-		total = addNonNil(total, ReduceSum(Square(change), 1))
+		total = addNonNil(total, ReduceSum(Square(wide(change)), 1))
 	}
 	return MulScalar(total, j.plan.scale)
 }

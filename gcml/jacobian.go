@@ -3,6 +3,7 @@ package gcml
 import (
 	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
@@ -26,7 +27,8 @@ func init() { autodiff.Register() }
 // them cannot be differentiated.
 func SquaredJacobianNorm(outputs, inputs *Node, opts ...Option) *Node {
 	o := newOptions(inSquaredJacobianNorm, opts)
-	return newJacobian(o.transformed(outputs), inputs, o).total()
+	j := newJacobian(o.transformed(outputs), inputs, o)
+	return ConvertDType(j.total(), j.outputs.DType())
 }
 
 // SquaredJacobianRowNorms returns ‖∂outputs[b,k]/∂inputs[b]‖² for every example b
@@ -38,7 +40,8 @@ func SquaredJacobianRowNorms(outputs, inputs *Node, opts ...Option) *Node {
 	if !o.estimator.isAlwaysExact() {
 		Panicf("gcml.SquaredJacobianRowNorms: the estimator %s mixes the outputs, use gcml.Exact()", o.estimator)
 	}
-	return newJacobian(o.transformed(outputs), inputs, o).perOutput()
+	j := newJacobian(o.transformed(outputs), inputs, o)
+	return ConvertDType(j.perOutput(), j.outputs.DType())
 }
 
 // Complexity returns the geometric complexity of the batch as the paper defines
@@ -51,13 +54,16 @@ func Complexity(outputs, inputs *Node, opts ...Option) *Node {
 
 func complexity(outputs, inputs *Node, o options) *Node {
 	j := newJacobian(outputs, inputs, o)
+	var gc *Node
 	switch j.plan.gradient {
 	case byGram:
-		return j.complexityByGram()
+		gc = j.complexityByGram()
 	case inTurns:
-		return j.complexityInTurns(o.variables)
+		gc = j.complexityInTurns(o.variables)
+	default:
+		gc = ReduceAllMean(j.total())
 	}
-	return ReduceAllMean(j.total())
+	return ConvertDType(gc, outputs.DType())
 }
 
 // jacobian executes a plan on the nodes that it was made for.
@@ -127,7 +133,7 @@ func checkNodes(outputs, inputs *Node) {
 	}
 }
 
-// total returns ‖J_b‖², or its estimate, shape [batch].
+// total returns ‖J_b‖², or its estimate, shape [batch], see wide.
 func (j *jacobian) total() *Node {
 	if j.plan.norm == fromNoise {
 		return j.forwardNoise()
@@ -149,7 +155,7 @@ func (j *jacobian) total() *Node {
 	return MulScalar(sumFrom(total, 1), j.plan.scale)
 }
 
-// perOutput returns the squared norms of the rows of J, shape [batch, outputs].
+// perOutput returns the squared norms of the rows of J, shape [batch, outputs], see wide.
 func (j *jacobian) perOutput() *Node {
 	var rows []*Node
 	for _, part := range j.parts() {
@@ -183,7 +189,7 @@ func (j *jacobian) squares(v *Node) *Node {
 	if j.plan.norm == fromGram {
 		return j.gramSquares(v)
 	}
-	v = autodiff.Apart(v)
+	v = wide(autodiff.Apart(v))
 	return Square(Reshape(v, v.Shape().Dimensions[0], j.plan.batch, -1))
 }
 
@@ -194,7 +200,16 @@ func (j *jacobian) columnNorms(v *Node) *Node {
 	if p == nil {
 		return nil
 	}
-	return ReduceSum(Reshape(Square(p), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
+	return ReduceSum(Reshape(Square(wide(p)), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
+}
+
+// wide returns x in float32 where its dtype is a narrower one: squares of bfloat16 and float16 are
+// rounded to 3 and 4 digits, sums of them stop growing, and those of float16 end at 65,504.
+func wide(x *Node) *Node {
+	if x.DType().Size() < dtypes.Float32.Size() {
+		return ConvertDType(x, dtypes.Float32)
+	}
+	return x
 }
 
 // ofRound returns what the given round adds, a scalar node of an integer dtype that counts from 0:

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -149,11 +148,6 @@ func (m *Measurer) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, la
 			layer := newJacobian(n, j.inputs, m.options)
 			l.layers, l.plans = append(l.layers, n.GetAlias()), append(l.plans, layer.plan)
 			results = append(results, layer.ofRound(round, false))
-		}
-	}
-	for i, r := range results {
-		if r.DType().Size() < 4 {
-			results[i] = graph.ConvertDType(r, dtypes.Float32)
 		}
 	}
 	return append(results, takeState()), l

@@ -1,6 +1,7 @@
 package gcml
 
 import (
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
@@ -95,7 +96,8 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 	if p.atOnce == 0 {
 		p.atOnce = cotangentsAtOnce(b, p.cotangents, largestAdjointBytes(pullback))
 	}
-	if !o.noClosedForm && o.gradientParts == 0 {
+	isWide := inputs.DType().Size() >= dtypes.Float32.Size() // Else G would be rounded too much.
+	if !o.noClosedForm && o.gradientParts == 0 && isWide {
 		layer, ok := pullback.FirstLinear()
 		if ok {
 			units := layer.Node.Shape().Dimensions[1]

@@ -51,7 +51,7 @@ func JacobianStableRank(outputs, inputs *Node, opts ...Option) *Node {
 	s := newSpectrum(outputs, inputs, o)
 	squaredFrobenius := s.squaredFrobenius
 	if j := newJacobian(outputs, inputs, o); squaredFrobenius == nil || !j.plan.isExact() {
-		squaredFrobenius = j.total()
+		squaredFrobenius = ConvertDType(j.total(), j.outputs.DType())
 	}
 	isZero := Equal(s.norm, ZerosLike(s.norm))
 	ratio := Div(sqrtOrZero(squaredFrobenius), Where(isZero, OnesLike(s.norm), s.norm))

@@ -2,7 +2,9 @@ package regularizers
 
 import (
 	"context"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -12,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/floats"
 
 	"example.com/geometric-complexity/internal/compiled"
 	"example.com/geometric-complexity/internal/modelfn"
@@ -99,8 +102,8 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 	gradients := newBatchGradients(backend, store, modelfn.Canonical(modelFn), lossFn)
 	defer gradients.finalize()
 
-	var sum []float64         // Σ_i n_i·∇L_i
-	var squares, loss float64 // Σ_i n_i·‖∇L_i‖² and Σ_i n_i·L_i
+	sum := make(map[string][]float64) // Σ_i n_i·∇L_i, by variable.
+	var squares, loss float64         // Σ_i n_i·‖∇L_i‖² and Σ_i n_i·L_i
 	for batch, err := range ds.Iter() {
 		if err != nil {
 			return result, errors.WithMessagef(err, "reading batch %d of data set %q", result.Batches, ds.Name())
@@ -108,17 +111,17 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 		if err := ctx.Err(); err != nil {
 			return result, errors.WithMessagef(err, "measuring the implicit terms stopped after %d batches", result.Batches)
 		}
-		examples, batchLoss, gradient, err := gradients.call(batch)
+		examples, batchLoss, ofVariables, err := gradients.call(batch)
 		if err != nil {
 			return result, errors.WithMessagef(err, "batch %d of data set %q", result.Batches, ds.Name())
 		}
-		if sum == nil {
-			sum = make([]float64, len(gradient))
-		}
 		n := float64(examples)
-		for i, x := range gradient {
-			sum[i] += n * x
-			squares += n * x * x
+		for _, g := range ofVariables {
+			if sum[g.path] == nil { // A spec may bring variables that the batches before did not use.
+				sum[g.path] = make([]float64, len(g.gradient))
+			}
+			floats.AddScaled(sum[g.path], n, g.gradient)
+			squares += n * floats.Dot(g.gradient, g.gradient)
 		}
 		loss += n * batchLoss
 		result.Examples += examples
@@ -129,8 +132,9 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 	}
 
 	n := float64(result.Examples)
-	for _, x := range sum {
-		result.SquaredParameterGradientNorm += (x / n) * (x / n)
+	for _, path := range slices.Sorted(maps.Keys(sum)) {
+		gradient := sum[path]
+		result.SquaredParameterGradientNorm += floats.Dot(gradient, gradient) / (n * n)
 	}
 	result.Loss = loss / n
 	// Rounding must not turn the variance of equal batches negative.
@@ -141,11 +145,17 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 	return result, nil
 }
 
+// variableGradient is the gradient with respect to the variable with this path.
+type variableGradient struct {
+	path     string
+	gradient []float64
+}
+
 // batchGradients computes the loss and its gradient of one batch after the other.
 type batchGradients struct {
 	modelFn train.ModelFn
 	lossFn  train.LossFn
-	graphs  *compiled.Graphs[struct{}]
+	graphs  *compiled.Graphs[[]string] // With the paths of the variables.
 }
 
 func newBatchGradients(backend compute.Backend, store *model.Store, modelFn train.ModelFn, lossFn train.LossFn) *batchGradients {
@@ -156,8 +166,8 @@ func newBatchGradients(backend compute.Backend, store *model.Store, modelFn trai
 
 func (b *batchGradients) finalize() { b.graphs.Finalize() }
 
-// build is the graph of the mean loss and its gradient, all as float64.
-func (b *batchGradients) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, struct{}) {
+// build is the graph of the mean loss and its gradients, all as float64.
+func (b *batchGradients) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, []string) {
 	g := a.Inputs[0].Graph()
 	scope.SetTraining(g, false)
 	loss := b.lossFn(a.Labels, b.modelFn(scope, a.Spec, a.Inputs))
@@ -172,12 +182,16 @@ func (b *batchGradients) build(scope *model.Scope, a compiled.Args) ([]*graph.No
 	for i := range outputs {
 		outputs[i] = graph.ConvertDType(outputs[i], dtypes.Float64)
 	}
-	return outputs, struct{}{}
+	paths := make([]string, len(vars))
+	for i, v := range vars {
+		paths[i] = v.Path()
+	}
+	return outputs, paths
 }
 
-// call returns the number of examples, the mean loss and the gradient, flat and
-// in the order of the store's variables, and frees the batch.
-func (b *batchGradients) call(batch train.Batch) (examples int, loss float64, gradient []float64, err error) {
+// call returns the number of examples, the mean loss and its gradient with respect to each variable
+// that the batch's graph uses, and frees the batch.
+func (b *batchGradients) call(batch train.Batch) (examples int, loss float64, gradients []variableGradient, err error) {
 	defer func() {
 		if finalizeErr := batch.Finalize(); err == nil {
 			err = finalizeErr
@@ -186,8 +200,7 @@ func (b *batchGradients) call(batch train.Batch) (examples int, loss float64, gr
 	if len(batch.Inputs) == 0 || batch.Inputs[0].Shape().Rank() == 0 || batch.Inputs[0].Shape().Dim(0) == 0 {
 		return 0, 0, nil, errors.New("the batch has no inputs with a batch axis and examples on it")
 	}
-	examples = batch.Inputs[0].Shape().Dim(0)
-	results, _, err := b.graphs.Call(batch)
+	results, paths, err := b.graphs.Call(batch)
 	if err != nil {
 		return 0, 0, nil, err
 	}
@@ -201,9 +214,9 @@ func (b *batchGradients) call(batch train.Batch) (examples int, loss float64, gr
 		}
 		if i == 0 {
 			loss = values[0]
-			continue
+		} else {
+			gradients = append(gradients, variableGradient{paths[i-1], values})
 		}
-		gradient = append(gradient, values...)
 	}
-	return examples, loss, gradient, nil
+	return batch.Inputs[0].Shape().Dim(0), loss, gradients, nil
 }

@@ -201,6 +201,38 @@ func TestMeasureImplicit(t *testing.T) {
 	})
 }
 
+// A spec may choose the variables: their gradients are not taken for one another, in whatever order
+// the batches come.
+func TestMeasureImplicitSpecs(t *testing.T) {
+	const h = 0.2
+	chooses := func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node { // f(x) = w·x, w chosen by the spec.
+		w := scope.VariableWithValue(spec.(string), 0.5).NodeValue(inputs[0])
+		return []*graph.Node{graph.Mul(inputs[0], w)}
+	}
+	x, specs := [][]float64{{1, -2}, {3, 1}, {2, 2}}, []string{"a", "b", "a"}
+	ds := &batches{}
+	sums := map[string]float64{} // Of the gradients of mean (w·x)² = 2·w·mean x², over batches of equal size.
+	var squares float64
+	for i := range x {
+		gradient := (x[i][0]*x[i][0] + x[i][1]*x[i][1]) / 2
+		sums[specs[i]] += gradient
+		squares += gradient * gradient / 3
+		ds.list = append(ds.list, func() train.Batch {
+			return train.Batch{Spec: specs[i], Inputs: []*tensors.Tensor{tensors.FromFlatDataAndDimensions(append([]float64(nil), x[i]...), 2, 1)},
+				Labels: []*tensors.Tensor{tensors.FromFlatDataAndDimensions(make([]float64, 2), 2, 1)}}
+		})
+	}
+	full := (sums["a"]*sums["a"] + sums["b"]*sums["b"]) / 9
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		got, err := regularizers.MeasureImplicit(context.Background(), b, model.NewStore(), train.ModelFn(chooses), loss.MeanSquaredError, ds, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gctest.AssertClose(t, []float64{got.SquaredParameterGradientNorm, got.BatchVariance}, []float64{full, squares - full}, 1e-13, 0,
+			"‖∇L‖² and the variance of the batches")
+	})
+}
+
 // The term agrees with ModifiedLoss, on a network and in evaluation mode in spite
 // of penalties and noise.
 func TestMeasureImplicitAgreesWithModifiedLoss(t *testing.T) {

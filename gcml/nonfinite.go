@@ -21,12 +21,13 @@ type NonFiniteError struct {
 	// Step is the training step that was not applied, from 0.
 	Step int
 
-	// What is not finite first: "the training loss" without its penalties, "the penalty", or "the update of" a variable.
+	// What is not finite first: "the training loss" without its penalties, "the penalty", or "the
+	// update of" a variable.
 	What string
 
-	// Origin describes the first node that is not finite though all that it is computed from is: its type, shape and alias,
-	// its operands, and the nearest node before it that has a name. It is empty where a repetition of the step did not show
-	// one.
+	// Origin describes the first node that is not finite though all that it is computed from is:
+	// its type, shape and alias, its operands, and the nearest node before it that has a name. It
+	// is empty where a repetition of the step did not show one.
 	Origin string
 }
 
@@ -36,29 +37,34 @@ func (e *NonFiniteError) Error() string {
 	if origin == "" {
 		origin = "a repetition of the step did not show where"
 	}
-	return fmt.Sprintf("gcml: in training step %d %s is not finite, and the step was not applied: %s", e.Step, e.What, origin)
+	return fmt.Sprintf("gcml: in training step %d %s is not finite, and the step was not applied: %s",
+		e.Step, e.What, origin)
 }
 
-// StopAtNonFinite ends the loop with a NonFiniteError at the first step whose loss, penalties included, or whose new weights
-// are not all finite. It returns the data set that the loop has to be run on: ds, of which it keeps a copy of the latest batch.
+// StopAtNonFinite ends the loop with a NonFiniteError at the first step whose loss, penalties
+// included, or whose new weights are not all finite. It returns the data set that the loop has to
+// be run on: ds, of which it keeps a copy of the latest batch.
 //
-// Such a step is not applied: all variables keep the values from before it, those of the optimizer, of the normalization and
-// of the random numbers too. The step is then built and run once more, with that batch, to find the node where it begins.
-// Until then the training graph has only a few operations more for each weight, and may hold the old weights beside the new
-// ones for longer; the numbers are the same as without.
+// Such a step is not applied: all variables keep the values from before it, those of the optimizer,
+// of the normalization and of the random numbers too. The step is then built and run once more,
+// with that batch, to find the node where it begins. Until then the training graph has only a few
+// operations more for each weight, and may hold the old weights beside the new ones for longer; the
+// numbers are the same as without.
 //
-// Call it for each loop, for the first one of a trainer before its first step: else the training graph is compiled again. It
-// works with every model and optimizer, but not with gradients accumulated over steps, nor on several devices: that is an
-// error.
+// Call it for each loop, for the first one of a trainer before its first step: else the training
+// graph is compiled again. It works with every model and optimizer, but not with gradients
+// accumulated over steps, nor on several devices: that is an error.
 func StopAtNonFinite(loop *train.Loop, ds train.Dataset) (train.Dataset, error) {
 	if _, distributed := ds.(train.DistributedDataset); distributed {
-		return nil, errors.Errorf("gcml.StopAtNonFinite: the data set %q is for several devices, which is not supported", ds.Name())
+		return nil, errors.Errorf("gcml.StopAtNonFinite: the data set %q is for several devices, which is not supported",
+			ds.Name())
 	}
 	if n := loop.Trainer.NumAccumulatingSteps(); n > 1 {
-		return nil, errors.Errorf("gcml.StopAtNonFinite: the trainer accumulates the gradients of %d steps, which is not supported", n)
+		return nil, errors.Errorf("gcml.StopAtNonFinite: the trainer accumulates the gradients of %d steps, "+
+			"which is not supported", n)
 	}
-	// The first metric is the loss, and metrics come last in the training graph: so it sees the new values of all variables.
-	// GoMLX gives its own slice of them.
+	// The first metric is the loss, and metrics come last in the training graph: so it sees the new
+	// values of all variables. GoMLX gives its own slice of them.
 	metrics := loop.Trainer.TrainMetrics()
 	guard, guarded := metrics[0].(*finiteGuard)
 	if !guarded {
@@ -98,8 +104,8 @@ func (d *latestBatch) Iter() iter.Seq2[train.Batch, error] {
 	}
 }
 
-// finiteGuard is the metric of the training loss. In the training graph it undoes a step that is not finite, and reports its
-// loss as NaN.
+// finiteGuard is the metric of the training loss. In the training graph it undoes a step that is
+// not finite, and reports its loss as NaN.
 type finiteGuard struct {
 	metric.Interface
 	trainer *train.Trainer
@@ -110,7 +116,8 @@ type finiteGuard struct {
 func (f *finiteGuard) UpdateGraph(scope *model.Scope, labels, predictions []*Node) *Node {
 	loss := f.Interface.UpdateGraph(scope, labels, predictions)
 	g := loss.Graph()
-	// What the step computes is kept apart from what is done with it here: else XLA fuses both, and rounds otherwise.
+	// What the step computes is kept apart from what is done with it here: else XLA fuses both, and
+	// rounds otherwise.
 	loss = autodiff.After(loss)
 	finite := IsFinite(loss)
 	var changed []*model.Variable
@@ -140,7 +147,8 @@ func allFinite(x *Node) *Node {
 	return LogicalAll(IsFinite(x))
 }
 
-// logTo lets the search see the results of a graph. It is called for every executor that the trainer creates.
+// logTo lets the search see the results of a graph. It is called for every executor that the
+// trainer creates.
 func (f *finiteGuard) logTo(exec *model.Exec, _ train.GraphType) {
 	if f.search != nil {
 		exec.SetNodeLogger(f.search.log)
@@ -164,8 +172,8 @@ func (f *finiteGuard) explain(step int, batch train.Batch) error {
 	return result
 }
 
-// repeat runs the step again, in a graph that is built for the search, and leaves no graph behind. The guard undoes the step
-// again.
+// repeat runs the step again, in a graph that is built for the search, and leaves no graph behind.
+// The guard undoes the step again.
 func (f *finiteGuard) repeat(batch train.Batch) (*originSearch, error) {
 	copied, err := batch.Clone()
 	if err != nil {

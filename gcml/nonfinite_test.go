@@ -58,7 +58,8 @@ func distance(scope *model.Scope, x *Node) *Node {
 
 func root(y *Node) *Node { return Sqrt(y).WithAlias("root") }
 
-// bareLength has a loss of its own, the length of weights that are 0: finite, with a gradient that is not.
+// bareLength has a loss of its own, the length of weights that are 0: finite, with a gradient that
+// is not.
 func bareLength(scope *model.Scope, x *Node) *Node {
 	w := scope.VariableWithValue("w", []float64{0, 0}).NodeValue(x.Graph()).WithAlias("weights")
 	train.AddRegularizationLoss(Sqrt(ReduceAllSum(Square(w))).WithAlias("length"))
@@ -203,7 +204,8 @@ func (s skipped) Iter() iter.Seq2[train.Batch, error] {
 	}
 }
 
-// TestStopAtNonFiniteChangesNoNumber: losses and all variables are those of a training that is not watched, to the last bit.
+// TestStopAtNonFiniteChangesNoNumber: losses and all variables are those of a training that is not
+// watched, to the last bit.
 func TestStopAtNonFiniteChangesNoNumber(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		fn := gcml.Regularize(noisyNet, gcml.WithCoefficient(0.1))
@@ -228,7 +230,8 @@ func TestStopAtNonFiniteChangesNoNumber(t *testing.T) {
 	})
 }
 
-// TestStopAtNonFiniteWithoutItsData: a loop that runs on another data set still stops, and says what to do.
+// TestStopAtNonFiniteWithoutItsData: a loop that runs on another data set still stops, and says
+// what to do.
 func TestStopAtNonFiniteWithoutItsData(t *testing.T) {
 	r := newWatchedRun(t, gctest.GoBackend(t), gcml.Regularize(distance, gcml.WithTransform(root), gcml.WithCoefficient(0.1)), repeated{ordinary}, true)
 	_, err := r.loop.RunSteps(repeated{singular}, 1)

@@ -30,10 +30,11 @@ type searchRoot struct {
 	node *Node
 }
 
-// trace adds to the graph of a training step, in which these variables have new values, a result that says for each node
-// whether it is finite.
+// trace adds to the graph of a training step, in which these variables have new values, a result
+// that says for each node whether it is finite.
 func (s *originSearch) trace(g *Graph, changed []*model.Variable) {
-	for _, root := range []searchRoot{{"the training loss", train.GetMainLoss(g)}, {"the penalty", train.GetRegularizationLoss(g)}} {
+	losses := []searchRoot{{"the training loss", train.GetMainLoss(g)}, {"the penalty", train.GetRegularizationLoss(g)}}
+	for _, root := range losses {
 		if root.node != nil {
 			s.roots = append(s.roots, root)
 			s.forward = max(s.forward, root.node.Id())
@@ -73,8 +74,8 @@ func (s *originSearch) log(_ *Graph, messages []string, values []*tensors.Tensor
 	}
 }
 
-// first returns the first node in the order of the graph that is not finite, reaches the root through nodes that are not, and
-// is computed from finite ones.
+// first returns the first node in the order of the graph that is not finite, reaches the root
+// through nodes that are not, and is computed from finite ones.
 func (s *originSearch) first(root *Node) *Node {
 	first := root
 	seen := map[*Node]bool{}
@@ -143,7 +144,8 @@ func ownName(n *Node) string {
 	return ""
 }
 
-// named returns the nearest node before n and its operands that has a name, by the number of steps, or "".
+// named returns the nearest node before n and its operands that has a name, by the number of steps,
+// or "".
 func named(n *Node) string {
 	seen := map[*Node]bool{}
 	for level := n.Inputs(); len(level) > 0; {

@@ -16,8 +16,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestGradientInPartsRefusesOtherGradients: the penalty of WithGradientInParts has no gradient with respect to an input or to
-// a variable that is not trained, and says so instead of giving 0.
+// TestGradientInPartsRefusesOtherGradients: the penalty of WithGradientInParts has no gradient with
+// respect to an input or to a variable that is not trained, and says so instead of giving 0.
 func TestGradientInPartsRefusesOtherGradients(t *testing.T) {
 	b := gctest.GoBackend(t)
 	mask := []float64{math.Inf(-1), 0, 0}
@@ -90,8 +90,8 @@ func storeOf(t *testing.T, network func(scope *model.Scope, x *Node) *Node, x an
 	return store
 }
 
-// TestForwardNoiseWhereAdvised: where a message of Regularize advises forward noise, forward noise trains; where it cannot
-// help, the message does not advise it.
+// TestForwardNoiseWhereAdvised: where a message of Regularize advises forward noise, forward noise
+// trains; where it cannot help, the message does not advise it.
 func TestForwardNoiseWhereAdvised(t *testing.T) {
 	weigh := func(scope *model.Scope, x *Node) *Node { return layers.Dense(scope.In("dense"), x, false, 3) }
 	cases := []struct {
@@ -132,7 +132,8 @@ func TestForwardNoiseWhereAdvised(t *testing.T) {
 	}
 }
 
-// TestEstimatorOption: WithEstimator goes before the hyperparameter, which a checkpoint may have set.
+// TestEstimatorOption: WithEstimator goes before the hyperparameter, which a checkpoint may have
+// set.
 func TestEstimatorOption(t *testing.T) {
 	b := gctest.GoBackend(t)
 	x := inputsFor(t, b, dtypes.Float64, []int{6, 5})

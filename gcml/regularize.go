@@ -108,8 +108,8 @@ func estimatorOf(scope *model.Scope, name string) Estimator {
 // an op without one: no estimator helps there.
 func mustDifferentiate(outputs *graph.Node, variables []*graph.Node) {
 	if missing := vjp.NotDifferentiable(outputs, variables); len(missing) > 0 {
-		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated with respect to its weights, because GoMLX has no gradient for %s: %s",
-			vjp.TypeName(missing[0].Type()), vjp.Replacement(missing[0].Type()))
+		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated with respect to its weights, "+
+			"because GoMLX has no gradient for %s: %s", vjp.TypeName(missing[0].Type()), vjp.Replacement(missing[0].Type()))
 	}
 }
 
@@ -117,7 +117,8 @@ func mustDifferentiate(outputs *graph.Node, variables []*graph.Node) {
 // variables would meet an op without one.
 func mustDifferentiateTwice(gc *graph.Node, variables []*graph.Node) {
 	if missing := vjp.NotDifferentiable(gc, variables); len(missing) > 0 {
-		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated twice, because GoMLX has no gradient for %s: %s, "+
+		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated twice, "+
+			"because GoMLX has no gradient for %s: %s, "+
 			"or give WithEstimator(ForwardNoise(0.01, 1)), which differentiates once",
 			vjp.TypeName(missing[0].Type()), vjp.Replacement(missing[0].Type()))
 	}

@@ -154,8 +154,8 @@ func TestNotSetIsNoNode(t *testing.T) {
 	}
 }
 
-// Changing the coefficient between steps, also from 0, is what a second training with the other coefficient is, and
-// compiles nothing.
+// Changing the coefficient between steps, also from 0, is what a second training with the other
+// coefficient is, and compiles nothing.
 func TestSetCoefficientBetweenSteps(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, r := range allRegularizers {
@@ -200,8 +200,8 @@ func TestSetCoefficientBetweenSteps(t *testing.T) {
 	})
 }
 
-// descentOfNorm trains w = 1 on a loss that is 0, with the penalty c·w² scaled by the schedule: after each step of rate
-// h, w is (1 - 2hc·factor) times what it was.
+// descentOfNorm trains w = 1 on a loss that is 0, with the penalty c·w² scaled by the schedule:
+// after each step of rate h, w is (1 - 2hc·factor) times what it was.
 func descentOfNorm(t *testing.T, b compute.Backend, store *model.Store, fn train.ModelFn, steps int) []float64 {
 	t.Helper()
 	zero := func(_, predictions []*graph.Node) *graph.Node {
@@ -223,7 +223,8 @@ func scalarModel(scope *model.Scope, x *graph.Node) *graph.Node {
 	return graph.Dot(x, scope.VariableWithValue("w", [][]float64{{1}}).NodeValue(x)).Product()
 }
 
-// A schedule counts the optimizer's steps, from 0, and goes on where it was in a second training of the same store.
+// A schedule counts the optimizer's steps, from 0, and goes on where it was in a second training of
+// the same store.
 func TestScheduleInTraining(t *testing.T) {
 	const c, steps = 0.7, 9
 	schedules := []struct {
@@ -238,7 +239,7 @@ func TestScheduleInTraining(t *testing.T) {
 			return 0.1 + 0.9*(1+math.Cos(math.Pi*min(1, step/5)))/2
 		}},
 		{"function of the step", func(step *graph.Node) *graph.Node {
-			return graph.ConvertDType(graph.Inverse(graph.AddScalar(step, 1)), step.DType())
+			return graph.ConvertDType(graph.Reciprocal(graph.AddScalar(step, 1)), step.DType())
 		}, func(step float64) float64 { return 1 / (step + 1) }},
 	}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -260,8 +261,8 @@ func TestScheduleInTraining(t *testing.T) {
 	})
 }
 
-// Who wins over a checkpoint of GoMLX: the option, and what the program sets after loading; not what it sets before, as for
-// all hyperparameters.
+// Who wins over a checkpoint of GoMLX: the option, and what the program sets after loading; not
+// what it sets before, as for all hyperparameters.
 func TestCoefficientAndCheckpoint(t *testing.T) {
 	b := gctest.GoBackend(t)
 	const saved, program, rate = 2.0, 0.5, 0.1
@@ -342,7 +343,8 @@ func TestSetCoefficientOutlivesTheGraph(t *testing.T) {
 	gctest.AssertClose(t, []float64{second}, []float64{3 * first}, 1e-15, 0, "penalty")
 }
 
-// Regularizers in scopes of their own have coefficients of their own, and those that have none take the one above.
+// Regularizers in scopes of their own have coefficients of their own, and those that have none take
+// the one above.
 func TestCoefficientsOfScopes(t *testing.T) {
 	b := gctest.GoBackend(t)
 	half := func(name string) train.ModelFn {

@@ -36,9 +36,18 @@ func realPlugin(t *testing.T) string {
 	t.Helper()
 	path, ok := FindPlugin(KindCPU)
 	if !ok || !xlaBuiltIn {
-		t.Skip("no XLA plugin here; to put one in place: make xla")
+		withoutXLA(t, "no XLA plugin here; to put one in place: make xla")
 	}
 	return path
+}
+
+// withoutXLA ends a test that needs XLA: it is skipped, and fails where XLA is required, as in package gctest.
+func withoutXLA(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("GCML_REQUIRE_XLA") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
 }
 
 // linkLibC puts a library into a folder that is no plugin.
@@ -122,7 +131,7 @@ func TestOpenChoosesXLAWherePluginIs(t *testing.T) {
 
 func TestOpenFallsBackFromBrokenPlugin(t *testing.T) {
 	if !xlaBuiltIn {
-		t.Skip("built without XLA")
+		withoutXLA(t, "built without XLA")
 	}
 	dir := isolate(t)
 	touch(t, filepath.Join(dir, projectDir, "pjrt_c_api_cpu_plugin.so"))
@@ -181,7 +190,7 @@ func TestOpenBadEnvironmentIsOneClearLine(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if !xlaBuiltIn && strings.HasPrefix(tc.config, "xla") {
-				t.Skip("built without XLA")
+				withoutXLA(t, "built without XLA")
 			}
 			dir := isolate(t)
 			touch(t, filepath.Join(dir, "text.so"))

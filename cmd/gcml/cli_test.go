@@ -48,7 +48,11 @@ func TestScripts(t *testing.T) {
 			if condition != "xla" {
 				return false, fmt.Errorf("unknown condition %q", condition)
 			}
-			return slices.Contains(compute.List(), "xla"), nil
+			builtIn := slices.Contains(compute.List(), "xla")
+			if !builtIn && os.Getenv("GCML_REQUIRE_XLA") != "" {
+				return false, errors.New("this program was built without XLA, which GCML_REQUIRE_XLA asks for")
+			}
+			return builtIn, nil
 		},
 		Cmds: commands,
 	})

@@ -12,6 +12,7 @@ import (
 
 	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/internal/gctest"
 )
 
 // isolate gives a test a bare machine: an empty HOME and working directory, no variables, no NVIDIA device.
@@ -139,7 +140,7 @@ func TestReportPassesOnWriteErrors(t *testing.T) {
 func TestPluginFound(t *testing.T) {
 	path, ok := backend.FindPlugin(backend.KindCPU)
 	if !ok {
-		t.Skip("no XLA plugin here; to put one in place: make xla")
+		gctest.WithoutXLA(t)
 	}
 	dir := isolate(t)
 	link := filepath.Join(dir, "libpjrt_cpu.so")

@@ -49,7 +49,7 @@ func ForEachBackend(t *testing.T, fn func(t *testing.T, b compute.Backend)) {
 	t.Run("xla", func(t *testing.T) {
 		b := XLABackend(t)
 		if b == nil {
-			t.Skip("no XLA CPU plugin found: run 'make xla'")
+			WithoutXLA(t)
 		}
 		fn(t, b)
 	})
@@ -63,10 +63,23 @@ func XLABackend(t testing.TB) compute.Backend {
 	if err != nil {
 		t.Fatalf("opening the XLA CPU plugin: %v", err)
 	}
-	if b == nil && os.Getenv("GCML_REQUIRE_XLA") != "" {
-		t.Fatal("no XLA CPU plugin found: run 'make xla'")
+	if b == nil && os.Getenv(requireXLA) != "" {
+		WithoutXLA(t)
 	}
 	return b
+}
+
+// requireXLA is the variable that makes a missing XLA a failure: a test that compares with it must not pass idly.
+const requireXLA = "GCML_REQUIRE_XLA"
+
+// WithoutXLA ends a test that needs XLA where no plugin is found: it is skipped, and fails where GCML_REQUIRE_XLA is set.
+func WithoutXLA(t testing.TB) {
+	t.Helper()
+	const message = "no XLA CPU plugin found: run 'make xla'"
+	if os.Getenv(requireXLA) != "" {
+		t.Fatal(message)
+	}
+	t.Skip(message)
 }
 
 // CentralDifference returns the gradient of f at x by (f(x+h)-f(x-h))/2h, one

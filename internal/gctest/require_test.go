@@ -1,0 +1,34 @@
+package gctest_test
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// TestRequireXLA checks, in processes of their own that find no plugin, that a test on each backend is skipped on XLA, and
+// fails where XLA is required.
+func TestRequireXLA(t *testing.T) {
+	if os.Getenv("GCML_TEST_CHILD") != "" {
+		gctest.ForEachBackend(t, func(*testing.T, compute.Backend) {})
+		return
+	}
+	if matches, _ := os.ReadDir("/usr/local/lib/go-xla"); len(matches) > 0 {
+		t.Skip("a plugin is installed for the whole system")
+	}
+	for setting, want := range map[string]string{"OTHER=1": "--- SKIP: TestRequireXLA/xla", "GCML_REQUIRE_XLA=1": "--- FAIL: TestRequireXLA/xla"} {
+		child := exec.Command(os.Args[0], "-test.v", "-test.run=^TestRequireXLA$")
+		child.Dir = t.TempDir()
+		child.Env = []string{"GCML_TEST_CHILD=1", "HOME=" + child.Dir, setting}
+		out, err := child.CombinedOutput()
+		if failed := strings.Contains(want, "FAIL"); !strings.Contains(string(out), want) || (err != nil) != failed ||
+			!strings.Contains(string(out), "--- PASS: TestRequireXLA/go") {
+			t.Errorf("with %s (%v):\n%s", setting, err, out)
+		}
+	}
+}

@@ -220,6 +220,7 @@ func TestMeasureErrors(t *testing.T) {
 	failing.err = errors.New("disk on fire")
 	fn := mlp(activation.TypeTanh)
 	overflow := func(scope *model.Scope, x *Node) *Node { return Exp(MulScalar(x, 1e6)) }
+	huge := func(_ *model.Scope, x *Node) *Node { return MulScalar(MulScalar(x, 1e200).WithAlias("huge"), 1e-200) }
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	cases := []struct {
@@ -232,6 +233,8 @@ func TestMeasureErrors(t *testing.T) {
 		{name: "empty", want: `data set "test rows" is empty`, ds: batches{}},
 		{name: "NaN", want: "batch 1, example 4: input #0 holds NaN", ds: withNaN},
 		{name: "overflow", want: "batch 0, example 0: the squared Jacobian norm is NaN", ds: rows, fn: overflow},
+		{name: "overflow in a layer", want: "batch 0, example 0: the squared Jacobian norm of /huge is +Inf", ds: rows, fn: huge,
+			opts: []gcml.Option{gcml.WithLayers()}},
 		{name: "data set fails", want: `data set "test rows": disk on fire`, ds: failing},
 		{name: "cancelled", want: "context canceled", ds: rows, ctx: cancelled},
 		{name: "no labels", want: "per class needs labels, and batch 0 has none", ds: rows, opts: []gcml.Option{gcml.WithPerClass()}},

@@ -187,13 +187,25 @@ func (m *measurement) checkInputs(batch train.Batch) error {
 	return nil
 }
 
-// checkNorms returns an error for the first example, from first on, whose norm
+// checkNorms returns an error for the first example, from first on, whose norm, or that of a layer,
 // is NaN or Inf.
 func (m *measurement) checkNorms(first int) error {
-	for i, v := range m.norms[first:] {
+	if err := m.checkFinite(m.norms, first, "the squared Jacobian norm"); err != nil {
+		return err
+	}
+	for _, layer := range m.layers {
+		if err := m.checkFinite(layer.norms, first, "the squared Jacobian norm of "+layer.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *measurement) checkFinite(norms []float64, first int, what string) error {
+	for i, v := range norms[first:] {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return errors.Errorf("gcml.Measure: batch %d, example %d: the squared Jacobian norm is %g although the inputs are "+
-				"finite: look at the weights", m.batches, first+i, v)
+			return errors.Errorf("gcml.Measure: batch %d, example %d: %s is %g although the inputs are finite: "+
+				"look at the weights", m.batches, first+i, what, v)
 		}
 	}
 	return nil

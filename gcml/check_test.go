@@ -12,11 +12,13 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
+	"github.com/gomlx/gomlx/ml/layers/attention"
 	"github.com/gomlx/gomlx/ml/layers/norm"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"example.com/geometric-complexity/gcml"
 	"example.com/geometric-complexity/internal/gctest"
+	own "example.com/geometric-complexity/layers"
 )
 
 // between returns a model with a layer under test between two dense ones.
@@ -107,6 +109,44 @@ func TestCheckSecondDerivatives(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Models of ordinary layers are right: convolutions, pools and norms, fused and multi-output nodes, an inner
+// node for input.
+func TestCheckOrdinaryModels(t *testing.T) {
+	rng := rand.New(rand.NewPCG(31, 32))
+	classify := func(scope *model.Scope, h *Node) *Node {
+		return layers.Dense(scope.In("classify"), Reshape(h, h.Shape().Dimensions[0], -1), true, 3)
+	}
+	for _, c := range []struct {
+		name  string
+		input *tensors.Tensor
+		model func(scope *model.Scope, x *Node) *Node
+		opts  []gcml.Option
+	}{
+		{"convolution", gctest.RandomTensor(rng, 3, 8, 8, 2), func(scope *model.Scope, x *Node) *Node {
+			h := layers.Convolution(scope.In("convolution"), x).Channels(4).KernelSize(3).PadSame().Done()
+			h = activation.Relu(own.BatchNorm(scope.In("norm"), h).Done())
+			return classify(scope, MaxPool(h).Window(2).Done())
+		}, nil},
+		{"attention", gctest.RandomTensor(rng, 2, 5, 6), func(scope *model.Scope, x *Node) *Node {
+			h := attention.SelfAttention(scope.In("attention"), x, 2, 3).UseQKVProjection().Done()
+			return classify(scope, Add(h, x))
+		}, nil},
+		{"embedding", tensors.FromValue([][]int32{{1, 2, 3}, {4, 0, 1}}), func(scope *model.Scope, x *Node) *Node {
+			return classify(scope, Sin(layers.Embedding(scope.In("words"), x, dtypes.Float64, 10, 4).WithAlias("embedded")))
+		}, []gcml.Option{gcml.WithInputNode("embedded")}},
+	} {
+		report, err := gcml.CheckSecondDerivatives(gctest.GoBackend(t), model.NewStore(), c.model, []*tensors.Tensor{c.input}, c.opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, check := range report.Checks {
+			if check.Status != "right" {
+				t.Errorf("%s: %s is %s:\n%s", c.name, check.Quantity, check.Status, report)
+			}
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
 
+	"example.com/geometric-complexity/internal/autodiff"
 	"example.com/geometric-complexity/internal/vjp"
 )
 
@@ -75,7 +76,7 @@ func (c *checker) buildPenalty() error {
 		p.batch, p.outputs, p.inputDims, p.inputDType = j.plan.batch, j.plan.outputs, j.inputs.Shape().Dimensions, j.inputs.DType()
 		p.outputDType = j.outputs.DType()
 		if mixing := j.pullback.Coupling(); len(mixing) > 0 {
-			p.mixes = mixing[0].String()
+			p.mixes = fmt.Sprintf("%s of %s", mixing[0].Type(), mixing[0].Inputs()[0].Shape())
 		}
 		c.precision = shortestDType(j.pullback.Nodes())
 		p.variables = nil
@@ -199,7 +200,7 @@ func (c *checker) checkJacobian(report *DerivativeReport) error {
 	perExample := inputs / p.batch
 	note := ""
 	if p.mixes != "" {
-		note = fmt.Sprintf(", with what mixes examples held fixed (first: %s)", p.mixes)
+		note = fmt.Sprintf(" with what mixes examples held fixed, from %s on", p.mixes)
 	}
 	for k := range checkedDirections {
 		direction := scaled(c.normal(inputs), scale)
@@ -284,15 +285,21 @@ func (c *checker) normal(n int) []float64 {
 	return values
 }
 
-// rebuild returns a copy of value with nodes replaced, the frozen ones kept as they are.
+// rebuild returns a copy of value with nodes replaced, the frozen ones kept as they are. A fused node is
+// copied as the nodes that stand for it: GoMLX's own copy of a fused attention is one of its operands
+// (v0.28.16).
 func rebuild(value *Node, replaced map[*Node]*Node, frozen []*Node) *Node {
 	for _, n := range frozen {
 		if replaced[n] == nil {
 			replaced[n] = n
 		}
 	}
-	for _, n := range ancestors(value, (*Node).Inputs) {
-		if replaced[n] != nil || len(n.Inputs()) == 0 {
+	for _, n := range ancestors(value, differentiated) {
+		if replaced[n] != nil {
+			continue
+		}
+		if alternate := alternateOf(n); alternate != nil {
+			replaced[n] = replaced[alternate] // nil if nothing changed.
 			continue
 		}
 		inputs, changed := slices.Clone(n.Inputs()), false
@@ -309,4 +316,17 @@ func rebuild(value *Node, replaced map[*Node]*Node, frozen []*Node) *Node {
 		return r
 	}
 	return value
+}
+
+// alternateOf returns the node through which GoMLX differentiates the fused n, or the output n of a
+// fused node, nil for none.
+func alternateOf(n *Node) *Node {
+	index := 0
+	if i, ok := autodiff.SplitOf(n); ok {
+		n, index = n.Inputs()[0], i
+	}
+	if alternates := autodiff.AlternateOutputs(n); alternates != nil {
+		return alternates[index]
+	}
+	return nil
 }

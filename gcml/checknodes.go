@@ -188,7 +188,7 @@ func (c *checker) candidates(scope *model.Scope, j *jacobian) []*Node {
 			continue
 		}
 		depends[n] = true
-		if n.NumOutputs() != 1 || !n.DType().IsFloat() || autodiff.AlternateOutputs(n) != nil {
+		if n.NumOutputs() != 1 || !n.DType().IsFloat() || alternateOf(n) != nil {
 			continue
 		}
 		if n.CustomGradient() == nil && !n.StopGradient() && slices.Contains(plainNodes, n.Type()) {
@@ -205,8 +205,8 @@ var plainNodes = []NodeType{NodeTypeIdentity, NodeTypeReshape, NodeTypeTranspose
 
 // differentiated are the nodes that the derivative of n passes to, StopGradient left aside.
 func differentiated(n *Node) []*Node {
-	if alternates := autodiff.AlternateOutputs(n); alternates != nil {
-		return slices.DeleteFunc(slices.Clone(alternates), func(a *Node) bool { return a == nil })
+	if alternate := alternateOf(n); alternate != nil {
+		return []*Node{alternate}
 	}
 	return n.Inputs()
 }

@@ -28,7 +28,10 @@ func ExampleNewMeasurer() {
 	}
 	defer measurer.Finalize()
 	for _, weights := range [][]float64{{2, 2, 2}, {3, 0, 0}} { // A training would change them.
-		store.RootScope().VariableWithValue("w", weights).MustSetValue(tensors.MustFromAnyValue(weights))
+		w := store.RootScope().VariableWithValue("w", weights)
+		if err := w.SetValue(tensors.MustFromAnyValue(weights)); err != nil {
+			log.Fatal(err)
+		}
 		result, err := measurer.Measure(context.Background(), rows.BatchSize(1, false))
 		if err != nil {
 			log.Fatal(err)

@@ -71,7 +71,7 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 	p := plan{
 		estimator: o.estimator,
 		batch:     batch, outputs: outputs.Shape().Dimensions[1], inputs: inputs.Shape().Size() / batch,
-		norm: fromJacobian, rounds: 1, scale: o.estimator.scale(outputs.Shape().Dimensions[1]),
+		norm: fromJacobian, gradient: byNodes, rounds: 1, scale: o.estimator.scale(outputs.Shape().Dimensions[1]),
 	}
 	if o.cotangents > 0 && o.gradientParts > 0 {
 		Panicf("gcml: WithCotangents(%d) does not apply beside WithGradientInParts(%d), which says how many are carried at once too",

@@ -60,7 +60,9 @@ func TestCall(t *testing.T) {
 			{"spec again", train.Batch{Inputs: ones(3), Spec: 10.0}, nil, 30, 3},
 		}
 		for _, weight := range []float64{1, -2} { // The variables are read anew.
-			w.MustSetValue(tensors.FromScalar(weight))
+			if err := w.SetValue(tensors.FromScalar(weight)); err != nil {
+				t.Fatal(err)
+			}
 			for _, c := range calls {
 				out, value, err := graphs.Call(c.batch, c.extra...)
 				if err != nil {

@@ -27,9 +27,11 @@ UID, GID = (os.getuid(), os.getgid()) if os.getuid() else (4321, 4322)
 RUN = ["--no-healthcheck", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
 # A training of seconds.
 DEMO = ["gcml", "demo", "--progress", "none", "--seeds", "0", "--set", "steps=20"]
-# As little as a container can have: a root that nobody writes to, and no capability.
+# As little as a container can have: a root that nobody writes to, no capability, and a /tmp that starts nothing, which is
+# what --tmpfs makes with Docker, but not with Podman.
 READ_ONLY = ["--read-only", "--tmpfs", "/tmp"]
-HARDENED = [*READ_ONLY, "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", f"{UID}:{GID}"]
+HARDENED = ["--read-only", "--tmpfs", "/tmp:noexec,nosuid,nodev", "--cap-drop", "ALL",
+            "--security-opt", "no-new-privileges", "--user", f"{UID}:{GID}"]
 # What the healthcheck shows is the same lab on another port.
 WRONG_PORT = ["lab", "--ServerApp.port=9999"]
 engine = None  # "docker" or "podman".

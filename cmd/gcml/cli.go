@@ -21,7 +21,8 @@ import (
 )
 
 // Exit codes: 1 for a run that failed, 2 for a command line that is wrong, and
-// 130, as shells have it for SIGINT, for an interrupted run.
+// 130, as shells have it for SIGINT, for an interrupted run. A crash that
+// nothing can recover ends with 2 as well, which is Go's choice.
 const (
 	exitFailure     = 1
 	exitUsage       = 2

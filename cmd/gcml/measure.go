@@ -40,7 +40,8 @@ func (a *app) measureCommand() *cobra.Command {
 			"Jacobian, with its standard error.\n\n" +
 			"An ONNX file is measured on the arrays of --inputs, taken as they are, or on the images of\n" +
 			"--dataset with pixels in [0, 1]. If the network wants them prepared in another way, save them\n" +
-			"so with numpy.save and give them by --inputs.",
+			"so with numpy.save and give them by --inputs. Weights that the network keeps in files of\n" +
+			"their own are read from its folder, and from nowhere else.",
 		Example: "  gcml measure --checkpoint out/demo/runs/0123456789abcdef --split test\n" +
 			"  gcml measure --checkpoint DIR --dataset fashion-mnist --estimator projection:3 --json\n" +
 			"  gcml measure --onnx model.onnx --inputs x.npy --labels y.npy --per-class\n" +

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"example.com/geometric-complexity/internal/atomicfile"
 )
 
 // lockFile is locked by the process that works in its folder. The lock belongs
@@ -23,7 +25,7 @@ const lockPoll = 250 * time.Millisecond
 var ErrBusy = errors.New("another process is doing this run")
 
 func newLock(dir string) (*flock.Flock, error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return nil, err
 	}
 	// Network file systems lock only files that are open for writing.

@@ -151,7 +151,7 @@ func (r request) do(ctx context.Context, c *crew, advance func(int64)) error {
 		return err
 	}
 	if address, err := item.Address(c.backendName); err != nil || address != r.Address {
-		return fmt.Errorf("its worker process has %s for run %s (%v): was the program built anew meanwhile?", address, r.Address, err)
+		return fmt.Errorf("its worker process has %s for run %s (%v): was the program built anew, or the data changed, meanwhile?", address, r.Address, err)
 	}
 	return c.workers[0].Do(ctx, item, advance)
 }

@@ -10,7 +10,9 @@ import (
 
 // ReplaceDir puts a new folder at path, in the place of one that may be there.
 // The function fills it under a temporary name beside path; it is renamed only
-// when that went well. On an error path is as it was.
+// when that went well. On an error path is as it was. On Linux the two folders
+// change places at once; elsewhere, and on file systems that cannot do that, a
+// kill between two renames leaves the old folder under the temporary name.
 func ReplaceDir(path string, fill func(dir string) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -33,6 +35,9 @@ func ReplaceDir(path string, fill func(dir string) error) (err error) {
 	}
 	if err := fill(fresh); err != nil {
 		return err
+	}
+	if err := exchange(fresh, path); err == nil {
+		return nil // The old one is removed with the hidden folder.
 	}
 	if err := os.Rename(path, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 )
@@ -32,6 +33,31 @@ func TestReplaceDir(t *testing.T) {
 	}
 	if got := names(t, parent); !slices.Equal(got, []string{"results"}) {
 		t.Errorf("%q is left beside the folder", got)
+	}
+}
+
+// Where two folders cannot change places, the renames do.
+func TestExchange(t *testing.T) {
+	parent := t.TempDir()
+	a, b := filepath.Join(parent, "a"), filepath.Join(parent, "b")
+	for _, dir := range []string{a, b} {
+		if err := os.MkdirAll(filepath.Join(dir, "of "+filepath.Base(dir)), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := exchange(a, b)
+	if runtime.GOOS == "linux" && err != nil {
+		t.Fatal(err)
+	}
+	want := "of a"
+	if err == nil {
+		want = "of b"
+	}
+	if got := names(t, a); !slices.Equal(got, []string{want}) {
+		t.Errorf("a has %q; want %q", got, want)
+	}
+	if err := exchange(a, filepath.Join(parent, "none")); err == nil {
+		t.Error("a folder changed places with one that is not there")
 	}
 }
 

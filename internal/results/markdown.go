@@ -70,7 +70,7 @@ func (f *Folder) label() string {
 	if f.Scale != experiments.Laptop && f.Scale != "" {
 		label += ", " + string(f.Scale) + " scale"
 	}
-	return label
+	return cell(label)
 }
 
 // List is the table of the folders as Markdown, for a README in the folder base.

@@ -145,10 +145,9 @@ type checker struct {
 // newChecker copies the model into float64, or as it is where it does not take that.
 func newChecker(backend compute.Backend, store *model.Store, fn train.ModelFn, inputs []*tensors.Tensor, o options,
 	mode string) (*checker, error) {
-	var first error
+	var err error
 	for _, convert := range []bool{true, false} {
 		c := &checker{backend: backend, fn: fn, options: o, mode: mode, rng: rand.New(rand.NewPCG(uint64(o.seed), 1))}
-		var err error
 		if c.store, err = copyStore(store, convert); err != nil {
 			return nil, err
 		}
@@ -163,11 +162,8 @@ func newChecker(backend compute.Backend, store *model.Store, fn train.ModelFn, i
 			c.setPrecision()
 			return c, nil
 		}
-		if first == nil {
-			first = err
-		}
 	}
-	return nil, first
+	return nil, err // That in the model's own dtype.
 }
 
 // setPrecision chooses steps that balance the rounding of the values with the curvature.
@@ -205,9 +201,6 @@ func copyStore(store *model.Store, convert bool) (*model.Store, error) {
 			return nil, err
 		}
 		w.SetTrainable(v.Trainable)
-	}
-	if loader := store.Loader(); loader != nil && !convert {
-		copied.SetLoader(loader) // Variables of a checkpoint that nobody has read yet.
 	}
 	return copied, nil
 }

@@ -99,11 +99,13 @@ func (c *checker) buildPenalty() error {
 		return err
 	}
 	p.exec = exec.WithName("gcml.CheckSecondDerivatives")
-	if _, err = c.run(p.exec); err != nil {
-		return err
+	for range 2 { // The first run may have drawn variables, and all else after them.
+		if p.values, err = c.run(p.exec); err != nil {
+			p.exec.Finalize()
+			return err
+		}
 	}
-	p.values, err = c.run(p.exec) // The first run may have drawn variables, and all else after them.
-	return err
+	return nil
 }
 
 // frozen returns the nodes that mix examples, also where they are used behind a StopGradient, which

@@ -50,6 +50,9 @@ func OpenRun(dir string) (*Trained, error) {
 	if err := json.Unmarshal(run.Task, t.Task); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
+	if err := checkSize(t.Task); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
 	if err := t.load(dir, run.Hash); err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func leastBytes(group map[string]float64) float64 {
 	width := max(group["width"], group["widths"], 1)
 	inputs, outputs := max(group["inputs"], 1), max(group["outputs"], 1)
 	layers := max(group["hidden_layers"], group["depths"], 1)
-	examples := max(group["points"], group["cells"], 1)
+	examples := max(group["points"], group["cells"], group["train"], group["test"], 1)
 	weights := inputs*width + (layers-1)*width*width + width*outputs
 	return 8 * (weights + examples*max(inputs, outputs))
 }

@@ -1,6 +1,9 @@
 package experiments
 
 import (
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,6 +35,34 @@ func TestCheckSize(t *testing.T) {
 		}
 		if _, err := e.Plan(cfg, []int64{0}); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: error %v; want %q", tc.assignment, err, tc.want)
+		}
+	}
+}
+
+// A run from a stranger is of what it says, but of no more than this machine holds.
+func TestOpenRunOfImpossibleSize(t *testing.T) {
+	for want, task := range map[string]*Train{
+		"data: needs 800 GB at least": {Data: Data{Name: NameParabola, Train: 100_000_000_000}},
+		"network: needs ":             {Data: Data{Name: NameParabola}, Network: Network{Kind: kindMLP, HiddenLayers: 2, Width: 1 << 40}},
+		"network.width: -1":           {Data: Data{Name: NameParabola}, Network: Network{Kind: kindMLP, Width: -1}},
+	} {
+		raw, err := json.Marshal(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := started{Record: Record{Kind: task.Kind(), Backend: "go", Task: raw}}
+		if run.Hash, err = run.address(); err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if raw, err = json.Marshal(run); err == nil {
+			err = os.WriteFile(filepath.Join(dir, runFile), raw, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenRun(dir); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), dir) {
+			t.Errorf("error %v; want %q", err, want)
 		}
 	}
 }

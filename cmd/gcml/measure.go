@@ -27,7 +27,7 @@ type measureOptions struct {
 	examples, batch                             int
 	seed                                        int64
 	arrayLimit                                  float64 // GB
-	softmax, perClass, json                     bool
+	softmax, perClass, spectralNorm, json       bool
 }
 
 func (a *app) measureCommand() *cobra.Command {
@@ -65,6 +65,7 @@ func (a *app) measureCommand() *cobra.Command {
 	f.IntVar(&o.batch, "batch", 500, "`n` examples at once")
 	f.Int64Var(&o.seed, "seed", 0, "`seed` of a random estimator")
 	f.BoolVar(&o.perClass, "per-class", false, "also for the examples of each class")
+	f.BoolVar(&o.spectralNorm, "spectral-norm", false, "also the largest singular value of the Jacobians and their stable rank")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 	return cmd
 }
@@ -124,6 +125,9 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	opts := []gcml.Option{gcml.WithEstimator(estimator), gcml.WithSeed(o.seed)}
 	if o.perClass {
 		opts = append(opts, gcml.WithPerClass())
+	}
+	if o.spectralNorm {
+		opts = append(opts, gcml.WithSpectralNorm())
 	}
 	if o.softmax {
 		opts = append(opts, gcml.WithTransform(func(logits *graph.Node) *graph.Node { return graph.Softmax(logits) }))
@@ -247,6 +251,13 @@ func writeMeasurement(r gcml.Result, dataset, what string) string {
 	q := r.Quantiles
 	fmt.Fprintf(&b, "squared norms of the examples: median %.4g, 90 %% of them from %.4g to %.4g, largest %.4g\n", q.Median, q.P5, q.P95, q.Max)
 	fmt.Fprintf(&b, "%sestimator %s, backend %s, Jacobian %d x %d\n", what, r.Estimator, r.Backend, r.Outputs, r.Inputs)
+	if s := r.Spectrum; s != nil {
+		fmt.Fprintf(&b, "largest singular value %s, the largest of them (Lipschitz constant) %.6g\n", plusMinus(s.Norm, s.NormStdErr), s.Largest)
+		fmt.Fprintf(&b, "stable rank %s\n", plusMinus(s.StableRank, s.StableRankStdErr))
+		if s.LanczosSteps > 0 {
+			fmt.Fprintf(&b, "singular values are lower bounds: %d Lanczos steps, relative residual up to %.2g\n", s.LanczosSteps, s.Residual)
+		}
+	}
 	for _, c := range r.PerClass {
 		fmt.Fprintf(&b, "class %d: GC %s over %d examples\n", c.Class, plusMinus(c.GC, c.StdErr), c.Examples)
 	}

@@ -74,9 +74,25 @@ func mustNotCapture(n *Node) {
 	}
 }
 
-// flowOf asks the rule of n for every choice of layouts of its inputs, of which there are several
-// in a batch of one only. Those by which n mixes no examples are taken, if there are any.
+// flowOf asks the rule of n for every choice of layouts of its inputs, of which there are several in
+// a batch of one only. Those by which n mixes no examples are taken, if there are any.
 func (s *Pullback) flowOf(n *Node) flow {
+	var flows, clean []flow
+	for _, in := range s.choices(n) {
+		f := flowFor(n, in, s.batch())
+		flows = append(flows, f)
+		if f.isClean() {
+			clean = append(clean, f)
+		}
+	}
+	if len(clean) > 0 {
+		return united(clean)
+	}
+	return flows[max(0, slices.IndexFunc(flows, func(f flow) bool { return f.unknown == "" }))]
+}
+
+// flowFor asks the rule of n for given layouts of its inputs.
+func flowFor(n *Node, in []*layout, batch int) flow {
 	r, ok := rules[n.Type()]
 	switch {
 	case !ok:
@@ -85,26 +101,24 @@ func (s *Pullback) flowOf(n *Node) flow {
 		return unknown(complexNumbers)
 	case n.NumOutputs() == 1 && n.Shape().Size() == 0:
 		return flow{outputs: make([][]layout, 1)} // Nothing depends on no values.
+	case !slices.ContainsFunc(in, func(l *layout) bool { return l != nil }):
+		return flow{outputs: make([][]layout, n.NumOutputs())} // Its inputs may all be held constant.
 	}
-	choices := s.choices(n)
-	flows := make([]flow, len(choices))
-	for i, in := range choices {
-		flows[i] = r(n, in, s.batch())
-	}
-	if clean := slices.DeleteFunc(slices.Clone(flows), func(f flow) bool { return !f.isClean() }); len(clean) > 0 {
-		return united(clean)
-	}
-	return flows[max(0, slices.IndexFunc(flows, func(f flow) bool { return f.unknown == "" }))]
+	return r(n, in, batch)
 }
+
+// mostChoices bounds the choices for one node, in a batch of one, of several inputs each of which may
+// have several layouts.
+const mostChoices = 64
 
 // choices returns every combination of the layouts of n's inputs, the likeliest first.
 func (s *Pullback) choices(n *Node) [][]*layout {
-	const most = 64 // Of the batch of one only, where a node has more places than one.
 	chosen := make(map[*Node]*layout)
+	decided := make(map[*Node]bool) // To be constant.
 	var all [][]*layout
 	var choose func(i int)
 	choose = func(i int) {
-		if len(all) == most {
+		if len(all) == mostChoices {
 			return
 		}
 		if i == len(n.Inputs()) {
@@ -116,7 +130,7 @@ func (s *Pullback) choices(n *Node) [][]*layout {
 			return
 		}
 		node := n.Inputs()[i]
-		if chosen[node] != nil || !s.onPath[node] || node.NumOutputs() > 1 {
+		if chosen[node] != nil || decided[node] || !s.onPath[node] || node.NumOutputs() > 1 {
 			choose(i + 1)
 			return
 		}
@@ -125,6 +139,11 @@ func (s *Pullback) choices(n *Node) [][]*layout {
 			choose(i + 1)
 		}
 		delete(chosen, node)
+		if s.constant[node] {
+			decided[node] = true
+			choose(i + 1)
+			delete(decided, node)
+		}
 	}
 	choose(0)
 	return all

@@ -34,6 +34,10 @@ type Pullback struct {
 	// places has, for every output of a node on the path, the layouts that it may have, see flow.
 	places map[*Node][][]layout
 
+	// constant are the nodes that some choice of layouts holds constant, see wishes; nil once they
+	// are chosen.
+	constant map[*Node]bool
+
 	// fixed are the inputs of a node that are held constant in it.
 	fixed map[*Node][]int
 
@@ -55,23 +59,17 @@ type Pullback struct {
 // It panics for a node through which the examples cannot be followed, and for outputs whose first
 // axis is not the batch.
 func New(outputs, inputs *Node) *Pullback {
-	s := &Pullback{
-		outputs:   outputs,
-		inputs:    inputs,
-		onPath:    make(map[*Node]bool),
-		places:    make(map[*Node][][]layout),
-		fixed:     make(map[*Node][]int),
-		diagonals: make(map[*Node][]*Node),
-		factors:   make(map[*Node]factored),
-	}
-	for _, n := range s.reachedFromOutputs() {
+	s := newPullback(outputs, inputs)
+	reached := s.reachedFromOutputs()
+	fitting := s.wishes(reached)
+	for _, n := range reached {
 		if n == inputs {
-			s.places[n] = [][]layout{{batchFirst(dimsOf(n)).normal(s.batch())}}
-			s.add(n)
+			s.addInputs()
 			continue
 		}
 		mustNotCapture(n)
 		if passes(n) && slices.ContainsFunc(edges(n), s.isOnPath) && s.follow(n) {
+			s.keep(n, fitting[n])
 			s.add(n)
 		}
 	}
@@ -81,6 +79,23 @@ func New(outputs, inputs *Node) *Pullback {
 			outputs.Shape(), inputs.Shape(), outputs)
 	}
 	return s
+}
+
+func newPullback(outputs, inputs *Node) *Pullback {
+	return &Pullback{
+		outputs:   outputs,
+		inputs:    inputs,
+		onPath:    make(map[*Node]bool),
+		places:    make(map[*Node][][]layout),
+		fixed:     make(map[*Node][]int),
+		diagonals: make(map[*Node][]*Node),
+		factors:   make(map[*Node]factored),
+	}
+}
+
+func (s *Pullback) addInputs() {
+	s.places[s.inputs] = [][]layout{{batchFirst(dimsOf(s.inputs)).normal(s.batch())}}
+	s.add(s.inputs)
 }
 
 func (s *Pullback) add(n *Node) {

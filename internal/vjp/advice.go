@@ -39,14 +39,16 @@ func Replacement(t NodeType) string {
 	return "build the layer of other ops"
 }
 
-// advice has the ops without a gradient that models meet. GoMLX's MaxPool is not among them, nor are its dense and batch
-// normalization layers: their ops have rules in package autodiff. A test follows every line.
+// advice has the ops without a gradient that models meet. GoMLX's MaxPool is not among them, nor
+// are its dense and batch normalization layers: their ops have rules in package autodiff. A test
+// follows every line.
 var advice = map[NodeType]string{
 	NodeTypeReduceProduct: "write it as Exp(ReduceSum(Log(x))) where x is positive, or as a Mul of slices",
 	NodeTypeRound:         constantAlmostEverywhere,
 	NodeTypeFloor:         constantAlmostEverywhere,
 	NodeTypeCeil:          constantAlmostEverywhere,
-	// On CUDA alone. The Go backend's fused attention is differentiated through the ops that stand for it.
+	// On CUDA alone. The Go backend's fused attention is differentiated through the ops that stand
+	// for it.
 	NodeTypeFusedScaledDotProductAttentionVJP: "give WithFusion(false) to the attention layer",
 }
 

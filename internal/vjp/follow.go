@@ -74,8 +74,8 @@ func mustNotCapture(n *Node) {
 	}
 }
 
-// flowOf asks the rule of n for every choice of layouts of its inputs, of which there are several in
-// a batch of one only. Those by which n mixes no examples are taken, if there are any.
+// flowOf asks the rule of n for every choice of layouts of its inputs, of which there are several
+// in a batch of one only. Those by which n mixes no examples are taken, if there are any.
 func (s *Pullback) flowOf(n *Node) flow {
 	var flows, clean []flow
 	for _, in := range s.choices(n) {
@@ -107,8 +107,8 @@ func flowFor(n *Node, in []*layout, batch int) flow {
 	return r(n, in, batch)
 }
 
-// mostChoices bounds the choices for one node, in a batch of one, of several inputs each of which may
-// have several layouts.
+// mostChoices bounds the choices for one node, in a batch of one, of several inputs each of which
+// may have several layouts.
 const mostChoices = 64
 
 // choices returns every combination of the layouts of n's inputs, the likeliest first.

@@ -122,7 +122,7 @@ func columnOf(indices *Node, vector, k int) column {
 // pick replaces, in places, the axes along which the column counts by the factors that it counts.
 // It returns no places and a flow if the picked examples are others, or are not known.
 func (c column) pick(places []layout, factors []factor, indexAxes []int, batch int) ([]layout, flow) {
-	if batch == 1 && c.counts { // A count along an axis of size 1 may be along any such.
+	if batch == 1 && (c.counts || c.constant) { // A count along an axis of size 1 may be along any such.
 		var found []layout
 		for k, axis := range indexAxes {
 			if c.dims[k] == 1 {
@@ -146,7 +146,7 @@ func (c column) pick(places []layout, factors []factor, indexAxes []int, batch i
 	switch {
 	case len(factors) > 1:
 		return nil, unknown("it picks by number from an axis that the batch is merged into")
-	case c.values != nil || c.random || c.constant && batch == 1:
+	case c.values != nil || c.random:
 		return nil, mixes
 	}
 	return nil, unknown("it picks examples by numbers that are computed, or of a constant too large to be kept")
@@ -343,7 +343,7 @@ func scattered(n *Node, sc autodiff.ScatterAttributes, l layout, batch int) (*la
 // countsAlong tells whether the column is the index along axis k.
 func (c column) countsAlong(k, batch int) bool {
 	if batch == 1 {
-		return c.counts && c.dims[k] == 1
+		return (c.counts || c.constant) && c.dims[k] == 1
 	}
 	if c.values == nil {
 		return false

@@ -8,8 +8,8 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// In a batch of one, a reshape may leave open where the batch is: from [1] to [1, 1], on either axis.
-// What comes later decides: in the end the batch is the first axis of the outputs.
+// In a batch of one, a reshape may leave open where the batch is: from [1] to [1, 1], on either
+// axis. What comes later decides: in the end the batch is the first axis of the outputs.
 
 // alternative is one choice of layouts for a node's inputs, nil for those held constant, and the
 // layouts of its output by that choice.
@@ -39,8 +39,8 @@ func (w wish) both(other wish) wish {
 	return common
 }
 
-// wishes returns, in a batch of one, the layouts of the nodes that fit outputs whose first axis is the
-// batch. A node that is not in it may have any.
+// wishes returns, in a batch of one, the layouts of the nodes that fit outputs whose first axis is
+// the batch. A node that is not in it may have any.
 func (s *Pullback) wishes(reached []*Node) map[*Node]wish {
 	if s.batch() != 1 {
 		return nil
@@ -140,8 +140,8 @@ func wishesForInputs(n *Node, alternatives []alternative, fitting map[*Node]wish
 	return wishes
 }
 
-// narrow takes a further wish for n into account, unless it contradicts those of nodes that are closer
-// to the outputs.
+// narrow takes a further wish for n into account, unless it contradicts those of nodes that are
+// closer to the outputs.
 func narrow(fitting map[*Node]wish, n *Node, w wish) {
 	if before, ok := fitting[n]; ok {
 		if w = before.both(w); w.isEmpty() {

@@ -9,6 +9,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
+
+	"example.com/geometric-complexity/internal/vjp"
 )
 
 // finiteMessage marks the node that says which nodes are finite.
@@ -124,7 +126,7 @@ func (s *originSearch) describe(n *Node) string {
 
 // nodeName is the type, the shape and the name of a node, where it has one.
 func nodeName(n *Node) string {
-	text := fmt.Sprintf("%s %s", n.Type(), n.Shape())
+	text := fmt.Sprintf("%s %s", vjp.TypeName(n.Type()), n.Shape())
 	if name := ownName(n); name != "" {
 		text += " " + name
 	}

@@ -44,8 +44,9 @@ type download struct {
 //   - MNIST, contents and downloads; CIFAR-10, contents and download: as published by several independent projects
 //     (the MNIST sums by TensorFlow's data set code among others, the CIFAR-10 sum by GoMLX and torchvision's Ruby port).
 //     They were not verified against the files themselves.
-//   - The JPEG copy of CIFAR-10: computed from its files, as Pillow 13.0.0 decodes them. Of 1,000 of its test images
-//     every label is that of a lossless copy, and the root mean square difference of the pixels is 7.6 of 255.
+//   - The JPEG copy of CIFAR-10: computed from its files, as Pillow 13.0.0 decodes them. Of 1,000
+//     of its test images every label is that of a lossless copy, and the root mean square
+//     difference of the pixels is 7.6 of 255.
 //   - The subset: computed when it was drawn, see fashion_mnist_subset/README.md.
 var catalog = []*dataSet{
 	{
@@ -114,7 +115,7 @@ var catalog = []*dataSet{
 			"data_batch_5.bin": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
 			"test_batch.bin":   "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
 		},
-		copies: []knownCopy{{title: "a JPEG copy of CIFAR-10, in another order, decoded by Pillow 13.0.0", contents: map[string]string{
+		copies: []knownCopy{{"a JPEG copy of CIFAR-10, in another order, decoded by Pillow 13.0.0", map[string]string{
 			"data_batch_1.bin": "15b03b8a8bbf00b0e965e208257d97ecb6f79d12a89c58caafda7bcf68fa07f7",
 			"data_batch_2.bin": "4df28c84529bd14c282400df3deaa4b1ea6396c3e20b9e2afe519bd629588418",
 			"data_batch_3.bin": "c29f6ba57d34c0b76a72d97e9f56bdb2d32658c8520839bb67a9395a07ddc5d2",

@@ -21,8 +21,9 @@ import (
 
 // Content says what a data set holds, whoever packed its files.
 type Content struct {
-	// SHA256 is that of a list of the set's files in the order of their names, one line "SUM  FILE\n" each, as sha256sum
-	// writes it: the SHA-256 of a file's uncompressed bytes, two spaces, its name without .gz.
+	// SHA256 is that of a list of the set's files in the order of their names, one line
+	// "SUM  FILE\n" each, as sha256sum writes it: the SHA-256 of a file's uncompressed bytes, two
+	// spaces, its name without .gz.
 	SHA256 string
 	// Published says that every file is the published one.
 	Published bool
@@ -45,8 +46,9 @@ func (c Content) String() string {
 	return "not the published content (" + c.Differs + " differs)"
 }
 
-// Identify says what a data set holds on this machine. The files are read once: their sums are kept, by path, size and
-// time. Errors are those of [Locate], a [NotFoundError], and files that cannot be read.
+// Identify says what a data set holds on this machine. The files are read once: their sums are
+// kept, by path, size and time. Errors are those of [Locate], a [NotFoundError], and files that
+// cannot be read.
 func Identify(name string) (Content, error) {
 	set, source, err := locate(name)
 	if err != nil {
@@ -251,7 +253,8 @@ func (t tap) reader(file string, plain io.Reader) io.Reader {
 func (t tap) check(c Content, source Source) error {
 	for file, hash := range t {
 		if hex.EncodeToString(hash.Sum(nil)) != c.sums[file] {
-			return fmt.Errorf("%s: the file was changed while the program ran; start it again", filepath.Join(source.Path, file))
+			return fmt.Errorf("%s: the file was changed while the program ran; start it again",
+				filepath.Join(source.Path, file))
 		}
 	}
 	return nil

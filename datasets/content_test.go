@@ -11,10 +11,12 @@ import (
 	"time"
 )
 
-// The same content has one SHA-256, however it is packed, and it is that of the list that sha256sum would write.
+// The same content has one SHA-256, however it is packed, and it is that of the list that sha256sum
+// would write.
 func TestContentDoesNotDependOnThePacking(t *testing.T) {
 	var list strings.Builder
-	for _, file := range []string{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"} {
+	for _, file := range []string{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+		"data_batch_5.bin", "test_batch.bin"} {
 		fmt.Fprintf(&list, "%x  %s\n", sha256.Sum256(cifarBatches()[file]), file)
 	}
 	want := fmt.Sprintf("%x", sha256.Sum256([]byte(list.String())))
@@ -40,7 +42,8 @@ func TestContentDoesNotDependOnThePacking(t *testing.T) {
 func TestPublishedContent(t *testing.T) {
 	got, err := Identify(NameFashionMNISTSubset)
 	want, errWant := PublishedContent(NameFashionMNISTSubset)
-	if err != nil || errWant != nil || !got.Published || got.SHA256 != want.SHA256 || got.String() != "the published content" {
+	if err != nil || errWant != nil || !got.Published || got.SHA256 != want.SHA256 ||
+		got.String() != "the published content" {
 		t.Errorf("the embedded set is %+v, %v; want %+v, %v", got, err, want, errWant)
 	}
 	if _, err := PublishedContent("minst"); err == nil {

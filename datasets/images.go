@@ -51,7 +51,7 @@ type Images struct {
 	Classes []string
 	// Name of the set and split, as "mnist/train".
 	Name string
-	// SHA256 is that of the [Content] of the set that they were loaded from by [Load]; empty for others.
+	// SHA256 is that of the [Content] of the set that [Load] read them from; empty for others.
 	SHA256 string
 }
 

@@ -251,9 +251,9 @@ func lookup(name string) (*dataSet, error) {
 	return nil, fmt.Errorf("unknown data set %q (known: %s)", name, known)
 }
 
-// Verify compares the files of a data set with the published ones by the SHA-256 of their uncompressed content, so that
-// it does not matter who compressed them; see [Identify]. It returns nil if all are genuine, and a [NotFoundError] if there are
-// none.
+// Verify compares the files of a data set with the published ones by the SHA-256 of their
+// uncompressed content, so that it does not matter who compressed them; see [Identify]. It returns
+// nil if all are genuine, and a [NotFoundError] if there are none.
 func Verify(name string) error {
 	set, source, err := locate(name)
 	if err != nil {

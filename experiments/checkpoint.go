@@ -204,7 +204,8 @@ func (c *checkpoints) restore(store *model.Store) (s *state, passedOver []error,
 		c.good = s.name()
 		return s, passedOver, loadCheckpoint(store, dir)
 	}
-	return nil, nil, fmt.Errorf("%w; no other checkpoint can be read: to start the run anew, remove %s", passedOver[0], c.dir())
+	return nil, nil, fmt.Errorf("%w; no other checkpoint can be read: to start the run anew, remove %s",
+		passedOver[0], c.dir())
 }
 
 // listCheckpoints lists the checkpoints of a run by what their names say, the
@@ -228,7 +229,9 @@ func listCheckpoints(runDir string) (found []state, err error) {
 			found = append(found, state{Save: save, Step: step})
 		}
 	}
-	slices.SortFunc(found, func(a, b state) int { return cmp.Or(cmp.Compare(b.Save, a.Save), cmp.Compare(b.Step, a.Step)) })
+	slices.SortFunc(found, func(a, b state) int {
+		return cmp.Or(cmp.Compare(b.Save, a.Save), cmp.Compare(b.Step, a.Step))
+	})
 	return found, nil
 }
 

@@ -132,7 +132,9 @@ func TestDamagedCheckpoint(t *testing.T) {
 		{"no weights", removeFile("checkpoint-*.bin"), "its content is not what was written there"},
 		{"no state", removeFile(stateFile), "state.json: no such file"},
 		{"empty state", truncate(stateFile), "unexpected end of JSON"},
-		{"another file", func(t *testing.T, dir string) { write(t, filepath.Join(dir, "checkpoint-n0000001.json"), "{}") }, "were not saved there"},
+		{"another file", func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "checkpoint-n0000001.json"), "{}")
+		}, "were not saved there"},
 		{"another step", renameTo("save-9-step-9"), "it was saved as save-"},
 		{"another run's", func(t *testing.T, dir string) {
 			if err := os.RemoveAll(dir); err != nil {
@@ -145,7 +147,8 @@ func TestDamagedCheckpoint(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var log bytes.Buffer
-			env := Env{Backend: backend, Out: t.TempDir(), Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+			handler := slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})
+			env := Env{Backend: backend, Out: t.TempDir(), Log: slog.New(handler)}
 			if err := os.CopyFS(env.Out, os.DirFS(source.Out)); err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +160,9 @@ func TestDamagedCheckpoint(t *testing.T) {
 			tc.damage(t, found[0])
 			got := execute(t, env, run)
 			assertSameNumbers(t, got, want)
-			if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, tc.says) || !strings.Contains(text, "goes on from step 5") {
+			text := log.String()
+			if strings.Count(text, "\n") != 1 || !strings.Contains(text, tc.says) ||
+				!strings.Contains(text, "goes on from step 5") {
 				t.Errorf("log %q; want one line with %q and the step before", text, tc.says)
 			}
 			if left := checkpointDirs(t, dir); len(left) != 1 {
@@ -203,7 +208,8 @@ func TestCheckpointWithoutAPoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, points := range map[string][]Point{"lost": s.Points[1:], "doubled": append(s.Points[:1:1], s.Points...), "none": nil} {
+	doubled := append(s.Points[:1:1], s.Points...)
+	for name, points := range map[string][]Point{"lost": s.Points[1:], "doubled": doubled, "none": nil} {
 		changed := *s
 		changed.Points = points
 		data, err := sealed.Marshal(changed)
@@ -229,8 +235,10 @@ func TestLogIsNotRead(t *testing.T) {
 	}
 	lines := strings.SplitAfter(string(log), "\n")
 	for name, text := range map[string]string{
-		"lost": "", "first line lost": lines[1], "doubled": lines[0] + lines[0] + lines[1], "cut": lines[0] + lines[1][:20],
-		"foreign": lines[0] + `{"step":4,"values":{"train_loss":99}}` + "\n", "ahead": lines[0] + lines[1] + lines[2] + lines[3],
+		"lost": "", "first line lost": lines[1], "doubled": lines[0] + lines[0] + lines[1],
+		"cut":     lines[0] + lines[1][:20],
+		"foreign": lines[0] + `{"step":4,"values":{"train_loss":99}}` + "\n",
+		"ahead":   lines[0] + lines[1] + lines[2] + lines[3],
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := Env{Backend: backend, Out: t.TempDir()}
@@ -247,7 +255,8 @@ func TestLogIsNotRead(t *testing.T) {
 // A record that is not what was written is refused, and done again once it is removed.
 func TestDamagedRecord(t *testing.T) {
 	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
-	run := Run{Label: "damaged", Seed: 3, Task: &Train{Data: Data{Name: NameParabola, Train: 4}, Network: MLP(0, 0), LearningRate: 0.1, Steps: 3, Measurements: 1}}
+	run := Run{Label: "damaged", Seed: 3, Task: &Train{Data: Data{Name: NameParabola, Train: 4},
+		Network: MLP(0, 0), LearningRate: 0.1, Steps: 3, Measurements: 1}}
 	want := execute(t, env, run)
 	other := run
 	other.Seed = 4
@@ -273,7 +282,8 @@ func TestDamagedRecord(t *testing.T) {
 	} {
 		write(t, path, text)
 		_, err := Execute(context.Background(), env, run)
-		if err == nil || !strings.HasSuffix(err.Error(), "remove it to do the run again") || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.HasSuffix(err.Error(), "remove it to do the run again") ||
+			!strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v; want one line that says to remove %s", name, err, path)
 		}
 	}

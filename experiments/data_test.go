@@ -68,7 +68,8 @@ func TestContentOfTheDataIsInTheAddress(t *testing.T) {
 	if got := execute(t, env, interrupted); got.Provenance.Starts != 1 || got.Data.SHA256 != other.Data.SHA256 {
 		t.Errorf("the interrupted run went on with other images: %+v", got)
 	}
-	if want := "not the published content (t10k-images-idx3-ubyte differs)"; genuine.Data.Name != datasets.NameMNIST || genuine.Data.Content != want {
+	const want = "not the published content (t10k-images-idx3-ubyte differs)"
+	if genuine.Data.Name != datasets.NameMNIST || genuine.Data.Content != want {
 		t.Errorf("the record says of its data %+v; want %q", genuine.Data, want)
 	}
 	// The network's own data set is not there any more, but may be named.
@@ -76,7 +77,8 @@ func TestContentOfTheDataIsInTheAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := trained.Dataset("", datasets.Test, 0, 10); err == nil || !strings.Contains(err.Error(), "is not what the network was trained on") {
+	_, err = trained.Dataset("", datasets.Test, 0, 10)
+	if err == nil || !strings.Contains(err.Error(), "is not what the network was trained on") {
 		t.Errorf("measuring on its own data: %v", err)
 	}
 	if _, err := trained.Dataset(datasets.NameMNIST, datasets.Test, 0, 10); err != nil {
@@ -116,7 +118,8 @@ func TestDataChangedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	mnistFolder(t, 100, 200)
-	if _, err := executeAt(context.Background(), env, run, blank); err == nil || !strings.Contains(err.Error(), "mnist was changed after the run began") {
+	_, err = executeAt(context.Background(), env, run, blank)
+	if err == nil || !strings.Contains(err.Error(), "mnist was changed after the run began") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -44,7 +44,8 @@ func OpenRun(dir string) (*Trained, error) {
 		return nil, fmt.Errorf("%s: a run of kind %q leaves no network, only one of kind %q does", dir, run.Kind, kind)
 	}
 	if err := run.checkAddress(); err != nil {
-		return nil, fmt.Errorf("%s was changed: %w; to do the run again, remove %s", filepath.Join(dir, runFile), err, dir)
+		return nil, fmt.Errorf("%s was changed: %w; to do the run again, remove %s",
+			filepath.Join(dir, runFile), err, dir)
 	}
 	t := &Trained{Task: &Train{}, Seed: run.Seed, Store: model.NewStore(), data: run.Data}
 	if err := json.Unmarshal(run.Task, t.Task); err != nil {
@@ -107,8 +108,8 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 		return nil, err
 	}
 	if trainedOn && t.data != nil && images.SHA256 != t.data.SHA256 {
-		return nil, fmt.Errorf("data set %s is not what the network was trained on (SHA-256 %.8s… here, %.8s… there); to measure on it all the same, name it",
-			name, images.SHA256, t.data.SHA256)
+		return nil, fmt.Errorf("data set %s is not what the network was trained on (SHA-256 %.8s… here, %.8s… there); "+
+			"to measure on it all the same, name it", name, images.SHA256, t.data.SHA256)
 	}
 	if n != 0 {
 		if images, err = images.First(n); err != nil {

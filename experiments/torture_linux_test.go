@@ -56,7 +56,8 @@ func TestTorture(t *testing.T) {
 			for end := time.Now().Add(share); time.Now().Before(end) && !t.Failed(); {
 				x.history(t, k)
 			}
-			t.Logf("%d histories of %d starts, %d of them interrupted; %d ended with other numbers", k.histories, k.starts, k.interrupted, k.different)
+			t.Logf("%d histories of %d starts, %d of them interrupted; %d ended with other numbers",
+				k.histories, k.starts, k.interrupted, k.different)
 		})
 	}
 }
@@ -236,7 +237,8 @@ type call struct {
 	most int
 }
 
-var calls = []call{{"openat", 250}, {"close", 250}, {"write", 170}, {"unlinkat", 110}, {"fsync", 70}, {"renameat", 40}, {"mkdirat", 14}, {"fchmod", 14}}
+var calls = []call{{"openat", 250}, {"close", 250}, {"write", 170}, {"unlinkat", 110}, {"fsync", 70}, {"renameat", 40},
+	{"mkdirat", 14}, {"fchmod", 14}}
 
 // at is a random one of the calls, as strace's injections take it. Half of them
 // are among the first, which runs with fewer checkpoints make too.
@@ -328,7 +330,8 @@ func newImage(dir string) error {
 }
 
 func mountImage(dir string) error {
-	out, err := exec.Command("mount", "-t", "ext4", "-o", mountOptions, filepath.Join(dir, imageFile), filepath.Join(dir, mountPoint)).CombinedOutput()
+	image, at := filepath.Join(dir, imageFile), filepath.Join(dir, mountPoint)
+	out, err := exec.Command("mount", "-t", "ext4", "-o", mountOptions, image, at).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("mount: %w %s", err, strings.TrimSpace(string(out)))
 	}
@@ -370,7 +373,8 @@ func (x *torture) cutPower(t *testing.T, v *child, r tortured) bool {
 	}
 	_ = cmd.Process.Kill() // It may have come to its end.
 	interrupted := ended(t, cmd.Wait())
-	if err := errors.Join(syscall.Unmount(mounted, 0), os.Rename(copied, filepath.Join(dir, imageFile)), os.RemoveAll(v.Done), mountImage(dir)); err != nil {
+	if err := errors.Join(syscall.Unmount(mounted, 0), os.Rename(copied, filepath.Join(dir, imageFile)),
+		os.RemoveAll(v.Done), mountImage(dir)); err != nil {
 		t.Fatal(err)
 	}
 	if err := before.lasted(runDir, r.want.Hash); err != nil {
@@ -449,11 +453,13 @@ func (p promised) lasted(runDir, address string) error {
 		return err
 	}
 	for _, s := range found {
-		if _, err := readState(filepath.Join(runDir, checkpointDir, s.name()), address); err == nil && s.Save >= p.save-1 {
+		_, err := readState(filepath.Join(runDir, checkpointDir, s.name()), address)
+		if err == nil && s.Save >= p.save-1 {
 			return nil
 		}
 	}
-	return fmt.Errorf("checkpoint %d was begun, and of those that can be read after a power cut (%v) none is the one before", p.save, found)
+	return fmt.Errorf("checkpoint %d was there, and after a power cut neither it nor the one before can be read: of %d that are there",
+		p.save, len(found))
 }
 
 // copyImage copies a file, its holes left out.

@@ -224,7 +224,8 @@ func (s *fitting) restore() error {
 		if err := s.task.checkPoints(before); err != nil {
 			return fmt.Errorf("%s: %w; to start the run anew, remove %s", s.kept.good, err, s.kept.dir())
 		}
-		record.Step, record.Status, record.Message, record.Points = before.Step, before.Status, before.Message, before.Points
+		record.Step, record.Points = before.Step, before.Points
+		record.Status, record.Message = before.Status, before.Message
 		s.ended = before.Status != ""
 	}
 	s.job.Advance(record.Step)

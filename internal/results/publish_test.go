@@ -169,9 +169,8 @@ func TestPublishStaysInTheFolder(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			root := t.TempDir()
-			out, results, precious := filepath.Join(root, "out"), filepath.Join(root, "repository", "results"), filepath.Join(root, "precious")
-			secret := filepath.Join(precious, "secret.svg")
-			put(t, secret, "<svg/>")
+			out, results := filepath.Join(root, "out"), filepath.Join(root, "repository", "results")
+			put(t, filepath.Join(root, "precious", "secret.svg"), "<svg/>")
 			put(t, filepath.Join(root, "repository", "precious", "file"), "")
 			put(t, filepath.Join(results, "05-x", "file"), "")
 			r := sample()

@@ -40,7 +40,7 @@ var (
 
 	// largestDenseSpectrum is up to which size of the smaller Gram matrix the whole Jacobian is
 	// computed for its largest singular value, and largestDenseSpectrumBytes up to how much memory.
-	// It is a count and not a measurement: the 26 to 40 squarings of that size then take up to 170
+	// It is a count and not a measurement: the 26 to 40 squarings of that size then take up to 84
 	// million multiplications for an example.
 	largestDenseSpectrum      = 128
 	largestDenseSpectrumBytes = 512 << 20

@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture lab xla goxla cuda lint bench notebooks results docker-test audit dist
+.PHONY: help demo test fuzz torture lab xla goxla cuda lint bench notebooks results docker-test audit dist
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -46,6 +46,15 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 DURATION ?= 1h
 torture: ## kill runs, fail their writes and cut their power at random, for an hour, or as long as DURATION=10m says
 	@GCML_TORTURE=$(DURATION) go test ./experiments -run '^TestTorture$$' -timeout 0 -count 1 -v
+
+# Random models against the oracle, every row of docs/coverage.md, and the parsers, each with bytes of its own.
+FUZZ_MODELS ?= 2000
+FUZZ_TIME ?= 30s
+fuzz: xla ## 2,000 random models against the oracle, and bytes at random for each parser for 30 seconds
+	@GCML_REQUIRE_XLA=1 GCML_SEED=$${GCML_SEED:-random} GCML_COVERAGE=all RAPID_CHECKS=$(FUZZ_MODELS) \
+	  go test ./gcml -run 'TestRandomPrograms|TestCoverage' -v -timeout 6h | grep -v '^=== '
+	@grep -roE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' . | sed 's|/[^/]*:func | |' | while read -r folder target; do \
+	  echo "$$folder $$target"; go test "$$folder" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) || exit 1; done
 
 lab: $(VENV)/kernel.stamp ## open the notebooks in JupyterLab
 	@$(VPYTHON) scripts/plugin.py cpu --optional

@@ -22,6 +22,7 @@ import (
 // A subject is a program at some inputs, with the Jacobian that the oracle found there.
 type subject struct {
 	t        testing.TB
+	plain    compute.Backend // Where the oracle is, and the differences of the GC: Go, or XLA for ops that Go lacks.
 	program  programs.Program
 	training bool
 	x        []float64
@@ -34,10 +35,15 @@ type refusal struct{ error }
 // unusable is an error that says why nothing can be compared.
 type unusable struct{ error }
 
-// newSubject asks the oracle. An unusable program is one whose values are too large or too small to compare.
+// newSubject asks the oracle. An unusable program is one whose values are too large or too small to
+// compare.
 func newSubject(t testing.TB, p programs.Program, training bool, seed uint64) (*subject, error) {
-	s := &subject{t: t, program: p, training: training, x: p.Inputs(seed)}
-	oracle, err := programs.NewOracle(gctest.GoBackend(t), p, training)
+	s := &subject{t: t, plain: gctest.GoBackend(t), program: p, training: training, x: p.Inputs(seed)}
+	oracle, err := programs.NewOracle(s.plain, p, training)
+	if xla := gctest.XLABackend(t); err != nil && compute.IsNotImplemented(err) && xla != nil {
+		s.plain = xla
+		oracle, err = programs.NewOracle(s.plain, p, training)
+	}
 	if err != nil {
 		return nil, unusable{errors.WithMessage(err, "the oracle")}
 	}
@@ -87,7 +93,8 @@ func exactEstimates(outputs int) []estimate {
 	}
 }
 
-// randomEstimates are right in the mean: seven standard deviations of the mean of n samples are allowed.
+// randomEstimates are right in the mean: seven standard deviations of the mean of n samples are
+// allowed.
 func randomEstimates() []estimate {
 	const n, sigma = 100, 1e-4
 	spread := func(variance func(j *programs.Jacobian) []float64) func(j *programs.Jacobian) []float64 {
@@ -129,7 +136,7 @@ func mean(values []float64) (sum float64) {
 
 // store has the program's weights, in its dtype.
 func (s *subject) store() (*model.Store, error) {
-	return s.program.NewStore(gctest.GoBackend(s.t), false)
+	return s.program.NewStore(s.plain, false)
 }
 
 func (s *subject) input() (*tensors.Tensor, error) {
@@ -137,7 +144,8 @@ func (s *subject) input() (*tensors.Tensor, error) {
 }
 
 // compute builds the model on b, and what of returns for it, and runs it.
-func (s *subject) compute(b compute.Backend, of func(scope *model.Scope, outputs, inputs *Node) []*Node) ([][]float64, error) {
+func (s *subject) compute(b compute.Backend, of func(scope *model.Scope, outputs, inputs *Node) []*Node,
+) ([][]float64, error) {
 	store, err := s.store()
 	if err != nil {
 		return nil, unusable{err}
@@ -166,8 +174,8 @@ func (s *subject) compute(b compute.Backend, of func(scope *model.Scope, outputs
 	return values, nil
 }
 
-// check computes the estimates in one graph on b and compares them with the oracle. The error is a refusal, or
-// says that the model itself is unusable there, or what is wrong.
+// check computes the estimates in one graph on b and compares them with the oracle. The error is a
+// refusal, or says that the model itself is unusable there, or what is wrong.
 func (s *subject) check(b compute.Backend, estimates ...estimate) error {
 	got, err := s.compute(b, func(_ *model.Scope, outputs, inputs *Node) []*Node {
 		nodes := make([]*Node, len(estimates))
@@ -236,8 +244,8 @@ func (s *subject) relTol() float64 {
 	return 2e-5
 }
 
-// judge sorts an error: a refusal is one line of the toolkit's that is true; what the backend itself cannot
-// compute is unusable; everything else is a fault.
+// judge sorts an error: a refusal is one line of the toolkit's that is true; what the backend
+// itself cannot compute is unusable; everything else is a fault.
 func (s *subject) judge(b compute.Backend, err error) error {
 	if already, ok := stderrors.AsType[unusable](err); ok {
 		return already
@@ -253,7 +261,8 @@ func (s *subject) judge(b compute.Backend, err error) error {
 	switch {
 	case strings.Contains(text, "\n"), strings.Contains(text, "runtime error"):
 		return errors.Errorf("refused in more than one line, or by accident: %s", text)
-	case strings.Contains(text, "do not depend"), strings.Contains(text, "depend on inputs"), strings.Contains(text, "no adjoint"):
+	case strings.Contains(text, "do not depend"), strings.Contains(text, "depend on inputs"),
+		strings.Contains(text, "no adjoint"):
 		if norm := mean(s.jacobian.Norms()); norm > 1e-9 {
 			return errors.Errorf("said not to depend on the inputs, where the oracle has %.6g: %s", norm, text)
 		}
@@ -263,7 +272,8 @@ func (s *subject) judge(b compute.Backend, err error) error {
 	return refusal{errors.New(text)}
 }
 
-// goMLXRefuses tells whether GoMLX's own gradient of the model, or the gradient of that, cannot be built.
+// goMLXRefuses tells whether GoMLX's own gradient of the model, or the gradient of that, cannot be
+// built.
 func (s *subject) goMLXRefuses(b compute.Backend) bool {
 	_, err := s.compute(b, func(scope *model.Scope, outputs, inputs *Node) []*Node {
 		first := Gradient(ReduceAllSum(Square(outputs)), inputs)[0]

@@ -24,7 +24,7 @@ type dataFolder struct {
 
 var _ onnx.ExternalDataReader = (*dataFolder)(nil)
 
-// openDataFolder opens the folder of a network. The caller closes it with closeRoot.
+// openDataFolder opens the folder of a network, until release is called or nothing refers to it any more.
 func openDataFolder(dir string) (*dataFolder, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -142,3 +142,6 @@ func (d *dataFolder) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// release closes the files and the folder.
+func (d *dataFolder) release() error { return errors.Join(d.Close(), d.root.Close()) }

@@ -45,7 +45,7 @@ func Load(path string) (*Model, error) {
 	return m, nil
 }
 
-func (m *Model) load() error {
+func (m *Model) load() (err error) {
 	raw, err := readFile(m.path)
 	if err != nil {
 		return fmt.Errorf("cannot be read: %w", withoutPath(err))
@@ -54,6 +54,11 @@ func (m *Model) load() error {
 	if err != nil {
 		return fmt.Errorf("its folder cannot be opened: %w", withoutPath(err))
 	}
+	defer func() {
+		if err != nil { // Else building the graph reads from it.
+			err = errors.Join(err, folder.release())
+		}
+	}()
 	var file protos.ModelProto
 	if err := proto.Unmarshal(raw, &file); err != nil || file.Graph == nil || len(file.Graph.Output) == 0 {
 		return fmt.Errorf("not an ONNX model: export one, for example by torch.onnx.export")

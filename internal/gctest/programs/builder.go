@@ -24,15 +24,15 @@ type Builder struct {
 	// Earlier are the values before x, the inputs first.
 	Earlier []*Node
 
-	// Exact says that the program is built for the oracle: ops that lower the precision do nothing, and ops
-	// with an implementation of the plainest kind choose it.
+	// Exact says that the program is built for the oracle: ops that lower the precision do nothing,
+	// and ops with an implementation of the plainest kind choose it.
 	Exact bool
 
 	held *Node
 }
 
-// Held returns the value that stands for x where the op computes values from several examples: x itself, or in
-// the oracle the value of x for inputs that do not move.
+// Held returns the value that stands for x where the op computes values from several examples: x
+// itself, or in the oracle the value of x for inputs that do not move.
 func (b *Builder) Held(x *Node) *Node {
 	if b.held == nil {
 		return x
@@ -40,8 +40,9 @@ func (b *Builder) Held(x *Node) *Node {
 	return b.held
 }
 
-// Graph builds the program on x, of the program's shape, and returns the value after each op, x first. Where
-// held is not nil, values that mix examples are computed from the values in it, as Graph returned them.
+// Graph builds the program on x, of the program's shape, and returns the value after each op, x
+// first. Where held is not nil, values that mix examples are computed from the values in it, as
+// Graph returned them.
 func (p Program) Graph(scope *model.Scope, x *Node, held []*Node, exact bool) []*Node {
 	values := []*Node{x}
 	scope = scope.ResetVisited()
@@ -71,8 +72,8 @@ func (p Program) ModelOfInner(scope *model.Scope, x *Node) (output, inner *Node)
 	return values[len(values)-1], values[len(values)/2]
 }
 
-// NewStore returns a store with the weights of the program. They depend on their names and shapes alone, and
-// have the precision of bfloat16, so that they are the same in every dtype.
+// NewStore returns a store with the weights of the program. They depend on their names and shapes
+// alone, and have the precision of bfloat16, so that they are the same in every dtype.
 func (p Program) NewStore(goBackend compute.Backend, exact bool) (store *model.Store, err error) {
 	store = model.NewStore()
 	if err = store.SetRNGStateFromSeed(42); err != nil {

@@ -1,6 +1,8 @@
 package programs
 
 import (
+	"slices"
+
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -11,23 +13,26 @@ type Kind struct {
 	// Params are the ranges that the parameters are drawn from, both ends included.
 	Params []Range
 
-	// Build applies the op to x, of shape [batch, ...] and a float dtype, and returns a node of that form. It
-	// returns nil where the op does not fit x.
+	// Build applies the op to x, of shape [batch, ...] and a float dtype, and returns a node of
+	// that form. It returns nil where the op does not fit x.
 	Build func(b *Builder, x *Node, p []int) *Node
 
 	// Kinks says that the op is not differentiable everywhere.
 	Kinks bool
 
-	// Mixes says that the op computes values from several examples. Build takes them from Builder.Held.
+	// Mixes says that the op computes values from several examples. Build takes them from
+	// Builder.Held.
 	Mixes bool
 
 	// Trains says that the op mixes examples in training alone.
 	Trains bool
 
-	// Refused says that GoMLX has no derivative of the op. Few programs have one, to see that it is said.
+	// Refused says that GoMLX has no derivative of the op. Few programs have one, to see that it is
+	// said.
 	Refused bool
 
-	// Stops says that the op stops gradients on purpose, so that a derivative by a weight is not the slope.
+	// Stops says that the op stops gradients on purpose, so that a derivative by a weight is not
+	// the slope.
 	Stops bool
 
 	// Lowers says that the op computes in less than the program's precision.
@@ -56,14 +61,8 @@ var (
 )
 
 // Kinds has every op there is, simple ones first, which is what programs shrink to.
-var Kinds = join(elementwise, reductions, shapeOps, indexOps, layerOps, imageOps, sequenceOps, dtypeOps, mixingOps)
-
-func join(tables ...[]*Kind) (all []*Kind) {
-	for _, table := range tables {
-		all = append(all, table...)
-	}
-	return all
-}
+var Kinds = slices.Concat(elementwise, reductions, shapeOps, indexOps, layerOps, imageOps, sequenceOps,
+	dtypeOps, moreOps, mixingOps)
 
 // Lookup returns the kind of that name, nil if there is none.
 func Lookup(name string) *Kind {

@@ -32,7 +32,9 @@ var elementwise = []*Kind{
 	{Name: "sqrt", Build: one(func(x *Node) *Node { return Sqrt(aboveOne(x)) })},
 	{Name: "rsqrt", Build: one(func(x *Node) *Node { return Rsqrt(aboveOne(x)) })},
 	{Name: "erf", Build: one(Erf)},
-	{Name: "pow", Build: one(func(x *Node) *Node { return Pow(aboveOne(x), AddScalar(MulScalar(Sin(x), 0.5), 1)) })},
+	{Name: "pow", Build: one(func(x *Node) *Node {
+		return Pow(aboveOne(x), AddScalar(MulScalar(Sin(x), 0.5), 1))
+	})},
 	{Name: "pow_scalar", Build: one(func(x *Node) *Node { return PowScalar(aboveOne(x), 0.7) })},
 	{Name: "div", Build: one(func(x *Node) *Node { return Div(x, aboveOne(x)) })},
 	{Name: "reciprocal", Build: one(func(x *Node) *Node { return Reciprocal(aboveOne(x)) })},
@@ -62,7 +64,9 @@ var elementwise = []*Kind{
 	{Name: "clamp", Kinks: true, Build: one(func(x *Node) *Node {
 		return Clamp(Scalar(x.Graph(), x.DType(), -0.5), x, Scalar(x.Graph(), x.DType(), 0.8))
 	})},
-	{Name: "where", Kinks: true, Build: one(func(x *Node) *Node { return Where(GreaterThan(x, ZerosLike(x)), Sin(x), Square(x)) })},
+	{Name: "where", Kinks: true, Build: one(func(x *Node) *Node {
+		return Where(GreaterThan(x, ZerosLike(x)), Sin(x), Square(x))
+	})},
 	{Name: "sign", Kinks: true, Build: one(func(x *Node) *Node { return Mul(x, Sign(x)) })},
 	{Name: "round", Refused: true, Kinks: true, Build: one(func(x *Node) *Node { return Sub(x, Round(x)) })},
 	{Name: "floor", Refused: true, Kinks: true, Build: one(func(x *Node) *Node { return Mul(x, Floor(x)) })},

@@ -71,7 +71,8 @@ var imageOps = []*Kind{
 		}
 		kernel, dilations, padding := []int{}, []int{}, [][2]int{}
 		for range x.Rank() - 2 {
-			kernel, dilations, padding = append(kernel, p[0]), append(dilations, p[1]), append(padding, [2]int{p[0] - 1, p[0] - 1})
+			kernel, dilations = append(kernel, p[0]), append(dilations, p[1])
+			padding = append(padding, [2]int{p[0] - 1, p[0] - 1})
 		}
 		w := b.variable(x, "w", append(kernel, dim(x, -1), 2)...)
 		return Convolve(x, w).InputDilationPerAxis(dilations...).PaddingPerDim(padding).Done()
@@ -89,8 +90,12 @@ var imageOps = []*Kind{
 	{Name: "mean_pool", Params: poolParams, Build: pool(MeanPool)},
 	{Name: "sum_pool", Params: poolParams, Build: pool(SumPool)},
 	{Name: "concat_pool", Params: []Range{{2, 2}, {2, 2}, {0, 0}}, Build: pool(ConcatPool)},
-	{Name: "interpolate", Params: []Range{{2, 5}}, Build: func(_ *Builder, x *Node, p []int) *Node { return resized(x, p[0], true) }},
-	{Name: "interpolate_nearest", Params: []Range{{2, 5}}, Build: func(_ *Builder, x *Node, p []int) *Node { return resized(x, p[0], false) }},
+	{Name: "interpolate", Params: []Range{{2, 5}}, Build: func(_ *Builder, x *Node, p []int) *Node {
+		return resized(x, p[0], true)
+	}},
+	{Name: "interpolate_nearest", Params: []Range{{2, 5}}, Build: func(_ *Builder, x *Node, p []int) *Node {
+		return resized(x, p[0], false)
+	}},
 }
 
 // resized interpolates the first spatial axis to n values.

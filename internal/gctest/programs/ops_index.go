@@ -37,12 +37,10 @@ var indexOps = []*Kind{
 		return Transpose(slices, 0, 1)
 	}},
 	{Name: "gather_own", Build: one(func(x *Node) *Node { // Of every example the element at an index of its own.
-		b, n := batchOf(x), dim(x, 1)
-		indices := make([][]int32, b)
-		for i := range indices {
-			indices[i] = []int32{int32(i), int32((i + 1) % n)}
-		}
-		return Reshape(Gather(x, Const(x.Graph(), indices)), append([]int{b, 1}, x.Shape().Dimensions[2:]...)...)
+		own := Iota(x.Graph(), shapes.Make(dtypes.Int32, batchOf(x), 1), 0)
+		at := ModScalar(AddScalar(own, 1), dim(x, 1))
+		y := Gather(x, Concatenate([]*Node{own, at}, 1))
+		return Reshape(y, append([]int{batchOf(x), 1}, x.Shape().Dimensions[2:]...)...)
 	})},
 	{Name: "scatter_sum", Build: one(func(x *Node) *Node {
 		return tokensFirst(x, func(x *Node) *Node {
@@ -92,14 +90,16 @@ var indexOps = []*Kind{
 		}
 		return DynamicUpdateSlice(Square(x), SliceAxis(x, 1, AxisRange(-1)), starts)
 	})},
-	{Name: "arg_max", Kinks: true, Build: one(func(x *Node) *Node { // The largest value of the last axis, by its index.
+	// The largest value of the last axis, by its index.
+	{Name: "arg_max", Kinks: true, Build: one(func(x *Node) *Node {
 		x = last(x)
 		hot := OneHot(ArgMax(x, -1), dim(x, -1), x.DType())
 		return ReduceSum(Mul(x, hot), -1)
 	})},
-	{Name: "sort", Refused: true, Params: []Range{axisRange, flag}, Kinks: true, Build: func(_ *Builder, x *Node, p []int) *Node {
-		return Sort(x, axis(x, p[0]), p[1] == 1)
-	}},
+	{Name: "sort", Refused: true, Params: []Range{axisRange, flag}, Kinks: true,
+		Build: func(_ *Builder, x *Node, p []int) *Node {
+			return Sort(x, axis(x, p[0]), p[1] == 1)
+		}},
 	{Name: "top_k", Refused: true, Params: []Range{axisRange}, Kinks: true, Build: along(func(x *Node, axis int) *Node {
 		values, _ := TopK(x, min(2, dim(x, axis)), axis)
 		return values
@@ -140,7 +140,7 @@ var indexOps = []*Kind{
 		})
 		body := NewClosure(g, func(g *Graph) []*Node {
 			count, value := state(g)
-			return []*Node{AddScalar(count, 1), Sin(value)}
+			return []*Node{Add(count, Const(g, int32(1))), Sin(value)}
 		})
 		return While(condition, body, Const(g, int32(0)), x)[1]
 	})},

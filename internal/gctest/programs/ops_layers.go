@@ -33,7 +33,8 @@ var layerOps = []*Kind{
 	{Name: "dense_no_bias", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		return layers.Dense(b.Scope, x, false, p[0])
 	}},
-	{Name: "dense_act", Params: []Range{widthRange, {int(activation.TypeNone), int(activation.TypeGeluApprox)}}, Kinks: true,
+	{Name: "dense_act", Kinks: true,
+		Params: []Range{widthRange, {int(activation.TypeNone), int(activation.TypeGeluApprox)}},
 		Build: func(b *Builder, x *Node, p []int) *Node { // The op that is fused on the Go backend.
 			w, bias := b.variable(x, "w", dim(x, -1), p[0]), b.variable(x, "b", p[0])
 			return nn.Dense(x, w, bias, 0, activation.Type(p[1]))
@@ -44,17 +45,20 @@ var layerOps = []*Kind{
 	{Name: "dot", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		return Dot(x, b.variable(x, "w", dim(x, -1), p[0])).Product()
 	}},
-	{Name: "dot_left", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node { // The batch axis second.
+	// The batch axis second.
+	{Name: "dot_left", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		flat := Reshape(x, batchOf(x), -1)
 		return Transpose(Einsum("ki,bi->kb", b.variable(x, "w", p[0], dim(flat, 1)), flat), 0, 1)
 	}},
-	{Name: "dense_tokens", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node { // Over the axis 1.
+	// Over the axis 1.
+	{Name: "dense_tokens", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		if x.Rank() != 3 {
 			return nil
 		}
 		return Einsum("btd,tk->bkd", x, b.variable(x, "w", dim(x, 1), p[0]))
 	}},
-	{Name: "merged_dense", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node { // [B·T, D].
+	// [B·T, D].
+	{Name: "merged_dense", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		if x.Rank() != 3 {
 			return nil
 		}
@@ -79,8 +83,12 @@ var layerOps = []*Kind{
 	{Name: "layer_norm", Params: []Range{axisRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		return norm.LayerNorm(b.Scope, x, axis(x, p[0])).Epsilon(0.05).Done()
 	}},
-	{Name: "rms_norm", Build: func(b *Builder, x *Node, _ []int) *Node { return norm.RMSNorm(b.Scope, x).WithEpsilon(0.05).Done() }},
-	{Name: "dynamic_tanh", Build: func(b *Builder, x *Node, _ []int) *Node { return norm.DynamicTanh(b.Scope, x).Done() }},
+	{Name: "rms_norm", Build: func(b *Builder, x *Node, _ []int) *Node {
+		return norm.RMSNorm(b.Scope, x).WithEpsilon(0.05).Done()
+	}},
+	{Name: "dynamic_tanh", Build: func(b *Builder, x *Node, _ []int) *Node {
+		return norm.DynamicTanh(b.Scope, x).Done()
+	}},
 	{Name: "group_norm", Params: []Range{{1, 2}}, Build: func(_ *Builder, x *Node, p []int) *Node {
 		if dim(x, -1)%p[0] != 0 {
 			return nil
@@ -116,14 +124,15 @@ var layerOps = []*Kind{
 		}
 		return vnn.Relu(b.Scope.In("relu"), vnn.New(b.Scope, x, p[0]).Done()).Done()
 	}},
-	{Name: "embedding", Kinks: true, Build: func(b *Builder, x *Node, _ []int) *Node { // Of rounded values, times x.
+	// Of rounded values, times x.
+	{Name: "embedding", Kinks: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		indices := ConvertDType(ClipScalar(Round(AddScalar(StopGradient(b.Held(x)), 2)), 0, 4), 3)
 		return Mul(InsertAxes(x, -1), layers.Embedding(b.Scope, InsertAxes(indices, -1), x.DType(), 5, 2))
 	}},
 }
 
-// batchNorm is GoMLX's layer; for the oracle in training it is the formula with the statistics of the values
-// that are held.
+// batchNorm is GoMLX's layer; for the oracle in training it is the formula with the statistics of
+// the values that are held.
 func batchNorm(fused bool) func(b *Builder, x *Node, p []int) *Node {
 	return func(b *Builder, x *Node, _ []int) *Node {
 		const epsilon = 0.05

@@ -28,8 +28,8 @@ func pair(x, y *Node) *Node {
 	return Einsum("bi,ci->bc", Reshape(x, batchOf(x), -1), Reshape(y, batchOf(y), -1))
 }
 
-// mixingOps compute values from several examples, which are held fixed in the derivative: see the package
-// comment of gcml.
+// mixingOps compute values from several examples, which are held fixed in the derivative: see the
+// package comment of gcml.
 var mixingOps = []*Kind{
 	{Name: "mixup", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		return Add(MulScalar(x, 0.7), MulScalar(Reverse(b.Held(x), 0), 0.3))
@@ -46,7 +46,8 @@ var mixingOps = []*Kind{
 	{Name: "batch_max", Mixes: true, Kinks: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		return Mul(x, Cos(ReduceAndKeep(b.Held(x), ReduceMax, 0)))
 	}},
-	{Name: "batch_deviation", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node { // As an extra feature.
+	// As an extra feature.
+	{Name: "batch_deviation", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		held := b.Held(x)
 		centred := Sub(held, ReduceAndKeep(held, ReduceMean, 0))
 		deviation := Sqrt(AddScalar(ReduceAllMean(Square(centred)), 0.1))
@@ -55,7 +56,8 @@ var mixingOps = []*Kind{
 	{Name: "batch_cum_sum", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		return Mul(x, Sin(CumSum(b.Held(x), 0)))
 	}},
-	{Name: "ghost_centre", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node { // In groups of two examples.
+	// In groups of two examples.
+	{Name: "ghost_centre", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		if batchOf(x)%2 != 0 {
 			return nil
 		}
@@ -63,7 +65,8 @@ var mixingOps = []*Kind{
 		mean := ReduceAndKeep(Reshape(b.Held(x), grouped...), ReduceMean, 1)
 		return Reshape(Sub(Reshape(x, grouped...), mean), x.Shape().Dimensions...)
 	}},
-	{Name: "between_examples", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node { // Attention over the batch.
+	// Attention over the batch.
+	{Name: "between_examples", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		held := Reshape(b.Held(x), batchOf(x), -1)
 		mixed := Dot(Softmax(pair(held, held), -1), held).Product()
 		return Mul(x, Sin(Reshape(mixed, x.Shape().Dimensions...)))
@@ -73,18 +76,21 @@ var mixingOps = []*Kind{
 		flat := Reshape(x, batchOf(x), -1)
 		return Reshape(Mul(flat, Sin(InsertAxes(similar, -1))), x.Shape().Dimensions...)
 	}},
-	{Name: "twice", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node { // The batch beside itself, cut again.
+	// The batch beside itself, cut again.
+	{Name: "twice", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		both := Concatenate([]*Node{b.Held(x), Reverse(b.Held(x), 0)}, 0)
 		return Add(Sin(x), SliceAxis(both, 0, AxisRange(0, batchOf(x))))
 	}},
 	{Name: "batch_sort", Refused: true, Mixes: true, Kinks: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		return Mul(x, Sin(Sort(b.Held(x), 0, true)))
 	}},
-	{Name: "flat_mean", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node { // The batch merged, then a mean over it.
+	// The batch merged, then a mean over it.
+	{Name: "flat_mean", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		held := Reshape(b.Held(x), -1)
 		return Mul(x, Cos(ReduceAllMean(held)))
 	}},
-	{Name: "batch_product", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node { // A Gram matrix of features.
+	// A Gram matrix of features.
+	{Name: "batch_product", Mixes: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		flat, held := Reshape(x, batchOf(x), -1), Reshape(b.Held(x), batchOf(x), -1)
 		gram := Einsum("bi,bj->ij", held, held)
 		return Reshape(Dot(flat, Sin(gram)).Product(), x.Shape().Dimensions...)

@@ -5,8 +5,8 @@ import (
 	"github.com/gomlx/gomlx/ml/nn"
 )
 
-// reduce builds a reduction over one axis, or where p is 0 over all but the batch axis, which are kept as one
-// axis of size 1.
+// reduce builds a reduction over one axis, or where p is 0 over all but the batch axis, which are
+// kept as one axis of size 1.
 func reduce(f func(x *Node, axes ...int) *Node) func(b *Builder, x *Node, p []int) *Node {
 	return func(_ *Builder, x *Node, p []int) *Node {
 		if p[0] == 0 || x.Rank() == 2 {
@@ -63,12 +63,18 @@ var reductions = []*Kind{
 	{Name: "masked_max", Params: []Range{{0, 3}}, Kinks: true, Build: reduce(func(x *Node, axes ...int) *Node {
 		return MaskedReduceMax(x, firstTwo(x, axes[0]), axes...)
 	})},
-	{Name: "softmax", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node { return Softmax(x, axis) })},
-	{Name: "log_softmax", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node { return LogSoftmax(x, axis) })},
+	{Name: "softmax", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+		return Softmax(x, axis)
+	})},
+	{Name: "log_softmax", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+		return LogSoftmax(x, axis)
+	})},
 	{Name: "masked_softmax", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
 		return MaskedSoftmax(x, firstTwo(x, axis), axis)
 	})},
-	{Name: "cum_sum", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node { return CumSum(x, axis) })},
+	{Name: "cum_sum", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+		return CumSum(x, axis)
+	})},
 	{Name: "cum_sum_back", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
 		return CumSum(x, axis, &CumSumOptions{Exclusive: true, Reverse: true})
 	})},

@@ -57,14 +57,16 @@ var sequenceOps = []*Kind{
 		func(a *attention.MultiHeadAttentionBuilder, _ *Node) *attention.MultiHeadAttentionBuilder {
 			return a.WithNumKVHeads(1).WithScoreSoftCap(3)
 		})},
-	{Name: "qkv_core", Build: tokens(func(b *Builder, x *Node, _ []int) *Node { // Projection and attention by themselves.
+	// Projection and attention by themselves.
+	{Name: "qkv_core", Build: tokens(func(b *Builder, x *Node, _ []int) *Node {
 		d := dim(x, -1)
 		q, k, v := attention.QKVProjection(x, b.variable(x, "w", d, 3*d), nil, nil, nil, d, d)
 		heads := func(x *Node) *Node { return InsertAxes(x, 2) } // [batch, tokens, heads, features].
 		y, _ := attention.Core(heads(q), heads(k), heads(v), attention.LayoutBSHD, attention.CoreOptions{})
 		return Add(x, Squeeze(y, 2))
 	})},
-	{Name: "qkv_first", Build: func(b *Builder, x *Node, _ []int) *Node { // One output of three, beside a residual branch.
+	// One output of three, beside a residual branch.
+	{Name: "qkv_first", Build: func(b *Builder, x *Node, _ []int) *Node {
 		d := dim(x, -1)
 		q, _, _ := attention.QKVProjection(x, b.variable(x, "w", d, 3*d), nil, nil, nil, d, d)
 		return Add(x, q)
@@ -107,7 +109,8 @@ var sequenceOps = []*Kind{
 		_, hidden, _ := l.Ragged(Const(x.Graph(), lengths)).Done()
 		return Reshape(Transpose(hidden, 0, 1), batchOf(x), -1)
 	})},
-	{Name: "gru", Params: []Range{{1, 2}}, Build: tokens(func(b *Builder, x *Node, p []int) *Node { // Of plain ops: GoMLX has none.
+	// Of plain ops: GoMLX has none.
+	{Name: "gru", Params: []Range{{1, 2}}, Build: tokens(func(b *Builder, x *Node, p []int) *Node {
 		units, g := p[0], x.Graph()
 		w, u := b.variable(x, "w", dim(x, -1), 3*units), b.variable(x, "u", units, 3*units)
 		hidden := Zeros(g, shapes.Make(x.DType(), batchOf(x), units))

@@ -30,7 +30,9 @@ var shapeOps = []*Kind{
 		}
 		return Transpose(x, axis(x, p[0]), axis(x, p[1]))
 	}},
-	{Name: "reverse", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node { return Reverse(x, axis) })},
+	{Name: "reverse", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+		return Reverse(x, axis)
+	})},
 	{Name: "slice", Params: []Range{axisRange, {1, 2}}, Build: func(_ *Builder, x *Node, p []int) *Node {
 		at := axis(x, p[0])
 		if dim(x, at) < 2 {
@@ -59,8 +61,12 @@ var shapeOps = []*Kind{
 		}
 		return Shift(x, at, ShiftDirection(p[1] == 1), 1)
 	}},
-	{Name: "grow", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node { return GrowLeft(x, axis, 1, 0.3) })},
-	{Name: "difference", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node { return ConsecutiveDifference(x, axis, true) })},
+	{Name: "grow", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+		return GrowLeft(x, axis, 1, 0.3)
+	})},
+	{Name: "difference", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+		return ConsecutiveDifference(x, axis, true)
+	})},
 	{Name: "broadcast", Params: []Range{axisRange}, Build: func(_ *Builder, x *Node, p []int) *Node {
 		if x.Rank() > 4 {
 			return nil
@@ -96,8 +102,12 @@ var shapeOps = []*Kind{
 	}},
 	{Name: "add", Params: []Range{{0, 3}}, Build: branch(Add)},
 	{Name: "mul", Params: []Range{{0, 3}}, Build: branch(Mul)},
-	{Name: "concat", Params: []Range{{0, 3}}, Build: branch(func(x, y *Node) *Node { return Concatenate([]*Node{x, y}, -1) })},
-	{Name: "concat_tokens", Params: []Range{{0, 3}}, Build: branch(func(x, y *Node) *Node { return Concatenate([]*Node{Sin(x), y}, 1) })},
+	{Name: "concat", Params: []Range{{0, 3}}, Build: branch(func(x, y *Node) *Node {
+		return Concatenate([]*Node{x, y}, -1)
+	})},
+	{Name: "concat_tokens", Params: []Range{{0, 3}}, Build: branch(func(x, y *Node) *Node {
+		return Concatenate([]*Node{Sin(x), y}, 1)
+	})},
 	{Name: "stack", Params: []Range{{0, 3}}, Build: branch(func(x, y *Node) *Node {
 		if x.Rank() > 4 {
 			return nil
@@ -147,7 +157,8 @@ var shapeOps = []*Kind{
 		turned := Transpose(x, 0, 1)
 		return Transpose(Add(turned, Tanh(ReduceAndKeep(turned, ReduceMean, 0))), 0, 1)
 	}},
-	{Name: "tokens_and_mean", Build: func(_ *Builder, x *Node, _ []int) *Node { // Tokens merged, then y + tanh(mean over T).
+	// Tokens merged, then y + tanh(mean over T).
+	{Name: "tokens_and_mean", Build: func(_ *Builder, x *Node, _ []int) *Node {
 		if x.Rank() < 3 {
 			return nil
 		}

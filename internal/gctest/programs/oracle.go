@@ -16,8 +16,8 @@ type Jacobian struct {
 	Batch, Outputs, Inputs int
 	Values                 []float64 // [batch, outputs, inputs].
 
-	// Kinked says of each example whether a derivative jumps within a step of its inputs, where differences say
-	// nothing.
+	// Kinked says of each example whether a derivative jumps within a step of its inputs, where
+	// differences say nothing.
 	Kinked []bool
 }
 
@@ -44,8 +44,8 @@ func (j *Jacobian) Norms() []float64 {
 	return norms
 }
 
-// Spread returns, for each example, Σ (J·Jᵀ)²ₖₗ over all k and l, and over those that differ: half the variance
-// of ‖vᵀJ‖² for v of normal entries, and of ±1.
+// Spread returns, for each example, Σ (J·Jᵀ)²ₖₗ over all k and l, and over those that differ: half
+// the variance of ‖vᵀJ‖² for v of normal entries, and of ±1.
 func (j *Jacobian) Spread() (all, offDiagonal []float64) {
 	all, offDiagonal = make([]float64, j.Batch), make([]float64, j.Batch)
 	for b := range j.Batch {
@@ -65,9 +65,9 @@ func (j *Jacobian) Spread() (all, offDiagonal []float64) {
 	return all, offDiagonal
 }
 
-// Oracle computes Jacobians of a program by central differences of its forward pass in float64 on the pure-Go
-// backend: one input of one example at a time. Values that mix examples are those of the inputs that did not
-// move.
+// Oracle computes Jacobians of a program by central differences of its forward pass in float64 on
+// the pure-Go backend: one input of one example at a time. Values that mix examples are those of
+// the inputs that did not move.
 type Oracle struct {
 	program Program
 	exec    *model.Exec

@@ -1,8 +1,9 @@
-// Package programs describes small models by small values: a list of ops with whole-number parameters, which
-// has a text form, can be drawn at random and shrunk, and is built as a GoMLX graph. It has the slow oracle
-// that their Jacobians are compared with.
+// Package programs describes small models by small values: a list of ops with whole-number
+// parameters, which has a text form, can be drawn at random and shrunk, and is built as a GoMLX
+// graph. It has the slow oracle that their Jacobians are compared with.
 //
-// The text form of a program names the dtype, the shape of the inputs with the batch size first, and the ops:
+// The text form of a program names the dtype, the shape of the inputs with the batch size first,
+// and the ops:
 //
 //	float32 3x4x2: dense 5; tanh; mha 2 1; mean 1
 //

@@ -35,6 +35,9 @@ type refusal struct{ error }
 // unusable is an error that says why nothing can be compared.
 type unusable struct{ error }
 
+// untested is an error that says why a value was not compared at these inputs.
+type untested struct{ error }
+
 // newSubject asks the oracle. An unusable program is one whose values are too large or too small to
 // compare.
 func newSubject(t testing.TB, p programs.Program, training bool, seed uint64) (*subject, error) {

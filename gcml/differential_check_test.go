@@ -243,6 +243,8 @@ func (s *subject) relTol() float64 {
 		return 0.15
 	case s.program.DType == dtypes.Float32, s.program.Has(func(k *programs.Kind) bool { return k.Lowers }):
 		return 2e-3
+	case s.program.Has(func(k *programs.Kind) bool { return k.Approximates }):
+		return 1e-3
 	}
 	return 2e-5
 }

@@ -44,6 +44,10 @@ var knownCases = []struct {
 		"float64 3x3x3: tokens_and_mean; layer_norm 1", "float64 4x4: batch_last; dense 4",
 	}},
 	{fault: "an activation that is not elementwise", programs: []string{"float64 3x4: swiglu"}},
+	{fault: "a gradient that the Go backend writes over another", programs: []string{"float64 2x18: swiglu; tanh"}},
+	{fault: "gathers and sums by index of another form", programs: []string{
+		"float64 2x1x5: interpolate_nearest 4; dense 2", "float64 3x4x6: dense 2; gather_slices 2",
+	}},
 	{fault: "values that reach the output through a function of the graph alone", refused: true, programs: []string{
 		"float64 3x4: if", "float64 3x4: while",
 	}},

@@ -88,7 +88,8 @@
 //     differentiable again, for training without a penalty too: for ConvGeneral,
 //     ReduceMax, ReduceMin, ScatterMax, ScatterMin, ReduceWindow (max and min
 //     pooling), Pad, Rsqrt, Expm1, Clamp, BatchNormForTraining,
-//     BatchNormForInference, FusedDense and FusedActivation.
+//     BatchNormForInference, FusedDense, FusedActivation, Gather, ScatterSum and
+//     Identity.
 //   - On the pure Go backend every graph sees the present values of variables.
 //     GoMLX alone compiles their values into graphs that are not in training
 //     mode, so that an evaluation goes on with the weights of its first call. A

@@ -22,7 +22,9 @@ import (
 //	BatchNormForInference  has no first  (XLA only)
 //	Pad                    panics for negative paddings
 //	FusedDense             has no second (Go backend; GoMLX's dense layers use it there)
-//	FusedActivation        has no second (Go backend)
+//	FusedActivation        has no second, and a wrong first for SwiGLU and the approximate GELU (Go backend)
+//	Gather, ScatterSum     have none for some of their forms, as GatherSlices differentiated twice
+//	Identity               has none where it is no IdentityWithCustomGradient
 func Register() { registerOnce.Do(register) }
 
 var registerOnce sync.Once
@@ -44,6 +46,7 @@ func register() {
 	registerNormalization()
 	registerFused()
 	registerPad()
+	registerIndexing()
 }
 
 // registerOne replaces the rule of an op of one output: the new one is given the node and the gradient v of its output,

@@ -12,6 +12,8 @@ func registerElementwise() {
 		return []*Node{Mul(v, OnePlus(node))}
 	})
 	registerOne(NodeTypeClamp, clampVJP)
+	// GoMLX passes gradients through an Identity by its custom gradient, or not at all.
+	registerOne(NodeTypeIdentity, func(_, v *Node) []*Node { return []*Node{v} })
 }
 
 // clampVJP passes the gradient where x lies within the limits, which get none: GoMLX's Clip and this rule

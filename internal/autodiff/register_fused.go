@@ -51,11 +51,12 @@ func fusedDenseVJP(node, v *Node) []*Node {
 
 // fusedActivationVJP takes the value of the gradient from the fused op, which reads every element once, and
 // its derivative from primitive ops. GoMLX's fused op is wrong for the approximate GELU: at -0.5 it gives 0.238
-// where the slope is 0.133.
+// where the slope is 0.133. So it is for SwiGLU where half of the last axis has more elements than a
+// register and not a multiple of it: the gate's gradient is written over the first elements of the other half's.
 func fusedActivationVJP(node, v *Node) []*Node {
 	activation, _ := FusedActivationOf(node)
 	x := node.Inputs()[0]
-	if activation == compute.ActivationGeluApproximate {
+	if activation == compute.ActivationGeluApproximate || activation == compute.ActivationSwiGLU {
 		return []*Node{activationVJP(activation, x, node, v)}
 	}
 	dx, _ := InternalFusedOpCaller(

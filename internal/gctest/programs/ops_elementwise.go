@@ -31,7 +31,7 @@ var elementwise = []*Kind{
 	{Name: "mirrored_log1p", Kinks: true, Build: one(MirroredLog1p)},
 	{Name: "sqrt", Build: one(func(x *Node) *Node { return Sqrt(aboveOne(x)) })},
 	{Name: "rsqrt", Build: one(func(x *Node) *Node { return Rsqrt(aboveOne(x)) })},
-	{Name: "erf", Build: one(Erf)},
+	{Name: "erf", Approximates: true, Build: one(Erf)},
 	{Name: "pow", Build: one(func(x *Node) *Node {
 		return Pow(aboveOne(x), AddScalar(MulScalar(Sin(x), 0.5), 1))
 	})},
@@ -48,7 +48,7 @@ var elementwise = []*Kind{
 	{Name: "hard_sigmoid", Kinks: true, Build: apply(activation.TypeHardSigmoid)},
 	{Name: "hard_swish", Kinks: true, Build: apply(activation.TypeHardSwish)},
 	{Name: "swish", Build: apply(activation.TypeSwish)},
-	{Name: "gelu", Build: apply(activation.TypeGelu)},
+	{Name: "gelu", Approximates: true, Build: apply(activation.TypeGelu)},
 	{Name: "gelu_approximate", Build: apply(activation.TypeGeluApprox)},
 	{Name: "swiglu", Build: func(_ *Builder, x *Node, _ []int) *Node {
 		if dim(x, -1)%2 != 0 {

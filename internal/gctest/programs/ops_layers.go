@@ -33,7 +33,7 @@ var layerOps = []*Kind{
 	{Name: "dense_no_bias", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		return layers.Dense(b.Scope, x, false, p[0])
 	}},
-	{Name: "dense_act", Kinks: true,
+	{Name: "dense_act", Kinks: true, Approximates: true,
 		Params: []Range{widthRange, {int(activation.TypeNone), int(activation.TypeGeluApprox)}},
 		Build: func(b *Builder, x *Node, p []int) *Node { // The op that is fused on the Go backend.
 			w, bias := b.variable(x, "w", dim(x, -1), p[0]), b.variable(x, "b", p[0])

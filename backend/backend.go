@@ -19,15 +19,18 @@ type Info struct {
 	Name string
 	// Config is the value of GOMLX_BACKEND that opens the same backend again.
 	Config string
-	// PluginPath is the file of the PJRT plugin, PluginVersion its PJRT API version ("0.115"). Both empty for "go".
+	// PluginPath is the file of the PJRT plugin, PluginVersion its PJRT API version ("0.115"). Both
+	// empty for "go".
 	PluginPath, PluginVersion string
 	// Device is the kind of device: "cpu", "cuda", or the plugin's own name for others.
 	Device string
 	// NumDevices is how many such devices the backend shows.
 	NumDevices int
-	// SIMD says whether this program was built with GOEXPERIMENT=simd, on which the speed of the backend "go" hangs.
+	// SIMD says whether this program was built with GOEXPERIMENT=simd, on which the speed of the
+	// backend "go" hangs.
 	SIMD bool
-	// Failed says which plugins are here and did not open before this backend was taken; empty if none.
+	// Failed says which plugins are here and did not open before this backend was taken; empty if
+	// none.
 	Failed string
 	// Why is one line: what was taken, why, and how to get a faster one where there may be one.
 	Why string
@@ -50,7 +53,8 @@ const (
 // xlaAliases are the names under which go-xla registers itself.
 var xlaAliases = []string{"xla", "stablehlo", "hlo", "shlo"}
 
-// Open opens the backend chosen as the package says. The caller owns it, and calls Finalize when done.
+// Open opens the backend chosen as the package says. The caller owns it, and calls Finalize when
+// done.
 func Open() (compute.Backend, Info, error) {
 	if config := os.Getenv(compute.ConfigEnvVar); config != "" {
 		b, info, err := OpenConfig(config)
@@ -83,9 +87,9 @@ func Open() (compute.Backend, Info, error) {
 	return b, info, nil
 }
 
-// OpenConfig opens the backend of one configuration, in the format of GOMLX_BACKEND: "go", "xla" (the best plugin
-// that is found), "xla:cpu", "xla:cuda" or "xla:/path/to/plugin.so", with options after a comma ("xla:cuda,tf32=true").
-// Info.Why says only what was opened.
+// OpenConfig opens the backend of one configuration, in the format of GOMLX_BACKEND: "go", "xla"
+// (the best plugin that is found), "xla:cpu", "xla:cuda" or "xla:/path/to/plugin.so", with options
+// after a comma ("xla:cuda,tf32=true"). Info.Why says only what was opened.
 func OpenConfig(config string) (compute.Backend, Info, error) {
 	name, rest, _ := strings.Cut(config, ":")
 	var resolved resolvedPlugin
@@ -161,7 +165,8 @@ func (r resolvedPlugin) wantsTF32() bool {
 	return slices.ContainsFunc(r.options, func(o string) bool { return o == "tf32" || o == "tf32=true" || o == "tf32=1" })
 }
 
-// resolvePlugin finds the plugin's file and adds the options that are ours by default (see the package).
+// resolvePlugin finds the plugin's file and adds the options that are ours by default (see the
+// package).
 func resolvePlugin(config string) (resolvedPlugin, error) {
 	parts := strings.Split(config, ",")
 	r := resolvedPlugin{plugin: parts[0], options: slices.DeleteFunc(parts[1:], func(o string) bool { return o == "" })}

@@ -19,15 +19,17 @@ import (
 // Progress is told how many bytes of a file have arrived.
 type Progress func(file string, done, total int64)
 
-// Download fetches the published files of a data set into dir/<name>, where [Locate] finds them if dir is the data
-// folder; an empty dir is the data folder ([DataDir]). Files that are already there with the right SHA-256 are kept.
-// Each file is written under a temporary name, checked by size and SHA-256, and renamed. What has arrived of a file
-// that could not be completed is kept, and the next address or the next call goes on from there; content that is wrong
-// is removed. An address that does not answer, or sends next to nothing for half a minute, is given up for the next
-// one. The progress function may be nil.
+// Download fetches the published files of a data set into dir/<name>, where [Locate] finds them if
+// dir is the data folder; an empty dir is the data folder ([DataDir]). Files that are already there
+// with the right SHA-256 are kept. Each file is written under a temporary name, checked by size and
+// SHA-256, and renamed. What has arrived of a file that could not be completed is kept, and the
+// next address or the next call goes on from there; content that is wrong is removed. An address
+// that does not answer, or sends next to nothing for half a minute, is given up for the next one.
+// The progress function may be nil.
 //
-// Errors are an unknown name, a set that has nothing to download (the embedded one), a cancelled context, and for
-// each file the reasons why none of its addresses gave the right content, with the other ways to get the set.
+// Errors are an unknown name, a set that has nothing to download (the embedded one), a cancelled
+// context, and for each file the reasons why none of its addresses gave the right content, with the
+// other ways to get the set.
 func Download(ctx context.Context, name, dir string, progress Progress) error {
 	set, err := lookup(name)
 	if err != nil {
@@ -133,8 +135,8 @@ func oneLine(errs []error) error {
 	return joined
 }
 
-// errResumed says that the content was wrong and began with what another address, or an earlier call, left. It is
-// removed then, and the same address is asked for all of it.
+// errResumed says that the content was wrong and began with what another address, or an earlier
+// call, left. It is removed then, and the same address is asked for all of it.
 var errResumed = errors.New("what had arrived before was wrong")
 
 var errStalled = errors.New("it sends next to nothing")
@@ -199,8 +201,8 @@ func startsAt(response *http.Response, first int64) bool {
 	return err == nil && first > 0 && start == first
 }
 
-// receive copies the body behind the first bytes that are there. One byte more than expected is read, so that a longer
-// body is noticed.
+// receive copies the body behind the first bytes that are there. One byte more than expected is
+// read, so that a longer body is noticed.
 func receive(w io.Writer, body io.Reader, file download, have int64, progress Progress) error {
 	counted := &countingWriter{file: file, done: have, progress: progress}
 	_, err := io.Copy(io.MultiWriter(w, counted), io.LimitReader(body, file.size-have+1))
@@ -222,7 +224,8 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// watchedReader calls stalled if a window of time passes in which fewer bytes than the least arrive.
+// watchedReader calls stalled if a window of time passes in which fewer bytes than the least
+// arrive.
 type watchedReader struct {
 	r       io.Reader
 	window  time.Duration
@@ -255,11 +258,13 @@ func (w *watchedReader) stop() {
 // part is what has arrived of a file.
 type part struct{ file *os.File }
 
-// partLife is how long a part with another process's name is left alone: a download that is at work writes more often.
+// partLife is how long a part with another process's name is left alone: a download that is at work
+// writes more often.
 const partLife = 2 * time.Minute
 
-// openPart opens the part of a file, of which an earlier call may have left the beginning. Each process writes under a
-// name of its own, and takes over by renaming, so that no two write to one file.
+// openPart opens the part of a file, of which an earlier call may have left the beginning. Each
+// process writes under a name of its own, and takes over by renaming, so that no two write to one
+// file.
 func openPart(path string) (*part, error) {
 	own, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
 	if err != nil {
@@ -320,8 +325,8 @@ func (p *part) truncate(n int64) error {
 	return err
 }
 
-// check compares size and SHA-256 with those of the published file. Of a file that is too short everything is kept,
-// and of one that is wrong nothing.
+// check compares size and SHA-256 with those of the published file. Of a file that is too short
+// everything is kept, and of one that is wrong nothing.
 func (p *part) check(file download, url string) error {
 	n, err := p.size()
 	if err != nil {

@@ -150,8 +150,8 @@ func TestFetch(t *testing.T) {
 	})
 }
 
-// A server that does all it can to keep a download from its end: the next address ends it, from where it was if that
-// was right.
+// A server that does all it can to keep a download from its end: the next address ends it, from
+// where it was if that was right.
 func TestFetchFromHostileServer(t *testing.T) {
 	content := ramp(100_000)
 	var mu sync.Mutex

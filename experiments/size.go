@@ -9,15 +9,15 @@ import (
 	"example.com/geometric-complexity/internal/machine"
 )
 
-// largestCounts are the most that keys may count for which the memory is no measure: graphs, runs and lists would grow
-// without end before anything is computed. No experiment comes near them.
+// largestCounts are the most that keys may count for which the memory is no measure: graphs, runs
+// and lists would grow without end before anything is computed. No experiment comes near them.
 var largestCounts = map[string]int64{
 	"hidden_layers": 1e4, "depths": 1e4, "functions": 1e5, "measurements": 1e6, "steps": 1e12, "sweep_time": 1e9,
 }
 
-// checkSize refuses negative sizes, and a configuration that this machine cannot hold, before anything is made of it.
-// What it counts are the weights and one layer's values of all examples, in double precision: the least that is needed,
-// so that nothing is refused that could run.
+// checkSize refuses negative sizes, and a configuration that this machine cannot hold, before
+// anything is made of it. What it counts are the weights and one layer's values of all examples, in
+// double precision: the least that is needed, so that nothing is refused that could run.
 func checkSize(cfg any) error {
 	groups := make(map[string]map[string]float64) // by the prefix of the keys
 	for _, s := range settings(reflect.ValueOf(cfg).Elem(), "") {
@@ -47,7 +47,8 @@ func checkSize(cfg any) error {
 	}
 	for prefix, group := range groups {
 		if bytes := leastBytes(group); bytes > float64(memory) {
-			return fmt.Errorf("%sneeds %s at least, and this machine has %s: choose a smaller width, or fewer points, inputs or outputs",
+			return fmt.Errorf("%sneeds %s at least, and this machine has %s: "+
+				"choose a smaller width, or fewer points, inputs or outputs",
 				strings.Replace(prefix, ".", ": ", 1), machine.Bytes(bytes), machine.Bytes(float64(memory)))
 		}
 	}

@@ -131,8 +131,8 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	return results.err
 }
 
-// checkedWriter remembers the first error of a writer, so that results that could not be written are an error of the
-// command wherever they were written.
+// checkedWriter remembers the first error of a writer, so that results that could not be written
+// are an error of the command wherever they were written.
 type checkedWriter struct {
 	w   io.Writer
 	err error

@@ -39,8 +39,8 @@ func (a *app) openCrew(workers int) (*crew, error) {
 		failed: info.Failed, close: b.Finalize}, nil
 }
 
-// checkBackend stops a sweep that would go on with another backend than before because a plugin does not open: runs are
-// addressed by their backend, so that all of them would start anew.
+// checkBackend stops a sweep that would go on with another backend than before because a plugin
+// does not open: runs are addressed by their backend, so that all of them would start anew.
 func (c *crew) checkBackend(parts []*experiments.Part) error {
 	if c.failed == "" {
 		return nil
@@ -58,8 +58,9 @@ func (c *crew) checkBackend(parts []*experiments.Part) error {
 			if err != nil || json.Unmarshal(raw, &run) != nil || run.Backend == "" || run.Backend == c.backendName {
 				continue // What cannot be read is for the runs themselves to say.
 			}
-			return fmt.Errorf("%s, and %s has runs on %s, which would all start anew on %s: mend the plugin (gcml doctor says how), "+
-				"or set %s=%s to start anew", c.failed, part.Out, run.Backend, c.backendName, compute.ConfigEnvVar, c.backendName)
+			return fmt.Errorf("%s, and %s has runs on %s, which would all start anew on %s: "+
+				"mend the plugin (gcml doctor says how), or set %s=%s to start anew",
+				c.failed, part.Out, run.Backend, c.backendName, compute.ConfigEnvVar, c.backendName)
 		}
 	}
 	return nil

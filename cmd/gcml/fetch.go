@@ -39,7 +39,7 @@ func (a *app) fetchCommand() *cobra.Command {
 			defer display.finish()
 			if err := datasets.Download(cmd.Context(), name, "", display.show); err != nil {
 				if cmd.Context().Err() != nil {
-					return interruption(fmt.Sprintf("interrupted; what has arrived is kept, and gcml fetch %s goes on from there", name))
+					return interruption("interrupted; what has arrived is kept, and gcml fetch " + name + " goes on from there")
 				}
 				return err
 			}

@@ -157,8 +157,8 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	return result, nil
 }
 
-// A measurement of more than these is a slip of the pen: it would take years, and with that many directions the graph
-// alone more memory than there is.
+// A measurement of more than these is a slip of the pen: it would take years, and with that many
+// directions the graph alone more memory than there is.
 const (
 	mostProducts   = 1e13
 	mostDirections = 1e6
@@ -188,7 +188,8 @@ func cost(e gcml.Estimator, examples, outputs int) (string, error) {
 	}
 	total := float64(examples) * float64(each)
 	if total > mostProducts {
-		return "", fmt.Errorf("needs %.2g %s (%d examples x %s): choose fewer --examples, another --output, or an estimator with fewer directions",
+		return "", fmt.Errorf("needs %.2g %s (%d examples x %s): "+
+			"choose fewer --examples, another --output, or an estimator with fewer directions",
 			total, unit, examples, what)
 	}
 	return fmt.Sprintf("cost: %.0f %s (%d examples x %s)", total, unit, examples, what), nil

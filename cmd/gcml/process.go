@@ -123,7 +123,8 @@ func (p *process) start() error {
 	if p.backendName != "" && hello.Backend != p.backendName {
 		p.stop()
 		_ = p.wait()
-		return fmt.Errorf("its worker process opens %s now, and opened %s before: %s", hello.Backend, p.backendName, hello.Failed)
+		return fmt.Errorf("its worker process opens %s now, and opened %s before: %s",
+			hello.Backend, p.backendName, hello.Failed)
 	}
 	p.backendName, p.why, p.failed = hello.Backend, hello.Why, hello.Failed
 	return nil

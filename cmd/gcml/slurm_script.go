@@ -62,7 +62,8 @@ func (j *slurmJob) directives() ([]string, error) {
 	}
 	// A line of the script ends at a line break, and in a name with a backslash Slurm replaces no placeholders.
 	if strings.ContainsAny(j.dir, "\\\r\n") {
-		return nil, usagef("--out: Slurm takes no folder with a backslash or a line break in its path: %q", filepath.Dir(j.dir))
+		return nil, usagef("--out: Slurm takes no folder with a backslash or a line break in its path: %q",
+			filepath.Dir(j.dir))
 	}
 	if strings.ContainsAny(work, "\r\n") {
 		return nil, usagef("--slurm: Slurm takes no folder with a line break in its path, as the current one has: %q", work)

@@ -20,8 +20,8 @@ import (
 	"example.com/geometric-complexity/internal/shell"
 )
 
-// sbatchPatience is how long sbatch may take. A controller under load answers after half a minute; Slurm's own commands
-// give up after less than that.
+// sbatchPatience is how long sbatch may take. A controller under load answers after half a minute;
+// Slurm's own commands give up after less than that.
 const sbatchPatience = 2 * time.Minute
 
 // unanswered is the content of a job file from before sbatch is called until it has answered.
@@ -29,8 +29,8 @@ const unanswered = "submitted without an answer"
 
 var jobNumber = regexp.MustCompile(`^[0-9]+$`)
 
-// submit writes the script of a job array and submits it. A file beside the script has the job's number, or that sbatch
-// did not answer, so that the sweep is not in the queue twice.
+// submit writes the script of a job array and submits it. A file beside the script has the job's
+// number, or that sbatch did not answer, so that the sweep is not in the queue twice.
 func (a *app) submit(cmd *cobra.Command, job *slurmJob, dryRun bool) error {
 	script, err := job.write()
 	if err != nil {
@@ -71,13 +71,14 @@ func notQueued(ctx context.Context, script, file string) error {
 	queue, err := squeue.Output()
 	if err != nil {
 		if strings.TrimSpace(string(content)) == unanswered {
-			return fmt.Errorf("the last sbatch of %s did not say whether it queued it, and squeue does not answer (%w); if it is not in the queue, remove %s",
-				script, err, file)
+			return fmt.Errorf("the last sbatch of %s did not say whether it queued it, and squeue does not answer (%w); "+
+				"if it is not in the queue, remove %s", script, err, file)
 		}
 		return nil // Slurm took that one, and the tasks of two jobs do no run twice.
 	}
 	if queued := jobsOf(string(queue), script); len(queued) > 0 {
-		return fmt.Errorf("%s is in the queue already, as job %s; to submit it anew: scancel %s", script, strings.Join(queued, ", "), strings.Join(queued, " "))
+		return fmt.Errorf("%s is in the queue already, as job %s; to submit it anew: scancel %s",
+			script, strings.Join(queued, ", "), strings.Join(queued, " "))
 	}
 	return nil
 }
@@ -128,7 +129,8 @@ func (a *app) sbatch(ctx context.Context, script, file string) (string, error) {
 	}
 	number, _, _ := strings.Cut(strings.TrimSpace(string(answer)), ";") // the cluster's name may follow
 	if !jobNumber.MatchString(number) {
-		return "", uncertain(fmt.Sprintf("sbatch answered %q, which is not the number of a job", strings.TrimSpace(string(answer))))
+		said := strings.TrimSpace(string(answer))
+		return "", uncertain(fmt.Sprintf("sbatch answered %q, which is not the number of a job", said))
 	}
 	return number, atomicfile.Write(file, []byte(number+"\n"))
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/gomlx/onnx-gomlx/onnx"
 )
 
-// dataFolder reads the weights that a network keeps in files beside it. A network from a stranger names these files, so
-// none but regular files inside its own folder are opened: no path that leads out, no link, no device, no FIFO. It
-// implements onnx.ExternalDataReader.
+// dataFolder reads the weights that a network keeps in files beside it. A network from a stranger
+// names these files, so none but regular files inside its own folder are opened: no path that leads
+// out, no link, no device, no FIFO. It implements onnx.ExternalDataReader.
 type dataFolder struct {
 	root *os.Root
 	open map[string]*os.File // by location
@@ -58,7 +58,8 @@ func (d *dataFolder) file(location string) (*os.File, error) {
 	return f, nil
 }
 
-// checkPlain looks at each part of a path, without opening it: folders, and a regular file at the end.
+// checkPlain looks at each part of a path, without opening it: folders, and a regular file at the
+// end.
 func (d *dataFolder) checkPlain(location, path string) error {
 	parts := strings.Split(filepath.Clean(path), string(filepath.Separator))
 	for i := range parts {
@@ -92,10 +93,12 @@ func (d *dataFolder) check(t *protos.TensorProto, bytes int64) error {
 		return fmt.Errorf("tensor %s: external data file %q: %w", t.Name, location, withoutPath(err))
 	}
 	if length >= 0 && length != bytes {
-		return fmt.Errorf("tensor %s of shape %v takes %d bytes, but %d of external data file %q", t.Name, t.Dims, bytes, length, location)
+		return fmt.Errorf("tensor %s of shape %v takes %d bytes, but %d of external data file %q",
+			t.Name, t.Dims, bytes, length, location)
 	}
 	if offset < 0 || offset > info.Size() || bytes > info.Size()-offset {
-		return fmt.Errorf("tensor %s takes %d bytes from byte %d of external data file %q, which has %d", t.Name, bytes, offset, location, info.Size())
+		return fmt.Errorf("tensor %s takes %d bytes from byte %d of external data file %q, which has %d",
+			t.Name, bytes, offset, location, info.Size())
 	}
 	return nil
 }
@@ -113,7 +116,8 @@ func externalData(t *protos.TensorProto) (location string, offset, length int64,
 			length, err = strconv.ParseInt(entry.Value, 10, 64)
 		}
 		if err != nil {
-			return "", 0, 0, fmt.Errorf("tensor %s: %s %q of its external data is not a whole number", t.Name, entry.Key, entry.Value)
+			return "", 0, 0, fmt.Errorf("tensor %s: %s %q of its external data is not a whole number",
+				t.Name, entry.Key, entry.Value)
 		}
 	}
 	return location, offset, length, nil

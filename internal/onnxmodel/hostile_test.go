@@ -20,8 +20,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// inFiles moves the weights of the MLP into a file beside it, as PyTorch does with large ones, and changes where a
-// weight claims to be.
+// inFiles moves the weights of the MLP into a file beside it, as PyTorch does with large ones, and
+// changes where a weight claims to be.
 func inFiles(t *testing.T, location string, change func(w *protos.TensorProto)) (path string, data []byte) {
 	t.Helper()
 	path = changed(t, "mlp.onnx", func(file *protos.ModelProto) {
@@ -126,7 +126,8 @@ func assertRefused(t *testing.T, path, want string) {
 	}
 }
 
-// network writes an ONNX file of these nodes, with x [batch, 12] for input and the value y for output.
+// network writes an ONNX file of these nodes, with x [batch, 12] for input and the value y for
+// output.
 func network(t *testing.T, weights []*protos.TensorProto, nodes ...*protos.NodeProto) string {
 	t.Helper()
 	return changed(t, "mlp.onnx", func(file *protos.ModelProto) {
@@ -191,7 +192,8 @@ func TestRefusedGraphs(t *testing.T) {
 	})
 }
 
-// What costs more than there is gets refused before it is tried, and what the importer trips over is an error.
+// What costs more than there is gets refused before it is tried, and what the importer trips over
+// is an error.
 func TestRefusedOnCheck(t *testing.T) {
 	const limit = 1 << 30
 	doubling := []*protos.NodeProto{node("Concat", "x x", "v0", axis(1))}

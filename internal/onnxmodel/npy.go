@@ -122,7 +122,8 @@ func readNpz(f *os.File, size int64, name string, limit int64) (*tensors.Tensor,
 	return t, nil
 }
 
-// decodeNpy reads an array of size bytes with its header, once what the header claims was found to fit.
+// decodeNpy reads an array of size bytes with its header, once what the header claims was found to
+// fit.
 func decodeNpy(r io.Reader, size, limit int64) (t *tensors.Tensor, err error) {
 	header, claimed, err := npyHeader(r)
 	if err != nil {
@@ -132,7 +133,8 @@ func decodeNpy(r io.Reader, size, limit int64) (t *tensors.Tensor, err error) {
 	case claimed > uint64(limit):
 		return nil, &LimitError{Bytes: claimed, Limit: limit}
 	case claimed > uint64(max(0, size-int64(len(header)))):
-		return nil, &formatError{fmt.Errorf("its header says %d bytes, but there are only %d", claimed, max(0, size-int64(len(header))))}
+		return nil, &formatError{fmt.Errorf("its header says %d bytes, but there are only %d",
+			claimed, max(0, size-int64(len(header))))}
 	}
 	err = attempt(func() (err error) {
 		t, err = numpy.FromNpyReader(io.MultiReader(bytes.NewReader(header), r))
@@ -152,7 +154,8 @@ type LimitError struct {
 
 // Error says both sizes.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("the array needs %s, and the limit is %s", machine.Bytes(float64(e.Bytes)), machine.Bytes(float64(e.Limit)))
+	return fmt.Sprintf("the array needs %s, and the limit is %s",
+		machine.Bytes(float64(e.Bytes)), machine.Bytes(float64(e.Limit)))
 }
 
 var (
@@ -160,7 +163,8 @@ var (
 	npyDescr = regexp.MustCompile(`'descr'\s*:\s*'[<>=|]?(?:\?|[a-zA-Z](\d{1,3}))'`)
 )
 
-// npyHeader reads the header of an array, and returns it with the number of bytes that it says will follow.
+// npyHeader reads the header of an array, and returns it with the number of bytes that it says will
+// follow.
 func npyHeader(r io.Reader) (header []byte, claimed uint64, err error) {
 	const magic = "\x93NUMPY"
 	header = make([]byte, len(magic)+2, 128) // with the version

@@ -148,7 +148,8 @@ func (m *Model) Forward(scope *model.Scope, x *graph.Node) *graph.Node {
 // compiled or run but what the importer takes for constants, such as the shapes
 // that a network computes. It refuses a network of which a single value takes
 // more than limit bytes. Its errors name the file.
-func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, *graph.Node) *graph.Node, inputs shapes.Shape, limit int64) (outputs int, err error) {
+func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, *graph.Node) *graph.Node, inputs shapes.Shape,
+	limit int64) (outputs int, err error) {
 	guard := &sizeGuard{Backend: backend, limit: limit}
 	g := graph.NewGraph(guard, "onnxmodel.Check")
 	defer g.Finalize()
@@ -199,7 +200,8 @@ func readFile(path string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is not a regular file")
 	case info.Size() > maxFileSize:
-		return nil, fmt.Errorf("it has %d bytes, and an ONNX file has at most %d: larger weights are kept in a file beside it", info.Size(), maxFileSize)
+		return nil, fmt.Errorf("it has %d bytes, and an ONNX file has at most %d: larger weights are kept in a file beside it",
+			info.Size(), maxFileSize)
 	}
 	return os.ReadFile(path)
 }

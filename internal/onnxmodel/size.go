@@ -11,9 +11,10 @@ import (
 	"example.com/geometric-complexity/internal/machine"
 )
 
-// sizeGuard is a backend that refuses to go on once a graph has a value that is too large. The importer runs parts of a
-// network while it builds the graph, to know the shapes that the network computes: it asks the backend for a new builder
-// each time, when all values that the part depends on are in the graph already.
+// sizeGuard is a backend that refuses to go on once a graph has a value that is too large. The
+// importer runs parts of a network while it builds the graph, to know the shapes that the network
+// computes: it asks the backend for a new builder each time, when all values that the part depends
+// on are in the graph already.
 type sizeGuard struct {
 	compute.Backend
 	graph *graph.Graph
@@ -38,7 +39,8 @@ func (s *sizeGuard) check() error {
 			continue
 		}
 		if bytes := shapeBytes(n.Shape()); bytes > float64(s.limit) {
-			return fmt.Errorf("needs %s for a value of shape %s alone, and there are %s", machine.Bytes(bytes), n.Shape(), machine.Bytes(float64(s.limit)))
+			return fmt.Errorf("needs %s for a value of shape %s alone, and there are %s",
+				machine.Bytes(bytes), n.Shape(), machine.Bytes(float64(s.limit)))
 		}
 	}
 	s.seen = len(nodes)

@@ -8,12 +8,12 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// maxNodes is far above any real network. The importer calls itself for each node on a path, and a path of many
-// millions would take more stack than Go gives.
+// maxNodes is far above any real network. The importer calls itself for each node on a path, and a
+// path of many millions would take more stack than Go gives.
 const maxNodes = 100_000
 
-// validate refuses what the importer would take as it is: tensors that claim more than they hold, operators without
-// their inputs, and cycles.
+// validate refuses what the importer would take as it is: tensors that claim more than they hold,
+// operators without their inputs, and cycles.
 func validate(g *protos.GraphProto, folder *dataFolder) error {
 	v := validator{folder: folder, visits: make(map[*protos.NodeProto]visit)}
 	for _, out := range g.Output {
@@ -60,8 +60,8 @@ func newScope(g *protos.GraphProto, outside *scope) *scope {
 	return s
 }
 
-// find returns the node that computes a value, and the graph in which it is; nil for an input, a weight or a value that
-// nothing computes, which the importer names.
+// find returns the node that computes a value, and the graph in which it is; nil for an input, a
+// weight or a value that nothing computes, which the importer names.
 func (s *scope) find(name string) (*protos.NodeProto, *scope) {
 	for ; s != nil; s = s.outside {
 		if s.leaves[name] {
@@ -158,7 +158,8 @@ func (v *validator) follow(n *protos.NodeProto, s *scope) error {
 	return nil
 }
 
-// tensor holds a tensor's shape to the data that comes with it, so that no more is allocated than the file holds.
+// tensor holds a tensor's shape to the data that comes with it, so that no more is allocated than
+// the file holds.
 func (v *validator) tensor(t *protos.TensorProto) error {
 	count, ok := elements(t.Dims)
 	if !ok {
@@ -179,7 +180,8 @@ func (v *validator) tensor(t *protos.TensorProto) error {
 	return nil
 }
 
-// elements is the product of the dimensions; false if one is negative, or the product is too large to be a size.
+// elements is the product of the dimensions; false if one is negative, or the product is too large
+// to be a size.
 func elements(dims []int64) (int64, bool) {
 	count, empty := uint64(1), false
 	for _, d := range dims {
@@ -211,8 +213,9 @@ var elementBytes = map[protos.TensorProto_DataType]int64{
 	protos.TensorProto_COMPLEX128: 16,
 }
 
-// leastInputs is how many inputs the importer takes for granted, by operator: ONNX's own minimum, but for Unsqueeze,
-// which before opset 13 had its axes as an attribute. It has no entry for operators that need none.
+// leastInputs is how many inputs the importer takes for granted, by operator: ONNX's own minimum,
+// but for Unsqueeze, which before opset 13 had its axes as an attribute. It has no entry for
+// operators that need none.
 var leastInputs = operatorCounts(map[int][]string{
 	1: {"Abs", "ArgMax", "ArgMin", "AveragePool", "Cast", "Ceil", "Clip", "Concat", "ConstantOfShape", "Cos",
 		"DynamicQuantizeLinear", "Einsum", "Erf", "Exp", "FastGelu", "Flatten", "Floor", "Gelu", "GlobalAveragePool",

@@ -18,7 +18,9 @@ func readAfterChange(backend compute.Backend) (before, after float32) {
 		return Mul(x, scope.GetVariable("w").NodeValue(x.Graph()))
 	})
 	before = tensors.ToScalar[float32](read.MustCall1(float32(1)))
-	w.MustSetValue(tensors.FromValue(float32(2)))
+	if err := w.SetValue(tensors.FromValue(float32(2))); err != nil {
+		panic(err)
+	}
 	after = tensors.ToScalar[float32](read.MustCall1(float32(1)))
 	return before, after
 }

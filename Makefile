@@ -51,10 +51,11 @@ torture: ## kill runs, fail their writes and cut their power at random, for an h
 FUZZ_MODELS ?= 2000
 FUZZ_TIME ?= 30s
 fuzz: xla ## 2,000 random models against the oracle, and bytes at random for each parser for 30 seconds
-	@GCML_REQUIRE_XLA=1 GCML_SEED=$${GCML_SEED:-random} GCML_COVERAGE=all RAPID_CHECKS=$(FUZZ_MODELS) \
-	  go test ./gcml -run 'TestRandomPrograms|TestCoverage' -v -timeout 6h | grep -v '^=== '
+	@GCML_REQUIRE_XLA=1 GCML_COVERAGE=all go test ./gcml -run TestCoverage -count 1 -timeout 1h
+	@GCML_REQUIRE_XLA=1 GCML_SEED=$${GCML_SEED:-random} RAPID_CHECKS=$(FUZZ_MODELS) \
+	  go test ./gcml -run TestRandomPrograms -v -timeout 6h
 	@grep -roE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' . | sed 's|/[^/]*:func | |' | while read -r folder target; do \
-	  echo "$$folder $$target"; go test "$$folder" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) || exit 1; done
+	  echo "$$folder $$target"; go test "$$folder" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1s || exit 1; done
 
 lab: $(VENV)/kernel.stamp ## open the notebooks in JupyterLab
 	@$(VPYTHON) scripts/plugin.py cpu --optional

@@ -23,7 +23,7 @@ func (j *jacobian) complexityInTurns(variables []*Node) *Node {
 		if done != nil {
 			part = autodiff.After(part, done...)
 		}
-		value := MulScalar(ReduceAllSum(j.norms(part)), j.plan.scale/float64(j.plan.batch))
+		value := j.partOfComplexity(part)
 		mustDifferentiateTwice(value, variables)
 		gc = addNonNil(gc, value)
 		done = []*Node{gc}
@@ -40,6 +40,14 @@ func (j *jacobian) complexityInTurns(variables []*Node) *Node {
 	return gc
 }
 
+// partOfComplexity is the share of the cotangents in the mean of the squared norms.
+func (j *jacobian) partOfComplexity(cotangents *Node) *Node {
+	if j.plan.norm == fromGram {
+		return j.complexityByGram([]*Node{cotangents})
+	}
+	return MulScalar(ReduceAllSum(j.norms(cotangents)), j.plan.scale/float64(j.plan.batch))
+}
+
 // refuseOtherGradients returns gc, of which a later Gradient with respect to a parameter of the
 // graph that is none of the variables panics: it would be 0. Gradients with respect to inner nodes,
 // which depend on variables, are like those of the variables to GoMLX, and cannot be told apart.
@@ -47,8 +55,9 @@ func (j *jacobian) refuseOtherGradients(gc *Node, variables []*Node) *Node {
 	g := gc.Graph()
 	for _, leaf := range parametersBefore(j.outputs, variables) {
 		refused := IdentityWithCustomGradient(leaf, func(_, _ *Node) *Node {
-			Panicf("gcml.WithGradientInParts: the gradient of the penalty with respect to %s %s is asked for, but it has one "+
-				"with respect to trainable variables only: leave the option out", leaf.GetParameterName(), leaf.Shape())
+			Panicf("gcml: the gradient of the penalty with respect to %s %s is asked for, but taken in parts "+
+				"(WithGradientInParts, or for want of memory) it has one with respect to trainable variables only: "+
+				"give WithCotangents instead", leaf.GetParameterName(), leaf.Shape())
 			return nil
 		})
 		zero := ScalarZero(g, gc.DType()) // Whatever the leaf holds, infinities too.

@@ -57,7 +57,7 @@ func complexity(outputs, inputs *Node, o options) *Node {
 	var gc *Node
 	switch j.plan.gradient {
 	case byGram:
-		gc = j.complexityByGram()
+		gc = j.complexityByGram(j.parts())
 	case inTurns:
 		gc = j.complexityInTurns(o.variables)
 	default:

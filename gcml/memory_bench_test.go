@@ -4,11 +4,14 @@ package gcml_test
 
 import (
 	"flag"
+	"slices"
 	"syscall"
 	"testing"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	gomlxlayers "github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/ml/train/loss"
@@ -20,45 +23,81 @@ import (
 )
 
 var (
-	memoryBatch      = flag.Int("gc_batch", 32, "BenchmarkResNet18: examples of a batch")
-	memoryCotangents = flag.Int("gc_cotangents", 0, "BenchmarkResNet18: WithCotangents, and WithGradientInParts in a step")
+	memoryBatch      = flag.Int("gc_batch", 32, "BenchmarkMemory: examples of a batch")
+	memoryCotangents = flag.Int("gc_cotangents", 0, "BenchmarkMemory: WithCotangents")
+	memoryParts      = flag.Int("gc_parts", 0, "BenchmarkMemory: WithGradientInParts, in a step")
+	memoryBudget     = flag.Int("gc_budget", 0, "BenchmarkMemory: WithMemoryBudget, in MiB")
 )
 
-// BenchmarkResNet18 reports the time of an evaluation of GC and of a training step with its exact penalty, of a ResNet18
-// for 32×32 images without normalization, and the peak of the process's memory, in MiB. That is of all that ran before as
-// well: choose one by -bench.
-func BenchmarkResNet18(b *testing.B) {
-	for _, what := range []string{"GC", "Step"} {
-		b.Run(what, func(b *testing.B) { benchmarkResNet18(b, what == "Step") })
+// memoryNetworks take images of 32×32 pixels and 3 colours.
+var memoryNetworks = []struct {
+	name  string
+	model func(scope *model.Scope, images *Node) *Node
+}{
+	{"ResNet18", func(scope *model.Scope, images *Node) *Node {
+		return layers.ResNet18(scope, images).Outputs(10).Norm(layers.NormNone).Done()
+	}},
+	{"ResNet18BatchNorm", func(scope *model.Scope, images *Node) *Node {
+		return layers.ResNet18(scope, images).Outputs(10).Done()
+	}},
+	{"NarrowResNet18", func(scope *model.Scope, images *Node) *Node {
+		return layers.ResNet18(scope, images).Outputs(10).Width(16).Norm(layers.NormNone).Done()
+	}},
+	{"Convolutions1000", func(scope *model.Scope, images *Node) *Node {
+		x := images
+		for i, channels := range []int{16, 32} {
+			x = activation.Relu(gomlxlayers.Convolution(scope.In("conv%d", i), x).Channels(channels).KernelSize(3).Strides(2).PadSame().Done())
+		}
+		return gomlxlayers.Dense(scope.In("logits"), Reshape(x, x.Shape().Dimensions[0], -1), true, 1000)
+	}},
+	{"MLP", func(scope *model.Scope, images *Node) *Node {
+		return layers.MLP(scope, Reshape(images, images.Shape().Dimensions[0], -1)).Hidden(3, 500).Outputs(10).Done()
+	}},
+	{"MLP1000", func(scope *model.Scope, images *Node) *Node {
+		return layers.MLP(scope, Reshape(images, images.Shape().Dimensions[0], -1)).Hidden(3, 500).Outputs(1000).Done()
+	}},
+}
+
+// BenchmarkMemory reports the time of an evaluation of GC and of a training step with its exact
+// penalty, and the peak of the process's memory, in MiB. That is of all that ran before as well:
+// choose one by -bench.
+func BenchmarkMemory(b *testing.B) {
+	for _, network := range memoryNetworks {
+		for _, what := range []string{"GC", "Step"} {
+			b.Run(network.name+"/"+what, func(b *testing.B) { benchmarkMemory(b, network.model, what == "Step") })
+		}
 	}
 }
 
-func benchmarkResNet18(b *testing.B, step bool) {
+func benchmarkMemory(b *testing.B, network func(*model.Scope, *Node) *Node, step bool) {
 	engine, _, err := backend.Open()
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer engine.Finalize()
-	network := func(scope *model.Scope, _ any, inputs []*Node) []*Node {
-		return []*Node{layers.ResNet18(scope, inputs[0]).Outputs(10).Norm(layers.NormNone).Done()}
-	}
 	store := model.NewStore()
-	store.SetParam(gcml.ParamCoefficient, 1e-3)
 	store.SetParam(optimizer.ParamLearningRate, 1e-3)
 	images := tensors.FromScalarAndDimensions(float32(0.5), *memoryBatch, 32, 32, 3)
 	labels := tensors.FromScalarAndDimensions(int32(1), *memoryBatch, 1)
 	var opts []gcml.Option
 	if *memoryCotangents > 0 {
-		opts = append(opts, gcml.WithGradientInParts(*memoryCotangents))
+		opts = append(opts, gcml.WithCotangents(*memoryCotangents))
 	}
-	trainer := train.NewTrainer(engine, store, gcml.Regularize(network, opts...),
-		loss.SparseCategoricalCrossEntropyLogits, optimizer.StochasticGradientDescent(), nil, nil)
+	if *memoryBudget > 0 {
+		opts = append(opts, gcml.WithMemoryBudget(*memoryBudget<<20))
+	}
 	measure, err := model.NewExec1(engine, store, func(scope *model.Scope, x *Node) *Node {
-		return gcml.Complexity(network(scope, nil, []*Node{x})[0], x, gcml.WithCotangents(*memoryCotangents))
+		return gcml.Complexity(network(scope, x), x, opts...)
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
+	penalty := append(slices.Clone(opts), gcml.WithCoefficient(1e-3))
+	if *memoryParts > 0 {
+		penalty = append(penalty, gcml.WithGradientInParts(*memoryParts))
+	}
+	trainer := train.NewTrainer(engine, store, gcml.Regularize(network, penalty...),
+		loss.SparseCategoricalCrossEntropyLogits, optimizer.StochasticGradientDescent(), nil, nil)
 	run := func() {
 		if step {
 			_, err = trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{images}, Labels: []*tensors.Tensor{labels}})

@@ -21,6 +21,7 @@ type options struct {
 	estimator      Estimator
 	estimatorGiven bool
 	cotangents     int
+	memoryBudget   int // In bytes.
 	noClosedForm   bool
 	lanczosSteps   int
 
@@ -89,6 +90,7 @@ var (
 var applicable = map[string][]string{
 	"WithEstimator":       slices.Concat(normFunctions, modelFunctions),
 	"WithCotangents":      allFunctions,
+	"WithMemoryBudget":    allFunctions,
 	"WithoutClosedForm":   allFunctions,
 	"WithTransform":       allFunctions,
 	"WithLanczosSteps":    slices.Concat(spectralFunctions, measuringFunctions),
@@ -138,10 +140,10 @@ func WithEstimator(e Estimator) Option {
 }
 
 // WithCotangents sets how many vector-Jacobian products are carried at once. More makes wider
-// products and a smaller graph, and takes memory in proportion. The default, 0, goes by the backend
-// and the sizes. For all functions, and for all estimators but ForwardNoise, which has no
-// vector-Jacobian products. What the gradient of a penalty keeps in memory does not depend on it:
-// see WithGradientInParts.
+// products and a smaller graph, and takes memory in proportion. The default, 0, goes by the backend,
+// the sizes and the budget of WithMemoryBudget. For all functions, and for all estimators but
+// ForwardNoise, which has no vector-Jacobian products. What the gradient of a penalty keeps in
+// memory does not depend on it: see WithGradientInParts.
 func WithCotangents(n int) Option {
 	return Option{"WithCotangents", func(o *options) {
 		if n < 0 {
@@ -151,18 +153,41 @@ func WithCotangents(n int) Option {
 	}}
 }
 
+// WithMemoryBudget chooses how many vector-Jacobian products are carried at once so that their
+// adjoints take about that many bytes at most, beside what the model and its loss take without GC.
+// The default, 0, is 512 MiB on a CPU, and 8 GiB on an accelerator. It is an estimate, made of the
+// sizes of the nodes of the model: see docs/cost.md for how near it comes.
+//
+// Where the penalty of Regularize would keep more than the budget for its gradient, that is taken in
+// parts, as with WithGradientInParts, which says what then has no gradient: give WithCotangents to
+// have it taken by the nodes whatever memory it needs. Where parts cost time (see there) the default
+// on a CPU is 4 GiB.
+//
+// For all functions, and for all estimators but ForwardNoise, which has no vector-Jacobian products;
+// not together with WithCotangents or WithGradientInParts, nor below what a single vector-Jacobian
+// product takes. JacobianSpectralNorm keeps the whole Jacobian where it computes it, whatever the
+// budget is.
+func WithMemoryBudget(bytes int) Option {
+	return Option{"WithMemoryBudget", func(o *options) {
+		if bytes < 0 {
+			Panicf("gcml.WithMemoryBudget: a budget of %d bytes cannot be, want 1 or more, or 0 for the default", bytes)
+		}
+		o.memoryBudget = bytes
+	}}
+}
+
 // WithGradientInParts takes the gradient of the penalty for n cotangents at a time, one part after
 // the other, where it is otherwise taken for all of them at the end: what a part keeps for its
 // gradient is gone before the next one begins, so that the memory of a training step does not grow
-// with the number of outputs. It builds the Jacobian with respect to the inputs also where the
-// closed form of dense networks would not. With piecewise linear activations a step takes as long
-// as before, up to two thirds longer with smooth ones or with batch norm in training mode. For
-// Regularize, and for all estimators but ForwardNoise; not together with WithCotangents.
+// with the number of outputs. With piecewise linear activations a step takes as long as before, up to
+// two thirds longer with smooth ones or with batch norm in training mode. For Regularize, and for all
+// estimators but ForwardNoise; not together with WithCotangents or WithMemoryBudget. Without it the
+// gradient is taken in parts only where it has to be, see WithMemoryBudget.
 //
 // The penalty then has a gradient with respect to the trainable variables that the model uses,
 // which is all that an optimizer asks for, and no other. A gradient with respect to an input of the
 // graph, or to a variable that is not trainable, panics. One with respect to a node within the
-// model is not noticed, and misses the penalty: leave the option out where you need it.
+// model is not noticed, and misses the penalty: give WithCotangents instead where you need it.
 func WithGradientInParts(n int) Option {
 	return Option{"WithGradientInParts", func(o *options) {
 		if n < 1 {

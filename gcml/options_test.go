@@ -41,6 +41,7 @@ func optionSamples() map[string]optionSample {
 		"WithEstimator": {option: WithEstimator(Projection(1)),
 			refused: map[string]string{inSquaredJacobianRowNorms: "the estimator projection:1 mixes the outputs"}},
 		"WithCotangents":      {option: WithCotangents(1)},
+		"WithMemoryBudget":    {option: WithMemoryBudget(1500)}, // Enough for one cotangent.
 		"WithoutClosedForm":   {option: WithoutClosedForm()},
 		"WithLanczosSteps":    {option: WithLanczosSteps(1), with: []Option{WithSpectralNorm()}},
 		"WithSpectralNorm":    {option: WithSpectralNorm()},

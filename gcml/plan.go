@@ -1,6 +1,9 @@
 package gcml
 
 import (
+	"fmt"
+
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
@@ -55,7 +58,7 @@ type gradientStrategy string
 const (
 	// byNodes leaves it to the value's nodes.
 	byNodes gradientStrategy = ""
-	// byGram gives the value a gradient of its own, see complexityForGradient.
+	// byGram gives the value a gradient of its own, see complexityByGram.
 	byGram gradientStrategy = "Gram matrix"
 	// inTurns takes the gradient together with the value, part by part, see complexityInTurns.
 	inTurns gradientStrategy = "parts in turns"
@@ -63,7 +66,7 @@ const (
 
 // newPlan decides how to compute the norms of outputs [batch, outputs] with respect to inputs,
 // between which the pullback has been analyzed, and returns the first layer where the plan is to
-// use its Gram matrix. It panics if the estimator does not fit.
+// use its Gram matrix. It panics if the estimator or an option does not fit.
 func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vjp.FirstLinear) {
 	var first vjp.FirstLinear
 	b := outputs.Graph().Backend()
@@ -73,18 +76,8 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 		batch:     batch, outputs: outputs.Shape().Dimensions[1], inputs: inputs.Shape().Size() / batch,
 		norm: fromJacobian, gradient: byNodes, rounds: 1, scale: o.estimator.scale(outputs.Shape().Dimensions[1]),
 	}
-	if o.cotangents > 0 && o.gradientParts > 0 {
-		Panicf("gcml: WithCotangents(%d) does not apply beside WithGradientInParts(%d), which says how many are carried at once too",
-			o.cotangents, o.gradientParts)
-	}
+	o.mustNotContradict()
 	if o.estimator.kind == kindNoise {
-		if o.cotangents > 0 {
-			Panicf("gcml: WithCotangents(%d) does not apply to the estimator %s, which has no vector-Jacobian products", o.cotangents, o.estimator)
-		}
-		if o.gradientParts > 0 {
-			Panicf("gcml: WithGradientInParts(%d) does not apply to the estimator %s, which has no vector-Jacobian products",
-				o.gradientParts, o.estimator)
-		}
 		p.norm = fromNoise
 		return p, first
 	}
@@ -92,48 +85,116 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 	if p.isExact() {
 		p.cotangents = p.outputs
 	}
-	p.atOnce = min(max(o.cotangents, o.gradientParts), p.cotangents)
-	if p.atOnce == 0 {
-		p.atOnce = cotangentsAtOnce(b, p.cotangents, largestAdjointBytes(pullback))
+	if layer, ok := closedForm(pullback, inputs, o); ok && gramFits(b, layer, batch*p.cotangents, o) {
+		p.norm, first = fromGram, layer
 	}
-	isWide := inputs.DType().Size() >= dtypes.Float32.Size() // Else G would be rounded too much.
-	if !o.noClosedForm && o.gradientParts == 0 && isWide {
-		layer, ok := pullback.FirstLinear()
-		if ok {
-			units := layer.Node.Shape().Dimensions[1]
-			features := layer.Weights.Shape().Size() / units
-			if gramIsCheaper(b, batch*p.cotangents, units, features, o.forGradient) {
-				p.norm, first = fromGram, layer
-			}
-		}
+	p.divide(pullback, inputs, first, o)
+	if p.norm == fromGram && p.gradient == inTurns && !gramFits(b, first, batch*p.atOnce, o) {
+		p.norm, first = fromJacobian, vjp.FirstLinear{}
+		p.divide(pullback, inputs, first, o)
 	}
 	p.columns = p.norm == fromJacobian && autodiff.IsXLACPU(b)
 	if o.inRounds && p.isExact() && p.parts() > maxParts {
 		p.rounds = p.parts()
 	}
-	switch {
-	case !o.forGradient:
-	case p.norm == fromGram:
-		p.gradient = byGram
-	case o.gradientParts > 0 && p.parts() > 1:
-		p.gradient = inTurns
-	}
 	return p, first
 }
 
+// mustNotContradict panics for options of how many cotangents are carried at once that exclude each
+// other, or what else is asked for.
+func (o *options) mustNotContradict() {
+	var given []string
+	if o.cotangents > 0 {
+		given = append(given, fmt.Sprintf("WithCotangents(%d)", o.cotangents))
+	}
+	if o.memoryBudget > 0 {
+		given = append(given, fmt.Sprintf("WithMemoryBudget(%d)", o.memoryBudget))
+	}
+	if o.gradientParts > 0 {
+		given = append(given, fmt.Sprintf("WithGradientInParts(%d)", o.gradientParts))
+	}
+	if len(given) > 1 {
+		Panicf("gcml: %s does not apply beside %s, which says how many are carried at once too", given[0], given[1])
+	}
+	if o.estimator.kind == kindNoise && len(given) > 0 {
+		Panicf("gcml: %s does not apply to the estimator %s, which has no vector-Jacobian products", given[0], o.estimator)
+	}
+}
+
+// closedForm returns the first layer whose Gram matrix may stand for the Jacobian.
+func closedForm(pullback *vjp.Pullback, inputs *Node, o options) (vjp.FirstLinear, bool) {
+	isWide := inputs.DType().Size() >= dtypes.Float32.Size() // Else G would be rounded too much.
+	if o.noClosedForm || !isWide {
+		return vjp.FirstLinear{}, false
+	}
+	return pullback.FirstLinear()
+}
+
+// gramFits tells whether the Gram matrix of the layer is cheaper for so many rows.
+func gramFits(b compute.Backend, layer vjp.FirstLinear, rows int, o options) bool {
+	units := layer.Node.Shape().Dimensions[1]
+	return gramIsCheaper(b, rows, units, layer.Weights.Shape().Size()/units, o.forGradient)
+}
+
+// divide decides how many cotangents are carried at once, and whether the gradient is taken for as
+// many at a time.
+func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinear, o options) {
+	p.gradient = byNodes
+	if o.forGradient && p.norm == fromGram {
+		p.gradient = byGram
+	}
+	if chosen := max(o.cotangents, o.gradientParts); chosen > 0 {
+		p.atOnce = min(chosen, p.cotangents)
+		if o.gradientParts > 0 && p.parts() > 1 {
+			p.gradient = inTurns
+		}
+		return
+	}
+	b := inputs.Graph().Backend()
+	alive, kept := adjointBytes(pullback, inputs, first)
+	differentiated := o.forGradient && len(o.variables) > 0
+	budget, isFree := o.memoryBudget, !differentiated || pullback.IsPiecewiseLinear()
+	if budget == 0 {
+		budget = memoryBudget(b, !isFree)
+	}
+	least := alive
+	if differentiated {
+		least = kept
+	}
+	if o.memoryBudget > 0 && least > budget {
+		Panicf("gcml: WithMemoryBudget(%d): one vector-Jacobian product of a batch of %d takes about %d bytes: give a larger "+
+			"budget or a smaller batch", budget, p.batch, least)
+	}
+	p.atOnce = max(1, workingSet(b)/alive, ceilDiv(p.cotangents, maxParts))
+	p.atOnce = min(p.atOnce, max(1, budget/alive), p.cotangents)
+	if !differentiated || p.cotangents == 1 || kept <= budget/p.cotangents {
+		return
+	}
+	p.gradient = inTurns
+	fitting := min(max(1, budget/kept), ceilDiv(p.cotangents, 2))
+	if isFree {
+		p.atOnce = min(p.atOnce, fitting)
+	} else { // Each part costs time.
+		p.atOnce = ceilDiv(p.cotangents, ceilDiv(p.cotangents, fitting))
+	}
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// adjointBytes estimates the memory of one cotangent: what is alive at once, and what is kept if
+// the squared norm is differentiated later.
+func adjointBytes(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinear) (alive, kept int) {
+	if first.Node == nil {
+		alive, kept = pullback.AdjointBytes(inputs)
+		return max(1, alive), max(1, kept)
+	}
+	alive, kept = pullback.AdjointBytes(first.Node)
+	product := int(first.Node.Shape().ByteSize()) // v·G.
+	return alive + product, kept + 2*product      // Its gradient is 2·v·G.
+}
+
 // parts returns in how many parts the cotangents are carried.
-func (p plan) parts() int { return (p.cotangents + p.atOnce - 1) / p.atOnce }
+func (p plan) parts() int { return ceilDiv(p.cotangents, p.atOnce) }
 
 // isExact tells whether the plan has the rows of the identity for cotangents.
 func (p plan) isExact() bool { return p.estimator.isExact(p.outputs) }
-
-// largestAdjointBytes returns how large the largest adjoint of one cotangent is.
-func largestAdjointBytes(pullback *vjp.Pullback) int {
-	largest := 1
-	for _, n := range pullback.Nodes() {
-		if n.NumOutputs() == 1 {
-			largest = max(largest, int(n.Shape().ByteSize()))
-		}
-	}
-	return largest
-}

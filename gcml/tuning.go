@@ -13,19 +13,26 @@ import (
 // what otherwise takes large ones.
 
 var (
-	// cpuCotangentBytes is how large the largest adjoint of the cotangents carried at once may be
-	// on a CPU: one cotangent at a time runs fastest where the batch alone makes the products wide
+	// cpuWorkingSet is how much memory the adjoints of the cotangents carried at once may take on a
+	// CPU: one cotangent at a time runs fastest where the batch alone makes the products wide
 	// enough, as its adjoints stay in the cache. With it bench's gc_exact (docs/cost.md) runs at
 	// the rate of the forward pass.
-	cpuCotangentBytes = 2 << 20
+	cpuWorkingSet = 4 << 20
 
-	// acceleratorCotangentBytes is the same where wide products run fastest. It is a guess, far
-	// above what fills an accelerator and far below its memory: no benchmark varies it.
-	acceleratorCotangentBytes = 256 << 20
+	// acceleratorWorkingSet is the same where wide products run fastest. It is a guess, far above
+	// what fills an accelerator and far below its memory: no benchmark varies it.
+	acceleratorWorkingSet = 512 << 20
 
-	// largestCotangentBytes is the same where a graph with more parts than maxParts would be the
-	// alternative. It is a budget, not the result of a measurement.
-	largestCotangentBytes = 512 << 20
+	// cpuMemoryBudget and acceleratorMemoryBudget are the budgets of WithMemoryBudget where it is
+	// not given. For a penalty whose gradient in parts takes no longer the CPU's comes from
+	// BenchmarkMemory: it divides Convolutions1000 and ResNet18. For all else it is only what such
+	// machines have.
+	cpuMemoryBudget         = 512 << 20
+	acceleratorMemoryBudget = 8 << 30
+
+	// cpuSlowPartsBudget is the CPU's for a penalty whose gradient takes longer in parts, see
+	// vjp.Pullback.IsPiecewiseLinear: BenchmarkMemory's ResNet18BatchNorm.
+	cpuSlowPartsBudget = 4 << 30
 
 	// maxParts is how many parts of the cotangents one graph has, unless the memory or
 	// WithCotangents asks for more. With it the first call of resnet18/step_exact takes 17 s and
@@ -64,15 +71,24 @@ func symmetricBlocks(b compute.Backend) int {
 	return 1
 }
 
-// cotangentsAtOnce returns how many of total cotangents to carry at once, for adjoints of up to
-// largest bytes each.
-func cotangentsAtOnce(b compute.Backend, total, largest int) int {
-	fast := cpuCotangentBytes
+// workingSet returns how much memory the adjoints carried at once take where they are fast.
+func workingSet(b compute.Backend) int {
 	if isAccelerator(b) {
-		fast = acceleratorCotangentBytes
+		return acceleratorWorkingSet
 	}
-	atOnce := max(1, fast/largest, (total+maxParts-1)/maxParts)
-	return min(max(1, min(atOnce, largestCotangentBytes/largest)), total)
+	return cpuWorkingSet
+}
+
+// memoryBudget returns the default of WithMemoryBudget. slowParts says that it is for a penalty
+// whose gradient takes longer in parts.
+func memoryBudget(b compute.Backend, slowParts bool) int {
+	switch {
+	case isAccelerator(b):
+		return acceleratorMemoryBudget
+	case slowParts:
+		return cpuSlowPartsBudget
+	}
+	return cpuMemoryBudget
 }
 
 // isAccelerator tells whether the backend computes elsewhere than on the CPU.

@@ -1,0 +1,140 @@
+package gcml
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/layers/activation"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// budgetNetworks are those for which plans differ: the closed form, no closed form, piecewise
+// linear and smooth.
+var budgetNetworks = []struct {
+	name string
+	dims []int
+	fn   func(scope *model.Scope, x *Node) *Node
+}{
+	{"closed form", []int{8, 60}, func(scope *model.Scope, x *Node) *Node {
+		return layers.Dense(scope.In("out"), Tanh(layers.Dense(scope.In("in"), x, true, 5)), true, 12)
+	}},
+	{"smooth", []int{8, 3}, func(scope *model.Scope, x *Node) *Node {
+		return layers.Dense(scope.In("out"), Tanh(layers.Dense(scope.In("in"), x, true, 6)), true, 12)
+	}},
+	{"convolution with ReLU", []int{3, 4, 4, 2}, func(scope *model.Scope, x *Node) *Node {
+		y := activation.Relu(layers.Convolution(scope.In("conv"), x).Channels(3).KernelSize(3).PadSame().Done())
+		return layers.Dense(scope.In("out"), Reshape(y, 3, -1), true, 12)
+	}},
+}
+
+// TestMemoryBudget: whatever the budget is, the value and the penalty's gradient are those of all
+// cotangents at once, or the budget is refused because a single one does not fit. From the largest
+// to the smallest budget the gradient is at first taken at once, then in ever more parts.
+func TestMemoryBudget(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, network := range budgetNetworks {
+			t.Run(network.name, func(t *testing.T) {
+				x := gctest.RandomTensor(rand.New(rand.NewPCG(3, 4)), network.dims...)
+				run := func(opts ...Option) (values []float64, p plan, err error) {
+					store := model.NewStore()
+					if err := store.SetRNGStateFromSeed(5); err != nil {
+						t.Fatal(err)
+					}
+					fn := Regularize(network.fn, append(opts, WithCoefficient(0.7))...)
+					out, err := model.CallOnceN(b, store, func(scope *model.Scope, x *Node) []*Node {
+						scope.SetTraining(x.Graph(), true)
+						y := fn(scope, nil, []*Node{x})[0]
+						w := watchedIn(x.Graph())
+						p = newJacobian(w.outputs, w.inputs, w.options).plan
+						penalty := train.GetRegularizationLoss(x.Graph())
+						value := Complexity(y, x, opts...)
+						return append(scope.BuildTrainableVariablesGradientsGraph(penalty), penalty, value)
+					}, x)
+					for _, o := range out {
+						values = append(values, gctest.Flat(o)...)
+					}
+					return values, p, err
+				}
+				want, _, err := run(WithCotangents(12), WithoutClosedForm())
+				if err != nil {
+					t.Fatal(err)
+				}
+				parts, seen := 1, map[gradientStrategy]bool{}
+				for _, budget := range []int{1 << 30, 24_000, 8_000, 1} {
+					got, p, err := run(WithMemoryBudget(budget))
+					if budget == 1 {
+						want := fmt.Sprintf("WithMemoryBudget(1): one vector-Jacobian product of a batch of %d takes", network.dims[0])
+						if err == nil || !strings.Contains(err.Error(), want) {
+							t.Errorf("budget 1: got error %v", err)
+						}
+						continue
+					}
+					if err != nil {
+						t.Fatalf("budget %d: %v", budget, err)
+					}
+					gctest.AssertClose(t, got, want, 1e-10, 1e-13, fmt.Sprintf("gradients, penalty and value with budget %d", budget))
+					if p.parts() < parts {
+						t.Errorf("budget %d: %d parts, after %d with more memory", budget, p.parts(), parts)
+					}
+					parts, seen[p.gradient] = p.parts(), true
+				}
+				if !seen[inTurns] || len(seen) < 2 {
+					t.Errorf("the budgets lead to the strategies %v only, which tests little", seen)
+				}
+			})
+		}
+	})
+}
+
+// TestBudgetPlan: how many cotangents are carried at once by the sizes, for a value and for a
+// penalty, by hand, for 60 inputs, a layer of 60 units and 40 outputs.
+func TestBudgetPlan(t *testing.T) {
+	const batch, units, outputs, float = 16, 60, 40, 8
+	relu := func(h *Node) *Node { return Max(h, ZerosLike(h)) }
+	const alive = batch * (units + units) * float
+	const kept = batch * (outputs + 3*units) * float // The result, its layer, before the activation, the inputs.
+	cases := []struct {
+		name           string
+		activation     func(h *Node) *Node
+		budget         int
+		differentiated bool
+		atOnce         int
+		gradient       gradientStrategy
+	}{
+		{"value, all", relu, 40 * alive, false, outputs, byNodes},
+		{"value, ten at once", relu, 11*alive - 1, false, 10, byNodes},
+		{"value, one at once", relu, alive, false, 1, byNodes},
+		{"penalty, all", relu, outputs * kept, true, outputs, byNodes},
+		{"penalty, one byte less than all", relu, outputs*kept - 1, true, outputs / 2, inTurns},
+		{"penalty, ten at a time", relu, 11*kept - 1, true, 10, inTurns},
+		{"penalty, one at a time", relu, kept, true, 1, inTurns},
+		{"smooth penalty, parts of the same size", Tanh, 15 * kept, true, 14, inTurns},
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				x := Parameter(NewGraph(b, t.Name()), "x", shapes.Make(dtypes.Float64, batch, units))
+				w := Parameter(x.Graph(), "w", shapes.Make(dtypes.Float64, units, units))
+				v := Parameter(x.Graph(), "v", shapes.Make(dtypes.Float64, units, outputs))
+				y := Dot(c.activation(Dot(x, w).Product()), v).Product()
+				o := options{memoryBudget: c.budget, noClosedForm: true}
+				if c.differentiated {
+					o.forGradient, o.variables = true, []*Node{w, v}
+				}
+				if p := newJacobian(y, x, o).plan; p.atOnce != c.atOnce || p.gradient != c.gradient {
+					t.Errorf("%d at once, gradient by %q, want %d and %q", p.atOnce, p.gradient, c.atOnce, c.gradient)
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,140 @@
+package vjp
+
+import (
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/autodiff"
+)
+
+// AdjointBytes estimates how much memory the adjoints of one cotangent take that Pull carries down
+// to the node until: alive is the most that is needed at once, all the sum of them, which a later
+// gradient of what was pulled keeps.
+//
+// It counts the adjoints in the order of the graph, each in the size and dtype of its node. One
+// that an op passes on unchanged is counted once, and what an elementwise op makes of an adjoint
+// that nothing else needs takes its place. It does not count what the ops need besides, such as
+// the patches of a convolution, nor the local derivatives, of which all cotangents share one copy.
+func (s *Pullback) AdjointBytes(until *Node) (alive, all int) {
+	m := memory{held: make(map[*Node][]*buffer)}
+	m.give(s.outputs, m.allocate(s.outputs))
+	for _, n := range slices.Backward(s.nodes) {
+		if n == until {
+			break
+		}
+		if len(m.held[n]) == 0 {
+			continue
+		}
+		s.count(&m, n)
+		m.release(m.held[n]...)
+		delete(m.held, n)
+	}
+	return m.most, m.all
+}
+
+// count does in m what pull does with the adjoint of n.
+func (s *Pullback) count(m *memory, n *Node) {
+	operands := s.operandsOnPath(n)
+	for _, in := range operands {
+		switch {
+		case s.passesOn(n, in):
+			m.share(in, m.held[n])
+		case len(operands) == 1 && sameDims(in, n) && (passing[n.Type()] || isElementwise(n)):
+			m.all += bytesOf(in)
+			m.share(in, m.held[n])
+		default:
+			m.give(in, m.allocate(in))
+		}
+	}
+}
+
+// operandsOnPath are the nodes that n's adjoint goes on to.
+func (s *Pullback) operandsOnPath(n *Node) []*Node {
+	var operands []*Node
+	for i, in := range edges(n) {
+		if s.onPath[in] && (alternateOf(n) != nil || !s.isFixed(n, i)) && !slices.Contains(operands, in) {
+			operands = append(operands, in)
+		}
+	}
+	return operands
+}
+
+// passesOn tells whether the adjoint of n's operand in is that of n, perhaps reshaped.
+func (s *Pullback) passesOn(n, in *Node) bool {
+	if alternateOf(n) != nil {
+		return true
+	}
+	if _, isSplit := autodiff.SplitOf(n); isSplit {
+		return true
+	}
+	switch n.Type() {
+	case NodeTypeReshape, NodeTypeReduceSum: // That of a sum has sizes of 1 until it is spread.
+		return true
+	case NodeTypeAdd, NodeTypeIdentity, NodeTypeOptimizationBarrier:
+		return sameDims(in, n)
+	case NodeTypeSub:
+		return sameDims(in, n) && n.Inputs()[0] == in
+	}
+	return false
+}
+
+// bytesOf is the size of the adjoint of n for one cotangent. A node that has several outputs has
+// none of its own.
+func bytesOf(n *Node) int {
+	if n.NumOutputs() != 1 {
+		return 0
+	}
+	return int(n.Shape().ByteSize())
+}
+
+// memory counts buffers.
+type memory struct {
+	held           map[*Node][]*buffer // The adjoint of a node; several for one with several outputs.
+	now, most, all int                 // In bytes.
+}
+
+type buffer struct{ bytes, users int }
+
+func (m *memory) allocate(n *Node) *buffer {
+	b := &buffer{bytes: bytesOf(n), users: 1}
+	m.now += b.bytes
+	m.most = max(m.most, m.now)
+	m.all += b.bytes
+	return b
+}
+
+func (m *memory) release(buffers ...*buffer) {
+	for _, b := range buffers {
+		b.users--
+		if b.users == 0 {
+			m.now -= b.bytes
+		}
+	}
+}
+
+// give adds the buffer to the adjoint of n. A sum takes the place of a term that nothing else needs.
+func (m *memory) give(n *Node, b *buffer) {
+	held := m.held[n]
+	switch {
+	case len(held) == 0 || n.NumOutputs() != 1:
+		m.held[n] = append(held, b)
+	case held[0].users == 1:
+		m.release(b)
+	case b.users == 1:
+		m.release(held[0])
+		held[0] = b
+	default:
+		sum := m.allocate(n)
+		m.release(held[0], b)
+		held[0] = sum
+	}
+}
+
+// share gives buffers that another node has, too.
+func (m *memory) share(n *Node, buffers []*buffer) {
+	for _, b := range buffers {
+		b.users++
+		m.give(n, b)
+	}
+}

@@ -1,0 +1,150 @@
+package vjp_test
+
+import (
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/layers"
+	"github.com/gomlx/gomlx/ml/layers/activation"
+	"github.com/gomlx/gomlx/ml/layers/norm"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/internal/vjp"
+)
+
+// onExample builds fn on a batch of 4, in training mode, and calls check.
+func onExample(t *testing.T, b compute.Backend, dims []int, fn func(s *model.Scope, x *Node) *Node, check func(y, x *Node)) {
+	t.Helper()
+	store := model.NewStore()
+	_, err := model.CallOnce(b, store, func(scope *model.Scope, x *Node) *Node {
+		scope.SetTraining(x.Graph(), true)
+		y := fn(scope, x)
+		check(y, x)
+		return y
+	}, tensors.FromScalarAndDimensions(float32(0.5), dims...))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAdjointBytes compares the estimate of all adjoints with the nodes that Pull builds, and that
+// of those alive at once with counts by hand. No dimension is a multiple of 7 but the cotangents'.
+func TestAdjointBytes(t *testing.T) {
+	const cotangents, float = 7, 4
+	cases := []struct {
+		name string
+		dims []int
+		fn   func(s *model.Scope, x *Node) *Node
+		// In values of an example. All is 0 where the nodes that Pull builds can be counted.
+		alive, all int
+	}{
+		// 3 to 6 units, the sine in place, and 6 to 5 inputs.
+		{"chain", []int{4, 5}, func(s *model.Scope, x *Node) *Node {
+			return DotProduct(Sin(DotProduct(x, weights(s, x, 5, 6))), weights(s, x, 6, 3))
+		}, 6 + 5, 0},
+		// The adjoint of the sum goes both ways, and stays while the other way is pulled.
+		{"residual", []int{4, 5}, func(s *model.Scope, x *Node) *Node {
+			h := DotProduct(x, weights(s, x, 5, 6))
+			return DotProduct(Add(h, DotProduct(Tanh(DotProduct(h, weights(s, x, 6, 10))), weights(s, x, 10, 6))), weights(s, x, 6, 3))
+		}, 6 + 10 + 6, 0},
+		{"reshapes", []int{4, 2, 3}, func(s *model.Scope, x *Node) *Node {
+			return DotProduct(Reshape(Neg(Reshape(x, 4, 6)), 4, 6), weights(s, x, 6, 3))
+		}, 3 + 6, 0},
+		{"image", []int{4, 6, 6, 2}, func(s *model.Scope, x *Node) *Node {
+			y := activation.Relu(layers.Convolution(s.In("conv"), x).Channels(3).KernelSize(3).PadSame().Done())
+			return layers.Dense(s.In("dense"), Reshape(y, 4, -1), true, 5)
+		}, 6*6*3 + 6*6*2, 5 + 2*6*6*3 + 6*6*2},
+	}
+	// A sum takes the place of a term, and the others are views.
+	free := map[NodeType]bool{NodeTypeReshape: true, NodeTypeBroadcastInDim: true, NodeTypeAdd: true}
+	b := gctest.GoBackend(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			onExample(t, b, c.dims, c.fn, func(y, x *Node) {
+				s := vjp.New(y, x)
+				alive, all := s.AdjointBytes(x)
+				v := s.Pull(Ones(x.Graph(), shapes.Make(y.DType(), append([]int{cotangents}, y.Shape().Dimensions...)...)))
+				want := int(y.Shape().ByteSize())
+				for _, n := range before(v) {
+					if n.Shape().Size()%cotangents == 0 && !free[n.Type()] {
+						want += int(n.Shape().ByteSize()) / cotangents
+					}
+				}
+				if c.all > 0 { // Pull builds patches besides.
+					want = c.all * 4 * float
+				}
+				if all != want {
+					t.Errorf("all adjoints take %d bytes, Pull builds %d", all, want)
+				}
+				if alive != c.alive*4*float {
+					t.Errorf("%d bytes are alive at once, want %d", alive, c.alive*4*float)
+				}
+			})
+		})
+	}
+}
+
+// before returns the node and all that it is computed from.
+func before(n *Node) []*Node {
+	seen := map[*Node]bool{n: true}
+	nodes := []*Node{n}
+	for i := 0; i < len(nodes); i++ {
+		for _, in := range nodes[i].Inputs() {
+			if !seen[in] {
+				seen[in] = true
+				nodes = append(nodes, in)
+			}
+		}
+	}
+	return nodes
+}
+
+// TestIsPiecewiseLinear has networks whose local derivatives are known.
+func TestIsPiecewiseLinear(t *testing.T) {
+	dense := func(s *model.Scope, x *Node) *Node { return layers.Dense(s, x, true, 6) }
+	cases := []struct {
+		name string
+		want bool
+		fn   func(s *model.Scope, h *Node) *Node
+	}{
+		{"ReLU", true, func(_ *model.Scope, h *Node) *Node { return activation.Relu(h) }},
+		{"absolute values", true, func(_ *model.Scope, h *Node) *Node { return Abs(h) }},
+		{"maximum", true, func(_ *model.Scope, h *Node) *Node { return ReduceMax(Reshape(h, 4, 3, 2), 2) }},
+		{"scaled", true, func(s *model.Scope, h *Node) *Node { return Mul(h, weights(s, h, 1, 6)) }},
+		{"frozen batch norm", true, func(s *model.Scope, h *Node) *Node {
+			return Div(Sub(h, weights(s, h, 1, 6)), AddScalar(Abs(weights(s, h, 1, 6)), 1))
+		}},
+		{"tanh", false, func(_ *model.Scope, h *Node) *Node { return Tanh(h) }},
+		{"GELU", false, func(_ *model.Scope, h *Node) *Node { return activation.Gelu(h) }},
+		{"product of activations", false, func(_ *model.Scope, h *Node) *Node { return Mul(h, Abs(h)) }},
+		{"divided by an activation", false, func(_ *model.Scope, h *Node) *Node {
+			return Div(OnesLike(h), AddScalar(Abs(h), 1))
+		}},
+		{"layer norm", false, func(s *model.Scope, h *Node) *Node { return norm.LayerNorm(s.In("norm"), h, -1).Done() }},
+		{"batch norm in training", false, func(s *model.Scope, h *Node) *Node {
+			mean := ReduceAndKeep(h, ReduceMean, 0)
+			return Div(Sub(h, mean), Sqrt(AddScalar(ReduceAndKeep(Square(Sub(h, mean)), ReduceMean, 0), 1e-3)))
+		}},
+		{"a gate of batch statistics", false, func(s *model.Scope, h *Node) *Node { return Mul(h, ReduceAndKeep(h, ReduceMean, 0)) }},
+		{"a gradient of its own", false, func(_ *model.Scope, h *Node) *Node {
+			return IdentityWithCustomGradient(h, func(x, v *Node) *Node { return Mul(v, x) })
+		}},
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				onExample(t, b, []int{4, 5}, func(s *model.Scope, x *Node) *Node {
+					return layers.Dense(s.In("out"), c.fn(s, dense(s.In("in"), x)), true, 3)
+				}, func(y, x *Node) {
+					if got := vjp.New(y, x).IsPiecewiseLinear(); got != c.want {
+						t.Errorf("got %v, want %v", got, c.want)
+					}
+				})
+			})
+		}
+	})
+}

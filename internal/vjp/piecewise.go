@@ -1,0 +1,65 @@
+package vjp
+
+import (
+	"slices"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/autodiff"
+)
+
+// piecewiseLinear are the nodes that are linear in their operands, or are so in pieces.
+var piecewiseLinear = map[NodeType]bool{
+	NodeTypeReshape: true, NodeTypeTranspose: true, NodeTypeBroadcastInDim: true, NodeTypeConcatenate: true,
+	NodeTypeReverse: true, NodeTypeSlice: true, NodeTypePad: true, NodeTypeReduceSum: true, NodeTypeReduceWindow: true,
+	NodeTypeReduceMax: true, NodeTypeReduceMin: true, NodeTypeMax: true, NodeTypeMin: true, NodeTypeAbs: true,
+	NodeTypeWhere: true, NodeTypeSplitNode: true,
+}
+
+// linearInEach are the nodes that are linear in an operand if the others stay as they are.
+var linearInEach = map[NodeType]bool{
+	NodeTypeMul: true, NodeTypeDiv: true, NodeTypeDotGeneral: true, NodeTypeFusedDense: true, NodeTypeConvGeneral: true,
+}
+
+// IsPiecewiseLinear tells whether the local derivatives between inputs and outputs are all known to
+// be constant in pieces, as functions of the inputs and of what comes before: a gradient of what
+// Pull returns with respect to the parameters then does not go through the forward pass.
+func (s *Pullback) IsPiecewiseLinear() bool {
+	moves := s.movedByInputs()
+	for _, n := range s.nodes {
+		switch {
+		case n == s.inputs || alternateOf(n) != nil:
+		case n.CustomGradient() != nil:
+			return false
+		case passing[n.Type()] || piecewiseLinear[n.Type()] || isFusedRelu(n):
+		case linearInEach[n.Type()]:
+			moving := slices.DeleteFunc(slices.Clone(n.Inputs()), func(in *Node) bool { return !moves[in] })
+			if len(moving) != 1 || n.Type() == NodeTypeDiv && moving[0] != n.Inputs()[0] {
+				return false
+			}
+			if _, _, isPlain := plainDense(n); n.Type() == NodeTypeFusedDense && !isPlain {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func isFusedRelu(n *Node) bool {
+	activation, ok := autodiff.FusedActivationOf(n)
+	return ok && activation == compute.ActivationRelu
+}
+
+// movedByInputs are the nodes of the graph that change with the inputs, on the path or not.
+func (s *Pullback) movedByInputs() map[*Node]bool {
+	moved := map[*Node]bool{s.inputs: true}
+	for _, n := range s.inputs.Graph().Nodes()[s.inputs.Id():] {
+		if n != s.inputs && slices.ContainsFunc(n.Inputs(), func(in *Node) bool { return moved[in] }) {
+			moved[n] = true
+		}
+	}
+	return moved
+}

@@ -3,7 +3,6 @@ package experiments
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"example.com/geometric-complexity/internal/stats"
 )
@@ -33,14 +32,25 @@ type Claim struct {
 	Verdict   Verdict         `json:"verdict"`
 }
 
-// Summary is the evidence without what was added to its statistic, but for what
-// keeps it from deciding the claim.
+// Summary is the statistic with its interval, and what keeps it from deciding the claim.
 func (c Claim) Summary() string {
-	parts := strings.Split(c.Evidence, "; ")
-	if last := len(parts) - 1; last > 0 && c.Verdict == Undecided && len(c.PerSeed) < minSeeds {
-		return parts[0] + "; " + parts[last]
+	if c.Verdict == Undecided && len(c.PerSeed) < minSeeds {
+		return c.finding() + "; " + tooFewSeeds(len(c.PerSeed))
 	}
-	return parts[0]
+	return c.finding()
+}
+
+// finding is the statistic with its interval, in words.
+func (c Claim) finding() string {
+	text := fmt.Sprintf("%s %.3g", c.Statistic, float64(c.Value))
+	if c.Interval != nil {
+		text += fmt.Sprintf(", %.0f %% %s interval %s", 100*c.Interval.Level, c.Interval.Method, c.Interval)
+	}
+	return text
+}
+
+func tooFewSeeds(n int) string {
+	return fmt.Sprintf("%d seed(s) cannot decide it, at least %d are needed", n, minSeeds)
 }
 
 // criterion is the region that a statistic must lie in for a claim to hold.
@@ -83,16 +93,15 @@ func (c criterion) decide(interval stats.Interval, seeds int) Verdict {
 func newClaim(text ClaimText, statistic string, value float64, perSeed []float64, interval stats.Interval, c criterion, more string) Claim {
 	claim := Claim{ID: text.ID, Text: text.Text, Statistic: statistic, Value: Number(value), PerSeed: numbers(perSeed),
 		Criterion: c.text, Verdict: c.decide(interval, len(perSeed))}
-	claim.Evidence = fmt.Sprintf("%s %.3g", statistic, value)
 	if !math.IsNaN(interval.Lo) && !math.IsNaN(interval.Hi) {
 		claim.Interval = &interval
-		claim.Evidence += fmt.Sprintf(", %.0f %% %s interval %s", 100*interval.Level, interval.Method, interval)
 	}
+	claim.Evidence = claim.finding()
 	if more != "" {
 		claim.Evidence += "; " + more
 	}
 	if len(perSeed) < minSeeds {
-		claim.Evidence += fmt.Sprintf("; %d seed(s) cannot decide it, at least %d are needed", len(perSeed), minSeeds)
+		claim.Evidence += "; " + tooFewSeeds(len(perSeed))
 	}
 	return claim
 }

@@ -106,6 +106,7 @@ func TestSummary(t *testing.T) {
 		{[]float64{1, 3}, "mean 2; 2 seed(s) cannot decide it, at least 3 are needed"},
 	} {
 		claim := newClaim(text, "mean", 2, tc.perSeed, none, above(0), "more; and more")
+		claim.Evidence += "; what an experiment adds" // The summary is not cut out of it.
 		if got := claim.Summary(); got != tc.want {
 			t.Errorf("of %d seeds: %q; want %q", len(tc.perSeed), got, tc.want)
 		}

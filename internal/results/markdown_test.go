@@ -37,8 +37,8 @@ Of 4 claims 1 hold, 1 do not hold, and 2 are undecided.
 
 | no. | claim | verdict | evidence |
 |---|---|---|---|
-| [05](results/05-gc-regularizer) | GC falls by > 1 \| more | **holds** | rank correlation -1, 95 % interval [-1, -1] |
-| [05](results/05-gc-regularizer) | accuracy is \*kept\* | **does not hold** | difference &lt;0.1 |
+| [05](results/05-gc-regularizer) | GC falls by > 1 \| more | **holds** | rank correlation -1, 95 % t interval [-1, -1] |
+| [05](results/05-gc-regularizer) | accuracy is \*kept\* | **does not hold** | difference &lt; 0, namely -0.1 |
 | [05](results/05-gc-regularizer) | accuracy rises | undecided | difference 0.1 |
 | [05, paper scale](results/05-gc-regularizer-paper) | accuracy rises | undecided | difference 0.1 |
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/internal/stats"
 )
 
 const commit = "0123456789abcdef0123456789abcdef01234567"
@@ -19,13 +20,17 @@ const commit = "0123456789abcdef0123456789abcdef01234567"
 func sample() *experiments.Result {
 	made := experiments.Provenance{Version: "v1.2.3", Commit: commit, Go: "go1.27", Platform: "linux/amd64", Seconds: 90, Starts: 1,
 		Finished: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
+	seeds := []experiments.Number{0, 0, 0} // How many there are is what counts.
 	return &experiments.Result{Number: "05", Name: "gc-regularizer", Title: "GC & <the> regularizer", Paper: "supplement",
 		Scale: experiments.Laptop, Command: "gcml run gc-regularizer --scale laptop --set rates=0,1", Backend: "xla:cpu", Seeds: []int64{0, 1, 2},
 		Config: json.RawMessage(`{"dataset":"fashion","rates":[0,1],"resnet":{"width":8,"norm":""},"steps":7}`),
 		Claims: []experiments.Claim{
-			{ID: "lowers", Text: "GC falls by > 1 | more", Evidence: "rank correlation -1, 95 % interval [-1, -1]", Criterion: "interval below 0", Verdict: experiments.Holds},
-			{ID: "keeps", Text: "accuracy is *kept*", Evidence: "difference <0.1; by seed: a, b", Criterion: "interval above -0.005", Verdict: experiments.DoesNotHold},
-			{ID: "helps", Text: "accuracy rises", Evidence: "difference 0.1", Criterion: "interval above 0", Verdict: experiments.Undecided},
+			{ID: "lowers", Text: "GC falls by > 1 | more", Statistic: "rank correlation", Value: -1, PerSeed: seeds,
+				Interval: &stats.Interval{Lo: -1, Hi: -1, Level: 0.95, Method: "t"},
+				Evidence: "rank correlation -1, 95 % t interval [-1, -1]", Criterion: "interval below 0", Verdict: experiments.Holds},
+			{ID: "keeps", Text: "accuracy is *kept*", Statistic: "difference < 0, namely", Value: -0.1, PerSeed: seeds,
+				Evidence: "difference < 0, namely -0.1; by seed: a, b", Criterion: "interval above -0.005", Verdict: experiments.DoesNotHold},
+			{ID: "helps", Text: "accuracy rises", Statistic: "difference", Value: 0.1, PerSeed: seeds, Evidence: "difference 0.1", Criterion: "interval above 0", Verdict: experiments.Undecided},
 		},
 		Tables: []experiments.Table{{Title: "At the end", Header: []string{"rate", "GC"}, Rows: [][]string{{"0", "1.5 ± 0.1"}, {"1", "<0.1"}}, Notes: "Mean & deviation."}},
 		Runs: []experiments.RunSummary{{Label: "rate 0", Seed: 0, Hash: "aa", Status: experiments.Complete, Step: 9, Seconds: 30},

@@ -184,13 +184,26 @@ def prepare():
             break
     else:
         return "neither an engine of Docker's nor Podman is here"
-    stages = re.findall(r"^FROM (\S+) AS (\S+)", (FOLDER / "Dockerfile").read_text(), re.MULTILINE)
-    for base in {image for image, _ in stages} - {name for _, name in stages}:
-        if call("image", "inspect", base).returncode and call("pull", base).returncode:
+    arguments = []
+    for name, base in re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", (FOLDER / "Dockerfile").read_text(), re.MULTILINE):
+        image = base_image(base)
+        if image is None:
             return f"the base image {base} is not here and cannot be had"
+        arguments += ["--build-arg", f"{name}={image}"]
     options = ["--format", "docker"] if engine == "podman" else []  # The other format has no healthcheck.
-    subprocess.run([engine, "build", *options, "--target", "cpu", "--tag", IMAGE, "--file", FOLDER / "Dockerfile", FOLDER.parent],
+    subprocess.run([engine, "build", *options, *arguments, "--target", "cpu", "--tag", IMAGE, "--file", FOLDER / "Dockerfile", FOLDER.parent],
                    check=True)
+    return None
+
+
+def base_image(pinned):
+    """The image of the tag and digest; where it cannot be had, one with the tag that was made here; or None."""
+    tag = pinned.partition("@")[0]
+    if call("image", "inspect", pinned).returncode == 0 or call("pull", pinned).returncode == 0:
+        return pinned
+    if call("image", "inspect", tag).returncode == 0:
+        print(f"docker-test: builds on the {tag} that is here, not on the digest that the Dockerfile names")
+        return tag
     return None
 
 

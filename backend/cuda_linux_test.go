@@ -14,14 +14,18 @@ import (
 func TestBeforeCUDA(t *testing.T) {
 	for _, tc := range []struct {
 		name, options, flags, override string
-		libraries                      bool
+		libraries, libdevice           bool // Beside the plugin.
+		system                         bool // libdevice is in the system's toolkit.
 		wantFlags, wantOverride        string
 		wantLoaded                     []string
 	}{
 		{name: "no libraries beside it", wantOverride: "0"},
-		{name: "libraries", libraries: true, wantOverride: "0",
+		{name: "libraries", libraries: true, libdevice: true, wantOverride: "0",
 			wantFlags: "--xla_gpu_cuda_data_dir=ROOT/nvidia/cu13", wantLoaded: []string{"cudnn/lib/libcudnn.so.9"}},
-		{name: "other flags stay", libraries: true, flags: "--a=1", wantOverride: "0",
+		{name: "libdevice of the system", libraries: true, system: true, wantOverride: "0",
+			wantFlags: "--xla_gpu_cuda_data_dir=ROOT/cuda", wantLoaded: []string{"cudnn/lib/libcudnn.so.9"}},
+		{name: "libdevice nowhere", libraries: true, wantOverride: "0", wantLoaded: []string{"cudnn/lib/libcudnn.so.9"}},
+		{name: "other flags stay", libraries: true, libdevice: true, flags: "--a=1", wantOverride: "0",
 			wantFlags: "--a=1 --xla_gpu_cuda_data_dir=ROOT/nvidia/cu13", wantLoaded: []string{"cudnn/lib/libcudnn.so.9"}},
 		{name: "a data dir set by hand stays", libraries: true, flags: "--xla_gpu_cuda_data_dir=/cuda", wantOverride: "0",
 			wantFlags: "--xla_gpu_cuda_data_dir=/cuda", wantLoaded: []string{"cudnn/lib/libcudnn.so.9"}},
@@ -32,6 +36,18 @@ func TestBeforeCUDA(t *testing.T) {
 			root := isolate(t)
 			setOrUnset(t, xlaFlags, tc.flags)
 			setOrUnset(t, tf32Override, tc.override)
+			for _, name := range []string{goxlaChecks, "CUDA_HOME", "CUDA_PATH"} {
+				setOrUnset(t, name, "")
+			}
+			t.Setenv("PATH", root) // No nvcc of this machine.
+			defer func(dir string) { systemCUDA = dir }(systemCUDA)
+			systemCUDA = filepath.Join(root, "cuda")
+			if tc.system {
+				touch(t, filepath.Join(systemCUDA, libdevice))
+			}
+			if tc.libdevice {
+				touch(t, filepath.Join(root, "nvidia", "cu13", libdevice))
+			}
 			path := touch(t, filepath.Join(root, "jax_plugins", "xla_cuda13", "xla_cuda_plugin.so"))
 			if tc.libraries {
 				touch(t, filepath.Join(root, "nvidia", "cu13", "lib", "libcudart.so.13")) // Does not load.
@@ -53,6 +69,13 @@ func TestBeforeCUDA(t *testing.T) {
 			wantFlags := strings.ReplaceAll(tc.wantFlags, "ROOT", root)
 			if got := os.Getenv(xlaFlags); got != wantFlags {
 				t.Errorf("%s = %q, want %q", xlaFlags, got, wantFlags)
+			}
+			wantChecks := ""
+			if tc.libraries {
+				wantChecks = "no"
+			}
+			if got := os.Getenv(goxlaChecks); got != wantChecks {
+				t.Errorf("%s = %q, want %q", goxlaChecks, got, wantChecks)
 			}
 			if got := os.Getenv(tf32Override); got != tc.wantOverride {
 				t.Errorf("%s = %q, want %q", tf32Override, got, tc.wantOverride)

@@ -30,8 +30,10 @@
 //   - TF32 is off, so that products and convolutions in float32 keep 24 bits (TF32 keeps 11): by go-xla's option tf32=false,
 //     and by NVIDIA_TF32_OVERRIDE=0 in the environment unless the variable is set. The configuration "xla:cuda,tf32=true"
 //     leaves both alone.
-//   - NVIDIA's libraries are loaded from the wheels beside the plugin, where they are, and --xla_gpu_cuda_data_dir is added
-//     to XLA_FLAGS, unless it is there.
+//   - NVIDIA's libraries are loaded from the wheels beside the plugin, where they are. --xla_gpu_cuda_data_dir, unless
+//     XLA_FLAGS has it, is then added with the first CUDA toolkit that holds libdevice: of the wheels, of $CUDA_HOME or
+//     $CUDA_PATH, of nvcc on $PATH, or /usr/local/cuda. GOPJRT_CUDA_CHECKS=no silences go-xla's search for the same libraries.
+//   - Memory of the GPU is taken as it is needed, as go-xla does by default, so that several processes can share one.
 //
 // A program that wants none of this opens its backend by GoMLX's compute.New. The numbers of package gcml are right there
 // too; see its comment for what importing it changes.

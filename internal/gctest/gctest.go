@@ -4,8 +4,10 @@
 package gctest
 
 import (
+	"fmt"
 	"math"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -28,6 +30,10 @@ var (
 		b, _, err := backend.OpenConfig("xla:" + path) // As programs open it, with the flags that suit the plugin.
 		return b, err
 	})
+	cudaBackend = sync.OnceValues(func() (compute.Backend, error) {
+		b, _, err := backend.OpenConfig("xla:" + backend.KindCUDA) // With TF32 off.
+		return b, err
+	})
 )
 
 // GoBackend returns the pure-Go backend, one per test binary.
@@ -40,19 +46,60 @@ func GoBackend(t testing.TB) compute.Backend {
 	return b
 }
 
-// ForEachBackend runs fn as subtests "go" and "xla" on the CPU. The second is
-// skipped with one line where no plugin is found, unless GCML_REQUIRE_XLA is
-// set, which makes that a failure.
+// EnvBackends is the variable that names the backends of ForEachBackend: a list of "go", "xla" (on the CPU) and "cuda" with
+// commas between. Without it they are go and xla.
+//
+// The tests have the same tolerances on all of them: TF32 is off on a GPU, and they allow for the rounding of sums in
+// another order. Only cuDNN may round float32 convolutions more, where it computes them by transforms (Winograd, FFT). A
+// failure says by how much, so that the two can be told apart.
+const EnvBackends = "GCML_TEST_BACKENDS"
+
+// ForEachBackend runs fn as a subtest for each backend that EnvBackends names,
+// "go" and "xla" on the CPU by default. "xla" is skipped with one line where no
+// plugin is found, unless GCML_REQUIRE_XLA is set, which makes that a failure;
+// a "cuda" that does not open is a failure, as it was asked for.
 func ForEachBackend(t *testing.T, fn func(t *testing.T, b compute.Backend)) {
 	t.Helper()
-	t.Run("go", func(t *testing.T) { fn(t, GoBackend(t)) })
-	t.Run("xla", func(t *testing.T) {
+	names, err := backendNames(os.Getenv(EnvBackends))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) { fn(t, open[name](t)) })
+	}
+}
+
+// open returns the backend of a name that EnvBackends may have, or ends the test.
+var open = map[string]func(t *testing.T) compute.Backend{
+	"go": func(t *testing.T) compute.Backend { return GoBackend(t) },
+	"xla": func(t *testing.T) compute.Backend {
 		b := XLABackend(t)
 		if b == nil {
 			WithoutXLA(t)
 		}
-		fn(t, b)
-	})
+		return b
+	},
+	"cuda": func(t *testing.T) compute.Backend {
+		b, err := cudaBackend()
+		if err != nil {
+			t.Fatalf("%s asks for cuda: %v", EnvBackends, err)
+		}
+		return b
+	},
+}
+
+// backendNames reads the value of EnvBackends. A name that is not known is an error: nothing would be tested.
+func backendNames(list string) ([]string, error) {
+	if list == "" {
+		return []string{"go", "xla"}, nil
+	}
+	names := strings.Split(list, ",")
+	for _, name := range names {
+		if open[name] == nil {
+			return nil, fmt.Errorf("%s=%q: no backend %q; known: go, xla, cuda", EnvBackends, list, name)
+		}
+	}
+	return names, nil
 }
 
 // XLABackend returns XLA on the CPU, one per test binary, nil where no plugin is found. That is a failure where

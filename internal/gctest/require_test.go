@@ -32,3 +32,24 @@ func TestRequireXLA(t *testing.T) {
 		}
 	}
 }
+
+// TestBackends checks which subtests EnvBackends asks for, in processes of their own that find no plugin.
+func TestBackends(t *testing.T) {
+	if os.Getenv("GCML_TEST_CHILD") != "" {
+		gctest.ForEachBackend(t, func(*testing.T, compute.Backend) {})
+		return
+	}
+	for list, want := range map[string]string{
+		"go":      "--- PASS: TestBackends/go",
+		"go,cuda": "GCML_TEST_BACKENDS asks for cuda: ", // A plugin that is asked for has to open.
+		"gpu":     `GCML_TEST_BACKENDS="gpu": no backend "gpu"; known: go, xla, cuda`,
+	} {
+		child := exec.Command(os.Args[0], "-test.v", "-test.run=^TestBackends$")
+		child.Dir = t.TempDir()
+		child.Env = []string{"GCML_TEST_CHILD=1", "HOME=" + child.Dir, gctest.EnvBackends + "=" + list}
+		out, err := child.CombinedOutput()
+		if !strings.Contains(string(out), want) || (err == nil) != (list == "go") || strings.Contains(string(out), "TestBackends/xla") {
+			t.Errorf("%s (%v):\n%s", list, err, out)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -25,6 +26,7 @@ type fakeWorker struct {
 	last   float64
 	order  *[]string
 	calls  map[string]int
+	broken map[string]bool // Variants that cannot be prepared.
 }
 
 func (f *fakeWorker) Name() string { return f.name }
@@ -32,6 +34,9 @@ func (f *fakeWorker) Name() string { return f.name }
 func (f *fakeWorker) Do(r proto.Request) (proto.Answer, error) {
 	switch r.Op {
 	case proto.OpPrepare:
+		if f.broken[r.Variant] {
+			return proto.Answer{}, errors.New(r.Variant + " does not compile")
+		}
 		return proto.Answer{Values: f.values[r.Variant], CompileMS: 1}, nil
 	case proto.OpTime:
 		*f.order = append(*f.order, r.ID)
@@ -77,7 +82,7 @@ func TestPairing(t *testing.T) {
 	ours := newFake("xla:cpu", &order, map[string][]float64{"xla:cpu": {8, 10, 900, 11, 9}})
 	jax := newFake("jax", &order, map[string][]float64{"jax_a": {20}, "jax_b": {21}, "jax_slow": {100}})
 	contenders := contendersOf(ours, jax)
-	if err := prepare(contenders, io.Discard); err != nil {
+	if _, _, err := prepare(contenders, 1e-4, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	if err := timeInTurns(contenders, pacing{Rounds: 4}); err != nil {
@@ -130,7 +135,7 @@ func TestUnequalValuesAreNotTimed(t *testing.T) {
 			ours := newFake("go", &order, map[string][]float64{"go": {1}})
 			torch := newFake("torch", &order, map[string][]float64{"torch": {1}})
 			torch.values["torch"] = values
-			if err := prepare(contendersOf(ours, torch), io.Discard); err == nil {
+			if _, _, err := prepare(contendersOf(ours, torch), 1e-4, io.Discard); err == nil {
 				t.Error("no error")
 			}
 		})
@@ -140,10 +145,110 @@ func TestUnequalValuesAreNotTimed(t *testing.T) {
 		ours := newFake("go", &order, map[string][]float64{"go": {1}})
 		torch := newFake("torch", &order, map[string][]float64{"torch": {1}})
 		torch.values["torch"] = map[string]float64{"value": 2.5 * (1 + 5e-5)}
-		if err := prepare(contendersOf(ours, torch), io.Discard); err != nil {
+		if _, _, err := prepare(contendersOf(ours, torch), 1e-4, io.Discard); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// TestBrokenVariants: a variant of a peer that fails is left out and told of; a peer, or ours, that has none left is an error.
+func TestBrokenVariants(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		broken  []string
+		leftOut map[string]string
+		wantErr bool
+	}{
+		{name: "one of two", broken: []string{"torch_b"}, leftOut: map[string]string{"torch_b": "torch_b does not compile"}},
+		{name: "all of a peer", broken: []string{"torch_a", "torch_b"}, wantErr: true},
+		{name: "ours", broken: []string{"xla:cpu"}, wantErr: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var order []string
+			ours := newFake("xla:cpu", &order, map[string][]float64{"xla:cpu": {1}})
+			torch := newFake("torch", &order, map[string][]float64{"torch_a": {1}, "torch_b": {1}})
+			for _, f := range []*fakeWorker{ours, torch} {
+				f.broken = map[string]bool{}
+				for _, variant := range tc.broken {
+					f.broken[variant] = true
+				}
+			}
+			ready, leftOut, err := prepare(contendersOf(ours, torch), 1e-4, io.Discard)
+			if (err != nil) != tc.wantErr {
+				t.Fatalf("error %v, want one: %v", err, tc.wantErr)
+			}
+			if err == nil && (len(ready) != 2 || !maps.Equal(leftOut, tc.leftOut)) {
+				t.Errorf("%d are ready, left out are %v; want 2, %v", len(ready), leftOut, tc.leftOut)
+			}
+		})
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, tc := range []struct{ args, wantErr string }{
+		{args: "--device gpu", wantErr: `--device "gpu": want cpu or cuda`},
+		{args: "--tf32", wantErr: "--tf32 is for --device cuda"},
+		{args: "--peers jax,tensorflow", wantErr: `unknown peer "tensorflow"; known: jax, torch`},
+		{args: "--cases nothing", wantErr: `no case matches "nothing"`},
+	} {
+		cmd := newCommand(io.Discard)
+		cmd.SetArgs(strings.Fields(tc.args))
+		if err := cmd.Execute(); err == nil || !strings.Contains(err.Error(), tc.wantErr) {
+			t.Errorf("bench %s: %v, want %s", tc.args, err, tc.wantErr)
+		}
+	}
+}
+
+// TestDevices: on a GPU all contenders get the same precision, share its memory, and have results of their own.
+func TestDevices(t *testing.T) {
+	for _, tc := range []struct {
+		o         options
+		folder    string
+		tolerance float64
+		env       map[string]string // Empty: not set, or set to nothing.
+	}{
+		{options{device: deviceCPU}, "results", 1e-4, map[string]string{"BENCH_DEVICE": "cpu", "JAX_PLATFORMS": "cpu", "BENCH_TF32": ""}},
+		{options{device: deviceCUDA}, "results/cuda", 1e-3, map[string]string{"BENCH_DEVICE": "cuda", "JAX_PLATFORMS": "cuda",
+			"BENCH_TF32": "0", "NVIDIA_TF32_OVERRIDE": "0", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}},
+		{options{device: deviceCUDA, tf32: true}, "results/cuda-tf32", 5e-2, map[string]string{"BENCH_DEVICE": "cuda",
+			"BENCH_TF32": "1", "NVIDIA_TF32_OVERRIDE": "", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}},
+		{options{device: deviceCUDA, results: "elsewhere"}, "elsewhere", 1e-3, nil},
+	} {
+		if got := tc.o.resultsIn("results"); got != tc.folder {
+			t.Errorf("%+v: results in %s, want %s", tc.o, got, tc.folder)
+		}
+		if got := tc.o.tolerance(); got != tc.tolerance {
+			t.Errorf("%+v: tolerance %g, want %g", tc.o, got, tc.tolerance)
+		}
+		got := map[string]string{}
+		for _, setting := range tc.o.environment() {
+			name, value, _ := strings.Cut(setting, "=")
+			got[name] = value
+		}
+		for name, want := range tc.env {
+			if got[name] != want {
+				t.Errorf("%+v: %s is %q, want %q", tc.o, name, got[name], want)
+			}
+		}
+	}
+}
+
+func TestTablesOfGPU(t *testing.T) {
+	p := places{results: t.TempDir()}
+	cpu := report{Rows: []row{{Case: "mlp/forward", Machine: "a processor", Backend: "xla:cpu", MSMedian: 4}}}
+	gpu := report{Rows: []row{{Case: "mlp/forward", Machine: "a GPU, TF32 on", Backend: "xla:cuda", MSMedian: 0.5}}}
+	if text, err := p.allTables(cpu); err != nil || text != cpu.table() {
+		t.Errorf("without results of a GPU: %q (%v)", text, err)
+	}
+	folder := filepath.Join(p.results, "cuda-tf32")
+	if err := errors.Join(os.Mkdir(folder, 0o755), writeJSON(filepath.Join(folder, "latest.json"), gpu)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := p.allTables(cpu)
+	if err != nil || !strings.Contains(text, "\na GPU, TF32 on:\n") || !strings.Contains(text, "| mlp/forward | 0.50 |") ||
+		!strings.Contains(text, "\na processor:\n") {
+		t.Errorf("%s (%v)", text, err)
+	}
 }
 
 func TestRunawayIsAnError(t *testing.T) {
@@ -264,7 +369,11 @@ func TestTablesAreThoseOfTheResults(t *testing.T) {
 	if err := readJSON("results/details.json", &d); err != nil {
 		t.Fatal(err)
 	}
-	for path, table := range map[string]string{"../README.md": r.table(), "../docs/cost.md": r.costTable(d)} {
+	tables, err := places{results: "results"}.allTables(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, table := range map[string]string{"../README.md": tables, "../docs/cost.md": r.costTable(d)} {
 		got, err := marked.Section(path, tableSection)
 		if err != nil {
 			t.Fatal(err)

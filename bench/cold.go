@@ -21,9 +21,8 @@ func (b *bench) timeCold(contenders []*contender, fixture string) error {
 	}
 	for round := range rounds {
 		for _, c := range contenders {
-			i := slices.IndexFunc(append(b.ours[:len(b.ours):len(b.ours)], b.peers...),
-				func(l launch) bool { return l.name == c.worker.Name() })
-			l := append(b.ours[:len(b.ours):len(b.ours)], b.peers...)[i]
+			all := b.launches()
+			l := all[slices.IndexFunc(all, func(l launch) bool { return l.name == c.worker.Name() })]
 			ms, answer, err := l.cold(fixture, c.request.Variant)
 			if err != nil {
 				return err
@@ -33,7 +32,7 @@ func (b *bench) timeCold(contenders []*contender, fixture string) error {
 				c.times = append(c.times, ms)
 			}
 		}
-		if err := checkEqual(contenders); err != nil {
+		if err := checkEqual(contenders, b.tolerance()); err != nil {
 			return err
 		}
 	}

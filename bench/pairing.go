@@ -10,9 +10,6 @@ import (
 	"example.com/geometric-complexity/bench/proto"
 )
 
-// tolerance is how far two workers' values of the same task may be apart, relative to the larger.
-const tolerance = 1e-4
-
 // contender is one way of doing a case: a worker with a variant.
 type contender struct {
 	worker  worker
@@ -43,17 +40,32 @@ const (
 	retireAfter, retireRatio = 2, 1.6
 )
 
-// prepare builds the task of every contender, and checks that all have the same values. It times nothing.
-func prepare(contenders []*contender, log io.Writer) error {
+// prepare builds the task of every contender, and checks that all have the same values. It times nothing. It returns those
+// that are ready, and the messages of those left out: a variant of a peer that fails, as a compiler of PyTorch's may, is left
+// out as long as another variant of that peer is ready.
+func prepare(contenders []*contender, tolerance float64, log io.Writer) (ready []*contender, leftOut map[string]string, err error) {
+	leftOut = map[string]string{}
+	failed := map[string]error{} // By worker.
 	for _, c := range contenders {
 		answer, err := c.worker.Do(c.request)
-		if err != nil {
-			return err
+		switch {
+		case err != nil && c.ours:
+			return nil, nil, err
+		case err != nil:
+			leftOut[c.label()], failed[c.worker.Name()] = err.Error(), err
+			fmt.Fprintf(log, "  %-34s LEFT OUT: %v\n", c.label(), err)
+		default:
+			c.prepared = answer
+			ready = append(ready, c)
+			fmt.Fprintf(log, "  %-34s ready in %6.1f s, value %.7g\n", c.label(), answer.CompileMS/1e3, answer.Values["value"])
 		}
-		c.prepared = answer
-		fmt.Fprintf(log, "  %-34s ready in %6.1f s, value %.7g\n", c.label(), answer.CompileMS/1e3, answer.Values["value"])
 	}
-	return checkEqual(contenders)
+	for name, err := range failed {
+		if !slices.ContainsFunc(ready, func(c *contender) bool { return c.worker.Name() == name && !c.ours }) {
+			return nil, nil, err
+		}
+	}
+	return ready, leftOut, checkEqual(ready, tolerance)
 }
 
 func (c *contender) label() string {
@@ -63,8 +75,8 @@ func (c *contender) label() string {
 	return c.name
 }
 
-// checkEqual returns an error unless all contenders gave the same values, each finite.
-func checkEqual(contenders []*contender) error {
+// checkEqual returns an error unless all contenders gave the same values, each finite, to a relative tolerance.
+func checkEqual(contenders []*contender, tolerance float64) error {
 	first := contenders[0]
 	for _, c := range contenders {
 		if len(c.prepared.Values) == 0 || len(c.prepared.Values) != len(first.prepared.Values) {

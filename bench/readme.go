@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"strings"
 
 	"example.com/geometric-complexity/internal/marked"
@@ -15,6 +16,32 @@ const tableSection = "bench"
 func updateTable(path, table string) error {
 	_, err := marked.Update(path, tableSection, table)
 	return err
+}
+
+// report reads the CPU's results.
+func (p places) report() (r report, err error) {
+	if err := readJSON(p.latest(), &r); err != nil {
+		return r, err
+	}
+	if len(r.Rows) == 0 {
+		return r, fmt.Errorf("%s has no rows: run `make bench` first", p.latest())
+	}
+	return r, nil
+}
+
+// allTables are the table of the CPU's results, and after it that of each kind of GPU results that there are.
+func (p places) allTables(cpu report) (string, error) {
+	text := cpu.table()
+	for _, folder := range resultsFolders {
+		var r report
+		if err := readJSON(filepath.Join(p.results, folder, "latest.json"), &r); err != nil {
+			return "", err
+		}
+		if len(r.Rows) > 0 {
+			text += "\n" + r.table()
+		}
+	}
+	return text, nil
 }
 
 // table is the report as Markdown: a table for each machine, and in it one line a case, but for the growth rows, which are

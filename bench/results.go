@@ -41,6 +41,7 @@ type caseDetails struct {
 	Measured   string            `json:"measured"` // UTC.
 	Load       float64           `json:"load"`     // How many processes wanted to run, over the minute before; 0: not known.
 	Contenders []contenderDetail `json:"contenders"`
+	LeftOut    map[string]string `json:"left_out,omitempty"` // Variants of peers that failed, with what they said.
 }
 
 type contenderDetail struct {
@@ -88,8 +89,8 @@ func rowsOf(c benchCase, machine string, contenders []*contender, forwardMS map[
 	return rows
 }
 
-func detailsOf(contenders []*contender, now time.Time, load float64) caseDetails {
-	d := caseDetails{Measured: now.UTC().Format(time.RFC3339), Load: load}
+func detailsOf(contenders []*contender, leftOut map[string]string, now time.Time, load float64) caseDetails {
+	d := caseDetails{Measured: now.UTC().Format(time.RFC3339), Load: load, LeftOut: leftOut}
 	for _, c := range contenders {
 		detail := contenderDetail{Name: c.label(), Runs: len(c.times),
 			MSMedian: round4(c.median()), MSMin: round4(slices.Min(c.times)), MSMax: round4(slices.Max(c.times)),

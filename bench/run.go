@@ -14,21 +14,64 @@ import (
 )
 
 type options struct {
-	cases, backends, python string
-	threads                 int
-	dry                     bool
-	pacing                  pacing
+	cases, backends, peers        string
+	device                        string // deviceCPU or deviceCUDA.
+	python, peersPython, goWorker string
+	results                       string
+	threads                       int
+	dry, tf32                     bool
+	limit                         time.Duration
+	pacing                        pacing
+}
+
+// Devices that all contenders but our pure Go run on.
+const (
+	deviceCPU  = "cpu"
+	deviceCUDA = "cuda"
+)
+
+// check returns an error for options that do not go together.
+func (o options) check() error {
+	switch {
+	case o.device != deviceCPU && o.device != deviceCUDA:
+		return fmt.Errorf("--device %q: want cpu or cuda", o.device)
+	case o.tf32 && o.device != deviceCUDA:
+		return errors.New("--tf32 is for --device cuda")
+	}
+	for peer := range strings.SplitSeq(o.peers, ",") {
+		if o.peers != "" && !slices.Contains(knownPeers, peer) {
+			return fmt.Errorf("--peers: unknown peer %q; known: %s", peer, strings.Join(knownPeers, ", "))
+		}
+	}
+	_, err := selectCases(allCases(), o.cases)
+	return err
+}
+
+// knownPeers are those with a worker in bench/peers.
+var knownPeers = []string{"jax", "torch"}
+
+// tolerance is how far two workers' values of the same task may be apart, relative to the larger. On a GPU convolutions may be
+// computed by transforms, which round more; TF32 has a unit roundoff of 5e-4, which a dozen layers and squares multiply.
+func (o options) tolerance() float64 {
+	switch {
+	case o.tf32:
+		return 5e-2
+	case o.device == deviceCUDA:
+		return 1e-3
+	}
+	return 1e-4
 }
 
 // bench is the state of one run.
 type bench struct {
 	options
-	places      places
-	log         io.Writer
-	ours, peers []launch
-	report      report
-	details     details
-	forwardMS   map[string]map[string]float64 // By group and backend.
+	places       places
+	machine      string
+	log          io.Writer
+	ours, rivals []launch
+	report       report
+	details      details
+	forwardMS    map[string]map[string]float64 // By group and backend.
 }
 
 func (o options) run(log io.Writer) error {
@@ -42,49 +85,57 @@ func (o options) run(log io.Writer) error {
 		return err
 	}
 	var failed []error
-	for len(selected) > 0 {
+	for len(selected) > 0 && !b.late(start) {
 		n := 1
 		for n < len(selected) && selected[n].group() == selected[0].group() {
 			n++
 		}
-		if err := b.runGroup(selected[:n]); err != nil {
+		done, err := b.runGroup(selected[:n], start)
+		if err != nil {
 			failed = append(failed, err)
 			fmt.Fprintln(log, "  FAILED:", err)
 		}
-		selected = selected[n:]
+		selected = selected[done:]
+	}
+	if len(selected) > 0 {
+		failed = append(failed, fmt.Errorf("%d cases, from %s on, were not started within %s", len(selected), selected[0].Name, o.limit))
 	}
 	fmt.Fprintf(log, "took %s\n", time.Since(start).Round(time.Second))
 	return errors.Join(failed...)
 }
+
+// late says whether no more cases are to be started.
+func (o options) late(start time.Time) bool { return o.limit > 0 && time.Since(start) > o.limit }
 
 func (o options) setUp(log io.Writer) (*bench, error) {
 	p, err := findPlaces()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := selectCases(allCases(), o.cases); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(p.cache, 0o755); err != nil {
-		return nil, err
-	}
-	python, err := p.peersPython(o.python, log)
-	if err != nil {
-		return nil, err
-	}
-	goWorker, err := p.buildGoWorker(log)
-	if err != nil {
-		return nil, err
-	}
-	b := &bench{options: o, places: p, log: log, details: details{}, forwardMS: map[string]map[string]float64{}}
-	ours, peers := p.launches(o.threads, python, goWorker, log)
-	for _, l := range ours {
-		kind, _, _ := strings.Cut(l.name, ":")
-		if strings.Contains(","+o.backends+",", ","+kind+",") {
-			b.ours = append(b.ours, l)
+	p.results = o.resultsIn(p.results)
+	for _, folder := range []string{p.cache, p.results} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return nil, err
 		}
 	}
-	b.peers = peers
+	if o.peersPython == "" && o.peers != "" {
+		if o.peersPython, err = p.installPeers(o.python, log); err != nil {
+			return nil, err
+		}
+	}
+	if o.goWorker == "" {
+		if o.goWorker, err = p.buildGoWorker(log); err != nil {
+			return nil, err
+		}
+	}
+	b := &bench{options: o, places: p, log: log, details: details{}, forwardMS: map[string]map[string]float64{}}
+	if b.machine, err = o.machineName(); err != nil {
+		return nil, err
+	}
+	b.ours, b.rivals = p.launches(o, log)
 	if len(b.ours) == 0 {
 		return nil, fmt.Errorf("none of our backends %q is to be had", o.backends)
 	}
@@ -92,30 +143,37 @@ func (o options) setUp(log io.Writer) (*bench, error) {
 	return b, err
 }
 
-// runGroup runs the cases of one network with workers of its own, so that one group's memory does not burden the next.
-func (b *bench) runGroup(cases []benchCase) (err error) {
+// launches are all of them, ours first.
+func (b *bench) launches() []launch { return slices.Concat(b.ours, b.rivals) }
+
+// runGroup runs the cases of one network with workers of its own, so that one group's memory does not burden the next. It
+// returns how many it has done with: it stops where one fails, as its workers may be of no use then, and where it is late.
+func (b *bench) runGroup(cases []benchCase, start time.Time) (done int, err error) {
 	var workers []worker
-	for _, l := range append(b.ours[:len(b.ours):len(b.ours)], b.peers...) {
+	for _, l := range b.launches() {
 		p, err := l.start(os.Stderr)
 		if err != nil {
-			return err
+			return len(cases), err
 		}
 		defer func() { err = errors.Join(err, p.stop()) }()
 		workers = append(workers, p)
 	}
 	if err := b.readVersions(workers); err != nil {
-		return err
+		return len(cases), err
 	}
-	for _, c := range cases {
+	for i, c := range cases {
+		if b.late(start) {
+			return i, nil
+		}
 		if err := b.runCase(c, workers); err != nil {
-			return fmt.Errorf("%s: %w", c.Name, err)
+			return i + 1, fmt.Errorf("%s: %w", c.Name, err)
 		}
 	}
-	return nil
+	return len(cases), nil
 }
 
 func (b *bench) readVersions(workers []worker) error {
-	b.report.Machine, b.report.Versions = machineName(b.threads), map[string]string{}
+	b.report.Machine, b.report.Versions = b.machine, map[string]string{}
 	for _, w := range workers {
 		answer, err := w.Do(proto.Request{Op: proto.OpVersions})
 		if err != nil {
@@ -137,9 +195,10 @@ func (b *bench) runCase(c benchCase, workers []worker) error {
 	if err != nil {
 		return err
 	}
+	var leftOut map[string]string
 	if c.Cold {
 		err = b.timeCold(contenders, fixture)
-	} else if err = prepare(contenders, b.log); err == nil {
+	} else if contenders, leftOut, err = prepare(contenders, b.tolerance(), b.log); err == nil {
 		err = timeInTurns(contenders, c.pace(b.pacing))
 	}
 	for _, w := range workers {
@@ -149,7 +208,7 @@ func (b *bench) runCase(c benchCase, workers []worker) error {
 	if err != nil {
 		return err
 	}
-	return b.keep(c, contenders, load)
+	return b.keep(c, contenders, leftOut, load)
 }
 
 // contenders of a case: ours on its backends, and every variant of every peer. A variant of our own workers after their
@@ -199,7 +258,7 @@ func (c benchCase) runsOn(name string) bool {
 }
 
 // keep makes the rows and writes the results, so that a run that is stopped keeps what it has.
-func (b *bench) keep(c benchCase, contenders []*contender, load float64) error {
+func (b *bench) keep(c benchCase, contenders []*contender, leftOut map[string]string, load float64) error {
 	forward := b.forwardMS[c.group()]
 	if forward == nil {
 		forward = map[string]float64{}
@@ -223,7 +282,7 @@ func (b *bench) keep(c benchCase, contenders []*contender, load float64) error {
 	if b.dry {
 		return nil
 	}
-	b.details[c.Name] = detailsOf(contenders, time.Now(), load)
+	b.details[c.Name] = detailsOf(contenders, leftOut, time.Now(), load)
 	b.report.merge(rows, allCases())
 	if err := writeJSON(b.places.details(), b.details); err != nil {
 		return err

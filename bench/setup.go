@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,12 +42,28 @@ func findPlaces() (places, error) {
 	}
 }
 
+// resultsFolders are under bench/results, for the GPU's results; those of the CPU are in bench/results itself.
+var resultsFolders = []string{"cuda", "cuda-tf32"}
+
+// resultsIn is the folder for the results of these options.
+func (o options) resultsIn(results string) string {
+	switch {
+	case o.results != "":
+		return o.results
+	case o.tf32:
+		return filepath.Join(results, resultsFolders[1])
+	case o.device == deviceCUDA:
+		return filepath.Join(results, resultsFolders[0])
+	}
+	return results
+}
+
 func (p places) latest() string  { return filepath.Join(p.results, "latest.json") }
 func (p places) details() string { return filepath.Join(p.results, "details.json") }
 
-// peersPython makes the virtual environment of the peers, unless it is there with the same requirements, and returns its
+// installPeers makes the virtual environment of the peers, unless it is there with the same requirements, and returns its
 // interpreter.
-func (p places) peersPython(base string, log io.Writer) (string, error) {
+func (p places) installPeers(base string, log io.Writer) (string, error) {
 	requirements := filepath.Join(p.bench, "requirements.txt")
 	text, err := os.ReadFile(requirements)
 	if err != nil {
@@ -84,33 +101,71 @@ func command(log io.Writer, dir string, args ...string) error {
 	return nil
 }
 
-// launches says how to start our workers and the peers', all with the same number of threads.
-func (p places) launches(threads int, python, goWorker string, log io.Writer) (ours, peers []launch) {
-	n := strconv.Itoa(threads)
+// environment is what all workers get: the same number of threads, the same device, and the same precision on it.
+func (o options) environment() []string {
+	n := strconv.Itoa(o.threads)
 	env := []string{"BENCH_THREADS=" + n, "GOMAXPROCS=" + n, "OMP_NUM_THREADS=" + n, "MKL_NUM_THREADS=" + n,
-		"JAX_PLATFORMS=cpu", "CUDA_VISIBLE_DEVICES=", "PYTHONDONTWRITEBYTECODE=1", "GOMLX_NO_AUTO_INSTALL=1"}
+		"PYTHONDONTWRITEBYTECODE=1", "GOMLX_NO_AUTO_INSTALL=1", "BENCH_DEVICE=" + o.device, "JAX_PLATFORMS=" + o.device}
+	if o.device == deviceCPU {
+		return append(env, "CUDA_VISIBLE_DEVICES=")
+	}
+	// All processes share the GPU's memory. NVIDIA's switch holds for cuBLAS and cuDNN, whoever calls them.
+	env = append(env, "XLA_PYTHON_CLIENT_PREALLOCATE=false")
+	if o.tf32 {
+		return append(env, "BENCH_TF32=1")
+	}
+	return append(env, "BENCH_TF32=0", "NVIDIA_TF32_OVERRIDE=0")
+}
+
+// launches says how to start our workers and the peers'.
+func (p places) launches(o options, log io.Writer) (ours, peers []launch) {
+	env := o.environment()
 	var pin []string
-	if threads < runtime.NumCPU() { // XLA takes a thread for every core that it may run on.
-		pin = []string{"taskset", "-c", "0-" + strconv.Itoa(threads-1)}
+	if o.threads < runtime.NumCPU() { // XLA takes a thread for every core that it may run on.
+		pin = []string{"taskset", "-c", "0-" + strconv.Itoa(o.threads-1)}
 	}
 	start := func(name string, command ...string) launch {
 		return launch{name: name, command: append(pin[:len(pin):len(pin)], command...), env: env}
 	}
-	if plugin, ok := backend.FindPlugin(backend.KindCPU); ok {
-		ours = append(ours, start("xla:cpu", goWorker, "-backend", "xla:"+plugin))
-	} else {
-		fmt.Fprintln(log, "no XLA CPU plugin: the rows of XLA are not run; `make xla` puts one in place")
+	wanted := strings.Split(o.backends, ",")
+	if slices.Contains(wanted, "xla") {
+		if plugin, ok := backend.FindPlugin(o.device); ok {
+			config := "xla:" + plugin
+			if o.tf32 {
+				config += ",tf32=true"
+			}
+			ours = append(ours, start("xla:"+o.device, o.goWorker, "-backend", config))
+		} else {
+			fmt.Fprintf(log, "no XLA plugin for %s: the rows of XLA are not run; see `gcml doctor`\n", o.device)
+		}
 	}
-	ours = append(ours, start("go", goWorker, "-backend", "go"))
-	for _, peer := range []string{"jax", "torch"} {
-		peers = append(peers, start(peer, python, filepath.Join(p.bench, "peers", peer+"_worker.py")))
+	if slices.Contains(wanted, "go") {
+		ours = append(ours, start("go", o.goWorker, "-backend", "go"))
+	}
+	for _, peer := range knownPeers {
+		if slices.Contains(strings.Split(o.peers, ","), peer) {
+			peers = append(peers, start(peer, o.peersPython, filepath.Join(p.bench, "peers", peer+"_worker.py")))
+		}
 	}
 	return ours, peers
 }
 
-// machineName is the processor's name and the number of cores.
-func machineName(threads int) string {
-	return fmt.Sprintf("%s, %d threads on %d cores, %s", machine.Processor(), threads, runtime.NumCPU(), runtime.GOOS)
+// machineName is the processor's name and the number of cores, or the GPU's name, its driver and the precision.
+func (o options) machineName() (string, error) {
+	if o.device == deviceCPU {
+		return fmt.Sprintf("%s, %d threads on %d cores, %s", machine.Processor(), o.threads, runtime.NumCPU(), runtime.GOOS), nil
+	}
+	out, err := exec.Command("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").Output()
+	if err != nil {
+		return "", fmt.Errorf("--device cuda: nvidia-smi does not name the GPU: %w", err)
+	}
+	first, _, _ := strings.Cut(string(out), "\n")
+	name, driver, _ := strings.Cut(strings.TrimSpace(first), ", ")
+	precision := "TF32 off"
+	if o.tf32 {
+		precision = "TF32 on"
+	}
+	return fmt.Sprintf("%s, driver %s, %s, %s", name, driver, precision, runtime.GOOS), nil
 }
 
 // loadAverage is how many processes wanted to run, on average over the last minute; 0 where the system does not say.

@@ -13,6 +13,12 @@ import traceback
 import numpy as np
 
 
+# The harness gives all workers the same device and precision.
+DEVICE = os.environ.get("BENCH_DEVICE", "cpu")
+ON_GPU = DEVICE == "cuda"
+TF32 = os.environ.get("BENCH_TF32") == "1"
+
+
 class Fixture:
     """Weights and data that the harness wrote once, identical for every worker."""
 

@@ -12,6 +12,10 @@ from jax import lax
 
 import common
 
+if common.ON_GPU and not common.TF32:
+    # By default JAX lets products and convolutions in float32 take TF32.
+    jax.config.update("jax_default_matmul_precision", "highest")
+
 UNROLLED, BATCHED, JACREV = "jax_unrolled_vjp", "jax_batched_vjp", "jax_vmap_jacrev"
 
 
@@ -204,8 +208,8 @@ def variants(fixture, task):
         return [UNROLLED]
     if fixture.model == "mlp":
         return [JACREV, BATCHED] + ([UNROLLED] if fixture.outputs <= 10 else [])
-    # vmap over convolutions is two to four times slower, to run and to compile.
-    return [UNROLLED]
+    # On a CPU vmap over convolutions is two to four times slower, to run and to compile.
+    return [UNROLLED, BATCHED] if common.ON_GPU else [UNROLLED]
 
 
 if __name__ == "__main__":

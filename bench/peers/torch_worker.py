@@ -10,11 +10,18 @@ from torch.func import grad_and_value, jacrev, vjp, vmap
 import common
 
 torch.set_num_threads(int(os.environ.get("BENCH_THREADS", os.cpu_count())))
+if common.ON_GPU:
+    torch.set_float32_matmul_precision("high" if common.TF32 else "highest")
+    torch.backends.cudnn.allow_tf32 = common.TF32
+    torch.backends.cudnn.benchmark = True  # The fastest algorithm for each convolution, by trying.
 
 LOOP, BATCHED = "torch_loop", "torch_batched"
 FUNC_JACREV, FUNC_VJP = "torch_func_jacrev", "torch_func_vjp"
 CHANNELS_LAST = "_channels_last"
 NATIVE_NORM = "_native_norm"
+COMPILED = "_compiled"  # By torch.compile.
+CUDA_GRAPH = "_cuda_graph"  # The whole task is recorded once and replayed, so that no kernel waits for Python.
+WARM_UP_RUNS = 3  # Before recording, as PyTorch's documentation of CUDA graphs has it.
 
 
 class Gate(torch.autograd.Function):
@@ -90,7 +97,7 @@ MODELS = {"mlp": mlp, "resnet18": resnet18}
 def cotangents(logits):
     """[outputs, batch, outputs]: the k-th asks for the gradient of output k, of all examples at once."""
     k = logits.shape[1]
-    return torch.eye(k)[:, None, :].expand(k, *logits.shape)
+    return torch.eye(k, device=logits.device)[:, None, :].expand(k, *logits.shape)
 
 
 class Task:
@@ -101,14 +108,51 @@ class Task:
         self.native_norm = NATIVE_NORM in self.variant
         self.memory_format = torch.channels_last if CHANNELS_LAST in self.variant else torch.contiguous_format
         self.stepping = self.task.startswith("step_")
-        self.y = torch.from_numpy(fixture.y).long()
-        self.directions = torch.from_numpy(fixture.directions)
-        self.statistics = {k: torch.from_numpy(v) for k, v in fixture.statistics().items()}
+        self.y = torch.from_numpy(fixture.y).long().to(common.DEVICE)
+        self.directions = torch.from_numpy(fixture.directions).to(common.DEVICE)
+        self.statistics = {k: torch.from_numpy(v).to(common.DEVICE) for k, v in fixture.statistics().items()}
         self.params = {k: self.tensor(v).requires_grad_(self.stepping) for k, v in fixture.parameters().items()}
         self.x = self.tensor(fixture.x, is_input=True)
+        if COMPILED in self.variant:
+            self.compile()
+        self.replay = self.record() if CUDA_GRAPH in self.variant else None
+
+    def compile(self):
+        """Compiles what of the task PyTorch can: its compiler does not differentiate twice, but by torch.func."""
+        if self.variant.startswith("torch_func") and self.stepping:
+            self.grads_and_loss = torch.compile(self.grads_and_loss)
+        elif self.variant.startswith("torch_func"):
+            self.complexity = torch.compile(self.complexity)
+        elif self.stepping:
+            self.loss = torch.compile(self.loss)
+        else:
+            self.model = torch.compile(self.model)
+
+    def record(self):
+        """Records the task as a CUDA graph, and returns how to replay it. Parameters and statistics are as before."""
+        state = list(self.params.values()) + list(self.statistics.values())
+        before = [t.detach().clone() for t in state]
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP_RUNS):
+                self.compute()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            value = self.compute()
+        with torch.no_grad():
+            for t, old in zip(state, before):
+                t.copy_(old)
+
+        def replay():
+            graph.replay()
+            return value
+
+        return replay
 
     def tensor(self, array, is_input=False):
-        t = torch.from_numpy(array)
+        t = torch.from_numpy(array).to(common.DEVICE)
         if t.ndim == 4:  # NHWC data and HWIO kernels as PyTorch wants them.
             t = t.permute(0, 3, 1, 2) if is_input else t.permute(3, 2, 0, 1)
             return t.contiguous(memory_format=self.memory_format)
@@ -156,33 +200,53 @@ class Task:
         gc, logits = self.complexity(kind, params)
         return F.cross_entropy(logits, self.y) + self.coefficient * gc
 
+    def grads_and_loss(self, params):
+        return grad_and_value(self.loss)(params)
+
     def run(self):
+        """Runs the task, and waits for its number."""
+        return (self.replay or self.compute)().item()
+
+    def compute(self):
         if self.task == "forward":
-            with torch.inference_mode():
-                return self.model(self.params, self.x).square().mean().item()
+            # Tensors of inference mode cannot be used outside of it, as those of a recorded graph are.
+            with torch.no_grad() if CUDA_GRAPH in self.variant else torch.inference_mode():
+                return self.model(self.params, self.x).square().mean()
         if not self.stepping:
-            return self.complexity(self.task.removeprefix("gc_"), self.params)[0].item()
+            return self.complexity(self.task.removeprefix("gc_"), self.params)[0]
         if self.variant.startswith("torch_func"):
             detached = {k: v.detach() for k, v in self.params.items()}
-            grads, loss = grad_and_value(self.loss)(detached)
+            grads, loss = self.grads_and_loss(detached)
             grads = list(grads.values())
         else:
             loss = self.loss(self.params)
             grads = torch.autograd.grad(loss, list(self.params.values()))
         with torch.no_grad():
             torch._foreach_add_(list(self.params.values()), list(grads), alpha=-self.learning_rate)
-        return loss.item()
+        return loss.detach()
 
     def check(self):
         value = self.run()
         if not self.stepping:
             return {"value": value}
-        before = {k: self.tensor(v).numpy() for k, v in self.fixture.parameters().items()}
-        after = {k: v.detach().numpy() for k, v in self.params.items()}
+        before = {k: self.tensor(v).cpu().numpy() for k, v in self.fixture.parameters().items()}
+        after = {k: v.detach().cpu().numpy() for k, v in self.params.items()}
         return {"value": value, "update_norm": common.update_norm(before, after), "next_loss": self.run()}
 
 
 def variants(fixture, task):
+    names = variants_of_cpu(fixture, task)
+    if not common.ON_GPU:
+        return names
+    if fixture.model != "mlp" and task.endswith("_exact") and not (fixture.batch_norm and task.startswith("step_")):
+        # On a GPU the batched form may win; with statistics held fixed only the loop can do it.
+        names += [BATCHED + layout for layout in ("", CHANNELS_LAST)]
+    layout = "" if fixture.model == "mlp" else CHANNELS_LAST  # The layout that NVIDIA's convolutions are made for.
+    compilable = [n for n in names if n.removesuffix(NATIVE_NORM) in ("torch" + layout, FUNC_VJP)]
+    return names + [n + CUDA_GRAPH for n in names] + [n + COMPILED + CUDA_GRAPH for n in compilable]
+
+
+def variants_of_cpu(fixture, task):
     plain = task in ("forward", "step_plain")
     if fixture.model == "mlp":
         if plain:
@@ -190,7 +254,7 @@ def variants(fixture, task):
         if task.endswith("_projection"):
             return [LOOP]
         return [FUNC_JACREV, FUNC_VJP, BATCHED] + ([LOOP] if fixture.outputs <= 10 else [])
-    # Over convolutions the batched and torch.func forms are slower than the loop: they rebuild them as grouped ones.
+    # On a CPU the batched and torch.func forms over convolutions are slower than the loop: they rebuild them as grouped ones.
     names = [("torch" if plain else LOOP) + layout for layout in ("", CHANNELS_LAST)]
     if fixture.batch_norm and task not in ("step_projection", "step_exact"):
         # PyTorch's own batch norm cannot hold the statistics fixed in the Jacobian alone.

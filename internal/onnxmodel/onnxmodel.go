@@ -67,6 +67,9 @@ func (m *Model) load() (err error) {
 	if err := simplify(m.graph); err != nil {
 		return err
 	}
+	if err := lower(m.graph, opset(&file)); err != nil {
+		return err
+	}
 	if err := validate(m.graph, folder); err != nil {
 		return err
 	}
@@ -94,6 +97,16 @@ func (m *Model) load() (err error) {
 		return fmt.Errorf("input %s has shape %s: want numbers of a float type with a batch axis first, [batch, ...]", m.input, m.inputShape)
 	}
 	return nil
+}
+
+// opset is the version of ONNX's own operators that the file uses.
+func opset(file *protos.ModelProto) int64 {
+	for _, o := range file.OpsetImport {
+		if o.Domain == "" || o.Domain == "ai.onnx" {
+			return o.Version
+		}
+	}
+	return 1
 }
 
 // InputName is the name of the input in the file.

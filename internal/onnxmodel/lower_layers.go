@@ -1,0 +1,341 @@
+package onnxmodel
+
+import (
+	"math"
+	"slices"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
+
+var _ = register(map[string]rewrite{
+	"MaxPool": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		if used(n, 1) {
+			return refused(n, "it has the output Indices")
+		}
+		return pool(n)
+	},
+	"AveragePool":        func(_ *lowering, n *protos.NodeProto) (bool, error) { return pool(n) },
+	"BatchNormalization": batchNormalization,
+	"Pad":                pad,
+	"Resize":             resize,
+	"Slice":              slice,
+	"LSTM":               lstm,
+	"If":                 constantIf,
+	"Sum":                func(l *lowering, n *protos.NodeProto) (bool, error) { return l.finish(n, l.sum(n.Input)) },
+	"Mean": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		return l.finish(n, l.op("Div", l.sum(n.Input), l.scalar(n.Input[0], float32(len(n.Input)))))
+	},
+})
+
+func (l *lowering) sum(values []string) string {
+	total := values[0]
+	for _, v := range values[1:] {
+		total = l.op("Add", total, v)
+	}
+	return total
+}
+
+// pool writes out the strides, whose default is 1 where the importer takes the size of the window.
+func pool(n *protos.NodeProto) (bool, error) {
+	kernel := attribute(n, "kernel_shape")
+	if kernel == nil || len(kernel.Ints) == 0 {
+		return refused(n, "it has no attribute kernel_shape")
+	}
+	if attribute(n, "strides") == nil {
+		n.Attribute = append(n.Attribute, intsAttribute("strides", slices.Repeat([]int64{1}, len(kernel.Ints))...))
+	}
+	if auto := stringOr(n, "auto_pad", "NOTSET"); auto == "VALID" {
+		remove(n, "auto_pad", "pads")
+	} else if auto != "NOTSET" {
+		return refused(n, "the attribute auto_pad is %q", auto)
+	}
+	return false, nil
+}
+
+func batchNormalization(l *lowering, n *protos.NodeProto) (bool, error) {
+	statistics := slices.ContainsFunc(n.Output[1:], func(out string) bool { return out != "" })
+	switch {
+	case intOr(n, "training_mode", 0) != 0:
+		return refused(n, "the attribute training_mode is 1")
+	case statistics:
+		return refused(n, "it has the outputs of training (%d outputs)", len(n.Output))
+	case l.opset < 7 && intOr(n, "is_test", 0) == 0:
+		return refused(n, "the attribute is_test is 0, training, before opset 7")
+	case intOr(n, "spatial", 1) == 0:
+		return refused(n, "the attribute spatial is 0")
+	}
+	remove(n, "momentum", "training_mode", "is_test", "spatial", "consumed_inputs")
+	return false, nil
+}
+
+// pad turns attributes into inputs (before opset 11), and pads of some axes into pads of all.
+func pad(l *lowering, n *protos.NodeProto) (bool, error) {
+	x := n.Input[0]
+	mode := stringOr(n, "mode", "constant")
+	if mode != "constant" && mode != "reflect" {
+		return refused(n, "the attribute mode is %q", mode)
+	}
+	if l.opset < 11 {
+		pads := attribute(n, "pads")
+		if pads == nil {
+			return refused(n, "it has no attribute pads, of opset %d", l.opset)
+		}
+		n.Input = []string{x, l.integers(pads.Ints...), l.scalar(x, floatOr(n, "value", 0))}
+		remove(n, "pads", "value")
+	}
+	if axes := input(n, 3); axes != "" {
+		if err := allAxes(l, n); err != nil {
+			return false, err
+		}
+	}
+	if pads, ok := l.constant(input(n, 1)); ok && mode == "reflect" && slices.Min(append(pads, 0)) < 0 {
+		return refused(n, "pads below 0 with the mode reflect")
+	}
+	if len(n.Input) > 2 && n.Input[2] == "" {
+		n.Input = n.Input[:2]
+	}
+	return false, nil
+}
+
+// allAxes makes the pads of some axes those of all: sums of a pad where the axis is its own, and 0
+// elsewhere. The importer evaluates it once it knows the rank.
+func allAxes(l *lowering, n *protos.NodeProto) error {
+	axes, ok := l.constant(n.Input[3])
+	if !ok || len(axes) == 0 {
+		_, err := refused(n, "its axes are not constant")
+		return err
+	}
+	rank := l.op("Size", l.op("Shape", n.Input[0]))
+	all := l.op("Range", l.integer(0), rank, l.integer(1))
+	side := func(first int) string {
+		var total string
+		for i, axis := range axes {
+			at := l.integer(axis)
+			if axis < 0 {
+				at = l.op("Add", rank, at)
+			}
+			here := l.opWith("Cast", []*protos.AttributeProto{intAttribute("to", int64(protos.TensorProto_INT64))}, l.op("Equal", all, at))
+			pads := l.op("Mul", here, l.op("Gather", n.Input[1], l.integer(int64(first+i))))
+			if total == "" {
+				total = pads
+			} else {
+				total = l.op("Add", total, pads)
+			}
+		}
+		return total
+	}
+	n.Input = []string{n.Input[0], l.opWith("Concat", axisAttribute(0), side(0), side(len(axes))), n.Input[2]}
+	return nil
+}
+
+// resize refuses what the importer would compute as something else.
+func resize(l *lowering, n *protos.NodeProto) (bool, error) {
+	mode, coordinates := stringOr(n, "mode", "nearest"), stringOr(n, "coordinate_transformation_mode", "half_pixel")
+	switch {
+	case l.opset < 11:
+		return refused(n, "the form of opset 10")
+	case mode == "cubic":
+		return refused(n, `the attribute mode is "cubic"`)
+	case intOr(n, "antialias", 0) != 0:
+		return refused(n, "the attribute antialias is 1")
+	case attribute(n, "axes") != nil:
+		return refused(n, "it has the attribute axes")
+	case stringOr(n, "keep_aspect_ratio_policy", "stretch") != "stretch":
+		return refused(n, "the attribute keep_aspect_ratio_policy is %q", stringOr(n, "keep_aspect_ratio_policy", ""))
+	case mode == "nearest":
+		return nearestResize(l, n, coordinates)
+	case coordinates != "half_pixel" && coordinates != "align_corners":
+		return refused(n, "the attribute coordinate_transformation_mode is %q", coordinates)
+	}
+	return false, nil
+}
+
+// nearestResize allows whole factors upwards where the forms agree: each value is repeated.
+func nearestResize(l *lowering, n *protos.NodeProto, coordinates string) (bool, error) {
+	nearest := stringOr(n, "nearest_mode", "round_prefer_floor")
+	repeats := coordinates == "half_pixel" && nearest == "round_prefer_floor" || coordinates == "asymmetric" && nearest == "floor"
+	if !repeats {
+		return refused(n, "the attributes coordinate_transformation_mode %q and nearest_mode %q", coordinates, nearest)
+	}
+	scales, ok := l.floats(input(n, 2))
+	if !ok || input(n, 3) != "" {
+		return refused(n, `the attribute mode is "nearest" without constant scales`)
+	}
+	// [batch, channels, height, width] by whole factors is a repetition along new axes.
+	y := n.Input[0]
+	for axis, scale := range scales {
+		factor := int64(math.Round(float64(scale)))
+		if factor < 1 || float32(factor) != scale {
+			return refused(n, `the attribute mode is "nearest" with a scale of %g`, scale)
+		}
+		if factor == 1 {
+			continue
+		}
+		y = l.repeat(y, int64(axis), factor)
+	}
+	return l.finish(n, y)
+}
+
+// repeat repeats each value along an axis.
+func (l *lowering) repeat(x string, axis, factor int64) string {
+	size := l.op("Gather", l.op("Shape", x), l.integer(axis))
+	index := l.op("Div", l.op("Range", l.integer(0), l.op("Mul", size, l.integer(factor)), l.integer(1)), l.integer(factor))
+	return l.opWith("Gather", axisAttribute(axis), x, index)
+}
+
+// slice turns attributes into inputs (before opset 10), and negative steps into gathers.
+func slice(l *lowering, n *protos.NodeProto) (bool, error) {
+	if l.opset < 10 {
+		starts, ends, axes := attribute(n, "starts"), attribute(n, "ends"), attribute(n, "axes")
+		if starts == nil || ends == nil {
+			return refused(n, "it has no attributes starts and ends, of opset %d", l.opset)
+		}
+		n.Input = []string{n.Input[0], l.integers(starts.Ints...), l.integers(ends.Ints...)}
+		if axes != nil {
+			n.Input = append(n.Input, l.integers(axes.Ints...))
+		}
+		n.Attribute = nil
+	}
+	if len(n.Input) < 3 {
+		return false, nil // validate names it
+	}
+	starts, okStarts := l.constant(n.Input[1])
+	axes, okAxes := l.constant(input(n, 3))
+	if input(n, 3) == "" && okStarts {
+		okAxes = true
+		for i := range starts {
+			axes = append(axes, int64(i))
+		}
+		steps := input(n, 4)
+		n.Input = []string{n.Input[0], n.Input[1], n.Input[2], l.integers(axes...)}
+		if steps != "" {
+			n.Input = append(n.Input, steps)
+		}
+	}
+	if input(n, 4) == "" {
+		n.Input = n.Input[:min(4, len(n.Input))]
+		return false, nil
+	}
+	steps, okSteps := l.constant(n.Input[4])
+	if !okSteps {
+		return refused(n, "its steps are not constant")
+	}
+	if !slices.ContainsFunc(steps, func(s int64) bool { return s < 0 }) {
+		return false, nil
+	}
+	ends, okEnds := l.constant(n.Input[2])
+	if !okStarts || !okEnds || !okAxes || len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
+		return refused(n, "a negative step with starts, ends or axes that are not constant")
+	}
+	y := n.Input[0]
+	for i, axis := range axes {
+		if steps[i] >= 0 {
+			y = l.op("Slice", y, l.integers(starts[i]), l.integers(ends[i]), l.integers(axis), l.integers(steps[i]))
+			continue
+		}
+		y = l.backwards(y, starts[i], ends[i], axis, steps[i])
+	}
+	return l.finish(n, y)
+}
+
+// backwards takes the values from start down to, but without, end.
+func (l *lowering) backwards(x string, start, end, axis, step int64) string {
+	shape := l.op("Shape", x)
+	size := l.op("Gather", shape, l.integer(axis)) // A negative axis counts from the end of the shape too.
+	last := l.op("Sub", size, l.integer(1))
+	bound := func(at, least int64) string {
+		if at >= 0 {
+			return l.op("Min", l.integer(at), last)
+		}
+		return l.op("Max", l.op("Add", size, l.integer(max(at, -1<<40))), l.integer(least))
+	}
+	index := l.op("Range", bound(start, 0), bound(end, -1), l.integer(step))
+	return l.opWith("Gather", axisAttribute(axis), x, index)
+}
+
+// lstm gives an LSTM without biases some of zeros.
+func lstm(l *lowering, n *protos.NodeProto) (bool, error) {
+	if n.Output[0] == "" {
+		n.Output[0] = l.fresh()
+	}
+	if input(n, 3) != "" || len(n.Input) < 3 {
+		return false, nil
+	}
+	size := intOr(n, "hidden_size", 0)
+	directions := int64(1)
+	if stringOr(n, "direction", "forward") == "bidirectional" {
+		directions = 2
+	}
+	if size < 1 || size > 1<<20 {
+		return refused(n, "the attribute hidden_size is %d and it has no bias", size)
+	}
+	b := l.weight(&protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_FLOAT), Dims: []int64{directions, 8 * size},
+		FloatData: make([]float32, 8*size*directions)})
+	if dtype, ok := l.dtypes[n.Input[1]]; ok && dtype != int32(protos.TensorProto_FLOAT) {
+		b = l.opWith("Cast", []*protos.AttributeProto{intAttribute("to", int64(dtype))}, b)
+	}
+	inputs := slices.Clone(n.Input)
+	if len(inputs) < 4 {
+		inputs = append(inputs, "")
+	}
+	inputs[3] = b
+	n.Input = inputs
+	return false, nil
+}
+
+// constantIf puts the nodes of the branch that a constant condition chooses in place of the node.
+func constantIf(l *lowering, n *protos.NodeProto) (bool, error) {
+	condition := l.tensor(n.Input[0])
+	if condition == nil || condition.DataType != int32(protos.TensorProto_BOOL) || len(condition.ExternalData) > 0 {
+		return false, nil // The importer evaluates it, if it can.
+	}
+	yes := len(condition.RawData) > 0 && condition.RawData[0] != 0 || len(condition.Int32Data) > 0 && condition.Int32Data[0] != 0
+	name := "else_branch"
+	if yes {
+		name = "then_branch"
+	}
+	branch := attribute(n, name)
+	if branch == nil || branch.G == nil || len(branch.G.Output) != len(n.Output) {
+		return refused(n, "it has no %s with %d outputs", name, len(n.Output))
+	}
+	for _, w := range branch.G.Initializer {
+		l.weight(w)
+	}
+	for _, inner := range branch.G.Node {
+		l.add(inner)
+	}
+	for i, out := range branch.G.Output {
+		if n.Output[i] != "" {
+			l.add(&protos.NodeProto{Name: n.Name, OpType: "Identity", Input: []string{out.Name}, Output: []string{n.Output[i]}})
+		}
+	}
+	return true, nil
+}
+
+// floats is the value of a constant of float32.
+func (l *lowering) floats(name string) ([]float32, bool) {
+	t := l.tensor(name)
+	if t == nil || t.DataType != int32(protos.TensorProto_FLOAT) || len(t.ExternalData) > 0 {
+		return nil, false
+	}
+	values := slices.Clone(t.FloatData)
+	for raw := t.RawData; len(raw) >= 4; raw = raw[4:] {
+		values = append(values, math.Float32frombits(uint32(raw[0])|uint32(raw[1])<<8|uint32(raw[2])<<16|uint32(raw[3])<<24))
+	}
+	return values, true
+}
+
+// tensor is a weight or the value of a Constant, or nil.
+func (l *lowering) tensor(name string) *protos.TensorProto {
+	for _, w := range l.graph.Initializer {
+		if w.Name == name {
+			return w
+		}
+	}
+	for _, n := range l.emitted {
+		if a := attribute(n, "value"); n.OpType == "Constant" && a != nil && slices.Contains(n.Output, name) {
+			return a.T
+		}
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package onnxmodel
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+
+	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// caseOf is an entry of testdata/cases/index.json: a small network, and its GC by central
+// differences of ONNX Runtime, or by PyTorch's float64 Jacobian.
+type caseOf struct {
+	Model     string  `json:"model"`
+	Inputs    string  `json:"inputs"`
+	GC        float64 `json:"gc"`
+	Tolerance float64 `json:"tolerance"`
+	Batch     int     `json:"batch"`
+	// Refused is part of the message, where the form is not supported.
+	Refused string `json:"refused"`
+}
+
+// TestFormsOfOperators: a form of an operator is measured rightly, or refused by name.
+func TestFormsOfOperators(t *testing.T) {
+	raw, err := os.ReadFile(testdata("cases/index.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []caseOf
+	if err := json.Unmarshal(raw, &cases); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range cases {
+		t.Run(strings.TrimSuffix(tc.Inputs, ".npy"), func(t *testing.T) {
+			if tc.Refused != "" {
+				assertRefused(t, testdata("cases/"+tc.Model), tc.Refused)
+				return
+			}
+			gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+				gctest.AssertClose(t, []float64{gcOfCase(t, b, tc)}, []float64{tc.GC}, tc.Tolerance, 0, "GC")
+			})
+		})
+	}
+}
+
+func gcOfCase(t *testing.T, b compute.Backend, tc caseOf) float64 {
+	t.Helper()
+	m := load(t, testdata("cases/"+tc.Model))
+	inputs, err := ReadArray(testdata("cases/"+tc.Inputs), m.InputName(), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := NewArrays(tc.Model, inputs, nil, m.InputShape().DType, 0, tc.Batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := gcml.Measure(context.Background(), b, m.Store, m.Forward, ds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.GC
+}

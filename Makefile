@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture lab xla goxla cuda lint bench notebooks results docker-test audit dist
+.PHONY: help demo test fuzz torture onnx-conformance lab xla goxla cuda lint bench notebooks results docker-test audit dist
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -44,6 +44,12 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 
 # As root it also cuts the power, in copies of a mounted ext4 image; what cannot be done it says.
 DURATION ?= 1h
+onnx-conformance: ## run ONNX's own conformance suite, and write docs/coverage-onnx.md
+	@python3 -m venv .cache/onnx && .cache/onnx/bin/pip install -q -r scripts/requirements-onnx.txt
+	@.cache/onnx/bin/python scripts/onnx-conformance.py $(CURDIR)/.cache/onnx/suite
+	@GCML_ONNX_SUITE=$(CURDIR)/.cache/onnx/suite GCML_ONNX_TABLE=$(CURDIR)/docs/coverage-onnx.md \
+		go test ./internal/onnxmodel -run '^TestConformance$$' -count 1 -v
+
 torture: ## kill runs, fail their writes and cut their power at random, for an hour, or as long as DURATION=10m says
 	@GCML_TORTURE=$(DURATION) go test ./experiments -run '^TestTorture$$' -timeout 0 -count 1 -v
 

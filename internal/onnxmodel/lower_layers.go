@@ -21,6 +21,8 @@ var _ = register(map[string]rewrite{
 	"Slice":              slice,
 	"LSTM":               lstm,
 	"If":                 constantIf,
+	"ArgMax":             lastIndex,
+	"ArgMin":             lastIndex,
 	"Sum":                func(l *lowering, n *protos.NodeProto) (bool, error) { return l.finish(n, l.sum(n.Input)) },
 	"Mean": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		return l.finish(n, l.op("Div", l.sum(n.Input), l.scalar(n.Input[0], float32(len(n.Input)))))
@@ -146,6 +148,9 @@ func resize(l *lowering, n *protos.NodeProto) (bool, error) {
 		return nearestResize(l, n, coordinates)
 	case coordinates != "half_pixel" && coordinates != "align_corners":
 		return refused(n, "the attribute coordinate_transformation_mode is %q", coordinates)
+	}
+	if scales, ok := l.floats(input(n, 2)); input(n, 3) == "" && (!ok || slices.ContainsFunc(scales, func(s float32) bool { return s != float32(int64(s)) })) {
+		return refused(n, "its scales are not constant whole numbers")
 	}
 	return false, nil
 }
@@ -280,6 +285,14 @@ func lstm(l *lowering, n *protos.NodeProto) (bool, error) {
 	}
 	inputs[3] = b
 	n.Input = inputs
+	return false, nil
+}
+
+// lastIndex refuses an attribute that the importer overlooks.
+func lastIndex(_ *lowering, n *protos.NodeProto) (bool, error) {
+	if intOr(n, "select_last_index", 0) != 0 {
+		return refused(n, "the attribute select_last_index is 1")
+	}
 	return false, nil
 }
 

@@ -64,10 +64,7 @@ func (m *Model) load() (err error) {
 		return fmt.Errorf("not an ONNX model: export one, for example by torch.onnx.export")
 	}
 	m.graph = file.Graph
-	if err := simplify(m.graph); err != nil {
-		return err
-	}
-	if err := lower(m.graph, opset(&file)); err != nil {
+	if err := prepare(&file); err != nil {
 		return err
 	}
 	if err := validate(m.graph, folder); err != nil {
@@ -97,6 +94,14 @@ func (m *Model) load() (err error) {
 		return fmt.Errorf("input %s has shape %s: want numbers of a float type with a batch axis first, [batch, ...]", m.input, m.inputShape)
 	}
 	return nil
+}
+
+// prepare brings a file to what the importer takes and computes rightly, or refuses it.
+func prepare(file *protos.ModelProto) error {
+	if err := simplify(file.Graph); err != nil {
+		return err
+	}
+	return lower(file.Graph, opset(file))
 }
 
 // opset is the version of ONNX's own operators that the file uses.

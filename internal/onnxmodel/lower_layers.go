@@ -18,6 +18,7 @@ var _ = register(map[string]rewrite{
 	"BatchNormalization": batchNormalization,
 	"Pad":                pad,
 	"Resize":             resize,
+	"Upsample":           resize,
 	"Slice":              slice,
 	"LSTM":               lstm,
 	"If":                 constantIf,
@@ -128,64 +129,6 @@ func allAxes(l *lowering, n *protos.NodeProto) error {
 	}
 	n.Input = []string{n.Input[0], l.opWith("Concat", axisAttribute(0), side(0), side(len(axes))), n.Input[2]}
 	return nil
-}
-
-// resize refuses what the importer would compute as something else.
-func resize(l *lowering, n *protos.NodeProto) (bool, error) {
-	mode, coordinates := stringOr(n, "mode", "nearest"), stringOr(n, "coordinate_transformation_mode", "half_pixel")
-	switch {
-	case l.opset < 11:
-		return refused(n, "the form of opset 10")
-	case mode == "cubic":
-		return refused(n, `the attribute mode is "cubic"`)
-	case intOr(n, "antialias", 0) != 0:
-		return refused(n, "the attribute antialias is 1")
-	case attribute(n, "axes") != nil:
-		return refused(n, "it has the attribute axes")
-	case stringOr(n, "keep_aspect_ratio_policy", "stretch") != "stretch":
-		return refused(n, "the attribute keep_aspect_ratio_policy is %q", stringOr(n, "keep_aspect_ratio_policy", ""))
-	case mode == "nearest":
-		return nearestResize(l, n, coordinates)
-	case coordinates != "half_pixel" && coordinates != "align_corners":
-		return refused(n, "the attribute coordinate_transformation_mode is %q", coordinates)
-	}
-	if scales, ok := l.floats(input(n, 2)); input(n, 3) == "" && (!ok || slices.ContainsFunc(scales, func(s float32) bool { return s != float32(int64(s)) })) {
-		return refused(n, "its scales are not constant whole numbers")
-	}
-	return false, nil
-}
-
-// nearestResize allows whole factors upwards where the forms agree: each value is repeated.
-func nearestResize(l *lowering, n *protos.NodeProto, coordinates string) (bool, error) {
-	nearest := stringOr(n, "nearest_mode", "round_prefer_floor")
-	repeats := coordinates == "half_pixel" && nearest == "round_prefer_floor" || coordinates == "asymmetric" && nearest == "floor"
-	if !repeats {
-		return refused(n, "the attributes coordinate_transformation_mode %q and nearest_mode %q", coordinates, nearest)
-	}
-	scales, ok := l.floats(input(n, 2))
-	if !ok || input(n, 3) != "" {
-		return refused(n, `the attribute mode is "nearest" without constant scales`)
-	}
-	// [batch, channels, height, width] by whole factors is a repetition along new axes.
-	y := n.Input[0]
-	for axis, scale := range scales {
-		factor := int64(math.Round(float64(scale)))
-		if factor < 1 || float32(factor) != scale {
-			return refused(n, `the attribute mode is "nearest" with a scale of %g`, scale)
-		}
-		if factor == 1 {
-			continue
-		}
-		y = l.repeat(y, int64(axis), factor)
-	}
-	return l.finish(n, y)
-}
-
-// repeat repeats each value along an axis.
-func (l *lowering) repeat(x string, axis, factor int64) string {
-	size := l.op("Gather", l.op("Shape", x), l.integer(axis))
-	index := l.op("Div", l.op("Range", l.integer(0), l.op("Mul", size, l.integer(factor)), l.integer(1)), l.integer(factor))
-	return l.opWith("Gather", axisAttribute(axis), x, index)
 }
 
 // slice turns attributes into inputs (before opset 10), and negative steps into gathers.

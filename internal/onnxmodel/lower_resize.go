@@ -1,0 +1,265 @@
+package onnxmodel
+
+import (
+	"slices"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
+
+// resizing is a Resize or Upsample, whose values along each axis are a linear map of those before.
+type resizing struct {
+	*lowering
+	node                       *protos.NodeProto
+	mode, coordinates, nearest string
+	antialias, excludeOutside  bool
+	cubicA                     float32
+	scales                     []float32 // or nil
+	sizes                      string    // name of the sizes, or ""
+	axes                       []int64
+	rank                       int
+}
+
+// resize writes each axis of a Resize as a gather (nearest) or a product with a matrix of weights,
+// which the importer evaluates once it knows the sizes.
+func resize(l *lowering, n *protos.NodeProto) (bool, error) {
+	r := resizing{lowering: l, node: n, mode: stringOr(n, "mode", "nearest"),
+		coordinates: stringOr(n, "coordinate_transformation_mode", "half_pixel"),
+		nearest:     stringOr(n, "nearest_mode", "round_prefer_floor"),
+		antialias:   intOr(n, "antialias", 0) != 0, excludeOutside: intOr(n, "exclude_outside", 0) != 0,
+		cubicA: floatOr(n, "cubic_coeff_a", -0.75)}
+	scales, sizes := input(n, 2), input(n, 3)
+	if n.OpType == "Upsample" || l.opset < 11 {
+		r.coordinates, r.nearest = "asymmetric", "floor"
+		scales, sizes = input(n, 1), ""
+	}
+	if !slices.Contains([]string{"nearest", "linear", "cubic"}, r.mode) {
+		return refused(n, "the attribute mode is %q", r.mode)
+	}
+	if !slices.Contains([]string{"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}, r.nearest) {
+		return refused(n, "the attribute nearest_mode is %q", r.nearest)
+	}
+	switch r.coordinates {
+	case "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric":
+	default:
+		return refused(n, "the attribute coordinate_transformation_mode is %q", r.coordinates)
+	}
+	if policy := stringOr(n, "keep_aspect_ratio_policy", "stretch"); policy != "stretch" {
+		return refused(n, "the attribute keep_aspect_ratio_policy is %q", policy)
+	}
+	if refusal := r.target(scales, sizes); refusal != "" {
+		return refused(n, "%s", refusal)
+	}
+	y := n.Input[0]
+	for i, axis := range r.axes {
+		if r.scales != nil && r.scales[i] == 1 {
+			continue
+		}
+		// Sizes of whole networks include batch and channels: Reshape below refuses to change them.
+		if r.sizes != "" && axis < 2 && attribute(n, "axes") == nil && r.rank > 2 {
+			continue
+		}
+		y = r.axis(y, i, axis)
+	}
+	if r.sizes != "" && attribute(n, "axes") == nil {
+		y = l.op("Reshape", y, r.sizes)
+	}
+	return l.finish(n, y)
+}
+
+// target reads scales or sizes, and the rank that they tell; it returns what is not supported.
+func (r *resizing) target(scales, sizes string) string {
+	if a := attribute(r.node, "scales"); a != nil {
+		r.scales = a.Floats
+	} else if values, ok := r.floats(scales); ok && len(values) > 0 {
+		r.scales = values
+	} else if sizes == "" {
+		return "its scales are not constant"
+	}
+	count := len(r.scales)
+	if r.scales == nil {
+		r.sizes = sizes
+		if values, ok := r.constant(sizes); ok {
+			count = len(values)
+		} else if rank, ok := r.lowering.rank(r.node.Input[0]); ok {
+			count = rank
+		} else if rank, ok := r.lowering.rank(r.node.Output[0]); ok {
+			count = rank
+		} else {
+			return "its sizes are not constant, and its input has an unknown rank"
+		}
+	}
+	r.rank = count
+	for i := range count {
+		r.axes = append(r.axes, int64(i))
+	}
+	if a := attribute(r.node, "axes"); a != nil {
+		rank, ok := r.lowering.rank(r.node.Input[0])
+		if !ok {
+			return "it has the attribute axes, and an input of unknown rank"
+		}
+		r.rank, r.axes = rank, nil
+		for _, axis := range a.Ints {
+			if axis < 0 {
+				axis += int64(rank)
+			}
+			if axis < 0 || axis >= int64(rank) {
+				return "it has the attribute axes beyond the rank of its input"
+			}
+			r.axes = append(r.axes, axis)
+		}
+		if len(r.scales) > 0 && len(r.scales) != len(r.axes) {
+			return "it has another number of axes than of scales"
+		}
+	}
+	for _, s := range r.scales {
+		if !(s > 0) {
+			return "a scale is not above 0"
+		}
+	}
+	return ""
+}
+
+func (l *lowering) double(x float64) string {
+	return l.weight(&protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_DOUBLE), DoubleData: []float64{x}})
+}
+
+func (l *lowering) cast(x string, to protos.TensorProto_DataType) string {
+	return l.opWith("Cast", []*protos.AttributeProto{intAttribute("to", int64(to))}, x)
+}
+
+// axis resizes along one axis.
+func (r *resizing) axis(x string, i int, axis int64) string {
+	size := r.op("Gather", r.op("Shape", x), r.integer(axis))
+	in := r.cast(size, protos.TensorProto_DOUBLE)
+	var count, scale string
+	if r.scales != nil {
+		// In float32, as ONNX Runtime computes it.
+		s := r.weight(&protos.TensorProto{Name: r.fresh(), DataType: int32(protos.TensorProto_FLOAT), FloatData: r.scales[i : i+1]})
+		count = r.cast(r.op("Floor", r.op("Mul", r.cast(size, protos.TensorProto_FLOAT), s)), protos.TensorProto_INT64)
+		scale = r.double(float64(r.scales[i]))
+	} else {
+		count = r.cast(r.op("Gather", r.sizes, r.integer(int64(i))), protos.TensorProto_INT64)
+		scale = r.op("Div", r.cast(count, protos.TensorProto_DOUBLE), in)
+	}
+	last := r.op("Sub", in, r.double(1))
+	at := r.coordinate(r.cast(r.op("Range", r.integer(0), count, r.integer(1)), protos.TensorProto_DOUBLE),
+		r.cast(count, protos.TensorProto_DOUBLE), in, scale)
+	if r.mode == "nearest" {
+		return r.opWith("Gather", axisAttribute(axis), x, r.cast(r.within(r.round(at), last), protos.TensorProto_INT64))
+	}
+	rows := r.op("Reshape", at, r.integers(-1, 1))
+	columns := r.op("Reshape", r.cast(r.op("Range", r.integer(0), size, r.integer(1)), protos.TensorProto_DOUBLE), r.integers(1, -1))
+	weights := r.weights(rows, columns, last, scale)
+	dtype, ok := r.dtypes[x]
+	if !ok || !isFloat(dtype) {
+		dtype = r.float
+	}
+	weights = r.cast(r.opWith("Transpose", []*protos.AttributeProto{intsAttribute("perm", 1, 0)}, weights), protos.TensorProto_DataType(dtype))
+	// Swapping two axes twice gives the first order again.
+	perm := make([]int64, r.rank)
+	for j := range perm {
+		perm[j] = int64(j)
+	}
+	perm[axis], perm[r.rank-1] = perm[r.rank-1], perm[axis]
+	swap := []*protos.AttributeProto{intsAttribute("perm", perm...)}
+	return r.opWith("Transpose", swap, r.op("MatMul", r.opWith("Transpose", swap, x), weights))
+}
+
+// coordinate is where the values after are among those before.
+func (r *resizing) coordinate(o, count, in, scale string) string {
+	half := r.double(0.5)
+	centers := r.op("Sub", r.op("Div", r.op("Add", o, half), scale), half)
+	one := r.double(1)
+	switch r.coordinates {
+	case "asymmetric":
+		return r.op("Div", o, scale)
+	case "align_corners":
+		// The length that the scale asks for, before it is cut to a whole number; 1 gives the coordinate 0.
+		steps := r.op("Max", r.op("Sub", r.op("Mul", scale, in), one), r.double(1e-9))
+		return r.op("Div", r.op("Mul", o, r.op("Sub", in, one)), steps)
+	case "pytorch_half_pixel":
+		return r.op("Where", r.op("Greater", count, one), centers, r.op("Mul", o, r.double(0)))
+	case "half_pixel_symmetric":
+		adjustment := r.op("Div", count, r.op("Mul", scale, in))
+		offset := r.op("Mul", r.op("Mul", half, in), r.op("Sub", one, adjustment))
+		return r.op("Add", offset, centers)
+	}
+	return centers
+}
+
+func (r *resizing) round(at string) string {
+	half := r.double(0.5)
+	switch r.nearest {
+	case "floor":
+		return r.op("Floor", at)
+	case "ceil":
+		return r.op("Ceil", at)
+	case "round_prefer_ceil":
+		return r.op("Floor", r.op("Add", at, half))
+	}
+	return r.op("Ceil", r.op("Sub", at, half))
+}
+
+func (r *resizing) within(at, last string) string {
+	return r.op("Max", r.double(0), r.op("Min", at, last))
+}
+
+// weights is the matrix [after, before] of a linear or cubic interpolation.
+func (r *resizing) weights(rows, columns, last, scale string) string {
+	filter := r.triangle
+	if r.mode == "cubic" {
+		filter = r.cubic
+	}
+	if r.antialias {
+		shrink := r.op("Min", scale, r.double(1))
+		if r.excludeOutside {
+			return r.normalized(filter(r.op("Mul", r.op("Sub", columns, rows), shrink)))
+		}
+		// Values beyond the ends, as far as the filter reaches, are those at the ends.
+		reach := r.op("Add", r.op("Ceil", r.op("Div", r.double(2), shrink)), r.double(1))
+		first, end := r.op("Neg", reach), r.op("Add", r.op("Add", last, r.double(1)), reach)
+		wide := r.op("Range", r.cast(first, protos.TensorProto_INT64), r.cast(end, protos.TensorProto_INT64), r.integer(1))
+		wide = r.cast(wide, protos.TensorProto_DOUBLE)
+		w := r.normalized(filter(r.op("Mul", r.op("Sub", r.op("Reshape", wide, r.integers(1, -1)), rows), shrink)))
+		places := r.op("Equal", r.op("Reshape", r.within(wide, last), r.integers(-1, 1)), columns)
+		return r.op("MatMul", w, r.cast(places, protos.TensorProto_DOUBLE))
+	}
+	if r.mode == "linear" {
+		return filter(r.op("Sub", columns, r.within(rows, last)))
+	}
+	if r.excludeOutside {
+		return r.normalized(filter(r.op("Sub", columns, rows)))
+	}
+	// Values beyond the ends are those at the ends.
+	var total string
+	for tap := -1; tap <= 2; tap++ {
+		at := r.op("Add", r.op("Floor", rows), r.double(float64(tap)))
+		here := r.cast(r.op("Equal", r.within(at, last), columns), protos.TensorProto_DOUBLE)
+		w := r.op("Mul", here, filter(r.op("Sub", at, rows)))
+		if total == "" {
+			total = w
+		} else {
+			total = r.op("Add", total, w)
+		}
+	}
+	return total
+}
+
+func (r *resizing) normalized(w string) string {
+	return r.op("Div", w, r.opWith("ReduceSum", reduceAttributes(1), w))
+}
+
+func (r *resizing) triangle(d string) string {
+	return r.op("Max", r.double(0), r.op("Sub", r.double(1), r.op("Abs", d)))
+}
+
+// cubic is Keys' kernel: ((a+2)|d| - (a+3))|d|² + 1 up to 1, and a(((|d| - 5)|d| + 8)|d| - 4) up to 2.
+func (r *resizing) cubic(d string) string {
+	a, x := float64(r.cubicA), r.op("Abs", d)
+	square := r.op("Mul", x, x)
+	near := r.op("Add", r.op("Mul", r.op("Sub", r.op("Mul", r.double(a+2), x), r.double(a+3)), square), r.double(1))
+	far := r.op("Add", r.op("Mul", r.op("Sub", x, r.double(5)), x), r.double(8))
+	far = r.op("Mul", r.double(a), r.op("Sub", r.op("Mul", far, x), r.double(4)))
+	beyond := r.op("Where", r.op("Less", x, r.double(2)), far, r.op("Mul", x, r.double(0)))
+	return r.op("Where", r.op("Less", x, r.double(1)), near, beyond)
+}

@@ -1,0 +1,108 @@
+package onnxmodel
+
+import (
+	"slices"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
+
+var _ = register(map[string]rewrite{
+	"ReduceL1": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		return l.finish(n, l.reduced("ReduceSum", n, l.op("Abs", n.Input[0])))
+	},
+	"ReduceSumSquare": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		return l.finish(n, l.reduced("ReduceSum", n, l.op("Mul", n.Input[0], n.Input[0])))
+	},
+	"ReduceLogSum": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		return logOf(l, n, func() string { return l.reduced("ReduceSum", n, n.Input[0]) })
+	},
+	"ReduceLogSumExp": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		// Shifted by the largest value, so that no exponential overflows.
+		return logOf(l, n, func() string {
+			x := n.Input[0]
+			kept := &protos.NodeProto{Input: n.Input, Attribute: append(withoutAttribute(n, "keepdims"), intAttribute("keepdims", 1))}
+			shifted := l.op("Sub", x, l.reduced("ReduceMax", kept, x))
+			return l.reduced("ReduceSum", n, l.op("Exp", shifted))
+		})
+	},
+	"GlobalMaxPool": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		return l.finish(n, l.op("ReduceMax", n.Input[0], l.axesFrom(n.Input[0], 2)))
+	},
+	"InstanceNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		if len(n.Input) < 3 || l.opset < 6 {
+			return refused(n, "it lacks inputs, or has the form from before opset 6")
+		}
+		x := n.Input[0]
+		y := l.standardized(x, l.axesFrom(x, 2), floatOr(n, "epsilon", 1e-5))
+		return l.finish(n, l.channels(x, y, n.Input[1], n.Input[2]))
+	},
+	"GroupNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		groups := intOr(n, "num_groups", 0)
+		if len(n.Input) < 3 || groups < 1 || l.opset < 21 {
+			return refused(n, "it lacks inputs or the attribute num_groups, or has the form from before opset 21")
+		}
+		x := n.Input[0]
+		y := l.standardized(l.op("Reshape", x, l.integers(0, groups, -1)), l.integers(2), floatOr(n, "epsilon", 1e-5))
+		return l.finish(n, l.channels(x, l.op("Reshape", y, l.op("Shape", x)), n.Input[1], n.Input[2]))
+	},
+	"RMSNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		if len(n.Input) < 2 {
+			return refused(n, "it lacks its scale")
+		}
+		x := n.Input[0]
+		square := l.op("ReduceMean", l.op("Mul", x, x), l.axesFrom(x, intOr(n, "axis", -1)))
+		norm := l.op("Sqrt", l.op("Add", square, l.scalar(x, floatOr(n, "epsilon", 1e-5))))
+		return l.finish(n, l.op("Mul", l.op("Div", x, norm), n.Input[1]))
+	},
+})
+
+// reduced reduces a value over the axes of the node.
+func (l *lowering) reduced(op string, n *protos.NodeProto, x string) string {
+	inputs := slices.Clone(n.Input)
+	inputs[0] = x
+	if len(inputs) > 1 && inputs[1] == "" {
+		inputs = inputs[:1]
+	}
+	return l.opWith(op, slices.Clone(n.Attribute), inputs...)
+}
+
+func withoutAttribute(n *protos.NodeProto, name string) []*protos.AttributeProto {
+	return slices.DeleteFunc(slices.Clone(n.Attribute), func(a *protos.AttributeProto) bool { return a.Name == name })
+}
+
+// logOf is the logarithm of a sum. With no axes and noop_with_empty_axes, versions of ONNX differ in
+// what is left of the operator.
+func logOf(l *lowering, n *protos.NodeProto, sum func() string) (bool, error) {
+	if intOr(n, "noop_with_empty_axes", 0) != 0 {
+		return refused(n, "the attribute noop_with_empty_axes is 1")
+	}
+	y := l.op("Log", sum())
+	if n.OpType == "ReduceLogSumExp" {
+		y = l.op("Add", y, l.reduced("ReduceMax", n, n.Input[0]))
+	}
+	return l.finish(n, y)
+}
+
+// axesFrom is the axes of x from a first one to the last.
+func (l *lowering) axesFrom(x string, first int64) string {
+	rank := l.op("Size", l.op("Shape", x))
+	from := l.integer(first)
+	if first < 0 {
+		from = l.op("Add", rank, from)
+	}
+	return l.op("Range", from, rank, l.integer(1))
+}
+
+// standardized has mean 0 and variance 1 over the axes.
+func (l *lowering) standardized(x, axes string, epsilon float32) string {
+	centered := l.op("Sub", x, l.op("ReduceMean", x, axes))
+	variance := l.op("ReduceMean", l.op("Mul", centered, centered), axes)
+	return l.op("Div", centered, l.op("Sqrt", l.op("Add", variance, l.scalar(x, epsilon))))
+}
+
+// channels is y·scale + bias along axis 1 of x: scale and bias of shape [channels].
+func (l *lowering) channels(x, y, scale, bias string) string {
+	ones := l.op("Add", l.op("Mul", l.axesFrom(x, 2), l.integer(0)), l.integer(1))
+	shape := l.opWith("Concat", axisAttribute(0), l.integers(-1), ones)
+	return l.op("Add", l.op("Mul", y, l.op("Reshape", scale, shape)), l.op("Reshape", bias, shape))
+}

@@ -13,8 +13,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// caseOf is an entry of testdata/cases/index.json: a small network, and its GC by central
-// differences of ONNX Runtime, or by PyTorch's float64 Jacobian.
+// caseOf is an entry of testdata/cases/index.json, or of forms.json that forms.py writes: a small network, and its GC by central
+// differences of ONNX Runtime or its reference evaluator, or by PyTorch's float64 Jacobian.
 type caseOf struct {
 	Model     string  `json:"model"`
 	Inputs    string  `json:"inputs"`
@@ -27,16 +27,20 @@ type caseOf struct {
 
 // TestFormsOfOperators: a form of an operator is measured rightly, or refused by name.
 func TestFormsOfOperators(t *testing.T) {
-	raw, err := os.ReadFile(testdata("cases/index.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var cases []caseOf
-	if err := json.Unmarshal(raw, &cases); err != nil {
-		t.Fatal(err)
+	for _, index := range []string{"cases/index.json", "cases/forms.json"} {
+		raw, err := os.ReadFile(testdata(index))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var some []caseOf
+		if err := json.Unmarshal(raw, &some); err != nil {
+			t.Fatal(err)
+		}
+		cases = append(cases, some...)
 	}
 	for _, tc := range cases {
-		t.Run(strings.TrimSuffix(tc.Inputs, ".npy"), func(t *testing.T) {
+		t.Run(strings.TrimSuffix(tc.Model, ".onnx")+"/"+strings.TrimSuffix(tc.Inputs, ".npy"), func(t *testing.T) {
 			if tc.Refused != "" {
 				assertRefused(t, testdata("cases/"+tc.Model), tc.Refused)
 				return

@@ -76,6 +76,13 @@ func (l *lowering) node(n *protos.NodeProto) error {
 			}
 		}
 	}
+	// The importer goes by the operator's name alone: one of another domain, a function of the file for
+	// example, may do something else.
+	switch n.Domain {
+	case "", "ai.onnx", "ai.onnx.ml", "com.microsoft":
+	default:
+		return fmt.Errorf("operator %s: it is of the domain %q, whose operators are not supported", nodeName(n), n.Domain)
+	}
 	r := rewrites[n.OpType]
 	if r == nil || (n.Domain != "" && n.Domain != "ai.onnx") || len(n.Input) == 0 || len(n.Output) == 0 {
 		l.add(n)

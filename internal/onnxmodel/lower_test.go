@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute-onnx/support/protos"
 
 	"example.com/geometric-complexity/gcml"
 	"example.com/geometric-complexity/internal/gctest"
@@ -68,4 +69,10 @@ func gcOfCase(t *testing.T, b compute.Backend, tc caseOf) float64 {
 		t.Fatal(err)
 	}
 	return r.GC
+}
+
+// TestRefusedDomain: a function of a file may have the name of an operator that the importer knows.
+func TestRefusedDomain(t *testing.T) {
+	path := changed(t, "mlp.onnx", func(file *protos.ModelProto) { file.Graph.Node[0].Domain = "my.functions" })
+	assertRefused(t, path, `it is of the domain "my.functions"`)
 }

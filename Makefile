@@ -45,7 +45,7 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 # As root it also cuts the power, in copies of a mounted ext4 image; what cannot be done it says.
 DURATION ?= 1h
 onnx-conformance: ## run ONNX's own conformance suite, and write docs/coverage-onnx.md
-	@python3 -m venv .cache/onnx && .cache/onnx/bin/pip install -q -r scripts/requirements-onnx.txt
+	@$(PYTHON) -m venv .cache/onnx && .cache/onnx/bin/pip install --quiet --require-hashes --requirement scripts/requirements-onnx.txt
 	@.cache/onnx/bin/python scripts/onnx-conformance.py $(CURDIR)/.cache/onnx/suite
 	@GCML_ONNX_SUITE=$(CURDIR)/.cache/onnx/suite GCML_ONNX_TABLE=$(CURDIR)/docs/coverage-onnx.md \
 		go test ./internal/onnxmodel -run '^TestConformance$$' -count 1 -v

@@ -185,7 +185,7 @@ func differs(got, want *Record) error {
 func (r tortured) waitForBegin(t *testing.T, out string) {
 	file := filepath.Join(out, runsDir, r.want.Hash, runFile)
 	before, _ := os.Stat(file) // It need not be there.
-	for range 20000 {
+	for range 300_000 {        // Five minutes: on a busy machine a process takes its time.
 		now, err := os.Stat(file)
 		if err == nil && (before == nil || !os.SameFile(before, now)) {
 			return

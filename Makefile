@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance lab xla goxla cuda lint bench notebooks results docker-test rename audit dist
+.PHONY: help demo test fuzz torture onnx-conformance lab xla goxla cuda lint bench notebooks results docker-test audit dist
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -51,7 +51,7 @@ onnx-conformance: ## run ONNX's own conformance suite, and write docs/coverage-o
 		go test ./internal/onnxmodel -run '^TestConformance$$' -count 1 -v
 
 torture: ## kill runs, fail their writes and cut their power at random, for an hour, or as long as DURATION=10m says
-	@GCML_TORTURE=$(DURATION) go test ./experiments -run '^TestTorture$$' -timeout 0 -count 1 -v
+	@GCML_TORTURE=$(DURATION) go test ./experiments/training -run '^TestTorture$$' -timeout 0 -count 1 -v
 
 # Random models against the oracle, every row of docs/coverage.md, and the parsers, each with bytes of its own.
 FUZZ_MODELS ?= 2000
@@ -104,9 +104,6 @@ results: xla ## run all experiments at laptop scale and publish them to results/
 
 docker-test: $(VPYTHON) ## build the image, with Docker or Podman, and use it: ten minutes, the first time
 	@$(VPYTHON) docker/image_test.py
-
-rename: $(VPYTHON) ## give the module another path: make rename MODULE=example.org/you/gcml
-	@$(VPYTHON) scripts/rename.py '$(MODULE)'
 
 audit: $(VENV)/audit.stamp ## look up known vulnerabilities of the Go modules and Python packages, online
 	@go run golang.org/x/vuln/cmd/govulncheck@v1.3.0 ./...

@@ -43,7 +43,7 @@ func saveToFullDisk(dir string) (variables int, err error) {
 }
 
 // TestUpstreamCheckpoint runs the report's program. If it fails, the fault is mended upstream: delete
-// the report, and checkSaved in experiments/checkpoint.go.
+// the report, and checkSaved in experiments/runs/checkpoint.go.
 func TestUpstreamCheckpoint(t *testing.T) {
 	if n, err := saveToFullDisk(t.TempDir()); err != nil || n != 0 {
 		t.Errorf("%d variables, error %v", n, err)

@@ -4,6 +4,10 @@ import (
 	"fmt"
 
 	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/experiments/training"
 	"example.com/geometric-complexity/internal/plots"
 	"example.com/geometric-complexity/internal/stats"
 )
@@ -28,14 +32,14 @@ func (c *DemoConfig) Validate() error {
 
 // Demo trains one network on the embedded Fashion-MNIST images without and with
 // the GC penalty, from the same seeds. It makes no claim: experiment 05 does.
-var Demo = &Definition[DemoConfig]{
-	About: Info{Name: "demo", Title: "A network without and with the geometric complexity penalty", Paper: "supplement"},
-	Config: func(Scale) DemoConfig {
+var Demo = &experiment.Definition[DemoConfig]{
+	About: experiment.Info{Name: "demo", Title: "A network without and with the geometric complexity penalty", Paper: "supplement"},
+	Config: func(experiment.Scale) DemoConfig {
 		// All six runs took 27 s of CPU time on the pure-Go backend; 500 steps took 47 s.
 		return DemoConfig{HiddenLayers: 2, Width: 128, LearningRate: 0.1, BatchSize: 100, Steps: 300, Coefficient: 0.01}
 	},
-	Seeds:  func(Scale) []int64 { return firstSeeds(3) },
-	List:   listDemo,
+	Seeds:  func(experiment.Scale) []int64 { return firstSeeds(3) },
+	Design: designDemo,
 	Report: reportDemo,
 }
 
@@ -44,20 +48,27 @@ const (
 	demoWith    = "with penalty"
 )
 
-func listDemo(cfg DemoConfig, seeds []int64) ([]Run, error) {
-	var runs []Run
-	for _, seed := range seeds {
-		for _, label := range []string{demoWithout, demoWith} {
-			task := &Train{Data: Data{Name: datasets.NameFashionMNISTSubset, Measure: 1000},
-				Network: MLP(cfg.HiddenLayers, cfg.Width), LearningRate: cfg.LearningRate, BatchSize: cfg.BatchSize,
-				Steps: cfg.Steps, Measurements: 10}
-			if label == demoWith {
-				task.Penalties = map[string]float64{"gc": cfg.Coefficient}
-			}
-			runs = append(runs, Run{Label: label, Seed: seed, Task: task})
+// axis trains without and with the penalty.
+func (c DemoConfig) axis(seeds []int64) evidence.Axis {
+	label := func(coefficient float64) string {
+		if coefficient == 0 {
+			return demoWithout
 		}
+		return demoWith
 	}
-	return runs, nil
+	return evidence.NewAxis("coefficient", []float64{0, c.Coefficient}, seeds, label, func(coefficient float64) *training.Train {
+		task := &training.Train{Data: training.Data{Name: datasets.NameFashionMNISTSubset, Measure: 1000},
+			Network: training.MLP(c.HiddenLayers, c.Width), LearningRate: c.LearningRate, BatchSize: c.BatchSize,
+			Steps: c.Steps, Measurements: 10}
+		if coefficient != 0 {
+			task.Penalties = map[string]float64{training.PenaltyGC: coefficient}
+		}
+		return task
+	})
+}
+
+func designDemo(cfg DemoConfig, seeds []int64) evidence.Design {
+	return evidence.Design{Axes: []evidence.Axis{cfg.axis(seeds)}}
 }
 
 // demoQuantities are the rows of the table, each with the decimals it is given to.
@@ -72,15 +83,16 @@ var demoQuantities = []struct {
 	{"GC, test data", "test_gc", 3},
 }
 
-func reportDemo(cfg DemoConfig, seeds []int64, done []Done) (Findings, error) {
-	without, with := pick(done, demoWithout, seeds), pick(done, demoWith, seeds)
-	table := Table{Header: []string{"", demoWithout, demoWith, "difference"},
+func reportDemo(cfg DemoConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
+	sweep := records.Along(cfg.axis(seeds))
+	without, with := sweep.Records[0], sweep.Records[1]
+	table := evidence.Table{Header: []string{"", demoWithout, demoWith, "difference"},
 		Notes: fmt.Sprintf("MLP of %d hidden layers of %d units on 5,000 Fashion-MNIST images, %d steps of gradient descent at rate %g, "+
 			"batch %d; penalty %g x GC. Mean over seeds %s; differences are paired by seed, ± their standard deviation. "+
 			"Losses are cross-entropies without the penalty; GC is the mean over examples of the squared Frobenius norm of the logits' Jacobian.",
-			cfg.HiddenLayers, cfg.Width, cfg.Steps, cfg.LearningRate, cfg.BatchSize, cfg.Coefficient, joinInts(seeds))}
+			cfg.HiddenLayers, cfg.Width, cfg.Steps, cfg.LearningRate, cfg.BatchSize, cfg.Coefficient, evidence.JoinInts(seeds))}
 	for _, q := range demoQuantities {
-		a, b := finals(without, q.key), finals(with, q.key)
+		a, b := evidence.Finals(without, q.key), evidence.Finals(with, q.key)
 		meanA, _ := stats.MeanStd(a)
 		meanB, _ := stats.MeanStd(b)
 		difference := stats.Paired(b, a)
@@ -91,17 +103,17 @@ func reportDemo(cfg DemoConfig, seeds []int64, done []Done) (Findings, error) {
 		}
 		table.Rows = append(table.Rows, []string{q.name, fmt.Sprintf("%.*f", q.decimals, meanA), fmt.Sprintf("%.*f", q.decimals, meanB), change})
 	}
-	return Findings{Tables: []Table{table}, Figures: []NamedFigure{{"demo", demoFigure(cfg, seeds, without, with)}}}, nil
+	return evidence.Findings{Tables: []evidence.Table{table}, Figures: []evidence.NamedFigure{{Name: "demo", Figure: demoFigure(cfg, seeds, without, with)}}}, nil
 }
 
-func demoFigure(cfg DemoConfig, seeds []int64, without, with []*Record) plots.Figure {
+func demoFigure(cfg DemoConfig, seeds []int64, without, with []*runs.Record) plots.Figure {
 	name := fmt.Sprintf("with penalty %g x GC", cfg.Coefficient)
 	panel := func(title, label, quantity string, logY bool) plots.Panel {
 		return plots.Panel{Title: title, XLabel: "step", YLabel: label, LogY: logY, Series: []plots.Series{
-			alongTraining(demoWithout, without, quantity), alongTraining(name, with, quantity)}}
+			evidence.AlongTraining(demoWithout, without, quantity), evidence.AlongTraining(name, with, quantity)}}
 	}
 	return plots.Figure{Title: "Training on Fashion-MNIST without and with the geometric complexity penalty",
-		Caption: bandCaption(len(seeds)) + " GC is of the logits with respect to pixels in [0, 1]; losses are without the penalty.",
+		Caption: evidence.BandCaption(len(seeds)) + " GC is of the logits with respect to pixels in [0, 1]; losses are without the penalty.",
 		Panels: []plots.Panel{
 			panel("geometric complexity", "GC on training data", "train_gc", false),
 			panel("test accuracy", "fraction right", "test_accuracy", false),

@@ -1,20 +1,20 @@
-// Package experiments holds the paper's experiments, each with its
-// configuration at three scales, its runs, and the claims that its runs decide.
+// Package experiments holds the paper's experiments, a file for each: its configuration at every
+// scale, what it sweeps, and the claims that its runs decide.
 //
 // The notebook, the command and the tests call the same function:
 //
-//	cfg := experiments.SimplicityBias.Config(experiments.Smoke)
+//	cfg := experiments.SimplicityBias.Config(experiment.Smoke)
 //	cfg.Steps = 500
 //	result, err := experiments.SimplicityBias.Run(ctx, env, cfg, []int64{0, 1, 2})
 //
-// An experiment is a list of runs and a report. A run ([Run]) is a seed and a
-// [Task], all of whose numbers follow from its JSON form, the seed, the task's
-// revision and the backend; their hash is the run's address under the output
-// folder. A run that is complete there is not done again, one that was
-// interrupted goes on from its checkpoint and ends with the same numbers as an
-// uninterrupted one. The report reads nothing but the runs' records and gives
-// claims, tables and figures.
+// The packages below it, from the bottom up:
 //
-// The paper's grids could not be read: every sweep here is this toolkit's own.
-// Claims are reported as they come out.
+//   - runs does runs: it keeps their records and checkpoints so that nothing is lost.
+//   - training holds the tasks of the runs: networks, data, penalties, measurements.
+//   - evidence decides claims from records, and draws them.
+//   - experiment puts these together: what an experiment is, its plan and its result.
+//   - report shows and publishes results.
+//
+// The paper's grids could not be read: every sweep here is this toolkit's own. Claims are reported as
+// they come out.
 package experiments

@@ -6,6 +6,10 @@ import (
 	"math"
 	"slices"
 
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/experiments/training"
 	"example.com/geometric-complexity/internal/plots"
 	"example.com/geometric-complexity/internal/stats"
 )
@@ -53,95 +57,104 @@ const (
 )
 
 var (
-	claimLinear        = ClaimText{"linear", "the GC of a linear map is its squared Frobenius norm"}
-	claimPieces        = ClaimText{"relu-pieces", "the GC of a ReLU network is the mean squared norm of its linear pieces"}
-	claimLipschitz     = ClaimText{"lipschitz-bound", "GC is at most min(outputs, inputs) x the squared Lipschitz constant on the data"}
-	claimWeightsBound  = ClaimText{"weights-bound", "GC is at most the mean squared Frobenius norm of the weights, to the power of the layers"}
-	claimArcBound      = ClaimText{"arc-length-bound", "in one dimension the arc length is at most that of a line with the same GC"}
-	claimArcLengthRank = ClaimText{"arc-length-follows", "in one dimension GC is a proxy of the arc length: they rank functions alike"}
+	claimLinear        = evidence.ClaimText{ID: "linear", Text: "the GC of a linear map is its squared Frobenius norm"}
+	claimPieces        = evidence.ClaimText{ID: "relu-pieces", Text: "the GC of a ReLU network is the mean squared norm of its linear pieces"}
+	claimLipschitz     = evidence.ClaimText{ID: "lipschitz-bound", Text: "GC is at most min(outputs, inputs) x the squared Lipschitz constant on the data"}
+	claimWeightsBound  = evidence.ClaimText{ID: "weights-bound", Text: "GC is at most the mean squared Frobenius norm of the weights, to the power of the layers"}
+	claimArcBound      = evidence.ClaimText{ID: "arc-length-bound", Text: "in one dimension the arc length is at most that of a line with the same GC"}
+	claimArcLengthRank = evidence.ClaimText{ID: "arc-length-follows", Text: "in one dimension GC is a proxy of the arc length: they rank functions alike"}
 )
 
 // TheMeasure is experiment 00: what GC is. Its closed forms, its bounds, and
 // the arc length that it stands for in one dimension (the paper's Sections 2
 // and 3).
-var TheMeasure = &Definition[TheMeasureConfig]{
-	About: Info{Number: "00", Name: "the-measure", Title: "The measure: closed forms and bounds", Paper: "Sections 2 and 3",
-		Claims: []ClaimText{claimLinear, claimPieces, claimLipschitz, claimWeightsBound, claimArcBound, claimArcLengthRank},
-		Scales: map[Scale]string{
-			Smoke:  "4 networks of width 8 and 10 functions for each of 5 seeds",
-			Laptop: "24 networks of width 16 and 50 functions for each of 5 seeds",
-			Paper:  "36 networks of width 300 and 200 functions for each of 5 seeds",
+var TheMeasure = &experiment.Definition[TheMeasureConfig]{
+	About: experiment.Info{Number: "00", Name: "the-measure", Title: "The measure: closed forms and bounds", Paper: "Sections 2 and 3",
+		Claims: []evidence.ClaimText{claimLinear, claimPieces, claimLipschitz, claimWeightsBound, claimArcBound, claimArcLengthRank},
+		Scales: map[experiment.Scale]string{
+			experiment.Smoke:  "4 networks of width 8 and 10 functions for each of 5 seeds",
+			experiment.Laptop: "24 networks of width 16 and 50 functions for each of 5 seeds",
+			experiment.Paper:  "36 networks of width 300 and 200 functions for each of 5 seeds",
 		}},
 	Config: theMeasureConfig,
-	Seeds:  func(Scale) []int64 { return firstSeeds(5) },
-	List:   listTheMeasure,
+	Seeds:  func(experiment.Scale) []int64 { return firstSeeds(5) },
+	Design: designTheMeasure,
 	Report: reportTheMeasure,
 }
 
-func theMeasureConfig(scale Scale) TheMeasureConfig {
+func theMeasureConfig(scale experiment.Scale) TheMeasureConfig {
 	// Narrow networks on few inputs have linear regions with many points in them
 	// and come nearest to the bounds, so they are the sharper test.
 	cfg := TheMeasureConfig{Inputs: []int{1, 2, 20}, Outputs: []int{1, 10}, HiddenLayers: []int{0, 1, 2, 4}, Width: 16,
 		Points: 500, Functions: 50, Cells: 2000}
 	switch scale {
-	case Paper:
+	case experiment.Paper:
 		// The width of Figure 1, and the inputs and outputs of MNIST.
 		cfg.Inputs, cfg.Outputs, cfg.Width, cfg.Functions = []int{1, 2, 784}, []int{1, 3, 10}, 300, 200
-	case Smoke:
+	case experiment.Smoke:
 		cfg.Inputs, cfg.Outputs, cfg.HiddenLayers, cfg.Width = []int{1, 5}, []int{3}, []int{0, 2}, 8
 		cfg.Points, cfg.Functions = 100, 10
 	}
 	return cfg
 }
 
-const arcLabel = "arc lengths"
+// ArcLabel names the runs that measure arc lengths.
+const ArcLabel = "arc lengths"
 
-func formsLabel(t *ClosedForms) string {
+func formsLabel(t *training.ClosedForms) string {
 	return fmt.Sprintf("%d inputs, %d outputs, depth %d", t.Inputs, t.Outputs, t.HiddenLayers)
 }
 
 // networks lists the tasks on the closed forms.
-func (c TheMeasureConfig) networks() []*ClosedForms {
-	var out []*ClosedForms
+func (c TheMeasureConfig) networks() []*training.ClosedForms {
+	var out []*training.ClosedForms
 	for _, inputs := range c.Inputs {
 		for _, outputs := range c.Outputs {
 			for _, hidden := range c.HiddenLayers {
-				out = append(out, &ClosedForms{Inputs: inputs, HiddenLayers: hidden, Width: c.Width, Outputs: outputs, Points: c.Points})
+				out = append(out, &training.ClosedForms{Inputs: inputs, HiddenLayers: hidden, Width: c.Width, Outputs: outputs, Points: c.Points})
 			}
 		}
 	}
 	return out
 }
 
-func (c TheMeasureConfig) arcLengths() *ArcLengths {
-	return &ArcLengths{HiddenLayers: 2, Width: c.Width, Functions: c.Functions, Cells: c.Cells}
+// ArcLengths is the task that draws functions and measures their arc length.
+func (c TheMeasureConfig) ArcLengths() *training.ArcLengths {
+	return &training.ArcLengths{HiddenLayers: 2, Width: c.Width, Functions: c.Functions, Cells: c.Cells}
 }
 
-func listTheMeasure(cfg TheMeasureConfig, seeds []int64) ([]Run, error) {
-	var runs []Run
-	for _, seed := range seeds {
-		for _, task := range cfg.networks() {
-			runs = append(runs, Run{Label: formsLabel(task), Seed: seed, Task: task})
-		}
-		runs = append(runs, Run{Label: arcLabel, Seed: seed, Task: cfg.arcLengths()})
+// cell is a network of the closed forms.
+func cell(task *training.ClosedForms, seeds []int64) evidence.Cell {
+	return evidence.NewCell(formsLabel(task), seeds, func() runs.Task { return task })
+}
+
+// arcs are the functions whose arc length is measured.
+func (c TheMeasureConfig) arcs(seeds []int64) evidence.Cell {
+	return evidence.NewCell(ArcLabel, seeds, func() runs.Task { return c.ArcLengths() })
+}
+
+func designTheMeasure(cfg TheMeasureConfig, seeds []int64) (d evidence.Design) {
+	for _, task := range cfg.networks() {
+		d.Cells = append(d.Cells, cell(task, seeds))
 	}
-	return runs, nil
+	d.Cells = append(d.Cells, cfg.arcs(seeds))
+	return d
 }
 
 // formError is the largest relative error of GC against the closed form, by
 // both of gcml's ways.
-func formError(r *Record) float64 {
+func formError(r *runs.Record) float64 {
 	want := r.FinalValue("gc_regions")
 	return max(stats.RelativeError(r.FinalValue("gc"), want), stats.RelativeError(r.FinalValue("gc_jacobian"), want))
 }
 
 // lipschitzRatio is GC over min(outputs, inputs)·Lip².
-func lipschitzRatio(t *ClosedForms, r *Record) float64 {
+func lipschitzRatio(t *training.ClosedForms, r *runs.Record) float64 {
 	lipschitz := r.FinalValue("lipschitz")
 	return ratioToBound(r.FinalValue("gc"), float64(min(t.Inputs, t.Outputs))*lipschitz*lipschitz)
 }
 
-func weightsRatio(_ *ClosedForms, r *Record) float64 {
+func weightsRatio(_ *training.ClosedForms, r *runs.Record) float64 {
 	return ratioToBound(r.FinalValue("gc"), r.FinalValue("weights_bound"))
 }
 
@@ -155,23 +168,24 @@ func ratioToBound(value, bound float64) float64 {
 
 // arcRatios are, for each function of a run, the arc length over its bound: by
 // Jensen's inequality ∫√(1+f'²) ≤ |I|·√(1+GC), with equality for a line.
-func arcRatios(r *Record) []float64 {
+func arcRatios(r *runs.Record) []float64 {
 	var out []float64
 	for _, p := range r.Points {
-		out = append(out, p.Value("length")/arcBound(p.Value("gc")))
+		out = append(out, p.Value("length")/ArcBound(p.Value("gc")))
 	}
 	return out
 }
 
-func arcBound(gc float64) float64 { return 2 * math.Sqrt(1+gc) }
+// ArcBound is the largest arc length over [-1, 1] of a function of that GC.
+func ArcBound(gc float64) float64 { return 2 * math.Sqrt(1+gc) }
 
-func reportTheMeasure(cfg TheMeasureConfig, seeds []int64, done []Done) (Findings, error) {
+func reportTheMeasure(cfg TheMeasureConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
 	n := len(seeds)
 	linear, pieces, lipschitz, weights := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
 	regions, networks := 0.0, cfg.networks()
 	var curved struct{ lipschitz, weights float64 } // linear maps can reach the bounds
 	for _, task := range networks {
-		for i, r := range pick(done, formsLabel(task), seeds) {
+		for i, r := range records.Of(cell(task, seeds)) {
 			if task.HiddenLayers == 0 {
 				linear[i] = max(linear[i], formError(r))
 			} else {
@@ -184,10 +198,10 @@ func reportTheMeasure(cfg TheMeasureConfig, seeds []int64, done []Done) (Finding
 	}
 	arcs, follows := make([]float64, n), stats.Monotone{}
 	var ranks []float64
-	for i, r := range pick(done, arcLabel, seeds) {
+	for i, r := range records.Of(cfg.arcs(seeds)) {
 		arcs[i] = slices.Max(arcRatios(r))
-		_, gc := series(r, "gc")
-		_, length := series(r, "length")
+		_, gc := evidence.Series(r, "gc")
+		_, length := evidence.Series(r, "length")
 		ranks = append(ranks, stats.Spearman(gc, length))
 	}
 	follows.PerSeed, follows.Interval = ranks, stats.Bootstrap(ranks, stats.Level, 1)
@@ -195,17 +209,17 @@ func reportTheMeasure(cfg TheMeasureConfig, seeds []int64, done []Done) (Finding
 	count := func(curved float64) string {
 		return fmt.Sprintf("%d networks, %.3g without the linear ones", n*len(networks), curved)
 	}
-	return Findings{Figures: []NamedFigure{{"the-measure", measureFigure(cfg, seeds, done)}}, Claims: []Claim{
-		limitClaim(claimLinear, "largest relative error", linear, formsTolerance, ""),
-		limitClaim(claimPieces, "largest relative error", pieces, formsTolerance, fmt.Sprintf("up to %.0f linear regions on %d points", regions, cfg.Points)),
-		limitClaim(claimLipschitz, "largest GC over the bound", lipschitz, 1+formsTolerance, count(curved.lipschitz)),
-		limitClaim(claimWeightsBound, "largest GC over the bound", weights, 1+formsTolerance, count(curved.weights)),
-		limitClaim(claimArcBound, "largest arc length over the bound", arcs, 1+arcTolerance, fmt.Sprintf("%d functions", n*int(cfg.Functions))),
-		trendClaim(claimArcLengthRank, "the arc length with GC", follows, above(arcFollows), fmt.Sprintf("%d functions for each seed", cfg.Functions)),
+	return evidence.Findings{Figures: []evidence.NamedFigure{{Name: "the-measure", Figure: measureFigure(cfg, seeds, records)}}, Claims: []evidence.Claim{
+		evidence.LimitClaim(claimLinear, "largest relative error", linear, formsTolerance, ""),
+		evidence.LimitClaim(claimPieces, "largest relative error", pieces, formsTolerance, fmt.Sprintf("up to %.0f linear regions on %d points", regions, cfg.Points)),
+		evidence.LimitClaim(claimLipschitz, "largest GC over the bound", lipschitz, 1+formsTolerance, count(curved.lipschitz)),
+		evidence.LimitClaim(claimWeightsBound, "largest GC over the bound", weights, 1+formsTolerance, count(curved.weights)),
+		evidence.LimitClaim(claimArcBound, "largest arc length over the bound", arcs, 1+arcTolerance, fmt.Sprintf("%d functions", n*int(cfg.Functions))),
+		evidence.TrendClaim(claimArcLengthRank, "the arc length with GC", follows, evidence.Above(arcFollows), fmt.Sprintf("%d functions for each seed", cfg.Functions)),
 	}}, nil
 }
 
-func measureFigure(cfg TheMeasureConfig, seeds []int64, done []Done) plots.Figure {
+func measureFigure(cfg TheMeasureConfig, seeds []int64, records *evidence.Records) plots.Figure {
 	lipschitz := plots.Panel{Title: "bound by the Lipschitz constant", XLabel: "hidden layers", YLabel: "GC / bound"}
 	weights := plots.Panel{Title: "bound by the weights", XLabel: "hidden layers", YLabel: "GC / bound", LogY: true}
 	depths := make([]float64, len(cfg.HiddenLayers))
@@ -214,17 +228,17 @@ func measureFigure(cfg TheMeasureConfig, seeds []int64, done []Done) plots.Figur
 	}
 	for _, inputs := range cfg.Inputs {
 		for _, outputs := range cfg.Outputs {
-			band := func(ratio func(*ClosedForms, *Record) float64) plots.Series {
+			band := func(ratio func(*training.ClosedForms, *runs.Record) float64) plots.Series {
 				rows := make([][]float64, len(seeds))
 				for _, task := range cfg.networks() {
 					if task.Inputs != inputs || task.Outputs != outputs {
 						continue
 					}
-					for i, r := range pick(done, formsLabel(task), seeds) {
+					for i, r := range records.Of(cell(task, seeds)) {
 						rows[i] = append(rows[i], ratio(task, r))
 					}
 				}
-				s := bandOf(fmt.Sprintf("%d to %d", inputs, outputs), depths, rows)
+				s := evidence.BandOf(fmt.Sprintf("%d to %d", inputs, outputs), depths, rows)
 				s.Points = true
 				return s
 			}
@@ -232,24 +246,24 @@ func measureFigure(cfg TheMeasureConfig, seeds []int64, done []Done) plots.Figur
 		}
 	}
 	for _, p := range []*plots.Panel{&lipschitz, &weights} {
-		p.Series = append(p.Series, plots.Series{Name: "bound", X: depths, Y: constant(1, len(depths)), Dashed: true, Reference: true})
+		p.Series = append(p.Series, plots.Series{Name: "bound", X: depths, Y: evidence.Constant(1, len(depths)), Dashed: true, Reference: true})
 	}
 	return plots.Figure{Title: "Bounds on the geometric complexity, and the arc length", Columns: 3,
-		Caption: bandCaption(len(seeds)) + " Random ReLU networks, by their numbers of inputs and outputs. Right: each point is a function on [-1, 1]; the bound is 2·√(1+GC).",
-		Panels:  []plots.Panel{lipschitz, weights, arcPanel(seeds, done)}}
+		Caption: evidence.BandCaption(len(seeds)) + " Random ReLU networks, by their numbers of inputs and outputs. Right: each point is a function on [-1, 1]; the bound is 2·√(1+GC).",
+		Panels:  []plots.Panel{lipschitz, weights, arcPanel(cfg, seeds, records)}}
 }
 
-func arcPanel(seeds []int64, done []Done) plots.Panel {
+func arcPanel(cfg TheMeasureConfig, seeds []int64, records *evidence.Records) plots.Panel {
 	p := plots.Panel{Title: "arc length in one dimension", XLabel: "GC on [-1, 1]", YLabel: "arc length", LogX: true}
 	functions, bound := plots.Series{Name: "functions", NoLine: true}, plots.Series{Name: "bound", Dashed: true, Reference: true}
-	for _, r := range pick(done, arcLabel, seeds) {
-		_, gc := series(r, "gc")
-		_, length := series(r, "length")
+	for _, r := range records.Of(cfg.arcs(seeds)) {
+		_, gc := evidence.Series(r, "gc")
+		_, length := evidence.Series(r, "length")
 		functions.X, functions.Y = append(functions.X, gc...), append(functions.Y, length...)
 	}
 	bound.X = slices.Sorted(slices.Values(functions.X))
 	for _, gc := range bound.X {
-		bound.Y = append(bound.Y, arcBound(gc))
+		bound.Y = append(bound.Y, ArcBound(gc))
 	}
 	p.Series = []plots.Series{functions, bound}
 	return p

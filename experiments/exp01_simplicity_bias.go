@@ -6,6 +6,10 @@ import (
 	"math"
 
 	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/experiments/training"
 	"example.com/geometric-complexity/internal/plots"
 	"example.com/geometric-complexity/internal/stats"
 )
@@ -42,8 +46,8 @@ func (c *SimplicityBiasConfig) Validate() error {
 	return nil
 }
 
-func (c SimplicityBiasConfig) train(learningRate float64, steps int64) *Train {
-	return &Train{Data: Data{Name: NameParabola, Train: c.Points}, Network: MLP(c.HiddenLayers, c.Width),
+func (c SimplicityBiasConfig) train(learningRate float64, steps int64) *training.Train {
+	return &training.Train{Data: training.Data{Name: training.NameParabola, Train: c.Points}, Network: training.MLP(c.HiddenLayers, c.Width),
 		LearningRate: learningRate, Steps: steps, Measurements: c.Measurements}
 }
 
@@ -61,40 +65,42 @@ const (
 )
 
 var (
-	claimStartsSimple = ClaimText{"starts-simple", "GC is near 0 at initialization"}
-	claimRises        = ClaimText{"rises", "GC rises while the network fits"}
-	claimEndsSimple   = ClaimText{"ends-simple", "GC ends near the Dirichlet energy of the piecewise-linear interpolant"}
-	claimLearningRate = ClaimText{"learning-rate", "a larger learning rate interpolates at a lower GC"}
+	claimStartsSimple = evidence.ClaimText{ID: "starts-simple", Text: "GC is near 0 at initialization"}
+	claimRises        = evidence.ClaimText{ID: "rises", Text: "GC rises while the network fits"}
+	claimEndsSimple   = evidence.ClaimText{ID: "ends-simple", Text: "GC ends near the Dirichlet energy of the piecewise-linear interpolant"}
+	claimLearningRate = evidence.ClaimText{ID: "learning-rate", Text: "a larger learning rate interpolates at a lower GC"}
 )
 
 // SimplicityBias is experiment 01, the paper's Figure 1: a ReLU network fits 10
 // points on a parabola; its GC starts near 0, rises while it fits, and ends
 // near the smallest value that an interpolant can have.
-var SimplicityBias = &Definition[SimplicityBiasConfig]{
-	About: Info{Number: "01", Name: "simplicity-bias", Title: "Simplicity bias in one dimension", Paper: "Figure 1",
-		Claims: []ClaimText{claimStartsSimple, claimRises, claimEndsSimple, claimLearningRate},
-		Scales: map[Scale]string{
-			Smoke:  "2 hidden layers of 64 units, 400 steps at rate 0.1, 3 seeds",
-			Laptop: "3 hidden layers of 300 units, 20,000 steps at rate 0.02, 5 seeds",
-			Paper:  "3 hidden layers of 300 units, 100,000 steps at rate 0.02, 5 seeds",
+var SimplicityBias = &experiment.Definition[SimplicityBiasConfig]{
+	About: experiment.Info{Number: "01", Name: "simplicity-bias", Title: "Simplicity bias in one dimension", Paper: "Figure 1",
+		Claims: []evidence.ClaimText{claimStartsSimple, claimRises, claimEndsSimple, claimLearningRate},
+		Scales: map[experiment.Scale]string{
+			experiment.Smoke:  "2 hidden layers of 64 units, 400 steps at rate 0.1, 3 seeds",
+			experiment.Laptop: "3 hidden layers of 300 units, 20,000 steps at rate 0.02, 5 seeds",
+			experiment.Paper:  "3 hidden layers of 300 units, 100,000 steps at rate 0.02, 5 seeds",
 		}},
 	Config: simplicityBiasConfig,
-	Seeds:  func(s Scale) []int64 { return firstSeeds(map[Scale]int{Smoke: 3, Laptop: 5, Paper: 5}[s]) },
-	List:   listSimplicityBias,
+	Seeds: func(s experiment.Scale) []int64 {
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 5, experiment.Paper: 5}[s])
+	},
+	Design: designSimplicityBias,
 	Report: reportSimplicityBias,
 }
 
-func simplicityBiasConfig(scale Scale) SimplicityBiasConfig {
+func simplicityBiasConfig(scale experiment.Scale) SimplicityBiasConfig {
 	// The paper's network, rate and number of points, and the number of steps as
 	// far as it is known. The sweep's runs may last as long as the fit.
 	cfg := SimplicityBiasConfig{Points: 10, HiddenLayers: 3, Width: 300, LearningRate: 0.02, Steps: 100000, Measurements: 60,
 		LearningRates: []float64{0.01, 0.02, 0.05, 0.1}, InterpolationLoss: 1e-4, SweepTime: 2000}
 	switch scale {
-	case Laptop:
+	case experiment.Laptop:
 		// A fifth of the steps comes to a training loss of 1e-4 to 3e-4. The sweep
 		// therefore counts 1e-3, an error of 0.03 at a point, as interpolation.
 		cfg.Steps, cfg.InterpolationLoss, cfg.SweepTime = 20000, 1e-3, 200
-	case Smoke:
+	case experiment.Smoke:
 		// A small network at a high rate fits, roughly, in a second.
 		cfg.HiddenLayers, cfg.Width, cfg.LearningRate, cfg.Steps, cfg.Measurements = 2, 64, 0.1, 400, 20
 		cfg.LearningRates, cfg.InterpolationLoss, cfg.SweepTime = []float64{0.05, 0.2}, 1e-2, 20
@@ -102,45 +108,45 @@ func simplicityBiasConfig(scale Scale) SimplicityBiasConfig {
 	return cfg
 }
 
-func firstSeeds(n int) []int64 {
-	seeds := make([]int64, n)
-	for i := range seeds {
-		seeds[i] = int64(i)
-	}
-	return seeds
+// FitLabel names the runs whose functions are kept.
+const FitLabel = "fit"
+
+// fit trains as long as it takes, and keeps the function along the way.
+func (c SimplicityBiasConfig) fit(seeds []int64) evidence.Cell {
+	return evidence.NewCell(FitLabel, seeds, func() runs.Task {
+		task := c.train(c.LearningRate, c.Steps)
+		task.LogSpaced, task.KeepFunction = true, true // GC changes most in the first steps
+		return task
+	})
 }
 
-func listSimplicityBias(cfg SimplicityBiasConfig, seeds []int64) ([]Run, error) {
-	var runs []Run
-	for _, seed := range seeds {
-		task := cfg.train(cfg.LearningRate, cfg.Steps)
-		task.LogSpaced, task.KeepFunction = true, true // GC changes most in the first steps
-		runs = append(runs, Run{Label: "fit", Seed: seed, Task: task})
-	}
-	for _, lr := range cfg.LearningRates {
-		for _, seed := range seeds {
-			task := cfg.train(lr, int64(math.Ceil(cfg.SweepTime/lr)))
-			task.StopLoss, task.Measurements = cfg.InterpolationLoss, sweepMeasurements
-			runs = append(runs, Run{Label: rateLabel(lr), Seed: seed, Task: task})
-		}
-	}
-	return runs, nil
+// rateAxis trains at each learning rate until the network interpolates.
+func (c SimplicityBiasConfig) rateAxis(seeds []int64) evidence.Axis {
+	return evidence.NewAxis("learning rate", c.LearningRates, seeds, rateLabel, func(rate float64) *training.Train {
+		task := c.train(rate, int64(math.Ceil(c.SweepTime/rate)))
+		task.StopLoss, task.Measurements = c.InterpolationLoss, sweepMeasurements
+		return task
+	})
+}
+
+func designSimplicityBias(cfg SimplicityBiasConfig, seeds []int64) evidence.Design {
+	return evidence.Design{Cells: []evidence.Cell{cfg.fit(seeds)}, Axes: []evidence.Axis{cfg.rateAxis(seeds)}}
 }
 
 func rateLabel(lr float64) string { return fmt.Sprintf("learning rate %g", lr) }
 
-func reportSimplicityBias(cfg SimplicityBiasConfig, seeds []int64, done []Done) (Findings, error) {
+func reportSimplicityBias(cfg SimplicityBiasConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
 	curve, err := datasets.Parabola(cfg.Points)
 	if err != nil {
-		return Findings{}, err
+		return evidence.Findings{}, err
 	}
 	energy := curve.DirichletEnergy()
-	fits := pick(done, "fit", seeds)
+	fits := records.Of(cfg.fit(seeds))
 	var startRatio, endRatio []float64
 	var steps []float64
 	var gcs [][]float64
 	for _, r := range fits {
-		x, gc := series(r, "train_gc")
+		x, gc := evidence.Series(r, "train_gc")
 		if len(x) > len(steps) {
 			steps = x
 		}
@@ -150,28 +156,28 @@ func reportSimplicityBias(cfg SimplicityBiasConfig, seeds []int64, done []Done) 
 		endRatio = append(endRatio, end/energy)
 	}
 	for i := range gcs {
-		gcs[i] = pad(gcs[i], len(steps))
+		gcs[i] = evidence.Pad(gcs[i], len(steps))
 	}
-	loss, _ := stats.MeanStd(finals(fits, "train_loss"))
-	endGC, _ := stats.MeanStd(finals(fits, "interval_gc"))
-	trend, rateNote := rateTrend(cfg, seeds, done)
-	claims := []Claim{
-		ratioClaim(claimStartsSimple, "GC at the start / at the end", startRatio, below(startLimit), ""),
-		trendClaim(claimRises, "GC on the training points with the step", stats.RankTrend(steps, gcs), above(0), ""),
-		ratioClaim(claimEndsSimple, "GC over [-1, 1] at the end / Dirichlet energy", endRatio,
-			between(dirichletLow, dirichletHigh), fmt.Sprintf("GC %.4g, energy %.4g, training loss %.2g", endGC, energy, loss)),
-		trendClaim(claimLearningRate, "GC at interpolation with the learning rate", trend, below(0), rateNote),
+	loss, _ := stats.MeanStd(evidence.Finals(fits, "train_loss"))
+	endGC, _ := stats.MeanStd(evidence.Finals(fits, "interval_gc"))
+	trend, rateNote := rateTrend(cfg, seeds, records)
+	claims := []evidence.Claim{
+		evidence.RatioClaim(claimStartsSimple, "GC at the start / at the end", startRatio, evidence.Below(startLimit), ""),
+		evidence.TrendClaim(claimRises, "GC on the training points with the step", stats.RankTrend(steps, gcs), evidence.Above(0), ""),
+		evidence.RatioClaim(claimEndsSimple, "GC over [-1, 1] at the end / Dirichlet energy", endRatio,
+			evidence.Between(dirichletLow, dirichletHigh), fmt.Sprintf("GC %.4g, energy %.4g, training loss %.2g", endGC, energy, loss)),
+		evidence.TrendClaim(claimLearningRate, "GC at interpolation with the learning rate", trend, evidence.Below(0), rateNote),
 	}
-	return Findings{Claims: claims, Figures: []NamedFigure{
-		{"simplicity-bias", functionFigure(fits[0], curve)},
-		{"simplicity-bias-curves", simplicityCurves(cfg, seeds, fits, done, energy)},
+	return evidence.Findings{Claims: claims, Figures: []evidence.NamedFigure{
+		{Name: "simplicity-bias", Figure: functionFigure(fits[0], curve)},
+		{Name: "simplicity-bias-curves", Figure: simplicityCurves(cfg, seeds, fits, records, energy)},
 	}}, nil
 }
 
 // rateTrend is the rank correlation of the GC at interpolation with the
 // learning rate; runs that did not interpolate in time are left out.
-func rateTrend(cfg SimplicityBiasConfig, seeds []int64, done []Done) (stats.Monotone, string) {
-	values, missing := interpolationGC(cfg, seeds, done)
+func rateTrend(cfg SimplicityBiasConfig, seeds []int64, records *evidence.Records) (stats.Monotone, string) {
+	values, missing := interpolationGC(cfg, seeds, records)
 	note := ""
 	if missing > 0 {
 		note = fmt.Sprintf("%d of %d runs did not reach a training loss of %g and are left out",
@@ -182,10 +188,10 @@ func rateTrend(cfg SimplicityBiasConfig, seeds []int64, done []Done) (stats.Mono
 
 // interpolationGC gives, for each seed and rate, the GC over the interval where
 // the run first interpolated, and how many never did.
-func interpolationGC(cfg SimplicityBiasConfig, seeds []int64, done []Done) (values [][]float64, missing int) {
+func interpolationGC(cfg SimplicityBiasConfig, seeds []int64, records *evidence.Records) (values [][]float64, missing int) {
 	values = make([][]float64, len(seeds))
-	for _, lr := range cfg.LearningRates {
-		for i, r := range pick(done, rateLabel(lr), seeds) {
+	for _, rate := range records.Along(cfg.rateAxis(seeds)).Records {
+		for i, r := range rate {
 			gc := math.NaN()
 			if r.FinalValue("train_loss") <= cfg.InterpolationLoss {
 				gc = r.FinalValue("interval_gc")
@@ -199,13 +205,13 @@ func interpolationGC(cfg SimplicityBiasConfig, seeds []int64, done []Done) (valu
 }
 
 // functionFigure draws the first seed's function at some of the measured steps.
-func functionFigure(r *Record, curve datasets.Curve) plots.Figure {
+func functionFigure(r *runs.Record, curve datasets.Curve) plots.Figure {
 	var panel plots.Panel
 	panel.XLabel, panel.YLabel = "x", "f(x)"
-	x := functionGrid()
-	for _, p := range spread(r.Points, 6) {
+	x := training.FunctionGrid()
+	for _, p := range evidence.Spread(r.Points, 6) {
 		panel.Series = append(panel.Series, plots.Series{
-			Name: fmt.Sprintf("step %d: GC %.2g", p.Step, p.Value("interval_gc")), X: x, Y: floats(p.Arrays["f"])})
+			Name: fmt.Sprintf("step %d: GC %.2g", p.Step, p.Value("interval_gc")), X: x, Y: runs.Floats(p.Arrays["f"])})
 	}
 	panel.Series = append(panel.Series, plots.Series{Name: "training points", X: curve.X, Y: curve.Y, NoLine: true, Reference: true})
 	return plots.Figure{Title: "The learned function", Ordered: true, Panels: []plots.Panel{panel},
@@ -213,23 +219,23 @@ func functionFigure(r *Record, curve datasets.Curve) plots.Figure {
 			r.Seed, curve.DirichletEnergy())}
 }
 
-func simplicityCurves(cfg SimplicityBiasConfig, seeds []int64, fits []*Record, done []Done, energy float64) plots.Figure {
+func simplicityCurves(cfg SimplicityBiasConfig, seeds []int64, fits []*runs.Record, records *evidence.Records, energy float64) plots.Figure {
 	ends := []float64{1, float64(cfg.Steps)}
 	rates := plots.Panel{Title: fmt.Sprintf("at training loss %g", cfg.InterpolationLoss), XLabel: "learning rate",
 		YLabel: "GC over [-1, 1]", LogX: true}
-	values, _ := interpolationGC(cfg, seeds, done)
-	band := bandOf("GC over [-1, 1]", cfg.LearningRates, values)
+	values, _ := interpolationGC(cfg, seeds, records)
+	band := evidence.BandOf("GC over [-1, 1]", cfg.LearningRates, values)
 	band.Points = true
 	rates.Series = []plots.Series{band, {Name: "Dirichlet energy of the interpolant",
-		X: cfg.LearningRates, Y: constant(energy, len(cfg.LearningRates)), Dashed: true, Reference: true}}
-	return plots.Figure{Title: "Simplicity bias in one dimension", Caption: bandCaption(len(seeds)) +
+		X: cfg.LearningRates, Y: evidence.Constant(energy, len(cfg.LearningRates)), Dashed: true, Reference: true}}
+	return plots.Figure{Title: "Simplicity bias in one dimension", Caption: evidence.BandCaption(len(seeds)) +
 		" GC: mean squared derivative, on the training points or over the interval. Step 0 is left out of the logarithmic axes.",
 		Panels: []plots.Panel{
 			{Title: "training loss", XLabel: "step", YLabel: "mean squared error", LogX: true, LogY: true,
-				Series: []plots.Series{alongTraining("training loss", fits, "train_loss")}},
+				Series: []plots.Series{evidence.AlongTraining("training loss", fits, "train_loss")}},
 			{Title: "geometric complexity", XLabel: "step", YLabel: "GC (mean squared derivative)", LogX: true,
-				Series: []plots.Series{alongTraining("GC over [-1, 1]", fits, "interval_gc"), alongTraining("GC on the training points", fits, "train_gc"),
-					{Name: "Dirichlet energy of the interpolant", X: ends, Y: constant(energy, 2), Dashed: true, Reference: true}}},
+				Series: []plots.Series{evidence.AlongTraining("GC over [-1, 1]", fits, "interval_gc"), evidence.AlongTraining("GC on the training points", fits, "train_gc"),
+					{Name: "Dirichlet energy of the interpolant", X: ends, Y: evidence.Constant(energy, 2), Dashed: true, Reference: true}}},
 			rates,
 		}}
 }

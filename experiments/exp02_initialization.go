@@ -4,9 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/stat"
 
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/experiments/training"
 	"example.com/geometric-complexity/internal/plots"
 	"example.com/geometric-complexity/internal/stats"
 	"example.com/geometric-complexity/layers"
@@ -40,16 +45,21 @@ func (c *InitializationConfig) Validate() error {
 	return nil
 }
 
+// scheme is a way to draw the weights.
+type scheme struct {
+	name  string
+	init  layers.Initialization
+	claim evidence.ClaimText
+	stays bool // GC is claimed to stay with depth, and else to fall
+}
+
 // schemes are compared, under the names that figures show. Of the schemes with
 // a normal and a uniform form the normal one is taken.
-var schemes = []struct {
-	name string
-	init layers.Initialization
-}{
-	{"standard", layers.InitStandard},
-	{"Glorot", layers.InitGlorotNormal},
-	{"LeCun", layers.InitLeCunNormal},
-	{"He", layers.InitHeNormal},
+var schemes = []scheme{
+	{"standard", layers.InitStandard, claimStandardFalls, false},
+	{"Glorot", layers.InitGlorotNormal, claimGlorotFalls, false},
+	{"LeCun", layers.InitLeCunNormal, claimLeCunFalls, false},
+	{"He", layers.InitHeNormal, claimHeStays, true},
 }
 
 // The limits that the claims are held to are this toolkit's own, set before the
@@ -61,36 +71,38 @@ const (
 )
 
 var (
-	claimStandardFalls   = ClaimText{"standard-falls", "at initialization GC falls with depth: standard scheme"}
-	claimGlorotFalls     = ClaimText{"glorot-falls", "at initialization GC falls with depth: Glorot"}
-	claimLeCunFalls      = ClaimText{"lecun-falls", "at initialization GC falls with depth: LeCun"}
-	claimHeStays         = ClaimText{"he-stays", "at initialization GC stays the same with depth: He"}
-	claimFollowsFormulas = ClaimText{"follows-formula", "at initialization GC follows the closed form of its mean, all schemes"}
+	claimStandardFalls   = evidence.ClaimText{ID: "standard-falls", Text: "at initialization GC falls with depth: standard scheme"}
+	claimGlorotFalls     = evidence.ClaimText{ID: "glorot-falls", Text: "at initialization GC falls with depth: Glorot"}
+	claimLeCunFalls      = evidence.ClaimText{ID: "lecun-falls", Text: "at initialization GC falls with depth: LeCun"}
+	claimHeStays         = evidence.ClaimText{ID: "he-stays", Text: "at initialization GC stays the same with depth: He"}
+	claimFollowsFormulas = evidence.ClaimText{ID: "follows-formula", Text: "at initialization GC follows the closed form of its mean, all schemes"}
 )
 
 // Initialization is experiment 02, the paper's Figure 2: the deeper a ReLU
 // network, the simpler it starts, if its scheme is one that lets signals decay.
-var Initialization = &Definition[InitializationConfig]{
-	About: Info{Number: "02", Name: "initialization", Title: "Initialization and depth", Paper: "Figure 2",
-		Claims: []ClaimText{claimStandardFalls, claimGlorotFalls, claimLeCunFalls, claimHeStays, claimFollowsFormulas},
-		Scales: map[Scale]string{
-			Smoke:  "300 inputs, 10 outputs, width 100, depths 1 to 16, 4 schemes, 5 seeds",
-			Laptop: "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 5 seeds",
-			Paper:  "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 20 seeds",
+var Initialization = &experiment.Definition[InitializationConfig]{
+	About: experiment.Info{Number: "02", Name: "initialization", Title: "Initialization and depth", Paper: "Figure 2",
+		Claims: []evidence.ClaimText{claimStandardFalls, claimGlorotFalls, claimLeCunFalls, claimHeStays, claimFollowsFormulas},
+		Scales: map[experiment.Scale]string{
+			experiment.Smoke:  "300 inputs, 10 outputs, width 100, depths 1 to 16, 4 schemes, 5 seeds",
+			experiment.Laptop: "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 5 seeds",
+			experiment.Paper:  "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 20 seeds",
 		}},
 	Config: initializationConfig,
-	Seeds:  func(s Scale) []int64 { return firstSeeds(map[Scale]int{Smoke: 5, Laptop: 5, Paper: 20}[s]) },
-	List:   listInitialization,
+	Seeds: func(s experiment.Scale) []int64 {
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 5, experiment.Laptop: 5, experiment.Paper: 20}[s])
+	},
+	Design: designInitialization,
 	Report: reportInitialization,
 }
 
-func initializationConfig(scale Scale) InitializationConfig {
+func initializationConfig(scale experiment.Scale) InitializationConfig {
 	// Images of 224 x 224 x 3 and the 1,000 classes of ImageNet. With the Gram
 	// matrix of the first layer this is small enough for a laptop too, which
 	// takes fewer seeds: a network, with 75 million weights to draw, took 7 s of
 	// CPU time on XLA in the mean of depths 1 and 64, and 1.8 GB at the most.
 	cfg := InitializationConfig{Inputs: 224 * 224 * 3, Outputs: 1000, Width: 500, Depths: []int{1, 2, 4, 8, 16, 32, 64}, Points: 100}
-	if scale == Smoke {
+	if scale == experiment.Smoke {
 		// The formula is as exact for a small network, which only scatters more.
 		cfg.Inputs, cfg.Outputs, cfg.Width, cfg.Depths = 300, 10, 100, []int{1, 2, 4, 8, 16}
 	}
@@ -99,26 +111,31 @@ func initializationConfig(scale Scale) InitializationConfig {
 
 func depthLabel(scheme string, depth int) string { return fmt.Sprintf("%s, depth %d", scheme, depth) }
 
-func listInitialization(cfg InitializationConfig, seeds []int64) ([]Run, error) {
-	var runs []Run
-	for _, scheme := range schemes {
-		for _, depth := range cfg.Depths {
-			for _, seed := range seeds {
-				network := MLP(depth, cfg.Width)
-				network.Initialization = scheme.init.String()
-				runs = append(runs, Run{Label: depthLabel(scheme.name, depth), Seed: seed,
-					Task: &Initial{Network: network, Inputs: cfg.Inputs, Outputs: cfg.Outputs, Points: cfg.Points}})
-			}
-		}
+// axis draws networks of each depth by a scheme.
+func (c InitializationConfig) axis(s scheme, seeds []int64) evidence.Axis {
+	a := evidence.NewAxis("hidden layers", c.Depths, seeds, func(depth int) string { return depthLabel(s.name, depth) },
+		func(depth int) *training.Initial {
+			network := training.MLP(depth, c.Width)
+			network.Initialization = s.init.String()
+			return &training.Initial{Network: network, Inputs: c.Inputs, Outputs: c.Outputs, Points: c.Points}
+		})
+	a.Group = s.name
+	return a
+}
+
+func designInitialization(cfg InitializationConfig, seeds []int64) (d evidence.Design) {
+	for _, s := range schemes {
+		d.Axes = append(d.Axes, cfg.axis(s, seeds))
 	}
-	return runs, nil
+	return d
 }
 
 // depthSweep is a scheme's GC: of each seed's networks at each depth, and by the formula.
 type depthSweep struct {
-	scheme string
-	gc     [][]float64 // [seed][depth]
-	mean   []float64   // the formula, [depth]
+	scheme
+	evidence.Sweep
+	gc   [][]float64 // [seed][depth]
+	mean []float64   // the formula, [depth]
 }
 
 // ratios are the GC over the formula, [seed][depth].
@@ -132,48 +149,52 @@ func (s depthSweep) ratios() [][]float64 {
 	return out
 }
 
-func (c InitializationConfig) depths() []float64 {
-	out := make([]float64, len(c.Depths))
-	for i, d := range c.Depths {
-		out[i] = float64(d)
+// Formula is the mean over weights of the GC of a scheme's networks, given by its name, at each depth.
+func (c InitializationConfig) Formula(schemeName string) (means []float64, err error) {
+	at := slices.IndexFunc(schemes, func(s scheme) bool { return s.name == schemeName })
+	if at < 0 {
+		return nil, fmt.Errorf("there is no scheme %q", schemeName)
 	}
-	return out
+	for _, depth := range c.Depths {
+		means = append(means, training.ExpectedGC(c.Inputs, c.Outputs, c.Width, depth, schemes[at].init.Variance))
+	}
+	return means, nil
 }
 
-func (c InitializationConfig) sweeps(seeds []int64, done []Done) []depthSweep {
-	var out []depthSweep
+func (c InitializationConfig) sweep(s scheme, seeds []int64, records *evidence.Records) (depthSweep, error) {
+	sweep := records.Along(c.axis(s, seeds))
+	means, err := c.Formula(s.name)
+	return depthSweep{scheme: s, Sweep: sweep, gc: sweep.Rows(evidence.AtEnd("gc")), mean: means}, err
+}
+
+func reportInitialization(cfg InitializationConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
+	var sweeps []depthSweep
+	var claims []evidence.Claim
 	for _, scheme := range schemes {
-		s := depthSweep{scheme: scheme.name, gc: make([][]float64, len(seeds))}
-		for _, depth := range c.Depths {
-			s.mean = append(s.mean, expectedGC(c.Inputs, c.Outputs, c.Width, depth, scheme.init.Variance))
-			for i, gc := range finals(pick(done, depthLabel(scheme.name, depth), seeds), "gc") {
-				s.gc[i] = append(s.gc[i], gc)
-			}
+		s, err := cfg.sweep(scheme, seeds, records)
+		if err != nil {
+			return evidence.Findings{}, err
 		}
-		out = append(out, s)
+		sweeps, claims = append(sweeps, s), append(claims, s.depthClaim())
 	}
-	return out
+	claims = append(claims, evidence.RatioClaim(claimFollowsFormulas, "GC over the formula, mean over depths and schemes", meanRatios(sweeps),
+		evidence.Between(formulaLow, formulaHigh), largestDeviation(cfg, sweeps)))
+	return evidence.Findings{Claims: claims, Tables: []evidence.Table{initializationTable(cfg, sweeps)}, Figures: []evidence.NamedFigure{
+		{Name: "initialization", Figure: depthFigure(cfg, seeds, sweeps)},
+		{Name: "initialization-function", Figure: diagonalFigure(cfg, seeds, sweeps)},
+	}}, nil
 }
 
-func reportInitialization(cfg InitializationConfig, seeds []int64, done []Done) (Findings, error) {
-	sweeps, depths := cfg.sweeps(seeds, done), cfg.depths()
-	falls := func(text ClaimText, s depthSweep) Claim {
-		mean, _ := stats.MeanStd(factorsPerLayer(depths, s.gc))
-		return trendClaim(text, "GC with the number of hidden layers", stats.RankTrend(depths, s.gc), below(0),
-			fmt.Sprintf("GC's factor per layer is %.3f", mean))
+// depthClaim is the claim on what depth does to GC: it falls, or stays with He's scheme.
+func (s depthSweep) depthClaim() evidence.Claim {
+	factors, trend := factorsPerLayer(s.Values, s.gc), stats.RankTrend(s.Values, s.gc)
+	if s.stays {
+		return evidence.RatioClaim(s.claim, "GC's factor per layer", factors, evidence.Between(steadyLow, steadyHigh),
+			fmt.Sprintf("rank correlation with depth %.2f", trend.Rho))
 	}
-	he := sweeps[3]
-	claims := []Claim{
-		falls(claimStandardFalls, sweeps[0]), falls(claimGlorotFalls, sweeps[1]), falls(claimLeCunFalls, sweeps[2]),
-		ratioClaim(claimHeStays, "GC's factor per layer", factorsPerLayer(depths, he.gc), between(steadyLow, steadyHigh),
-			fmt.Sprintf("rank correlation with depth %.2f", stats.RankTrend(depths, he.gc).Rho)),
-		ratioClaim(claimFollowsFormulas, "GC over the formula, mean over depths and schemes", meanRatios(sweeps),
-			between(formulaLow, formulaHigh), largestDeviation(cfg, sweeps)),
-	}
-	return Findings{Claims: claims, Tables: []Table{initializationTable(cfg, sweeps)}, Figures: []NamedFigure{
-		{"initialization", depthFigure(cfg, seeds, sweeps)},
-		{"initialization-function", diagonalFigure(cfg, seeds, done)},
-	}}, nil
+	mean, _ := stats.MeanStd(factors)
+	return evidence.TrendClaim(s.claim, "GC with the number of hidden layers", trend, evidence.Below(0),
+		fmt.Sprintf("GC's factor per layer is %.3f", mean))
 }
 
 // factorsPerLayer is, for each seed, the factor by which GC changes with each
@@ -225,7 +246,7 @@ func largestDeviation(cfg InitializationConfig, sweeps []depthSweep) string {
 	for _, s := range sweeps {
 		for i, depth := range cfg.Depths {
 			if z := s.deviation(i); math.Abs(z) > math.Abs(largest) {
-				largest, where = z, depthLabel(s.scheme, depth)
+				largest, where = z, depthLabel(s.name, depth)
 			}
 		}
 	}
@@ -235,8 +256,8 @@ func largestDeviation(cfg InitializationConfig, sweeps []depthSweep) string {
 	return fmt.Sprintf("of %d means the farthest off is %.1f standard errors (%s)", len(sweeps)*len(cfg.Depths), largest, where)
 }
 
-func initializationTable(cfg InitializationConfig, sweeps []depthSweep) Table {
-	t := Table{Title: "GC at initialization", Header: []string{"scheme", "hidden layers", "GC", "formula", "standard errors off"},
+func initializationTable(cfg InitializationConfig, sweeps []depthSweep) evidence.Table {
+	t := evidence.Table{Title: "GC at initialization", Header: []string{"scheme", "hidden layers", "GC", "formula", "standard errors off"},
 		Notes: "GC: mean ± standard deviation over seeds, of the outputs along the diagonal of the cube."}
 	for _, s := range sweeps {
 		for i, depth := range cfg.Depths {
@@ -248,7 +269,7 @@ func initializationTable(cfg InitializationConfig, sweeps []depthSweep) Table {
 			if z := s.deviation(i); !math.IsNaN(z) {
 				off = fmt.Sprintf("%+.1f", z)
 			}
-			t.Rows = append(t.Rows, []string{s.scheme, fmt.Sprint(depth), plusMinus(stats.MeanStd(values)),
+			t.Rows = append(t.Rows, []string{s.name, fmt.Sprint(depth), evidence.PlusMinus(stats.MeanStd(values)),
 				fmt.Sprintf("%.4g", s.mean[i]), off})
 		}
 	}
@@ -256,39 +277,36 @@ func initializationTable(cfg InitializationConfig, sweeps []depthSweep) Table {
 }
 
 func depthFigure(cfg InitializationConfig, seeds []int64, sweeps []depthSweep) plots.Figure {
-	depths := cfg.depths()
+	depths := sweeps[0].Values
 	gc := plots.Panel{Title: "geometric complexity", XLabel: "hidden layers", YLabel: "GC of the outputs", LogX: true, LogY: true}
 	ratio := plots.Panel{Title: "against the formula", XLabel: "hidden layers", YLabel: "GC / formula", LogX: true}
 	for _, s := range sweeps {
-		band, over := bandOf(s.scheme, depths, s.gc), bandOf(s.scheme, depths, s.ratios())
+		band, over := evidence.BandOf(s.name, depths, s.gc), evidence.BandOf(s.name, depths, s.ratios())
 		band.Points, over.Points = true, true
 		gc.Series, ratio.Series = append(gc.Series, band), append(ratio.Series, over)
 	}
 	for _, s := range sweeps {
 		gc.Series = append(gc.Series, plots.Series{Name: "formula", X: depths, Y: s.mean, Dashed: true, Reference: true})
 	}
-	ratio.Series = append(ratio.Series, plots.Series{Name: "formula", X: depths, Y: constant(1, len(depths)), Dashed: true, Reference: true})
+	ratio.Series = append(ratio.Series, plots.Series{Name: "formula", X: depths, Y: evidence.Constant(1, len(depths)), Dashed: true, Reference: true})
 	return plots.Figure{Title: "Geometric complexity at initialization", Panels: []plots.Panel{gc, ratio},
-		Caption: bandCaption(len(seeds)) + fmt.Sprintf(" %d inputs, %d outputs, width %d.", cfg.Inputs, cfg.Outputs, cfg.Width)}
+		Caption: evidence.BandCaption(len(seeds)) + fmt.Sprintf(" %d inputs, %d outputs, width %d.", cfg.Inputs, cfg.Outputs, cfg.Width)}
 }
 
 // diagonalFigure draws the first seed's functions, as the paper's Figure 2 does.
-func diagonalFigure(cfg InitializationConfig, seeds []int64, done []Done) plots.Figure {
+func diagonalFigure(cfg InitializationConfig, seeds []int64, sweeps []depthSweep) plots.Figure {
 	f := plots.Figure{Title: "Untrained networks along the diagonal of the cube", Ordered: true, Columns: 2,
 		Caption: fmt.Sprintf("Seed %d; depth: number of hidden layers. Position 0 is the corner (-1, ..., -1) of the cube, position 1 the corner (1, ..., 1). "+
 			"With biases of 0 the curves are straight on both sides of the centre.", seeds[0])}
-	position := diagonal(cfg.Points)
-	for i := range position {
-		position[i] = (position[i] + 1) / 2
-	}
-	for _, scheme := range schemes {
-		largest := plots.Panel{Title: scheme.name, XLabel: "position", YLabel: "largest |output|"}
-		mean := plots.Panel{Title: scheme.name, XLabel: "position", YLabel: "mean output"}
-		for _, depth := range cfg.Depths {
+	position := training.DiagonalPositions(cfg.Points)
+	for _, s := range sweeps {
+		largest := plots.Panel{Title: s.name, XLabel: "position", YLabel: "largest |output|"}
+		mean := plots.Panel{Title: s.name, XLabel: "position", YLabel: "mean output"}
+		for i, depth := range cfg.Depths {
 			name := fmt.Sprintf("depth %d", depth)
-			r := pick(done, depthLabel(scheme.name, depth), seeds[:1])[0]
-			largest.Series = append(largest.Series, plots.Series{Name: name, X: position, Y: floats(r.Final().Arrays["max_abs"])})
-			mean.Series = append(mean.Series, plots.Series{Name: name, X: position, Y: floats(r.Final().Arrays["mean"])})
+			arrays := s.Records[i][0].Final().Arrays
+			largest.Series = append(largest.Series, plots.Series{Name: name, X: position, Y: runs.Floats(arrays["max_abs"])})
+			mean.Series = append(mean.Series, plots.Series{Name: name, X: position, Y: runs.Floats(arrays["mean"])})
 		}
 		f.Panels = append(f.Panels, largest, mean)
 	}

@@ -8,12 +8,16 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/training"
 	"example.com/geometric-complexity/internal/plots"
+	"example.com/geometric-complexity/internal/stats"
 )
 
 // DoubleDescentConfig configures experiment 08.
 type DoubleDescentConfig struct {
-	ImageTraining
+	training.ImageTraining
 	Widths     []int   `json:"widths"`
 	LabelNoise float64 `json:"label_noise"` // fraction of wrong training labels, in the sweep that has them
 }
@@ -23,13 +27,13 @@ func (c *DoubleDescentConfig) Validate() error {
 	if len(c.Widths) < 4 {
 		return fmt.Errorf("widths: a peak between two descents needs at least 4, there are %d", len(c.Widths))
 	}
-	if err := rising("widths", c.Widths); err != nil {
+	if err := evidence.Rising("widths", c.Widths); err != nil {
 		return err
 	}
 	if !(c.LabelNoise > 0 && c.LabelNoise <= 1) {
 		return fmt.Errorf("label_noise: %g is not a fraction above 0", c.LabelNoise)
 	}
-	return c.validate()
+	return c.ValidateTraining()
 }
 
 // The criteria, set before the first run: a peak counts if the value falls by a
@@ -41,42 +45,42 @@ const (
 )
 
 var (
-	claimLossPeaks      = ClaimText{"loss-peaks", "the test loss shows double descent in width (with label noise)"}
-	claimGCPeaks        = ClaimText{"gc-peaks", "GC shows double descent in width (with label noise)"}
-	claimPeaksMeet      = ClaimText{"peaks-meet", "GC peaks where the test loss does (with label noise)"}
-	claimUShape         = ClaimText{"u-shape", "the test loss against GC is U-shaped (with label noise)"}
-	claimLossPeaksClean = ClaimText{"loss-peaks-clean", "the test loss shows double descent in width (without label noise)"}
-	claimGCPeaksClean   = ClaimText{"gc-peaks-clean", "GC shows double descent in width (without label noise)"}
+	claimLossPeaks      = evidence.ClaimText{ID: "loss-peaks", Text: "the test loss shows double descent in width (with label noise)"}
+	claimGCPeaks        = evidence.ClaimText{ID: "gc-peaks", Text: "GC shows double descent in width (with label noise)"}
+	claimPeaksMeet      = evidence.ClaimText{ID: "peaks-meet", Text: "GC peaks where the test loss does (with label noise)"}
+	claimUShape         = evidence.ClaimText{ID: "u-shape", Text: "the test loss against GC is U-shaped (with label noise)"}
+	claimLossPeaksClean = evidence.ClaimText{ID: "loss-peaks-clean", Text: "the test loss shows double descent in width (without label noise)"}
+	claimGCPeaksClean   = evidence.ClaimText{ID: "gc-peaks-clean", Text: "GC shows double descent in width (without label noise)"}
 )
 
 // DoubleDescent is experiment 08, the paper's Figure 5: test loss and GC against
 // the width of the network, through the interpolation threshold.
-var DoubleDescent = &Definition[DoubleDescentConfig]{
-	About: Info{Number: "08", Name: "double-descent", Title: "Double descent in the width", Paper: "Figure 5",
-		Claims: []ClaimText{claimLossPeaks, claimGCPeaks, claimPeaksMeet, claimUShape, claimLossPeaksClean, claimGCPeaksClean},
-		Scales: map[Scale]string{
-			Smoke:  "100 images, MLPs of 1 hidden layer of 1 to 16 units, 60 steps, label noise 0 and 0.2, 3 seeds",
-			Laptop: "1,000 images, MLPs of 1 hidden layer of 2 to 512 units, 10,000 steps, label noise 0 and 0.2, 3 seeds",
-			Paper:  "CIFAR-10, ResNet18 of 1 to 64 channels, 100,000 steps, label noise 0 and 0.2, 3 seeds",
+var DoubleDescent = &experiment.Definition[DoubleDescentConfig]{
+	About: experiment.Info{Number: "08", Name: "double-descent", Title: "Double descent in the width", Paper: "Figure 5",
+		Claims: []evidence.ClaimText{claimLossPeaks, claimGCPeaks, claimPeaksMeet, claimUShape, claimLossPeaksClean, claimGCPeaksClean},
+		Scales: map[experiment.Scale]string{
+			experiment.Smoke:  "100 images, MLPs of 1 hidden layer of 1 to 16 units, 60 steps, label noise 0 and 0.2, 3 seeds",
+			experiment.Laptop: "1,000 images, MLPs of 1 hidden layer of 2 to 512 units, 10,000 steps, label noise 0 and 0.2, 3 seeds",
+			experiment.Paper:  "CIFAR-10, ResNet18 of 1 to 64 channels, 100,000 steps, label noise 0 and 0.2, 3 seeds",
 		}},
 	Config: doubleDescentConfig,
-	Seeds:  func(Scale) []int64 { return firstSeeds(3) },
-	List:   listDoubleDescent,
+	Seeds:  func(experiment.Scale) []int64 { return firstSeeds(3) },
+	Design: designDoubleDescent,
 	Report: reportDoubleDescent,
 }
 
-func doubleDescentConfig(scale Scale) DoubleDescentConfig {
+func doubleDescentConfig(scale experiment.Scale) DoubleDescentConfig {
 	cfg := DoubleDescentConfig{ImageTraining: paperResNet(), Widths: []int{1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64}, LabelNoise: 0.2}
 	cfg.Steps = 100000
 	switch scale {
-	case Laptop:
+	case experiment.Laptop:
 		// An MLP of one hidden layer of n units has about 795·n parameters, so that
 		// 1,000 examples with 10 outputs have their threshold about n = 13, within a
 		// range that a laptop trains to the end.
-		cfg.ImageTraining = ImageTraining{Dataset: datasets.NameFashionMNISTSubset, Train: 1000, MeasureGC: 500, Network: kindMLP, HiddenLayers: 1,
+		cfg.ImageTraining = training.ImageTraining{Dataset: datasets.NameFashionMNISTSubset, Train: 1000, MeasureGC: 500, Network: training.KindMLP, HiddenLayers: 1,
 			LearningRate: 0.1, BatchSize: 100, Steps: 10000, Measurements: 10}
 		cfg.Widths = []int{2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512}
-	case Smoke:
+	case experiment.Smoke:
 		cfg.ImageTraining, cfg.Widths = smokeMLP(), []int{1, 2, 4, 8, 16}
 		cfg.Train, cfg.Test, cfg.Measure, cfg.HiddenLayers = 100, 100, 0, 1
 	}
@@ -88,17 +92,19 @@ func widthLabel(noise float64) func(int) string {
 	return func(width int) string { return fmt.Sprintf("width %d, label noise %g", width, noise) }
 }
 
-func listDoubleDescent(cfg DoubleDescentConfig, seeds []int64) (runs []Run, err error) {
-	for _, noise := range []float64{0, cfg.LabelNoise} {
-		for _, width := range cfg.Widths {
-			for _, seed := range seeds {
-				task := cfg.task()
-				task.Network.Width, task.Data.LabelNoise = width, noise
-				runs = append(runs, Run{Label: widthLabel(noise)(width), Seed: seed, Task: task})
-			}
-		}
-	}
-	return runs, nil
+// widthAxis sweeps the width, with a fraction of wrong labels.
+func (c DoubleDescentConfig) widthAxis(noise float64, seeds []int64) evidence.Axis {
+	a := evidence.NewAxis("width", c.Widths, seeds, widthLabel(noise), func(width int) *training.Train {
+		task := c.Task()
+		task.Network.Width, task.Data.LabelNoise = width, noise
+		return task
+	})
+	a.Group = fmt.Sprintf("label noise %g", noise)
+	return a
+}
+
+func designDoubleDescent(cfg DoubleDescentConfig, seeds []int64) evidence.Design {
+	return evidence.Design{Axes: []evidence.Axis{cfg.widthAxis(cfg.LabelNoise, seeds), cfg.widthAxis(0, seeds)}}
 }
 
 // peak finds the value that stands out most from the smallest ones on both sides
@@ -110,9 +116,9 @@ func peak(values []float64) (at int, prominence float64) {
 		before, after := math.NaN(), math.NaN()
 		for j, v := range values {
 			if j < i {
-				before = minNaN(before, v)
+				before = evidence.MinNaN(before, v)
 			} else if j > i {
-				after = minNaN(after, v)
+				after = evidence.MinNaN(after, v)
 			}
 		}
 		if p := (values[i] - max(before, after)) / values[i]; !math.IsNaN(p) && !(p <= prominence) {
@@ -128,7 +134,7 @@ func peak(values []float64) (at int, prominence float64) {
 func curvature(x, y []float64) float64 {
 	var u, v []float64
 	for i := range x {
-		if x[i] > 0 && finite(x[i]) && finite(y[i]) {
+		if x[i] > 0 && stats.Finite(x[i]) && stats.Finite(y[i]) {
 			u, v = append(u, math.Log(x[i])), append(v, y[i])
 		}
 	}
@@ -150,16 +156,16 @@ func curvature(x, y []float64) float64 {
 
 // widthSweep is what one sweep over widths comes to, for each seed.
 type widthSweep struct {
-	axis
+	evidence.Sweep
 	lossPeak, gcPeak []float64 // prominences
 	distance         []float64 // |log2| of the ratio of the peaks' widths
 	curvature        []float64
 	note             string
 }
 
-func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, done []Done) widthSweep {
-	s := widthSweep{axis: axis{"width", asFloats(c.Widths), labelled(c.Widths, widthLabel(noise)), done, seeds}}
-	losses, gcs := s.rows(atEnd("test_loss")), s.rows(atEnd("train_gc"))
+func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, records *evidence.Records) widthSweep {
+	s := widthSweep{Sweep: records.Along(c.widthAxis(noise, seeds))}
+	losses, gcs := s.Rows(evidence.AtEnd("test_loss")), s.Rows(evidence.AtEnd("train_gc"))
 	var lossAt, gcAt []int64
 	for i := range seeds {
 		l, lossProminence := peak(losses[i])
@@ -167,51 +173,51 @@ func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, done []Done) wi
 		s.lossPeak, s.gcPeak = append(s.lossPeak, lossProminence), append(s.gcPeak, gcProminence)
 		distance := math.NaN()
 		if lossProminence > 0 && gcProminence > 0 {
-			distance = math.Abs(math.Log2(s.values[l] / s.values[g]))
+			distance = math.Abs(math.Log2(s.Values[l] / s.Values[g]))
 			lossAt, gcAt = append(lossAt, int64(c.Widths[l])), append(gcAt, int64(c.Widths[g]))
 		}
 		s.distance = append(s.distance, distance)
 		s.curvature = append(s.curvature, curvature(gcs[i], losses[i]))
 	}
-	s.note = fmt.Sprintf("peaks of the test loss at widths %s, of GC at %s", joinInts(lossAt), joinInts(gcAt))
+	s.note = fmt.Sprintf("peaks of the test loss at widths %s, of GC at %s", evidence.JoinInts(lossAt), evidence.JoinInts(gcAt))
 	return s
 }
 
-func reportDoubleDescent(cfg DoubleDescentConfig, seeds []int64, done []Done) (Findings, error) {
-	noisy, clean := cfg.sweep(cfg.LabelNoise, seeds, done), cfg.sweep(0, seeds, done)
+func reportDoubleDescent(cfg DoubleDescentConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
+	noisy, clean := cfg.sweep(cfg.LabelNoise, seeds, records), cfg.sweep(0, seeds, records)
 	const lossStatistic, gcStatistic = "prominence of the test loss's peak", "prominence of GC's peak"
-	return Findings{
-		Claims: []Claim{
-			ratioClaim(claimLossPeaks, lossStatistic, noisy.lossPeak, above(peakProminence), noisy.note),
-			ratioClaim(claimGCPeaks, gcStatistic, noisy.gcPeak, above(peakProminence), noisy.note),
-			limitClaim(claimPeaksMeet, "largest distance of the peaks, in doublings of the width", noisy.distance, peakDistance, noisy.note),
-			ratioClaim(claimUShape, "curvature of the test loss in log GC", noisy.curvature, above(0), ""),
-			ratioClaim(claimLossPeaksClean, lossStatistic, clean.lossPeak, above(peakProminence), clean.note),
-			ratioClaim(claimGCPeaksClean, gcStatistic, clean.gcPeak, above(peakProminence), clean.note),
+	return evidence.Findings{
+		Claims: []evidence.Claim{
+			evidence.RatioClaim(claimLossPeaks, lossStatistic, noisy.lossPeak, evidence.Above(peakProminence), noisy.note),
+			evidence.RatioClaim(claimGCPeaks, gcStatistic, noisy.gcPeak, evidence.Above(peakProminence), noisy.note),
+			evidence.LimitClaim(claimPeaksMeet, "largest distance of the peaks, in doublings of the width", noisy.distance, peakDistance, noisy.note),
+			evidence.RatioClaim(claimUShape, "curvature of the test loss in log GC", noisy.curvature, evidence.Above(0), ""),
+			evidence.RatioClaim(claimLossPeaksClean, lossStatistic, clean.lossPeak, evidence.Above(peakProminence), clean.note),
+			evidence.RatioClaim(claimGCPeaksClean, gcStatistic, clean.gcPeak, evidence.Above(peakProminence), clean.note),
 		},
-		Tables: []Table{noisy.table(fmt.Sprintf("Label noise %g", cfg.LabelNoise)), clean.table("No label noise")},
-		Figures: []NamedFigure{
-			{"double-descent", doubleDescentFigure(cfg, seeds, noisy, clean)},
-			{"training-noise", noisy.training("Training with label noise", "")},
-			{"training-clean", clean.training("Training without label noise", "")},
+		Tables: []evidence.Table{noisy.Table(fmt.Sprintf("Label noise %g", cfg.LabelNoise)), clean.Table("No label noise")},
+		Figures: []evidence.NamedFigure{
+			{Name: "double-descent", Figure: doubleDescentFigure(cfg, seeds, noisy, clean)},
+			{Name: "training-noise", Figure: noisy.Training("Training with label noise", "")},
+			{Name: "training-clean", Figure: clean.Training("Training without label noise", "")},
 		}}, nil
 }
 
 func doubleDescentFigure(cfg DoubleDescentConfig, seeds []int64, noisy, clean widthSweep) plots.Figure {
 	f := plots.Figure{Title: "Double descent in the width", Columns: 4,
 		Caption: fmt.Sprintf("%s At the last step; losses on training data are with the labels as they were trained on. %s.",
-			bandCaption(len(seeds)), cfg.describeSchedule())}
+			evidence.BandCaption(len(seeds)), cfg.DescribeSchedule())}
 	for _, row := range []struct {
 		name string
 		widthSweep
 	}{{fmt.Sprintf("label noise %g", cfg.LabelNoise), noisy}, {"no label noise", clean}} {
 		line := func(name, value string) plots.Series {
-			s := bandOf(name, row.values, row.rows(atEnd(value)))
+			s := evidence.BandOf(name, row.Values, row.Rows(evidence.AtEnd(value)))
 			s.Points = true
 			return s
 		}
 		against := plots.Panel{Title: row.name, XLabel: "GC on training data", YLabel: "test loss (nats)", LogX: true}
-		losses, gcs := row.rows(atEnd("test_loss")), row.rows(atEnd("train_gc"))
+		losses, gcs := row.Rows(evidence.AtEnd("test_loss")), row.Rows(evidence.AtEnd("train_gc"))
 		for i, seed := range seeds {
 			against.Series = append(against.Series, plots.Series{Name: fmt.Sprintf("seed %d", seed), X: gcs[i], Y: losses[i], NoLine: true})
 		}

@@ -4,15 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/experiments/training"
 	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/stats"
+	"example.com/geometric-complexity/internal/settings"
 )
 
 func asError[T error](err error, target *T) bool { return errors.As(err, target) }
@@ -21,16 +24,16 @@ func asError[T error](err error, target *T) bool { return errors.As(err, target)
 // must come to a verdict with evidence, and all files must be there.
 func TestSmoke(t *testing.T) {
 	backend := gctest.GoBackend(t)
-	for _, e := range append(All(), Experiment(Demo)) {
+	for _, e := range append(All(), experiment.Experiment(Demo)) {
 		info := e.Info()
 		t.Run(info.Name, func(t *testing.T) {
-			env := Env{Backend: backend, BackendName: "go", Out: t.TempDir()}
-			cfg := e.DefaultConfig(Smoke)
-			seeds := e.DefaultSeeds(Smoke)
-			if e == Experiment(Demo) {
+			env := runs.Env{Backend: backend, BackendName: "go", Out: t.TempDir()}
+			cfg := e.DefaultConfig(experiment.Smoke)
+			seeds := e.DefaultSeeds(experiment.Smoke)
+			if e == experiment.Experiment(Demo) {
 				// It has one scale, for people: here only a little of it.
 				cfg.(*DemoConfig).Steps, cfg.(*DemoConfig).Width, seeds = 10, 16, seeds[:2]
-			} else if len(seeds) < minSeeds {
+			} else if len(seeds) < evidence.MinSeeds {
 				t.Errorf("%d seeds cannot decide a claim", len(seeds))
 			}
 			result, err := e.RunConfig(context.Background(), env, cfg, seeds)
@@ -62,7 +65,7 @@ func asJSON(t *testing.T, value any) string {
 	return string(data)
 }
 
-func assertResult(t *testing.T, out string, info Info, r *Result) {
+func assertResult(t *testing.T, out string, info experiment.Info, r *experiment.Result) {
 	t.Helper()
 	if len(r.Claims) != len(info.Claims) {
 		t.Fatalf("%d claims decided; want %d", len(r.Claims), len(info.Claims))
@@ -81,7 +84,7 @@ func assertResult(t *testing.T, out string, info Info, r *Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back Result
+	var back experiment.Result
 	if err := json.Unmarshal(raw, &back); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +95,7 @@ func assertResult(t *testing.T, out string, info Info, r *Result) {
 
 func TestFind(t *testing.T) {
 	for _, name := range []string{"01", "1", "simplicity-bias"} {
-		if e, err := Find(name); err != nil || e != Experiment(SimplicityBias) {
+		if e, err := Find(name); err != nil || e != experiment.Experiment(SimplicityBias) {
 			t.Errorf("Find(%q) = %v, %v", name, e, err)
 		}
 	}
@@ -115,7 +118,7 @@ func TestAllConfigsAreValidAndDescribed(t *testing.T) {
 			t.Errorf("%s %s is a duplicate or has no claims", info.Number, info.Name)
 		}
 		seen[info.Number], seen[info.Name] = true, true
-		for _, scale := range Scales() {
+		for _, scale := range experiment.Scales() {
 			if info.Scales[scale] == "" {
 				t.Errorf("%s: scale %s is not described", info.Name, scale)
 			}
@@ -140,20 +143,20 @@ func TestAllConfigsAreValidAndDescribed(t *testing.T) {
 
 func TestPlanRefuses(t *testing.T) {
 	cfg := func(change func(*GCRegularizerConfig)) any {
-		c := GCRegularizer.Config(Smoke)
+		c := GCRegularizer.Config(experiment.Smoke)
 		change(&c)
 		return &c
 	}
 	for _, tc := range []struct {
 		name  string
-		e     Experiment
+		e     experiment.Experiment
 		cfg   any
 		seeds []int64
 		want  string
 	}{
-		{"no seeds", SimplicityBias, SimplicityBias.DefaultConfig(Smoke), nil, "no seeds"},
-		{"seed twice", SimplicityBias, SimplicityBias.DefaultConfig(Smoke), []int64{1, 2, 1}, "seed 1 is given twice"},
-		{"type", SimplicityBias, GCRegularizer.DefaultConfig(Smoke), []int64{1}, "want a *experiments.SimplicityBiasConfig"},
+		{"no seeds", SimplicityBias, SimplicityBias.DefaultConfig(experiment.Smoke), nil, "no seeds"},
+		{"seed twice", SimplicityBias, SimplicityBias.DefaultConfig(experiment.Smoke), []int64{1, 2, 1}, "seed 1 is given twice"},
+		{"type", SimplicityBias, GCRegularizer.DefaultConfig(experiment.Smoke), []int64{1}, "want a *experiments.SimplicityBiasConfig"},
 		{"no zero", GCRegularizer, cfg(func(c *GCRegularizerConfig) { c.Coefficients = []float64{1, 2} }), []int64{1}, "must start with 0"},
 		{"order", GCRegularizer, cfg(func(c *GCRegularizerConfig) { c.Coefficients = []float64{0, 2, 1} }), []int64{1}, "1 does not rise from 2"},
 		{"small", GCRegularizer, cfg(func(c *GCRegularizerConfig) { c.SmallUpTo = 0 }), []int64{1}, "no coefficient but 0"},
@@ -183,8 +186,8 @@ func TestSet(t *testing.T) {
 		{"estimator=projection:3", func(c GCRegularizerConfig) any { return c.Estimator }, "projection:3"},
 	} {
 		t.Run(tc.assignment, func(t *testing.T) {
-			cfg := GCRegularizer.Config(Smoke)
-			if err := Set(&cfg, tc.assignment); err != nil {
+			cfg := GCRegularizer.Config(experiment.Smoke)
+			if err := settings.Set(&cfg, tc.assignment); err != nil {
 				t.Fatal(err)
 			}
 			if got := tc.want(cfg); !reflect.DeepEqual(got, tc.value) {
@@ -201,136 +204,81 @@ func TestSet(t *testing.T) {
 		"learning_rate=fast":    `key "learning_rate": "fast" is not a number`,
 		"coefficients=0,little": `key "coefficients": "0,little" is not a list of numbers`,
 	} {
-		cfg := GCRegularizer.Config(Smoke)
-		if err := Set(&cfg, assignment); err == nil || err.Error() != want {
+		cfg := GCRegularizer.Config(experiment.Smoke)
+		if err := settings.Set(&cfg, assignment); err == nil || err.Error() != want {
 			t.Errorf("Set(%q): %v; want %s", assignment, err, want)
 		}
-		if !reflect.DeepEqual(cfg, GCRegularizer.Config(Smoke)) {
+		if !reflect.DeepEqual(cfg, GCRegularizer.Config(experiment.Smoke)) {
 			t.Errorf("Set(%q) changed the configuration", assignment)
 		}
 	}
 }
 
-// An address that changes by accident makes every stored result unfindable.
-func TestAddress(t *testing.T) {
-	task := &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(3, 300), LearningRate: 0.02, Steps: 100, Measurements: 5}
-	base := Run{Seed: 1, Task: task}
-	address := func(r Run, backend string) string {
-		a, err := r.Address(backend)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a
-	}
-	if got, want := address(base, "go"), "f2953f722d0de6c2"; got != want {
-		t.Errorf("address %s; want %s (a change of Train's JSON form or Revision, or of recordFormat, explains it)", got, want)
-	}
-	other := *task
-	other.StopLoss = 0.1
-	for name, a := range map[string]string{
-		"seed": address(Run{Seed: 2, Task: task}, "go"), "backend": address(base, "xla:cpu"), "task": address(Run{Seed: 1, Task: &other}, "go"),
-	} {
-		if a == address(base, "go") {
-			t.Errorf("another %s has the same address", name)
-		}
-	}
-	if address(Run{Label: "a label", Seed: 1, Task: task}, "go") != address(base, "go") {
-		t.Error("the label changes the address")
-	}
-}
-
-func TestVerdicts(t *testing.T) {
-	interval := func(lo, hi float64) stats.Interval { return stats.Interval{Lo: lo, Hi: hi} }
-	for _, tc := range []struct {
-		name  string
-		c     criterion
-		i     stats.Interval
-		seeds int
-		want  Verdict
-	}{
-		{"below", below(0), interval(-1, -0.5), 3, Holds},
-		{"crosses", below(0), interval(-1, 0.5), 3, Undecided},
-		{"touches", below(0), interval(-1, 0), 3, Undecided},
-		{"beyond", below(0), interval(0.1, 0.5), 3, DoesNotHold},
-		{"above", above(-0.1), interval(-0.05, 1), 3, Holds},
-		{"not above", above(0), interval(-1, -0.1), 3, DoesNotHold},
-		{"within", between(0.8, 1.25), interval(0.9, 1.1), 5, Holds},
-		{"outside", between(0.8, 1.25), interval(1.3, 1.4), 5, DoesNotHold},
-		{"wider", between(0.8, 1.25), interval(0.5, 2), 5, Undecided},
-		{"two seeds", below(0), interval(-1, -0.5), 2, Undecided},
-		{"no interval", below(0), interval(math.NaN(), math.NaN()), 3, Undecided},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if got := tc.c.decide(tc.i, tc.seeds); got != tc.want {
-				t.Errorf("verdict %q; want %q", got, tc.want)
-			}
-		})
-	}
-}
-
 // invented makes the records of a plan from a formula, so that a report can be
 // checked for what it concludes.
-func invented(t *testing.T, e Experiment, cfg any, seeds []int64, final func(run Run) map[string]Number) []Done {
+func invented(t *testing.T, e experiment.Experiment, cfg any, seeds []int64, final func(run runs.Run) map[string]runs.Number) *evidence.Records {
 	t.Helper()
-	runs, err := e.Plan(cfg, seeds)
+	all, err := e.Plan(cfg, seeds)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var done []Done
-	for _, run := range runs {
+	records := &evidence.Records{}
+	for _, run := range all {
 		values := final(run)
-		r := &Record{Seed: run.Seed, Status: Complete, Step: 10}
+		r := &runs.Record{Seed: run.Seed, Status: runs.Complete, Step: 10}
 		if values == nil {
-			r.Status = Diverged
+			r.Status = runs.Diverged
 		}
-		r.Points = []Point{{Step: 0, Values: map[string]Number{"train_gc": 0.1, "interval_gc": 0.1}}, {Step: 10, Values: values}}
-		done = append(done, Done{run, r})
+		r.Points = []runs.Point{{Step: 0, Values: map[string]runs.Number{"train_gc": 0.1, "interval_gc": 0.1}}, {Step: 10, Values: values}}
+		if err := records.Add(run, r); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return done
+	return records
 }
 
 func TestReportOfGCRegularizer(t *testing.T) {
-	cfg := GCRegularizer.Config(Smoke)
+	cfg := GCRegularizer.Config(experiment.Smoke)
 	cfg.ResNet.Coefficients, cfg.ResNet.SmallUpTo = cfg.Coefficients, cfg.SmallUpTo // One formula serves both networks.
 	seeds := []int64{0, 1, 2}
-	report := func(sign float64, divergeAt string) map[string]Verdict {
-		done := invented(t, GCRegularizer, &cfg, seeds, func(run Run) map[string]Number {
+	report := func(sign float64, divergeAt string) map[string]evidence.Verdict {
+		done := invented(t, GCRegularizer, &cfg, seeds, func(run runs.Run) map[string]runs.Number {
 			if divergeAt != "" && strings.HasSuffix(run.Label, divergeAt) {
 				return nil
 			}
-			c := run.Task.(*Train).Penalties["gc"]
+			c := run.Task.(*training.Train).Penalties["gc"]
 			noise := 1e-4 * float64(run.Seed)
-			gc := Number(10 - sign*50*c + noise)
-			return map[string]Number{"train_gc": gc, "test_gc": gc, "train_loss": 1, "test_loss": 1, "train_accuracy": 0.9,
-				"test_accuracy": Number(0.8 + sign*2*min(c, 0.01) + noise*(1-50*c))}
+			gc := runs.Number(10 - sign*50*c + noise)
+			return map[string]runs.Number{"train_gc": gc, "test_gc": gc, "train_loss": 1, "test_loss": 1, "train_accuracy": 0.9,
+				"test_accuracy": runs.Number(0.8 + sign*2*min(c, 0.01) + noise*(1-50*c))}
 		})
 		findings, err := GCRegularizer.Report(cfg, seeds, done)
 		if err != nil {
 			t.Fatal(err)
 		}
-		verdicts := make(map[string]Verdict)
+		verdicts := make(map[string]evidence.Verdict)
 		for _, c := range findings.Claims {
 			verdicts[c.ID] = c.Verdict
 		}
 		return verdicts
 	}
-	all := func(v Verdict) map[string]Verdict {
-		verdicts := make(map[string]Verdict)
+	all := func(v evidence.Verdict) map[string]evidence.Verdict {
+		verdicts := make(map[string]evidence.Verdict)
 		for _, claim := range GCRegularizer.About.Claims {
 			verdicts[claim.ID] = v
 		}
 		return verdicts
 	}
-	if got := report(1, ""); !reflect.DeepEqual(got, all(Holds)) {
+	if got := report(1, ""); !reflect.DeepEqual(got, all(evidence.Holds)) {
 		t.Errorf("where the penalty lowers GC and helps: %v", got)
 	}
-	if got := report(-1, ""); !reflect.DeepEqual(got, all(DoesNotHold)) {
+	if got := report(-1, ""); !reflect.DeepEqual(got, all(evidence.DoesNotHold)) {
 		t.Errorf("where the penalty raises GC and harms: %v", got)
 	}
-	want := all(Undecided)
+	want := all(evidence.Undecided)
 	for id := range want {
 		if strings.HasPrefix(id, "lowers-") {
-			want[id] = Holds
+			want[id] = evidence.Holds
 		}
 	}
 	if got := report(1, "coefficient 0.01"); !reflect.DeepEqual(got, want) {
@@ -339,18 +287,18 @@ func TestReportOfGCRegularizer(t *testing.T) {
 }
 
 func TestReportOfSimplicityBias(t *testing.T) {
-	cfg := SimplicityBias.Config(Smoke)
+	cfg := SimplicityBias.Config(experiment.Smoke)
 	seeds := []int64{0, 1, 2}
-	report := func(end, slope, loss float64) map[string]Verdict {
-		done := invented(t, SimplicityBias, &cfg, seeds, func(run Run) map[string]Number {
-			gc := Number(end + slope*run.Task.(*Train).LearningRate + 1e-3*float64(run.Seed))
-			return map[string]Number{"train_gc": gc, "interval_gc": gc, "train_loss": Number(loss)}
+	report := func(end, slope, loss float64) map[string]evidence.Verdict {
+		done := invented(t, SimplicityBias, &cfg, seeds, func(run runs.Run) map[string]runs.Number {
+			gc := runs.Number(end + slope*run.Task.(*training.Train).LearningRate + 1e-3*float64(run.Seed))
+			return map[string]runs.Number{"train_gc": gc, "interval_gc": gc, "train_loss": runs.Number(loss)}
 		})
 		findings, err := SimplicityBias.Report(cfg, seeds, done)
 		if err != nil {
 			t.Fatal(err)
 		}
-		verdicts := make(map[string]Verdict)
+		verdicts := make(map[string]evidence.Verdict)
 		for _, c := range findings.Claims {
 			verdicts[c.ID] = c.Verdict
 		}
@@ -359,11 +307,11 @@ func TestReportOfSimplicityBias(t *testing.T) {
 	for _, tc := range []struct {
 		name             string
 		end, slope, loss float64
-		want             [4]Verdict // starts-simple, rises, ends-simple, learning-rate
+		want             [4]evidence.Verdict // starts-simple, rises, ends-simple, learning-rate
 	}{
-		{"as the paper says", 1.3, -0.1, 1e-3, [4]Verdict{Holds, Holds, Holds, Holds}},
-		{"the opposite", 0.05, 0.1, 1e-3, [4]Verdict{DoesNotHold, DoesNotHold, DoesNotHold, DoesNotHold}},
-		{"never interpolates", 1.3, -0.1, 1, [4]Verdict{Holds, Holds, Holds, Undecided}},
+		{"as the paper says", 1.3, -0.1, 1e-3, [4]evidence.Verdict{evidence.Holds, evidence.Holds, evidence.Holds, evidence.Holds}},
+		{"the opposite", 0.05, 0.1, 1e-3, [4]evidence.Verdict{evidence.DoesNotHold, evidence.DoesNotHold, evidence.DoesNotHold, evidence.DoesNotHold}},
+		{"never interpolates", 1.3, -0.1, 1, [4]evidence.Verdict{evidence.Holds, evidence.Holds, evidence.Holds, evidence.Undecided}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := report(tc.end, tc.slope, tc.loss)
@@ -377,69 +325,19 @@ func TestReportOfSimplicityBias(t *testing.T) {
 }
 
 func TestIncompleteEnv(t *testing.T) {
-	cfg := SimplicityBias.Config(Smoke)
+	cfg := SimplicityBias.Config(experiment.Smoke)
 	for _, tc := range []struct {
-		env  Env
+		env  runs.Env
 		want string
 	}{
-		{Env{Out: t.TempDir()}, "Env.Backend is nil"},
-		{Env{Backend: gctest.GoBackend(t)}, "Env.Out is empty"},
+		{runs.Env{Out: t.TempDir()}, "Env.Backend is nil"},
+		{runs.Env{Backend: gctest.GoBackend(t)}, "Env.Out is empty"},
 	} {
 		if _, err := SimplicityBias.Run(context.Background(), tc.env, cfg, []int64{0}); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("error %v; want %q", err, tc.want)
 		}
-		if _, err := Execute(context.Background(), tc.env, Run{Task: panicking{}}); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := runs.Execute(context.Background(), tc.env, runs.Run{Task: &training.ArcLengths{}}); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("error %v; want %q", err, tc.want)
 		}
-	}
-}
-
-// panicking is a task as a wrong graph builder would be.
-type panicking struct{ value any }
-
-func (panicking) Kind() string                     { return "panicking" }
-func (panicking) Revision() int                    { return 1 }
-func (panicking) Units() int64                     { return 1 }
-func (p panicking) Do(context.Context, *Job) error { panic(p.value) }
-func (p panicking) MarshalJSON() ([]byte, error)   { return []byte(`{}`), nil }
-
-func TestPanicsBecomeErrors(t *testing.T) {
-	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
-	for _, value := range []any{errors.New("shapes differ"), "shapes differ"} {
-		_, err := Execute(context.Background(), env, Run{Label: "a label", Seed: 7, Task: panicking{value}})
-		if err == nil || !strings.HasSuffix(err.Error(), "(a label, seed 7): shapes differ") {
-			t.Errorf("panic of a %T: %v", value, err)
-		}
-	}
-}
-
-func TestNumberJSON(t *testing.T) {
-	data, err := json.Marshal([]Number{1.5, Number(math.NaN()), Number(math.Inf(-1)), 1e-300})
-	if err != nil || string(data) != "[1.5,null,null,1e-300]" {
-		t.Fatalf("marshalled %s, %v", data, err)
-	}
-	var back []Number
-	if err := json.Unmarshal(data, &back); err != nil {
-		t.Fatal(err)
-	}
-	if back[0] != 1.5 || !math.IsNaN(float64(back[1])) || back[3] != 1e-300 {
-		t.Errorf("came back as %v", back)
-	}
-	if got, _ := json.Marshal(shortNumber(0.1)); string(got) != "0.1" {
-		t.Errorf("float32 0.1 is written %s; want 0.1", got)
-	}
-	if got := shortNumber(float32(math.Inf(1))); !math.IsInf(float64(got), 1) {
-		t.Errorf("infinity became %v", got)
-	}
-	if err := json.Unmarshal([]byte(`["x"]`), &back); err == nil {
-		t.Error("a string was taken for a number")
-	}
-}
-
-func TestTableText(t *testing.T) {
-	got := Table{Title: "Title", Header: []string{"", "value"}, Rows: [][]string{{"größe", "1 ± 2"}, {"b", "10.5"}}, Notes: "A note."}.String()
-	want := "Title\n         value\n  -----  -----\n  größe  1 ± 2\n  b       10.5\n  A note.\n"
-	if got != want {
-		t.Errorf("table:\n%q; want\n%q", got, want)
 	}
 }

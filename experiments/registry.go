@@ -1,16 +1,21 @@
 package experiments
 
-import "slices"
+import (
+	"slices"
+
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/internal/nearest"
+)
 
 // All lists the experiments in the order of their numbers.
-func All() []Experiment {
-	return []Experiment{TheMeasure, SimplicityBias, Initialization, ExplicitRegularization, Noise, GCRegularizer,
+func All() []experiment.Experiment {
+	return []experiment.Experiment{TheMeasure, SimplicityBias, Initialization, ExplicitRegularization, Noise, GCRegularizer,
 		ImplicitRegularization, Transfer, DoubleDescent, Optimizers}
 }
 
 // Find returns the experiment of a name or number ("simplicity-bias", "01" or
 // "1"). Its error names the nearest right one.
-func Find(nameOrNumber string) (Experiment, error) {
+func Find(nameOrNumber string) (experiment.Experiment, error) {
 	var names []string
 	for _, e := range All() {
 		info := e.Info()
@@ -19,7 +24,7 @@ func Find(nameOrNumber string) (Experiment, error) {
 		}
 		names = append(names, info.Name)
 	}
-	err := unknown("experiment", nameOrNumber, names)
+	err := nearest.Unknown("experiment", nameOrNumber, names)
 	if isNumber(nameOrNumber) {
 		for _, e := range All() {
 			err.Known = append(err.Known, e.Info().Number)
@@ -31,4 +36,13 @@ func Find(nameOrNumber string) (Experiment, error) {
 
 func isNumber(s string) bool {
 	return s != "" && !slices.ContainsFunc([]rune(s), func(r rune) bool { return r < '0' || r > '9' })
+}
+
+// firstSeeds are 0 to n-1.
+func firstSeeds(n int) []int64 {
+	seeds := make([]int64, n)
+	for i := range seeds {
+		seeds[i] = int64(i)
+	}
+	return seeds
 }

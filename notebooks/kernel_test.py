@@ -27,7 +27,7 @@ IMPORTS = """import (
 # A training of minutes, with the progress of a training.
 LONG_RUN = """%%
 defer gonbui.Sync()
-cfg := experiments.SimplicityBias.Config(experiments.Smoke)
+cfg := experiments.SimplicityBias.Config(nb.Smoke)
 cfg.Steps = 10_000_000
 nb.Look(experiments.SimplicityBias, cfg)
 """
@@ -135,11 +135,11 @@ class KernelTest(unittest.TestCase):
             printed = self.run_cell('%%\n' + nothing + 'os.Setenv("GOMLX_BACKEND", "xla:/no/such/plugin.so"); nb.Backend()')
             self.assert_one_line(printed["stderr"], "/no/such/plugin.so", "make xla")
         with self.subTest("data set"):
-            printed = self.run_cell("%%\ncfg := experiments.Noise.Config(experiments.Smoke)\n"
+            printed = self.run_cell("%%\ncfg := experiments.Noise.Config(nb.Smoke)\n"
                                     'cfg.Dataset = "cifar10"\nnb.Look(experiments.Noise, cfg)')
             self.assert_one_line(printed["stderr"], "data set cifar10 not found", "to get it: gcml fetch cifar10", "--set dataset=fashion-mnist-subset")
         with self.subTest("nothing else needs the network"):
-            printed = self.run_cell("%%\ncfg := experiments.TheMeasure.Config(experiments.Smoke)\n"
+            printed = self.run_cell("%%\ncfg := experiments.TheMeasure.Config(nb.Smoke)\n"
                                     "cfg.Functions = 3\nnb.Look(experiments.TheMeasure, cfg).ShowVerdicts()")
             self.assertEqual(printed["stderr"], "")
 

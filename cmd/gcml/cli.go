@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/runs"
 	"example.com/geometric-complexity/internal/nearest"
 	"example.com/geometric-complexity/internal/shell"
 )
@@ -52,7 +52,7 @@ func (i interruption) Unwrap() error { return context.Canceled }
 
 func exitCode(err error) int {
 	var usage usageError
-	var interrupted *experiments.InterruptedError
+	var interrupted *runs.InterruptedError
 	switch {
 	case err == nil:
 		return 0
@@ -260,7 +260,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 
 // asUsage marks errors that come of what the user wrote.
 func asUsage(err error) error {
-	var unknown *experiments.UnknownError
+	var unknown *nearest.UnknownError
 	if errors.As(err, &unknown) {
 		return usageError{err}
 	}

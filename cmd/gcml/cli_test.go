@@ -17,7 +17,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/runs"
 )
 
 func TestMain(m *testing.M) {
@@ -87,7 +87,7 @@ func TestExitCode(t *testing.T) {
 		{errors.New("a run failed"), 1},
 		{usagef("wrong"), 2},
 		{fmt.Errorf("wrapped: %w", usagef("wrong")), 2},
-		{&experiments.InterruptedError{Cause: context.Canceled}, 130},
+		{&runs.InterruptedError{Cause: context.Canceled}, 130},
 		{fmt.Errorf("measuring: %w", context.Canceled), 130},
 	} {
 		if got := exitCode(tc.err); got != tc.want {

@@ -11,12 +11,13 @@ import (
 	"github.com/gomlx/compute"
 
 	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
 )
 
 // crew is who does the runs of a sweep.
 type crew struct {
-	workers     []experiments.Worker
+	workers     []runs.Worker
 	backendName string
 	why         string // the line that says which backend it is, and why
 	failed      string // the plugins that did not open before it, "" if none
@@ -25,23 +26,23 @@ type crew struct {
 
 // openCrew opens the backend for a single worker in this process, or starts
 // several processes that open it each.
-func (a *app) openCrew(workers int) (*crew, error) {
+func (a *app) openCrew(workers int, parts []*experiment.Planned) (*crew, error) {
 	if workers > 1 {
-		return a.startProcesses(workers)
+		return a.startProcesses(workers, parts)
 	}
 	b, info, err := backend.Open()
 	if err != nil {
 		return nil, err
 	}
 	name := info.ResultName()
-	env := experiments.Env{Backend: b, BackendName: name, Log: slog.New(warnings{a.stderr})}
-	return &crew{workers: []experiments.Worker{experiments.NewWorker(env)}, backendName: name, why: info.Why,
+	env := runs.Env{Backend: b, BackendName: name, Log: slog.New(warnings{a.stderr})}
+	return &crew{workers: []runs.Worker{runs.NewWorker(env)}, backendName: name, why: info.Why,
 		failed: info.Failed, close: b.Finalize}, nil
 }
 
 // checkBackend stops a sweep that would go on with another backend than before because a plugin
 // does not open: runs are addressed by their backend, so that all of them would start anew.
-func (c *crew) checkBackend(parts []*experiments.Part) error {
+func (c *crew) checkBackend(parts []*experiment.Planned) error {
 	if c.failed == "" {
 		return nil
 	}

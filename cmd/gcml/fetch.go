@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/runs"
 )
 
 func (a *app) fetchCommand() *cobra.Command {
@@ -61,7 +61,7 @@ type fileProgress struct {
 	kind    string
 	file    string
 	done    int64
-	display experiments.Progress // nil before the first file, and if none is wanted
+	display runs.Progress // nil before the first file, and if none is wanted
 }
 
 // show implements datasets.Progress.

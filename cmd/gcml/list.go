@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/internal/settings"
 )
 
 func (a *app) listCommand() *cobra.Command {
@@ -17,7 +19,7 @@ func (a *app) listCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if asJSON {
-				var infos []experiments.Info
+				var infos []experiment.Info
 				for _, e := range experiments.All() {
 					infos = append(infos, e.Info())
 				}
@@ -36,15 +38,15 @@ func (a *app) listCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) listOne(e experiments.Experiment) {
+func (a *app) listOne(e experiment.Experiment) {
 	info := e.Info()
 	fmt.Fprintf(a.stdout, "%s %s\n   %s (%s)\n", info.Number, info.Name, info.Title, info.Paper)
 	for _, claim := range info.Claims {
 		fmt.Fprintf(a.stdout, "   claim: %s\n", claim.Text)
 	}
-	for _, scale := range experiments.Scales() {
+	for _, scale := range experiment.Scales() {
 		fmt.Fprintf(a.stdout, "   %-6s %s\n", scale, info.Scales[scale])
 	}
-	keys := experiments.Keys(e.DefaultConfig(experiments.Laptop))
+	keys := settings.Keys(e.DefaultConfig(experiment.Laptop))
 	fmt.Fprintf(a.stdout, "   keys:  %s\n", strings.Join(keys, ", "))
 }

@@ -15,7 +15,7 @@ import (
 
 	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/training"
 	"example.com/geometric-complexity/gcml"
 )
 
@@ -208,7 +208,7 @@ func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator
 	if o.inputs != "" || o.labels != "" || o.output != "" {
 		return usagef("--inputs, --labels and --output go with --onnx, not with --checkpoint")
 	}
-	trained, err := experiments.OpenRun(o.checkpoint)
+	trained, err := training.OpenRun(o.checkpoint)
 	if err != nil {
 		return err
 	}

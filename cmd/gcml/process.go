@@ -9,22 +9,24 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/gomlx/compute"
 	"golang.org/x/sync/errgroup"
 
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
 )
 
 // startProcesses starts workers in processes of their own, and waits until they
 // have opened their backends.
-func (a *app) startProcesses(n int) (*crew, error) {
+func (a *app) startProcesses(n int, parts []*experiment.Planned) (*crew, error) {
 	pool := &workerPool{}
 	c := &crew{close: pool.close}
 	for range n {
-		p := &process{stderr: a.stderr}
+		p := &process{stderr: a.stderr, parts: parts}
 		pool.processes = append(pool.processes, p)
 		c.workers = append(c.workers, p)
 	}
@@ -75,6 +77,7 @@ func (p *workerPool) kill() {
 // process is a worker in a process of its own.
 type process struct {
 	stderr           io.Writer
+	parts            []*experiment.Planned // whose runs it may be asked for
 	backendName, why string
 	failed           string // plugins that did not open
 
@@ -85,7 +88,7 @@ type process struct {
 	reports  *json.Decoder
 }
 
-var _ experiments.Worker = (*process)(nil)
+var _ runs.Worker = (*process)(nil)
 
 // start starts the process and waits for its first report.
 func (p *process) start() error {
@@ -112,7 +115,7 @@ func (p *process) start() error {
 	if err != nil {
 		return err
 	}
-	var hello report
+	var hello message
 	if err := p.reports.Decode(&hello); err != nil {
 		return p.died(err)
 	}
@@ -132,7 +135,7 @@ func (p *process) start() error {
 
 // Do implements experiments.Worker. A process that died, which ended one run, is
 // started anew for the next.
-func (p *process) Do(ctx context.Context, item experiments.Item, advance func(units int64)) error {
+func (p *process) Do(ctx context.Context, item runs.Item, advance func(units int64)) error {
 	if p.cmd == nil {
 		if err := p.start(); err != nil {
 			return err
@@ -146,11 +149,11 @@ func (p *process) Do(ctx context.Context, item experiments.Item, advance func(un
 	defer stopped()
 	_ = json.NewEncoder(p.requests).Encode(r) // if it is gone, so is its report
 	for {
-		var m report
+		var m message
 		if err := p.reports.Decode(&m); err != nil {
 			err := p.died(err)
 			if ctx.Err() != nil {
-				return &experiments.InterruptedError{Cause: ctx.Err(), Out: item.Part.Out}
+				return &runs.InterruptedError{Cause: ctx.Err(), Out: item.Part.Out}
 			}
 			return err
 		}
@@ -161,21 +164,25 @@ func (p *process) Do(ctx context.Context, item experiments.Item, advance func(un
 	}
 }
 
-func (p *process) request(item experiments.Item) (request, error) {
-	part := item.Part
+func (p *process) request(item runs.Item) (request, error) {
+	at := slices.IndexFunc(p.parts, func(part *experiment.Planned) bool { return part.Part == item.Part })
+	if at < 0 {
+		return request{}, fmt.Errorf("%s is not an experiment of this sweep", item.Part.Name)
+	}
+	part := p.parts[at]
 	config, err := json.Marshal(part.Config)
 	if err != nil {
 		return request{}, err
 	}
 	address, err := item.Address(p.backendName)
-	return request{part.Experiment.Info().Name, config, part.Seeds, part.Out, item.Index, address}, err
+	return request{part.Name, config, part.Seeds, part.Out, item.Index, address}, err
 }
 
 // result is the error that Do returns for it.
-func (e *end) result(ctx context.Context, item experiments.Item) error {
+func (e *end) result(ctx context.Context, item runs.Item) error {
 	switch {
 	case e.Busy:
-		return experiments.ErrBusy
+		return runs.ErrBusy
 	case e.Interrupted != nil:
 		// Ctrl-C may have come to the worker a little earlier than to this process.
 		select {
@@ -183,7 +190,7 @@ func (e *end) result(ctx context.Context, item experiments.Item) error {
 		case <-time.After(graceTime):
 			return errors.New("its worker process was interrupted")
 		}
-		return &experiments.InterruptedError{Cause: ctx.Err(), Label: item.Label, Seed: item.Seed,
+		return &runs.InterruptedError{Cause: ctx.Err(), Label: item.Label, Seed: item.Seed,
 			Step: e.Interrupted.Step, End: e.Interrupted.End, Out: item.Part.Out}
 	case e.Error != "":
 		return errors.New(e.Error)

@@ -9,7 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/runs"
 )
 
 // progressKinds are the values of --progress.
@@ -17,7 +17,7 @@ var progressKinds = []string{"auto", "bar", "lines", "none"}
 
 // newProgress returns the display of a kind; auto is a bar on a terminal and
 // lines elsewhere.
-func (a *app) newProgress(kind string) (experiments.Progress, error) {
+func (a *app) newProgress(kind string) (runs.Progress, error) {
 	if kind == "auto" {
 		kind = "lines"
 		if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {

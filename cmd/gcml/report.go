@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/geometric-complexity/experiments/report"
 	"example.com/geometric-complexity/internal/atomicfile"
 	"example.com/geometric-complexity/internal/nearest"
-	"example.com/geometric-complexity/internal/results"
 )
 
 // resultsFolder is where published results are, in the repository.
@@ -61,14 +61,14 @@ func isFolder(cmd *cobra.Command, word string) error {
 }
 
 func (a *app) writePage(dirs []string, out string) error {
-	folders, unfinished, err := results.LoadAll(dirs...)
+	folders, unfinished, err := report.LoadAll(dirs...)
 	if err != nil {
 		return err
 	}
 	for _, dir := range unfinished {
 		fmt.Fprintf(a.stderr, "%s is left out: it has no result yet\n", dir)
 	}
-	page, err := results.HTML(folders)
+	page, err := report.HTML(folders)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (a *app) writePage(dirs []string, out string) error {
 
 func (a *app) publishCommand() *cobra.Command {
 	var to string
-	var o results.Options
+	var o report.Options
 	cmd := &cobra.Command{
 		Use:   "publish OUT...",
 		Short: "Copy what is worth keeping of finished results into the repository",
@@ -96,7 +96,7 @@ func (a *app) publishCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(_ *cobra.Command, outs []string) error {
-			published, err := results.Publish(outs, to, o)
+			published, err := report.Publish(outs, to, o)
 			for _, dir := range published {
 				fmt.Fprintf(a.stdout, "published: %s\n", dir)
 				a.remindOf(dir)
@@ -112,14 +112,14 @@ func (a *app) publishCommand() *cobra.Command {
 
 // remindOf says what is left to write by hand of a published result.
 func (a *app) remindOf(dir string) {
-	f, err := results.Load(dir)
+	f, err := report.Load(dir)
 	if err != nil {
 		fmt.Fprintf(a.stderr, "to mend: %v\n", err)
 		return
 	}
 	if ids := f.Undiscussed(); len(ids) > 0 {
 		fmt.Fprintf(a.stderr, "to write: in %s, under \"## ID\", why these claims may not hold: %s\n",
-			filepath.Join(dir, results.DiscussionFile), strings.Join(ids, ", "))
+			filepath.Join(dir, report.DiscussionFile), strings.Join(ids, ", "))
 	}
 }
 
@@ -130,14 +130,14 @@ func (a *app) readmeCommand() *cobra.Command {
 		Short: "Write the tables of README.md and results/README.md from the results",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			folders, unfinished, err := results.LoadAll(folder)
+			folders, unfinished, err := report.LoadAll(folder)
 			if err != nil {
 				return err
 			}
 			if len(unfinished) > 0 {
 				return fmt.Errorf("%s has no result; publish it again or remove it", strings.Join(unfinished, ", "))
 			}
-			changed, err := results.UpdateReadmes(folders, readme, folder)
+			changed, err := report.UpdateReadmes(folders, readme, folder)
 			for _, path := range changed {
 				fmt.Fprintf(a.stdout, "changed: %s\n", path)
 			}

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/internal/settings"
 )
 
 // runOptions are the flags of the commands that run experiments.
@@ -28,21 +30,22 @@ func (o *runOptions) addTo(cmd *cobra.Command) {
 
 // addScale adds the flag of the scale, for commands that have more than one.
 func addScale(cmd *cobra.Command, scale *string) {
-	cmd.Flags().StringVar(scale, "scale", string(experiments.Laptop), "`size`: smoke (seconds), laptop (minutes) or paper")
+	cmd.Flags().StringVar(scale, "scale", string(experiment.Laptop), "`size`: smoke (seconds), laptop (minutes) or paper")
 }
 
 // part is an experiment with the configuration that the flags ask for.
-func (o *runOptions) part(e experiments.Experiment, scale experiments.Scale, out string) (*experiments.Part, error) {
-	part := &experiments.Part{Experiment: e, Config: e.DefaultConfig(scale), Seeds: o.seeds, Out: out}
+func (o *runOptions) part(e experiment.Experiment, scale experiment.Scale, out string) (*experiment.Planned, error) {
+	cfg, seeds := e.DefaultConfig(scale), o.seeds
 	for _, assignment := range o.sets {
-		if err := experiments.Set(part.Config, assignment); err != nil {
+		if err := settings.Set(cfg, assignment); err != nil {
 			return nil, usageError{fmt.Errorf("--set %w", err)}
 		}
 	}
-	if len(part.Seeds) == 0 {
-		part.Seeds = e.DefaultSeeds(scale)
+	if len(seeds) == 0 {
+		seeds = e.DefaultSeeds(scale)
 	}
-	if _, err := experiments.Items(part); err != nil {
+	part, err := experiment.Plan(e, cfg, seeds, out)
+	if err != nil {
 		return nil, usageError{err}
 	}
 	return part, nil
@@ -86,7 +89,7 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return asUsage(err)
 			}
-			s, err := experiments.ParseScale(scale)
+			s, err := experiment.ParseScale(scale)
 			if err != nil {
 				return asUsage(err)
 			}
@@ -115,7 +118,7 @@ func (a *app) demoCommand() *cobra.Command {
 			if o.out == "" {
 				o.out = filepath.Join("out", "demo")
 			}
-			return a.runExperiment(cmd, experiments.Demo, experiments.Laptop, o)
+			return a.runExperiment(cmd, experiments.Demo, experiment.Laptop, o)
 		},
 	}
 	o.addTo(cmd)
@@ -123,7 +126,7 @@ func (a *app) demoCommand() *cobra.Command {
 }
 
 // runExperiment runs one experiment, and prints its result or its configuration.
-func (a *app) runExperiment(cmd *cobra.Command, e experiments.Experiment, scale experiments.Scale, o singleOptions) error {
+func (a *app) runExperiment(cmd *cobra.Command, e experiment.Experiment, scale experiment.Scale, o singleOptions) error {
 	part, err := o.part(e, scale, o.out)
 	if err != nil {
 		return err
@@ -131,17 +134,17 @@ func (a *app) runExperiment(cmd *cobra.Command, e experiments.Experiment, scale 
 	if o.print {
 		return a.printJSON(part.Config)
 	}
-	s, err := a.newSweep([]*experiments.Part{part}, o.progress, o.shareOptions)
+	s, err := a.newSweep([]*experiment.Planned{part}, o.progress, o.shareOptions)
 	if err != nil {
 		return err
 	}
 	if o.json {
-		s.print = func(r *experiments.Result, _ *experiments.Part) error { return a.printJSON(r) }
+		s.print = func(r *experiment.Result, _ *experiment.Planned) error { return a.printJSON(r) }
 	}
 	return a.doSweep(cmd.Context(), s)
 }
 
-func (a *app) printResult(r *experiments.Result, part *experiments.Part) error {
+func (a *app) printResult(r *experiment.Result, part *experiment.Planned) error {
 	out := part.Out
 	text := r.Text() + "\n"
 	if r.Reused > 0 {
@@ -150,7 +153,7 @@ func (a *app) printResult(r *experiments.Result, part *experiments.Part) error {
 	for _, figure := range r.Figures {
 		text += "figure: " + filepath.Join(out, figure) + "\n"
 	}
-	text += "result: " + filepath.Join(out, experiments.ResultFile) + "\n"
+	text += "result: " + filepath.Join(out, experiment.ResultFile) + "\n"
 	_, err := fmt.Fprint(a.stdout, text)
 	return err
 }

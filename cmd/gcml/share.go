@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
 )
 
 // shareOptions are the flags that say which runs are done here, and by how many
@@ -29,16 +30,16 @@ func (o *shareOptions) addTo(cmd *cobra.Command) {
 
 // sweep is what a command line asks for, checked.
 type sweep struct {
-	parts    []*experiments.Part
-	all      []experiments.Item
-	share    []experiments.Item // those of all that are done here
+	parts    []*experiment.Planned
+	all      []runs.Item
+	share    []runs.Item // those of all that are done here
 	workers  int
 	decide   bool
-	progress experiments.Progress
-	print    func(*experiments.Result, *experiments.Part) error
+	progress runs.Progress
+	print    func(*experiment.Result, *experiment.Planned) error
 }
 
-func (a *app) newSweep(parts []*experiments.Part, progress string, o shareOptions) (*sweep, error) {
+func (a *app) newSweep(parts []*experiment.Planned, progress string, o shareOptions) (*sweep, error) {
 	if o.workers < 1 {
 		return nil, usagef("--workers %d: at least 1 process is needed", o.workers)
 	}
@@ -46,18 +47,18 @@ func (a *app) newSweep(parts []*experiments.Part, progress string, o shareOption
 		return nil, usagef("--decide does no runs, so --shard does not go with it")
 	}
 	s := &sweep{parts: parts, workers: o.workers, decide: o.decide, print: a.printResult}
-	var shard experiments.Shard
+	var shard runs.Shard
 	var err error
 	if o.shard != "" {
-		if shard, err = experiments.ParseShard(o.shard); err != nil {
+		if shard, err = runs.ParseShard(o.shard); err != nil {
 			return nil, usageError{fmt.Errorf("--shard %w", err)}
 		}
 	}
 	if s.progress, err = a.newProgress(progress); err != nil {
 		return nil, err
 	}
-	if s.all, err = experiments.Items(parts...); err != nil {
-		return nil, usageError{err}
+	for _, part := range parts {
+		s.all = append(s.all, runs.Items(part.Part)...)
 	}
 	if !o.decide {
 		s.share = shard.Of(s.all)
@@ -70,7 +71,7 @@ func (a *app) newSweep(parts []*experiments.Part, progress string, o shareOption
 func (a *app) doSweep(ctx context.Context, s *sweep) error {
 	command := a.sameCommand()
 	a.resume.Store(&command)
-	c, err := a.openCrew(min(s.workers, max(1, len(s.share))))
+	c, err := a.openCrew(min(s.workers, max(1, len(s.share))), s.parts)
 	if err != nil {
 		return err
 	}
@@ -79,9 +80,9 @@ func (a *app) doSweep(ctx context.Context, s *sweep) error {
 		return err
 	}
 	fmt.Fprintf(a.stderr, "%s\n%s\n", c.why, s.describe(len(c.workers)))
-	reused, err := (&experiments.Schedule{Items: s.share, BackendName: c.backendName, Progress: s.progress}).Run(ctx, c.workers...)
-	var interrupted *experiments.InterruptedError
-	var failed *experiments.FailedError
+	reused, err := (&runs.Schedule{Items: s.share, BackendName: c.backendName, Progress: s.progress}).Run(ctx, c.workers...)
+	var interrupted *runs.InterruptedError
+	var failed *runs.FailedError
 	switch {
 	case errors.As(err, &interrupted):
 		return resumableError{err, command}
@@ -98,13 +99,13 @@ func (a *app) doSweep(ctx context.Context, s *sweep) error {
 }
 
 // withoutFailed is the sweep without the experiments that have runs that failed.
-func (s *sweep) withoutFailed(failed *experiments.FailedError) *sweep {
+func (s *sweep) withoutFailed(failed *runs.FailedError) *sweep {
 	if failed == nil {
 		return s
 	}
 	rest := *s
-	rest.parts = slices.DeleteFunc(slices.Clone(s.parts), func(part *experiments.Part) bool {
-		return slices.ContainsFunc(failed.Failures, func(f experiments.Failure) bool { return f.Part == part })
+	rest.parts = slices.DeleteFunc(slices.Clone(s.parts), func(part *experiment.Planned) bool {
+		return slices.ContainsFunc(failed.Failures, func(f runs.Failure) bool { return f.Part == part.Part })
 	})
 	return &rest
 }
@@ -129,19 +130,19 @@ func (s *sweep) describe(workers int) string {
 // decideAll decides and prints the claims of each experiment that is complete.
 // Runs that are missing are an error if nothing else was asked for than to
 // decide.
-func (a *app) decideAll(ctx context.Context, s *sweep, backendName string, reused map[*experiments.Part]int) error {
+func (a *app) decideAll(ctx context.Context, s *sweep, backendName string, reused map[*runs.Part]int) error {
 	var errs []error
 	incomplete, printed := 0, 0
 	for _, part := range s.parts {
-		result, err := part.Experiment.Decide(ctx, part.Out, backendName, part.Config, part.Seeds)
-		var missing *experiments.MissingError
+		result, err := part.Decide(ctx, backendName)
+		var missing *experiment.MissingError
 		switch {
 		case errors.As(err, &missing):
 			incomplete++
 			fmt.Fprintf(a.stderr, "%v; its claims are decided when it is complete\n", err)
 			continue
 		case ctx.Err() != nil:
-			return resumableError{&experiments.InterruptedError{Cause: ctx.Err()}, a.sameCommand()}
+			return resumableError{&runs.InterruptedError{Cause: ctx.Err()}, a.sameCommand()}
 		case err != nil:
 			errs = append(errs, err)
 			continue
@@ -149,7 +150,7 @@ func (a *app) decideAll(ctx context.Context, s *sweep, backendName string, reuse
 		if printed++; printed > 1 {
 			fmt.Fprintln(a.stdout)
 		}
-		result.Reused = reused[part]
+		result.Reused = reused[part.Part]
 		errs = append(errs, s.print(result, part))
 	}
 	if s.decide && incomplete > 0 {

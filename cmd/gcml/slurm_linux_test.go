@@ -12,7 +12,8 @@ import (
 	"text/template"
 	"time"
 
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
 )
 
 // cluster is a Slurm of one node, this machine, for as long as a test runs.
@@ -215,7 +216,7 @@ func TestSlurm(t *testing.T) {
 	}
 }
 
-func onlyPart(t *testing.T, o runOptions) *experiments.Part {
+func onlyPart(t *testing.T, o runOptions) *experiment.Planned {
 	t.Helper()
 	parts, err := o.parts([]string{"01"}, "smoke")
 	if err != nil {
@@ -225,12 +226,9 @@ func onlyPart(t *testing.T, o runOptions) *experiments.Part {
 }
 
 // runFolder is the folder of a run in the plan.
-func runFolder(t *testing.T, part *experiments.Part, index int) string {
+func runFolder(t *testing.T, part *experiment.Planned, index int) string {
 	t.Helper()
-	items, err := experiments.Items(part)
-	if err != nil {
-		t.Fatal(err)
-	}
+	items := runs.Items(part.Part)
 	address, err := items[index].Address("go")
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
 )
 
 // allExperiments is the word for all of them.
@@ -68,8 +69,8 @@ func (a *app) sweepCommand() *cobra.Command {
 }
 
 // parts are the experiments of a sweep's arguments.
-func (o *runOptions) parts(args []string, scale string) ([]*experiments.Part, error) {
-	s, err := experiments.ParseScale(scale)
+func (o *runOptions) parts(args []string, scale string) ([]*experiment.Planned, error) {
+	s, err := experiment.ParseScale(scale)
 	if err != nil {
 		return nil, asUsage(err)
 	}
@@ -77,7 +78,7 @@ func (o *runOptions) parts(args []string, scale string) ([]*experiments.Part, er
 	if err != nil {
 		return nil, asUsage(err)
 	}
-	var parts []*experiments.Part
+	var parts []*experiment.Planned
 	for _, e := range chosen {
 		part, err := o.part(e, s, filepath.Join(o.out, e.Info().Folder(s)))
 		if err != nil {
@@ -89,7 +90,7 @@ func (o *runOptions) parts(args []string, scale string) ([]*experiments.Part, er
 }
 
 // findAll finds the experiments of names and numbers, or all.
-func findAll(args []string) (found []experiments.Experiment, err error) {
+func findAll(args []string) (found []experiment.Experiment, err error) {
 	if slices.Equal(args, []string{allExperiments}) {
 		return experiments.All(), nil
 	}

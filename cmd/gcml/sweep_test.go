@@ -156,7 +156,7 @@ func TestRequestsNameTheirRun(t *testing.T) {
 	}
 	seen := make(map[string]bool)
 	for _, item := range s.all {
-		sent, err := (&process{backendName: "go"}).request(item)
+		sent, err := (&process{backendName: "go", parts: parts}).request(item)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
 )
 
 // workerName is the command of a process that does runs for another. It reads
@@ -33,9 +35,9 @@ type request struct {
 	Address    string          `json:"address"`
 }
 
-// report is what a worker says: first which backend it opened, then how far a
+// message is what a worker says: first which backend it opened, then how far a
 // run is, and last, in End, how the run ended.
-type report struct {
+type message struct {
 	Backend string `json:"backend,omitempty"`
 	Why     string `json:"why,omitempty"`
 	Failed  string `json:"failed,omitempty"` // plugins that did not open
@@ -80,10 +82,10 @@ type reporter struct {
 }
 
 // send lets go of errors: without a reader there soon is no input either.
-func (r *reporter) send(message report) {
+func (r *reporter) send(m message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_ = r.lines.Encode(message)
+	_ = r.lines.Encode(m)
 }
 
 // reportEvery is the shortest time between two reports of how far a run is.
@@ -92,19 +94,19 @@ const reportEvery = 100 * time.Millisecond
 func (r *reporter) advance(units int64) {
 	if now := time.Now(); now.Sub(r.last) >= reportEvery {
 		r.last = now
-		r.send(report{Units: units})
+		r.send(message{Units: units})
 	}
 }
 
 // work does one request after the other.
 func (a *app) work(ctx context.Context, in io.Reader, reports *reporter) error {
-	c, err := a.openCrew(1)
+	c, err := a.openCrew(1, nil)
 	if err != nil {
-		reports.send(report{End: &end{Error: err.Error()}})
+		reports.send(message{End: &end{Error: err.Error()}})
 		return nil // the other process says it
 	}
 	defer c.close()
-	reports.send(report{Backend: c.backendName, Why: c.why, Failed: c.failed})
+	reports.send(message{Backend: c.backendName, Why: c.why, Failed: c.failed})
 	requests := make(chan request)
 	go func() {
 		defer a.cancel()
@@ -123,18 +125,18 @@ func (a *app) work(ctx context.Context, in io.Reader, reports *reporter) error {
 			return nil
 		case r := <-requests:
 			err := r.do(ctx, c, reports.advance)
-			reports.send(report{End: newEnd(err)})
+			reports.send(message{End: newEnd(err)})
 		}
 	}
 }
 
 func newEnd(err error) *end {
-	var stopped *experiments.InterruptedError
-	var failed *experiments.RunError
+	var stopped *runs.InterruptedError
+	var failed *runs.RunError
 	switch {
 	case err == nil:
 		return &end{}
-	case errors.Is(err, experiments.ErrBusy):
+	case errors.Is(err, runs.ErrBusy):
 		return &end{Busy: true}
 	case errors.As(err, &stopped):
 		return &end{Interrupted: &interrupted{stopped.Step, stopped.End}}
@@ -157,20 +159,21 @@ func (r request) do(ctx context.Context, c *crew, advance func(int64)) error {
 }
 
 // item finds the run in the experiment's plan.
-func (r request) item() (item experiments.Item, err error) {
+func (r request) item() (item runs.Item, err error) {
 	e, err := experiments.Find(r.Experiment)
 	if err != nil {
 		return item, err
 	}
 	// Into an empty configuration: what the JSON lacks is empty.
-	config := reflect.New(reflect.TypeOf(e.DefaultConfig(experiments.Smoke)).Elem()).Interface()
+	config := reflect.New(reflect.TypeOf(e.DefaultConfig(experiment.Smoke)).Elem()).Interface()
 	if err := json.Unmarshal(r.Config, config); err != nil {
 		return item, fmt.Errorf("configuration of %s: %w", r.Experiment, err)
 	}
-	items, err := experiments.Items(&experiments.Part{Experiment: e, Config: config, Seeds: r.Seeds, Out: r.Out})
+	planned, err := experiment.Plan(e, config, r.Seeds, r.Out)
 	if err != nil {
 		return item, err
 	}
+	items := runs.Items(planned.Part)
 	if r.Index >= len(items) {
 		return item, fmt.Errorf("%s has no run %d", r.Experiment, r.Index)
 	}

@@ -22,7 +22,14 @@ import (
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 
 	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
+)
+
+// The scales, as cells name them.
+const (
+	Smoke  = experiment.Smoke
+	Laptop = experiment.Laptop
+	Paper  = experiment.Paper
 )
 
 // scaleVariable overrides the scale that a notebook asks for.
@@ -30,9 +37,9 @@ const scaleVariable = "GCML_SCALE"
 
 // Scale is the scale to run at: the environment's GCML_SCALE, which the tests
 // set to smoke, or else the one given.
-func Scale(chosen experiments.Scale) experiments.Scale {
+func Scale(chosen experiment.Scale) experiment.Scale {
 	if name := os.Getenv(scaleVariable); name != "" {
-		scale, err := experiments.ParseScale(name)
+		scale, err := experiment.ParseScale(name)
 		Check(err)
 		return scale
 	}

@@ -13,16 +13,18 @@ import (
 	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/datasets"
 	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
 	"example.com/geometric-complexity/internal/plots"
 )
 
 func TestScale(t *testing.T) {
 	t.Setenv(scaleVariable, "")
-	if got := Scale(experiments.Paper); got != experiments.Paper {
+	if got := Scale(experiment.Paper); got != experiment.Paper {
 		t.Errorf("without %s the scale is %q, want the chosen one", scaleVariable, got)
 	}
 	t.Setenv(scaleVariable, "smoke")
-	if got := Scale(experiments.Paper); got != experiments.Smoke {
+	if got := Scale(experiment.Paper); got != experiment.Smoke {
 		t.Errorf("with %s=smoke the scale is %q", scaleVariable, got)
 	}
 }
@@ -85,19 +87,19 @@ func TestRunFindsTheCommandsRuns(t *testing.T) {
 	t.Setenv(compute.ConfigEnvVar, "go")
 	root := inRepository(t)
 	e := experiments.TheMeasure
-	cfg := e.Config(experiments.Smoke)
+	cfg := e.Config(experiment.Smoke)
 	cfg.Points, cfg.Functions, cfg.Cells = 5, 3, 10
 	b, info, err := backend.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Finalize()
-	env := experiments.Env{Backend: b, BackendName: info.ResultName(), Out: filepath.Join(root, "out", "the-measure-laptop")}
-	want, err := e.Run(t.Context(), env, cfg, e.Seeds(experiments.Laptop))
+	env := runs.Env{Backend: b, BackendName: info.ResultName(), Out: filepath.Join(root, "out", "the-measure-laptop")}
+	want, err := e.Run(t.Context(), env, cfg, e.Seeds(experiment.Laptop))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := Run(e, cfg, experiments.Laptop)
+	got := Run(e, cfg, experiment.Laptop)
 	if got.Out != env.Out || got.Reused != len(want.Runs) {
 		t.Errorf("%d of %d runs were found, in %s", got.Reused, len(want.Runs), got.Out)
 	}

@@ -14,13 +14,17 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 
 	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
 )
 
 // Outcome is an experiment's result and the folder it is in.
 type Outcome struct {
-	*experiments.Result
-	Out string
+	*experiment.Result
+	Out     string
+	design  evidence.Design
+	records *evidence.Records
 }
 
 // Run runs an experiment at a scale, which its configuration may differ from,
@@ -28,7 +32,7 @@ type Outcome struct {
 // keeps its runs where `gcml run` does: those that are complete there are not
 // done again, so that a cell may run again, or a later one ask for the same, at
 // no cost; after an interruption running the cell again goes on.
-func Run[C any](e *experiments.Definition[C], cfg C, scale experiments.Scale) *Outcome {
+func Run[C any](e *experiment.Definition[C], cfg C, scale experiment.Scale) *Outcome {
 	b, info, err := backend.Open()
 	Check(err)
 	defer b.Finalize()
@@ -38,21 +42,21 @@ func Run[C any](e *experiments.Definition[C], cfg C, scale experiments.Scale) *O
 // Look runs a small configuration with the seeds of the smallest scale, in that
 // scale's folder. It takes the pure Go backend, which starts at once: XLA would
 // compile for longer than such networks train.
-func Look[C any](e *experiments.Definition[C], cfg C) *Outcome {
+func Look[C any](e *experiment.Definition[C], cfg C) *Outcome {
 	b, info, err := backend.OpenConfig("go")
 	Check(err)
 	defer b.Finalize()
-	return run(e, cfg, experiments.Smoke, b, info)
+	return run(e, cfg, experiment.Smoke, b, info)
 }
 
-func run[C any](e *experiments.Definition[C], cfg C, scale experiments.Scale, b compute.Backend, info backend.Info) *Outcome {
+func run[C any](e *experiment.Definition[C], cfg C, scale experiment.Scale, b compute.Backend, info backend.Info) *Outcome {
 	out, err := outFolder(e.About.Folder(scale))
 	Check(err)
 	p := newProgress()
 	begin := time.Now()
-	env := experiments.Env{Backend: b, BackendName: info.ResultName(), Out: out, Progress: p}
+	env := runs.Env{Backend: b, BackendName: info.ResultName(), Out: out, Progress: p}
 	result, err := e.Run(Context(), env, cfg, e.Seeds(scale))
-	var interrupted *experiments.InterruptedError
+	var interrupted *runs.InterruptedError
 	if errors.As(err, &interrupted) {
 		p.end("%s; run the cell again to go on", interrupted.Error())
 	}
@@ -63,7 +67,15 @@ func run[C any](e *experiments.Definition[C], cfg C, scale experiments.Scale, b 
 		p.end("%d runs, %d of them done now in %s &middot; %s &middot; results in %s", len(result.Runs), done,
 			time.Since(begin).Round(100*time.Millisecond).String(), describe(info), shorten(out))
 	}
-	return &Outcome{Result: result, Out: out}
+	outcome, err := newOutcome(e, cfg, result, out)
+	Check(err)
+	return outcome
+}
+
+// newOutcome reads the records of a result from its folder.
+func newOutcome[C any](e *experiment.Definition[C], cfg C, result *experiment.Result, out string) (*Outcome, error) {
+	records, err := e.Records(out, result.Backend, cfg, result.Seeds)
+	return &Outcome{Result: result, Out: out, design: e.Design(cfg, result.Seeds), records: records}, err
 }
 
 // ShowFigures shows the figures of the names given, or all.
@@ -81,22 +93,30 @@ func (o *Outcome) ShowFigures(names ...string) {
 	}
 }
 
-// Records are the records of the runs of a label, one for each seed.
-func (o *Outcome) Records(label string) []*experiments.Record {
-	records, err := o.Result.Records(o.Out, label)
-	Check(err)
-	return records
+// Records are the records of the runs of a label that lies on no sweep, one for each seed.
+func (o *Outcome) Records(label string) []*runs.Record {
+	for _, cell := range o.design.Cells {
+		if cell.Label == label {
+			return o.records.Of(cell)
+		}
+	}
+	Check(fmt.Errorf("%s has no runs with the label %q", o.Name, label))
+	return nil
 }
 
-// View is a sweep of the experiment, for a slider to step through.
-func (o *Outcome) View(sweep experiments.Sweep) *experiments.View {
-	view, err := o.Result.View(o.Out, sweep)
-	Check(err)
-	return view
+// Sweeps is how many quantities the experiment sweeps.
+func (o *Outcome) Sweeps() int { return len(o.design.Axes) }
+
+// View is the i-th sweep of the experiment, counted from 0, for a slider to step through.
+func (o *Outcome) View(i int) *View {
+	if i < 0 || i >= len(o.design.Axes) {
+		Check(fmt.Errorf("sweep %d: %s has %d", i, o.Name, len(o.design.Axes)))
+	}
+	return &View{o.records.Along(o.design.Axes[i])}
 }
 
 // marks go before the verdicts, for those who do not see their colour.
-var marks = map[experiments.Verdict]string{experiments.Holds: "✔", experiments.DoesNotHold: "✘", experiments.Undecided: "?"}
+var marks = map[evidence.Verdict]string{evidence.Holds: "✔", evidence.DoesNotHold: "✘", evidence.Undecided: "?"}
 
 // ShowVerdicts shows the table of claims, each with its evidence and verdict.
 func (o *Outcome) ShowVerdicts() {

@@ -1,0 +1,152 @@
+package evidence
+
+import (
+	"fmt"
+	"math"
+
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/internal/stats"
+)
+
+// ClaimText is a claim before any run: its short name and what it says.
+type ClaimText struct {
+	ID   string `json:"id"`
+	Text string `json:"claim"`
+}
+
+// Verdict says what the runs decide about a claim.
+type Verdict string
+
+const (
+	Holds       Verdict = "holds"
+	DoesNotHold Verdict = "does not hold"
+	Undecided   Verdict = "undecided"
+)
+
+// MinSeeds is the number of seeds below which no claim is decided.
+const MinSeeds = 3
+
+// Claim is one statement of the paper with the evidence for or against it.
+type Claim struct {
+	ID        string          `json:"id"`
+	Text      string          `json:"claim"`
+	Evidence  string          `json:"evidence"`  // one line, for people
+	Statistic string          `json:"statistic"` // what Value is
+	Value     runs.Number     `json:"value"`
+	Interval  *stats.Interval `json:"interval,omitempty"` // of Value, over seeds
+	PerSeed   []runs.Number   `json:"per_seed,omitempty"`
+	Criterion string          `json:"criterion"` // when the claim holds
+	Verdict   Verdict         `json:"verdict"`
+}
+
+// Summary is the statistic with its interval, and what keeps it from deciding the claim.
+func (c Claim) Summary() string {
+	if c.Verdict == Undecided && len(c.PerSeed) < MinSeeds {
+		return c.finding() + "; " + tooFewSeeds(len(c.PerSeed))
+	}
+	return c.finding()
+}
+
+// finding is the statistic with its interval, in words.
+func (c Claim) finding() string {
+	text := fmt.Sprintf("%s %.3g", c.Statistic, float64(c.Value))
+	if c.Interval != nil {
+		text += fmt.Sprintf(", %.0f %% %s interval %s", 100*c.Interval.Level, c.Interval.Method, c.Interval)
+	}
+	return text
+}
+
+func tooFewSeeds(n int) string {
+	return fmt.Sprintf("%d seed(s) cannot decide it, at least %d are needed", n, MinSeeds)
+}
+
+// Criterion is the region that a statistic must lie in for a claim to hold.
+type Criterion struct {
+	lo, hi float64
+	text   string
+}
+
+// Below is met by an interval below a limit.
+func Below(limit float64) Criterion {
+	return Criterion{math.Inf(-1), limit, fmt.Sprintf("interval below %g", limit)}
+}
+
+// Above is met by an interval above a limit.
+func Above(limit float64) Criterion {
+	return Criterion{limit, math.Inf(1), fmt.Sprintf("interval above %g", limit)}
+}
+
+// Between is met by an interval between two limits.
+func Between(lo, hi float64) Criterion {
+	return Criterion{lo, hi, fmt.Sprintf("interval within [%g, %g]", lo, hi)}
+}
+
+// decide compares the interval with the region: the claim holds if it lies
+// inside, does not hold if it lies outside, and is undecided if it crosses the
+// edge, or if there are fewer than three seeds.
+func (c Criterion) decide(interval stats.Interval, seeds int) Verdict {
+	switch {
+	case seeds < MinSeeds || math.IsNaN(interval.Lo) || math.IsNaN(interval.Hi):
+		return Undecided
+	case interval.Lo > c.lo && interval.Hi < c.hi:
+		return Holds
+	case interval.Hi < c.lo || interval.Lo > c.hi:
+		return DoesNotHold
+	default:
+		return Undecided
+	}
+}
+
+// NewClaim fills a claim whose statistic has one value per seed and an interval
+// over seeds. The evidence line is the statistic with its interval; what
+// follows it is added after a semicolon.
+func NewClaim(text ClaimText, statistic string, value float64, perSeed []float64, interval stats.Interval, c Criterion, more string) Claim {
+	claim := Claim{ID: text.ID, Text: text.Text, Statistic: statistic, Value: runs.Number(value), PerSeed: runs.Numbers(perSeed),
+		Criterion: c.text, Verdict: c.decide(interval, len(perSeed))}
+	if !math.IsNaN(interval.Lo) && !math.IsNaN(interval.Hi) {
+		claim.Interval = &interval
+	}
+	claim.Evidence = claim.finding()
+	if more != "" {
+		claim.Evidence += "; " + more
+	}
+	if len(perSeed) < MinSeeds {
+		claim.Evidence += "; " + tooFewSeeds(len(perSeed))
+	}
+	return claim
+}
+
+// TrendClaim is a claim that a value rises (or falls) along a sweep.
+func TrendClaim(text ClaimText, of string, m stats.Monotone, c Criterion, more string) Claim {
+	return NewClaim(text, "rank correlation of "+of, m.Rho, m.PerSeed, m.Interval, c, more)
+}
+
+// RatioClaim is a claim on a quantity with one value per seed.
+func RatioClaim(text ClaimText, statistic string, perSeed []float64, c Criterion, more string) Claim {
+	mean, _ := stats.MeanStd(perSeed)
+	return NewClaim(text, statistic, mean, perSeed, stats.TInterval(perSeed, stats.Level), c, more)
+}
+
+// DifferenceClaim is a claim on a paired difference, decided by its t interval.
+func DifferenceClaim(text ClaimText, statistic string, d stats.Difference, c Criterion, more string) Claim {
+	return NewClaim(text, statistic, d.Mean, d.PerSeed, d.T, c, more)
+}
+
+// LimitClaim is a claim that a quantity never exceeds a limit, given by each
+// seed's largest value. One value above it is enough to refute the claim, so
+// there is no interval.
+func LimitClaim(text ClaimText, statistic string, perSeed []float64, limit float64, more string) Claim {
+	largest, c := math.Inf(-1), Criterion{text: fmt.Sprintf("no value above %.10g", limit)}
+	for _, v := range perSeed {
+		largest = max(largest, v) // NaN if one is
+	}
+	none := stats.Interval{Lo: math.NaN(), Hi: math.NaN()}
+	claim := NewClaim(text, statistic, largest, perSeed, none, c, more)
+	switch {
+	case largest > limit:
+		claim.Verdict = DoesNotHold
+	case largest <= limit && len(perSeed) >= MinSeeds:
+		claim.Verdict = Holds
+	}
+	return claim
+}

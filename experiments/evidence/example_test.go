@@ -1,0 +1,16 @@
+package evidence_test
+
+import (
+	"fmt"
+
+	"example.com/geometric-complexity/experiments/evidence"
+)
+
+func ExampleClaimsText() {
+	fmt.Print(evidence.ClaimsText([]evidence.Claim{{Text: "GC rises while the network fits",
+		Evidence: "rank correlation 0.98 with the step", Criterion: "interval above 0", Verdict: evidence.Holds}}))
+	// Output:
+	// HOLDS          GC rises while the network fits
+	//                rank correlation 0.98 with the step
+	//                holds if: interval above 0
+}

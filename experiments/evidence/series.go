@@ -1,0 +1,110 @@
+package evidence
+
+import (
+	"fmt"
+	"math"
+
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/internal/plots"
+)
+
+// Series returns the steps and values of a quantity along a run.
+func Series(r *runs.Record, name string) (steps, values []float64) {
+	for _, p := range r.Points {
+		steps, values = append(steps, float64(p.Step)), append(values, p.Value(name))
+	}
+	return steps, values
+}
+
+// Finals are the last values of a quantity, one per record; NaN where diverged.
+func Finals(records []*runs.Record, name string) []float64 {
+	out := make([]float64, len(records))
+	for i, r := range records {
+		out[i] = r.FinalValue(name)
+	}
+	return out
+}
+
+// Pad fills values up to a length with NaN, for runs that ended early.
+func Pad(values []float64, n int) []float64 {
+	for len(values) < n {
+		values = append(values, math.NaN())
+	}
+	return values
+}
+
+// Constant is a value n times.
+func Constant(value float64, n int) []float64 {
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = value
+	}
+	return out
+}
+
+// Spread returns n of the points, evenly from the first to the last.
+func Spread(points []runs.Point, n int) []runs.Point {
+	if len(points) <= n {
+		return points
+	}
+	out := make([]runs.Point, n)
+	for i := range out {
+		out[i] = points[i*(len(points)-1)/(n-1)]
+	}
+	return out
+}
+
+// BandOf is a line through the mean over seeds with a band from the smallest to
+// the largest. perSeed holds a row of values per seed; NaN values are left out.
+func BandOf(name string, x []float64, perSeed [][]float64) plots.Series {
+	s := plots.Series{Name: name, X: x}
+	for i := range x {
+		sum, n, lo, hi := 0.0, 0, math.NaN(), math.NaN()
+		for _, row := range perSeed {
+			if v := row[i]; !math.IsNaN(v) {
+				sum, n = sum+v, n+1
+				lo, hi = MinNaN(lo, v), maxNaN(hi, v)
+			}
+		}
+		s.Y = append(s.Y, sum/float64(n))
+		s.Lo, s.Hi = append(s.Lo, lo), append(s.Hi, hi)
+	}
+	return s
+}
+
+// MinNaN is the smaller of two values, of which one may be NaN.
+func MinNaN(a, b float64) float64 {
+	if math.IsNaN(a) || b < a {
+		return b
+	}
+	return a
+}
+
+func maxNaN(a, b float64) float64 {
+	if math.IsNaN(a) || b > a {
+		return b
+	}
+	return a
+}
+
+// AlongTraining is a quantity along training over the seeds' records.
+func AlongTraining(name string, records []*runs.Record, quantity string) plots.Series {
+	var x []float64
+	rows := make([][]float64, len(records))
+	for i, r := range records {
+		steps, values := Series(r, quantity)
+		if len(steps) > len(x) {
+			x = steps
+		}
+		rows[i] = values
+	}
+	for i := range rows {
+		rows[i] = Pad(rows[i], len(x))
+	}
+	return BandOf(name, x, rows)
+}
+
+// BandCaption says what the lines and bands of BandOf are.
+func BandCaption(seeds int) string {
+	return fmt.Sprintf("Lines: mean over %d seeds; bands: smallest to largest.", seeds)
+}

@@ -1,0 +1,217 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/internal/plots"
+	"example.com/geometric-complexity/internal/stats"
+)
+
+// Sweep is a swept quantity with the records of its runs.
+type Sweep struct {
+	Axis
+	Records [][]*runs.Record // [value][seed]
+}
+
+// Seeds is the number of seeds.
+func (s Sweep) Seeds() int { return len(s.Records[0]) }
+
+// Quantity gives what is looked at of a run; NaN where the run has none.
+type Quantity func(*runs.Record) float64
+
+// AtEnd is a value at the last step.
+func AtEnd(name string) Quantity {
+	return func(r *runs.Record) float64 { return r.FinalValue(name) }
+}
+
+// AtBest is a value at the measured step of the best test accuracy, the first of
+// several.
+func AtBest(name string) Quantity {
+	return func(r *runs.Record) float64 {
+		best, value := math.NaN(), math.NaN()
+		if r.Status != runs.Complete {
+			return value
+		}
+		for _, p := range r.Points {
+			if accuracy := p.Value("test_accuracy"); !(accuracy <= best) && !math.IsNaN(accuracy) {
+				best, value = accuracy, p.Value(name)
+			}
+		}
+		return value
+	}
+}
+
+// Rows gives, for each seed, a quantity of its runs along the axis.
+func (s Sweep) Rows(of Quantity) [][]float64 {
+	rows := make([][]float64, s.Seeds())
+	for _, records := range s.Records {
+		for i, r := range records {
+			rows[i] = append(rows[i], of(r))
+		}
+	}
+	return rows
+}
+
+// trend is the rank correlation of the axis with a quantity.
+func (s Sweep) trend(of Quantity) stats.Monotone { return stats.RankTrend(s.Values, s.Rows(of)) }
+
+// TrendOf is the claim that a value moves along the axis as c says, decided at
+// the last step. The evidence gives it at the best test accuracy, too.
+func (s Sweep) TrendOf(text ClaimText, what, name string, c Criterion) Claim {
+	best := s.trend(AtBest(name))
+	more := fmt.Sprintf("%.3g %s at each run's best test accuracy", best.Rho, best.Interval)
+	if diverged := s.diverged(); diverged > 0 {
+		more += fmt.Sprintf("; %d diverged run(s) left out", diverged)
+	}
+	return TrendClaim(text, fmt.Sprintf("%s with the %s", what, s.Name), s.trend(AtEnd(name)), c, more)
+}
+
+func (s Sweep) diverged() (n int) {
+	for _, records := range s.Records {
+		for _, r := range records {
+			if r.Status == runs.Diverged {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Difference compares a quantity under some values of the axis, their mean, with
+// that under the value at base, seed by seed.
+func (s Sweep) Difference(of Quantity, base int, under []int) stats.Difference {
+	rows := s.Rows(of)
+	reference, changed := make([]float64, len(rows)), make([]float64, len(rows))
+	for i, row := range rows {
+		reference[i] = row[base]
+		for _, j := range under {
+			changed[i] += row[j] / float64(len(under))
+		}
+	}
+	return stats.Paired(changed, reference)
+}
+
+// Column is a value of the records, as tables and figures name it.
+type Column struct{ Title, Name string }
+
+// endColumns are what is worth knowing of a classifier at the last step.
+var endColumns = []Column{{"train loss", "train_loss"}, {"test loss", "test_loss"}, {"test accuracy", "test_accuracy"},
+	{"GC train", "train_gc"}, {"GC test", "test_gc"}}
+
+// Table gives the mean and deviation of the columns at the last step, and the GC
+// at the best test accuracy, for each value.
+func (s Sweep) Table(title string) Table {
+	t := Table{Title: title, Header: []string{s.Name},
+		Notes: fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step; the last column is at each run's best test accuracy. "+
+			"Losses are without penalties; GC is of the logits, exact, the mean over examples.", s.Seeds())}
+	for _, c := range endColumns {
+		t.Header = append(t.Header, c.Title)
+	}
+	t.Header = append(t.Header, "GC train, best")
+	for i, value := range s.Values {
+		row := []string{fmt.Sprintf("%g", value)}
+		records := s.Records[i]
+		for _, c := range endColumns {
+			row = append(row, MeanAndDeviation(records, AtEnd(c.Name)))
+		}
+		t.Rows = append(t.Rows, append(row, MeanAndDeviation(records, AtBest("train_gc"))))
+	}
+	return t
+}
+
+// MeanAndDeviation writes a quantity's mean and standard deviation over records.
+func MeanAndDeviation(records []*runs.Record, of Quantity) string {
+	values := make([]float64, len(records))
+	for i, r := range records {
+		values[i] = of(r)
+	}
+	return PlusMinus(stats.MeanStd(values))
+}
+
+// curve is a quantity that a panel shows along an axis.
+type curve struct {
+	name string
+	of   Quantity
+}
+
+// panel draws quantities along the axis, whose values stand side by side.
+func (s Sweep) panel(title, ylabel string, logY bool, curves ...curve) plots.Panel {
+	p := plots.Panel{Title: title, XLabel: s.Name, YLabel: ylabel, LogY: logY}
+	x := make([]float64, len(s.Values))
+	for i, v := range s.Values {
+		x[i] = float64(i)
+		p.Categories = append(p.Categories, fmt.Sprintf("%g", v))
+	}
+	for _, c := range curves {
+		band := BandOf(c.name, x, s.Rows(c.of))
+		band.Points = true
+		p.Series = append(p.Series, band)
+	}
+	return p
+}
+
+// GCPanel shows GC along the axis, at the end and at the best test accuracy.
+func (s Sweep) GCPanel(title string) plots.Panel {
+	return s.panel(title, "GC of the logits", true, curve{"training data", AtEnd("train_gc")}, curve{"test data", AtEnd("test_gc")},
+		curve{"training data, best step", AtBest("train_gc")})
+}
+
+// AccuracyPanel shows the accuracy along the axis.
+func (s Sweep) AccuracyPanel(title string) plots.Panel {
+	return s.panel(title, "fraction right", false, curve{"training data", AtEnd("train_accuracy")}, curve{"test data", AtEnd("test_accuracy")})
+}
+
+// LossPanel shows the losses along the axis.
+func (s Sweep) LossPanel(title string) plots.Panel {
+	return s.panel(title, "cross-entropy (nats)", true, curve{"training data", AtEnd("train_loss")}, curve{"test data", AtEnd("test_loss")})
+}
+
+// Training is the figure of the training curves, a line for each value of the axis.
+func (s Sweep) Training(title, caption string) plots.Figure {
+	f := plots.Figure{Title: title, Ordered: true, Caption: BandCaption(s.Seeds()) + " " + caption, Panels: []plots.Panel{
+		{Title: "GC on training data", YLabel: "GC of the logits", LogY: true},
+		{Title: "training loss", YLabel: "cross-entropy (nats)", LogY: true},
+		{Title: "test accuracy", YLabel: "fraction right"}}}
+	for i, name := range []string{"train_gc", "train_loss", "test_accuracy"} {
+		f.Panels[i].XLabel = "step"
+		for j, records := range s.Records {
+			line := AlongTraining(fmt.Sprintf("%s %g", s.Name, s.Values[j]), records, name)
+			f.Panels[i].Series = append(f.Panels[i].Series, line)
+		}
+	}
+	return f
+}
+
+// Positions gives where values stand on the axis.
+func (s Sweep) Positions(keep func(value float64) bool) (at []int) {
+	for i, v := range s.Values {
+		if keep(v) {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// FromZero checks the coefficients of a penalty: they rise from 0.
+func FromZero(key string, coefficients []float64) error {
+	if len(coefficients) < 2 || coefficients[0] != 0 {
+		return fmt.Errorf("%s: they must start with 0, and there must be another", key)
+	}
+	return Rising(key, coefficients)
+}
+
+// Rising checks the values of a sweep.
+func Rising[T int | float64](key string, values []T) error {
+	if len(values) < 2 {
+		return errors.New(key + ": at least 2 values are needed")
+	}
+	for i := 1; i < len(values); i++ {
+		if !(values[i] > values[i-1]) {
+			return fmt.Errorf("%s: %v does not rise from %v", key, values[i], values[i-1])
+		}
+	}
+	return nil
+}

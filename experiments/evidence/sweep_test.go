@@ -1,0 +1,60 @@
+package evidence
+
+import (
+	"math"
+	"testing"
+
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// classifierRun is a record with the given test accuracies and GC along training.
+func classifierRun(seed int64, status runs.Status, accuracies, gcs []float64) *runs.Record {
+	r := &runs.Record{Seed: seed, Status: status}
+	for i := range gcs {
+		r.Points = append(r.Points, runs.Point{Step: int64(i), Values: map[string]runs.Number{
+			"test_accuracy": runs.Number(accuracies[i]), "train_gc": runs.Number(gcs[i])}})
+	}
+	return r
+}
+
+func TestSweep(t *testing.T) {
+	a := Sweep{Axis: Axis{Name: "rate", Values: []float64{0, 1, 2}}, Records: [][]*runs.Record{
+		{classifierRun(5, runs.Complete, []float64{0.1, 0.9, 0.8}, []float64{1, 7, 9}),
+			classifierRun(6, runs.Complete, []float64{0.1, 0.5, 0.5}, []float64{1, 6, 8})},
+		{classifierRun(5, runs.Complete, []float64{0.1, 0.7, 0.8}, []float64{1, 3, 4}),
+			classifierRun(6, runs.Complete, []float64{0.1, 0.7, 0.8}, []float64{1, 3, 5})},
+		{classifierRun(5, runs.Complete, []float64{0.1, 0.7, 0.8}, []float64{1, 1, 2}),
+			classifierRun(6, runs.Diverged, []float64{0.1}, []float64{1})},
+	}}
+	nan := math.NaN()
+	for _, tc := range []struct {
+		name string
+		of   Quantity
+		want [][]float64
+	}{
+		{"at the end", AtEnd("train_gc"), [][]float64{{9, 4, 2}, {8, 5, nan}}},
+		// The first of equally good steps counts.
+		{"at the best accuracy", AtBest("train_gc"), [][]float64{{7, 4, 2}, {6, 5, nan}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for i, row := range a.Rows(tc.of) {
+				for j, v := range row {
+					if w := tc.want[i][j]; v != w && !(math.IsNaN(v) && math.IsNaN(w)) {
+						t.Errorf("seed number %d, value %g: %g; want %g", i, a.Values[j], v, w)
+					}
+				}
+			}
+		})
+	}
+	if m := a.trend(AtEnd("train_gc")); m.Rho != -1 || len(m.PerSeed) != 2 {
+		t.Errorf("trend %+v; want -1 for both seeds, without the diverged run", m)
+	}
+	if n := a.diverged(); n != 1 {
+		t.Errorf("%d diverged runs; want 1", n)
+	}
+	d := a.Difference(AtEnd("train_gc"), 0, []int{1})
+	gctest.AssertClose(t, d.PerSeed, []float64{-5, -3}, 1e-15, 0, "differences")
+	d = a.Difference(AtEnd("train_gc"), 0, []int{1, 2})
+	gctest.AssertClose(t, d.PerSeed, []float64{-6}, 1e-15, 0, "differences of the mean, without the seed that diverged")
+}

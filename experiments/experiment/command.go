@@ -1,0 +1,36 @@
+package experiment
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/internal/settings"
+	"example.com/geometric-complexity/internal/shell"
+)
+
+// RepeatedBy gives the scale that a configuration with its seeds is nearest to,
+// and the command that repeats its result: the experiment at that scale, with
+// what differs from it. Of scales that are equally near, as where an experiment
+// knows only one, laptop comes first.
+func RepeatedBy(e Experiment, cfg any, seeds []int64) (nearest Scale, command string, err error) {
+	var fewest []string
+	for _, scale := range []Scale{Laptop, Paper, Smoke} {
+		flags, err := settings.Difference(e.DefaultConfig(scale), cfg)
+		if err != nil {
+			return "", "", fmt.Errorf("%s: %w", e.Info().Name, err)
+		}
+		if !slices.Equal(seeds, e.DefaultSeeds(scale)) {
+			flags = append([]string{"--seeds", strings.ReplaceAll(evidence.JoinInts(seeds), " ", "")}, flags...)
+		}
+		if nearest == "" || len(flags) < len(fewest) {
+			nearest, fewest = scale, flags
+		}
+	}
+	words := []string{"gcml", e.Info().Name}
+	if e.Info().Number != "" {
+		words = []string{"gcml", "run", e.Info().Name, "--scale", string(nearest)}
+	}
+	return nearest, shell.Join(append(words, fewest...)...), nil
+}

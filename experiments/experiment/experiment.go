@@ -1,0 +1,159 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/internal/settings"
+)
+
+// Info describes an experiment.
+type Info struct {
+	Number string               `json:"number"` // "01"
+	Name   string               `json:"name"`   // "simplicity-bias"
+	Title  string               `json:"title"`
+	Paper  string               `json:"paper"` // where in the paper
+	Claims []evidence.ClaimText `json:"claims"`
+	Scales map[Scale]string     `json:"scales"` // what each scale runs
+}
+
+// Folder is the name of the folder that results at a scale go to, unless
+// somebody names another.
+func (i Info) Folder(scale Scale) string { return i.Name + "-" + string(scale) }
+
+// Experiment is what a command needs to know of an experiment whose
+// configuration type it does not know.
+type Experiment interface {
+	Info() Info
+	// DefaultConfig returns a pointer to a new configuration of the scale.
+	DefaultConfig(Scale) any
+	// DefaultSeeds are the seeds that the scale runs with if none are asked for.
+	DefaultSeeds(Scale) []int64
+	// Plan lists the runs of a configuration, given as DefaultConfig gives it.
+	Plan(cfg any, seeds []int64) ([]runs.Run, error)
+	// RunConfig runs a configuration, given as DefaultConfig gives it.
+	RunConfig(ctx context.Context, env runs.Env, cfg any, seeds []int64) (*Result, error)
+	// Decide decides the claims from the records of runs that are complete.
+	Decide(ctx context.Context, out, backendName string, cfg any, seeds []int64) (*Result, error)
+}
+
+// Definition is an experiment with configuration type C.
+type Definition[C any] struct {
+	About Info
+	// Config returns the configuration of a scale. What a scale changes is said,
+	// with its reason, in the comments of the function.
+	Config func(Scale) C
+	// Seeds returns the default seeds of a scale.
+	Seeds func(Scale) []int64
+	// Design says what a configuration sweeps, and so which runs it has.
+	Design func(cfg C, seeds []int64) evidence.Design
+	// Report decides the claims from the records, and from nothing else.
+	Report func(cfg C, seeds []int64, records *evidence.Records) (evidence.Findings, error)
+}
+
+var _ Experiment = (*Definition[struct{}])(nil)
+
+// Info implements Experiment.
+func (d *Definition[C]) Info() Info { return d.About }
+
+// DefaultConfig implements Experiment.
+func (d *Definition[C]) DefaultConfig(scale Scale) any {
+	cfg := d.Config(scale)
+	return &cfg
+}
+
+// DefaultSeeds implements Experiment.
+func (d *Definition[C]) DefaultSeeds(scale Scale) []int64 { return d.Seeds(scale) }
+
+// Plan implements Experiment.
+func (d *Definition[C]) Plan(cfg any, seeds []int64) ([]runs.Run, error) {
+	c, ok := cfg.(*C)
+	if !ok {
+		return nil, fmt.Errorf("%s: configuration is a %T, want a %T", d.About.Name, cfg, c)
+	}
+	if err := check(c); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.About.Name, err)
+	}
+	if len(seeds) == 0 {
+		return nil, fmt.Errorf("%s: no seeds", d.About.Name)
+	}
+	for i, seed := range seeds {
+		for _, other := range seeds[:i] {
+			if seed == other {
+				return nil, fmt.Errorf("%s: seed %d is given twice", d.About.Name, seed)
+			}
+		}
+	}
+	return d.Design(*c, seeds).Runs()
+}
+
+// Run does all runs of the configuration that are not complete yet in env.Out,
+// decides the claims, and writes records.jsonl, claims.txt, the figures and
+// result.json there. Cancelling ctx stops within a training step and gives an
+// *InterruptedError; calling again goes on. A run that fails does not keep the
+// others from being done; the error is a *FailedError then.
+func (d *Definition[C]) Run(ctx context.Context, env runs.Env, cfg C, seeds []int64) (*Result, error) {
+	return d.RunConfig(ctx, env, &cfg, seeds)
+}
+
+// RunConfig implements Experiment; see Run.
+func (d *Definition[C]) RunConfig(ctx context.Context, env runs.Env, cfg any, seeds []int64) (*Result, error) {
+	env, err := env.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p, err := Plan(d, cfg, seeds, env.Out)
+	if err != nil {
+		return nil, err
+	}
+	reused, err := (&runs.Schedule{Items: runs.Items(p.Part), BackendName: env.BackendName, Progress: env.Progress}).Run(ctx, runs.NewWorker(env))
+	if err != nil {
+		return nil, err
+	}
+	result, err := p.Decide(ctx, env.BackendName)
+	if err == nil {
+		result.Reused = reused[p.Part]
+	}
+	return result, err
+}
+
+// Planned is an experiment with a configuration and seeds, and the runs that follow from them.
+type Planned struct {
+	*runs.Part
+	Experiment Experiment
+	Config     any // as the experiment's DefaultConfig gives it
+	Seeds      []int64
+}
+
+// Plan checks a configuration, given as the experiment's DefaultConfig gives it, and lists its runs.
+func Plan(e Experiment, cfg any, seeds []int64, out string) (*Planned, error) {
+	planned, err := e.Plan(cfg, seeds)
+	if err != nil {
+		return nil, err
+	}
+	about := e.Info()
+	part := &runs.Part{Number: about.Number, Name: about.Name, Title: about.Title, Runs: planned, Out: out}
+	return &Planned{Part: part, Experiment: e, Config: cfg, Seeds: seeds}, nil
+}
+
+// Decide decides the claims from the records of runs that are complete.
+func (p *Planned) Decide(ctx context.Context, backendName string) (*Result, error) {
+	return p.Experiment.Decide(ctx, p.Out, backendName, p.Config, p.Seeds)
+}
+
+// validator is implemented by configurations that can be wrong in more ways
+// than their types say.
+type validator interface{ Validate() error }
+
+// check runs the configuration's own validation, if it has one, and holds its
+// sizes to what the machine has.
+func check(cfg any) error {
+	if v, ok := cfg.(validator); ok {
+		if err := v.Validate(); err != nil {
+			return err
+		}
+	}
+	return settings.CheckSize(cfg)
+}

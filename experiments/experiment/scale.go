@@ -1,0 +1,28 @@
+package experiment
+
+import "example.com/geometric-complexity/internal/nearest"
+
+// Scale is the size at which an experiment runs.
+type Scale string
+
+const (
+	Smoke  Scale = "smoke"  // seconds on the pure-Go backend: for tests
+	Laptop Scale = "laptop" // minutes on two cores: what a notebook shows
+	Paper  Scale = "paper"  // the paper's sizes as far as they are known: for a GPU or a cluster
+)
+
+// Scales lists the scales, the smallest first.
+func Scales() []Scale { return []Scale{Smoke, Laptop, Paper} }
+
+// ParseScale is the inverse of the conversion to string. Its error names the
+// nearest scale.
+func ParseScale(s string) (Scale, error) {
+	var names []string
+	for _, scale := range Scales() {
+		if string(scale) == s {
+			return scale, nil
+		}
+		names = append(names, string(scale))
+	}
+	return "", nearest.Unknown("scale", s, names)
+}

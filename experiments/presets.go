@@ -1,0 +1,49 @@
+package experiments
+
+import (
+	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/experiments/training"
+	"example.com/geometric-complexity/layers"
+)
+
+// paperResNet is what is known of the paper's image experiments: ResNet18 of 64
+// channels on CIFAR-10. Rates and steps are this toolkit's own, near the little
+// that is remembered of them (plain gradient descent, 10,000 to 100,000 steps).
+func paperResNet() training.ImageTraining {
+	return training.ImageTraining{Dataset: datasets.NameCIFAR10, Measure: 5000, MeasureGC: 1000, Network: training.KindResNet18, Width: 64, Norm: layers.NormBatch.String(),
+		LearningRate: 0.05, BatchSize: 256, Steps: 20000, Measurements: 20}
+}
+
+// laptopResNet makes of it what two cores do in less than a minute: Fashion-MNIST's
+// embedded images, because nothing has to be fetched, a sixteenth of the
+// channels, a first layer that halves the images, and few steps. On narrow
+// layers XLA's convolutions run far below the machine's rate (about 0.1 s of CPU
+// time a step), and each run compiles for 10 to 20 s before it starts.
+func laptopResNet() training.ImageTraining {
+	c := paperResNet()
+	c.Dataset, c.Measure, c.MeasureGC = datasets.NameFashionMNISTSubset, 500, 200
+	c.Width, c.Pool, c.LearningRate, c.BatchSize, c.Steps, c.Measurements = 4, 2, 0.1, 64, 300, 5
+	return c
+}
+
+// smokeResNet is the smallest that still learns something.
+func smokeResNet() training.ImageTraining {
+	c := laptopResNet()
+	c.Train, c.Test, c.Measure, c.MeasureGC = 200, 100, 50, 10
+	c.Width, c.Pool, c.BatchSize, c.Steps, c.Measurements = 1, 4, 20, 6, 2
+	return c
+}
+
+// laptopMLP is an MLP on the embedded images.
+func laptopMLP() training.ImageTraining {
+	return training.ImageTraining{Dataset: datasets.NameFashionMNISTSubset, Measure: 1000, Network: training.KindMLP, HiddenLayers: 2, Width: 128,
+		LearningRate: 0.1, BatchSize: 64, Steps: 2000, Measurements: 10}
+}
+
+// smokeMLP is the smallest that still learns something.
+func smokeMLP() training.ImageTraining {
+	c := laptopMLP()
+	c.Train, c.Test, c.Measure = 500, 200, 200
+	c.Width, c.BatchSize, c.Steps, c.Measurements = 16, 50, 60, 3
+	return c
+}

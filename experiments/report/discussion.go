@@ -1,0 +1,79 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/internal/nearest"
+)
+
+// DiscussionFile is written by hand: for each claim that does not hold, a
+// heading "## ID" with the claim's ID, and a paragraph of plain text.
+const DiscussionFile = "discussion.md"
+
+// readDiscussion returns the paragraphs of the folder's discussion by claim.
+// What it says of a claim that holds was written for another result, and is an
+// error.
+func readDiscussion(dir string, claims []evidence.Claim) (map[string]string, error) {
+	file := filepath.Join(dir, DiscussionFile)
+	raw, err := readFile(dir, DiscussionFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	texts := map[string]string{}
+	id := ""
+	for line := range strings.Lines(string(raw)) {
+		heading, isHeading := strings.CutPrefix(line, "## ")
+		switch {
+		case isHeading:
+			id = strings.TrimSpace(heading)
+			if err := mayDiscuss(id, claims); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+			texts[id] = ""
+		case strings.TrimSpace(line) == "":
+		case id == "":
+			return nil, fmt.Errorf("%s: %q stands under no claim; begin with a line \"## ID\"", file, strings.TrimSpace(line))
+		default:
+			texts[id] = strings.TrimSpace(texts[id] + " " + strings.Join(strings.Fields(line), " "))
+		}
+	}
+	return texts, nil
+}
+
+func mayDiscuss(id string, claims []evidence.Claim) error {
+	i := slices.IndexFunc(claims, func(c evidence.Claim) bool { return c.ID == id })
+	if i >= 0 && claims[i].Verdict == evidence.Holds {
+		return fmt.Errorf("claim %s holds in this result; discuss those that do not", id)
+	}
+	if i >= 0 {
+		return nil
+	}
+	var known []string
+	for _, c := range claims {
+		known = append(known, c.ID)
+	}
+	if near, ok := nearest.Word(id, known); ok {
+		return fmt.Errorf("unknown claim %q; did you mean %q?", id, near)
+	}
+	return fmt.Errorf("unknown claim %q; known: %s", id, strings.Join(known, ", "))
+}
+
+// Undiscussed are the IDs of the claims that do not hold and that nothing was
+// written about.
+func (f *Folder) Undiscussed() (ids []string) {
+	for _, c := range f.Claims {
+		if c.Verdict == evidence.DoesNotHold && f.Discussion[c.ID] == "" {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,265 @@
+package report
+
+import (
+	"bytes"
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"html/template"
+	"math"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/geometric-complexity/experiments/evidence"
+	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
+)
+
+//go:embed page
+var pageFiles embed.FS
+
+var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
+	"mark": func(v evidence.Verdict) string { return marks[v] },
+	// A class is one word.
+	"class": func(v evidence.Verdict) string { return strings.ReplaceAll(string(v), " ", "-") },
+}).ParseFS(pageFiles, "page/page.html"))
+
+// marks go before the verdicts, for those who do not see their colour.
+var marks = map[evidence.Verdict]string{evidence.Holds: "✔", evidence.DoesNotHold: "✘", evidence.Undecided: "?"}
+
+// HTML renders the folders as one page that needs nothing beside it.
+func HTML(folders []*Folder) ([]byte, error) {
+	style, err := pageFiles.ReadFile("page/page.css")
+	if err != nil {
+		return nil, err
+	}
+	data := struct {
+		Style   template.CSS
+		Summary string
+		Results []view
+	}{Style: template.CSS(style), Summary: summary(folders)}
+	for _, f := range folders {
+		v, err := f.view()
+		if err != nil {
+			return nil, err
+		}
+		data.Results = append(data.Results, v)
+	}
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, data); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// view is a result as the page shows it.
+type view struct {
+	*Folder
+	Pictures   []picture
+	Diverged   []experiment.RunSummary
+	Settings   []setting // of the configuration
+	Provenance []setting
+}
+
+// Discussed is what was written about a claim.
+func (v view) Discussed(id string) string { return v.Discussion[id] }
+
+// Words are those of the command, so that a narrow page breaks it between them.
+func (v view) Words() []string { return strings.Fields(v.Command) }
+
+type setting struct{ Key, Value string }
+
+// picture is a figure, whole in its URL, with its size in CSS pixels.
+type picture struct {
+	URL           template.URL
+	Alt           string
+	Width, Height int
+	// MinWidth is the least at which its text can be read; a narrower page scrolls it.
+	MinWidth int
+}
+
+func (f *Folder) view() (v view, err error) {
+	v = view{Folder: f, Provenance: f.provenance()}
+	for _, base := range f.figureBases() {
+		p, err := f.picture(base)
+		if err != nil {
+			return v, err
+		}
+		v.Pictures = append(v.Pictures, p)
+	}
+	for _, run := range f.Runs {
+		if run.Status == runs.Diverged {
+			v.Diverged = append(v.Diverged, run)
+		}
+	}
+	if v.Settings, err = settings(f.Config, ""); err != nil {
+		return v, fmt.Errorf("%s: configuration: %w", f.Dir, err)
+	}
+	return v, nil
+}
+
+// readableFraction of a figure's width leaves its smallest text, of 11 points,
+// at 9 CSS pixels.
+const readableFraction = 0.6
+
+func (f *Folder) picture(base string) (picture, error) {
+	file := filepath.Join(f.Dir, filepath.FromSlash(base)+".svg")
+	data, err := readFile(f.Dir, base+".svg")
+	if err != nil {
+		return picture{}, err
+	}
+	width, height, err := svgSize(data)
+	if err != nil {
+		return picture{}, fmt.Errorf("%s: %w", file, err)
+	}
+	alt := f.InWords[path.Base(base)]
+	if alt == "" {
+		alt = f.Title + ": " + strings.ReplaceAll(path.Base(base), "-", " ")
+	}
+	return picture{URL: template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(data)), Alt: alt,
+		Width: width, Height: height, MinWidth: int(readableFraction * float64(width))}, nil
+}
+
+// svgSize reads the size of a drawing, given in points, in CSS pixels.
+func svgSize(data []byte) (width, height int, err error) {
+	var svg struct {
+		XMLName xml.Name `xml:"svg"`
+		Width   string   `xml:"width,attr"`
+		Height  string   `xml:"height,attr"`
+	}
+	if err := xml.Unmarshal(data, &svg); err != nil {
+		return 0, 0, fmt.Errorf("is no SVG: %w", err)
+	}
+	const pixelsPerPoint = 96.0 / 72
+	var size [2]int
+	for i, text := range []string{svg.Width, svg.Height} {
+		points, err := strconv.ParseFloat(strings.TrimSuffix(text, "pt"), 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("size %q is not in points", text)
+		}
+		size[i] = int(math.Round(points * pixelsPerPoint))
+	}
+	return size[0], size[1], nil
+}
+
+// settings are the keys of a configuration in their order, those of an object in
+// it as "outer.inner", as gcml run takes them.
+func settings(config json.RawMessage, prefix string) (all []setting, err error) {
+	d := json.NewDecoder(bytes.NewReader(config))
+	if _, err := d.Token(); err != nil { // the opening brace
+		return nil, err
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		key := prefix + fmt.Sprint(name)
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, err
+		}
+		if bytes.HasPrefix(value, []byte("{")) {
+			inner, err := settings(value, key+".")
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, inner...)
+			continue
+		}
+		var short bytes.Buffer
+		if err := json.Compact(&short, value); err != nil {
+			return nil, err
+		}
+		all = append(all, setting{key, strings.ReplaceAll(short.String(), ",", ", ")})
+	}
+	return all, nil
+}
+
+// provenance lists what made the result.
+func (f *Folder) provenance() []setting {
+	p := f.Result.Provenance
+	all := []setting{{"version", p.Version}, {"commit", f.commits()}, {"Go", p.Go}, {"platform", p.Platform}, {"backend", f.Backend},
+		{"device", f.devices()}, {"data", f.data()}, {"seeds", f.seeds()}, {"finished", p.Finished.UTC().Format("2006-01-02 15:04 UTC")}, {"runs", f.runs()}}
+	return slices.DeleteFunc(all, func(s setting) bool { return s.Value == "" })
+}
+
+// commits are those of the runs, and that of the report where it is another.
+func (f *Folder) commits() string {
+	all := f.each(func(p runs.Provenance) string {
+		if p.Modified {
+			return p.Commit + " with changes"
+		}
+		return p.Commit
+	})
+	if all == "" {
+		return "not known"
+	}
+	return all
+}
+
+// devices are what the runs were computed on.
+func (f *Folder) devices() string {
+	return f.each(func(p runs.Provenance) string { return p.Device })
+}
+
+// data is what the data sets held that the runs were made with.
+func (f *Folder) data() string {
+	var all []string
+	for _, d := range f.Data {
+		all = append(all, d.String())
+	}
+	return strings.Join(all, ", ")
+}
+
+// each joins what the runs' provenances and the result's own say, once each.
+func (f *Folder) each(says func(runs.Provenance) string) string {
+	var all []string
+	for _, r := range f.Records {
+		all = append(all, says(r.Provenance))
+	}
+	all = append(all, says(f.Result.Provenance))
+	seen := map[string]bool{"": true}
+	return strings.Join(slices.DeleteFunc(all, func(text string) bool {
+		before := seen[text]
+		seen[text] = true
+		return before
+	}), ", ")
+}
+
+// runs is their number and the time they took, one after the other.
+func (f *Folder) runs() string {
+	var seconds float64
+	for _, r := range f.Runs {
+		seconds += r.Seconds
+	}
+	took := time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	return fmt.Sprintf("%d, %s in all", len(f.Runs), took)
+}
+
+func (f *Folder) seeds() string {
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(f.Seeds)), ", "), "[]")
+}
+
+// summary counts the verdicts.
+func summary(folders []*Folder) string {
+	counts := map[evidence.Verdict]int{}
+	total := 0
+	for _, f := range folders {
+		for _, c := range f.Claims {
+			counts[c.Verdict]++
+			total++
+		}
+	}
+	if total == 0 {
+		return "No claim is decided here."
+	}
+	return fmt.Sprintf("Of %d claims %d hold, %d do not hold, and %d are undecided.", total,
+		counts[evidence.Holds], counts[evidence.DoesNotHold], counts[evidence.Undecided])
+}

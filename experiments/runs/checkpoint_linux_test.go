@@ -1,0 +1,46 @@
+package runs
+
+import (
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// A variable that does not fit on the disk any more is an error of the checkpoint: GoMLX leaves it
+// out of the file and returns none.
+func TestCheckpointThatIsNotWhole(t *testing.T) {
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(syscall.SIGXFSZ) // Writing then fails instead.
+	defer signal.Reset(syscall.SIGXFSZ)
+	for _, c := range []struct {
+		name   string
+		values int // Of the variable, of 4 bytes each.
+		want   string
+	}{
+		{"all of it", 2000, ""},
+		{"not written", 4000, "variable /large could not be written"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			store := model.NewStore()
+			store.RootScope().VariableWithValue("large", make([]float32, c.values))
+			store.RootScope().VariableWithValue("small", float32(1))
+			limited := syscall.Rlimit{Cur: 8192, Max: before.Max}
+			if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limited); err != nil {
+				t.Fatal(err)
+			}
+			err := saveStore(store, t.TempDir())
+			if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+				t.Fatal(err)
+			}
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got error %v, want %q", err, c.want)
+			}
+		})
+	}
+}

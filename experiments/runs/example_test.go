@@ -1,0 +1,106 @@
+package runs_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/gomlx/compute"
+
+	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/experiments/training"
+)
+
+// temporaryEnv runs on the pure Go backend, in a folder that the second result
+// removes.
+func temporaryEnv() (env runs.Env, remove func()) {
+	backend, err := compute.NewWithConfig("go")
+	if err != nil {
+		panic(err)
+	}
+	out, err := os.MkdirTemp("", "gcml-example")
+	if err != nil {
+		panic(err)
+	}
+	return runs.Env{Backend: backend, BackendName: "go", Out: out}, func() { os.RemoveAll(out) }
+}
+
+// small is a training of a few seconds on the embedded images.
+func small() runs.Run {
+	return runs.Run{Label: "small", Seed: 1, Task: &training.Train{
+		Data:    training.Data{Name: datasets.NameFashionMNISTSubset, Train: 500, Test: 100, Measure: 100},
+		Network: training.MLP(1, 16), LearningRate: 0.1, BatchSize: 50, Steps: 40, Measurements: 1}}
+}
+
+// A run's address is a hash of all that decides its numbers: not of its label.
+func ExampleRun_Address() {
+	run, same, other := small(), small(), small()
+	same.Label = "another name"
+	other.Seed = 2
+	var addresses []string
+	for _, r := range []runs.Run{run, same, other} {
+		address, err := r.Address("go")
+		if err != nil {
+			panic(err)
+		}
+		addresses = append(addresses, address)
+	}
+	fmt.Println(len(addresses[0]), addresses[0] == addresses[1], addresses[0] == addresses[2])
+	// Output: 16 true false
+}
+
+// A run that is complete is not done again: its record is read.
+func ExampleExecute() {
+	env, remove := temporaryEnv()
+	defer remove()
+	first, err := runs.Execute(context.Background(), env, small())
+	if err != nil {
+		panic(err)
+	}
+	second, err := runs.Execute(context.Background(), env, small())
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(second.Provenance.Starts, first.Weights == second.Weights, first.Provenance.Finished.Equal(second.Provenance.Finished))
+	fmt.Printf("GC on test data from %.2f to %.2f\n", first.Points[0].Value("test_gc"), first.FinalValue("test_gc"))
+	// Output:
+	// 1 true true
+	// GC on test data from 5.37 to 11.75
+}
+
+// An interrupted run goes on from its checkpoint, and comes to the same weights.
+func ExampleInterruptedError() {
+	env, remove := temporaryEnv()
+	defer remove()
+	ctx, cancel := context.WithCancel(context.Background())
+	stopping := env
+	stopping.Progress = cancelOnAdd{cancel}
+	_, err := runs.Execute(ctx, stopping, small())
+	fmt.Println(err)
+	resumed, err := runs.Execute(context.Background(), env, small())
+	if err != nil {
+		panic(err)
+	}
+
+	whole, remove := temporaryEnv()
+	defer remove()
+	uninterrupted, err := runs.Execute(context.Background(), whole, small())
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(resumed.Provenance.Starts, "starts, the same weights:", resumed.Weights == uninterrupted.Weights)
+	// Output:
+	// interrupted at step 1 of 40 (small, seed 1); what was done is saved
+	// 2 starts, the same weights: true
+}
+
+// cancelOnAdd is a progress display that interrupts the work at its first step.
+type cancelOnAdd struct{ cancel func() }
+
+func (cancelOnAdd) Start(int64, string) {}
+func (cancelOnAdd) Describe(string)     {}
+func (cancelOnAdd) Left(time.Duration)  {}
+func (cancelOnAdd) Finish()             {}
+func (c cancelOnAdd) Add(int64)         { c.cancel() }

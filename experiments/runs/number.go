@@ -1,0 +1,63 @@
+package runs
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// Number is a float64 that JSON can hold whatever its value: NaN and the
+// infinities, which JSON lacks, are null and come back as NaN.
+type Number float64
+
+// MarshalJSON implements json.Marshaler.
+func (n Number) MarshalJSON() ([]byte, error) {
+	f := float64(n)
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(f)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Number) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*n = Number(math.NaN())
+		return nil
+	}
+	f, err := strconv.ParseFloat(string(data), 64)
+	if err != nil {
+		return fmt.Errorf("%s is not a number", data)
+	}
+	*n = Number(f)
+	return nil
+}
+
+// Numbers converts values.
+func Numbers(values []float64) []Number {
+	out := make([]Number, len(values))
+	for i, v := range values {
+		out[i] = Number(v)
+	}
+	return out
+}
+
+// Floats converts values back.
+func Floats(values []Number) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+// ShortNumber is the float64 of fewest digits that rounds to the float32, so
+// that an array of them takes half the room in a file.
+func ShortNumber(v float32) Number {
+	short, err := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64)
+	if err != nil {
+		return Number(v)
+	}
+	return Number(short)
+}

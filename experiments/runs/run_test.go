@@ -1,0 +1,54 @@
+package runs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"example.com/geometric-complexity/internal/gctest"
+)
+
+// Panicking is a task as a wrong graph builder would be.
+type Panicking struct{ value any }
+
+func (Panicking) Kind() string                     { return "panicking" }
+func (Panicking) Revision() int                    { return 1 }
+func (Panicking) Units() int64                     { return 1 }
+func (p Panicking) Do(context.Context, *Job) error { panic(p.value) }
+func (p Panicking) MarshalJSON() ([]byte, error)   { return []byte(`{}`), nil }
+
+func TestPanicsBecomeErrors(t *testing.T) {
+	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
+	for _, value := range []any{errors.New("shapes differ"), "shapes differ"} {
+		_, err := Execute(context.Background(), env, Run{Label: "a label", Seed: 7, Task: Panicking{value}})
+		if err == nil || !strings.HasSuffix(err.Error(), "(a label, seed 7): shapes differ") {
+			t.Errorf("panic of a %T: %v", value, err)
+		}
+	}
+}
+
+func TestNumberJSON(t *testing.T) {
+	data, err := json.Marshal([]Number{1.5, Number(math.NaN()), Number(math.Inf(-1)), 1e-300})
+	if err != nil || string(data) != "[1.5,null,null,1e-300]" {
+		t.Fatalf("marshalled %s, %v", data, err)
+	}
+	var back []Number
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	if back[0] != 1.5 || !math.IsNaN(float64(back[1])) || back[3] != 1e-300 {
+		t.Errorf("came back as %v", back)
+	}
+	if got, _ := json.Marshal(ShortNumber(0.1)); string(got) != "0.1" {
+		t.Errorf("float32 0.1 is written %s; want 0.1", got)
+	}
+	if got := ShortNumber(float32(math.Inf(1))); !math.IsInf(float64(got), 1) {
+		t.Errorf("infinity became %v", got)
+	}
+	if err := json.Unmarshal([]byte(`["x"]`), &back); err == nil {
+		t.Error("a string was taken for a number")
+	}
+}

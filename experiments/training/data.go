@@ -1,0 +1,225 @@
+package training
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/ml/train/loss"
+
+	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/experiments/runs"
+)
+
+// NameParabola is the 1-D regression set of the paper's Figure 1: evenly spaced
+// points of y = x² on [-1, 1].
+const NameParabola = "parabola"
+
+// Data describes the data of a run. Pixels are divided by 255, so that GC of
+// images is per unit of brightness. Subsets are drawn class by class with a
+// fixed seed: all seeds of a run see the same examples.
+type Data struct {
+	Name    string `json:"name"`    // NameParabola, or one of datasets.Names
+	Train   int    `json:"train"`   // training examples; 0 for all
+	Test    int    `json:"test"`    // test examples; 0 for all
+	Measure int    `json:"measure"` // training examples on which loss and GC are measured; 0 for all
+	// MeasureGC is the number of training examples, among those measured, and of
+	// test examples on which GC is measured; 0 for all.
+	MeasureGC int `json:"measure_gc,omitempty"`
+	// LabelNoise is the fraction of training labels that are replaced by another
+	// class, once and for all; losses on training data are with those labels.
+	LabelNoise float64 `json:"label_noise,omitempty"`
+}
+
+// subsetSeed draws the subsets of Data.
+const subsetSeed = 20220927
+
+// loaded is the data of a run, ready for training and measuring.
+type loaded struct {
+	outputs int // of the network
+	classes bool
+	// sha256 of the content of the data set's files; empty for a curve.
+	sha256 string
+	lossFn train.LossFn
+	// stream gives the training batches from a step on, without end: what the
+	// batch of a step holds depends on the seed and the step only.
+	stream func(batchSize int, seed int64, step int64) (train.Dataset, error)
+	// measured are the sets that evaluations go over, "train" and "test"; gc those
+	// for GC, nil if they are the same.
+	measured, gc map[string]examples
+	// grid is where a function of one variable is evaluated; nil otherwise.
+	grid []float64
+}
+
+// examples are all inputs and labels of a set, as tensors.
+type examples struct {
+	n              int
+	inputs, labels *tensors.Tensor
+}
+
+// GridPoints is the number of points at which a function of one variable is
+// drawn and its GC over the interval measured: the midpoints of equal cells, so
+// that the mean over them is the midpoint rule for the integral.
+const GridPoints = 400
+
+// FunctionGrid gives the GridPoints points of [-1, 1] at which a run keeps the values of its function.
+func FunctionGrid() []float64 {
+	x := make([]float64, GridPoints)
+	for i := range x {
+		x[i] = -1 + 2*(float64(i)+0.5)/GridPoints
+	}
+	return x
+}
+
+// content says what the data set holds, nil for a curve.
+func (d Data) content() (*runs.DataContent, error) {
+	if d.Name == NameParabola {
+		return nil, nil
+	}
+	c, err := datasets.Identify(d.Name)
+	if missing := (*datasets.NotFoundError)(nil); errors.As(err, &missing) {
+		// Results can be looked at where the data is not.
+		c, err = datasets.PublishedContent(d.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &runs.DataContent{Name: d.Name, SHA256: c.SHA256, Content: c.String()}, nil
+}
+
+// load reads the data, images in a format.
+func (d Data) load(format datasets.Format) (*loaded, error) {
+	if d.Name == NameParabola {
+		return d.loadCurve()
+	}
+	return d.loadImages(format)
+}
+
+func (d Data) loadCurve() (*loaded, error) {
+	curve, err := datasets.Parabola(d.Train)
+	if err != nil {
+		return nil, err
+	}
+	x, y, err := curve.Tensors(dtypes.Float32)
+	if err != nil {
+		return nil, err
+	}
+	out := &loaded{outputs: 1, lossFn: loss.MeanSquaredError,
+		measured: map[string]examples{"train": {len(curve.X), x, y}}}
+	out.grid = FunctionGrid()
+	out.stream = func(batchSize int, _, _ int64) (train.Dataset, error) {
+		if batchSize != 0 && batchSize != len(curve.X) {
+			return nil, fmt.Errorf("batch size %d: the curve is trained on all its %d points at once (batch size 0)", batchSize, len(curve.X))
+		}
+		return curve.Dataset(dtypes.Float32, true)
+	}
+	return out, nil
+}
+
+func (d Data) loadImages(format datasets.Format) (*loaded, error) {
+	trainImages, err := subset(d.Name, datasets.Train, d.Train)
+	if missing := (*datasets.NotFoundError)(nil); errors.As(err, &missing) {
+		return nil, fmt.Errorf("%w; or take the embedded images: --set dataset=%s", err, datasets.NameFashionMNISTSubset)
+	}
+	if err != nil {
+		return nil, err
+	}
+	testImages, err := subset(d.Name, datasets.Test, d.Test)
+	if err != nil {
+		return nil, err
+	}
+	if trainImages.SHA256 != testImages.SHA256 {
+		return nil, fmt.Errorf("data set %s was changed while it was read; start again", d.Name)
+	}
+	if d.LabelNoise != 0 {
+		if trainImages, err = trainImages.WithLabelNoise(d.LabelNoise, datasets.OtherClass, subsetSeed); err != nil {
+			return nil, err
+		}
+	}
+	measure := trainImages
+	if d.Measure != 0 && d.Measure != trainImages.N {
+		if measure, err = balanced(trainImages, d.Measure); err != nil {
+			return nil, err
+		}
+	}
+	out := &loaded{outputs: len(trainImages.Classes), classes: true, sha256: trainImages.SHA256,
+		lossFn: loss.SparseCategoricalCrossEntropyLogits}
+	sets := map[string]*datasets.Images{"train": measure, "test": testImages}
+	if out.measured, err = tensorsOf(sets, format); err != nil {
+		return nil, err
+	}
+	if d.MeasureGC != 0 {
+		for name, images := range sets {
+			if sets[name], err = balanced(images, d.MeasureGC); err != nil {
+				return nil, err
+			}
+		}
+		if out.gc, err = tensorsOf(sets, format); err != nil {
+			return nil, err
+		}
+	}
+	out.stream = func(batchSize int, seed, step int64) (train.Dataset, error) {
+		if batchSize == 0 {
+			batchSize = trainImages.N
+		}
+		return datasets.NewBatches(trainImages, batchSize).Format(format).
+			Shuffle(uint64(seed)).DropLast().Infinite().StartAt(int(step)).Done()
+	}
+	return out, nil
+}
+
+// tensorsOf gives all examples of each set, the images in a format.
+func tensorsOf(sets map[string]*datasets.Images, format datasets.Format) (map[string]examples, error) {
+	out := make(map[string]examples)
+	for name, images := range sets {
+		x, y, err := images.Tensors(format)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = examples{images.N, x, y}
+	}
+	return out, nil
+}
+
+// images keeps the sets that were read: an experiment's runs share them.
+var images struct {
+	sync.Mutex
+	sets map[string]*datasets.Images
+}
+
+// subset reads a split and draws n of its images.
+func subset(name string, split datasets.Split, n int) (*datasets.Images, error) {
+	images.Lock()
+	defer images.Unlock()
+	content, err := datasets.Identify(name)
+	if err != nil {
+		return nil, err
+	}
+	key := fmt.Sprint(name, split)
+	all := images.sets[key]
+	if all == nil || all.SHA256 != content.SHA256 {
+		if all, err = datasets.Load(name, split); err != nil {
+			return nil, err
+		}
+		if images.sets == nil {
+			images.sets = make(map[string]*datasets.Images)
+		}
+		images.sets[key] = all
+	}
+	if n == 0 || n == all.N {
+		return all, nil
+	}
+	return balanced(all, n)
+}
+
+// balanced draws n images, equally many of each class.
+func balanced(all *datasets.Images, n int) (*datasets.Images, error) {
+	if n%len(all.Classes) != 0 {
+		return nil, fmt.Errorf("%s: %d images cannot be drawn evenly from %d classes; take a multiple of %d",
+			all.Name, n, len(all.Classes), len(all.Classes))
+	}
+	return all.Balanced(n/len(all.Classes), subsetSeed)
+}

@@ -1,0 +1,124 @@
+package training
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"example.com/geometric-complexity/experiments/runs"
+)
+
+// addDiagnostics adds to the measurements what the task asks for besides.
+func (s *fitting) addDiagnostics(fn modelFn) error {
+	t := s.task
+	measured := s.data.measured["train"]
+	if t.Transfer > 0 {
+		d, err := newTransfer(s.store, t.Network, measured, t.Transfer)
+		if err != nil {
+			return err
+		}
+		s.eval.diagnostics = append(s.eval.diagnostics, d)
+	}
+	if len(t.NoiseGap) > 0 {
+		if !s.data.classes {
+			return errors.New("noise_gap: only classifiers have it")
+		}
+		d, err := newNoiseGap(s.job.Backend, s.store, fn, measured, s.data.outputs, t.NoiseGap)
+		if err != nil {
+			return err
+		}
+		s.eval.diagnostics = append(s.eval.diagnostics, d)
+	}
+	return nil
+}
+
+// noiseGap measures what Gaussian noise on the inputs adds to the squared error
+// of the outputs f against one-hot labels y: for each deviation σ the mean over
+// the examples of E‖f(x+σε) - y‖² - ‖f(x) - y‖², the sum over the outputs, as
+// the array "noise_gap". The expectation is over noiseDraws draws of ε and -ε,
+// always the same ones, which cancels the odd terms: what is left is
+//
+//	σ²·GC + σ²·mean of (f(x) - y)·Δf(x) + terms of σ⁴
+//
+// (Bishop 1995). The second term has the order of the first. It is zero for a
+// linear f and where the network fits, but not for a ReLU network that does not:
+// its Laplacian sits in the kinks. So the array "noise_gap_outputs" gives the same
+// with f(x) in the place of y, which has no such term.
+type noiseGap struct {
+	exec    *model.Exec
+	sigmas  []float64
+	batches []examples
+}
+
+const (
+	noiseDraws = 8
+	noiseSeed  = 20220927
+)
+
+func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set examples, outputs int, sigmas []float64) (*noiseGap, error) {
+	batches, err := split(set)
+	if err != nil {
+		return nil, err
+	}
+	d := &noiseGap{sigmas: sigmas, batches: batches}
+	d.exec, err = model.NewExec(backend, store, func(scope *model.Scope, x, y, noise *graph.Node) []*graph.Node {
+		scope.Store().SetTraining(x.Graph(), false)
+		f := fn(scope, graph.Concatenate([]*graph.Node{x, graph.Add(x, noise), graph.Sub(x, noise)}, 0))
+		f = graph.Reshape(f, 3, x.Shape().Dim(0), outputs) // Clean, and with ε and -ε.
+		weights := graph.ConvertDType(graph.Const(x.Graph(), []float64{-1, 0.5, 0.5}), x.DType())
+		growth := func(target *graph.Node) *graph.Node {
+			squares := graph.ReduceSum(graph.Square(graph.Sub(f, target)), 1, 2)
+			return graph.ReduceAllSum(graph.Mul(squares, weights))
+		}
+		return []*graph.Node{growth(graph.OneHot(graph.Reshape(y, 1, -1), outputs, x.DType())),
+			growth(graph.Slice(f, graph.AxisElem(0)))}
+	})
+	return d, err
+}
+
+func (d *noiseGap) measure(p *runs.Point) error {
+	gaps, ofOutputs := make([]runs.Number, len(d.sigmas)), make([]runs.Number, len(d.sigmas))
+	for i, sigma := range d.sigmas {
+		random := rand.New(rand.NewPCG(noiseSeed, 0))
+		var sum, outputSum float64
+		n := 0
+		for range noiseDraws {
+			for _, b := range d.batches {
+				out, err := d.exec.Call(b.inputs, b.labels, noiseLike(b.inputs, sigma, random))
+				if err != nil {
+					return fmt.Errorf("measuring the effect of noise: %w", err)
+				}
+				sum, outputSum = sum+scalar(out[0]), outputSum+scalar(out[1])
+				n += b.n
+			}
+		}
+		gaps[i], ofOutputs[i] = runs.Number(sum/float64(n)), runs.Number(outputSum/float64(n))
+	}
+	p.SetArray("noise_gap", gaps)
+	p.SetArray("noise_gap_outputs", ofOutputs)
+	return nil
+}
+
+// noiseLike draws normal values of a deviation, in a tensor of the other's shape.
+func noiseLike(t *tensors.Tensor, sigma float64, random *rand.Rand) *tensors.Tensor {
+	if t.DType() == dtypes.Float64 {
+		values := make([]float64, t.Shape().Size())
+		for i := range values {
+			values[i] = sigma * random.NormFloat64()
+		}
+		return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
+	}
+	values := make([]float32, t.Shape().Size())
+	for i := range values {
+		values[i] = float32(sigma * random.NormFloat64())
+	}
+	return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
+}
+
+func (d *noiseGap) finalize() { d.exec.Finalize() }

@@ -1,0 +1,257 @@
+package training
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/compiled"
+)
+
+// evalBatch is the largest number of examples measured at once.
+const evalBatch = 500
+
+// evaluator measures a network during its training: loss, accuracy and GC on
+// fixed sets. The network is in evaluation mode, GC is of the logits, exact,
+// and without any penalty's coefficient. Its graphs are compiled once and draw
+// no random numbers, so that measuring leaves the training as it was.
+type evaluator struct {
+	data *loaded
+	// parts are what is measured on sets: the mean over a batch of each value.
+	parts  []evaluation
+	onGrid *model.Exec // outputs and squared derivatives over a batch without labels
+	grid   *tensors.Tensor
+	keep   bool // the function's values on the grid
+	// diagnostics add to a point what a task asks for besides.
+	diagnostics []diagnostic
+}
+
+// evaluation measures means over a batch, and the sets that it goes over.
+type evaluation struct {
+	graphs *compiled.Graphs[[]string] // with the names of the means
+	sets   map[string][]examples
+}
+
+// meansFn builds means over a batch of values of the outputs, the inputs and the labels, and names
+// them.
+type meansFn func(outputs, x, y *graph.Node) (means []*graph.Node, names []string)
+
+// diagnostic measures something beyond losses, accuracy and GC.
+type diagnostic interface {
+	measure(p *runs.Point) error
+	finalize()
+}
+
+func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data *loaded, keepFunction bool) (*evaluator, error) {
+	e := &evaluator{data: data, keep: keepFunction}
+	fit := func(outputs, _, y *graph.Node) ([]*graph.Node, []string) {
+		means := []*graph.Node{graph.ReduceAllMean(data.lossFn([]*graph.Node{y}, []*graph.Node{outputs}))}
+		names := []string{"loss"}
+		if data.classes {
+			best := graph.ArgMax(outputs, -1, dtypes.Int32)
+			right := graph.Equal(best, graph.Reshape(y, y.Shape().Dim(0)))
+			means = append(means, graph.ReduceAllMean(graph.ConvertDType(right, outputs.DType())))
+			names = append(names, "accuracy")
+		}
+		return means, names
+	}
+	complexity := func(outputs, x, _ *graph.Node) ([]*graph.Node, []string) {
+		return []*graph.Node{gcml.Complexity(outputs, x)}, []string{"gc"}
+	}
+	both := func(outputs, x, y *graph.Node) ([]*graph.Node, []string) {
+		fitMeans, fitNames := fit(outputs, x, y)
+		gc, gcNames := complexity(outputs, x, y)
+		return append(fitMeans, gc...), append(fitNames, gcNames...)
+	}
+	add := func(means meansFn, sets map[string]examples) error {
+		part, err := newEvaluation(backend, store, fn, means, sets)
+		e.parts = append(e.parts, part)
+		return err
+	}
+	if data.gc == nil {
+		if err := add(both, data.measured); err != nil {
+			return nil, err
+		}
+	} else if err := errors.Join(add(fit, data.measured), add(complexity, data.gc)); err != nil {
+		return nil, err
+	}
+	if data.grid != nil {
+		return e, e.prepareGrid(backend, store, fn)
+	}
+	return e, nil
+}
+
+// newEvaluation prepares the means over the batches of some sets.
+func newEvaluation(backend compute.Backend, store *model.Store, fn modelFn, means meansFn, sets map[string]examples) (e evaluation, err error) {
+	e.sets = make(map[string][]examples)
+	for name, set := range sets {
+		if e.sets[name], err = split(set); err != nil {
+			return e, err
+		}
+	}
+	e.graphs = compiled.New("evaluation", backend, store, func(scope *model.Scope, a compiled.Args) ([]*graph.Node, []string) {
+		x, y := a.Inputs[0], a.Labels[0]
+		scope.Store().SetTraining(x.Graph(), false)
+		return means(fn(scope, x), x, y)
+	})
+	return e, nil
+}
+
+// measure adds the means over each set to the point, under "<set>_<value>".
+func (e *evaluation) measure(ctx context.Context, p *runs.Point) error {
+	for name, batches := range e.sets {
+		sums, n := make(map[string]float64), 0
+		for _, b := range batches {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			means, names, err := e.graphs.Call(train.Batch{Inputs: []*tensors.Tensor{b.inputs}, Labels: []*tensors.Tensor{b.labels}})
+			if err != nil {
+				return fmt.Errorf("measuring on the %s set: %w", name, err)
+			}
+			for i, mean := range means {
+				sums[names[i]] += scalar(mean) * float64(b.n)
+			}
+			n += b.n
+		}
+		for value, sum := range sums {
+			p.Values[name+"_"+value] = runs.Number(sum / float64(n))
+		}
+	}
+	return nil
+}
+
+// prepareGrid compiles the measurement of a function of one variable.
+func (e *evaluator) prepareGrid(backend compute.Backend, store *model.Store, fn modelFn) (err error) {
+	flat := make([]float32, len(e.data.grid))
+	for i, x := range e.data.grid {
+		flat[i] = float32(x)
+	}
+	e.grid = tensors.FromFlatDataAndDimensions(flat, len(flat), 1)
+	e.onGrid, err = model.NewExec(backend, store, func(scope *model.Scope, x *graph.Node) []*graph.Node {
+		scope.Store().SetTraining(x.Graph(), false)
+		outputs := fn(scope, x)
+		return []*graph.Node{outputs, gcml.SquaredJacobianNorm(outputs, x)}
+	})
+	return err
+}
+
+// split cuts a set into batches of equal size where that is possible, so that
+// one graph serves all of them.
+func split(set examples) ([]examples, error) {
+	size := min(set.n, evalBatch)
+	for d := size; d > size/2; d-- {
+		if set.n%d == 0 {
+			size = d
+			break
+		}
+	}
+	if size == set.n {
+		return []examples{set}, nil
+	}
+	var out []examples
+	for from := 0; from < set.n; from += size {
+		to := min(from+size, set.n)
+		x, err := rows(set.inputs, from, to)
+		if err != nil {
+			return nil, err
+		}
+		y, err := rows(set.labels, from, to)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, examples{to - from, x, y})
+	}
+	return out, nil
+}
+
+// rows copies the examples from..to of a tensor of any dtype.
+func rows(t *tensors.Tensor, from, to int) (*tensors.Tensor, error) {
+	dims := slices.Clone(t.Shape().Dimensions)
+	total := dims[0]
+	dims[0] = to - from
+	out := tensors.FromShape(shapes.Make(t.DType(), dims...))
+	var inner error
+	err := t.ConstBytes(func(all []byte) {
+		size := len(all) / total
+		inner = out.MutableBytes(func(part []byte) { copy(part, all[from*size:to*size]) })
+	})
+	if err == nil {
+		err = inner
+	}
+	return out, err
+}
+
+// measure returns the values of one point: "<set>_loss" (mean), "<set>_accuracy"
+// (fraction, classifiers only) and "<set>_gc" for each set; for a function of
+// one variable also "interval_gc", the mean of its squared derivative over the
+// interval, and if they are kept its values on the grid as the array "f".
+func (e *evaluator) measure(ctx context.Context, step int64) (runs.Point, error) {
+	p := runs.Point{Step: step, Values: make(map[string]runs.Number)}
+	for i := range e.parts {
+		if err := e.parts[i].measure(ctx, &p); err != nil {
+			return p, err
+		}
+	}
+	for _, d := range e.diagnostics {
+		if err := d.measure(&p); err != nil {
+			return p, err
+		}
+	}
+	if e.onGrid != nil {
+		return p, e.measureGrid(&p)
+	}
+	return p, nil
+}
+
+func (e *evaluator) measureGrid(p *runs.Point) error {
+	out, err := e.onGrid.Call(e.grid)
+	if err != nil {
+		return fmt.Errorf("measuring on the grid: %w", err)
+	}
+	squares := tensors.MustCopyFlatData[float32](out[1])
+	var sum float64
+	for _, v := range squares {
+		sum += float64(v)
+	}
+	p.Values["interval_gc"] = runs.Number(sum / float64(len(squares)))
+	if e.keep {
+		values := tensors.MustCopyFlatData[float32](out[0])
+		f := make([]runs.Number, len(values))
+		for i, v := range values {
+			f[i] = runs.ShortNumber(v)
+		}
+		p.SetArray("f", f)
+	}
+	return nil
+}
+
+// finalize frees the graphs and tensors.
+func (e *evaluator) finalize() {
+	for _, part := range e.parts {
+		part.graphs.Finalize()
+	}
+	for _, d := range e.diagnostics {
+		d.finalize()
+	}
+	if e.onGrid != nil {
+		e.onGrid.Finalize()
+	}
+}
+
+func scalar(t *tensors.Tensor) float64 {
+	v := shapes.ConvertTo[float64](t.Value())
+	_ = t.FinalizeAll()
+	return v
+}

@@ -1,0 +1,106 @@
+package training
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers/activation"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/internal/nearest"
+	"example.com/geometric-complexity/layers"
+)
+
+// Network describes the network of a run.
+type Network struct {
+	Kind           string `json:"kind"`                    // "mlp" or "resnet18"
+	HiddenLayers   int    `json:"hidden_layers,omitempty"` // of an MLP
+	Width          int    `json:"width"`                   // units of each hidden layer, or channels of a ResNet's first stage
+	Activation     string `json:"activation,omitempty"`    // of an MLP: GoMLX's name, such as "relu"
+	Initialization string `json:"initialization"`          // see layers.ParseInitialization
+	NoBias         bool   `json:"no_bias,omitempty"`       // of an MLP
+	Norm           string `json:"norm,omitempty"`          // of a ResNet: see layers.ParseNorm
+	// Pool lets a ResNet average squares of Pool × Pool pixels first; 0 and 1 do
+	// not. The images, and so what GC is taken with respect to, stay as they are.
+	Pool int `json:"pool,omitempty"`
+}
+
+// The kinds of networks.
+const (
+	KindMLP      = "mlp"
+	KindResNet18 = "resnet18"
+)
+
+// MLP is a ReLU network with the paper's initialization: a normal distribution
+// cut off at two standard deviations, of variance 1/fan_in, and zero biases.
+func MLP(hiddenLayers, width int) Network {
+	return Network{Kind: KindMLP, HiddenLayers: hiddenLayers, Width: width, Activation: "relu",
+		Initialization: layers.InitStandard.String()}
+}
+
+// ResNet18 is the residual network for small images with k = width channels in
+// its first stage, initialized as He et al. do. A norm is one of layers.ParseNorm.
+func ResNet18(width int, norm layers.Norm) Network {
+	return Network{Kind: KindResNet18, Width: width, Norm: norm.String(), Initialization: layers.InitHeNormal.String()}
+}
+
+// format is how the network takes images.
+func (n Network) format() datasets.Format { return datasets.Format{Flat: n.Kind == KindMLP} }
+
+// ModelScope is where the network's variables are in the store.
+const ModelScope = "model"
+
+// modelFn is a network as GoMLX takes it: inputs [batch, ...] to logits [batch, outputs].
+type modelFn = func(scope *model.Scope, x *graph.Node) *graph.Node
+
+// function returns the network's model function.
+func (n Network) function(outputs int) (modelFn, error) {
+	initialization, err := layers.ParseInitialization(n.Initialization)
+	if err != nil {
+		return nil, err
+	}
+	switch n.Kind {
+	case KindMLP:
+		return n.mlp(outputs, initialization)
+	case KindResNet18:
+		return n.resNet18(outputs, initialization)
+	}
+	return nil, nearest.Unknown("network", n.Kind, []string{KindMLP, KindResNet18})
+}
+
+func (n Network) resNet18(outputs int, initialization layers.Initialization) (modelFn, error) {
+	if n.Width < 1 || n.Pool < 0 {
+		return nil, fmt.Errorf("a ResNet18 of %d channels that averages squares of %d pixels cannot be", n.Width, n.Pool)
+	}
+	norm, err := layers.ParseNorm(n.Norm)
+	if err != nil {
+		return nil, err
+	}
+	return func(scope *model.Scope, x *graph.Node) *graph.Node {
+		if n.Pool > 1 {
+			x = graph.MeanPool(x).Window(n.Pool).Done()
+		}
+		return layers.ResNet18(scope.In(ModelScope), x).Outputs(outputs).Width(n.Width).Norm(norm).
+			Initializer(initialization).Done()
+	}, nil
+}
+
+func (n Network) mlp(outputs int, initialization layers.Initialization) (modelFn, error) {
+	if n.HiddenLayers < 0 || (n.HiddenLayers > 0 && n.Width < 1) {
+		return nil, fmt.Errorf("a network of %d hidden layers of %d units cannot be", n.HiddenLayers, n.Width)
+	}
+	act, err := activation.TypeString(n.Activation)
+	if err != nil {
+		var known []string
+		for _, name := range activation.TypeStrings() {
+			known = append(known, strings.ToLower(name))
+		}
+		return nil, nearest.Unknown("activation", n.Activation, known)
+	}
+	return func(scope *model.Scope, x *graph.Node) *graph.Node {
+		return layers.MLP(scope.In(ModelScope), x).Hidden(n.HiddenLayers, n.Width).Outputs(outputs).
+			Activation(act).Initializer(initialization).UseBias(!n.NoBias).Done()
+	}, nil
+}

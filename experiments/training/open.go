@@ -1,0 +1,95 @@
+package training
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+
+	"example.com/geometric-complexity/datasets"
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/internal/nearest"
+	"example.com/geometric-complexity/internal/settings"
+)
+
+// Trained is a network that a run trained, with its weights.
+type Trained struct {
+	Task  *Train
+	Seed  int64
+	Step  int64 // the step of its checkpoint
+	Store *model.Store
+	// Model is the network without penalties: inputs [batch, ...] to logits
+	// [batch, outputs].
+	Model func(scope *model.Scope, x *graph.Node) *graph.Node
+	// Outputs is the number of logits.
+	Outputs int
+	data    *runs.DataContent // that it was trained on
+}
+
+// OpenRun loads the network of a run's folder, out/runs/ADDRESS, at its newest
+// checkpoint. The caller owns its store.
+func OpenRun(dir string) (*Trained, error) {
+	run, err := runs.ReadFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	if kind := (&Train{}).Kind(); run.Kind != kind {
+		return nil, fmt.Errorf("%s: a run of kind %q leaves no network, only one of kind %q does", dir, run.Kind, kind)
+	}
+	t := &Trained{Task: &Train{}, Seed: run.Seed, Store: model.NewStore(), data: run.Data}
+	if err := json.Unmarshal(run.Task, t.Task); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if err := settings.CheckSize(t.Task); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if t.Step, err = runs.LoadNewest(dir, run.Hash, t.Store); err != nil {
+		return nil, err
+	}
+	data, err := t.Task.Data.load(t.Task.Network.format())
+	if err != nil {
+		return nil, err
+	}
+	t.Outputs = data.outputs
+	t.Model, err = t.Task.Network.function(data.outputs)
+	return t, err
+}
+
+// Dataset gives the examples of a set to measure the network on, once through
+// in their order: the first n of a split of one of datasets.Names, n = 0 for
+// all, or with NameParabola the points that the network was trained on. An
+// empty name is the set it was trained on.
+func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (train.Dataset, error) {
+	trainedOn := name == ""
+	if trainedOn {
+		name = t.Task.Data.Name
+	}
+	if name == NameParabola {
+		curve, err := datasets.Parabola(t.Task.Data.Train)
+		if err != nil {
+			return nil, err
+		}
+		return curve.Dataset(dtypes.Float32, false)
+	}
+	if names := append(datasets.Names(), NameParabola); !slices.Contains(names, name) {
+		return nil, nearest.Unknown("data set", name, names)
+	}
+	images, err := subset(name, split, 0)
+	if err != nil {
+		return nil, err
+	}
+	if trainedOn && t.data != nil && images.SHA256 != t.data.SHA256 {
+		return nil, fmt.Errorf("data set %s is not what the network was trained on (SHA-256 %.8s… here, %.8s… there); "+
+			"to measure on it all the same, name it", name, images.SHA256, t.data.SHA256)
+	}
+	if n != 0 {
+		if images, err = images.First(n); err != nil {
+			return nil, err
+		}
+	}
+	return datasets.NewBatches(images, batchSize).Format(t.Task.Network.format()).Done()
+}

@@ -1,0 +1,39 @@
+package training
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"example.com/geometric-complexity/experiments/runs"
+)
+
+// A run from a stranger is of what it says, but of no more than this machine holds.
+func TestOpenRunOfImpossibleSize(t *testing.T) {
+	for want, task := range map[string]*Train{
+		"data: needs 800 GB at least": {Data: Data{Name: NameParabola, Train: 100_000_000_000}},
+		"network: needs ":             {Data: Data{Name: NameParabola}, Network: Network{Kind: KindMLP, HiddenLayers: 2, Width: 1 << 40}},
+		"network.width: -1":           {Data: Data{Name: NameParabola}, Network: Network{Kind: KindMLP, Width: -1}},
+	} {
+		raw, err := json.Marshal(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := runs.Record{Kind: task.Kind(), Backend: "go", Task: raw}
+		if run.Hash, err = run.Address(); err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if raw, err = json.Marshal(run); err == nil {
+			err = os.WriteFile(filepath.Join(dir, runs.RunFile), raw, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenRun(dir); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), dir) {
+			t.Errorf("error %v; want %q", err, want)
+		}
+	}
+}

@@ -1,0 +1,392 @@
+package training
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/gcml"
+	"example.com/geometric-complexity/internal/nearest"
+	"example.com/geometric-complexity/internal/stats"
+)
+
+// Train is the task of training one network, measuring it on the way.
+//
+// Without an Optimizer it is plain gradient descent, as in the paper: a constant
+// learning rate and no momentum.
+type Train struct {
+	Data         Data    `json:"data"`
+	Network      Network `json:"network"`
+	LearningRate float64 `json:"learning_rate"`
+	BatchSize    int     `json:"batch_size"` // 0: all training examples, for full-batch gradient descent
+	Steps        int64   `json:"steps"`
+	// StopLoss ends the run at the first measurement whose training loss is at
+	// most this; 0 never does.
+	StopLoss float64 `json:"stop_loss,omitempty"`
+	// SquaredError makes the loss of a classifier the mean over the examples of the
+	// squared distance of the outputs from one-hot labels, the sum over the outputs,
+	// instead of the cross-entropy.
+	SquaredError bool `json:"squared_error,omitempty"`
+	// Optimizer is the kind of gradient descent: empty for the plain one,
+	// OptimizerMomentum or OptimizerAdam.
+	Optimizer string `json:"optimizer,omitempty"`
+	// Penalties are the coefficients of the penalties added to the training loss,
+	// by name: "gc", "l2", "spectral", "flatness".
+	Penalties map[string]float64 `json:"penalties,omitempty"`
+	// GCEstimator of the "gc" penalty; empty for exact. See gcml.ParseEstimator.
+	GCEstimator string `json:"gc_estimator,omitempty"`
+	// InputNoise is the standard deviation of the Gaussian noise on the inputs,
+	// LabelNoise the probability that a label is replaced by a random class, both
+	// drawn anew for every training step.
+	InputNoise float64 `json:"input_noise,omitempty"`
+	LabelNoise float64 `json:"label_noise,omitempty"`
+	// Measurements is how many times the network is measured beside step 0, the
+	// last at the last step; LogSpaced spaces them evenly in the step's logarithm.
+	Measurements int  `json:"measurements"`
+	LogSpaced    bool `json:"log_spaced,omitempty"`
+	// Transfer is the number of measured training examples on which both sides of
+	// the transfer inequality are worked out; 0 for none. MLPs of ReLU only. A
+	// point gets the means "transfer_left", "parameter_gradient" (the right side)
+	// and "transfer_gc", and the largest ratio of the sides, "transfer_ratio".
+	Transfer int `json:"transfer,omitempty"`
+	// NoiseGap are the standard deviations of the input noise whose effect on the
+	// squared error is measured on the measured training examples: what it adds
+	// in the mean, for each deviation, is the array "noise_gap".
+	NoiseGap []float64 `json:"noise_gap,omitempty"`
+	// KeepFunction keeps the values of a function of one variable on the grid
+	// with each measurement, as the array "f".
+	KeepFunction bool `json:"keep_function,omitempty"`
+}
+
+var _ runs.ContentTask = (*Train)(nil)
+
+// Kind implements Task.
+func (t *Train) Kind() string { return "train" }
+
+// Revision implements Task.
+func (t *Train) Revision() int { return 1 }
+
+// Content implements ContentTask.
+func (t *Train) Content() (*runs.DataContent, error) { return t.Data.content() }
+
+// Units implements Task: one per training step.
+func (t *Train) Units() int64 { return t.Steps }
+
+func (t *Train) validate() error {
+	switch {
+	case !(t.LearningRate > 0) || math.IsInf(t.LearningRate, 0):
+		return fmt.Errorf("learning rate %g is not a positive number", t.LearningRate)
+	case t.Steps < 1:
+		return fmt.Errorf("%d steps: at least 1 is needed", t.Steps)
+	case t.BatchSize < 0:
+		return fmt.Errorf("batch size %d is negative", t.BatchSize)
+	case t.Measurements < 1:
+		return fmt.Errorf("%d measurements: at least 1 is needed", t.Measurements)
+	}
+	if !stats.Finite(t.InputNoise) || t.InputNoise < 0 || !(t.LabelNoise >= 0 && t.LabelNoise <= 1) {
+		return fmt.Errorf("input noise %g and label noise %g: a deviation from 0 and a probability are needed", t.InputNoise, t.LabelNoise)
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Penalties)) {
+		if _, known := penaltyParams[name]; !known {
+			return nearest.Unknown("penalty", name, slices.Sorted(maps.Keys(penaltyParams)))
+		}
+		if c := t.Penalties[name]; c < 0 || !stats.Finite(c) {
+			return fmt.Errorf("coefficient %g of the %s penalty is not a number from 0", c, name)
+		}
+	}
+	return nil
+}
+
+// measuredSteps lists the steps at which the network is measured, from 0 to
+// the last, without repeats.
+func (t *Train) measuredSteps() []int64 {
+	steps := []int64{0}
+	for i := 1; i <= t.Measurements; i++ {
+		at := float64(t.Steps) * float64(i) / float64(t.Measurements)
+		if t.LogSpaced && t.Measurements > 1 {
+			at = math.Pow(float64(t.Steps), float64(i-1)/float64(t.Measurements-1))
+		}
+		if step := min(t.Steps, int64(math.Round(at))); step > steps[len(steps)-1] {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// fitting is a training run at work.
+type fitting struct {
+	task    *Train
+	job     *runs.Job
+	data    *loaded
+	store   *model.Store
+	trainer *train.Trainer
+	eval    *evaluator
+	kept    *runs.Checkpoints
+	ended   bool      // the restored checkpoint is the run's last one
+	saved   time.Time // when the last checkpoint was saved
+}
+
+// Do implements Task.
+func (t *Train) Do(ctx context.Context, job *runs.Job) error {
+	if err := t.validate(); err != nil {
+		return err
+	}
+	s, err := t.open(job)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	// A run that came to its end before its record was written has its status.
+	for _, next := range t.measuredSteps() {
+		if job.Record.Status != "" {
+			break
+		}
+		if more, err := s.advance(ctx, next); err != nil {
+			return err
+		} else if !more {
+			break
+		}
+	}
+	return s.end()
+}
+
+// open sets up the run at the step of its checkpoint, or at 0.
+func (t *Train) open(job *runs.Job) (*fitting, error) {
+	data, err := t.Data.load(t.Network.format())
+	if err != nil {
+		return nil, err
+	}
+	if content := job.Record.Data; content != nil && content.SHA256 != data.sha256 {
+		return nil, fmt.Errorf("data set %s was changed after the run began; start it again", content.Name)
+	}
+	if t.SquaredError {
+		if !data.classes {
+			return nil, errors.New("squared_error: only classifiers have the choice")
+		}
+		data.lossFn = oneHotSquaredError
+	}
+	fn, err := t.Network.function(data.outputs)
+	if err != nil {
+		return nil, err
+	}
+	s := &fitting{task: t, job: job, data: data, store: model.NewStore(), saved: time.Now(),
+		kept: job.Checkpoints()}
+	if err := s.restore(); err != nil {
+		return nil, err
+	}
+	if s.eval, err = newEvaluator(job.Backend, s.store, fn, data, t.KeepFunction); err != nil {
+		return nil, err
+	}
+	if err := s.addDiagnostics(fn); err != nil {
+		return nil, err
+	}
+	trainingFn, trainingLoss, err := t.regularized(s.store, fn, data.lossFn)
+	if err != nil {
+		return nil, err
+	}
+	descent, err := t.optimizer()
+	if err != nil {
+		return nil, err
+	}
+	s.trainer = train.NewTrainer(job.Backend, s.store, trainingFn, trainingLoss, descent, nil, nil)
+	return s, nil
+}
+
+// oneHotSquaredError is the loss of Train.SquaredError. Labels are classes [batch, 1].
+func oneHotSquaredError(labels, predictions []*graph.Node) *graph.Node {
+	f := predictions[0]
+	target := graph.OneHot(graph.Reshape(labels[0], -1), f.Shape().Dim(-1), f.DType())
+	return graph.ReduceAllMean(graph.ReduceSum(graph.Square(graph.Sub(f, target)), -1))
+}
+
+// restore loads the newest checkpoint. Without one the store starts from the seed.
+func (s *fitting) restore() error {
+	record := s.job.Record
+	before, passedOver, err := s.kept.Restore(s.store)
+	if err != nil {
+		return err
+	}
+	for _, why := range passedOver {
+		s.job.Log.Warn(fmt.Sprintf("%v; run %s goes on from step %d", why, record.Hash, before.Step))
+	}
+	if before == nil {
+		if err := s.store.SetRNGStateFromSeed(record.Seed); err != nil {
+			return err
+		}
+	} else {
+		if err := s.task.checkPoints(before); err != nil {
+			return fmt.Errorf("%s: %w; to start the run anew, remove %s", s.kept.Current(), err, s.kept.Dir())
+		}
+		record.Step, record.Points = before.Step, before.Points
+		record.Status, record.Message = before.Status, before.Message
+		s.ended = before.Status != ""
+	}
+	s.job.Advance(record.Step)
+	return s.job.RewriteLog()
+}
+
+// checkPoints compares the steps of a checkpoint's points with those at which the
+// task measures: that of the checkpoint itself may not be measured yet.
+func (t *Train) checkPoints(s *runs.State) error {
+	var want []int64
+	for _, step := range t.measuredSteps() {
+		if step < s.Step || step == s.Step && len(s.Points) > len(want) {
+			want = append(want, step)
+		}
+	}
+	got := make([]int64, len(s.Points))
+	for i, p := range s.Points {
+		got[i] = p.Step
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("the checkpoint has points of steps %v, want %v", got, want)
+	}
+	return nil
+}
+
+// advance trains up to a step and measures there, unless the run came further
+// before it was interrupted. It reports whether the run goes on: a diverged one
+// does not, nor one that reached its StopLoss.
+func (s *fitting) advance(ctx context.Context, next int64) (more bool, err error) {
+	record := s.job.Record
+	if next > record.Step {
+		if err := s.train(ctx, next); err != nil {
+			return false, err
+		}
+	}
+	if record.Status == runs.Diverged {
+		return false, nil
+	}
+	if next == record.Step && (len(record.Points) == 0 || record.Final().Step != next) {
+		if err := s.measure(ctx); err != nil {
+			return false, err
+		}
+	}
+	loss := record.Final().Value("train_loss")
+	return !(s.task.StopLoss > 0 && loss <= s.task.StopLoss), nil
+}
+
+// measure adds a point for the current step to the record and to the log.
+func (s *fitting) measure(ctx context.Context) error {
+	point, err := s.eval.measure(ctx, s.job.Record.Step)
+	if ctx.Err() != nil {
+		return s.interrupt(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	s.job.Record.Points = append(s.job.Record.Points, point)
+	s.job.Log.Debug("measured", "step", point.Step, "values", point.Values)
+	if err := s.job.AppendLog(point); err != nil {
+		return err
+	}
+	// Before the first step the optimizer and the penalties have no variables yet.
+	if point.Step > 0 && time.Since(s.saved) > s.job.CheckpointEvery {
+		return s.save()
+	}
+	return nil
+}
+
+// train runs the loop from the current step to the next one.
+func (s *fitting) train(ctx context.Context, next int64) error {
+	record := s.job.Record
+	stream, err := s.data.stream(s.task.BatchSize, record.Seed, record.Step)
+	if err != nil {
+		return err
+	}
+	loop := train.NewLoop(s.trainer)
+	watched, err := gcml.StopAtNonFinite(loop, stream)
+	if err != nil {
+		return err
+	}
+	loop.OnStep("watch", 0, func(loop *train.Loop, _ []*tensors.Tensor) error {
+		return s.watch(ctx, int64(loop.LoopStep)+1)
+	})
+	_, err = loop.RunSteps(watched, int(next-record.Step))
+	var diverged *gcml.NonFiniteError
+	switch {
+	case errors.As(err, &diverged):
+		record.Step = int64(diverged.Step) + 1
+		s.job.Advance(record.Step)
+		record.Status, record.Message = runs.Diverged, fmt.Sprintf("in step %d %s is not finite: %s", record.Step, diverged.What, diverged.Origin)
+		return nil
+	case ctx.Err() != nil:
+		return s.interrupt(ctx)
+	}
+	return err
+}
+
+// watch is called after each step.
+func (s *fitting) watch(ctx context.Context, step int64) error {
+	s.job.Record.Step = step
+	s.job.Advance(step)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if time.Since(s.saved) > s.job.CheckpointEvery {
+		return s.save()
+	}
+	return nil
+}
+
+// save writes a checkpoint of the current step.
+func (s *fitting) save() error {
+	if err := s.writeCheckpoint(); err != nil {
+		return err
+	}
+	s.saved = time.Now()
+	return s.job.SaveTime()
+}
+
+// writeCheckpoint saves the variables with what the record holds so far.
+func (s *fitting) writeCheckpoint() error {
+	r := s.job.Record
+	return s.kept.Write(s.store, runs.State{Step: r.Step, Status: r.Status, Message: r.Message, Points: r.Points})
+}
+
+// interrupt saves the state and returns what Do returns on cancellation.
+func (s *fitting) interrupt(ctx context.Context) error {
+	// Before the first step there may be no variables yet, and nothing is lost.
+	if s.job.Record.Step > 0 {
+		if err := s.save(); err != nil {
+			return err
+		}
+	}
+	return &runs.InterruptedError{Cause: ctx.Err(), Label: s.job.Run.Label, Seed: s.job.Record.Seed,
+		Step: s.job.Record.Step, End: s.task.Steps, Out: s.job.Out}
+}
+
+// end completes the record and leaves the final weights as a checkpoint. The
+// record is written after it, so the checkpoint says how the run ended: what
+// is killed in between must not go on with the training.
+func (s *fitting) end() error {
+	record := s.job.Record
+	if record.Status == "" {
+		record.Status = runs.Complete
+	}
+	var err error
+	if record.Weights, err = weightsDigest(s.store); err != nil {
+		return err
+	}
+	if s.ended {
+		return s.kept.RemoveOthers()
+	}
+	return s.writeCheckpoint()
+}
+
+// close frees what the run held on the device.
+func (s *fitting) close() {
+	s.eval.finalize()
+	s.trainer.ResetComputationGraphs()
+	s.store.Finalize()
+}

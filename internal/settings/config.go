@@ -1,0 +1,139 @@
+package settings
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"example.com/geometric-complexity/internal/nearest"
+)
+
+// Keys lists the keys of a configuration, given as a pointer to its struct, in
+// the order of its fields. A field of a struct within it is "outer.inner"; an
+// embedded struct's fields count as its own, as in JSON.
+func Keys(cfg any) []string {
+	var keys []string
+	for _, s := range settings(reflect.ValueOf(cfg).Elem(), "") {
+		keys = append(keys, s.key)
+	}
+	return keys
+}
+
+// setting is a value of a configuration that can be set.
+type setting struct {
+	key   string
+	value reflect.Value
+}
+
+func settings(v reflect.Value, prefix string) (all []setting) {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		key := jsonKey(field)
+		switch {
+		case field.Anonymous && field.Type.Kind() == reflect.Struct:
+			all = append(all, settings(v.Field(i), prefix)...)
+		case key == "":
+		case field.Type.Kind() == reflect.Struct:
+			all = append(all, settings(v.Field(i), prefix+key+".")...)
+		default:
+			all = append(all, setting{prefix + key, v.Field(i)})
+		}
+	}
+	return all
+}
+
+func jsonKey(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	if key == "-" || !f.IsExported() {
+		return ""
+	}
+	return key
+}
+
+// Set changes one key of a configuration, given as a pointer to its struct, by
+// an assignment such as "steps=500" or "coefficients=0,0.01,0.1". A list may
+// stand with or without brackets, a string with or without quotes. The error
+// for an unknown key names the nearest right one; a value of the wrong type
+// leaves the configuration as it was.
+func Set(cfg any, assignment string) error {
+	key, value, ok := strings.Cut(assignment, "=")
+	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+	if !ok {
+		return fmt.Errorf("%q is no assignment; write key=value", assignment)
+	}
+	for _, s := range settings(reflect.ValueOf(cfg).Elem(), "") {
+		if s.key != key {
+			continue
+		}
+		decoded := reflect.New(s.value.Type())
+		if err := decodeValue(value, decoded); err != nil {
+			return fmt.Errorf("key %q: %q is not %s", key, value, describe(s.value.Type()))
+		}
+		s.value.Set(decoded.Elem())
+		return nil
+	}
+	return nearest.Unknown("key", key, Keys(cfg))
+}
+
+// decodeValue reads the value into what target points to, adding the quotes or
+// brackets that JSON wants and a command line does not.
+func decodeValue(value string, target reflect.Value) error {
+	kind := target.Elem().Kind()
+	if kind == reflect.String && !strings.HasPrefix(value, `"`) {
+		target.Elem().SetString(value)
+		return nil
+	}
+	if kind == reflect.Slice && !strings.HasPrefix(value, "[") {
+		value = "[" + value + "]"
+	}
+	return json.Unmarshal([]byte(value), target.Interface())
+}
+
+func describe(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		elements := strings.TrimPrefix(describe(t.Elem()), "a ")
+		return "a list of " + elements + "s"
+	default:
+		return "a " + t.Kind().String()
+	}
+}
+
+// Difference is the flags that make one configuration of the other. Both are
+// pointers to the same type of struct.
+func Difference(from, to any) (flags []string, err error) {
+	was, is := settings(reflect.ValueOf(from).Elem(), ""), settings(reflect.ValueOf(to).Elem(), "")
+	for i := range is {
+		before, err := json.Marshal(was[i].value.Interface())
+		if err != nil {
+			return nil, fmt.Errorf("key %q: %w", was[i].key, err)
+		}
+		after, err := json.Marshal(is[i].value.Interface())
+		if err != nil {
+			return nil, fmt.Errorf("key %q: %w", is[i].key, err)
+		}
+		if !bytes.Equal(before, after) {
+			flags = append(flags, "--set", is[i].key+"="+assigned(is[i].value, after))
+		}
+	}
+	return flags, nil
+}
+
+// assigned is a value as Set reads it, a list without its brackets.
+func assigned(v reflect.Value, text []byte) string {
+	switch v.Kind() {
+	case reflect.String:
+		return v.String()
+	case reflect.Slice:
+		return string(bytes.TrimSuffix(bytes.TrimPrefix(text, []byte("[")), []byte("]")))
+	}
+	return string(text)
+}

@@ -1,0 +1,38 @@
+package nb
+
+import (
+	"fmt"
+
+	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/experiments/training"
+	"example.com/geometric-complexity/internal/plots"
+)
+
+// AtDepth draws what experiment 02 has of its i-th depth: the first seed's functions along the
+// diagonal of the cube, and their GC up to there.
+func (o *Outcome) AtDepth(c experiments.InitializationConfig, i int) (plots.Figure, error) {
+	if i < 0 || i >= len(c.Depths) {
+		return plots.Figure{}, fmt.Errorf("depth number %d: there are %d", i, len(c.Depths))
+	}
+	largest := plots.Panel{Title: "along the diagonal of the cube", XLabel: "position", YLabel: "largest |output|"}
+	gc := plots.Panel{Title: "geometric complexity", XLabel: "hidden layers", YLabel: "GC of the outputs", LogX: true, LogY: true}
+	position := training.DiagonalPositions(c.Points)
+	for _, axis := range o.design.Axes { // one for each scheme
+		means, err := c.Formula(axis.Group)
+		if err != nil {
+			return plots.Figure{}, err
+		}
+		depths, sweep := axis.Values[:i+1], o.records.Along(axis)
+		measured := plots.Series{Name: axis.Group, X: depths, Points: true}
+		formula := plots.Series{Name: "formula", X: depths, Y: means[:i+1], Dashed: true, Reference: true}
+		for _, records := range sweep.Records[:i+1] {
+			measured.Y = append(measured.Y, records[0].FinalValue("gc"))
+		}
+		last := sweep.Records[i][0].Final()
+		largest.Series = append(largest.Series, plots.Series{Name: axis.Group, X: position, Y: runs.Floats(last.Arrays["max_abs"])})
+		gc.Series = append(gc.Series, measured, formula)
+	}
+	return plots.Figure{Title: fmt.Sprintf("%d hidden layers", c.Depths[i]), Panels: []plots.Panel{largest, gc},
+		Caption: fmt.Sprintf("Seed %d, before training. Formula: the mean over all weights.", o.Seeds[0])}, nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -21,9 +22,11 @@ import (
 func asError[T error](err error, target *T) bool { return errors.As(err, target) }
 
 // The experiments at their smallest scale, on the pure-Go backend: every claim
-// must come to a verdict with evidence, and all files must be there.
+// must come to a verdict with evidence, all files must be there, and the numbers
+// must be those of testdata/golden.json.
 func TestSmoke(t *testing.T) {
 	backend := gctest.GoBackend(t)
+	numbers := make(map[string]goldenRun)
 	for _, e := range append(All(), experiment.Experiment(Demo)) {
 		info := e.Info()
 		t.Run(info.Name, func(t *testing.T) {
@@ -41,6 +44,7 @@ func TestSmoke(t *testing.T) {
 				t.Fatal(err)
 			}
 			assertResult(t, env.Out, info, result)
+			maps.Copy(numbers, goldenRuns(t, env.Out, result))
 			again, err := e.RunConfig(context.Background(), env, cfg, seeds)
 			if err != nil {
 				t.Fatal(err)
@@ -54,6 +58,13 @@ func TestSmoke(t *testing.T) {
 			}
 		})
 	}
+	if t.Failed() {
+		return // Its numbers are not complete.
+	}
+	if *updateGolden {
+		writeGolden(t, numbers)
+	}
+	assertGolden(t, numbers)
 }
 
 func asJSON(t *testing.T, value any) string {

@@ -44,7 +44,7 @@ var _ runs.Task = (*ClosedForms)(nil)
 func (t *ClosedForms) Kind() string { return "closed-forms" }
 
 // Revision implements Task.
-func (t *ClosedForms) Revision() int { return 1 }
+func (t *ClosedForms) Revision() int { return 2 }
 
 // Units implements Task: the run is one.
 func (t *ClosedForms) Units() int64 { return 1 }
@@ -137,17 +137,24 @@ type regions struct {
 func linearRegions(weights []*mat.Dense, biases [][]float64, points []float64) regions {
 	inputs, _ := weights[0].Dims()
 	n := len(points) / inputs
-	held := make(map[string]int)
-	maps := make(map[string]*mat.Dense)
+	type region struct {
+		held   int
+		linear *mat.Dense
+	}
+	var all []*region // in the order of the points, so that the sum is always the same
+	byPattern := make(map[string]*region)
 	for i := range n {
 		pattern, linear := regionOf(weights, biases, points[i*inputs:(i+1)*inputs])
-		held[pattern]++
-		maps[pattern] = linear
+		if byPattern[pattern] == nil {
+			byPattern[pattern] = &region{linear: linear}
+			all = append(all, byPattern[pattern])
+		}
+		byPattern[pattern].held++
 	}
-	r := regions{count: len(held)}
-	for pattern, linear := range maps {
-		r.gc += float64(held[pattern]) / float64(n) * squaredFrobenius(linear)
-		r.lipschitz = max(r.lipschitz, math.Sqrt(squaredOperatorNorm(linear)))
+	r := regions{count: len(all)}
+	for _, region := range all {
+		r.gc += float64(region.held) / float64(n) * squaredFrobenius(region.linear)
+		r.lipschitz = max(r.lipschitz, math.Sqrt(squaredOperatorNorm(region.linear)))
 	}
 	return r
 }

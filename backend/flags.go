@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"example.com/geometric-complexity/internal/onednn"
+	"example.com/geometric-complexity/internal/platform"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 func withXLAFlags(plugin string, open func() error) error {
 	before, set := os.LookupEnv(xlaFlags)
 	added := missingFlags(flagsFor(plugin), before)
-	onednn.Found(before + " " + added)
+	platform.SetXLAFlags(before + " " + added)
 	if added == "" {
 		return open()
 	}

@@ -6,19 +6,19 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/internal/onednn"
+	"example.com/geometric-complexity/internal/platform"
 )
 
 // TestXLAFlags checks which flags a plugin is opened with, and that the environment is afterwards as it was.
 func TestXLAFlags(t *testing.T) {
-	t.Cleanup(func() { onednn.Found("") })
+	t.Cleanup(func() { platform.SetXLAFlags("") })
 	plugin := filepath.Join(t.TempDir(), "pjrt_c_api_cpu_plugin.so")
 	if err := os.WriteFile(plugin, []byte("12345"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct{ name, file, user, want string }{
 		{"no file", "", "--mine=1", "--mine=1"},
-		{"the plugin's file", "5 --a=1 " + onednn.Flag + "\n", "", "--a=1 " + onednn.Flag},
+		{"the plugin's file", "5 --a=1 " + platform.OneDNNFlag + "\n", "", "--a=1 " + platform.OneDNNFlag},
 		{"beside the user's", "5 --a=1 --b=2\n", "--mine=1", "--mine=1 --a=1 --b=2"},
 		{"the user's go first", "5 --a=1 --b=2\n", "--a=9", "--a=9 --b=2"},
 		{"another plugin's file", "6 --a=1\n", "", ""},
@@ -48,7 +48,7 @@ func TestXLAFlags(t *testing.T) {
 			if after, set := os.LookupEnv(xlaFlags); after != tc.user || set != (tc.user != "") {
 				t.Errorf("afterwards the environment has %q (%v), want %q", after, set, tc.user)
 			}
-			if got, want := onednn.InUse(), strings.Contains(tc.want, onednn.Flag); got != want {
+			if got, want := platform.HasOneDNN(), strings.Contains(tc.want, platform.OneDNNFlag); got != want {
 				t.Errorf("oneDNN in use: %v, want %v", got, want)
 			}
 		})

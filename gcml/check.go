@@ -18,7 +18,7 @@ import (
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
 
-	"example.com/geometric-complexity/internal/modelfn"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // DerivativeReport is what CheckSecondDerivatives found.
@@ -100,7 +100,7 @@ func (r *DerivativeReport) String() string {
 // error for inputs and options that cannot be, and if the model cannot be built or differentiated.
 func CheckSecondDerivatives[F train.ModelFnCompatible](backend compute.Backend, store *model.Store, modelFn F,
 	inputs []*tensors.Tensor, opts ...Option) (*DerivativeReport, error) {
-	return checkSecondDerivatives(backend, store, modelfn.Canonical(modelFn), inputs, opts)
+	return checkSecondDerivatives(backend, store, gomlxcompat.ModelFn(modelFn), inputs, opts)
 }
 
 func checkSecondDerivatives(backend compute.Backend, store *model.Store, fn train.ModelFn, inputs []*tensors.Tensor,

@@ -12,7 +12,7 @@ import (
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 	"example.com/geometric-complexity/internal/vjp"
 )
 
@@ -324,10 +324,10 @@ func rebuild(value *Node, replaced map[*Node]*Node, frozen []*Node) *Node {
 // fused node, nil for none.
 func alternateOf(n *Node) *Node {
 	index := 0
-	if i, ok := autodiff.SplitOf(n); ok {
+	if i, ok := gomlxcompat.SplitOf(n); ok {
 		n, index = n.Inputs()[0], i
 	}
-	if alternates := autodiff.AlternateOutputs(n); alternates != nil {
+	if alternates := gomlxcompat.AlternateOutputs(n); alternates != nil {
 		return alternates[index]
 	}
 	return nil

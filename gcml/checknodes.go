@@ -12,7 +12,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // NodeFinding is a node that is likely at fault.
@@ -223,7 +223,7 @@ func (c *checker) nodeGraph(j *jacobian, n, t *Node, seed uint64) []*Node {
 		return slices.Repeat([]*Node{value}, nodeValues)
 	}
 	whole := n
-	if _, ok := autodiff.SplitOf(n); ok {
+	if _, ok := gomlxcompat.SplitOf(n); ok {
 		whole = n.Inputs()[0]
 	}
 	operands := slices.Clone(whole.Inputs())

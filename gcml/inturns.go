@@ -4,7 +4,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // complexityInTurns is the mean of the squared norms, a scalar that will be differentiated with
@@ -21,7 +21,7 @@ func (j *jacobian) complexityInTurns(variables []*Node) *Node {
 	gradients := make([]*Node, len(variables))
 	for _, part := range j.parts() {
 		if done != nil {
-			part = autodiff.After(part, done...)
+			part = gomlxcompat.After(part, done...)
 		}
 		value := j.partOfComplexity(part)
 		mustDifferentiateTwice(value, variables)

@@ -8,6 +8,7 @@ import (
 	. "github.com/gomlx/gomlx/support/exceptions"
 
 	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/convolution"
 	"example.com/geometric-complexity/internal/vjp"
 )
 
@@ -189,7 +190,7 @@ func (j *jacobian) squares(v *Node) *Node {
 	if j.plan.norm == fromGram {
 		return j.gramSquares(v)
 	}
-	v = wide(autodiff.Apart(v))
+	v = wide(convolution.Apart(v))
 	return Square(Reshape(v, v.Shape().Dimensions[0], j.plan.batch, -1))
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
-	"example.com/geometric-complexity/internal/modelfn"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // Measure returns the geometric complexity of a model over a data set: every example counts the
@@ -26,7 +26,7 @@ import (
 // batch), misuse as for SquaredJacobianNorm, and what the data set or the backend return.
 func Measure[F train.ModelFnCompatible](ctx context.Context, backend compute.Backend, store *model.Store,
 	modelFn F, ds train.Dataset, opts ...Option) (Result, error) {
-	m, err := newMeasurer(inMeasure, backend, store, modelfn.Canonical(modelFn), opts)
+	m, err := newMeasurer(inMeasure, backend, store, gomlxcompat.ModelFn(modelFn), opts)
 	if err != nil {
 		return Result{}, err
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/pkg/errors"
 
 	"example.com/geometric-complexity/internal/compiled"
-	"example.com/geometric-complexity/internal/modelfn"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // Measurer measures the geometric complexity of one model as often as asked for. It compiles a
@@ -52,7 +52,7 @@ func (l layout) rounds() int {
 // graphs.
 func NewMeasurer[F train.ModelFnCompatible](backend compute.Backend, store *model.Store, modelFn F,
 	opts ...Option) (*Measurer, error) {
-	return newMeasurer(inNewMeasurer, backend, store, modelfn.Canonical(modelFn), opts)
+	return newMeasurer(inNewMeasurer, backend, store, gomlxcompat.ModelFn(modelFn), opts)
 }
 
 func newMeasurer(function string, backend compute.Backend, store *model.Store, modelFn train.ModelFn,

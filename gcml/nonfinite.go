@@ -13,7 +13,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // NonFiniteError is what ends a training loop that StopAtNonFinite watches.
@@ -63,13 +63,11 @@ func StopAtNonFinite(loop *train.Loop, ds train.Dataset) (train.Dataset, error) 
 		return nil, errors.Errorf("gcml.StopAtNonFinite: the trainer accumulates the gradients of %d steps, "+
 			"which is not supported", n)
 	}
-	// The first metric is the loss, and metrics come last in the training graph: so it sees the new
-	// values of all variables. GoMLX gives its own slice of them.
-	metrics := loop.Trainer.TrainMetrics()
-	guard, guarded := metrics[0].(*finiteGuard)
+	lossMetric := gomlxcompat.LossMetric(loop.Trainer)
+	guard, guarded := (*lossMetric).(*finiteGuard)
 	if !guarded {
-		guard = &finiteGuard{Interface: metrics[0], trainer: loop.Trainer}
-		metrics[0] = guard
+		guard = &finiteGuard{Interface: *lossMetric, trainer: loop.Trainer}
+		*lossMetric = guard
 		loop.Trainer.ResetComputationGraphs()
 		loop.Trainer.OnExecCreation(guard.logTo)
 	}
@@ -118,7 +116,7 @@ func (f *finiteGuard) UpdateGraph(scope *model.Scope, labels, predictions []*Nod
 	g := loss.Graph()
 	// What the step computes is kept apart from what is done with it here: else XLA fuses both, and
 	// rounds otherwise.
-	loss = autodiff.After(loss)
+	loss = gomlxcompat.After(loss)
 	finite := IsFinite(loss)
 	var changed []*model.Variable
 	for v := range scope.Store().IterVariables() {
@@ -126,7 +124,7 @@ func (f *finiteGuard) UpdateGraph(scope *model.Scope, labels, predictions []*Nod
 			continue
 		}
 		changed = append(changed, v)
-		v.SetNodeValue(autodiff.After(v.NodeValue(g)))
+		v.SetNodeValue(gomlxcompat.After(v.NodeValue(g)))
 		if v.Trainable && v.DType().IsFloat() {
 			finite = LogicalAnd(finite, allFinite(v.NodeValue(g)))
 		}

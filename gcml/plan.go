@@ -8,7 +8,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/platform"
 	"example.com/geometric-complexity/internal/vjp"
 )
 
@@ -93,7 +93,7 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 		p.norm, first = fromJacobian, vjp.FirstLinear{}
 		p.divide(pullback, inputs, first, o)
 	}
-	p.columns = p.norm == fromJacobian && autodiff.IsXLACPU(b)
+	p.columns = p.norm == fromJacobian && platform.Of(b) == platform.XLACPU
 	if o.inRounds && p.isExact() && p.parts() > maxParts {
 		p.rounds = p.parts()
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/autodiff"
 	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/internal/platform"
 )
 
 // TestPlan: what is decided for a network, an estimator and the options. The values that the plans
@@ -65,7 +65,7 @@ func TestPlan(t *testing.T) {
 				y := c.network(x)
 				want := c.want
 				want.estimator, want.batch, want.inputs, want.outputs = o.estimator, batch, inputs, y.Shape().Dimensions[1]
-				want.columns = want.norm == fromJacobian && autodiff.IsXLACPU(b)
+				want.columns = want.norm == fromJacobian && platform.Of(b) == platform.XLACPU
 				if got := newJacobian(y, x, o).plan; got != want {
 					t.Errorf("got  %+v\nwant %+v", got, want)
 				}

@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"example.com/geometric-complexity/internal/gomlxcompat"
 	"example.com/geometric-complexity/internal/modelfn"
 	"example.com/geometric-complexity/internal/vjp"
 )
@@ -60,7 +61,7 @@ func (w *watched) complexity() *graph.Node {
 // not finite and if an op of the model cannot be differentiated twice.
 func Regularize[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
 	o := newOptions(inRegularize, opts)
-	fn := modelfn.Canonical(modelFn)
+	fn := gomlxcompat.ModelFn(modelFn)
 	measured := func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
 		outputs := fn(scope, spec, inputs)
 		model.SetGraphParam(inputs[0].Graph(), watchedKey, watch(scope, outputs, inputs, o))

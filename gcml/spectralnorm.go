@@ -4,6 +4,8 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/platform"
 )
 
 // JacobianSpectralNorm returns the largest singular value σ₁ of ∂outputs[b]/∂inputs[b] for every
@@ -152,7 +154,7 @@ func inComputeDType(x *Node) *Node {
 func topProjector(gram *Node) *Node {
 	p := StopGradient(gram)
 	p = divideByTraces(p, trace(p))
-	if gram.Graph().Backend().Name() == "xla" {
+	if platform.IsXLA(gram.Graph().Backend()) {
 		return StopGradient(squareInLoop(p))
 	}
 	for range squarings(p.DType()) {

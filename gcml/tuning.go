@@ -1,11 +1,9 @@
 package gcml
 
 import (
-	"strings"
-
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/platform"
 )
 
 // Every threshold that was found by measuring is here, each with the benchmark that it comes from.
@@ -65,7 +63,7 @@ const tile = 64
 // accelerator runs one large product best. See bench's gc_dense and step_dense, mlp3072 most of
 // all.
 func symmetricBlocks(b compute.Backend) int {
-	if autodiff.IsXLACPU(b) {
+	if platform.Of(b) == platform.XLACPU {
 		return 4
 	}
 	return 1
@@ -73,7 +71,7 @@ func symmetricBlocks(b compute.Backend) int {
 
 // workingSet returns how much memory the adjoints carried at once take where they are fast.
 func workingSet(b compute.Backend) int {
-	if isAccelerator(b) {
+	if platform.Of(b) == platform.Accelerator {
 		return acceleratorWorkingSet
 	}
 	return cpuWorkingSet
@@ -83,23 +81,12 @@ func workingSet(b compute.Backend) int {
 // whose gradient takes longer in parts.
 func memoryBudget(b compute.Backend, slowParts bool) int {
 	switch {
-	case isAccelerator(b):
+	case platform.Of(b) == platform.Accelerator:
 		return acceleratorMemoryBudget
 	case slowParts:
 		return cpuSlowPartsBudget
 	}
 	return cpuMemoryBudget
-}
-
-// isAccelerator tells whether the backend computes elsewhere than on the CPU.
-func isAccelerator(b compute.Backend) bool {
-	d := strings.ToLower(b.Description())
-	for _, word := range []string{"cuda", "gpu", "rocm", "tpu"} {
-		if strings.Contains(d, word) {
-			return true
-		}
-	}
-	return false
 }
 
 // gramIsCheaper compares the multiplications of the two ways to the squared norm of rows·[units]

@@ -11,7 +11,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/modelfn"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // StepResult is what was measured after a training step.
@@ -100,7 +100,7 @@ func Watch[F train.ModelFnCompatible](loop *train.Loop, every Interval, modelFn 
 		return nil, errors.Errorf("gcml.Watch: no such interval: %s", every.problem)
 	}
 	trainer := loop.Trainer
-	measurer, err := newMeasurer(inWatch, trainer.Backend(), trainer.Store(), modelfn.Canonical(modelFn), opts)
+	measurer, err := newMeasurer(inWatch, trainer.Backend(), trainer.Store(), gomlxcompat.ModelFn(modelFn), opts)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/convolution"
 )
 
 // ConvBuilder configures a convolution layer. Create it with Conv and finish with Done.
@@ -110,7 +110,7 @@ func (b *ConvBuilder) Done() *Node {
 	if regularize := regularizer.FromScope(scope); regularize != nil {
 		regularize(g, weights)
 	}
-	y := autodiff.Convolution(x, weights.NodeValue(g), b.stride, paddings)
+	y := convolution.Of(x, weights.NodeValue(g), b.stride, paddings)
 	if !b.bias {
 		return y
 	}

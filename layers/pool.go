@@ -4,14 +4,14 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/convolution"
 )
 
 // There are no pooling layers of our own for windows: with the gradients that this package registers,
 // GoMLX's graph.MaxPool, MinPool, MeanPool and SumPool can be differentiated twice, overlapping or not.
 
 // GlobalMeanPool returns the mean over all spatial axes of x, shaped [batch, spatial..., channels]: [batch, channels].
-func GlobalMeanPool(x *Node) *Node { return ReduceMean(autodiff.Apart(x), spatialAxes(x)...) }
+func GlobalMeanPool(x *Node) *Node { return ReduceMean(convolution.Apart(x), spatialAxes(x)...) }
 
 // GlobalMaxPool returns the largest element over all spatial axes of x, shaped [batch, spatial..., channels]:
 // [batch, channels]. Equal largest elements all get the gradient.

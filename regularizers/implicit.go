@@ -17,7 +17,7 @@ import (
 	"gonum.org/v1/gonum/floats"
 
 	"example.com/geometric-complexity/internal/compiled"
-	"example.com/geometric-complexity/internal/modelfn"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // ModifiedLoss returns the scalar L + (h/4)·‖∇L‖², for a loss L (averaged first
@@ -99,7 +99,7 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 	if lossFn == nil {
 		return result, errors.New("the loss function is nil")
 	}
-	gradients := newBatchGradients(backend, store, modelfn.Canonical(modelFn), lossFn)
+	gradients := newBatchGradients(backend, store, gomlxcompat.ModelFn(modelFn), lossFn)
 	defer gradients.finalize()
 
 	sum := make(map[string][]float64) // Σ_i n_i·∇L_i, by variable.

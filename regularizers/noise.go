@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"example.com/geometric-complexity/internal/gomlxcompat"
 	"example.com/geometric-complexity/internal/modelfn"
 	"example.com/geometric-complexity/internal/random"
 )
@@ -43,7 +44,7 @@ var labelNoiseProbability = modelfn.Coefficient{Param: ParamLabelNoise, Max: 1}
 // Source: Bishop (1995), which Section 4 of the paper refers to.
 func InputNoise[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
 	config := newConfig("InputNoise", modelfn.Coefficient{Param: ParamInputNoise}, opts)
-	fn := modelfn.Canonical(modelFn)
+	fn := gomlxcompat.ModelFn(modelFn)
 	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
 		g := modelfn.GraphOf(inputs)
 		sigma := config.coefficient.Node(scope, g)

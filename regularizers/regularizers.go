@@ -51,7 +51,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
-	"example.com/geometric-complexity/internal/modelfn"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // Decorator turns a model function into a regularized one.
@@ -75,7 +75,7 @@ func With[F, O any](regularizer func(F, ...O) F, opts ...O) func(F) F {
 // matters for [InputNoise] only: what comes before it sees the noisy inputs,
 // what comes after it sees the clean ones. Nil decorators are skipped.
 func Combine[F train.ModelFnCompatible](modelFn F, decorators ...Decorator) train.ModelFn {
-	fn := modelfn.Canonical(modelFn)
+	fn := gomlxcompat.ModelFn(modelFn)
 	for _, decorate := range decorators {
 		if decorate != nil {
 			fn = decorate(fn)

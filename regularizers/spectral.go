@@ -15,7 +15,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"example.com/geometric-complexity/internal/gomlxcompat"
 	"example.com/geometric-complexity/internal/modelfn"
+	"example.com/geometric-complexity/internal/platform"
 )
 
 const (
@@ -72,7 +74,7 @@ const (
 // iteration with a kept vector is that of Yoshida and Miyato (2017).
 func Spectral[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
 	config := newConfig("Spectral", modelfn.Coefficient{Param: ParamSpectral}, opts)
-	fn := modelfn.Canonical(modelFn)
+	fn := gomlxcompat.ModelFn(modelFn)
 	checked := func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
 		spectralLimits(scope)
 		return fn(scope, spec, inputs)
@@ -191,7 +193,7 @@ type matrix struct{ plain, transposed *graph.Node }
 
 func newMatrix(weights *graph.Node) matrix {
 	m := matrix{plain: weights}
-	if weights.Graph().Backend().String() == "go" {
+	if platform.Of(weights.Graph().Backend()) == platform.Go {
 		m.transposed = graph.Transpose(weights, 0, 1)
 	}
 	return m

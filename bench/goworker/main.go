@@ -20,7 +20,7 @@ import (
 	"example.com/geometric-complexity/backend"
 	_ "example.com/geometric-complexity/backend/keepmemory" // As the command gcml has it.
 	"example.com/geometric-complexity/bench/proto"
-	"example.com/geometric-complexity/internal/onednn"
+	"example.com/geometric-complexity/internal/platform"
 )
 
 func main() {
@@ -184,7 +184,7 @@ func (s *server) versions() map[string]string {
 	}
 	if s.info.Name == "xla" {
 		versions["pjrt"] = s.info.PluginVersion
-		if onednn.InUse() {
+		if platform.HasOneDNN() {
 			versions["pjrt"] += " with oneDNN"
 		}
 	}

@@ -1,4 +1,4 @@
-"""Time the convolutions of a ResNet18 and their gradients in PyTorch, as BenchmarkResNet18 of internal/autodiff does.
+"""Time the convolutions of a ResNet18 and their gradients in PyTorch, as BenchmarkResNet18 of internal/convolution does.
 
 The least CPU time of a run, of all threads, in milliseconds. Run it in the environment that `make bench` makes.
 """

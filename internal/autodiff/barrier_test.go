@@ -9,44 +9,19 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
-
-// TestApart checks that images are apart where oneDNN is, also those of several cotangents, and the value and both derivatives
-// of sum(x³), with x apart at every step.
-func TestApart(t *testing.T) {
-	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		exec := MustNewExec(b, func(x *Node) []*Node {
-			for _, images := range []*Node{x, InsertAxes(x, 0)} {
-				if apart := Apart(images) != images; apart != hasOneDNN(x) {
-					t.Errorf("images %s are apart: %v, with oneDNN: %v", images.Shape(), apart, hasOneDNN(x))
-				}
-			}
-			y := ReduceAllSum(Apart(Mul(Apart(x), Apart(Mul(x, x)))))
-			dy := Gradient(y, x)[0]
-			return []*Node{y, dy, Gradient(ReduceAllSum(Apart(dy)), x)[0]}
-		})
-		got := exec.MustCall(tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4}, 1, 1, 1, 4))
-		for i, want := range [][]float32{{100}, {3, 12, 27, 48}, {6, 12, 18, 24}} {
-			for j, v := range tensors.MustCopyFlatData[float32](got[i]) {
-				if v != want[j] {
-					t.Errorf("derivative %d is %v, want %v", i, tensors.MustCopyFlatData[float32](got[i]), want)
-					break
-				}
-			}
-		}
-	})
-}
 
 // TestBarrier checks that the operands come back in their order, from one on.
 func TestBarrier(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		exec := MustNewExec(b, func(g *Graph) []*Node {
 			x, y := Const(g, float32(1)), Const(g, []float32{2, 3})
-			return append(barrier(y), barrier(x, y)...)
+			return append(gomlxcompat.Barrier(y), gomlxcompat.Barrier(x, y)...)
 		})
 		got := exec.MustCall()
 		if len(got) != 3 || got[0].Shape().Size() != 2 || got[1].Shape().Size() != 1 || got[2].Shape().Size() != 2 {
-			t.Errorf("barrier gives %v", got)
+			t.Errorf("Barrier gives %v", got)
 		}
 	})
 }
@@ -56,7 +31,7 @@ func TestAfter(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		got := MustExecOnceN(b, func(x *Node) []*Node {
 			square := Square(x)
-			later := After(x, square)
+			later := gomlxcompat.After(x, square)
 			if !dependsOn(later, square) {
 				t.Error("x does not wait for its square")
 			}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/convolution"
 )
 
 // Register puts the gradients of this package into GoMLX's registry, for the whole process: those of ops
@@ -39,7 +41,7 @@ func StockRule(nodeType NodeType) VJP {
 }
 
 func register() {
-	registerConvolution()
+	registerOne(NodeTypeConvGeneral, convolution.Gradients)
 	registerExtremes()
 	registerPooling()
 	registerElementwise()

@@ -6,6 +6,9 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/support/xslices"
+
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // The gradient of a maximum goes to the element that is the maximum. GoMLX's rules find it by comparing every element with
@@ -31,12 +34,12 @@ func registerExtremes() {
 }
 
 // once returns the values of x computed once, whatever else XLA fuses with what uses them. It has no gradient.
-func once(x *Node) *Node { return StopGradient(barrier(x)[0]) }
+func once(x *Node) *Node { return StopGradient(gomlxcompat.Barrier(x)[0]) }
 
 // reduceExtremeVJP is the rule of ReduceMax and ReduceMin over any axes.
 func reduceExtremeVJP(node, v *Node) []*Node {
 	x := node.Inputs()[0]
-	axes, _ := ReduceOf(node)
+	axes, _ := gomlxcompat.ReduceOf(node)
 	if len(axes) == 0 { // x is a scalar.
 		return []*Node{v}
 	}
@@ -46,7 +49,7 @@ func reduceExtremeVJP(node, v *Node) []*Node {
 	// [kept axes..., reduced axes as one]; the first of equal elements is the first in the order of the axes.
 	axes = slices.Clone(axes)
 	slices.Sort(axes)
-	kept := slices.DeleteFunc(upTo(x.Rank()), func(axis int) bool { return slices.Contains(axes, axis) })
+	kept := slices.DeleteFunc(xslices.Iota(0, x.Rank()), func(axis int) bool { return slices.Contains(axes, axis) })
 	rows := StopGradient(x)
 	position := 0 // The axis of rows along which the extremum is sought.
 	if len(axes) == 1 {
@@ -62,11 +65,11 @@ func reduceExtremeVJP(node, v *Node) []*Node {
 	}
 	selected := once(find(rows, position, dtypes.Int32))
 	// The number of every element among those that are reduced together, to be compared with the one selected.
-	keptDims, reducedDims := slices.Clone(x.Shape().Dimensions), repeat(1, x.Rank())
+	keptDims, reducedDims := slices.Clone(x.Shape().Dimensions), slices.Repeat([]int{1}, x.Rank())
 	for _, axis := range axes {
 		keptDims[axis], reducedDims[axis] = 1, x.Shape().Dim(axis)
 	}
-	numbers := Reshape(Iota(x.Graph(), shapes.Make(dtypes.Int32, product(reducedDims)), 0), reducedDims...)
+	numbers := Reshape(Iota(x.Graph(), shapes.Make(dtypes.Int32, shapes.Make(dtypes.Int32, reducedDims...).Size()), 0), reducedDims...)
 	isSelected := Equal(numbers, Reshape(selected, keptDims...))
 	spread := BroadcastToDims(Reshape(v, keptDims...), x.Shape().Dimensions...)
 	return []*Node{Where(isSelected, spread, ZerosLike(spread))}

@@ -6,6 +6,9 @@ import (
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
+	"github.com/gomlx/gomlx/support/xslices"
+
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // registerFused gives the fused ops of the pure-Go backend gradients made of primitive ops. GoMLX's own are
@@ -18,7 +21,7 @@ func registerFused() {
 // fusedDenseVJP is the rule of activation(x·weights + bias), with x [batch..., in] and weights [in, out...] or,
 // in the other layout, [out..., in].
 func fusedDenseVJP(node, v *Node) []*Node {
-	p, _ := FusedDenseOf(node)
+	p, _ := gomlxcompat.FusedDenseOf(node)
 	x, weights := node.Inputs()[0], node.Inputs()[1]
 	dz := v
 	if p.Activation != compute.ActivationNone {
@@ -32,15 +35,15 @@ func fusedDenseVJP(node, v *Node) []*Node {
 		}
 		dz = activationVJP(p.Activation, z, y, v)
 	}
-	batchAxes := upTo(x.Rank() - 1)
+	batchAxes := xslices.Iota(0, x.Rank()-1)
 	outputs := weights.Rank() - 1
-	dzOutputs := countFrom(len(batchAxes), outputs)
+	dzOutputs := xslices.Iota(len(batchAxes), outputs)
 	gradients := make([]*Node, len(node.Inputs()))
 	if p.WeightLayout == compute.DenseLayoutOutputsInput {
-		gradients[0] = DotGeneral(dz, dzOutputs, nil, weights, upTo(outputs), nil)
+		gradients[0] = DotGeneral(dz, dzOutputs, nil, weights, xslices.Iota(0, outputs), nil)
 		gradients[1] = DotGeneral(dz, batchAxes, nil, x, batchAxes, nil)
 	} else {
-		gradients[0] = DotGeneral(dz, dzOutputs, nil, weights, countFrom(1, outputs), nil)
+		gradients[0] = DotGeneral(dz, dzOutputs, nil, weights, xslices.Iota(1, outputs), nil)
 		gradients[1] = DotGeneral(x, batchAxes, nil, dz, batchAxes, nil)
 	}
 	if p.HasBias {
@@ -54,18 +57,14 @@ func fusedDenseVJP(node, v *Node) []*Node {
 // where the slope is 0.133. So it is for SwiGLU where half of the last axis has more elements than a
 // register and not a multiple of it: the gate's gradient is written over the first elements of the other half's.
 func fusedActivationVJP(node, v *Node) []*Node {
-	activation, _ := FusedActivationOf(node)
+	activation, _ := gomlxcompat.FusedActivationOf(node)
 	x := node.Inputs()[0]
 	if activation == compute.ActivationGeluApproximate || activation == compute.ActivationSwiGLU {
 		return []*Node{activationVJP(activation, x, node, v)}
 	}
-	dx, _ := InternalFusedOpCaller(
-		func() *Node {
-			return BackendFusedActivationVJP(node, x, v, compute.ActivationConfig{Type: activation})
-		},
-		func() *Node { return activationVJP(activation, x, node, v) },
-		true)
-	return []*Node{dx}
+	return []*Node{gomlxcompat.WithGradientOf(activationVJP(activation, x, node, v), func() *Node {
+		return BackendFusedActivationVJP(node, x, v, compute.ActivationConfig{Type: activation})
+	})}
 }
 
 // activationVJP returns v times the derivative of the activation y = f(x), element by element. x may be nil for

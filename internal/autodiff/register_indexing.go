@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // registerIndexing gives Gather and ScatterSum the rules that hold for all their forms. Each is the
@@ -16,7 +18,7 @@ func registerIndexing() {
 }
 
 func gatherVJP(node, v *Node) []*Node {
-	p, _ := GatherOf(node)
+	p, _ := gomlxcompat.GatherOf(node)
 	operand, indices := node.Inputs()[0], node.Inputs()[1]
 	added := BackendScatterSum(Zeros(node.Graph(), operand.Shape()), indices, v, p.IndexVector,
 		p.OffsetAxes, p.CollapsedAxes, p.IndexedAxes, false, false)
@@ -24,9 +26,9 @@ func gatherVJP(node, v *Node) []*Node {
 }
 
 func scatterSumVJP(node, v *Node) []*Node {
-	p, _ := ScatterOf(node)
+	p, _ := gomlxcompat.ScatterOf(node)
 	operand, indices, updates := node.Inputs()[0], node.Inputs()[1], node.Inputs()[2]
-	sizes := repeat(1, operand.Rank())
+	sizes := slices.Repeat([]int{1}, operand.Rank())
 	window := 0
 	for axis := range sizes {
 		if !slices.Contains(p.InsertedAxes, axis) {

@@ -3,6 +3,8 @@ package autodiff
 import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // registerNormalization gives the batch normalization ops, which only XLA has, gradients made of primitive
@@ -18,7 +20,7 @@ func registerNormalization() {
 // batchNormForTrainingVJP is given the gradients of the normalized values, of the batch mean and of the
 // batch variance (the mean squared distance to the mean).
 func batchNormForTrainingVJP(node, v, vMean, vVariance *Node) []*Node {
-	p, _ := BatchNormOf(node)
+	p, _ := gomlxcompat.BatchNormOf(node)
 	x, scale := node.Inputs()[0], node.Inputs()[1]
 	axes, perFeature := featureAxes(x, p.FeatureAxis)
 
@@ -40,7 +42,7 @@ func batchNormForTrainingVJP(node, v, vMean, vVariance *Node) []*Node {
 
 // batchNormForInferenceVJP is the rule of offset + scale·(x - mean)/sqrt(variance + epsilon).
 func batchNormForInferenceVJP(node, v *Node) []*Node {
-	p, _ := BatchNormOf(node)
+	p, _ := gomlxcompat.BatchNormOf(node)
 	x, scale, mean, variance := node.Inputs()[0], node.Inputs()[1], node.Inputs()[3], node.Inputs()[4]
 	axes, perFeature := featureAxes(x, p.FeatureAxis)
 

@@ -1,13 +1,18 @@
 package autodiff
 
-import . "github.com/gomlx/gomlx/core/graph"
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/convolution"
+	"example.com/geometric-complexity/internal/gomlxcompat"
+)
 
 // registerPad replaces GoMLX's rule, which fails for negative paddings (they crop) and takes the fill value
 // for a constant.
 func registerPad() { registerOne(NodeTypePad, padVJP) }
 
 func padVJP(node, v *Node) []*Node {
-	axes, _ := PadOf(node)
+	axes, _ := gomlxcompat.PadOf(node)
 	x, fill := node.Inputs()[0], node.Inputs()[1]
 	// Elements of x that were cropped are put back with gradient 0.
 	restored := make([]PadAxis, len(axes))
@@ -20,7 +25,7 @@ func padVJP(node, v *Node) []*Node {
 		if dim := x.Shape().Dim(i); dim == 0 {
 			spec[i] = AxisRange(0, 0)
 		} else {
-			spec[i] = AxisRange(start, start+dilated(dim, stride)).Stride(stride)
+			spec[i] = AxisRange(start, start+convolution.Dilated(dim, stride)).Stride(stride)
 		}
 	}
 	whole := v

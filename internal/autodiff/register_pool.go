@@ -2,12 +2,16 @@ package autodiff
 
 import (
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/convolution"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // registerPooling replaces the rule of max and min pooling by one whose result can be differentiated again;
@@ -15,7 +19,7 @@ import (
 func registerPooling() {
 	var stock VJP
 	stock = replace(NodeTypeReduceWindow, func(node *Node, vjps []*Node, outputShape shapes.Shape) []*Node {
-		p, _ := ReduceWindowOf(node)
+		p, _ := gomlxcompat.ReduceWindowOf(node)
 		if p.Reduction != compute.ReduceOpMax && p.Reduction != compute.ReduceOpMin {
 			return stock(node, vjps, outputShape)
 		}
@@ -25,12 +29,12 @@ func registerPooling() {
 
 // extremePoolingVJP sends the gradient of every window to its largest (smallest) element; of equal ones to the first in the
 // order of the axes. See register_extreme.go.
-func extremePoolingVJP(p ReduceWindowAttributes, node, v *Node) *Node {
-	if !allOnes(p.InputDilations) {
+func extremePoolingVJP(p gomlxcompat.ReduceWindowAttributes, node, v *Node) *Node {
+	x := node.Inputs()[0]
+	if !slices.Equal(p.InputDilations, slices.Repeat([]int{1}, x.Rank())) {
 		Panicf("autodiff: the gradient of a pooling with dilated input is not defined (node %s)", node)
 	}
-	x := node.Inputs()[0]
-	taps := tapsOf(p.Window)
+	taps := convolution.Taps(p.Window)
 	selected := selectedTap(p, x, taps, node.Shape().Dimensions)
 	zero, zeros := ScalarZero(v.Graph(), v.DType()), ZerosLike(v)
 	var dx *Node
@@ -40,7 +44,7 @@ func extremePoolingVJP(p ReduceWindowAttributes, node, v *Node) *Node {
 		for i, t := range tap {
 			start := t*p.WindowDilations[i] - p.Paddings[i][0]
 			axes[i] = PadAxis{Start: start, Interior: p.Strides[i] - 1,
-				End: x.Shape().Dim(i) - start - dilated(node.Shape().Dim(i), p.Strides[i])}
+				End: x.Shape().Dim(i) - start - convolution.Dilated(node.Shape().Dim(i), p.Strides[i])}
 		}
 		part = Pad(part, zero, axes...)
 		if dx == nil {
@@ -53,9 +57,8 @@ func extremePoolingVJP(p ReduceWindowAttributes, node, v *Node) *Node {
 }
 
 // selectedTap returns, for every window, the number of the tap that finds its largest (smallest) element, [outputDims...].
-func selectedTap(p ReduceWindowAttributes, x *Node, taps [][]int, outputDims []int) *Node {
+func selectedTap(p gomlxcompat.ReduceWindowAttributes, x *Node, taps [][]int, outputDims []int) *Node {
 	// Pooling is over all axes, in the manner of a convolution's spatial axes.
-	c := geometry{strides: p.Strides, kernelDilations: p.WindowDilations, paddings: p.Paddings}
 	padded := padPooled(StopGradient(x), p, taps[len(taps)-1], outputDims)
 	isBetter, better := GreaterThan, Max
 	if p.Reduction == compute.ReduceOpMin {
@@ -65,10 +68,10 @@ func selectedTap(p ReduceWindowAttributes, x *Node, taps [][]int, outputDims []i
 	if len(taps) > math.MaxInt8 {
 		dtype = dtypes.Int32
 	}
-	best := tapSlice(padded, 0, c, taps[0], outputDims)
+	best := convolution.SliceTap(padded, 0, taps[0], p.Strides, p.WindowDilations, outputDims)
 	selected := Zeros(x.Graph(), shapes.Make(dtype, outputDims...))
 	for number, tap := range taps[1:] {
-		candidate := tapSlice(padded, 0, c, tap, outputDims)
+		candidate := convolution.SliceTap(padded, 0, tap, p.Strides, p.WindowDilations, outputDims)
 		selected = Where(isBetter(candidate, best), Scalar(x.Graph(), dtype, number+1), selected)
 		best = better(best, candidate)
 	}
@@ -76,7 +79,7 @@ func selectedTap(p ReduceWindowAttributes, x *Node, taps [][]int, outputDims []i
 }
 
 // padPooled pads (or crops) x so that every tap finds its elements; those outside x are never chosen.
-func padPooled(x *Node, p ReduceWindowAttributes, lastTap, outputDims []int) *Node {
+func padPooled(x *Node, p gomlxcompat.ReduceWindowAttributes, lastTap, outputDims []int) *Node {
 	sign := -1
 	if p.Reduction == compute.ReduceOpMin {
 		sign = 1

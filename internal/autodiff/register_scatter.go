@@ -2,10 +2,13 @@ package autodiff
 
 import (
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // scatterExtremeVJP is the rule of ScatterMax and ScatterMin. The gradient of every element of the result goes to where
@@ -16,14 +19,14 @@ import (
 // the extremum again from these.
 func scatterExtremeVJP(node, v *Node) []*Node {
 	g, indices := node.Graph(), node.Inputs()[1]
-	values := barrier(StopGradient(node.Inputs()[0]), StopGradient(node.Inputs()[2]))
+	values := gomlxcompat.Barrier(StopGradient(node.Inputs()[0]), StopGradient(node.Inputs()[2]))
 	operand, updates := StopGradient(values[0]), StopGradient(values[1])
 	extreme := StopGradient(node.CloneWithInputs(operand, indices, updates))
 
 	// Rows of the updates are numbered; an element of the result has the lowest number of those that hold its value.
-	rowDims := repeat(1, updates.Rank())
+	rowDims := slices.Repeat([]int{1}, updates.Rank())
 	copy(rowDims, indices.Shape().Dimensions[:indices.Rank()-1])
-	rows := Iota(g, shapes.Make(dtypes.Int32, product(rowDims)), 0)
+	rows := Iota(g, shapes.Make(dtypes.Int32, shapes.Make(dtypes.Int32, rowDims...).Size()), 0)
 	numbers := BroadcastToDims(Reshape(rows, rowDims...), updates.Shape().Dimensions...)
 	none := Scalar(g, dtypes.Int32, math.MaxInt32)
 	holds := Equal(updates, Gather(extreme, indices))

@@ -1,17 +1,44 @@
-// Package gomlxcompat is the one place for what reaches into GoMLX behind its public API. Importing it changes one thing in
-// the program: on the pure Go backend every graph sees the present values of variables (see variables.go).
+// Package gomlxcompat is the one place for what reaches into GoMLX v0.28.16 (with compute v0.1.14
+// and go-xla v0.4.13) behind its public API: by linkname, by reflection, through functions that
+// GoMLX names Internal, or by what its code happens to do. The test of package internal/rooms holds
+// all other packages to that.
 //
-// What reaches behind the API, here and, until it moves here, elsewhere:
+// Importing it changes one thing in the program: on the pure Go backend every graph sees the
+// present values of variables (variables.go).
 //
-//	what                                      why                                           what GoMLX would have to offer                    guarded by
-//	goCapabilities, linkname (variables.go)   the Go backend has graphs outside of training an option of the backend, or of model.Exec,       TestGraphsSeeChangedVariables
-//	                                          that keep the weights they were compiled with against variables as constants
-//	OptimizationBarrier, linkname             keeps XLA from fusing, and from computing     an exported graph.OptimizationBarrier             autodiff.TestBarrier
-//	(barrier.go)                              values twice
-//	internal/autodiff/attributes.go,          gradient rules need the parameters of a node  accessors of the parameters of graph.Node         autodiff.TestAttributes
-//	reflection over unexported fields         (axes, strides, alternate outputs)
-//	internal/modelfn, reflection over         GoMLX converts every form of a model function an exported conversion to train.ModelFn           modelfn.TestCanonical
-//	exported types                            but does not export the conversion
-//	gcml/nonfinite.go, an element of the      a step that is not finite has to be undone    a hook at the end of the training graph           gcml.TestStopAtNonFinite
-//	slice of Trainer.TrainMetrics             after the optimizer
+// The reaches, each with its reason, what GoMLX would have to offer instead, and the test that
+// fails when a new GoMLX breaks it:
+//
+//	what        goCapabilities (variables.go): linkname of a variable
+//	why         on the Go backend, graphs outside of training keep the weights that they were
+//	            compiled with
+//	instead     an option of the backend, or of model.Exec, against variables as constants
+//	guarded by  TestGraphsSeeChangedVariables, TestGraphsSeeSetVariables
+//
+//	what        Barrier, After (barrier.go): linkname of a function
+//	why         keeps XLA from fusing values with what uses them, and from computing them twice
+//	instead     an exported graph.OptimizationBarrier
+//	guarded by  autodiff.TestBarrier, autodiff.TestAfter
+//
+//	what        WithGradientOf (barrier.go): calls graph.InternalFusedOpCaller
+//	why         a value computed in a faster way keeps the derivatives of the plain op
+//	instead     the same function, documented for users
+//	guarded by  autodiff.TestAfter, convolution.TestConvolution
+//
+//	what        DotGeneralOf, ConvOf, ... (attributes.go, attributes_indexing.go): reflection,
+//	            read-only, over unexported fields
+//	why         gradient rules, and those that follow a batch through a graph, need the axes,
+//	            strides, paddings and alternate outputs of nodes
+//	instead     accessors of the parameters of a graph.Node
+//	guarded by  TestAttributes
+//
+//	what        ModelFn (modelfn.go): reflection over the type of a function
+//	why         decorators take every form of model function that train.NewTrainer takes
+//	instead     an exported conversion to train.ModelFn
+//	guarded by  TestModelFn
+//
+//	what        LossMetric (trainer.go): an element of the slice that TrainMetrics returns
+//	why         a step that is not finite has to be undone after the optimizer
+//	instead     a hook at the end of the training graph
+//	guarded by  gcml.TestStopAtNonFinite
 package gomlxcompat

@@ -1,81 +1,15 @@
-// Package modelfn holds what every decorator of a model function needs: one form for the model
-// functions that GoMLX accepts, coefficients that may change while a network is trained, and
-// the penalty in the training loss.
+// Package modelfn holds what every decorator of a model function needs: coefficients that may change
+// while a network is trained, and the penalty in the training loss.
 package modelfn
 
 import (
-	"reflect"
-
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
-
-// Canonical converts any signature that train.NewTrainer accepts as a model
-// function to train.ModelFn. GoMLX has this conversion too, but does not export
-// it. The result panics if it is called with fewer inputs than modelFn takes.
-func Canonical[F train.ModelFnCompatible](modelFn F) train.ModelFn {
-	switch f := any(modelFn).(type) {
-	case train.ModelFn:
-		return f
-	case func(*model.Scope, any, []*graph.Node) []*graph.Node:
-		return f
-	}
-	fn := reflect.ValueOf(modelFn)
-	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
-		return collect(fn.Call(arguments(fn.Type(), scope, spec, inputs)))
-	}
-}
-
-var (
-	graphType = reflect.TypeFor[*graph.Graph]()
-	sliceType = reflect.TypeFor[[]*graph.Node]()
-	anyType   = reflect.TypeFor[any]()
-)
-
-// arguments lays out scope, spec and inputs as the model function fn wants
-// them: the constraint train.ModelFnCompatible says which types can occur.
-func arguments(fn reflect.Type, scope *model.Scope, spec any, inputs []*graph.Node) []reflect.Value {
-	args := []reflect.Value{reflect.ValueOf(scope)}
-	nodes := 0
-	for i := 1; i < fn.NumIn(); i++ {
-		switch fn.In(i) {
-		case anyType:
-			// A nil spec still has to be passed as a value of type any.
-			args = append(args, reflect.ValueOf(&spec).Elem())
-		case graphType:
-			requireInputs(inputs, 1)
-			args = append(args, reflect.ValueOf(inputs[0].Graph()))
-		case sliceType:
-			args = append(args, reflect.ValueOf(inputs))
-		default:
-			requireInputs(inputs, nodes+1)
-			args = append(args, reflect.ValueOf(inputs[nodes]))
-			nodes++
-		}
-	}
-	return args
-}
-
-// collect flattens what a model function returned: nothing, one slice, or one
-// to three nodes.
-func collect(results []reflect.Value) []*graph.Node {
-	var outputs []*graph.Node
-	for _, result := range results {
-		if nodes, ok := result.Interface().([]*graph.Node); ok {
-			return nodes
-		}
-		outputs = append(outputs, result.Interface().(*graph.Node))
-	}
-	return outputs
-}
-
-func requireInputs(inputs []*graph.Node, n int) {
-	if len(inputs) < n {
-		exceptions.Panicf("the model function takes at least %d inputs, but the data set gives %d", n, len(inputs))
-	}
-}
 
 // GraphOf returns the graph that a model function builds.
 func GraphOf(inputs []*graph.Node) *graph.Graph {
@@ -90,7 +24,7 @@ func GraphOf(inputs []*graph.Node) *graph.Graph {
 // set, terms is not called and the graph stays as it was.
 func Penalized[F train.ModelFnCompatible](modelFn F, c *Coefficient,
 	terms func(scope *model.Scope, g *graph.Graph, outputs []*graph.Node) []*graph.Node) train.ModelFn {
-	fn := Canonical(modelFn)
+	fn := gomlxcompat.ModelFn(modelFn)
 	return func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
 		g := GraphOf(inputs)
 		outputs := fn(scope, spec, inputs)

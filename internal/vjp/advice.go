@@ -3,7 +3,7 @@ package vjp
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // TypeName returns the name of a type of node, also of those that GoMLX gives none.
@@ -78,7 +78,7 @@ func NotDifferentiable(value *Node, wanted []*Node) []*Node {
 				depends[n] = true
 			}
 		}
-		if depends[n] && n.CustomGradient() == nil && autodiff.AlternateOutputs(n) == nil && len(n.Inputs()) > 0 &&
+		if depends[n] && n.CustomGradient() == nil && gomlxcompat.AlternateOutputs(n) == nil && len(n.Inputs()) > 0 &&
 			n.Type() != NodeTypeSplitNode && passes(n) {
 			if _, ok := VJPRegistration[n.Type()]; !ok {
 				missing = append(missing, n)

@@ -5,7 +5,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // pullMultiOutput is the rule of a node of several outputs, given the adjoint
@@ -32,7 +32,7 @@ func (s *Pullback) holdsStatistics(n *Node) bool {
 // pullBatchNorm scales by scale / sqrt(variance + epsilon), with the variance
 // held constant with respect to the inputs.
 func pullBatchNorm(n, v, variance *Node) []*Node {
-	params, _ := autodiff.BatchNormOf(n)
+	params, _ := gomlxcompat.BatchNormOf(n)
 	gain := Div(n.Inputs()[1], Sqrt(AddScalar(variance, params.Epsilon)))
 	dims := make([]int, v.Rank())
 	for axis := range dims {
@@ -57,14 +57,14 @@ func batchVariance(n *Node) *Node {
 }
 
 func axesOfStatistics(n *Node) []int {
-	params, _ := autodiff.BatchNormOf(n)
+	params, _ := gomlxcompat.BatchNormOf(n)
 	return slices.DeleteFunc(axesFrom(0, n.Inputs()[0].Rank()), func(axis int) bool { return axis == params.FeatureAxis })
 }
 
 // normalizedBy is what a training-mode batch norm op gives for x, scale and offset with the
 // statistics of its own operand.
 func normalizedBy(n, x, scale, offset *Node) *Node {
-	params, _ := autodiff.BatchNormOf(n)
+	params, _ := gomlxcompat.BatchNormOf(n)
 	dims := slices.Repeat([]int{1}, x.Rank())
 	dims[params.FeatureAxis] = scale.Shape().Size()
 	perFeature := func(v *Node) *Node { return Reshape(v, dims...) }

@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // dotSide is one operand of a DotGeneral: which of its axes are contracted,
@@ -17,7 +17,7 @@ type dotSide struct {
 }
 
 func dotSides(n *Node) (lhs, rhs dotSide) {
-	d, _ := autodiff.DotGeneralOf(n)
+	d, _ := gomlxcompat.DotGeneralOf(n)
 	side := func(operand *Node, contracting, batch []int) dotSide {
 		ds := dotSide{operand: operand, contracting: contracting, batch: batch}
 		for axis := range operand.Rank() {
@@ -133,7 +133,7 @@ func (s *Pullback) pullFactored(v, w *Node, own []int) *Node {
 // which the pure-Go backend makes of GoMLX's Dense, and the axis of the weights
 // that is contracted.
 func plainDense(n *Node) (weights *Node, contracted int, ok bool) {
-	dense, ok := autodiff.FusedDenseOf(n)
+	dense, ok := gomlxcompat.FusedDenseOf(n)
 	if !ok || dense.Activation != compute.ActivationNone || n.Inputs()[1].Rank() != 2 {
 		return nil, 0, false
 	}
@@ -196,7 +196,7 @@ func (s *Pullback) FirstLinear() (FirstLinear, bool) {
 			n.Rank() == 2 && at.Rank() == 2 {
 			return FirstLinear{Node: n, Weights: weights, Transposed: contracted == 1}, true
 		}
-		d, ok := autodiff.DotGeneralOf(n)
+		d, ok := gomlxcompat.DotGeneralOf(n)
 		if !ok || n.Inputs()[0] != at || s.onPath[n.Inputs()[1]] || n.Rank() != 2 || at.Rank() != 2 ||
 			n.Inputs()[1].Rank() != 2 || len(d.LHSBatch) > 0 || !slices.Equal(d.LHSContracting, []int{1}) {
 			return FirstLinear{}, false

@@ -6,7 +6,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // flow is what a rule says about a node, given the layouts of its inputs.
@@ -44,7 +44,7 @@ func (s *Pullback) follow(n *Node) bool {
 		s.places[n] = s.places[alternate]
 		return s.onPath[alternate]
 	}
-	if index, ok := autodiff.SplitOf(n); ok {
+	if index, ok := gomlxcompat.SplitOf(n); ok {
 		places := s.places[n.Inputs()[0]]
 		if index >= len(places) || len(places[index]) == 0 {
 			return false

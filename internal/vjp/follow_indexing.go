@@ -6,14 +6,14 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // followGather keeps the batch on axes that are taken whole. Where examples are picked by their
 // number, it has to know the numbers: an Iota, alone or among the indices, keeps every example in
 // its place; others, and shuffles by random numbers, mix them.
 func followGather(n *Node, in []*layout, batch int) flow {
-	g, _ := autodiff.GatherOf(n)
+	g, _ := gomlxcompat.GatherOf(n)
 	operand, indices := n.Inputs()[0], n.Inputs()[1]
 	l := plain(dimsOf(n))
 	l.first = in[0].first
@@ -90,7 +90,7 @@ func columnOf(indices *Node, vector, k int) column {
 	if vector < len(dims) { // Else there is one component, without an axis.
 		c.dims = slices.Delete(slices.Clone(dims), vector, vector+1)
 		if indices.Type() == NodeTypeConcatenate {
-			if axis, _ := autodiff.ConcatenateOf(indices); axis == vector {
+			if axis, _ := gomlxcompat.ConcatenateOf(indices); axis == vector {
 				for _, part := range indices.Inputs() {
 					size := dimsOf(part)[vector]
 					if k < size {
@@ -218,7 +218,7 @@ func valuesOf(n *Node) (values []int, ok bool) {
 	case NodeTypeConstant:
 		return constantInts(n.ConstantValue())
 	case NodeTypeIota:
-		axis, _ := autodiff.AxisOf(n)
+		axis, _ := gomlxcompat.AxisOf(n)
 		after := product(dimsOf(n)[axis+1:])
 		for i := range values {
 			values[i] = i / after % dimsOf(n)[axis]
@@ -226,10 +226,10 @@ func valuesOf(n *Node) (values []int, ok bool) {
 		return values, true
 	case NodeTypeReshape, NodeTypeConvertDType, NodeTypeIdentity:
 	case NodeTypeBroadcastInDim:
-		axes, _ := autodiff.BroadcastInDimOf(n)
+		axes, _ := gomlxcompat.BroadcastInDimOf(n)
 		at = func(i int) int { return elementAt(n, n.Inputs()[0], i, axes) }
 	case NodeTypeTranspose:
-		permutation, _ := autodiff.TransposeOf(n)
+		permutation, _ := gomlxcompat.TransposeOf(n)
 		axes := make([]int, len(permutation))
 		for to, from := range permutation {
 			axes[from] = to
@@ -286,7 +286,7 @@ func toInts[T int32 | int64 | uint32](flat []T) []int {
 // followScatter keeps the batch on axes that the updates cover whole, and on one that an Iota
 // counts along.
 func followScatter(n *Node, in []*layout, batch int) flow {
-	sc, _ := autodiff.ScatterOf(n)
+	sc, _ := gomlxcompat.ScatterOf(n)
 	if in[1] != nil {
 		return unknown("its indices depend on the inputs")
 	}
@@ -302,7 +302,7 @@ func followScatter(n *Node, in []*layout, batch int) flow {
 }
 
 // scattered returns the layout that updates of layout l have in the result, or why there is none.
-func scattered(n *Node, sc autodiff.ScatterAttributes, l layout, batch int) (*layout, flow) {
+func scattered(n *Node, sc gomlxcompat.ScatterAttributes, l layout, batch int) (*layout, flow) {
 	moved := plain(dimsOf(n))
 	moved.first = l.first
 	updates := n.Inputs()[2]
@@ -354,7 +354,7 @@ func (c column) countsAlong(k, batch int) bool {
 
 // followDynamicSlice keeps the batch on axes that are taken whole.
 func followDynamicSlice(n *Node, in []*layout, batch int) flow {
-	sizes, _ := autodiff.DynamicSliceOf(n)
+	sizes, _ := gomlxcompat.DynamicSliceOf(n)
 	l := *in[0]
 	for axis, size := range sizes {
 		switch {

@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // followDot is the rule of a generalized product, whose axes are the batch axes, then the own ones
@@ -43,7 +43,7 @@ func followDot(n *Node, in []*layout, batch int) flow {
 // followConvolution keeps the batch on the images' batch axis, or in front of the groups of
 // channels, where the kernel may have it too: a kernel for every example.
 func followConvolution(n *Node, in []*layout, batch int) flow {
-	c, _ := autodiff.ConvOf(n)
+	c, _ := gomlxcompat.ConvOf(n)
 	if c.BatchGroupCount > 1 {
 		return unknown("it groups the batch")
 	}
@@ -97,9 +97,9 @@ func groupsOf(factors []factor, groups int) ([]factor, bool) {
 	return axes[0], true
 }
 
-// followDense is the rule of activation(x·weights + bias), see autodiff.FusedDenseAttributes.
+// followDense is the rule of activation(x·weights + bias), see gomlxcompat.FusedDenseAttributes.
 func followDense(n *Node, in []*layout, batch int) flow {
-	d, _ := autodiff.FusedDenseOf(n)
+	d, _ := gomlxcompat.FusedDenseOf(n)
 	if !sizesMatch(n, d) {
 		return unknown("its activation is gated: apply it after the layer")
 	}
@@ -135,7 +135,7 @@ func followDense(n *Node, in []*layout, batch int) flow {
 }
 
 // sizesMatch tells whether the outputs of a dense layer are those of its weights.
-func sizesMatch(n *Node, d autodiff.FusedDenseAttributes) bool {
+func sizesMatch(n *Node, d gomlxcompat.FusedDenseAttributes) bool {
 	x, w := dimsOf(n.Inputs()[0]), dimsOf(n.Inputs()[1])
 	outputs := w[1:]
 	if d.WeightLayout == compute.DenseLayoutOutputsInput {
@@ -159,7 +159,7 @@ func followProjection(n *Node, in []*layout, batch int) flow {
 
 // followAttention is the rule of a fused attention: it keeps the batch on its own axis.
 func followAttention(n *Node, in []*layout, batch int) flow {
-	order, _ := autodiff.FusedAttentionOf(n)
+	order, _ := gomlxcompat.FusedAttentionOf(n)
 	if n.NumOutputs() == 1 {
 		return unknown("GoMLX cannot copy it: build the attention of Dot and Softmax")
 	}
@@ -188,7 +188,7 @@ func followAttention(n *Node, in []*layout, batch int) flow {
 // followBatchNorm is the rule of a normalization by given statistics: element by element, with one
 // value for every feature.
 func followBatchNorm(n *Node, in []*layout, batch int) flow {
-	p, _ := autodiff.BatchNormOf(n)
+	p, _ := gomlxcompat.BatchNormOf(n)
 	wide := make([]*layout, len(in))
 	for i, l := range in {
 		if l == nil {
@@ -216,7 +216,7 @@ func followBatchNormInTraining(n *Node, in []*layout, batch int) flow {
 	}
 	statistics := []layout(nil)
 	if !normalizesOverBatch(n, *in[0]) {
-		p, _ := autodiff.BatchNormOf(n)
+		p, _ := gomlxcompat.BatchNormOf(n)
 		statistics = []layout{{first: in[0].first, axes: [][]factor{in[0].axes[p.FeatureAxis]}}}
 	}
 	f.holdsStatistics = statistics == nil
@@ -226,7 +226,7 @@ func followBatchNormInTraining(n *Node, in []*layout, batch int) flow {
 
 // normalizesOverBatch tells whether the statistics of a batch norm op are of several examples.
 func normalizesOverBatch(n *Node, l layout) bool {
-	p, _ := autodiff.BatchNormOf(n)
+	p, _ := gomlxcompat.BatchNormOf(n)
 	for axis := range l.axes {
 		if axis != p.FeatureAxis && l.carries(axis) {
 			return true

@@ -5,7 +5,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // rules has every type of node of GoMLX: how the examples of the batch pass through it.
@@ -183,7 +183,7 @@ func followReshape(n *Node, in []*layout, batch int) flow {
 }
 
 func followTranspose(n *Node, in []*layout, _ int) flow {
-	permutation, _ := autodiff.TransposeOf(n)
+	permutation, _ := gomlxcompat.TransposeOf(n)
 	moved := layout{first: in[0].first}
 	for _, axis := range permutation {
 		moved.axes = append(moved.axes, in[0].axes[axis])
@@ -192,7 +192,7 @@ func followTranspose(n *Node, in []*layout, _ int) flow {
 }
 
 func followBroadcast(n *Node, in []*layout, batch int) flow {
-	axes, _ := autodiff.BroadcastInDimOf(n)
+	axes, _ := gomlxcompat.BroadcastInDimOf(n)
 	wide := plain(dimsOf(n))
 	wide.first = in[0].first
 	for axis, to := range axes {
@@ -202,7 +202,7 @@ func followBroadcast(n *Node, in []*layout, batch int) flow {
 }
 
 func followSlice(n *Node, in []*layout, batch int) flow {
-	s, _ := autodiff.SliceOf(n)
+	s, _ := gomlxcompat.SliceOf(n)
 	l := *in[0]
 	for axis, start := range s.Starts {
 		kept, moved, ok := sliced(l.axes[axis], start, s.Strides[axis], dimsOf(n)[axis])
@@ -215,7 +215,7 @@ func followSlice(n *Node, in []*layout, batch int) flow {
 }
 
 func followReverse(n *Node, in []*layout, batch int) flow {
-	axes, _ := autodiff.ReverseOf(n)
+	axes, _ := gomlxcompat.ReverseOf(n)
 	l := *in[0]
 	for _, axis := range axes {
 		turned, moved := reversed(l.axes[axis])
@@ -229,7 +229,7 @@ func followPad(n *Node, in []*layout, batch int) flow {
 	if in[1] != nil {
 		return unknown("its fill value depends on the inputs")
 	}
-	padding, _ := autodiff.PadOf(n)
+	padding, _ := gomlxcompat.PadOf(n)
 	l := *in[0]
 	for axis, p := range padding {
 		factors := []factor{{dimsOf(n)[axis], 0}}
@@ -253,7 +253,7 @@ func followPad(n *Node, in []*layout, batch int) flow {
 // followConcatenate puts together what lies side by side, also along the batch: parts of it in
 // order, or the same twice.
 func followConcatenate(n *Node, in []*layout, batch int) flow {
-	axis, _ := autodiff.ConcatenateOf(n)
+	axis, _ := gomlxcompat.ConcatenateOf(n)
 	along := slices.ContainsFunc(in, func(l *layout) bool { return l != nil && l.carries(axis) })
 	wide := make([]*layout, len(in))
 	for i, l := range in {
@@ -339,7 +339,7 @@ func inOrder(n *Node, in []*layout, parts []part, axis, batch int) (layout, bool
 }
 
 func followReduce(n *Node, in []*layout, batch int) flow {
-	axes, _ := autodiff.ReduceOf(n)
+	axes, _ := gomlxcompat.ReduceOf(n)
 	kept := layout{first: in[0].first}
 	for axis, factors := range in[0].axes {
 		switch {
@@ -355,7 +355,7 @@ func followReduce(n *Node, in []*layout, batch int) flow {
 // alongAxis is the rule of a node that mixes the values along one axis, and has the shape of its
 // inputs.
 func alongAxis(n *Node, in []*layout, batch int) flow {
-	axis, _ := autodiff.AxisOf(n)
+	axis, _ := gomlxcompat.AxisOf(n)
 	if slices.ContainsFunc(in, func(l *layout) bool { return l != nil && l.carries(axis) }) {
 		return mixes
 	}
@@ -367,7 +367,7 @@ func alongAxis(n *Node, in []*layout, batch int) flow {
 }
 
 func followLayerNorm(n *Node, in []*layout, _ int) flow {
-	axes, _ := autodiff.FusedLayerNormOf(n)
+	axes, _ := gomlxcompat.FusedLayerNormOf(n)
 	if slices.ContainsFunc(in[1:], func(l *layout) bool { return l != nil }) {
 		return unknown("its scale or offset depends on the inputs")
 	}
@@ -379,7 +379,7 @@ func followLayerNorm(n *Node, in []*layout, _ int) flow {
 
 // followWindow keeps the batch on an axis that is pooled by windows of one example.
 func followWindow(n *Node, in []*layout, batch int) flow {
-	w, _ := autodiff.ReduceWindowOf(n)
+	w, _ := gomlxcompat.ReduceWindowOf(n)
 	l := *in[0]
 	for axis, size := range w.Window {
 		switch {
@@ -396,6 +396,6 @@ func followWindow(n *Node, in []*layout, batch int) flow {
 }
 
 // treatsAlone tells whether a pooling leaves an axis as it is.
-func treatsAlone(w autodiff.ReduceWindowAttributes, axis int) bool {
+func treatsAlone(w gomlxcompat.ReduceWindowAttributes, axis int) bool {
 	return w.Window[axis] == 1 && w.Strides[axis] == 1 && w.Paddings[axis] == [2]int{} && w.InputDilations[axis] == 1
 }

@@ -5,7 +5,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // AdjointBytes estimates how much memory the adjoints of one cotangent take that Pull carries down
@@ -65,7 +65,7 @@ func (s *Pullback) passesOn(n, in *Node) bool {
 	if alternateOf(n) != nil {
 		return true
 	}
-	if _, isSplit := autodiff.SplitOf(n); isSplit {
+	if _, isSplit := gomlxcompat.SplitOf(n); isSplit {
 		return true
 	}
 	switch n.Type() {

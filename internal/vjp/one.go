@@ -5,7 +5,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // In a batch of one, a reshape may leave open where the batch is: from [1] to [1, 1], on either
@@ -80,7 +80,7 @@ func (s *Pullback) tryAll(n *Node) []alternative {
 		s.add(n)
 		return nil
 	}
-	if index, ok := autodiff.SplitOf(n); ok {
+	if index, ok := gomlxcompat.SplitOf(n); ok {
 		whole := n.Inputs()[0]
 		if places := s.places[whole]; len(places[index]) > 0 {
 			s.places[n], s.constant[n] = places[index:index+1], s.constant[whole]

@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // piecewiseLinear are the nodes that are linear in their operands, or are so in pieces.
@@ -49,7 +49,7 @@ func (s *Pullback) IsPiecewiseLinear() bool {
 }
 
 func isFusedRelu(n *Node) bool {
-	activation, ok := autodiff.FusedActivationOf(n)
+	activation, ok := gomlxcompat.FusedActivationOf(n)
 	return ok && activation == compute.ActivationRelu
 }
 

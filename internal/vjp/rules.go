@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // passing are the elementwise nodes whose derivative is 1 (or -1).
@@ -60,7 +60,7 @@ func (s *Pullback) pullNode(n, v *Node) []*Node {
 	case NodeTypeConcatenate:
 		return pullConcatenate(n, v)
 	case NodeTypeReverse:
-		axes, _ := autodiff.ReverseOf(n)
+		axes, _ := gomlxcompat.ReverseOf(n)
 		return []*Node{Reverse(spread(v, n), shifted(axes)...)}
 	case NodeTypeSlice:
 		return []*Node{pullSlice(n, spread(v, n))}
@@ -184,7 +184,7 @@ func pullReshape(n, v *Node) *Node {
 }
 
 func pullTranspose(n, v *Node) *Node {
-	permutation, _ := autodiff.TransposeOf(n)
+	permutation, _ := gomlxcompat.TransposeOf(n)
 	inverse := make([]int, len(permutation)+1)
 	for to, from := range permutation {
 		inverse[from+1] = to + 1
@@ -194,7 +194,7 @@ func pullTranspose(n, v *Node) *Node {
 
 func pullBroadcast(n, v *Node) *Node {
 	in := n.Inputs()[0]
-	to, _ := autodiff.BroadcastInDimOf(n)
+	to, _ := gomlxcompat.BroadcastInDimOf(n)
 	kept := make([]bool, n.Rank())
 	for axis, outAxis := range to {
 		kept[outAxis] = in.Shape().Dimensions[axis] == n.Shape().Dimensions[outAxis]
@@ -214,7 +214,7 @@ func pullBroadcast(n, v *Node) *Node {
 
 // unreduce puts the axes that n reduced back into v, with size 1.
 func unreduce(n, v *Node) *Node {
-	axes, _ := autodiff.ReduceOf(n)
+	axes, _ := gomlxcompat.ReduceOf(n)
 	dims := []int{v.Shape().Dimensions[0]}
 	next := 1
 	for axis := range n.Inputs()[0].Rank() {
@@ -229,7 +229,7 @@ func unreduce(n, v *Node) *Node {
 }
 
 func pullConcatenate(n, v *Node) []*Node {
-	axis, _ := autodiff.ConcatenateOf(n)
+	axis, _ := gomlxcompat.ConcatenateOf(n)
 	v = spread(v, n)
 	pulled := make([]*Node, len(n.Inputs()))
 	start := 0
@@ -242,7 +242,7 @@ func pullConcatenate(n, v *Node) []*Node {
 }
 
 func pullSlice(n, v *Node) *Node {
-	slice, _ := autodiff.SliceOf(n)
+	slice, _ := gomlxcompat.SliceOf(n)
 	padding := make([]PadAxis, v.Rank())
 	for axis, stride := range slice.Strides {
 		size := n.Inputs()[0].Shape().Dimensions[axis]
@@ -256,7 +256,7 @@ func pullSlice(n, v *Node) *Node {
 
 // pullPad returns nil for a padding that crops.
 func pullPad(n, v *Node) *Node {
-	padding, _ := autodiff.PadOf(n)
+	padding, _ := gomlxcompat.PadOf(n)
 	specs := []SliceAxisSpec{AxisRange()}
 	for axis, p := range padding {
 		if p.Start < 0 || p.End < 0 {
@@ -279,11 +279,11 @@ func (s *Pullback) pullTiled(n, v *Node) []*Node {
 	if c == 1 || slices.ContainsFunc(n.Inputs()[1:], s.isOnPath) {
 		return nil
 	}
-	if conv, ok := autodiff.ConvOf(n); ok &&
+	if conv, ok := gomlxcompat.ConvOf(n); ok &&
 		(conv.BatchGroupCount > 1 || conv.Axes.InputBatch != 0 || conv.Axes.OutputBatch != 0) {
 		return nil
 	}
-	if window, ok := autodiff.ReduceWindowOf(n); ok && !treatsAlone(window, 0) {
+	if window, ok := gomlxcompat.ReduceWindowOf(n); ok && !treatsAlone(window, 0) {
 		return nil
 	}
 	operands := slices.Clone(n.Inputs())
@@ -348,7 +348,7 @@ func zerosFor(n *Node, vs []*Node) []*Node {
 		return zeros
 	}
 	for _, output := range n.Graph().Nodes()[n.Id()+1:] {
-		if index, ok := autodiff.SplitOf(output); ok && output.Inputs()[0] == n && vs[index] == nil && zeros[index] == nil {
+		if index, ok := gomlxcompat.SplitOf(output); ok && output.Inputs()[0] == n && vs[index] == nil && zeros[index] == nil {
 			zeros[index] = ZerosLike(output)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // Pullback is a reverse pass over the part of a graph that lies between inputs and outputs. GoMLX's
@@ -124,7 +124,7 @@ func (s *Pullback) Nodes() []*Node { return s.nodes }
 // alternateOf returns the node of primitive ops that stands for a fused n in differentiation, nil
 // for none.
 func alternateOf(n *Node) *Node {
-	if alternates := autodiff.AlternateOutputs(n); alternates != nil {
+	if alternates := gomlxcompat.AlternateOutputs(n); alternates != nil {
 		return alternates[0]
 	}
 	return nil
@@ -215,7 +215,7 @@ func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 			adjoints[alternate] = s.sum(adjoints[alternate], v)
 			continue
 		}
-		if index, ok := autodiff.SplitOf(n); ok {
+		if index, ok := gomlxcompat.SplitOf(n); ok {
 			whole := n.Inputs()[0]
 			if split[whole] == nil {
 				split[whole] = make([]*Node, whole.NumOutputs())

@@ -18,7 +18,7 @@ import (
 
 	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/internal/onednn"
+	"example.com/geometric-complexity/internal/platform"
 )
 
 // State says how a finding is to be taken.
@@ -149,7 +149,7 @@ func plugin(subject, kind, fix string) Finding {
 	}
 	defer b.Finalize()
 	detail := fmt.Sprintf("%s, PJRT API %s", path, info.PluginVersion)
-	if kind == backend.KindCPU && onednn.InUse() {
+	if kind == backend.KindCPU && platform.HasOneDNN() {
 		detail += ", convolutions by oneDNN"
 	}
 	return Finding{subject, OK, detail, ""}

@@ -1,4 +1,4 @@
-package autodiff
+package convolution
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
@@ -16,14 +16,6 @@ import (
 // the last axis they fill columns that the backend computes anyway where there are few output channels, and less is
 // gathered, as neighbours see much the same. And for dilated images (the gradient of a strided convolution's images)
 // groups of as many outputs as the dilation all see the same pattern, and the zeros between the elements need not be there.
-
-const (
-	// About how many elements of windows are there at a time, of a convolution and of a kernel's gradient: more were
-	// slower, as caches do not hold them, and so were fewer, as every product takes a kernel's matrix apart again.
-	forwardElements, gradientElements = 1 << 20, 1 << 19
-	// A batch has no more blocks than this, so that graphs stay small.
-	maxBlocks = 16
-)
 
 // convolveByWindows is a convolution as a product for each block of images. It has no kernel dilation, and strides or
 // input dilation but not both.

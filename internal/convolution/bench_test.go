@@ -1,10 +1,11 @@
 //go:build unix
 
-package autodiff
+package convolution
 
 import (
 	"fmt"
 	"math"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -32,9 +33,9 @@ func BenchmarkResNet18(b *testing.B) {
 		{8, 256, 512, 3, 2, 1}, {8, 256, 512, 1, 2, 1}, {4, 512, 512, 3, 1, 3},
 	} {
 		half := (c.kernel - 1) / 2
-		p := geometry{strides: repeat(c.stride, 2), inputDilations: repeat(1, 2), kernelDilations: repeat(1, 2),
+		p := geometry{strides: slices.Repeat([]int{c.stride}, 2), inputDilations: slices.Repeat([]int{1}, 2), kernelDilations: slices.Repeat([]int{1}, 2),
 			paddings: [][2]int{{half, half}, {half, half}}}
-		image, kernel := repeat(c.size, 2), repeat(c.kernel, 2)
+		image, kernel := slices.Repeat([]int{c.size}, 2), slices.Repeat([]int{c.kernel}, 2)
 		for _, batch := range []int{32, 320} {
 			x := shapes.Make(dtypes.Float32, batch, c.size, c.size, c.in)
 			k := shapes.Make(dtypes.Float32, c.kernel, c.kernel, c.in, c.out)
@@ -52,7 +53,7 @@ func BenchmarkResNet18(b *testing.B) {
 			if batch > 32 { // Exact GC carries the cotangents of 10 outputs at once, and needs no more than this.
 				continue
 			}
-			run("forward", func(x, k *Node) *Node { return Convolution(x, k, p.strides, p.paddings) }, x, k)
+			run("forward", func(x, k *Node) *Node { return Of(x, k, p.strides, p.paddings) }, x, k)
 			run("kernel_gradient", func(x, v *Node) *Node { return kernelGradient(p, x, v, kernel) }, x, y)
 		}
 	}

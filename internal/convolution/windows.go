@@ -1,11 +1,12 @@
-package autodiff
+package convolution
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/support/xslices"
 )
 
-// windows say what each group of neighbouring outputs of a convolution sees of the images, see register_conv_go.go. The
+// windows say what each group of neighbouring outputs of a convolution sees of the images, see windows_blocks.go. The
 // slices have one entry per spatial axis.
 type windows struct {
 	geometry
@@ -16,14 +17,6 @@ type windows struct {
 	step    []int // From one group's window to the next.
 	first   []int // Where the first window begins: negative in the padding.
 }
-
-const (
-	// tileColumns is how many columns of a product the backend computes together.
-	tileColumns = 32
-	// gatherColumns is how many more columns a product could have in the time that gathering its rows takes.
-	gatherColumns = 5
-	maxGroup      = 8
-)
 
 // windowsOf returns the windows of a convolution that has no kernel dilation, and strides or input dilation but not both.
 func windowsOf(c geometry, kernelDims, outputDims []int, out int) windows {
@@ -86,13 +79,13 @@ func (w windows) gather(x *Node, before []int, block imageBlock) *Node {
 	dims[0] *= batch
 	dims[n-1] *= in
 	sizes[n-1] *= in
-	return Reshape(GatherSlices(Reshape(x, dims...), upTo(n), starts, sizes, true), rows, product(sizes))
+	return Reshape(GatherSlices(Reshape(x, dims...), xslices.Iota(0, n), starts, sizes, true), rows, product(sizes))
 }
 
 // starts returns where every window of a block begins in images that are padded to the given dimensions.
 func (w windows) starts(block imageBlock, in int, dims, before []int) *tensors.Tensor {
 	n := w.spatial()
-	groups := tapsOf(w.count)
+	groups := Taps(w.count)
 	starts := make([]int32, 0, block.images*len(groups)*n)
 	for image := range block.images {
 		for _, group := range groups {
@@ -118,7 +111,7 @@ func (w windows) matrix(kernel *Node) *Node {
 	if product(w.group) == 1 {
 		return Reshape(kernel, taps*in, out)
 	}
-	elements, outputs := tapsOf(w.size), tapsOf(w.group)
+	elements, outputs := Taps(w.size), Taps(w.group)
 	numbers := make([]int32, 0, len(elements)*len(outputs))
 	for _, element := range elements {
 		for _, output := range outputs {

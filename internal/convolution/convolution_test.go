@@ -1,4 +1,4 @@
-package autodiff
+package convolution
 
 import (
 	"fmt"
@@ -88,14 +88,14 @@ func TestConvolution(t *testing.T) {
 	eachConvolution(t, func(t *testing.T, c convolutionCase) {
 		strides := []int{c.stride, c.stride}
 		paddings := [][2]int{c.paddingOf(7), c.paddingOf(8)}
-		lowered := func(inputs []*Node) *Node { return Convolution(inputs[0], inputs[1], strides, paddings) }
+		lowered := func(inputs []*Node) *Node { return Of(inputs[0], inputs[1], strides, paddings) }
 		gctest.CheckDerivatives(t, gctest.GoBackend(t), lowered, []int{2, 7, 8, 2}, []int{c.kernel, c.kernel, 2, 3})
 	})
 	t.Run("value", func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(5, 6))
 		x, k := gctest.RandomTensor(rng, 2, 6, 7, 2), gctest.RandomTensor(rng, 3, 3, 2, 4)
 		both := MustExecOnceN(gctest.GoBackend(t), func(x, k *Node) (*Node, *Node) {
-			return Convolution(x, k, []int{2, 1}, [][2]int{{1, 0}, {0, 2}}),
+			return Of(x, k, []int{2, 1}, [][2]int{{1, 0}, {0, 2}}),
 				Convolve(x, k).StridePerAxis(2, 1).PaddingPerDim([][2]int{{1, 0}, {0, 2}}).Done()
 		}, x, k)
 		gctest.AssertClose(t, gctest.Flat(both[0]), gctest.Flat(both[1]), 1e-12, 0, "convolution")
@@ -104,7 +104,7 @@ func TestConvolution(t *testing.T) {
 		gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 			g := NewGraph(b, "convolution")
 			x, k := Zeros(g, shapes.Make(dtypes.Float32, 2, 6, 7, 2)), Zeros(g, shapes.Make(dtypes.Float32, 3, 3, 2, 4))
-			y := Convolution(x, k, []int{1, 1}, [][2]int{{}, {}})
+			y := Of(x, k, []int{1, 1}, [][2]int{{}, {}})
 			if native := y.Type() == NodeTypeConvGeneral; native != (b.String() != "go") {
 				t.Errorf("the convolution is a %s", y.Type())
 			}

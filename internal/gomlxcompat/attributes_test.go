@@ -1,4 +1,4 @@
-package autodiff
+package gomlxcompat_test
 
 import (
 	"reflect"
@@ -11,21 +11,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/gctest"
+	. "example.com/geometric-complexity/internal/gomlxcompat"
 )
-
-// lastOfType returns the newest node of that type.
-func lastOfType(t *testing.T, g *graph.Graph, nodeType graph.NodeType) *graph.Node {
-	t.Helper()
-	nodes := g.Nodes()
-	for i := len(nodes) - 1; i >= 0; i-- {
-		if nodes[i].Type() == nodeType {
-			return nodes[i]
-		}
-	}
-	t.Fatalf("the graph has no %s", nodeType)
-	return nil
-}
 
 func want[T any](t *testing.T, what string, got T, ok bool, want T) {
 	t.Helper()
@@ -40,7 +27,7 @@ func want[T any](t *testing.T, what string, got T, ok bool, want T) {
 // TestAttributes builds every op whose parameters are read, with parameters that all differ from each
 // other and from the defaults, so that a mix-up shows.
 func TestAttributes(t *testing.T) {
-	g := graph.NewGraph(gctest.GoBackend(t), "attributes")
+	g := graph.NewGraph(goBackend(t), "attributes")
 	param := func(name string, dims ...int) *graph.Node {
 		return graph.Parameter(g, name, shapes.Make(dtypes.Float32, dims...))
 	}
@@ -158,12 +145,12 @@ func TestAttributes(t *testing.T) {
 		}
 	})
 	t.Run("renamed field", func(t *testing.T) {
-		p, _ := parametersOf(graph.TransposeAllAxes(matrix, 1, 0), graph.NodeTypeTranspose)
-		err := exceptions.TryCatch[error](func() { p.ints("order") })
+		transpose := graph.TransposeAllAxes(matrix, 1, 0)
+		err := exceptions.TryCatch[error](func() { IntsParameter(transpose, "order") })
 		if err == nil || !strings.Contains(err.Error(), `no field "order"`) {
 			t.Errorf(`got error %v, want one that says: no field "order"`, err)
 		}
-		err = exceptions.TryCatch[error](func() { p.int("permutation") })
+		err = exceptions.TryCatch[error](func() { IntParameter(transpose, "permutation") })
 		if err == nil || !strings.Contains(err.Error(), "is a slice, want a int") {
 			t.Errorf("got error %v, want one that names both kinds", err)
 		}

@@ -1,4 +1,4 @@
-package autodiff
+package gomlxcompat
 
 import (
 	"reflect"
@@ -298,7 +298,7 @@ func AlternateOutputs(n *graph.Node) []*graph.Node {
 			}
 		}
 		if alternates[i] == nil {
-			Panicf("autodiff: the alternate output #%d of node %s is not an earlier node of its graph", i, n)
+			Panicf("gomlxcompat: the alternate output #%d of node %s is not an earlier node of its graph", i, n)
 		}
 	}
 	return alternates
@@ -320,7 +320,7 @@ func parametersOf(n *graph.Node, wanted graph.NodeType) (parameters, bool) {
 		inputs = inputs.Elem()
 	}
 	if inputs.Kind() != reflect.Struct {
-		Panicf("autodiff: the parameters of node %s are a %s, not a struct: this version of GoMLX is not supported",
+		Panicf("gomlxcompat: the parameters of node %s are a %s, not a struct: this version of GoMLX is not supported",
 			n, inputs.Kind())
 	}
 	return parameters{node: n, value: inputs}, true
@@ -335,11 +335,11 @@ func nodeField(n *graph.Node, name string, kind reflect.Kind) reflect.Value {
 func (p parameters) field(name string, kind reflect.Kind) reflect.Value {
 	f := p.value.FieldByName(name)
 	if !f.IsValid() {
-		Panicf("autodiff: %s has no field %q (in node %s): this version of GoMLX is not supported",
+		Panicf("gomlxcompat: %s has no field %q (in node %s): this version of GoMLX is not supported",
 			p.value.Type(), name, p.node)
 	}
 	if f.Kind() != kind {
-		Panicf("autodiff: field %s.%s is a %s, want a %s (in node %s): this version of GoMLX is not supported",
+		Panicf("gomlxcompat: field %s.%s is a %s, want a %s (in node %s): this version of GoMLX is not supported",
 			p.value.Type(), name, f.Kind(), kind, p.node)
 	}
 	return f

@@ -1,4 +1,4 @@
-package autodiff
+package gomlxcompat
 
 import (
 	"github.com/gomlx/compute"

@@ -1,13 +1,4 @@
-package autodiff
-
-import (
-	"slices"
-
-	. "github.com/gomlx/gomlx/core/graph"
-	. "github.com/gomlx/gomlx/support/exceptions"
-)
-
-// The gradients of convolutions, closed under differentiation.
+// Package convolution says how a convolution and its derivatives are computed, on each platform.
 //
 // A convolution is linear in its images x and in its kernel k, so with the gradient v of its output there is
 // one trilinear form, <v, conv(x, k)>, and three ops that are its partial derivatives:
@@ -20,8 +11,19 @@ import (
 // derivatives of every order are again these three ops. What a backend computes for them is another matter,
 // see lower: where that is not the ConvGeneral node, the node stays in the graph as the alternate through
 // which GoMLX differentiates (as for GoMLX's own fused ops), and is never executed.
+//
+// The rule is [Gradients]; package autodiff registers it.
+package convolution
 
-func registerConvolution() { registerOne(NodeTypeConvGeneral, convolutionVJP) }
+import (
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/support/xslices"
+
+	"example.com/geometric-complexity/internal/gomlxcompat"
+	"example.com/geometric-complexity/internal/platform"
+)
 
 // geometry holds what defines a convolution of images [batch, spatial..., channels] with a kernel
 // [spatial..., channels in, channels out], one entry per spatial axis:
@@ -36,16 +38,15 @@ type geometry struct {
 
 func (c geometry) spatial() int { return len(c.strides) }
 
-// Convolution returns the convolution of images x, shaped [batch, spatial..., channels], with kernel, shaped
+// Of returns the convolution of images x, shaped [batch, spatial..., channels], with kernel, shaped
 // [spatial..., channels in, channels out], in the way that is fastest on x's backend. strides and paddings
 // (before, after) have one entry per spatial axis.
 //
 // Its gradients of every order are those of a ConvGeneral. It panics, with the shapes, as ConvGeneral does.
-func Convolution(x, kernel *Node, strides []int, paddings [][2]int) *Node {
-	Register()
-	ones := repeat(1, x.Rank()-2)
+func Of(x, kernel *Node, strides []int, paddings [][2]int) *Node {
+	ones := slices.Repeat([]int{1}, x.Rank()-2)
 	c := geometry{strides: strides, paddings: paddings, inputDilations: ones, kernelDilations: ones}
-	if on := platformOf(x); on == platformXLACPU || on == platformOneDNN {
+	if on := loweringOf(x); on == xlaCPU || on == oneDNN {
 		// In a whole ResNet18 XLA's own convolutions are 5 to 10 % faster than taps for the small images, other
 		// than when timed alone or in the gradients.
 		return convolutionNode(x, kernel, c)
@@ -53,9 +54,10 @@ func Convolution(x, kernel *Node, strides []int, paddings [][2]int) *Node {
 	return convolve(x, kernel, c)
 }
 
-// convolutionVJP is the rule of ConvGeneral, for any axes, strides, paddings, dilations and groups.
-func convolutionVJP(node, v *Node) []*Node {
-	p, _ := ConvOf(node)
+// Gradients is the rule of ConvGeneral, for any axes, strides, paddings, dilations and groups: it returns the gradients of
+// the images and of the kernel, given the gradient v of the output.
+func Gradients(node, v *Node) []*Node {
+	p, _ := gomlxcompat.ConvOf(node)
 	x, kernel := node.Inputs()[0], node.Inputs()[1]
 	if p.BatchGroupCount > 1 {
 		return batchGroupsVJP(p, x, kernel, v)
@@ -68,7 +70,7 @@ func convolutionVJP(node, v *Node) []*Node {
 }
 
 // oneGroupVJP brings the operands into the order of axes of geometry, and the gradients back.
-func oneGroupVJP(p ConvAttributes, x, kernel, v *Node) (dx, dk *Node) {
+func oneGroupVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) (dx, dk *Node) {
 	c := geometry{strides: p.Strides, inputDilations: p.InputDilations, kernelDilations: p.KernelDilations, paddings: p.Paddings}
 	if isKernelGradient(p.Axes) {
 		return kernelGradientVJP(c, x, kernel, v)
@@ -79,7 +81,7 @@ func oneGroupVJP(p ConvAttributes, x, kernel, v *Node) (dx, dk *Node) {
 	x, kernel, v = transpose(x, xAxes), transpose(kernel, kAxes), transpose(v, vAxes)
 	dx = inputGradient(c, v, kernel, spatialDims(x))
 	kernelDims := kernel.Shape().Dimensions[:c.spatial()]
-	if isFlip(kernel) && allOnes(c.strides) && platformOf(x) != platformGo {
+	if isFlip(kernel) && allOnes(c.strides) && loweringOf(x) != onGo {
 		dk = flippedKernelGradient(c, x, v, kernelDims) // Flipped back on the way to the kernel that was flipped: free.
 	} else {
 		dk = kernelGradient(c, x, v, kernelDims)
@@ -88,7 +90,7 @@ func oneGroupVJP(p ConvAttributes, x, kernel, v *Node) (dx, dk *Node) {
 }
 
 // channelGroupsVJP does every group of channels by itself.
-func channelGroupsVJP(p ConvAttributes, x, kernel, v *Node) []*Node {
+func channelGroupsVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) []*Node {
 	groups := p.ChannelGroupCount
 	xs, vs := Split(x, p.Axes.InputChannels, groups), Split(v, p.Axes.OutputChannels, groups)
 	kernels := Split(kernel, p.Axes.KernelOutputChannels, groups)
@@ -101,7 +103,7 @@ func channelGroupsVJP(p ConvAttributes, x, kernel, v *Node) []*Node {
 
 // batchGroupsVJP does every group of the batch by itself: group i of the examples makes group i of the
 // output channels.
-func batchGroupsVJP(p ConvAttributes, x, kernel, v *Node) []*Node {
+func batchGroupsVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) []*Node {
 	groups := p.BatchGroupCount
 	xs, vs := Split(x, p.Axes.InputBatch, groups), Split(v, p.Axes.OutputChannels, groups)
 	kernels := Split(kernel, p.Axes.KernelOutputChannels, groups)
@@ -123,7 +125,7 @@ func kernelGradientVJP(c geometry, x, v, d *Node) (dx, dv *Node) {
 	for i := range proper.spatial() {
 		// The padding at the end is what makes the outputs as many as v's.
 		covered := (v.Shape().Dim(i+1)-1)*proper.strides[i] + (d.Shape().Dim(i)-1)*proper.kernelDilations[i] + 1
-		proper.paddings[i][1] = covered - proper.paddings[i][0] - dilated(x.Shape().Dim(i+1), proper.inputDilations[i])
+		proper.paddings[i][1] = covered - proper.paddings[i][0] - Dilated(x.Shape().Dim(i+1), proper.inputDilations[i])
 	}
 	return inputGradient(proper, v, d, spatialDims(x)), convolve(x, d, proper)
 }
@@ -136,9 +138,9 @@ func inputGradient(c geometry, v, kernel *Node, inputDims []int) *Node {
 		strides: c.inputDilations, inputDilations: c.strides, kernelDilations: c.kernelDilations, paddings: make([][2]int, n),
 	}
 	for i := range n {
-		extent := dilated(kernel.Shape().Dim(i), c.kernelDilations[i])
+		extent := Dilated(kernel.Shape().Dim(i), c.kernelDilations[i])
 		start := extent - 1 - c.paddings[i][0]
-		end := dilated(inputDims[i], c.inputDilations[i]) - 1 + extent - start - dilated(v.Shape().Dim(i+1), c.strides[i])
+		end := Dilated(inputDims[i], c.inputDilations[i]) - 1 + extent - start - Dilated(v.Shape().Dim(i+1), c.strides[i])
 		back.paddings[i] = [2]int{start, end}
 	}
 	return convolve(v, flip(kernel), back)
@@ -162,7 +164,7 @@ func flippedKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 	forward := geometry{strides: c.inputDilations, inputDilations: c.strides, kernelDilations: c.kernelDilations,
 		paddings: make([][2]int, c.spatial())}
 	for i := range c.spatial() {
-		forward.paddings[i][0] = dilated(kernelDims[i], c.kernelDilations[i]) - 1 - c.paddings[i][0]
+		forward.paddings[i][0] = Dilated(kernelDims[i], c.kernelDilations[i]) - 1 - c.paddings[i][0]
 	}
 	return flip(kernelGradient(forward, v, x, kernelDims))
 }
@@ -173,7 +175,7 @@ func dilateExplicitly(x *Node, c geometry) (*Node, geometry) {
 	for i := range c.spatial() {
 		axes[i+1] = PadAxis{Start: c.paddings[i][0], End: c.paddings[i][1], Interior: c.inputDilations[i] - 1}
 	}
-	c.inputDilations = repeat(1, c.spatial())
+	c.inputDilations = slices.Repeat([]int{1}, c.spatial())
 	c.paddings = make([][2]int, c.spatial())
 	return Pad(x, ScalarZero(x.Graph(), x.DType()), axes...), c
 }
@@ -181,8 +183,8 @@ func dilateExplicitly(x *Node, c geometry) (*Node, geometry) {
 // flip reverses the spatial axes of a kernel and exchanges its channels.
 func flip(kernel *Node) *Node {
 	n := kernel.Rank() - 2
-	axes := upTo(n)
-	if platformOf(kernel) == platformGo {
+	axes := xslices.Iota(0, n)
+	if platform.Of(kernel.Graph().Backend()) == platform.Go {
 		return flipByCopying(kernel)
 	}
 	return transpose(Reverse(kernel, axes...), append(axes, n+1, n))
@@ -197,9 +199,9 @@ func isFlip(kernel *Node) bool {
 func convolutionNode(x, kernel *Node, c geometry) *Node {
 	n := c.spatial()
 	axes := ConvolveAxesConfig{
-		InputBatch: 0, InputSpatial: countFrom(1, n), InputChannels: n + 1,
-		KernelSpatial: upTo(n), KernelInputChannels: n, KernelOutputChannels: n + 1,
-		OutputBatch: 0, OutputSpatial: countFrom(1, n), OutputChannels: n + 1,
+		InputBatch: 0, InputSpatial: xslices.Iota(1, n), InputChannels: n + 1,
+		KernelSpatial: xslices.Iota(0, n), KernelInputChannels: n, KernelOutputChannels: n + 1,
+		OutputBatch: 0, OutputSpatial: xslices.Iota(1, n), OutputChannels: n + 1,
 	}
 	return ConvGeneral(x, kernel, axes, c.strides, c.paddings, c.inputDilations, c.kernelDilations, 1, 1)
 }
@@ -208,9 +210,9 @@ func convolutionNode(x, kernel *Node, c geometry) *Node {
 // summed over as if it were channels, and the images' channels are kept apart as if they were the batch.
 func kernelGradientAxes(n int) ConvolveAxesConfig {
 	return ConvolveAxesConfig{
-		InputBatch: n + 1, InputSpatial: countFrom(1, n), InputChannels: 0,
-		KernelSpatial: countFrom(1, n), KernelInputChannels: 0, KernelOutputChannels: n + 1,
-		OutputBatch: n, OutputSpatial: upTo(n), OutputChannels: n + 1,
+		InputBatch: n + 1, InputSpatial: xslices.Iota(1, n), InputChannels: 0,
+		KernelSpatial: xslices.Iota(1, n), KernelInputChannels: 0, KernelOutputChannels: n + 1,
+		OutputBatch: n, OutputSpatial: xslices.Iota(0, n), OutputChannels: n + 1,
 	}
 }
 
@@ -236,11 +238,11 @@ func kernelGradientOver(axes ConvolveAxesConfig, c geometry, x, v *Node, kernelD
 		covered := (kernelDims[i]-1)*c.kernelDilations[i] + (v.Shape().Dim(i+1)-1)*c.strides[i] + 1
 		paddings[i][1] = covered - paddings[i][0] - x.Shape().Dim(i+1)
 	}
-	return ConvGeneral(x, v, axes, c.kernelDilations, paddings, repeat(1, n), c.strides, 1, 1)
+	return ConvGeneral(x, v, axes, c.kernelDilations, paddings, slices.Repeat([]int{1}, n), c.strides, 1, 1)
 }
 
-// dilated returns the extent of n elements with dilation-1 holes between neighbours.
-func dilated(n, dilation int) int { return (n-1)*dilation + 1 }
+// Dilated returns the extent of n elements with dilation-1 holes between neighbours.
+func Dilated(n, dilation int) int { return (n-1)*dilation + 1 }
 
 func allOnes(values []int) bool {
 	return !slices.ContainsFunc(values, func(v int) bool { return v != 1 })
@@ -248,19 +250,9 @@ func allOnes(values []int) bool {
 
 func spatialDims(x *Node) []int { return x.Shape().Dimensions[1 : x.Rank()-1] }
 
-func upTo(n int) []int { return countFrom(0, n) }
-
-func countFrom(first, n int) []int {
-	values := make([]int, n)
-	for i := range values {
-		values[i] = first + i
-	}
-	return values
-}
-
 // transpose returns x with the given order of axes, x itself if that is its own.
 func transpose(x *Node, permutation []int) *Node {
-	if slices.Equal(permutation, upTo(x.Rank())) {
+	if slices.Equal(permutation, xslices.Iota(0, x.Rank())) {
 		return x
 	}
 	return TransposeAllAxes(x, permutation...)
@@ -272,13 +264,4 @@ func inverse(permutation []int) []int {
 		inverse[from] = to
 	}
 	return inverse
-}
-
-// withGradientOf returns the value of fast with the derivatives of node, which is not executed.
-func withGradientOf(node *Node, fast func() *Node) *Node {
-	value, _ := InternalFusedOpCaller(fast, func() *Node { return node }, true)
-	if !value.Shape().Equal(node.Shape()) {
-		Panicf("autodiff: a lowered convolution is shaped %s, want %s", value.Shape(), node.Shape())
-	}
-	return value
 }

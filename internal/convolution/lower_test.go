@@ -1,4 +1,4 @@
-package autodiff
+package convolution
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/onednn"
+	"example.com/geometric-complexity/internal/platform"
 )
 
 // TestLowerings compares every way to compute a convolution, or the gradient of its kernel, with the backend's
@@ -72,7 +72,7 @@ func TestGroups(t *testing.T) {
 // float64, for which it never does.
 func TestOneDNN(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		if b.String() != "go" && !onednn.InUse() {
+		if b.String() != "go" && !platform.HasOneDNN() {
 			t.Skip("this plugin came without flags for oneDNN")
 		}
 		rng := rand.New(rand.NewPCG(15, 16))
@@ -81,7 +81,7 @@ func TestOneDNN(t *testing.T) {
 			t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 				derivatives := func(x, k *Node) []*Node {
 					half := (test.kernel - 1) / 2
-					y := Sin(Convolution(x, k, []int{test.stride, test.stride}, [][2]int{{half, half}, {half, half}}))
+					y := Sin(Of(x, k, []int{test.stride, test.stride}, [][2]int{{half, half}, {half, half}}))
 					first := Gradient(ReduceAllSum(y), x, k)
 					squares := Add(ReduceAllSum(Square(first[0])), ReduceAllSum(Square(first[1])))
 					return append([]*Node{y}, append(first, Gradient(squares, x, k)...)...)
@@ -125,7 +125,7 @@ func TestLargeConvolution(t *testing.T) {
 		for _, test := range []struct{ size, stride int }{{17, 1}, {33, 2}, {6, 1}, {6, 2}} {
 			t.Run(fmt.Sprintf("size %d stride %d", test.size, test.stride), func(t *testing.T) {
 				gctest.CheckDerivatives(t, b, func(in []*Node) *Node {
-					return Convolution(in[0], in[1], []int{test.stride, test.stride}, [][2]int{{1, 1}, {1, 0}})
+					return Of(in[0], in[1], []int{test.stride, test.stride}, [][2]int{{1, 1}, {1, 0}})
 				}, []int{1, test.size, test.size, 16}, []int{3, 3, 16, 16})
 			})
 		}

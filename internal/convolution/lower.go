@@ -1,101 +1,41 @@
-package autodiff
+package convolution
 
 import (
 	"slices"
 
-	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/onednn"
-)
+	"github.com/gomlx/gomlx/support/xslices"
 
-// How the three ops of register_conv.go are computed on each platform.
-
-// platform tells apart what a lowering is chosen by.
-type platform int
-
-const (
-	platformOther  platform = iota // GPUs and unknown backends: the backend's own convolutions.
-	platformXLACPU                 // XLA on a CPU.
-	platformOneDNN                 // The same, with oneDNN's convolutions.
-	platformGo                     // GoMLX's pure-Go backend.
-)
-
-func platformOf(x *Node) platform {
-	switch backend := x.Graph().Backend(); {
-	case x.Rank() == 4 && hasOneDNN(x):
-		return platformOneDNN
-	case IsXLACPU(backend):
-		return platformXLACPU
-	case backend.String() == "go":
-		return platformGo
-	}
-	return platformOther
-}
-
-// IsXLACPU tells whether the backend is XLA on a CPU.
-func IsXLACPU(backend compute.Backend) bool {
-	xla, ok := backend.(interface{ IsCPU() bool })
-	return ok && xla.IsCPU()
-}
-
-// hasOneDNN tells whether oneDNN computes the convolutions of images like x.
-func hasOneDNN(x *Node) bool {
-	return IsXLACPU(x.Graph().Backend()) && x.DType() == dtypes.Float32 && onednn.InUse()
-}
-
-// The choices below come from timing every convolution of a ResNet18 for 32×32 images, at batch 32 and 320,
-// on two CPU cores. Relative to the matrix product of the same size (about 20 ms of CPU time per 2.4 GFLOP):
-//
-//	XLA, stride 1: its own convolution 1.0-1.2 for images of 16×16 and more, 1.4 for 8×8 and 2.8 for 4×4, where
-//	    one product per tap takes 1.0; its own with dilated input 1.5-2.2, taps 1.1-2.0.
-//	XLA, gradient of the kernel: its own 3.5-6 for large images, patches 6, rows 2.5-3.5; all about 1.2-1.8 for
-//	    8×8 and less. (On an AMD EPYC its own takes 1.2-1.6 at batch 32, but 4 at batch 320.)
-//	XLA with oneDNN: its own convolutions 0.9-1.1; with dilated input by phases 1.0-1.2, where its own takes up to 2.4.
-//	    Gradient of the kernel: its own 1.0-1.6 at batch 32, and for each image 1.5 to 4 times as long at batch 320 but for
-//	    images of 4×4.
-//
-// On the Go backend products of windows (register_conv_go.go) were fastest for all. For the 3×3 kernels of a network with
-// 16, 32, 64 and 128 channels at batch 16, in multiples of the same product's CPU time: the convolution 2.6, 1.5, 1.2 and
-// 1.1, taps 4.8, 2.0, 1.6 and 1.6, its own convolution 30 to 40; the kernel's gradient 3.0, 1.8, 1.4 and 1.6, rows or
-// patches 6.6, 3.3, 2.4 and 2.1, its own 70 to 107.
-const (
-	fewPixels  = 64  // Up to this many output pixels XLA's own convolution is slow.
-	manyPixels = 256 // From this many output pixels on copying patches costs more than products.
-	fewDepth   = 16  // Below this many channels products by tap are too thin.
-
-	// oneDNN's kernel gradient takes more than twice as long for images together than in groups of so many, unless they are small;
-	// a batch has no more groups than that, so that graphs stay small.
-	groupImages, maxGroups = 32, 16
+	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
 // convolve returns the convolution, computed in the way that is fastest on the platform.
 func convolve(x, kernel *Node, c geometry) *Node {
-	on := platformOf(x)
-	if on == platformOneDNN && allOnes(c.inputDilations) {
+	on := loweringOf(x)
+	if on == oneDNN && allOnes(c.inputDilations) {
 		x, c = cropped(x, c)
 	}
 	node := convolutionNode(x, kernel, c)
-	if on == platformOther || node.Shape().Size() == 0 || x.Shape().Size() == 0 {
+	if on == backendsOwn || node.Shape().Size() == 0 || x.Shape().Size() == 0 {
 		return node
 	}
 	dilates, strided := !allOnes(c.inputDilations), !allOnes(c.strides)
 	outputDims := spatialDims(node)
 	pixels, in, out := product(outputDims), kernel.Shape().Dim(-2), kernel.Shape().Dim(-1)
-	if on == platformOneDNN && !dilates || on == platformXLACPU && !dilates && (pixels > fewPixels || in < fewDepth || strided && pixels > fewPixels/4) {
+	if on == oneDNN && !dilates || on == xlaCPU && !dilates && (pixels > fewPixels || in < fewDepth || strided && pixels > fewPixels/4) {
 		return node
 	}
-	return withGradientOf(node, func() *Node {
+	return gomlxcompat.WithGradientOf(node, func() *Node {
 		if strided && dilates {
 			x, c = dilateExplicitly(x, c)
 			dilates = false
 		}
 		switch {
-		case on == platformGo && allOnes(c.kernelDilations):
+		case on == onGo && allOnes(c.kernelDilations):
 			return convolveByWindows(x, kernel, c, outputDims)
-		case on == platformOneDNN && allOnes(c.kernelDilations) && product(kernel.Shape().Dimensions[:c.spatial()]) > 1:
+		case on == oneDNN && allOnes(c.kernelDilations) && product(kernel.Shape().Dimensions[:c.spatial()]) > 1:
 			return convolveByPhases(x, kernel, c, outputDims)
 		case strided, !dilates && in < fewDepth:
 			return convolveByPatches(x, kernel, c, outputDims)
@@ -123,7 +63,7 @@ func cropped(x *Node, c geometry) (*Node, geometry) {
 
 // convolveByPatches multiplies the patches that the kernel sees with the kernel.
 func convolveByPatches(x, kernel *Node, c geometry, outputDims []int) *Node {
-	taps := tapsOf(kernel.Shape().Dimensions[:c.spatial()])
+	taps := Taps(kernel.Shape().Dimensions[:c.spatial()])
 	in, out := kernel.Shape().Dim(-2), kernel.Shape().Dim(-1)
 	parts := make([]*Node, len(taps))
 	x = padFor(x, c, taps[len(taps)-1], outputDims)
@@ -141,7 +81,7 @@ func convolveByPatches(x, kernel *Node, c geometry, outputDims []int) *Node {
 func convolveByColumns(x, kernel *Node, c geometry, outputDims []int) *Node {
 	n := c.spatial()
 	kernelDims := kernel.Shape().Dimensions[:n]
-	taps := tapsOf(kernelDims)
+	taps := Taps(kernelDims)
 	in, out := kernel.Shape().Dim(-2), kernel.Shape().Dim(-1)
 	dims := x.Shape().Dimensions
 	rows := product(dims[:n+1])
@@ -158,7 +98,7 @@ func convolveByColumns(x, kernel *Node, c geometry, outputDims []int) *Node {
 
 // convolveByTaps is convolveByColumns with one product for each tap.
 func convolveByTaps(x, kernel *Node, c geometry, outputDims []int) *Node {
-	taps := tapsOf(kernel.Shape().Dimensions[:c.spatial()])
+	taps := Taps(kernel.Shape().Dimensions[:c.spatial()])
 	in, out := kernel.Shape().Dim(-2), kernel.Shape().Dim(-1)
 	dims := x.Shape().Dimensions
 	rows := Reshape(x, product(dims[:len(dims)-1]), in)
@@ -175,7 +115,7 @@ func convolveByTaps(x, kernel *Node, c geometry, outputDims []int) *Node {
 // convolveByPhases computes a convolution with dilated input and stride 1, without the zeros between x's elements: all
 // outputs with the same position modulo the dilation see the same taps, so they are a convolution of x with these.
 func convolveByPhases(x, kernel *Node, c geometry, outputDims []int) *Node {
-	phases := tapsOf(c.inputDilations)
+	phases := Taps(c.inputDilations)
 	parts := make([]*Node, len(phases))
 	for i, phase := range phases {
 		parts[i] = phaseOf(x, kernel, c, phase, outputDims)
@@ -209,7 +149,7 @@ func convolveByPhases(x, kernel *Node, c geometry, outputDims []int) *Node {
 // the last may be beyond the outputs.
 func phaseOf(x, kernel *Node, c geometry, phase, outputDims []int) *Node {
 	n := c.spatial()
-	sub := geometry{strides: c.strides, inputDilations: repeat(1, n), kernelDilations: c.kernelDilations, paddings: make([][2]int, n)}
+	sub := geometry{strides: c.strides, inputDilations: slices.Repeat([]int{1}, n), kernelDilations: c.kernelDilations, paddings: make([][2]int, n)}
 	taps := make([]SliceAxisSpec, n)
 	crop := []SliceAxisSpec{AxisRange()}
 	dims := []int{x.Shape().Dim(0)}
@@ -242,7 +182,7 @@ func shifted(part *Node, c geometry, tap, outputDims []int) *Node {
 	for a := range tap {
 		start := c.paddings[a][0] - tap[a]*c.kernelDilations[a]
 		axes[a+1] = PadAxis{Start: start, Interior: c.inputDilations[a] - 1,
-			End: outputDims[a] - start - dilated(part.Shape().Dim(a+1), c.inputDilations[a])}
+			End: outputDims[a] - start - Dilated(part.Shape().Dim(a+1), c.inputDilations[a])}
 	}
 	return Pad(part, ScalarZero(part.Graph(), part.DType()), axes...)
 }
@@ -257,16 +197,16 @@ func addNonNil(sum, term *Node) *Node {
 // lowerKernelGradient returns the gradient of the kernel of a convolution without input dilation.
 func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 	node := kernelGradientNode(c, x, v, kernelDims)
-	on := platformOf(x)
-	if on == platformOther || node.Shape().Size() == 0 || x.Shape().Size() == 0 || v.Shape().Size() == 0 {
+	on := loweringOf(x)
+	if on == backendsOwn || node.Shape().Size() == 0 || x.Shape().Size() == 0 || v.Shape().Size() == 0 {
 		return node
 	}
-	return withGradientOf(node, func() *Node {
-		if on == platformGo && allOnes(c.kernelDilations) {
+	return gomlxcompat.WithGradientOf(node, func() *Node {
+		if on == onGo && allOnes(c.kernelDilations) {
 			return kernelGradientByWindows(c, x, v, kernelDims)
 		}
 		pixels, channels := product(spatialDims(v)), x.Shape().Dim(-1)
-		if on == platformOneDNN && (product(kernelDims) > 1 || allOnes(c.strides)) {
+		if on == oneDNN && (product(kernelDims) > 1 || allOnes(c.strides)) {
 			return kernelGradientByGroups(c, x, v, kernelDims)
 		}
 		if c.spatial() == 2 && allOnes(c.kernelDilations) && product(kernelDims) > 1 &&
@@ -280,7 +220,7 @@ func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 // kernelGradientByGroups is the gradient of the kernel as a convolution over each group of images.
 func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
 	n, batch := c.spatial(), x.Shape().Dim(0)
-	apart := barrier(x, v) // Both are transposed.
+	apart := gomlxcompat.Barrier(x, v) // Both are transposed.
 	x, v = apart[0], apart[1]
 	images := batch
 	if product(spatialDims(v)) >= fewPixels {
@@ -288,13 +228,13 @@ func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
 	}
 	// The images' channels stay first in what the groups give, as oneDNN has them: they are moved in the sum alone.
 	axes := kernelGradientAxes(n)
-	axes.OutputBatch, axes.OutputSpatial = 0, countFrom(1, n)
+	axes.OutputBatch, axes.OutputSpatial = 0, xslices.Iota(1, n)
 	var d *Node
 	for start := 0; start < batch; start += images {
 		group := AxisRange(start, min(start+images, batch))
 		d = addNonNil(d, kernelGradientOver(axes, c, SliceAxis(x, 0, group), SliceAxis(v, 0, group), kernelDims))
 	}
-	return transpose(d, append(countFrom(1, n), 0, n+1))
+	return transpose(d, append(xslices.Iota(1, n), 0, n+1))
 }
 
 // kernelGradientByRows is the gradient of a kernel with two spatial axes by one product of small copies: the
@@ -317,7 +257,7 @@ func kernelGradientByRows(c geometry, x, v *Node, kernelDims []int) *Node {
 		var columns, shifts []*Node
 		for j := range kernelDims[1] {
 			columns = append(columns, Slice(x, AxisRange(), AxisRange(), AxisRange(offset).Stride(step),
-				AxisRange(j, j+dilated(width, c.strides[1])).Stride(c.strides[1])))
+				AxisRange(j, j+Dilated(width, c.strides[1])).Stride(c.strides[1])))
 		}
 		for i := offset; i < kernelDims[0]; i += step {
 			above := i / step
@@ -334,15 +274,12 @@ func kernelGradientByRows(c geometry, x, v *Node, kernelDims []int) *Node {
 	return concatenate(byRow, 0)
 }
 
-// contraction is about how many products are summed in one matrix product of a kernel's gradient by patches.
-const contraction = 256
-
 // kernelGradientByPatches multiplies the transposed patches of x with v, for groups of images of about the
 // same number of pixels, and adds up the groups. With the pixels last in the first factor and first in the
 // second, both backends run the products at full speed, which they do not for the other orders.
 func kernelGradientByPatches(c geometry, x, v *Node, kernelDims []int) *Node {
 	n := c.spatial()
-	taps := tapsOf(kernelDims)
+	taps := Taps(kernelDims)
 	outputDims := spatialDims(v)
 	batch, in, out := x.Shape().Dim(0), x.Shape().Dim(-1), v.Shape().Dim(-1)
 	pixels := product(outputDims)
@@ -352,10 +289,10 @@ func kernelGradientByPatches(c geometry, x, v *Node, kernelDims []int) *Node {
 	x = padFor(x, c, taps[len(taps)-1], outputDims)
 	if len(taps) == 1 { // Only what the stride leaves needs to be transposed.
 		x = tapSlice(x, 1, c, taps[0], outputDims)
-		c.strides = repeat(1, n)
+		c.strides = slices.Repeat([]int{1}, n)
 	}
 	x = Reshape(x, append([]int{groups, images}, x.Shape().Dimensions[1:]...)...)
-	x = transpose(x, append([]int{0, n + 2, 1}, countFrom(2, n)...)) // [groups, in, images, spatial...]
+	x = transpose(x, append([]int{0, n + 2, 1}, xslices.Iota(2, n)...)) // [groups, in, images, spatial...]
 	parts := make([]*Node, len(taps))
 	for i, tap := range taps {
 		parts[i] = tapSlice(x, 3, c, tap, outputDims)
@@ -384,19 +321,25 @@ func padFor(x *Node, c geometry, lastTap, outputDims []int) *Node {
 
 // tapSlice returns what one tap of the kernel sees of the padded images, whose spatial axes begin at axis.
 func tapSlice(x *Node, axis int, c geometry, tap, outputDims []int) *Node {
+	return SliceTap(x, axis, tap, c.strides, c.kernelDilations, outputDims)
+}
+
+// SliceTap returns what one tap of a window sees of x, padded, from axis on: as many elements as there are outputs, each so
+// many strides after the one before.
+func SliceTap(x *Node, axis int, tap, strides, windowDilations, outputDims []int) *Node {
 	spec := make([]SliceAxisSpec, axis, axis+len(tap)+1)
 	for i := range spec {
 		spec[i] = AxisRange()
 	}
 	for i, t := range tap {
-		start := t * c.kernelDilations[i]
-		spec = append(spec, AxisRange(start, start+dilated(outputDims[i], c.strides[i])).Stride(c.strides[i]))
+		start := t * windowDilations[i]
+		spec = append(spec, AxisRange(start, start+Dilated(outputDims[i], strides[i])).Stride(strides[i]))
 	}
 	return Slice(x, spec...)
 }
 
-// tapsOf returns the positions of a kernel's elements, the last axis fastest.
-func tapsOf(kernelDims []int) [][]int {
+// Taps returns the positions of a kernel's elements, the last axis fastest.
+func Taps(kernelDims []int) [][]int {
 	taps := [][]int{{}}
 	for _, dim := range kernelDims {
 		var longer [][]int

@@ -1,0 +1,38 @@
+package convolution
+
+import (
+	"testing"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/internal/platform"
+)
+
+// TestApart checks that images are apart where oneDNN is, also those of several cotangents, and the value and both derivatives
+// of sum(x³), with x apart at every step.
+func TestApart(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		exec := MustNewExec(b, func(x *Node) []*Node {
+			for _, images := range []*Node{x, InsertAxes(x, 0)} {
+				if apart := Apart(images) != images; apart != platform.ConvolvesByOneDNN(b, x.DType()) {
+					t.Errorf("images %s are apart: %v, with oneDNN: %v", images.Shape(), apart, platform.ConvolvesByOneDNN(b, x.DType()))
+				}
+			}
+			y := ReduceAllSum(Apart(Mul(Apart(x), Apart(Mul(x, x)))))
+			dy := Gradient(y, x)[0]
+			return []*Node{y, dy, Gradient(ReduceAllSum(Apart(dy)), x)[0]}
+		})
+		got := exec.MustCall(tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4}, 1, 1, 1, 4))
+		for i, want := range [][]float32{{100}, {3, 12, 27, 48}, {6, 12, 18, 24}} {
+			for j, v := range tensors.MustCopyFlatData[float32](got[i]) {
+				if v != want[j] {
+					t.Errorf("derivative %d is %v, want %v", i, tensors.MustCopyFlatData[float32](got[i]), want)
+					break
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,44 @@
+// Package platform says which backend and device a graph is computed on. It is the one answer for all code that chooses by
+// it how to compute something.
+package platform
+
+import (
+	"strings"
+
+	"github.com/gomlx/compute"
+)
+
+// Platform is a backend on a kind of device.
+type Platform int
+
+const (
+	// Unknown is a backend that this module does not know.
+	Unknown Platform = iota
+	// Go is GoMLX's pure-Go backend.
+	Go
+	// XLACPU is XLA on a CPU.
+	XLACPU
+	// Accelerator is a GPU or TPU, with XLA or another backend.
+	Accelerator
+)
+
+// Of returns the platform of a backend.
+func Of(b compute.Backend) Platform {
+	// XLA's backend is asked by its methods: its package needs cgo.
+	if xla, ok := b.(interface{ IsCPU() bool }); ok && xla.IsCPU() {
+		return XLACPU
+	}
+	if b.String() == "go" {
+		return Go
+	}
+	description := strings.ToLower(b.Description())
+	for _, word := range []string{"cuda", "gpu", "rocm", "tpu"} {
+		if strings.Contains(description, word) {
+			return Accelerator
+		}
+	}
+	return Unknown
+}
+
+// IsXLA tells whether the backend is XLA, on any device.
+func IsXLA(b compute.Backend) bool { return b.Name() == "xla" }

@@ -1,0 +1,281 @@
+package rooms
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// rule is one rule for the packages of this module.
+type rule struct {
+	name string
+	// violations returns what breaks the rule in a package, one line for each.
+	violations func(m *module, p *pkg) []string
+}
+
+// rules are checked for every package, tests included. Paths are relative to the module; "x/..." is x and all below it.
+var rules = []rule{
+	{"public packages know nothing of experiments, commands or notebooks",
+		within(public, mustNotDependOn("experiments/...", "internal/results", "cmd/...", "notebooks/...", "bench/..."))},
+	{"the ground floor knows nothing of experiments, commands or notebooks",
+		within([]string{"internal/..."}, except([]string{"internal/doctor", "internal/results", "internal/rooms"},
+			mustNotDependOn("experiments/...", "cmd/...", "notebooks/...", "bench/...")))},
+	{"gcml, layers, regularizers, schedule and datasets open no backend: a program that imports them chooses its own",
+		within([]string{"gcml/...", "layers/...", "regularizers/...", "schedule/...", "datasets/..."},
+			mustNotDependOn("backend/..."))},
+	{"only notebooks imports GoNB",
+		except([]string{"notebooks/..."}, mustNotImport("github.com/janpfeifer/gonb"))},
+	{"only internal/gomlxcompat uses unsafe and linkname; backend uses unsafe for its C calls",
+		except([]string{"internal/gomlxcompat", "backend"}, mustNotImport("unsafe"))},
+	{"only internal/gomlxcompat uses linkname",
+		except([]string{"internal/gomlxcompat"}, noLinkname)},
+	{"cgo is in cmd and backend only, so that importing another package never needs a C compiler nor runs C code",
+		except([]string{"cmd/...", "backend/..."}, mustNotImport("C"))},
+	{"only internal/gomlxcompat looks into GoMLX's types by reflection",
+		except([]string{"internal/gomlxcompat"}, noReflection)},
+	{"only internal/gomlxcompat calls what GoMLX names Internal, for its fused ops",
+		except([]string{"internal/gomlxcompat"}, noSelector("InternalFusedOpCaller", "InternalFusedOpCallerMulti"))},
+	{"only internal/platform, backend and internal/gctest tell backends apart",
+		except([]string{"internal/platform", "backend", "internal/gctest"}, noSelector("IsCPU", "IsCUDA"))},
+}
+
+// public are the packages that users of the module import, with those below them.
+var public = []string{"gcml/...", "layers/...", "regularizers/...", "schedule/...", "datasets/...", "backend/..."}
+
+// reflecting are the packages outside of internal/gomlxcompat that use package reflect, each with what it looks at: none of
+// that is GoMLX's.
+var reflecting = map[string]string{
+	"backend":           "a type of its own, for its path",
+	"cmd/gcml":          "configurations of experiments",
+	"experiments/...":   "configurations of experiments",
+	"internal/compiled": "the spec of a batch, which is the user's",
+}
+
+func TestRules(t *testing.T) {
+	m := load(t)
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) {
+			for _, p := range m.packages {
+				for _, v := range r.violations(m, p) {
+					t.Errorf("%s %s; the rule: %s", p.path, v, r.name)
+				}
+			}
+		})
+	}
+}
+
+// TestRulesFindViolations checks each kind of rule on a package that breaks it.
+func TestRulesFindViolations(t *testing.T) {
+	const source = `package bad
+import (
+	"reflect"
+	_ "unsafe"
+	"C"
+	"github.com/gomlx/gomlx/core/graph"
+)
+//go:linkname stolen github.com/gomlx/gomlx/core/graph.secret
+func stolen()
+func look(n *graph.Node) { reflect.ValueOf(n); graph.InternalFusedOpCaller(nil, nil, true) }
+`
+	f, err := parser.ParseFile(token.NewFileSet(), "bad.go", source, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := &pkg{path: "gcml", imports: []string{"reflect", "unsafe", "C", "experiments"}, files: []*ast.File{f}}
+	m := &module{packages: []*pkg{bad, {path: "experiments", imports: []string{"github.com/janpfeifer/gonb/gonbui"}}}}
+	for name, check := range map[string]func(*module, *pkg) []string{
+		"depends on a floor above": within([]string{"gcml/..."}, mustNotDependOn("experiments/...")),
+		"depends through another":  mustNotDependOn("github.com/janpfeifer/gonb/..."),
+		"unsafe":                   mustNotImport("unsafe"),
+		"cgo":                      mustNotImport("C"),
+		"linkname":                 noLinkname,
+		"reflection":               noReflection,
+		"internal function":        noSelector("InternalFusedOpCaller"),
+	} {
+		if len(check(m, bad)) != 1 {
+			t.Errorf("%s: found %q, want one violation", name, check(m, bad))
+		}
+		if found := except([]string{"gcml"}, check)(m, bad); found != nil {
+			t.Errorf("%s: found %q in a package that is excepted", name, found)
+		}
+	}
+}
+
+// module is this module's packages, in the order of their paths.
+type module struct{ packages []*pkg }
+
+// pkg is a package with its tests, those of package NAME_test too.
+type pkg struct {
+	path    string   // Relative to the module; "." for its root.
+	imports []string // What it imports itself, packages of the module by their relative paths.
+	files   []*ast.File
+}
+
+// load lists the packages as the go command sees them on this platform, and parses their sources.
+func load(t *testing.T) *module {
+	t.Helper()
+	command := exec.Command("go", "list", "-json=ImportPath,Dir,Module,Imports,GoFiles,CgoFiles,"+
+		"IgnoredGoFiles,TestGoFiles,XTestGoFiles", "./...")
+	command.Dir = filepath.Join("..", "..")
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var m module
+	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
+		var listed struct {
+			ImportPath, Dir                                              string
+			Module                                                       struct{ Path string }
+			Imports, TestImports, XTestImports                           []string
+			GoFiles, CgoFiles, IgnoredGoFiles, TestGoFiles, XTestGoFiles []string
+		}
+		if err := decoder.Decode(&listed); err != nil {
+			t.Fatal(err)
+		}
+		relative := func(paths []string) (all []string) {
+			for _, path := range paths {
+				all = append(all, strings.TrimPrefix(path, listed.Module.Path+"/"))
+			}
+			return all
+		}
+		p := &pkg{path: relative([]string{listed.ImportPath})[0], imports: relative(listed.Imports)}
+		for _, name := range slices.Concat(listed.GoFiles, listed.CgoFiles, listed.IgnoredGoFiles, listed.TestGoFiles, listed.XTestGoFiles) {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(listed.Dir, name), nil, parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.files = append(p.files, f)
+		}
+		m.packages = append(m.packages, p)
+	}
+	if len(m.packages) < 10 {
+		t.Fatalf("go list found %d packages of the module", len(m.packages))
+	}
+	return &m
+}
+
+// matches tells whether a path is one of the patterns.
+func matches(path string, patterns ...string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		parent, below := strings.CutSuffix(pattern, "/...")
+		return path == parent || below && strings.HasPrefix(path, parent+"/")
+	})
+}
+
+// within applies a check to some packages only.
+func within(patterns []string, check func(*module, *pkg) []string) func(*module, *pkg) []string {
+	return func(m *module, p *pkg) []string {
+		if !matches(p.path, patterns...) {
+			return nil
+		}
+		return check(m, p)
+	}
+}
+
+// except applies a check to all but some packages.
+func except(patterns []string, check func(*module, *pkg) []string) func(*module, *pkg) []string {
+	return func(m *module, p *pkg) []string {
+		if matches(p.path, patterns...) {
+			return nil
+		}
+		return check(m, p)
+	}
+}
+
+// mustNotDependOn finds imports of such packages, also through other packages of the module. Tests may use what is above.
+func mustNotDependOn(patterns ...string) func(*module, *pkg) []string {
+	return func(m *module, p *pkg) (found []string) {
+		seen := map[string]bool{}
+		var visit func(imports []string, through string)
+		visit = func(imports []string, through string) {
+			for _, path := range imports {
+				if seen[path] {
+					continue
+				}
+				seen[path] = true
+				if matches(path, patterns...) && !matches(path, p.path) {
+					found = append(found, fmt.Sprintf("imports %s%s", path, through))
+					continue
+				}
+				i := slices.IndexFunc(m.packages, func(other *pkg) bool { return other.path == path })
+				if i >= 0 {
+					visit(m.packages[i].imports, fmt.Sprintf(" through %s%s", path, through))
+				}
+			}
+		}
+		visit(p.imports, "")
+		return found
+	}
+}
+
+// mustNotImport finds imports of a package or of one below it, in any file of the package, whatever platform it is for.
+func mustNotImport(forbidden string) func(*module, *pkg) []string {
+	return func(_ *module, p *pkg) (found []string) {
+		for _, path := range fileImports(p) {
+			if matches(path, forbidden+"/...") {
+				found = append(found, "imports "+path)
+			}
+		}
+		return found
+	}
+}
+
+func fileImports(p *pkg) []string {
+	var paths []string
+	for _, f := range p.files {
+		for _, spec := range f.Imports {
+			if path, err := strconv.Unquote(spec.Path.Value); err == nil && !slices.Contains(paths, path) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
+}
+
+func noLinkname(_ *module, p *pkg) (found []string) {
+	for _, f := range p.files {
+		for _, group := range f.Comments {
+			for _, c := range group.List {
+				if strings.HasPrefix(c.Text, "//go:linkname ") {
+					found = append(found, "has "+c.Text)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// noReflection finds packages that import reflect outside of their tests and are not in the list of those that look at
+// other types than GoMLX's.
+func noReflection(_ *module, p *pkg) []string {
+	if slices.Contains(p.imports, "reflect") && !matches(p.path, slices.Collect(maps.Keys(reflecting))...) {
+		return []string{"imports reflect: move it to internal/gomlxcompat, or, if it is not about GoMLX's types, " +
+			"add the package to the list reflecting"}
+	}
+	return nil
+}
+
+// noSelector finds calls of functions or methods with one of the names, of any package.
+func noSelector(names ...string) func(*module, *pkg) []string {
+	return func(_ *module, p *pkg) (found []string) {
+		for _, f := range p.files {
+			ast.Inspect(f, func(n ast.Node) bool {
+				if id, ok := n.(*ast.Ident); ok && slices.Contains(names, id.Name) {
+					found = append(found, "uses "+id.Name)
+				}
+				return true
+			})
+		}
+		return found
+	}
+}

@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance lab xla goxla cuda lint bench notebooks results docker-test audit dist
+.PHONY: help demo test fuzz torture onnx-conformance lab xla goxla cuda lint bench notebooks results docker-test rename audit dist
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -104,6 +104,9 @@ results: xla ## run all experiments at laptop scale and publish them to results/
 
 docker-test: $(VPYTHON) ## build the image, with Docker or Podman, and use it: ten minutes, the first time
 	@$(VPYTHON) docker/image_test.py
+
+rename: $(VPYTHON) ## give the module another path: make rename MODULE=example.org/you/gcml
+	@$(VPYTHON) scripts/rename.py '$(MODULE)'
 
 audit: $(VENV)/audit.stamp ## look up known vulnerabilities of the Go modules and Python packages, online
 	@go run golang.org/x/vuln/cmd/govulncheck@v1.3.0 ./...

@@ -26,10 +26,23 @@ type rule struct {
 // rules are checked for every package, tests included. Paths are relative to the module; "x/..." is x and all below it.
 var rules = []rule{
 	{"public packages know nothing of experiments, commands or notebooks",
-		within(public, mustNotDependOn("experiments/...", "internal/results", "cmd/...", "notebooks/...", "bench/..."))},
+		within(public, mustNotDependOn("experiments/...", "cmd/...", "notebooks/...", "bench/..."))},
 	{"the ground floor knows nothing of experiments, commands or notebooks",
-		within([]string{"internal/..."}, except([]string{"internal/doctor", "internal/results", "internal/rooms"},
+		within([]string{"internal/..."}, except([]string{"internal/rooms"},
 			mustNotDependOn("experiments/...", "cmd/...", "notebooks/...", "bench/...")))},
+	{"runs knows nothing of what the runs do, nor of what is made of their records",
+		within([]string{"experiments/runs"}, mustNotDependOn("experiments", "experiments/training", "experiments/evidence",
+			"experiments/experiment", "experiments/report"))},
+	{"training knows runs alone",
+		within([]string{"experiments/training"}, mustNotDependOn("experiments", "experiments/evidence", "experiments/experiment",
+			"experiments/report"))},
+	{"evidence knows records, not training",
+		within([]string{"experiments/evidence"}, mustNotDependOn("experiments", "experiments/training", "experiments/experiment",
+			"experiments/report"))},
+	{"what an experiment is does not depend on which experiments there are",
+		within([]string{"experiments/experiment"}, mustNotDependOn("experiments", "experiments/training", "experiments/report"))},
+	{"experiments do not know the report",
+		within([]string{"experiments"}, mustNotDependOn("experiments/report"))},
 	{"gcml, layers, regularizers, schedule and datasets open no backend: a program that imports them chooses its own",
 		within([]string{"gcml/...", "layers/...", "regularizers/...", "schedule/...", "datasets/..."},
 			mustNotDependOn("backend/..."))},
@@ -58,6 +71,7 @@ var reflecting = map[string]string{
 	"backend":           "a type of its own, for its path",
 	"cmd/gcml":          "configurations of experiments",
 	"experiments/...":   "configurations of experiments",
+	"internal/settings": "configurations of experiments",
 	"internal/compiled": "the spec of a batch, which is the user's",
 }
 

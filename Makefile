@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance lab xla goxla cuda lint bench notebooks results docker-test rename audit dist
+.PHONY: help demo test fuzz torture onnx-conformance lab lab-setup xla goxla cuda lint bench notebooks results docker-test rename audit dist
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -63,10 +63,12 @@ fuzz: xla ## 2,000 random models against the oracle, and bytes at random for eac
 	@grep -roE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' . | sed 's|/[^/]*:func | |' | while read -r folder target; do \
 	  echo "$$folder $$target"; go test "$$folder" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1s || exit 1; done
 
-lab: $(VENV)/kernel.stamp ## open the notebooks in JupyterLab
+lab: lab-setup ## open the notebooks in JupyterLab
+	@$(VENV)/bin/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/your_own_model.ipynb $$(test "$$(id -u)" != 0 || echo --allow-root) $(LABFLAGS)
+
+lab-setup: $(VENV)/kernel.stamp ## install what `make lab` needs, and build everything once
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@echo 'building once, so that the first cell need not'; go build ./...
-	@$(VENV)/bin/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/your_own_model.ipynb $$(test "$$(id -u)" != 0 || echo --allow-root) $(LABFLAGS)
 
 xla: $(VPYTHON) ## put the XLA plugin for the CPU in place
 	@$(VPYTHON) scripts/plugin.py cpu
@@ -83,7 +85,7 @@ lint: $(VENV)/hadolint.stamp ## gofmt, go vet, staticcheck, a go.mod that is tid
 	@go vet ./...
 	@go tool staticcheck ./...
 	@go mod tidy -diff
-	@$(VENV)/bin/hadolint docker/Dockerfile
+	@$(VENV)/bin/hadolint docker/Dockerfile .devcontainer/Dockerfile
 
 bench: xla ## measure against JAX and PyTorch, and write the README's table (2 GB of peers)
 	@go run ./bench --python $(PYTHON)

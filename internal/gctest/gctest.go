@@ -12,8 +12,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
-	_ "github.com/gomlx/compute/gobackend"  // Registers "go".
-	_ "github.com/gomlx/go-xla/compute/xla" // Registers "xla", without its downloader.
+	_ "github.com/gomlx/compute/gobackend" // Registers "go".
 
 	"example.com/geometric-complexity/backend"
 )

@@ -3,6 +3,8 @@ module example.com/geometric-complexity
 go 1.27
 
 require (
+	al.essio.dev/pkg/shellescape v1.6.0
+	github.com/agnivade/levenshtein v1.2.2
 	github.com/gofrs/flock v0.13.0
 	github.com/gomlx/compute v0.1.14
 	github.com/gomlx/compute-onnx v0.1.13

@@ -15,6 +15,7 @@ import (
 
 	"example.com/geometric-complexity/bench/fixture"
 	"example.com/geometric-complexity/bench/proto"
+	"example.com/geometric-complexity/internal/atomicfile"
 	"example.com/geometric-complexity/internal/marked"
 )
 
@@ -241,7 +242,7 @@ func TestTablesOfGPU(t *testing.T) {
 		t.Errorf("without results of a GPU: %q (%v)", text, err)
 	}
 	folder := filepath.Join(p.results, "cuda-tf32")
-	if err := errors.Join(os.Mkdir(folder, 0o755), writeJSON(filepath.Join(folder, "latest.json"), gpu)); err != nil {
+	if err := errors.Join(os.Mkdir(folder, 0o755), atomicfile.WriteJSON(filepath.Join(folder, "latest.json"), gpu)); err != nil {
 		t.Fatal(err)
 	}
 	text, err := p.allTables(cpu)
@@ -294,7 +295,7 @@ func TestMergeKeepsOtherRows(t *testing.T) {
 		t.Errorf("the row run again has %g ms, want 2", r.Rows[2].MSMedian)
 	}
 	path := filepath.Join(t.TempDir(), "latest.json")
-	if err := writeJSON(path, r); err != nil {
+	if err := atomicfile.WriteJSON(path, r); err != nil {
 		t.Fatal(err)
 	}
 	var back report

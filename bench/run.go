@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/geometric-complexity/bench/proto"
+	"example.com/geometric-complexity/internal/atomicfile"
 )
 
 type options struct {
@@ -284,8 +285,8 @@ func (b *bench) keep(c benchCase, contenders []*contender, leftOut map[string]st
 	}
 	b.details[c.Name] = detailsOf(contenders, leftOut, time.Now(), load)
 	b.report.merge(rows, allCases())
-	if err := writeJSON(b.places.details(), b.details); err != nil {
+	if err := atomicfile.WriteJSON(b.places.details(), b.details); err != nil {
 		return err
 	}
-	return writeJSON(b.places.latest(), b.report)
+	return atomicfile.WriteJSON(b.places.latest(), b.report)
 }

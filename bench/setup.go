@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"example.com/geometric-complexity/backend"
+	"example.com/geometric-complexity/internal/atomicfile"
 	"example.com/geometric-complexity/internal/machine"
 )
 
@@ -23,23 +24,14 @@ type places struct {
 	root, bench, cache, results string
 }
 
-// findPlaces looks for the module's root from the current folder upwards.
+// findPlaces looks for the repository from the current folder upwards.
 func findPlaces() (places, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return places{}, err
+	root, ok := backend.RepositoryRoot()
+	if !ok {
+		return places{}, errors.New("neither this folder nor one above it is the repository: run it inside of it")
 	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "bench", "requirements.txt")); err == nil {
-			b := filepath.Join(dir, "bench")
-			return places{root: dir, bench: b, cache: filepath.Join(b, ".cache"), results: filepath.Join(b, "results")}, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return places{}, errors.New("bench/requirements.txt is in no folder above this one: run it inside the repository")
-		}
-		dir = parent
-	}
+	b := filepath.Join(root, "bench")
+	return places{root: root, bench: b, cache: filepath.Join(b, ".cache"), results: filepath.Join(b, "results")}, nil
 }
 
 // resultsFolders are under bench/results, for the GPU's results; those of the CPU are in bench/results itself.
@@ -84,7 +76,7 @@ func (p places) installPeers(base string, log io.Writer) (string, error) {
 			return "", err
 		}
 	}
-	return python, os.WriteFile(stamp, []byte(hex.EncodeToString(sum[:])), 0o644)
+	return python, atomicfile.Write(stamp, []byte(hex.EncodeToString(sum[:])))
 }
 
 func (p places) buildGoWorker(log io.Writer) (string, error) {

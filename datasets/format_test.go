@@ -7,25 +7,16 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"example.com/geometric-complexity/internal/numbers"
 )
 
 // values returns a tensor's content as float64 and releases it.
 func values(t testing.TB, tensor *tensors.Tensor) []float64 {
 	t.Helper()
-	var out []float64
-	switch tensor.DType() {
-	case dtypes.Float64:
-		out = tensors.MustCopyFlatData[float64](tensor)
-	case dtypes.Float32:
-		for _, v := range tensors.MustCopyFlatData[float32](tensor) {
-			out = append(out, float64(v))
-		}
-	case dtypes.Int32:
-		for _, v := range tensors.MustCopyFlatData[int32](tensor) {
-			out = append(out, float64(v))
-		}
-	default:
-		t.Fatalf("unexpected dtype %s", tensor.DType())
+	out, err := numbers.Float64s(tensor)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := tensor.FinalizeAll(); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"gonum.org/v1/gonum/floats"
 
 	"example.com/geometric-complexity/internal/gomlxcompat"
+	"example.com/geometric-complexity/internal/numbers"
 )
 
 // DerivativeReport is what CheckSecondDerivatives found.
@@ -209,7 +210,7 @@ func copyTensor(t *tensors.Tensor, convert bool) (*tensors.Tensor, error) {
 	if !convert || !t.DType().IsFloat() || t.DType() == dtypes.Float64 {
 		return t.LocalClone()
 	}
-	values, err := toFloat64(t)
+	values, err := numbers.Float64s(t)
 	if err != nil {
 		return nil, err
 	}

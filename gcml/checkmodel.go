@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/gonum/floats"
 
 	"example.com/geometric-complexity/internal/gomlxcompat"
+	"example.com/geometric-complexity/internal/numbers"
 	"example.com/geometric-complexity/internal/vjp"
 )
 
@@ -58,7 +59,7 @@ func (c *checker) run(exec *model.Exec, extra ...any) ([][]float64, error) {
 	}
 	values := make([][]float64, len(results))
 	for i, r := range results {
-		if values[i], err = toFloat64(r); err != nil {
+		if values[i], err = numbers.Float64s(r); err != nil {
 			return nil, err
 		}
 		if err := r.FinalizeAll(); err != nil {
@@ -248,7 +249,7 @@ func (c *checker) checkVariable(report *DerivativeReport, i int) error {
 	if err != nil {
 		return err
 	}
-	values, err := toFloat64(kept)
+	values, err := numbers.Float64s(kept)
 	if err != nil {
 		return err
 	}

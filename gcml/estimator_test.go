@@ -103,7 +103,7 @@ func TestEstimatorsAreUnbiased(t *testing.T) {
 // that every copy draws its own directions.
 func meanIsWithinError(t *testing.T, b compute.Backend, store *model.Store, p problem, x *tensors.Tensor, e gcml.Estimator, want float64) {
 	const copies = 1500
-	got := floats(t, run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+	got := gctest.Flat(run(t, b, store, func(scope *model.Scope, x *Node) *Node {
 		first := Slice(x, AxisRange(0, 1))
 		many := BroadcastToDims(first, append([]int{copies}, p.inputs[1:]...)...)
 		return gcml.SquaredJacobianNorm(p.model(scope, many), many, gcml.WithEstimator(e))
@@ -129,7 +129,7 @@ func TestProjectionOntoAllOutputsIsExact(t *testing.T) {
 		store := newStore(t, 3)
 		x := inputsFor(t, b, dtypes.Float64, []int{6, 12})
 		norms := func(e gcml.Estimator) []float64 {
-			return floats(t, run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+			return gctest.Flat(run(t, b, store, func(scope *model.Scope, x *Node) *Node {
 				return gcml.SquaredJacobianNorm(fn(scope, x), x, gcml.WithEstimator(e))
 			}, x))
 		}
@@ -146,6 +146,6 @@ func TestHutchinsonOfOneOutput(t *testing.T) {
 			exact := gcml.SquaredJacobianNorm(y, x)
 			return Sub(exact, gcml.SquaredJacobianNorm(y, x, gcml.WithEstimator(gcml.Hutchinson(1, gcml.Rademacher))))
 		})
-		gctest.AssertClose(t, floats(t, got), make([]float64, 5), 0, 1e-14, "difference")
+		gctest.AssertClose(t, gctest.Flat(got), make([]float64, 5), 0, 1e-14, "difference")
 	})
 }

@@ -90,8 +90,8 @@ func gradientEqualsDifferences(t *testing.T, b compute.Backend, name string, rel
 	}
 	var got, want []float64
 	for i, v := range variables {
-		got = append(got, floats(t, grads[i])...)
-		at := floats(t, v.MustValue())
+		got = append(got, gctest.Flat(grads[i])...)
+		at := gctest.Flat(v.MustValue())
 		set := func(values []float64) {
 			if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
 				t.Fatal(err)
@@ -104,7 +104,7 @@ func gradientEqualsDifferences(t *testing.T, b compute.Backend, name string, rel
 			if err != nil {
 				t.Fatal(err)
 			}
-			return floats(t, out)[0]
+			return gctest.Flat(out)[0]
 		}, at, 1e-5)...)
 		set(at)
 	}

@@ -124,24 +124,6 @@ func run[F model.ExecGraphFnOneOutput](t testing.TB, b compute.Backend, store *m
 	return out
 }
 
-func floats(t testing.TB, x *tensors.Tensor) []float64 {
-	t.Helper()
-	var values []float64
-	switch x.DType() {
-	case dtypes.Float64:
-		tensors.MustConstFlatData(x, func(flat []float64) { values = append(values, flat...) })
-	case dtypes.Float32:
-		tensors.MustConstFlatData(x, func(flat []float32) {
-			for _, v := range flat {
-				values = append(values, float64(v))
-			}
-		})
-	default:
-		t.Fatalf("floats of a %s", x.Shape())
-	}
-	return values
-}
-
 // oracle computes ‖∂f/∂x‖² per example and output by central differences of
 // the forward pass alone, one input coordinate at a time.
 func oracle(t *testing.T, b compute.Backend, store *model.Store, p problem, x *tensors.Tensor) (perOutput []float64) {
@@ -151,7 +133,7 @@ func oracle(t *testing.T, b compute.Backend, store *model.Store, p problem, x *t
 		t.Fatal(err)
 	}
 	batch := p.inputs[0]
-	flat := floats(t, x)
+	flat := gctest.Flat(x)
 	features := len(flat) / batch
 	perOutput = make([]float64, batch*p.outputs)
 	const h = 1e-5
@@ -164,7 +146,7 @@ func oracle(t *testing.T, b compute.Backend, store *model.Store, p problem, x *t
 		if err != nil {
 			t.Fatal(err)
 		}
-		return floats(t, out)
+		return gctest.Flat(out)
 	}
 	for feature := range features {
 		up, down := shifted(feature, h), shifted(feature, -h)
@@ -198,7 +180,7 @@ func TestExactEqualsDifferences(t *testing.T) {
 					got := run(t, b, store, func(scope *model.Scope, x *Node) *Node {
 						return gcml.SquaredJacobianRowNorms(p.model(scope, x), x, c.opts...)
 					}, x)
-					gctest.AssertClose(t, floats(t, got), want, max(1e-7, p.relTol), 1e-9, c.name)
+					gctest.AssertClose(t, gctest.Flat(got), want, max(1e-7, p.relTol), 1e-9, c.name)
 				}
 			})
 		}

@@ -66,7 +66,7 @@ func (d batches) Iter() iter.Seq2[train.Batch, error] {
 
 func testRows(t *testing.T, n, features int) batches {
 	x := inputsFor(t, gctest.GoBackend(t), dtypes.Float64, []int{n, features})
-	return batches{flat: floats(t, x), features: features, sizes: []int{n}, dtype: dtypes.Float64}
+	return batches{flat: gctest.Flat(x), features: features, sizes: []int{n}, dtype: dtypes.Float64}
 }
 
 // TestMeasureWeighsExamples: whatever the batches, the mean and the standard
@@ -79,7 +79,7 @@ func TestMeasureWeighsExamples(t *testing.T) {
 				store := newStore(t, 9)
 				rows := testRows(t, 11, 5)
 				rows.dtype = dtype
-				all := floats(t, run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+				all := gctest.Flat(run(t, b, store, func(scope *model.Scope, x *Node) *Node {
 					return gcml.SquaredJacobianNorm(fn(scope, x), x)
 				}, mustBatch(t, rows)))
 				mean, deviation := stat.MeanStdDev(all, nil)
@@ -185,7 +185,7 @@ func TestMeasureLeavesTheStore(t *testing.T) {
 	rows := testRows(t, 6, 5)
 	fn := mlp(activation.TypeTanh)
 	draw := func(store *model.Store) float64 {
-		return floats(t, run(t, b, store, func(scope *model.Scope, g *Graph) *Node {
+		return gctest.Flat(run(t, b, store, func(scope *model.Scope, g *Graph) *Node {
 			return scope.RandomNormal(g, shapes.Make(dtypes.Float64))
 		}))[0]
 	}

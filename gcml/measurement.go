@@ -8,6 +8,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/pkg/errors"
+
+	"example.com/geometric-complexity/internal/numbers"
 )
 
 // measurement accumulates the batches of one pass over a data set.
@@ -132,7 +134,7 @@ func (m *measurement) collect(l layout, round, first int, results []*tensors.Ten
 		if round >= p.rounds {
 			continue
 		}
-		values, err := toFloat64(results[k])
+		values, err := numbers.Float64s(results[k])
 		if err != nil {
 			return err
 		}
@@ -172,7 +174,7 @@ func (m *measurement) checkInputs(batch train.Batch) error {
 		if !in.DType().IsFloat() || in.Rank() == 0 {
 			continue
 		}
-		values, err := toFloat64(in)
+		values, err := numbers.Float64s(in)
 		if err != nil {
 			return err
 		}
@@ -236,7 +238,7 @@ func (m *measurement) collectLabels(batch train.Batch, n int) error {
 		return errors.Errorf("gcml.Measure: per class needs one integer label per example, [%d] or [%d, 1], "+
 			"and batch %d has %s", n, n, m.batches, labels.Shape())
 	}
-	classes, err := toInt64(labels)
+	classes, err := numbers.Int64s(labels)
 	if err != nil {
 		return errors.WithMessagef(err, "gcml.Measure: the labels of batch %d", m.batches)
 	}

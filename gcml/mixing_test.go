@@ -99,7 +99,7 @@ func valuesOf(t *testing.T, b compute.Backend, fn func(x *Node) *Node, x *tensor
 		if err != nil {
 			t.Fatal(err)
 		}
-		values = append(values, floats(t, out)...)
+		values = append(values, gctest.Flat(out)...)
 	}
 	return values
 }
@@ -109,12 +109,12 @@ func TestFusedProjectionBesideAResidual(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		x := inputsFor(t, b, dtypes.Float64, []int{2, 3, 4})
 		w := inputsFor(t, b, dtypes.Float64, []int{4, 12})
-		got := floats(t, run(t, b, newStore(t, 1), func(_ *model.Scope, x, w *Node) *Node {
+		got := gctest.Flat(run(t, b, newStore(t, 1), func(_ *model.Scope, x, w *Node) *Node {
 			query, _, _ := attention.QKVProjection(x, w, nil, nil, nil, 4, 4)
 			return gcml.Complexity(Add(x, query), x)
 		}, x, w))
 		want := 0.0 // ‖1 + W‖² for each of the three tokens.
-		for i, v := range floats(t, w) {
+		for i, v := range gctest.Flat(w) {
 			if row, column := i/12, i%12; column < 4 {
 				if row == column {
 					v++

@@ -38,7 +38,7 @@ func TestGradientInPartsRefusesOtherGradients(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return floats(t, out), nil
+		return gctest.Flat(out), nil
 	}
 	variable := func(path string) func(scope *model.Scope, x *Node) *Node {
 		return func(scope *model.Scope, x *Node) *Node { return scope.Store().GetVariable(path).NodeValue(x.Graph()) }
@@ -150,7 +150,7 @@ func TestEstimatorOption(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return floats(t, out)[0]
+		return gctest.Flat(out)[0]
 	}
 	exact, drawn := penalty(""), penalty("projection:1")
 	if exact == drawn {

@@ -73,7 +73,7 @@ func TestInputNode(t *testing.T) {
 				gcml.Regularize(tokens, c.opts...)(scope, nil, []*Node{x})
 				return train.GetRegularizationLoss(x.Graph())
 			}, ids)
-			gctest.AssertClose(t, floats(t, regularized), []float64{c.want}, 1e-7, 0, "penalty")
+			gctest.AssertClose(t, gctest.Flat(regularized), []float64{c.want}, 1e-7, 0, "penalty")
 		}
 		gradientEqualsDifferences(t, b, "penalty from an embedding", 1e-6, ids, func(scope *model.Scope, x *Node) *Node {
 			scope.SetTraining(x.Graph(), true)
@@ -108,7 +108,7 @@ func TestInputNodeOfBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := floats(t, run(t, b, newStore(t, 1), func(scope *model.Scope, x *Node) *Node {
+	want := gctest.Flat(run(t, b, newStore(t, 1), func(scope *model.Scope, x *Node) *Node {
 		w := [][]float64{{1, 2}, {-3, 0.5}, {0, 1}} // GC = mean over x of Σ_k cos²(z_k)·‖w_k‖².
 		z := Dot(DivScalar(ConvertDType(x, dtypes.Float64), 255), Const(x.Graph(), w)).Product()
 		return ReduceAllMean(ReduceSum(Mul(Square(Cos(z)), Const(x.Graph(), [][]float64{{10, 5.25}})), 1))

@@ -60,14 +60,14 @@ func trainSteps(t *testing.T, b compute.Backend, coefficient float64, steps int)
 			t.Fatal(err)
 		}
 		if step == 0 {
-			result.loss, result.gc = floats(t, metrics[0])[0], floats(t, metrics[len(metrics)-1])[0]
+			result.loss, result.gc = gctest.Flat(metrics[0])[0], gctest.Flat(metrics[len(metrics)-1])[0]
 		}
 	}
 	metrics, err := trainer.EvalStep(imageBatch(t, b))
 	if err != nil {
 		t.Fatal(err)
 	}
-	result.evaluation, result.evaluatedGC = floats(t, metrics[0])[0], floats(t, metrics[len(metrics)-1])[0]
+	result.evaluation, result.evaluatedGC = gctest.Flat(metrics[0])[0], gctest.Flat(metrics[len(metrics)-1])[0]
 	return result
 }
 
@@ -81,7 +81,7 @@ func TestRegularizeTrains(t *testing.T) {
 		})
 		t.Run("evaluation carries no penalty", func(t *testing.T) {
 			batch := imageBatch(t, b)
-			want := floats(t, run(t, b, penalized.store, func(scope *model.Scope, x, labels *Node) *Node {
+			want := gctest.Flat(run(t, b, penalized.store, func(scope *model.Scope, x, labels *Node) *Node {
 				return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits([]*Node{labels}, []*Node{stockNetwork(scope, x)}))
 			}, batch.Inputs[0], batch.Labels[0]))
 			gctest.AssertClose(t, []float64{penalized.evaluation}, want, 1e-5, 0, "evaluation loss")
@@ -147,7 +147,7 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 				after := parameters(t, store)
 				var moved, gradient []float64
 				for i, g := range want {
-					gradient = append(gradient, floats(t, g)...)
+					gradient = append(gradient, gctest.Flat(g)...)
 					for k := range after[i] {
 						moved = append(moved, (before[i][k]-after[i][k])/rate)
 					}
@@ -193,7 +193,7 @@ func TestPenaltyInTurns(t *testing.T) {
 				}
 				var values []float64
 				for _, o := range out {
-					values = append(values, floats(t, o)...)
+					values = append(values, gctest.Flat(o)...)
 				}
 				return values
 			}
@@ -209,7 +209,7 @@ func parameters(t *testing.T, store *model.Store) [][]float64 {
 	var values [][]float64
 	for v := range store.IterVariables() {
 		if v.Trainable {
-			values = append(values, floats(t, v.MustValue()))
+			values = append(values, gctest.Flat(v.MustValue()))
 		}
 	}
 	return values
@@ -257,13 +257,13 @@ func TestBatchStatisticsAreHeldFixed(t *testing.T) {
 			got := run(t, b, store, func(scope *model.Scope, x *Node) *Node {
 				return gcml.Complexity(coupled(scope, x), x, gcml.WithEstimator(e))
 			}, x)
-			gctest.AssertClose(t, floats(t, got), []float64{total}, 1e-7, 0, e.String())
+			gctest.AssertClose(t, gctest.Flat(got), []float64{total}, 1e-7, 0, e.String())
 		}
 		noisy := func(fn func(scope *model.Scope, x *Node) *Node) []float64 {
 			if err := store.SetRNGStateFromSeed(8); err != nil {
 				t.Fatal(err)
 			}
-			return floats(t, run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+			return gctest.Flat(run(t, b, store, func(scope *model.Scope, x *Node) *Node {
 				return gcml.SquaredJacobianNorm(fn(scope, x), x, gcml.WithEstimator(gcml.ForwardNoise(0.1, 2)))
 			}, x))
 		}
@@ -297,7 +297,7 @@ func TestProbabilities(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := floats(t, store.GetVariable("/w").MustValue())
+		w := gctest.Flat(store.GetVariable("/w").MustValue())
 		want := 0.0
 		for row := range 4 {
 			want += softmaxNorm(rows.flat[row*5:row*5+5], w) / 4
@@ -311,7 +311,7 @@ func TestProbabilities(t *testing.T) {
 			},
 		} {
 			inGraph := run(t, b, store, func(scope *model.Scope, x *Node) *Node { return complexity(linear(scope, x), x) }, mustBatch(t, rows))
-			gctest.AssertClose(t, floats(t, inGraph), []float64{want}, 1e-10, 0, name)
+			gctest.AssertClose(t, gctest.Flat(inGraph), []float64{want}, 1e-10, 0, name)
 		}
 	})
 }

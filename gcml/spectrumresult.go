@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/floats"
 
 	"example.com/geometric-complexity/internal/compiled"
+	"example.com/geometric-complexity/internal/numbers"
 )
 
 // SpectrumResult is what WithSpectralNorm reports of the singular values of the Jacobians of the
@@ -78,7 +79,7 @@ func (m *measurement) addSpectrum(batch train.Batch, state *tensors.Tensor) erro
 	}
 	m.spectra.steps = max(m.spectra.steps, steps)
 	for i, values := range []*[]float64{&m.spectra.norms, &m.spectra.residuals} {
-		more, err := toFloat64(results[i])
+		more, err := numbers.Float64s(results[i])
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func TestLinear(t *testing.T) {
 		}
 		v := make([]float64, len(got))
 		for i := range got {
-			v[i] = floats(t, got[i])[0]
+			v[i] = gctest.Flat(got[i])[0]
 		}
 		gctest.AssertClose(t, []float64{v[0], v[2], v[4]}, []float64{v[1], 9 * v[1], v[1]}, 1e-12, 0, "linear")
 		if v[3] != 0 {
@@ -53,7 +53,7 @@ func TestPiecewiseLinear(t *testing.T) {
 			y := Sub(MulScalar(MaxScalar(x, 0.0), 2.0), MulScalar(MaxScalar(SubScalar(x, 1.0), 0.0), 3.0))
 			return gcml.Complexity(y, x)
 		}, x)
-		gctest.AssertClose(t, floats(t, got), []float64{0.2*0 + 0.3*4 + 0.5*1}, 1e-14, 0, "GC")
+		gctest.AssertClose(t, gctest.Flat(got), []float64{0.2*0 + 0.3*4 + 0.5*1}, 1e-14, 0, "GC")
 	})
 }
 
@@ -124,7 +124,7 @@ func TestInitializationFormula(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					values[i] = floats(t, out)[0]
+					values[i] = gctest.Flat(out)[0]
 				}
 				mean, deviation := stat.MeanStdDev(values, nil)
 				if z := (mean - expected(hidden)) / stat.StdErr(deviation, draws); math.Abs(z) > 4 {
@@ -215,11 +215,11 @@ func jacobianOf(h, x *Node) *Node {
 
 func transferSides(t *testing.T, out []*tensors.Tensor, layers int, bias bool) (left, right float64) {
 	t.Helper()
-	right = floats(t, out[1])[0]
+	right = gctest.Flat(out[1])[0]
 	sum := 0.0
 	next := 2
 	for l := range layers {
-		w, h := out[next], floats(t, out[next+1])
+		w, h := out[next], gctest.Flat(out[next+1])
 		next += 2
 		slope := 1.0 // Of the first layer's input by itself.
 		if l > 0 {
@@ -237,14 +237,14 @@ func transferSides(t *testing.T, out []*tensors.Tensor, layers int, bias bool) (
 			sum += numerator / (norm * norm * slope * slope)
 		}
 	}
-	return floats(t, out[0])[0] * sum, right
+	return gctest.Flat(out[0])[0] * sum, right
 }
 
 func operatorNorm(t *testing.T, x *tensors.Tensor) float64 {
 	t.Helper()
 	dims := x.Shape().Dimensions
 	var svd mat.SVD
-	if !svd.Factorize(mat.NewDense(dims[0], dims[1], floats(t, x)), mat.SVDNone) {
+	if !svd.Factorize(mat.NewDense(dims[0], dims[1], gctest.Flat(x)), mat.SVDNone) {
 		t.Fatal("SVD failed")
 	}
 	return svd.Values(nil)[0]
@@ -286,7 +286,7 @@ func TestBounds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				gc, squares := floats(t, out[0])[0], floats(t, out[1])[0]
+				gc, squares := gctest.Flat(out[0])[0], gctest.Flat(out[1])[0]
 				lip := 0.0
 				for _, jacobian := range out[2:] {
 					lip = max(lip, operatorNorm(t, jacobian))

@@ -52,7 +52,7 @@ func TestEstimatorVariance(t *testing.T) {
 		{gcml.ForwardNoise(0.1, 3), 2 * squares / 3},
 	} {
 		t.Run(c.e.String(), func(t *testing.T) {
-			norms := floats(t, run(t, gctest.GoBackend(t), newStore(t, 1), func(_ *model.Scope, x, w *Node) *Node {
+			norms := gctest.Flat(run(t, gctest.GoBackend(t), newStore(t, 1), func(_ *model.Scope, x, w *Node) *Node {
 				return gcml.SquaredJacobianNorm(DotProduct(x, w), x, gcml.WithEstimator(c.e))
 			}, x, weights))
 			// The relative error of a variance from n draws is √((κ-1)/n), with a kurtosis κ up to 15, that of χ²(1).

@@ -12,12 +12,13 @@ import (
 	"syscall"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"example.com/geometric-complexity/experiments/runs"
 	"example.com/geometric-complexity/internal/nearest"
-	"example.com/geometric-complexity/internal/shell"
 )
 
 // Exit codes: 1 for a run that failed, 2 for a command line that is wrong, and
@@ -172,7 +173,7 @@ func (a *app) enforceStop(ctx context.Context, finished <-chan struct{}) {
 
 // sameCommand is the command line as a shell takes it.
 func (a *app) sameCommand() string {
-	return shell.Join(append([]string{"gcml"}, a.args...)...)
+	return shellescape.QuoteCommand(append([]string{"gcml"}, a.args...))
 }
 
 func (a *app) root() *cobra.Command {

@@ -98,7 +98,7 @@ func TestExitCode(t *testing.T) {
 
 func TestSameCommandIsQuoted(t *testing.T) {
 	a := &app{args: []string{"run", "01", "--out", "it's"}}
-	if got, want := a.sameCommand(), `gcml run 01 --out 'it'\''s'`; got != want {
+	if got, want := a.sameCommand(), `gcml run 01 --out 'it'"'"'s'`; got != want {
 		t.Errorf("command %s; want %s", got, want)
 	}
 }

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"text/template"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"github.com/gomlx/compute"
 
 	"example.com/geometric-complexity/backend"
 	"example.com/geometric-complexity/datasets"
 	"example.com/geometric-complexity/internal/atomicfile"
-	"example.com/geometric-complexity/internal/shell"
 )
 
 // slurmJob is a sweep to be done by a job array.
@@ -48,7 +49,7 @@ func (j *slurmJob) write() (string, error) {
 	command := append(append([]string{program}, j.command...), "--workers", fmt.Sprint(j.workers), "--progress", "lines")
 	var text strings.Builder
 	if err := scriptTemplate.Execute(&text, map[string]any{"Directives": directives, "Runs": j.runs, "Tasks": j.tasks,
-		"Exports": exports(), "Command": shell.Join(command...)}); err != nil {
+		"Exports": exports(), "Command": shellescape.QuoteCommand(command)}); err != nil {
 		return "", err
 	}
 	path := filepath.Join(j.dir, j.name+".sh")
@@ -93,7 +94,7 @@ func (j *slurmJob) directives() ([]string, error) {
 func exports() (lines []string) {
 	for _, name := range []string{compute.ConfigEnvVar, backend.PluginPathEnv, backend.PluginDirEnv, datasets.EnvData} {
 		if value := os.Getenv(name); value != "" {
-			lines = append(lines, name+"="+shell.Join(value))
+			lines = append(lines, name+"="+shellescape.Quote(value))
 		}
 	}
 	return lines

@@ -14,10 +14,11 @@ import (
 	"strings"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"github.com/spf13/cobra"
 
 	"example.com/geometric-complexity/internal/atomicfile"
-	"example.com/geometric-complexity/internal/shell"
 )
 
 // sbatchPatience is how long sbatch may take. A controller under load answers after half a minute;
@@ -38,7 +39,7 @@ func (a *app) submit(cmd *cobra.Command, job *slurmJob, dryRun bool) error {
 	}
 	fmt.Fprintf(a.stdout, "%d tasks for %d runs: %s\n", job.tasks, job.runs, script)
 	if dryRun {
-		fmt.Fprintf(a.stdout, "to submit it: %s\n", shell.Join("sbatch", script))
+		fmt.Fprintf(a.stdout, "to submit it: %s\n", shellescape.QuoteCommand([]string{"sbatch", script}))
 		return nil
 	}
 	file := strings.TrimSuffix(script, ".sh") + ".job"
@@ -51,7 +52,7 @@ func (a *app) submit(cmd *cobra.Command, job *slurmJob, dryRun bool) error {
 	}
 	decide := append(append([]string{"gcml"}, job.command...), "--decide")
 	fmt.Fprintf(a.stdout, "submitted as job %s, which writes %s\nto see what is missing, and the claims: %s\n",
-		number, filepath.Join(filepath.Dir(script), number+"_*.log"), shell.Join(decide...))
+		number, filepath.Join(filepath.Dir(script), number+"_*.log"), shellescape.QuoteCommand(decide))
 	return nil
 }
 
@@ -97,7 +98,7 @@ func jobsOf(queue, script string) (numbers []string) {
 // sbatch submits a script and returns the job's number.
 func (a *app) sbatch(ctx context.Context, script, file string) (string, error) {
 	if _, err := exec.LookPath("sbatch"); err != nil {
-		return "", fmt.Errorf("sbatch is not on the PATH; where it is: %s", shell.Join("sbatch", script))
+		return "", fmt.Errorf("sbatch is not on the PATH; where it is: %s", shellescape.QuoteCommand([]string{"sbatch", script}))
 	}
 	before, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

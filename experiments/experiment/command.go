@@ -5,9 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"example.com/geometric-complexity/experiments/evidence"
 	"example.com/geometric-complexity/internal/settings"
-	"example.com/geometric-complexity/internal/shell"
 )
 
 // RepeatedBy gives the scale that a configuration with its seeds is nearest to,
@@ -32,5 +33,5 @@ func RepeatedBy(e Experiment, cfg any, seeds []int64) (nearest Scale, command st
 	if e.Info().Number != "" {
 		words = []string{"gcml", "run", e.Info().Name, "--scale", string(nearest)}
 	}
-	return nearest, shell.Join(append(words, fewest...)...), nil
+	return nearest, shellescape.QuoteCommand(append(words, fewest...)), nil
 }

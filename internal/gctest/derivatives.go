@@ -10,6 +10,8 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"example.com/geometric-complexity/internal/numbers"
 )
 
 // CheckDerivatives compares the first and second derivatives of f with central differences in float64. f is
@@ -79,20 +81,12 @@ func RandomTensor(rng *rand.Rand, dims ...int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(values, dims...)
 }
 
-// Flat returns a copy of the values of a float32 or float64 tensor.
-func Flat(x *tensors.Tensor) (values []float64) {
-	x.MustConstFlatData(func(flat any) {
-		switch flat := flat.(type) {
-		case []float64:
-			values = append(values, flat...)
-		case []float32:
-			for _, v := range flat {
-				values = append(values, float64(v))
-			}
-		default:
-			panic(fmt.Sprintf("gctest.Flat: want floats, got %s", x.Shape()))
-		}
-	})
+// Flat returns a copy of the values of a tensor of floats or integers.
+func Flat(x *tensors.Tensor) []float64 {
+	values, err := numbers.Float64s(x)
+	if err != nil {
+		panic(err)
+	}
 	return values
 }
 

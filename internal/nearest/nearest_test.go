@@ -26,18 +26,3 @@ func TestWord(t *testing.T) {
 		t.Errorf("Word without candidates = %q, %v; want none", got, near)
 	}
 }
-
-func TestDistance(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"ab", "ba", 1}, {"größe", "grösse", 2},
-	} {
-		t.Run(tc.a+"_"+tc.b, func(t *testing.T) {
-			if got := distance(tc.a, tc.b); got != tc.want {
-				t.Errorf("distance(%q, %q) = %d; want %d", tc.a, tc.b, got, tc.want)
-			}
-		})
-	}
-}

@@ -145,7 +145,7 @@ func TestPullEqualsGradient(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					gctest.AssertClose(t, flat(t, out[0]), flat(t, out[1]), tolerance(f.name), 0, "adjoint of the inputs")
+					gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), tolerance(f.name), 0, "adjoint of the inputs")
 				}
 			})
 		}
@@ -183,13 +183,6 @@ func pullAndGradient(scope *model.Scope, y, x *Node, uniform, columns bool) []*N
 		v = Reshape(Transpose(p, 0, 1), v.Shape().Dimensions...)
 	}
 	return []*Node{v, Stack(rows, 0)}
-}
-
-func flat(t *testing.T, x *tensors.Tensor) []float64 {
-	t.Helper()
-	var values []float64
-	tensors.MustConstFlatData(x, func(flat []float64) { values = append(values, flat...) })
-	return values
 }
 
 // TestColumns says which networks' adjoints are kept as columns.
@@ -242,10 +235,10 @@ func TestClone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			gctest.AssertClose(t, flat(t, out[2]), flat(t, out[0]), 1e-14, 0, "there and back")
+			gctest.AssertClose(t, gctest.Flat(out[2]), gctest.Flat(out[0]), 1e-14, 0, "there and back")
 			same := true
-			for i, v := range flat(t, out[1]) {
-				same = same && v == flat(t, out[0])[i]
+			for i, v := range gctest.Flat(out[1]) {
+				same = same && v == gctest.Flat(out[0])[i]
 			}
 			if same {
 				t.Error("other inputs gave the same outputs")

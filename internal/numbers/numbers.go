@@ -1,0 +1,97 @@
+// Package numbers reads the values of tensors as float64 and int64, whatever their dtype.
+package numbers
+
+import (
+	"math"
+
+	"github.com/gomlx/compute/dtypes/bfloat16"
+	"github.com/gomlx/compute/dtypes/float16"
+	"github.com/gomlx/compute/dtypes/gotype"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/pkg/errors"
+)
+
+// Float64s copies the values of a tensor of any float or integer dtype. It returns an error for
+// other dtypes. An integer beyond 2⁵³ is rounded.
+func Float64s(t *tensors.Tensor) (values []float64, err error) {
+	err = t.ConstFlatData(func(flat any) {
+		switch flat := flat.(type) {
+		case []float64:
+			values = append(values, flat...)
+		case []float32:
+			values = converted[float64](flat)
+		case []float16.Float16:
+			values = widened(flat)
+		case []bfloat16.BFloat16:
+			values = widened(flat)
+		default:
+			values, _ = convertedIntegers[float64](flat)
+		}
+	})
+	return values, checked(t, len(values), err)
+}
+
+// Int64s copies the values of a tensor of any integer dtype. It returns an error for other dtypes,
+// and for a value beyond the largest int64.
+func Int64s(t *tensors.Tensor) (values []int64, err error) {
+	var tooLarge error
+	err = t.ConstFlatData(func(flat any) { values, tooLarge = convertedIntegers[int64](flat) })
+	if err == nil {
+		err = tooLarge
+	}
+	return values, checked(t, len(values), err)
+}
+
+// checked returns err, or an error if not all values were read.
+func checked(t *tensors.Tensor, read int, err error) error {
+	if err == nil && read != t.Shape().Size() {
+		return errors.Errorf("cannot read values of dtype %s", t.DType())
+	}
+	return err
+}
+
+// convertedIntegers converts a slice of any integer type; it returns nil for other types. The error
+// is for values beyond the largest int64.
+func convertedIntegers[To int64 | float64](flat any) (values []To, tooLarge error) {
+	switch flat := flat.(type) {
+	case []int64:
+		return converted[To](flat), nil
+	case []int32:
+		return converted[To](flat), nil
+	case []int16:
+		return converted[To](flat), nil
+	case []int8:
+		return converted[To](flat), nil
+	case []uint32:
+		return converted[To](flat), nil
+	case []uint16:
+		return converted[To](flat), nil
+	case []uint8:
+		return converted[To](flat), nil
+	case []uint64:
+		for _, v := range flat {
+			if v > math.MaxInt64 {
+				tooLarge = errors.Errorf("%d is beyond the largest int64", v)
+				break
+			}
+		}
+		return converted[To](flat), tooLarge
+	}
+	return nil, nil
+}
+
+func converted[To, From gotype.NumericNotComplex](values []From) []To {
+	out := make([]To, len(values))
+	for i, v := range values {
+		out[i] = To(v)
+	}
+	return out
+}
+
+func widened[T interface{ Float32() float32 }](values []T) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = float64(v.Float32())
+	}
+	return out
+}

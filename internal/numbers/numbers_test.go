@@ -1,0 +1,61 @@
+package numbers_test
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes/bfloat16"
+	"github.com/gomlx/compute/dtypes/float16"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"example.com/geometric-complexity/internal/numbers"
+)
+
+func TestNumbers(t *testing.T) {
+	for name, c := range map[string]struct {
+		values any
+		floats []float64
+		ints   []int64
+		err    string // Of Int64s where ints is nil; of both where floats is nil too.
+	}{
+		"float64":      {[]float64{1.5, -2}, []float64{1.5, -2}, nil, "Float64"},
+		"float32":      {[]float32{0.1}, []float64{float64(float32(0.1))}, nil, "Float32"},
+		"float16":      {[]float16.Float16{float16.FromFloat32(-0.5)}, []float64{-0.5}, nil, "Float16"},
+		"bfloat16":     {[]bfloat16.BFloat16{bfloat16.FromFloat32(3)}, []float64{3}, nil, "BFloat16"},
+		"int64":        {[]int64{math.MinInt64}, []float64{-0x1p63}, []int64{math.MinInt64}, ""},
+		"int32":        {[]int32{-3}, []float64{-3}, []int64{-3}, ""},
+		"int16":        {[]int16{-4}, []float64{-4}, []int64{-4}, ""},
+		"int8":         {[]int8{-128}, []float64{-128}, []int64{-128}, ""},
+		"uint64":       {[]uint64{7}, []float64{7}, []int64{7}, ""},
+		"a large uint": {[]uint64{7, 1 << 63}, []float64{7, 0x1p63}, nil, "9223372036854775808 is beyond"},
+		"uint32":       {[]uint32{math.MaxUint32}, []float64{math.MaxUint32}, []int64{math.MaxUint32}, ""},
+		"uint16":       {[]uint16{65535}, []float64{65535}, []int64{65535}, ""},
+		"uint8":        {[]uint8{255}, []float64{255}, []int64{255}, ""},
+		"bool":         {[]bool{true}, nil, nil, "Bool"},
+		"complex":      {[]complex64{1i}, nil, nil, "Complex64"},
+		"a scalar":     {float32(2), []float64{2}, nil, "Float32"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := tensors.MustFromAnyValue(c.values)
+			floats, err := numbers.Float64s(x)
+			checkError(t, "Float64s", err, c.err, c.floats == nil && c.err != "")
+			if err == nil && !slices.Equal(floats, c.floats) {
+				t.Errorf("Float64s gives %v, want %v", floats, c.floats)
+			}
+			ints, err := numbers.Int64s(x)
+			checkError(t, "Int64s", err, c.err, c.err != "")
+			if err == nil && !slices.Equal(ints, c.ints) {
+				t.Errorf("Int64s gives %v, want %v", ints, c.ints)
+			}
+		})
+	}
+}
+
+func checkError(t *testing.T, function string, err error, text string, want bool) {
+	t.Helper()
+	if (err != nil) != want || want && !strings.Contains(err.Error(), text) {
+		t.Errorf("%s: got error %v, want one: %v, with %q", function, err, want, text)
+	}
+}

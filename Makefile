@@ -22,11 +22,11 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance lab lab-setup xla goxla cuda lint bench notebooks results docker-test rename audit dist
+.PHONY: help demo test fuzz torture onnx-conformance lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test rename audit dist
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '%-14s %s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '%-20s %s\n' "$$t" "$$d"; done
 
 demo: $(VPYTHON) ## train on real images without and with the penalty, and compare: about a minute, once built
 	@$(VPYTHON) scripts/plugin.py cpu --optional
@@ -90,6 +90,23 @@ lint: $(VENV)/hadolint.stamp ## gofmt, go vet, staticcheck, a go.mod that is tid
 bench: xla ## measure against JAX and PyTorch, and write the README's table (2 GB of peers)
 	@go run ./bench --python $(PYTHON)
 	@go run ./bench readme
+
+# The hot graph functions, ten minutes of a machine that does nothing else. A baseline of another machine says nothing.
+BENCHMARK = GCML_REQUIRE_XLA=1 go test -run '^$$' -bench '^Benchmark(Measure|PenaltyStep)$$' -count 8 -timeout 1h ./gcml ./regularizers
+BENCHMARK_BASELINE ?= bench/baseline.txt
+BENCHMARK_NOW := .cache/benchmark.txt
+BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+
+benchstat-baseline: xla ## time measurements and penalties, and save it for `make benchstat` to compare with
+	@mkdir -p .cache
+	@$(BENCHMARK) > $(BENCHMARK_NOW) || { cat $(BENCHMARK_NOW); exit 1; }
+	@mv $(BENCHMARK_NOW) $(BENCHMARK_BASELINE)
+
+benchstat: xla ## time measurements and penalties, and compare with the baseline of this machine
+	@test -f $(BENCHMARK_BASELINE) || { echo 'there is no $(BENCHMARK_BASELINE): run `make benchstat-baseline` before the change'; exit 1; }
+	@mkdir -p .cache
+	@$(BENCHMARK) > $(BENCHMARK_NOW) || { cat $(BENCHMARK_NOW); exit 1; }
+	@go run $(BENCHSTAT) $(BENCHMARK_BASELINE) $(BENCHMARK_NOW)
 
 notebooks: $(VENV)/kernel.stamp ## execute all notebooks at smoke scale, to nowhere: the saved ones stay
 	@$(VPYTHON) scripts/plugin.py cpu --optional

@@ -95,8 +95,10 @@
 //     mode, so that an evaluation goes on with the weights of its first call. A
 //     store that asks for that by WithVariableAsConst still gets it.
 //
-// So the numbers are right on any backend that the program opens. The settings
-// that make XLA quick are those of the module's package backend.
+// So the numbers are right on any backend that the program opens. No environment
+// variable is set, and no C code comes along: the settings that make XLA quick,
+// and that of the C library's allocator, are the module's packages backend and
+// backend/keepmemory, which are optional.
 //
 // The folder docs of the repository has a page on each of these, with numbers.
 package gcml

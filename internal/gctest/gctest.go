@@ -59,26 +59,39 @@ const EnvBackends = "GCML_TEST_BACKENDS"
 // a "cuda" that does not open is a failure, as it was asked for.
 func ForEachBackend(t *testing.T, fn func(t *testing.T, b compute.Backend)) {
 	t.Helper()
-	names, err := backendNames(os.Getenv(EnvBackends))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
+	for _, name := range namesOf(t) {
 		t.Run(name, func(t *testing.T) { fn(t, open[name](t)) })
 	}
 }
 
+// BenchmarkBackends is [ForEachBackend] for benchmarks.
+func BenchmarkBackends(b *testing.B, fn func(b *testing.B, backend compute.Backend)) {
+	b.Helper()
+	for _, name := range namesOf(b) {
+		b.Run(name, func(b *testing.B) { fn(b, open[name](b)) })
+	}
+}
+
+func namesOf(t testing.TB) []string {
+	t.Helper()
+	names, err := backendNames(os.Getenv(EnvBackends))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
 // open returns the backend of a name that EnvBackends may have, or ends the test.
-var open = map[string]func(t *testing.T) compute.Backend{
-	"go": func(t *testing.T) compute.Backend { return GoBackend(t) },
-	"xla": func(t *testing.T) compute.Backend {
+var open = map[string]func(t testing.TB) compute.Backend{
+	"go": func(t testing.TB) compute.Backend { return GoBackend(t) },
+	"xla": func(t testing.TB) compute.Backend {
 		b := XLABackend(t)
 		if b == nil {
 			WithoutXLA(t)
 		}
 		return b
 	},
-	"cuda": func(t *testing.T) compute.Backend {
+	"cuda": func(t testing.TB) compute.Backend {
 		b, err := cudaBackend()
 		if err != nil {
 			t.Fatalf("%s asks for cuda: %v", EnvBackends, err)

@@ -1,0 +1,55 @@
+package rooms
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	_ "example.com/geometric-complexity/datasets"
+	_ "example.com/geometric-complexity/gcml"
+	_ "example.com/geometric-complexity/layers"
+	_ "example.com/geometric-complexity/regularizers"
+	_ "example.com/geometric-complexity/schedule"
+)
+
+// libraries are what the program imports that this file's tests are about. They are those that a program needs beside the
+// backend that it opens itself.
+var libraries = []string{"./gcml", "./layers", "./regularizers", "./schedule", "./datasets"}
+
+// TestImportsLeaveTheEnvironment runs a program that imports the libraries, this one, and checks that its environment is
+// what it was started with.
+func TestImportsLeaveTheEnvironment(t *testing.T) {
+	if os.Getenv("GCML_TEST_CHILD") != "" {
+		fmt.Print(strings.Join(slices.Sorted(slices.Values(os.Environ())), "\n"))
+		os.Exit(0)
+	}
+	child := exec.Command(os.Args[0], "-test.run=^TestImportsLeaveTheEnvironment$")
+	child.Env = []string{"GCML_TEST_CHILD=1", "HOME=/nowhere"}
+	out, err := child.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Join(child.Env, "\n"); string(out) != want {
+		t.Errorf("the program's environment is\n%s\nwant\n%s", out, want)
+	}
+}
+
+// TestImportsNeedNoC checks that the libraries can be built without a C compiler: none of what they import, but for Go's own
+// packages, has C code.
+func TestImportsNeedNoC(t *testing.T) {
+	command := exec.Command("go", append([]string{"list", "-deps", "-f",
+		"{{if and (not .Standard) (or .CgoFiles .CFiles .CXXFiles)}}{{.ImportPath}}\n{{end}}"}, libraries...)...)
+	command.Dir = filepath.Join("..", "..")
+	command.Env = append(os.Environ(), "CGO_ENABLED=1")
+	out, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := strings.Fields(string(out)); len(names) > 0 {
+		t.Errorf("%v have C code", names)
+	}
+}

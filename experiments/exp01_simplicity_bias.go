@@ -143,30 +143,23 @@ func reportSimplicityBias(cfg SimplicityBiasConfig, seeds []int64, records *evid
 	energy := curve.DirichletEnergy()
 	fits := records.Of(cfg.fit(seeds))
 	var startRatio, endRatio []float64
-	var steps []float64
-	var gcs [][]float64
+	var rises []float64 // rank correlations along training
 	for _, r := range fits {
-		x, gc := evidence.Series(r, "train_gc")
-		if len(x) > len(steps) {
-			steps = x
-		}
-		gcs = append(gcs, gc)
+		steps, gc := evidence.Series(r, "train_gc")
+		rises = append(rises, stats.Spearman(steps, gc))
 		end := r.FinalValue("interval_gc")
 		startRatio = append(startRatio, r.Points[0].Value("interval_gc")/end)
 		endRatio = append(endRatio, end/energy)
 	}
-	for i := range gcs {
-		gcs[i] = evidence.Pad(gcs[i], len(steps))
-	}
 	loss, _ := stats.MeanStd(evidence.Finals(fits, "train_loss"))
 	endGC, _ := stats.MeanStd(evidence.Finals(fits, "interval_gc"))
-	trend, rateNote := rateTrend(cfg, seeds, records)
+	learningRate := rateClaim(cfg, seeds, records)
 	claims := []evidence.Claim{
 		evidence.RatioClaim(claimStartsSimple, "GC at the start / at the end", startRatio, evidence.Below(startLimit), ""),
-		evidence.TrendClaim(claimRises, "GC on the training points with the step", stats.RankTrend(steps, gcs), evidence.Above(0), ""),
+		evidence.RankClaim(claimRises, "GC on the training points with the step", rises, evidence.Above(0), ""),
 		evidence.RatioClaim(claimEndsSimple, "GC over [-1, 1] at the end / Dirichlet energy", endRatio,
 			evidence.Between(dirichletLow, dirichletHigh), fmt.Sprintf("GC %.4g, energy %.4g, training loss %.2g", endGC, energy, loss)),
-		evidence.TrendClaim(claimLearningRate, "GC at interpolation with the learning rate", trend, evidence.Below(0), rateNote),
+		learningRate,
 	}
 	return evidence.Findings{Claims: claims, Figures: []evidence.NamedFigure{
 		{Name: "simplicity-bias", Figure: functionFigure(fits[0], curve)},
@@ -174,16 +167,16 @@ func reportSimplicityBias(cfg SimplicityBiasConfig, seeds []int64, records *evid
 	}}, nil
 }
 
-// rateTrend is the rank correlation of the GC at interpolation with the
-// learning rate; runs that did not interpolate in time are left out.
-func rateTrend(cfg SimplicityBiasConfig, seeds []int64, records *evidence.Records) (stats.Monotone, string) {
+// rateClaim compares the GC at interpolation over the learning rates; runs that did not interpolate in
+// time are left out.
+func rateClaim(cfg SimplicityBiasConfig, seeds []int64, records *evidence.Records) evidence.Claim {
 	values, missing := interpolationGC(cfg, seeds, records)
-	note := ""
+	claim := evidence.RowsTrend(claimLearningRate, "GC", cfg.rateAxis(seeds), values, evidence.Falls, true,
+		fmt.Sprintf("at training loss %g", cfg.InterpolationLoss))
 	if missing > 0 {
-		note = fmt.Sprintf("%d of %d runs did not reach a training loss of %g and are left out",
-			missing, len(seeds)*len(cfg.LearningRates), cfg.InterpolationLoss)
+		claim.Evidence += fmt.Sprintf("; %d of %d runs did not reach it and are left out", missing, len(seeds)*len(cfg.LearningRates))
 	}
-	return stats.RankTrend(cfg.LearningRates, values), note
+	return claim
 }
 
 // interpolationGC gives, for each seed and rate, the GC over the interval where

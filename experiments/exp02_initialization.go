@@ -75,7 +75,7 @@ var (
 	claimGlorotFalls     = evidence.ClaimText{ID: "glorot-falls", Text: "at initialization GC falls with depth: Glorot"}
 	claimLeCunFalls      = evidence.ClaimText{ID: "lecun-falls", Text: "at initialization GC falls with depth: LeCun"}
 	claimHeStays         = evidence.ClaimText{ID: "he-stays", Text: "at initialization GC stays the same with depth: He"}
-	claimFollowsFormulas = evidence.ClaimText{ID: "follows-formula", Text: "at initialization GC follows the closed form of its mean, all schemes"}
+	claimFollowsFormulas = evidence.ClaimText{ID: "follows-formula", Text: "at initialization GC follows the closed form of its mean, all schemes", Proven: true}
 )
 
 // Initialization is experiment 02, the paper's Figure 2: the deeper a ReLU
@@ -177,8 +177,7 @@ func reportInitialization(cfg InitializationConfig, seeds []int64, records *evid
 		}
 		sweeps, claims = append(sweeps, s), append(claims, s.depthClaim())
 	}
-	claims = append(claims, evidence.RatioClaim(claimFollowsFormulas, "GC over the formula, mean over depths and schemes", meanRatios(sweeps),
-		evidence.Between(formulaLow, formulaHigh), largestDeviation(cfg, sweeps)))
+	claims = append(claims, formulaClaim(cfg, sweeps))
 	return evidence.Findings{Claims: claims, Tables: []evidence.Table{initializationTable(cfg, sweeps)}, Figures: []evidence.NamedFigure{
 		{Name: "initialization", Figure: depthFigure(cfg, seeds, sweeps)},
 		{Name: "initialization-function", Figure: diagonalFigure(cfg, seeds, sweeps)},
@@ -187,14 +186,39 @@ func reportInitialization(cfg InitializationConfig, seeds []int64, records *evid
 
 // depthClaim is the claim on what depth does to GC: it falls, or stays with He's scheme.
 func (s depthSweep) depthClaim() evidence.Claim {
-	factors, trend := factorsPerLayer(s.Values, s.gc), stats.RankTrend(s.Values, s.gc)
+	c := evidence.Below(1)
 	if s.stays {
-		return evidence.RatioClaim(s.claim, "GC's factor per layer", factors, evidence.Between(steadyLow, steadyHigh),
-			fmt.Sprintf("rank correlation with depth %.2f", trend.Rho))
+		c = evidence.Between(steadyLow, steadyHigh)
 	}
-	mean, _ := stats.MeanStd(factors)
-	return evidence.TrendClaim(s.claim, "GC with the number of hidden layers", trend, evidence.Below(0),
-		fmt.Sprintf("GC's factor per layer is %.3f", mean))
+	return evidence.FactorClaim(s.claim, "GC's factor per layer", factorsPerLayer(s.Values, s.gc), c,
+		fmt.Sprintf("rank correlation with depth %.2f", stats.RankTrend(s.Values, s.gc).Rho))
+}
+
+// rejected is the corrected p-value below which a mean counts as another than the formula's.
+const rejected = 0.05
+
+// formulaClaim tests the mean of each scheme and depth against the formula, corrected for their number.
+// None may be rejected, and the mean over all of them has to be near the formula, so that the tests
+// could have rejected something.
+func formulaClaim(cfg InitializationConfig, sweeps []depthSweep) evidence.Claim {
+	var p []float64
+	for _, s := range sweeps {
+		for i := range cfg.Depths {
+			p = append(p, stats.TTest(s.ratiosAt(i), 1))
+		}
+	}
+	smallest := math.NaN()
+	for _, v := range stats.Holm(p) {
+		smallest = evidence.MinNaN(smallest, v)
+	}
+	claim := evidence.RatioClaim(claimFollowsFormulas, "GC over the formula, mean over depths and schemes", meanRatios(sweeps),
+		evidence.Between(formulaLow, formulaHigh),
+		fmt.Sprintf("%s; smallest p-value, corrected for their number, %.2g", largestDeviation(cfg, sweeps), smallest))
+	claim.Criterion += fmt.Sprintf(", and no corrected p-value of a single mean below %g", rejected)
+	if smallest < rejected {
+		claim.Verdict = evidence.DoesNotHold
+	}
+	return claim
 }
 
 // factorsPerLayer is, for each seed, the factor by which GC changes with each
@@ -227,13 +251,18 @@ func meanRatios(sweeps []depthSweep) []float64 {
 	return out
 }
 
+// ratiosAt are the ratios at the i-th depth, one for each seed.
+func (s depthSweep) ratiosAt(i int) (values []float64) {
+	for _, row := range s.ratios() {
+		values = append(values, row[i])
+	}
+	return values
+}
+
 // deviation is how far the seeds' mean ratio is from 1, in standard errors; NaN
 // for a single seed, which has none.
 func (s depthSweep) deviation(depth int) float64 {
-	var values []float64
-	for _, row := range s.ratios() {
-		values = append(values, row[depth])
-	}
+	values := s.ratiosAt(depth)
 	if len(values) < 2 {
 		return math.NaN()
 	}

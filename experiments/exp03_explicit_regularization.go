@@ -120,7 +120,7 @@ func reportExplicitRegularization(cfg ExplicitRegularizationConfig, seeds []int6
 	var gc, accuracy []plots.Panel
 	for _, p := range cfg.penalties() {
 		a := records.Along(p.axis(seeds, cfg.Task, penaltyLabel(p.name)))
-		f.Claims = append(f.Claims, a.TrendOf(p.claim, "GC", "train_gc", evidence.Below(0)))
+		f.Claims = append(f.Claims, a.GCTrend(p.claim, "train_gc", evidence.Falls))
 		f.Tables = append(f.Tables, a.Table(p.title))
 		gc, accuracy = append(gc, a.GCPanel(p.title)), append(accuracy, a.AccuracyPanel(p.title))
 		f.Figures = append(f.Figures, evidence.NamedFigure{Name: "training-" + p.name, Figure: a.Training("Training with the "+p.title, "Losses without the penalty. "+cfg.Describe()+".")})

@@ -131,15 +131,11 @@ func reportNoise(cfg NoiseConfig, seeds []int64, records *evidence.Records) (evi
 	for _, r := range clean {
 		smallest = append(smallest, gapRatio("noise_gap", cfg.GapSigmas, 0)(r))
 	}
-	most := len(cfg.LabelNoise) - 1
-	change := label.Difference(evidence.AtEnd("train_gc"), 0, []int{most})
-	labelClaim := label.TrendOf(claimLabelNoise, "GC", "train_gc", evidence.Below(0))
-	labelClaim.Evidence += fmt.Sprintf("; GC changes by %+.3g, t interval %s, from none to %g", change.Mean, change.T, cfg.LabelNoise[most])
 	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.", evidence.BandCaption(len(seeds)), cfg.Describe())
 	return evidence.Findings{
 		Claims: []evidence.Claim{
-			labelClaim,
-			input.TrendOf(claimInputNoise, "GC", "train_gc", evidence.Below(0)),
+			label.GCTrend(claimLabelNoise, "train_gc", evidence.Falls),
+			input.GCTrend(claimInputNoise, "train_gc", evidence.Falls),
 			evidence.RatioClaim(claimTikhonov, fmt.Sprintf("gap of the squared error at σ = %g / σ²·GC", cfg.GapSigmas[0]), smallest, evidence.Between(gapLow, gapHigh), note),
 		},
 		Tables: []evidence.Table{label.Table("Label noise in training"), input.Table("Input noise in training")},

@@ -60,7 +60,7 @@ func penaltyClaimsFor(id, network string) penaltyClaims {
 		evidence.ClaimText{ID: "lowers-train-gc" + id, Text: "penalizing GC lowers GC on training data (" + network + ")"},
 		evidence.ClaimText{ID: "lowers-test-gc" + id, Text: "penalizing GC lowers GC on test data (" + network + ")"},
 		evidence.ClaimText{ID: "keeps-accuracy" + id, Text: "small rates keep the test accuracy (" + network + ")"},
-		evidence.ClaimText{ID: "improves-accuracy" + id, Text: "small rates improve the test accuracy (" + network + ")"},
+		evidence.ClaimText{ID: "improves-accuracy" + id, Text: "small rates improve the test accuracy (" + network + ")", Shares: "keeps-accuracy" + id},
 	}
 }
 
@@ -159,8 +159,8 @@ func (c GCPenalty) claims(texts penaltyClaims, a evidence.Sweep, margin float64)
 	note += fmt.Sprintf(" and %+.3g, t interval %s, with each run at its best step", best.Mean, best.T)
 	const statistic = "test accuracy minus that without penalty"
 	return []evidence.Claim{
-		a.TrendOf(texts.lowersTrain, "GC", "train_gc", evidence.Below(0)),
-		a.TrendOf(texts.lowersTest, "GC", "test_gc", evidence.Below(0)),
+		a.GCTrend(texts.lowersTrain, "train_gc", evidence.Falls),
+		a.GCTrend(texts.lowersTest, "test_gc", evidence.Falls),
 		evidence.DifferenceClaim(texts.keeps, statistic, all, evidence.Above(-margin), note),
 		evidence.DifferenceClaim(texts.improves, statistic, all, evidence.Above(0), note),
 	}

@@ -126,17 +126,16 @@ func designImplicitRegularization(cfg ImplicitRegularizationConfig, seeds []int6
 func reportImplicitRegularization(cfg ImplicitRegularizationConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
 	rate := records.Along(cfg.rateAxis(seeds))
 	steps, examples := records.Along(cfg.equalStepsAxis(seeds)), records.Along(cfg.equalExamplesAxis(seeds))
-	const gc, accuracy = "train_gc", "test_accuracy"
 	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. Where nothing else is swept: %s.",
 		evidence.BandCaption(len(seeds)), cfg.Describe())
 	return evidence.Findings{
 		Claims: []evidence.Claim{
-			rate.TrendOf(claimRateGC, "GC", gc, evidence.Below(0)),
-			steps.TrendOf(claimBatchGC, "GC", gc, evidence.Above(0)),
-			examples.TrendOf(claimBatchGCExamples, "GC", gc, evidence.Above(0)),
-			rate.TrendOf(claimRateAccuracy, "test accuracy", accuracy, evidence.Above(0)),
-			steps.TrendOf(claimBatchAccuracy, "test accuracy", accuracy, evidence.Below(0)),
-			examples.TrendOf(claimBatchAccuracyBudget, "test accuracy", accuracy, evidence.Below(0)),
+			rate.GCTrend(claimRateGC, "train_gc", evidence.Falls),
+			steps.GCTrend(claimBatchGC, "train_gc", evidence.Rises),
+			examples.GCTrend(claimBatchGCExamples, "train_gc", evidence.Rises),
+			rate.AccuracyTrend(claimRateAccuracy, evidence.Rises),
+			steps.AccuracyTrend(claimBatchAccuracy, evidence.Falls),
+			examples.AccuracyTrend(claimBatchAccuracyBudget, evidence.Falls),
 		},
 		Tables: []evidence.Table{rate.Table("Learning rate"), steps.Table("Batch size, equal numbers of steps"), examples.Table("Batch size, equal numbers of examples")},
 		Figures: []evidence.NamedFigure{

@@ -36,12 +36,11 @@ func (c *DoubleDescentConfig) Validate() error {
 	return c.ValidateTraining()
 }
 
-// The criteria, set before the first run: a peak counts if the value falls by a
-// twentieth of it on both sides, and two peaks coincide within a factor of 2 in
-// width.
+// The criteria, set before the first run: a peak counts if the value falls by a twentieth of it on both
+// sides, and two peaks coincide within a factor of 2 in width.
 const (
-	peakProminence = 0.05
-	peakDistance   = 1.0 // binary logarithm
+	peakFactor   = 1 / (1 - 0.05)
+	peakDistance = 1.0 // binary logarithm
 )
 
 var (
@@ -107,25 +106,27 @@ func designDoubleDescent(cfg DoubleDescentConfig, seeds []int64) evidence.Design
 	return evidence.Design{Axes: []evidence.Axis{cfg.widthAxis(cfg.LabelNoise, seeds), cfg.widthAxis(0, seeds)}}
 }
 
-// peak finds the value that stands out most from the smallest ones on both sides
-// of it. Its prominence is the smaller of the two falls, as a fraction of it, and
-// is negative where there is none. Values that are NaN are left out.
-func peak(values []float64) (at int, prominence float64) {
-	at, prominence = -1, math.NaN()
-	for i := 1; i < len(values)-1; i++ {
+// peak finds the value that stands out most from the smallest ones on both sides of it. Its height is
+// the factor by which it is above the higher of the two, and below 1 where there is no peak. Values that
+// are NaN, or not positive, are left out; at is -1 if fewer than three are left.
+func peak(values []float64) (at int, height float64) {
+	at, height = -1, math.NaN()
+	for i, v := range values {
 		before, after := math.NaN(), math.NaN()
-		for j, v := range values {
-			if j < i {
-				before = evidence.MinNaN(before, v)
-			} else if j > i {
-				after = evidence.MinNaN(after, v)
+		for j, other := range values {
+			switch {
+			case !(other > 0):
+			case j < i:
+				before = evidence.MinNaN(before, other)
+			case j > i:
+				after = evidence.MinNaN(after, other)
 			}
 		}
-		if p := (values[i] - max(before, after)) / values[i]; !math.IsNaN(p) && !(p <= prominence) {
-			at, prominence = i, p
+		if h := v / max(before, after); v > 0 && !math.IsNaN(h) && !(h <= height) {
+			at, height = i, h
 		}
 	}
-	return at, prominence
+	return at, height
 }
 
 // curvature is the coefficient of u² in the quadratic fit of y against u, the
@@ -157,7 +158,7 @@ func curvature(x, y []float64) float64 {
 // widthSweep is what one sweep over widths comes to, for each seed.
 type widthSweep struct {
 	evidence.Sweep
-	lossPeak, gcPeak []float64 // prominences
+	lossPeak, gcPeak []float64 // heights
 	distance         []float64 // |log2| of the ratio of the peaks' widths
 	curvature        []float64
 	note             string
@@ -168,11 +169,11 @@ func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, records *eviden
 	losses, gcs := s.Rows(evidence.AtEnd("test_loss")), s.Rows(evidence.AtEnd("train_gc"))
 	var lossAt, gcAt []int64
 	for i := range seeds {
-		l, lossProminence := peak(losses[i])
-		g, gcProminence := peak(gcs[i])
-		s.lossPeak, s.gcPeak = append(s.lossPeak, lossProminence), append(s.gcPeak, gcProminence)
+		l, lossHeight := peak(losses[i])
+		g, gcHeight := peak(gcs[i])
+		s.lossPeak, s.gcPeak = append(s.lossPeak, lossHeight), append(s.gcPeak, gcHeight)
 		distance := math.NaN()
-		if lossProminence > 0 && gcProminence > 0 {
+		if lossHeight > 1 && gcHeight > 1 {
 			distance = math.Abs(math.Log2(s.Values[l] / s.Values[g]))
 			lossAt, gcAt = append(lossAt, int64(c.Widths[l])), append(gcAt, int64(c.Widths[g]))
 		}
@@ -180,20 +181,23 @@ func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, records *eviden
 		s.curvature = append(s.curvature, curvature(gcs[i], losses[i]))
 	}
 	s.note = fmt.Sprintf("peaks of the test loss at widths %s, of GC at %s", evidence.JoinInts(lossAt), evidence.JoinInts(gcAt))
+	if left := s.LeftOut(); left != "" {
+		s.note += "; " + left
+	}
 	return s
 }
 
 func reportDoubleDescent(cfg DoubleDescentConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
 	noisy, clean := cfg.sweep(cfg.LabelNoise, seeds, records), cfg.sweep(0, seeds, records)
-	const lossStatistic, gcStatistic = "prominence of the test loss's peak", "prominence of GC's peak"
+	const lossStatistic, gcStatistic = "height of the test loss's peak over the higher valley beside it, a factor", "height of GC's peak over the higher valley beside it, a factor"
 	return evidence.Findings{
 		Claims: []evidence.Claim{
-			evidence.RatioClaim(claimLossPeaks, lossStatistic, noisy.lossPeak, evidence.Above(peakProminence), noisy.note),
-			evidence.RatioClaim(claimGCPeaks, gcStatistic, noisy.gcPeak, evidence.Above(peakProminence), noisy.note),
+			evidence.FactorClaim(claimLossPeaks, lossStatistic, noisy.lossPeak, evidence.Above(peakFactor), noisy.note),
+			evidence.FactorClaim(claimGCPeaks, gcStatistic, noisy.gcPeak, evidence.Above(peakFactor), noisy.note),
 			evidence.LimitClaim(claimPeaksMeet, "largest distance of the peaks, in doublings of the width", noisy.distance, peakDistance, noisy.note),
-			evidence.RatioClaim(claimUShape, "curvature of the test loss in log GC", noisy.curvature, evidence.Above(0), ""),
-			evidence.RatioClaim(claimLossPeaksClean, lossStatistic, clean.lossPeak, evidence.Above(peakProminence), clean.note),
-			evidence.RatioClaim(claimGCPeaksClean, gcStatistic, clean.gcPeak, evidence.Above(peakProminence), clean.note),
+			evidence.RatioClaim(claimUShape, "curvature of the test loss in log GC", noisy.curvature, evidence.Above(0), noisy.LeftOut()),
+			evidence.FactorClaim(claimLossPeaksClean, lossStatistic, clean.lossPeak, evidence.Above(peakFactor), clean.note),
+			evidence.FactorClaim(claimGCPeaksClean, gcStatistic, clean.gcPeak, evidence.Above(peakFactor), clean.note),
 		},
 		Tables: []evidence.Table{noisy.Table(fmt.Sprintf("Label noise %g", cfg.LabelNoise)), clean.Table("No label noise")},
 		Figures: []evidence.NamedFigure{

@@ -10,24 +10,25 @@ import (
 func TestPeak(t *testing.T) {
 	nan := math.NaN()
 	for _, tc := range []struct {
-		name       string
-		values     []float64
-		at         int
-		prominence float64
+		name   string
+		values []float64
+		at     int
+		height float64
 	}{
-		{"double descent", []float64{3, 2, 4, 1}, 2, 0.5},
-		{"shallow on the left", []float64{3.8, 4, 1, 0.5}, 1, 0.05},
-		{"the higher of two", []float64{1, 2, 1, 4, 1}, 3, 0.75},
-		{"descent", []float64{4, 3, 2, 1}, 1, -1.0 / 3},
-		{"rise", []float64{1, 2, 3, 4}, 2, -1.0 / 3},
-		{"diverged run in between", []float64{1, nan, 2, 1}, 2, 0.5},
+		{"double descent", []float64{3, 2, 4, 1}, 2, 2},
+		{"shallow on the left", []float64{3.8, 4, 1, 0.5}, 1, 4 / 3.8},
+		{"the higher of two", []float64{1, 2, 1, 4, 1}, 3, 4},
+		{"descent", []float64{4, 3, 2, 1}, 1, 0.75},
+		{"rise", []float64{1, 2, 3, 4}, 2, 0.75},
+		{"diverged run in between", []float64{1, nan, 2, 1}, 2, 2},
 		{"diverged runs on one side", []float64{nan, 2, 1}, -1, nan},
+		{"a dead network", []float64{0, 3, 2, 4, 1}, 3, 2},
 		{"too few", []float64{1, 2}, -1, nan},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			at, prominence := peak(tc.values)
-			if at != tc.at || math.IsNaN(prominence) != math.IsNaN(tc.prominence) || math.Abs(prominence-tc.prominence) > 1e-12 {
-				t.Errorf("peak at %d of prominence %g; want %d, %g", at, prominence, tc.at, tc.prominence)
+			at, height := peak(tc.values)
+			if at != tc.at || math.IsNaN(height) != math.IsNaN(tc.height) || math.Abs(height-tc.height) > 1e-12 {
+				t.Errorf("peak at %d of height %g; want %d, %g", at, height, tc.at, tc.height)
 			}
 		})
 	}

@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"example.com/geometric-complexity/experiments/evidence"
@@ -10,7 +9,6 @@ import (
 	"example.com/geometric-complexity/experiments/runs"
 	"example.com/geometric-complexity/experiments/training"
 	"example.com/geometric-complexity/internal/plots"
-	"example.com/geometric-complexity/internal/stats"
 )
 
 // OptimizersConfig configures experiment 09.
@@ -237,12 +235,12 @@ func reportOptimizers(cfg OptimizersConfig, seeds []int64, records *evidence.Rec
 	for _, d := range descents {
 		figure := plots.Figure{Title: "Geometric complexity with " + d.name, Columns: 3, Caption: caption}
 		for _, s := range cfg.sweeps(d, seeds) {
-			c := evidence.Below(0)
+			direction := evidence.Falls
 			if s.heuristic == heuristicBatch {
-				c = evidence.Above(0) // A smaller batch, a lower GC.
+				direction = evidence.Rises // A smaller batch, a lower GC.
 			}
 			a := records.Along(s.axis)
-			f.Claims = append(f.Claims, a.TrendOf(d.claim(s.heuristic), "GC", "train_gc", c))
+			f.Claims = append(f.Claims, a.GCTrend(d.claim(s.heuristic), "train_gc", direction))
 			f.Tables = append(f.Tables, a.Table(d.name+": "+a.Name))
 			figure.Panels = append(figure.Panels, a.GCPanel(a.Name))
 		}
@@ -255,15 +253,12 @@ func reportOptimizers(cfg OptimizersConfig, seeds []int64, records *evidence.Rec
 // togetherClaim compares all heuristics at once with none.
 func (c OptimizersConfig) togetherClaim(d descent, seeds []int64, records *evidence.Records) evidence.Claim {
 	base, all := records.Of(c.baseCell(d, seeds)), records.Of(c.togetherCell(d, seeds))
-	logGC := func(records []*runs.Record) (values []float64) {
-		for _, r := range records {
-			values = append(values, math.Log(r.FinalValue("train_gc")))
-		}
-		return values
+	factors := make([]float64, len(seeds))
+	for i := range seeds {
+		factors[i] = all[i].FinalValue("train_gc") / base[i].FinalValue("train_gc")
 	}
 	note := fmt.Sprintf("GC %s without, %s with them; test accuracy %s and %s",
 		evidence.MeanAndDeviation(base, evidence.AtEnd("train_gc")), evidence.MeanAndDeviation(all, evidence.AtEnd("train_gc")),
 		evidence.MeanAndDeviation(base, evidence.AtEnd("test_accuracy")), evidence.MeanAndDeviation(all, evidence.AtEnd("test_accuracy")))
-	return evidence.DifferenceClaim(d.claim(heuristicTogether), "logarithm of GC with all minus that with none",
-		stats.Paired(logGC(all), logGC(base)), evidence.Below(0), note)
+	return evidence.FactorClaim(d.claim(heuristicTogether), "GC with all over GC with none, at the last step", factors, evidence.Below(1), note)
 }

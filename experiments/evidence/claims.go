@@ -12,6 +12,11 @@ import (
 type ClaimText struct {
 	ID   string `json:"id"`
 	Text string `json:"claim"`
+	// Proven is set for theorems and identities, which the runs can only fail to refute.
+	Proven bool `json:"proven,omitempty"`
+	// Shares is the ID of the claim of the same experiment that is decided by the same statistic, with
+	// another limit: the two count once.
+	Shares string `json:"shares,omitempty"`
 }
 
 // Verdict says what the runs decide about a claim.
@@ -28,8 +33,7 @@ const MinSeeds = 3
 
 // Claim is one statement of the paper with the evidence for or against it.
 type Claim struct {
-	ID        string          `json:"id"`
-	Text      string          `json:"claim"`
+	ClaimText
 	Evidence  string          `json:"evidence"`  // one line, for people
 	Statistic string          `json:"statistic"` // what Value is
 	Value     runs.Number     `json:"value"`
@@ -37,6 +41,23 @@ type Claim struct {
 	PerSeed   []runs.Number   `json:"per_seed,omitempty"`
 	Criterion string          `json:"criterion"` // when the claim holds
 	Verdict   Verdict         `json:"verdict"`
+	// P is the two-sided p-value of the test that the statistic is at the limit of the criterion, of two
+	// limits the nearer one; NaN where there is no test, as of a theorem.
+	P runs.Number `json:"p"`
+	// Effect is what a trend comes to, in words; Rank its mean rank correlation over the seeds.
+	Effect string       `json:"effect,omitempty"`
+	Rank   *runs.Number `json:"rank_correlation,omitempty"`
+	// Matched is a trend under each matching of the runs, the decisive one first.
+	Matched []Matched `json:"matchings,omitempty"`
+}
+
+// Matched is what a trend comes to under one matching of the runs.
+type Matched struct {
+	Matching string          `json:"matching"`
+	Effect   string          `json:"effect"`
+	Value    runs.Number     `json:"value"`
+	Interval *stats.Interval `json:"interval,omitempty"`
+	Verdict  Verdict         `json:"verdict"`
 }
 
 // Summary is the statistic with its interval, and what keeps it from deciding the claim.
@@ -49,6 +70,9 @@ func (c Claim) Summary() string {
 
 // finding is the statistic with its interval, in words.
 func (c Claim) finding() string {
+	if c.Effect != "" {
+		return c.Effect
+	}
 	text := fmt.Sprintf("%s %.3g", c.Statistic, float64(c.Value))
 	if c.Interval != nil {
 		text += fmt.Sprintf(", %.0f %% %s interval %s", 100*c.Interval.Level, c.Interval.Method, c.Interval)
@@ -97,11 +121,23 @@ func (c Criterion) decide(interval stats.Interval, seeds int) Verdict {
 	}
 }
 
+// p is the two-sided p-value of the test that the values' mean is at the limit, of two limits at the
+// nearer one.
+func (c Criterion) p(perSeed []float64) float64 {
+	largest := math.NaN()
+	for _, limit := range []float64{c.lo, c.hi} {
+		if !math.IsInf(limit, 0) {
+			largest = maxNaN(largest, stats.TTest(perSeed, limit))
+		}
+	}
+	return largest
+}
+
 // NewClaim fills a claim whose statistic has one value per seed and an interval
 // over seeds. The evidence line is the statistic with its interval; what
 // follows it is added after a semicolon.
 func NewClaim(text ClaimText, statistic string, value float64, perSeed []float64, interval stats.Interval, c Criterion, more string) Claim {
-	claim := Claim{ID: text.ID, Text: text.Text, Statistic: statistic, Value: runs.Number(value), PerSeed: runs.Numbers(perSeed),
+	claim := Claim{ClaimText: text, Statistic: statistic, P: runs.Number(c.p(perSeed)), Value: runs.Number(value), PerSeed: runs.Numbers(perSeed),
 		Criterion: c.text, Verdict: c.decide(interval, len(perSeed))}
 	if !math.IsNaN(interval.Lo) && !math.IsNaN(interval.Hi) {
 		claim.Interval = &interval
@@ -116,9 +152,25 @@ func NewClaim(text ClaimText, statistic string, value float64, perSeed []float64
 	return claim
 }
 
-// TrendClaim is a claim that a value rises (or falls) along a sweep.
-func TrendClaim(text ClaimText, of string, m stats.Monotone, c Criterion, more string) Claim {
-	return NewClaim(text, "rank correlation of "+of, m.Rho, m.PerSeed, m.Interval, c, more)
+// RankClaim is a claim on the rank correlation of two quantities, of each seed.
+func RankClaim(text ClaimText, of string, perSeed []float64, c Criterion, more string) Claim {
+	return RatioClaim(text, "rank correlation of "+of, perSeed, c, more)
+}
+
+// FactorClaim is a claim on a factor, of each seed: its mean and interval are those of the logarithm.
+func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterion, more string) Claim {
+	logs := make([]float64, 0, len(perSeed))
+	for _, v := range perSeed {
+		if !math.IsNaN(v) {
+			logs = append(logs, math.Log(v))
+		}
+	}
+	mean, _ := stats.MeanStd(logs)
+	interval := stats.TInterval(logs, stats.Level)
+	interval.Lo, interval.Hi = math.Exp(interval.Lo), math.Exp(interval.Hi)
+	claim := NewClaim(text, statistic, math.Exp(mean), perSeed, interval, c, more)
+	claim.P = runs.Number(Criterion{lo: math.Log(max(0, c.lo)), hi: math.Log(c.hi)}.p(logs))
+	return claim
 }
 
 // RatioClaim is a claim on a quantity with one value per seed.
@@ -142,6 +194,7 @@ func LimitClaim(text ClaimText, statistic string, perSeed []float64, limit float
 	}
 	none := stats.Interval{Lo: math.NaN(), Hi: math.NaN()}
 	claim := NewClaim(text, statistic, largest, perSeed, none, c, more)
+	claim.P = runs.Number(math.NaN())
 	switch {
 	case largest > limit:
 		claim.Verdict = DoesNotHold

@@ -58,7 +58,7 @@ func TestLimitClaim(t *testing.T) {
 		{"none", nil, Undecided},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := LimitClaim(ClaimText{"id", "a claim"}, "largest", tc.perSeed, 1, "").Verdict; got != tc.want {
+			if got := LimitClaim(ClaimText{ID: "id", Text: "a claim"}, "largest", tc.perSeed, 1, "").Verdict; got != tc.want {
 				t.Errorf("verdict %q; want %q", got, tc.want)
 			}
 		})
@@ -66,7 +66,7 @@ func TestLimitClaim(t *testing.T) {
 }
 
 func TestSummary(t *testing.T) {
-	text, none := ClaimText{"id", "a claim"}, stats.Interval{Lo: math.NaN(), Hi: math.NaN()}
+	text, none := ClaimText{ID: "id", Text: "a claim"}, stats.Interval{Lo: math.NaN(), Hi: math.NaN()}
 	for _, tc := range []struct {
 		perSeed []float64
 		want    string

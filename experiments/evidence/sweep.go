@@ -3,7 +3,6 @@ package evidence
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"example.com/geometric-complexity/experiments/runs"
 	"example.com/geometric-complexity/internal/plots"
@@ -23,26 +22,10 @@ func (s Sweep) Seeds() int { return len(s.Records[0]) }
 type Quantity func(*runs.Record) float64
 
 // AtEnd is a value at the last step.
-func AtEnd(name string) Quantity {
-	return func(r *runs.Record) float64 { return r.FinalValue(name) }
-}
+func AtEnd(name string) Quantity { return lastStep.of(name) }
 
-// AtBest is a value at the measured step of the best test accuracy, the first of
-// several.
-func AtBest(name string) Quantity {
-	return func(r *runs.Record) float64 {
-		best, value := math.NaN(), math.NaN()
-		if r.Status != runs.Complete {
-			return value
-		}
-		for _, p := range r.Points {
-			if accuracy := p.Value("test_accuracy"); !(accuracy <= best) && !math.IsNaN(accuracy) {
-				best, value = accuracy, p.Value(name)
-			}
-		}
-		return value
-	}
-}
+// AtBest is a value at the measured step of the best test accuracy, the first of several.
+func AtBest(name string) Quantity { return bestStep.of(name) }
 
 // Rows gives, for each seed, a quantity of its runs along the axis.
 func (s Sweep) Rows(of Quantity) [][]float64 {
@@ -53,31 +36,6 @@ func (s Sweep) Rows(of Quantity) [][]float64 {
 		}
 	}
 	return rows
-}
-
-// trend is the rank correlation of the axis with a quantity.
-func (s Sweep) trend(of Quantity) stats.Monotone { return stats.RankTrend(s.Values, s.Rows(of)) }
-
-// TrendOf is the claim that a value moves along the axis as c says, decided at
-// the last step. The evidence gives it at the best test accuracy, too.
-func (s Sweep) TrendOf(text ClaimText, what, name string, c Criterion) Claim {
-	best := s.trend(AtBest(name))
-	more := fmt.Sprintf("%.3g %s at each run's best test accuracy", best.Rho, best.Interval)
-	if diverged := s.diverged(); diverged > 0 {
-		more += fmt.Sprintf("; %d diverged run(s) left out", diverged)
-	}
-	return TrendClaim(text, fmt.Sprintf("%s with the %s", what, s.Name), s.trend(AtEnd(name)), c, more)
-}
-
-func (s Sweep) diverged() (n int) {
-	for _, records := range s.Records {
-		for _, r := range records {
-			if r.Status == runs.Diverged {
-				n++
-			}
-		}
-	}
-	return n
 }
 
 // Difference compares a quantity under some values of the axis, their mean, with

@@ -47,12 +47,6 @@ func TestSweep(t *testing.T) {
 			}
 		})
 	}
-	if m := a.trend(AtEnd("train_gc")); m.Rho != -1 || len(m.PerSeed) != 2 {
-		t.Errorf("trend %+v; want -1 for both seeds, without the diverged run", m)
-	}
-	if n := a.diverged(); n != 1 {
-		t.Errorf("%d diverged runs; want 1", n)
-	}
 	d := a.Difference(AtEnd("train_gc"), 0, []int{1})
 	gctest.AssertClose(t, d.PerSeed, []float64{-5, -3}, 1e-15, 0, "differences")
 	d = a.Difference(AtEnd("train_gc"), 0, []int{1, 2})

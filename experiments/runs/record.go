@@ -51,19 +51,21 @@ const (
 // Record is the result of one run. From Kind to Data it is what decided the run's
 // numbers, and Hash is the address that follows from these.
 type Record struct {
-	Hash       string          `json:"hash"`
-	Kind       string          `json:"kind"`
-	Revision   int             `json:"revision"`
-	Seed       int64           `json:"seed"`
-	Backend    string          `json:"backend"`
-	Task       json.RawMessage `json:"task"`
-	Data       *DataContent    `json:"data,omitempty"` // of the task's data set; nil if it takes none
-	Status     Status          `json:"status"`
-	Step       int64           `json:"step"`              // the last step done
-	Message    string          `json:"message,omitempty"` // why it diverged
-	Points     []Point         `json:"points"`
-	Weights    string          `json:"weights,omitempty"` // SHA-256 of the final trained variables
-	Provenance Provenance      `json:"provenance"`
+	Hash     string          `json:"hash"`
+	Kind     string          `json:"kind"`
+	Revision int             `json:"revision"`
+	Seed     int64           `json:"seed"`
+	Backend  string          `json:"backend"`
+	Task     json.RawMessage `json:"task"`
+	Data     *DataContent    `json:"data,omitempty"` // of the task's data set; nil if it takes none
+	Status   Status          `json:"status"`
+	Step     int64           `json:"step"`              // the last step done
+	Message  string          `json:"message,omitempty"` // why it diverged
+	Points   []Point         `json:"points"`
+	Weights  string          `json:"weights,omitempty"` // SHA-256 of the final trained variables
+	// Dead is set for a classifier whose final accuracy on the training data is no better than chance.
+	Dead       bool       `json:"dead,omitempty"`
+	Provenance Provenance `json:"provenance"`
 }
 
 // DataContent says what a data set held when a run was made with it.
@@ -88,9 +90,13 @@ func (r *Record) Final() Point {
 	return r.Points[len(r.Points)-1]
 }
 
-// FinalValue returns a value of the last point, and NaN for a diverged run.
+// Counts says whether the run's values take part in statistics: those of a run that diverged, or that
+// ended at chance, do not.
+func (r *Record) Counts() bool { return r.Status == Complete && !r.Dead }
+
+// FinalValue returns a value of the last point, and NaN for a run that does not count.
 func (r *Record) FinalValue(name string) float64 {
-	if r.Status != Complete {
+	if !r.Counts() {
 		return math.NaN()
 	}
 	return r.Final().Value(name)

@@ -374,6 +374,7 @@ func (s *fitting) end() error {
 	if record.Status == "" {
 		record.Status = runs.Complete
 	}
+	record.Dead = s.atChance()
 	var err error
 	if record.Weights, err = weightsDigest(s.store); err != nil {
 		return err
@@ -382,6 +383,17 @@ func (s *fitting) end() error {
 		return s.kept.RemoveOthers()
 	}
 	return s.writeCheckpoint()
+}
+
+// atChance says whether a classifier ended no better than chance: within three standard deviations of
+// the accuracy of guesses on the measured training examples.
+func (s *fitting) atChance() bool {
+	if !s.data.classes || s.job.Record.Status != runs.Complete {
+		return false
+	}
+	chance, n := 1/float64(s.data.outputs), float64(s.data.measured["train"].n)
+	accuracy := s.job.Record.Final().Value("train_accuracy")
+	return accuracy <= chance+3*math.Sqrt(chance*(1-chance)/n)
 }
 
 // close frees what the run held on the device.

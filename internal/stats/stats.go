@@ -4,6 +4,7 @@
 package stats
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -234,3 +235,63 @@ func RelativeError(got, want float64) float64 {
 
 // Finite says whether a value is neither NaN nor infinite.
 func Finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// Slope returns the slope of the least-squares line through (x, y). Pairs with a NaN are left out. It is
+// NaN where fewer than two values of x are left, and panics if the lengths differ.
+func Slope(x, y []float64) float64 {
+	if len(x) != len(y) {
+		panic(fmt.Sprintf("stats: Slope of %d and %d values", len(x), len(y)))
+	}
+	var a, b []float64
+	for i := range x {
+		if !math.IsNaN(x[i]) && !math.IsNaN(y[i]) {
+			a, b = append(a, x[i]), append(b, y[i])
+		}
+	}
+	if len(a) < 2 || slices.Min(a) == slices.Max(a) {
+		return math.NaN()
+	}
+	_, slope := stat.LinearRegression(a, b, nil, false)
+	return slope
+}
+
+// TTest returns the two-sided p-value of Student's t test that the values' mean is the one given, the
+// values taken as independent and normal. It is NaN with fewer than two values. Where all values are
+// equal it is 0, or 1 if they are the mean.
+func TTest(values []float64, mean float64) float64 {
+	n := float64(len(values))
+	if n < 2 {
+		return math.NaN()
+	}
+	m, sd := stat.MeanStdDev(values, nil)
+	switch {
+	case math.IsNaN(m) || math.IsNaN(sd):
+		return math.NaN()
+	case sd == 0 && m == mean:
+		return 1
+	case sd == 0:
+		return 0
+	}
+	t := math.Abs(m-mean) / (sd / math.Sqrt(n))
+	return 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Survival(t)
+}
+
+// Holm returns the p-values corrected for their number (Holm 1979): each hypothesis whose corrected
+// value is at most α is rejected, with a probability of at most α that any of them is true. A NaN
+// stays one, and does not count.
+func Holm(p []float64) []float64 {
+	var order []int
+	out := make([]float64, len(p))
+	for i, v := range p {
+		if out[i] = v; !math.IsNaN(v) {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
+	largest := 0.0
+	for rank, i := range order {
+		largest = max(largest, p[i]*float64(len(order)-rank))
+		out[i] = min(1, largest)
+	}
+	return out
+}

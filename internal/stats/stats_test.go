@@ -152,3 +152,69 @@ func TestTFactor(t *testing.T) {
 		t.Errorf("TFactor of one value is %g, want NaN", got)
 	}
 }
+
+// By hand: y = 1 + 2x with one point off by 3 at x = 2 of 0, 1, 2, 3.
+func TestSlope(t *testing.T) {
+	nan := math.NaN()
+	for _, tc := range []struct {
+		x, y []float64
+		want float64
+	}{
+		{[]float64{0, 1, 2, 3}, []float64{1, 3, 8, 7}, 2.3},
+		{[]float64{0, 1, nan, 3}, []float64{1, 3, 8, 7}, 2},
+		{[]float64{0, 1, 2}, []float64{nan, 3, nan}, nan},
+		{[]float64{1, 1}, []float64{3, 4}, nan},
+	} {
+		if got := Slope(tc.x, tc.y); math.Abs(got-tc.want) > 1e-12 || math.IsNaN(got) != math.IsNaN(tc.want) {
+			t.Errorf("slope of %v against %v is %g; want %g", tc.y, tc.x, got, tc.want)
+		}
+	}
+}
+
+// The values of R's t.test(c(1, 2, 4), mu = 0): t = 2.6458, df = 2, p = 0.1181; and of a t of 2 with one
+// degree of freedom, where the distribution is Cauchy's: p = 1 - 2/π·atan(2).
+func TestTTest(t *testing.T) {
+	if got := TTest([]float64{1, 2, 4}, 0); math.Abs(got-0.1181) > 5e-5 {
+		t.Errorf("p is %g; want 0.1181", got)
+	}
+	if got, want := TTest([]float64{1, 3}, 0), 1-2/math.Pi*math.Atan(2); math.Abs(got-want) > 1e-12 {
+		t.Errorf("p is %g; want %g", got, want)
+	}
+	for _, tc := range []struct {
+		values []float64
+		mean   float64
+		want   float64
+	}{{[]float64{2, 2}, 2, 1}, {[]float64{2, 2}, 1, 0}, {[]float64{2}, 1, math.NaN()}, {nil, 0, math.NaN()}} {
+		if got := TTest(tc.values, tc.mean); got != tc.want && !(math.IsNaN(got) && math.IsNaN(tc.want)) {
+			t.Errorf("p of %v against %g is %g; want %g", tc.values, tc.mean, got, tc.want)
+		}
+	}
+}
+
+// The p-value decides as the interval does.
+func TestTTestAgreesWithTInterval(t *testing.T) {
+	values := []float64{0.3, 1.1, 0.7, 0.2, 1.9}
+	i := TInterval(values, Level)
+	for _, edge := range []float64{i.Lo, i.Hi} {
+		if p := TTest(values, edge); math.Abs(p-0.05) > 1e-9 {
+			t.Errorf("p at the edge %g of the interval is %g; want 0.05", edge, p)
+		}
+	}
+}
+
+// R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") is 0.03 0.06 0.06 0.02.
+func TestHolm(t *testing.T) {
+	nan := math.NaN()
+	for _, tc := range []struct{ p, want []float64 }{
+		{[]float64{0.01, 0.04, 0.03, 0.005}, []float64{0.03, 0.06, 0.06, 0.02}},
+		{[]float64{0.01, nan, 0.6, 0.9}, []float64{0.03, nan, 1, 1}},
+		{nil, nil},
+	} {
+		got := Holm(tc.p)
+		for i, want := range tc.want {
+			if math.Abs(got[i]-want) > 1e-12 || math.IsNaN(got[i]) != math.IsNaN(want) {
+				t.Errorf("Holm(%v) = %v; want %v", tc.p, got, tc.want)
+			}
+		}
+	}
+}

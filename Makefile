@@ -53,6 +53,11 @@ onnx-conformance: ## run ONNX's own conformance suite, and write docs/coverage-o
 torture: ## kill runs, fail their writes and cut their power at random, for an hour, or as long as DURATION=10m says
 	@GCML_TORTURE=$(DURATION) go test ./experiments/training -run '^TestTorture$$' -timeout 0 -count 1 -v
 
+.PHONY: criteria
+criteria: ## note the last commit as the one that fixed how new claims are decided
+	@test -z "$$(git status --porcelain experiments)" || { echo 'commit the change of experiments first'; exit 1; }
+	@go test ./experiments -run '^TestSmoke$$' -count 1 -args -criteria
+
 # Random models against the oracle, every row of docs/coverage.md, and the parsers, each with bytes of its own.
 FUZZ_MODELS ?= 2000
 FUZZ_TIME ?= 30s

@@ -180,7 +180,10 @@ func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, records *eviden
 		s.distance = append(s.distance, distance)
 		s.curvature = append(s.curvature, curvature(gcs[i], losses[i]))
 	}
-	s.note = fmt.Sprintf("peaks of the test loss at widths %s, of GC at %s", evidence.JoinInts(lossAt), evidence.JoinInts(gcAt))
+	s.note = "no seed has a peak of both the test loss and GC"
+	if len(lossAt) > 0 {
+		s.note = fmt.Sprintf("peaks of the test loss at widths %s, of GC at %s", evidence.JoinInts(lossAt), evidence.JoinInts(gcAt))
+	}
 	if left := s.LeftOut(); left != "" {
 		s.note += "; " + left
 	}

@@ -27,6 +27,7 @@ func asError[T error](err error, target *T) bool { return errors.As(err, target)
 func TestSmoke(t *testing.T) {
 	backend := gctest.GoBackend(t)
 	numbers := make(map[string]goldenRun)
+	criteria := make(map[string]*experiment.Criteria)
 	for _, e := range append(All(), experiment.Experiment(Demo)) {
 		info := e.Info()
 		t.Run(info.Name, func(t *testing.T) {
@@ -44,6 +45,7 @@ func TestSmoke(t *testing.T) {
 				t.Fatal(err)
 			}
 			assertResult(t, env.Out, info, result)
+			criteria[info.Name] = result.Criteria
 			maps.Copy(numbers, goldenRuns(t, env.Out, result))
 			again, err := e.RunConfig(context.Background(), env, cfg, seeds)
 			if err != nil {
@@ -65,6 +67,15 @@ func TestSmoke(t *testing.T) {
 		writeGolden(t, numbers)
 	}
 	assertGolden(t, numbers)
+	if *fixCriteria {
+		writeCriteria(t, criteria)
+		return
+	}
+	for name, c := range criteria {
+		if c != nil && c.Commit == "" {
+			t.Errorf("the claims of %s are decided in a new way: commit it, then run make criteria and commit again", name)
+		}
+	}
 }
 
 func asJSON(t *testing.T, value any) string {

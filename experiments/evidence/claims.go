@@ -92,12 +92,12 @@ type Criterion struct {
 
 // Below is met by an interval below a limit.
 func Below(limit float64) Criterion {
-	return Criterion{math.Inf(-1), limit, fmt.Sprintf("interval below %g", limit)}
+	return Criterion{math.Inf(-1), limit, fmt.Sprintf("interval below %.4g", limit)}
 }
 
 // Above is met by an interval above a limit.
 func Above(limit float64) Criterion {
-	return Criterion{limit, math.Inf(1), fmt.Sprintf("interval above %g", limit)}
+	return Criterion{limit, math.Inf(1), fmt.Sprintf("interval above %.4g", limit)}
 }
 
 // Between is met by an interval between two limits.

@@ -74,8 +74,10 @@ func atLoss(r *runs.Record, level float64, name string) float64 {
 		if !(loss <= level) {
 			continue
 		}
-		if i > 0 && r.Points[i-1].Value("train_loss") > level {
-			before := r.Points[i-1]
+		if i == 0 {
+			return math.NaN() // Nothing is trained yet: a run of the sweep never came below its first loss.
+		}
+		if before := r.Points[i-1]; before.Value("train_loss") > level {
 			return between(before.Value("train_loss"), loss, level, before.Value(name), p.Value(name))
 		}
 		return p.Value(name)

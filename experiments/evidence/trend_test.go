@@ -38,6 +38,10 @@ func TestEqualLoss(t *testing.T) {
 	if got, want := s.LeftOut(), "left out: 1 diverged run(s) and 1 run(s) that ended at chance"; got != want {
 		t.Errorf("%q; want %q", got, want)
 	}
+	untrained := Sweep{Axis: s.Axis, Records: [][]*runs.Record{{trained([]float64{2, 3}, []float64{1, 2})}, {trained([]float64{2, 1}, []float64{1, 2})}}}
+	if row := untrained.Rows(untrained.EqualLoss().of("train_gc"))[0]; !math.IsNaN(row[0]) || !math.IsNaN(row[1]) {
+		t.Errorf("where a run never came below its first loss, GC is %v", row)
+	}
 	accuracy := s.Rows(m.of("test_accuracy"))[0]
 	gctest.AssertClose(t, accuracy[1:2], []float64{math.Sqrt(0.75 * 0.9375)}, 1e-12, 0, "accuracy at equal loss")
 }

@@ -46,10 +46,12 @@ type Result struct {
 	Seeds   []int64         `json:"seeds"`
 	Config  json.RawMessage `json:"config"`
 	// Data says what the data sets of the runs held, each once.
-	Data    []runs.DataContent `json:"data,omitempty"`
-	Claims  []evidence.Claim   `json:"claims"`
-	Tables  []evidence.Table   `json:"tables,omitempty"`
-	Figures []string           `json:"figures"` // paths below the output folder
+	Data   []runs.DataContent `json:"data,omitempty"`
+	Claims []evidence.Claim   `json:"claims"`
+	// Criteria says since when the claims are decided as they are; nil of a result without claims.
+	Criteria *Criteria        `json:"criteria,omitempty"`
+	Tables   []evidence.Table `json:"tables,omitempty"`
+	Figures  []string         `json:"figures"` // paths below the output folder
 	// InWords says of each figure, by the name of its files, what it shows.
 	InWords map[string]string `json:"figures_in_words,omitempty"`
 	Runs    []RunSummary      `json:"runs"`
@@ -78,6 +80,9 @@ func newResult(backendName string, e Experiment, cfg any, seeds []int64, done []
 		if d.Provenance.Finished.After(r.Provenance.Finished) {
 			r.Provenance.Finished = d.Provenance.Finished
 		}
+	}
+	if r.Criteria, err = CriteriaOf(about.Name, r.Claims); err != nil {
+		return nil, err
 	}
 	r.Scale, r.Command, err = RepeatedBy(e, cfg, seeds)
 	return r, err

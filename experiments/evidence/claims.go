@@ -42,8 +42,8 @@ type Claim struct {
 	Criterion string          `json:"criterion"` // when the claim holds
 	Verdict   Verdict         `json:"verdict"`
 	// P is the two-sided p-value of the test that the statistic is at the limit of the criterion, of two
-	// limits the nearer one; NaN where there is no test, as of a theorem.
-	P runs.Number `json:"p"`
+	// limits the nearer one; nil where there is no test, as of a theorem.
+	P *runs.Number `json:"p,omitempty"`
 	// Effect is what a trend comes to, in words; Rank its mean rank correlation over the seeds.
 	Effect string       `json:"effect,omitempty"`
 	Rank   *runs.Number `json:"rank_correlation,omitempty"`
@@ -133,11 +133,19 @@ func (c Criterion) p(perSeed []float64) float64 {
 	return largest
 }
 
+func pValue(p float64) *runs.Number {
+	if math.IsNaN(p) {
+		return nil
+	}
+	n := runs.Number(p)
+	return &n
+}
+
 // NewClaim fills a claim whose statistic has one value per seed and an interval
 // over seeds. The evidence line is the statistic with its interval; what
 // follows it is added after a semicolon.
 func NewClaim(text ClaimText, statistic string, value float64, perSeed []float64, interval stats.Interval, c Criterion, more string) Claim {
-	claim := Claim{ClaimText: text, Statistic: statistic, P: runs.Number(c.p(perSeed)), Value: runs.Number(value), PerSeed: runs.Numbers(perSeed),
+	claim := Claim{ClaimText: text, Statistic: statistic, P: pValue(c.p(perSeed)), Value: runs.Number(value), PerSeed: runs.Numbers(perSeed),
 		Criterion: c.text, Verdict: c.decide(interval, len(perSeed))}
 	if !math.IsNaN(interval.Lo) && !math.IsNaN(interval.Hi) {
 		claim.Interval = &interval
@@ -169,7 +177,7 @@ func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterio
 	interval := stats.TInterval(logs, stats.Level)
 	interval.Lo, interval.Hi = math.Exp(interval.Lo), math.Exp(interval.Hi)
 	claim := NewClaim(text, statistic, math.Exp(mean), perSeed, interval, c, more)
-	claim.P = runs.Number(Criterion{lo: math.Log(max(0, c.lo)), hi: math.Log(c.hi)}.p(logs))
+	claim.P = pValue(Criterion{lo: math.Log(max(0, c.lo)), hi: math.Log(c.hi)}.p(logs))
 	return claim
 }
 
@@ -194,7 +202,7 @@ func LimitClaim(text ClaimText, statistic string, perSeed []float64, limit float
 	}
 	none := stats.Interval{Lo: math.NaN(), Hi: math.NaN()}
 	claim := NewClaim(text, statistic, largest, perSeed, none, c, more)
-	claim.P = runs.Number(math.NaN())
+	claim.P = nil
 	switch {
 	case largest > limit:
 		claim.Verdict = DoesNotHold

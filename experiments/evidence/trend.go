@@ -146,7 +146,7 @@ func RowsTrend(text ClaimText, what string, a Axis, rows [][]float64, d Directio
 		c = Above(neutral)
 	}
 	claim := NewClaim(text, statistic, value, perSeed, interval, c, "")
-	claim.P = runs.Number(p)
+	claim.P = pValue(p)
 	rankCorrelation := runs.Number(rank)
 	claim.Rank = &rankCorrelation
 	claim.Effect = e.String()

@@ -75,7 +75,7 @@ func TestGCTrend(t *testing.T) {
 	if want := "GC falls by a factor of 10.4 ["; !strings.HasPrefix(claim.Evidence, want) {
 		t.Errorf("evidence %q; want %q", claim.Evidence, want)
 	}
-	if p := float64(claim.P); !(p > 0 && p < 1e-4) {
+	if p := float64(*claim.P); !(p > 0 && p < 1e-4) {
 		t.Errorf("p %g", p)
 	}
 	rising := sweepOf(func(v float64, seed int) float64 { return math.Pow(v, noise(seed)) })
@@ -118,5 +118,5 @@ func TestFactorClaim(t *testing.T) {
 	if c.Verdict != Undecided { // t = √3·2, of 2 degrees of freedom.
 		t.Errorf("verdict %s with interval %s", c.Verdict, c.Interval)
 	}
-	gctest.AssertClose(t, []float64{float64(c.P)}, []float64{0.0742}, 1e-3, 0, "p")
+	gctest.AssertClose(t, []float64{float64(*c.P)}, []float64{0.0742}, 1e-3, 0, "p")
 }

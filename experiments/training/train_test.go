@@ -257,7 +257,7 @@ func TestWrongTasks(t *testing.T) {
 	}{
 		{"rate", func(t *Train) { t.LearningRate = 0 }, "learning rate 0 is not a positive number"},
 		{"steps", func(t *Train) { t.Steps = 0 }, "0 steps"},
-		{"penalty", func(t *Train) { t.Penalties = map[string]float64{"cg": 1} }, `unknown penalty "cg"; did you mean "gc"?`},
+		{"penalty", func(t *Train) { t.Penalties = map[string]float64{"flatnes": 1} }, `unknown penalty "flatnes"; did you mean "flatness"?`},
 		{"coefficient", func(t *Train) { t.Penalties = map[string]float64{"gc": -1} }, "coefficient -1"},
 		{"estimator", func(t *Train) { t.GCEstimator = "exakt" }, "exakt"},
 		{"data", func(t *Train) { t.Data.Name = "fashion-mist-subset" }, `did you mean "fashion-mnist-subset"`},

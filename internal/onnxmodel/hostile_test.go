@@ -120,7 +120,10 @@ func TestRefusedExternalData(t *testing.T) {
 
 func assertRefused(t *testing.T, path, want string) {
 	t.Helper()
-	_, err := Load(path)
+	m, err := Load(path)
+	if err == nil {
+		_, err = m.Check(gctest.GoBackend(t), m.Forward, shapes.Make(dtypes.Float32, 2, 12), 1<<30)
+	}
 	if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), path+": ") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v; want one line with the path and %q", err, want)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute-onnx/support/protos"
+	"google.golang.org/protobuf/proto"
 )
 
 // A rewrite expresses a node by nodes whose form the importer computes rightly, or refuses it. It
@@ -12,7 +13,7 @@ import (
 // with attributes or inputs changed in place.
 type rewrite func(l *lowering, n *protos.NodeProto) (replaced bool, err error)
 
-// rewrites by operator of ONNX's own domain.
+// rewrites by operator, as in allowed.
 var rewrites = map[string]rewrite{}
 
 func register(family map[string]rewrite) bool {
@@ -31,17 +32,25 @@ type lowering struct {
 	dtypes  map[string]int32
 	float   int32
 	emitted []*protos.NodeProto
-	names   *int // how many names were made, in this graph and those around it
+	*lowered
 }
 
-// lower rewrites the nodes of a graph, and of the graphs inside its nodes.
-func lower(g *protos.GraphProto, opset int64) error {
-	names := 0
-	return lowerGraph(g, opset, int32(protos.TensorProto_FLOAT), map[string]int32{}, &names)
+// lowered is what is kept of a whole file, by the names of values.
+type lowered struct {
+	names    int                          // how many were made
+	origins  map[string]*protos.NodeProto // the node of the file that a value belongs to
+	refusals map[string]error             // of the node that computes a value
 }
 
-func lowerGraph(g *protos.GraphProto, opset int64, float int32, outside map[string]int32, names *int) error {
-	l := &lowering{graph: g, opset: opset, dtypes: outside, float: float, names: names}
+// lower rewrites the nodes of a graph, and of the graphs inside its nodes. Nodes that are refused stay.
+func lower(g *protos.GraphProto, opset int64) *lowered {
+	all := &lowered{origins: make(map[string]*protos.NodeProto), refusals: make(map[string]error)}
+	lowerGraph(g, opset, int32(protos.TensorProto_FLOAT), map[string]int32{}, all)
+	return all
+}
+
+func lowerGraph(g *protos.GraphProto, opset int64, float int32, outside map[string]int32, all *lowered) {
+	l := &lowering{graph: g, opset: opset, dtypes: outside, float: float, lowered: all}
 	for _, w := range g.Initializer {
 		l.dtypes[w.Name] = w.DataType
 	}
@@ -57,34 +66,42 @@ func lowerGraph(g *protos.GraphProto, opset int64, float int32, outside map[stri
 		}
 	}
 	for _, n := range g.Node {
-		if err := l.node(n); err != nil {
-			return err
+		first := len(l.emitted)
+		original := proto.CloneOf(n)
+		err := l.node(n)
+		if err != nil {
+			l.emitted = l.emitted[:first:first]
+			l.add(proto.CloneOf(original))
+		}
+		for _, e := range l.emitted[first:] {
+			for _, out := range e.Output {
+				if l.origins[out] == nil {
+					l.origins[out] = original
+				}
+				if err != nil {
+					l.refusals[out] = err
+				}
+			}
 		}
 	}
 	g.Node = l.emitted
-	return nil
 }
 
 func (l *lowering) node(n *protos.NodeProto) error {
+	trimInputs(n)
+	remove(n, "consumed_inputs") // It says what may be overwritten, before opset 6.
+	if err := checkForm(n, l.opset); err != nil {
+		return err
+	}
 	for _, a := range n.Attribute {
 		for _, inner := range append(slices.Clone(a.Graphs), a.G) {
-			if inner == nil {
-				continue
-			}
-			if err := lowerGraph(inner, l.opset, l.float, l.dtypes, l.names); err != nil {
-				return err
+			if inner != nil {
+				lowerGraph(inner, l.opset, l.float, l.dtypes, l.lowered)
 			}
 		}
 	}
-	// The importer goes by the operator's name alone: one of another domain, a function of the file for
-	// example, may do something else.
-	switch n.Domain {
-	case "", "ai.onnx", "ai.onnx.ml", "com.microsoft":
-	default:
-		return fmt.Errorf("operator %s: it is of the domain %q, whose operators are not supported", nodeName(n), n.Domain)
-	}
-	r := rewrites[n.OpType]
-	if r == nil || (n.Domain != "" && n.Domain != "ai.onnx") || len(n.Input) == 0 || len(n.Output) == 0 {
+	r := rewrites[operatorKey(n)]
+	if r == nil || len(n.Input) == 0 && n.OpType != "Constant" || len(n.Output) == 0 {
 		l.add(n)
 		return nil
 	}
@@ -95,13 +112,31 @@ func (l *lowering) node(n *protos.NodeProto) error {
 	return err
 }
 
+// trimInputs removes the optional inputs that are left out at the end.
+func trimInputs(n *protos.NodeProto) {
+	for len(n.Input) > 0 && n.Input[len(n.Input)-1] == "" {
+		n.Input = n.Input[:len(n.Input)-1]
+	}
+}
+
+// add emits a node. The importer takes two outputs without a name for the same value.
 func (l *lowering) add(n *protos.NodeProto) {
+	for len(n.Output) > 1 && n.Output[len(n.Output)-1] == "" {
+		n.Output = n.Output[:len(n.Output)-1]
+	}
+	for i, out := range n.Output {
+		if out == "" && len(n.Output) > 1 {
+			n.Output[i] = l.fresh()
+		}
+	}
 	for _, out := range n.Output {
 		if _, known := l.dtypes[out]; known {
 			continue
 		}
 		if to := attribute(n, "to"); n.OpType == "Cast" && to != nil {
 			l.dtypes[out] = int32(to.I)
+		} else if value := attribute(n, "value"); n.OpType == "Constant" && value.GetT() != nil {
+			l.dtypes[out] = value.T.DataType
 		} else if len(n.Input) > 0 && isFloat(l.dtypes[n.Input[0]]) {
 			l.dtypes[out] = l.dtypes[n.Input[0]]
 		}
@@ -118,8 +153,8 @@ func isFloat(dtype int32) bool {
 }
 
 func (l *lowering) fresh() string {
-	*l.names++
-	return fmt.Sprintf("gcml.lowered.%d", *l.names)
+	l.names++
+	return fmt.Sprintf("gcml.lowered.%d", l.names)
 }
 
 // op emits an operator of a single output, and returns the name of its value.
@@ -135,8 +170,15 @@ func (l *lowering) opWith(op string, attributes []*protos.AttributeProto, inputs
 
 // finish gives a value the name of the output of the node that it replaces.
 func (l *lowering) finish(n *protos.NodeProto, value string) (bool, error) {
-	l.add(&protos.NodeProto{Name: n.Name, OpType: "Identity", Input: []string{value}, Output: n.Output[:1]})
+	l.finishOutput(n, 0, value)
 	return true, nil
+}
+
+// finishOutput does so for the output at an index, if it is used.
+func (l *lowering) finishOutput(n *protos.NodeProto, index int, value string) {
+	if used(n, index) {
+		l.add(&protos.NodeProto{Name: n.Name, OpType: "Identity", Input: []string{value}, Output: n.Output[index : index+1 : index+1]})
+	}
 }
 
 // scalar is a constant of the float type of a value.

@@ -8,13 +8,6 @@ import (
 )
 
 var _ = register(map[string]rewrite{
-	"MaxPool": func(l *lowering, n *protos.NodeProto) (bool, error) {
-		if used(n, 1) {
-			return refused(n, "it has the output Indices")
-		}
-		return pool(n)
-	},
-	"AveragePool":        func(_ *lowering, n *protos.NodeProto) (bool, error) { return pool(n) },
 	"BatchNormalization": batchNormalization,
 	"Pad":                pad,
 	"Resize":             resize,
@@ -36,23 +29,6 @@ func (l *lowering) sum(values []string) string {
 		total = l.op("Add", total, v)
 	}
 	return total
-}
-
-// pool writes out the strides, whose default is 1 where the importer takes the size of the window.
-func pool(n *protos.NodeProto) (bool, error) {
-	kernel := attribute(n, "kernel_shape")
-	if kernel == nil || len(kernel.Ints) == 0 {
-		return refused(n, "it has no attribute kernel_shape")
-	}
-	if attribute(n, "strides") == nil {
-		n.Attribute = append(n.Attribute, intsAttribute("strides", slices.Repeat([]int64{1}, len(kernel.Ints))...))
-	}
-	if auto := stringOr(n, "auto_pad", "NOTSET"); auto == "VALID" {
-		remove(n, "auto_pad", "pads")
-	} else if auto != "NOTSET" {
-		return refused(n, "the attribute auto_pad is %q", auto)
-	}
-	return false, nil
 }
 
 func batchNormalization(l *lowering, n *protos.NodeProto) (bool, error) {
@@ -85,6 +61,9 @@ func pad(l *lowering, n *protos.NodeProto) (bool, error) {
 		}
 		n.Input = []string{x, l.integers(pads.Ints...), l.scalar(x, floatOr(n, "value", 0))}
 		remove(n, "pads", "value")
+	}
+	if len(n.Input) < 2 {
+		return lacking(n, 2)
 	}
 	if axes := input(n, 3); axes != "" {
 		if err := allAxes(l, n); err != nil {
@@ -145,7 +124,7 @@ func slice(l *lowering, n *protos.NodeProto) (bool, error) {
 		n.Attribute = nil
 	}
 	if len(n.Input) < 3 {
-		return false, nil // validate names it
+		return lacking(n, 3)
 	}
 	starts, okStarts := l.constant(n.Input[1])
 	axes, okAxes := l.constant(input(n, 3))

@@ -7,12 +7,6 @@ import (
 )
 
 var _ = register(map[string]rewrite{
-	"ReduceL1": func(l *lowering, n *protos.NodeProto) (bool, error) {
-		return l.finish(n, l.reduced("ReduceSum", n, l.op("Abs", n.Input[0])))
-	},
-	"ReduceSumSquare": func(l *lowering, n *protos.NodeProto) (bool, error) {
-		return l.finish(n, l.reduced("ReduceSum", n, l.op("Mul", n.Input[0], n.Input[0])))
-	},
 	"ReduceLogSum": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		return logOf(l, n, func() string { return l.reduced("ReduceSum", n, n.Input[0]) })
 	},
@@ -45,6 +39,7 @@ var _ = register(map[string]rewrite{
 		y := l.standardized(l.op("Reshape", x, l.integers(0, groups, -1)), l.integers(2), floatOr(n, "epsilon", 1e-5))
 		return l.finish(n, l.channels(x, l.op("Reshape", y, l.op("Shape", x)), n.Input[1], n.Input[2]))
 	},
+	"LayerNormalization": layerNormalization,
 	"RMSNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		if len(n.Input) < 2 {
 			return refused(n, "it lacks its scale")
@@ -55,6 +50,26 @@ var _ = register(map[string]rewrite{
 		return l.finish(n, l.op("Mul", l.op("Div", x, norm), n.Input[1]))
 	},
 })
+
+// layerNormalization is written out if the mean or the inverse of the standard deviation is wanted.
+func layerNormalization(l *lowering, n *protos.NodeProto) (bool, error) {
+	if !used(n, 1) && !used(n, 2) {
+		return false, nil
+	}
+	x := n.Input[0]
+	axes := l.axesFrom(x, intOr(n, "axis", -1))
+	mean := l.op("ReduceMean", x, axes)
+	centered := l.op("Sub", x, mean)
+	variance := l.op("ReduceMean", l.op("Mul", centered, centered), axes)
+	inverse := l.op("Reciprocal", l.op("Sqrt", l.op("Add", variance, l.scalar(x, floatOr(n, "epsilon", 1e-5)))))
+	y := l.op("Mul", l.op("Mul", centered, inverse), n.Input[1])
+	if bias := input(n, 2); bias != "" {
+		y = l.op("Add", y, bias)
+	}
+	l.finishOutput(n, 1, mean)
+	l.finishOutput(n, 2, inverse)
+	return l.finish(n, y)
+}
 
 // reduced reduces a value over the axes of the node.
 func (l *lowering) reduced(op string, n *protos.NodeProto, x string) string {

@@ -28,11 +28,13 @@ type Model struct {
 	// Store has the weights.
 	Store *model.Store
 
-	path          string
-	graph         *protos.GraphProto
-	onnx          onnx.Model
-	input, output string
-	inputShape    shapes.Shape
+	path       string
+	graph      *protos.GraphProto
+	lowered    *lowered
+	onnx       onnx.Model
+	inputs     []string
+	output     string
+	inputShape shapes.Shape
 }
 
 // Load reads an ONNX file. Errors name the file: one that is no ONNX file, a
@@ -63,14 +65,32 @@ func (m *Model) load() (err error) {
 	if err := proto.Unmarshal(raw, &file); err != nil || file.Graph == nil || len(file.Graph.Output) == 0 {
 		return fmt.Errorf("not an ONNX model: export one, for example by torch.onnx.export")
 	}
-	m.graph = file.Graph
-	if err := prepare(&file); err != nil {
+	if err := m.parse(&file, folder); err != nil {
 		return err
 	}
+	names, dims := m.onnx.Inputs()
+	if len(names) != 1 {
+		return fmt.Errorf("the network has %d inputs (%s), and only networks of one can be measured", len(names), strings.Join(names, ", "))
+	}
+	m.inputs, m.inputShape, m.output = names, dims[0], m.graph.Output[0].Name
+	if m.inputShape.Rank() < 2 || !m.inputShape.DType.IsFloat() {
+		return fmt.Errorf("input %s has shape %s: want numbers of a float type with a batch axis first, [batch, ...]", m.inputs[0], m.inputShape)
+	}
+	return nil
+}
+
+// parse brings a file to what the importer computes rightly, and hands it over.
+func (m *Model) parse(file *protos.ModelProto, folder *dataFolder) error {
+	m.graph = file.Graph
+	if err := simplify(m.graph); err != nil {
+		return err
+	}
+	m.lowered = lower(m.graph, opset(file))
 	if err := validate(m.graph, folder); err != nil {
 		return err
 	}
-	if raw, err = proto.Marshal(&file); err != nil {
+	raw, err := proto.Marshal(file)
+	if err != nil {
 		return err
 	}
 	err = attempt(func() (err error) {
@@ -83,25 +103,9 @@ func (m *Model) load() (err error) {
 		return m.onnx.VariablesToScope(m.Store.RootScope())
 	})
 	if err != nil {
-		return fmt.Errorf("cannot be imported: %w", err)
-	}
-	names, dims := m.onnx.Inputs()
-	if len(names) != 1 {
-		return fmt.Errorf("the network has %d inputs (%s), and only networks of one can be measured", len(names), strings.Join(names, ", "))
-	}
-	m.input, m.inputShape, m.output = names[0], dims[0], m.graph.Output[0].Name
-	if m.inputShape.Rank() < 2 || !m.inputShape.DType.IsFloat() {
-		return fmt.Errorf("input %s has shape %s: want numbers of a float type with a batch axis first, [batch, ...]", m.input, m.inputShape)
+		return fmt.Errorf("cannot be imported: %w", oneLine(err))
 	}
 	return nil
-}
-
-// prepare brings a file to what the importer takes and computes rightly, or refuses it.
-func prepare(file *protos.ModelProto) error {
-	if err := simplify(file.Graph); err != nil {
-		return err
-	}
-	return lower(file.Graph, opset(file))
 }
 
 // opset is the version of ONNX's own operators that the file uses.
@@ -115,7 +119,7 @@ func opset(file *protos.ModelProto) int64 {
 }
 
 // InputName is the name of the input in the file.
-func (m *Model) InputName() string { return m.input }
+func (m *Model) InputName() string { return m.inputs[0] }
 
 // InputShape is [batch, ...], with -1 for axes of any size.
 func (m *Model) InputShape() shapes.Shape { return m.inputShape }
@@ -155,11 +159,49 @@ func (m *Model) SetOutput(name string) error {
 }
 
 // Forward builds the network: x of InputShape to the output, [batch, ...]. It
-// is a GoMLX model function for the Store. It panics on an operator that the
-// importer does not know, with its name.
+// is a GoMLX model function for the Store. It panics on an operator that is not
+// supported, with its name and that of the node.
 func (m *Model) Forward(scope *model.Scope, x *graph.Node) *graph.Node {
-	return m.onnx.CallGraph(scope, x.Graph(), map[string]*graph.Node{m.input: x}, m.output)[0]
+	return m.values(scope, x.Graph(), x)[0]
 }
+
+// values builds the network for the values of its inputs.
+func (m *Model) values(scope *model.Scope, g *graph.Graph, inputs ...*graph.Node) []*graph.Node {
+	if err := m.refusal(m.output); err != nil {
+		panic(&modelError{err})
+	}
+	var outputs []*graph.Node
+	err := attempt(func() error {
+		named := make(map[string]*graph.Node)
+		for i, x := range inputs {
+			named[m.inputs[i]] = x
+		}
+		outputs = m.onnx.CallGraph(scope, g, named, m.output)
+		return checkNodes(g)
+	})
+	if err != nil {
+		panic(&modelError{m.explain(g.Backend(), inputs, err)})
+	}
+	return outputs
+}
+
+// checkNodes refuses what backends cannot compute.
+func checkNodes(g *graph.Graph) error {
+	for _, n := range g.Nodes() {
+		switch n.Type() {
+		case graph.NodeTypeReduceMax, graph.NodeTypeReduceMin:
+			if n.Inputs()[0].Shape().Size() == 0 {
+				return fmt.Errorf("the largest or smallest of no values, of shape %s, is not supported", n.Inputs()[0].Shape())
+			}
+		}
+	}
+	return nil
+}
+
+// modelError is why the graph of a network cannot be built, in one line.
+type modelError struct{ error }
+
+func (e *modelError) Unwrap() error { return e.error }
 
 // Check builds the graph of a model function that ends in Forward, for inputs
 // of a shape, and returns the number of outputs per example. Nothing is
@@ -194,7 +236,7 @@ func attempt(fn func() error) (err error) {
 		switch cause := recover().(type) {
 		case nil:
 		case runtime.Error:
-			err = fmt.Errorf("an operator has inputs or attributes that the importer cannot take (%w)", cause)
+			err = fmt.Errorf("its inputs or attributes have a form that the importer cannot take (%w)", cause)
 		case error:
 			err = cause
 		default:

@@ -200,10 +200,6 @@ func TestSimplify(t *testing.T) {
 		name, op, want string
 		attributes     []*protos.AttributeProto
 	}{
-		{"unit dilations of max pool", "MaxPool", "pads", []*protos.AttributeProto{ints("pads", 1, 1), ints("dilations", 1, 1)}},
-		{"dilated max pool", "MaxPool", "dilations", []*protos.AttributeProto{ints("dilations", 2, 1)}},
-		{"average pool without padding", "AveragePool", "pads", []*protos.AttributeProto{ints("pads", 0, 0), number("count_include_pad", 1)}},
-		{"average pool with padding", "AveragePool", "pads count_include_pad", []*protos.AttributeProto{ints("pads", 0, 1), number("count_include_pad", 1)}},
 		{"momentum of batch norm", "BatchNormalization", "training_mode", []*protos.AttributeProto{number("training_mode", 0), number("momentum", 3)}},
 		{"batch norm in training", "BatchNormalization", "training_mode momentum", []*protos.AttributeProto{number("training_mode", 1), number("momentum", 3)}},
 		{"dilated convolution", "Conv", "dilations", []*protos.AttributeProto{ints("dilations", 1, 1)}},
@@ -221,10 +217,6 @@ func TestSimplify(t *testing.T) {
 				t.Errorf("left %q; want %q", got, tc.want)
 			}
 		})
-	}
-	n := &protos.NodeProto{OpType: "AveragePool", Name: "p", Attribute: []*protos.AttributeProto{ints("dilations", 2, 2)}}
-	if err := simplify(&protos.GraphProto{Node: []*protos.NodeProto{n}}); err == nil || !strings.Contains(err.Error(), "AveragePool (p)") {
-		t.Errorf("dilated average pool: error %v", err)
 	}
 }
 
@@ -258,7 +250,7 @@ func TestRefusedOperators(t *testing.T) {
 	t.Run("not supported", func(t *testing.T) {
 		m := load(t, testdata("unknown_operator.onnx"))
 		_, err := m.Check(b, m.Forward, shapes.Make(dtypes.Float32, 2, 12), 1<<30)
-		if err == nil || !strings.Contains(err.Error(), `"Atan"`) {
+		if err == nil || !strings.Contains(err.Error(), `operator Atan (`) {
 			t.Errorf("error %v; want the operator's name", err)
 		}
 	})

@@ -22,25 +22,42 @@ func simplify(g *protos.GraphProto) error {
 			return fmt.Errorf("input %s is not a tensor", in.Name)
 		}
 	}
+	if err := keepTensors(g); err != nil {
+		return err
+	}
 	for _, n := range g.Node {
 		n.Attribute = slices.DeleteFunc(n.Attribute, func(a *protos.AttributeProto) bool { return withoutEffect(n, a) })
-		// The importer overlooks this one.
-		if n.OpType == "AveragePool" && attribute(n, "dilations") != nil {
-			return fmt.Errorf("operator AveragePool (%s) has dilations, which are not supported", n.Name)
+	}
+	return nil
+}
+
+// keepTensors drops outputs that are no tensors of a type that the importer knows, as the labels of a
+// classifier may be: others can be measured.
+func keepTensors(g *protos.GraphProto) error {
+	known := func(out *protos.ValueInfoProto) bool {
+		t := out.GetType().GetTensorType()
+		return t != nil && (t.ElemType == 0 || elementBytes[protos.TensorProto_DataType(t.ElemType)] > 0)
+	}
+	kept := make([]*protos.ValueInfoProto, 0, len(g.Output))
+	for _, out := range g.Output {
+		if known(out) {
+			kept = append(kept, out)
 		}
 	}
+	if len(kept) == 0 && len(g.Output) > 0 {
+		first := g.Output[0]
+		if t := first.GetType().GetTensorType(); t != nil {
+			return fmt.Errorf("output %s is of type %s, which is not supported", first.Name, protos.TensorProto_DataType(t.ElemType))
+		}
+		return fmt.Errorf("output %s is not a tensor", first.Name)
+	}
+	g.Output = kept
 	return nil
 }
 
 // withoutEffect tells whether the node computes the same without the attribute.
 func withoutEffect(n *protos.NodeProto, a *protos.AttributeProto) bool {
 	switch n.OpType + "." + a.Name {
-	case "MaxPool.dilations", "AveragePool.dilations":
-		return all(a.Ints, 1)
-	case "AveragePool.count_include_pad":
-		// PyTorch writes it for pools without padding too.
-		pads := attribute(n, "pads")
-		return pads == nil || all(pads.Ints, 0)
 	case "BatchNormalization.momentum":
 		// It only matters in training.
 		mode := attribute(n, "training_mode")

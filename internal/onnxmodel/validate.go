@@ -16,11 +16,6 @@ const maxNodes = 100_000
 // operators without their inputs, and cycles.
 func validate(g *protos.GraphProto, folder *dataFolder) error {
 	v := validator{folder: folder, visits: make(map[*protos.NodeProto]visit)}
-	for _, out := range g.Output {
-		if out.GetType().GetTensorType() == nil {
-			return fmt.Errorf("output %s is not a tensor", out.Name)
-		}
-	}
 	return v.graph(g, nil)
 }
 
@@ -99,12 +94,11 @@ func (v *validator) graph(g *protos.GraphProto, outside *scope) error {
 
 // node checks an operator by itself.
 func (v *validator) node(n *protos.NodeProto) error {
-	if len(n.Output) == 0 || n.Output[0] == "" {
+	if countNamed(n.Output) == 0 {
 		return fmt.Errorf("operator %s has no output", nodeName(n))
 	}
-	least := leastInputs[n.OpType]
-	if len(n.Input) < least || slices.Contains(n.Input[:least], "") {
-		return fmt.Errorf("operator %s lacks inputs: it has %d, and needs %d", nodeName(n), countNamed(n.Input), least)
+	if err := checkInputs(n); err != nil {
+		return err
 	}
 	for _, a := range n.Attribute {
 		for _, t := range append(slices.Clone(a.Tensors), a.T) {
@@ -115,6 +109,15 @@ func (v *validator) node(n *protos.NodeProto) error {
 				return fmt.Errorf("operator %s: %w", nodeName(n), err)
 			}
 		}
+	}
+	return nil
+}
+
+// checkInputs refuses an operator without the inputs that the importer and the rewrites take for granted.
+func checkInputs(n *protos.NodeProto) error {
+	least := leastInputs[n.OpType]
+	if len(n.Input) < least || slices.Contains(n.Input[:least], "") {
+		return fmt.Errorf("operator %s lacks inputs: it has %d, and needs %d", nodeName(n), countNamed(n.Input), least)
 	}
 	return nil
 }
@@ -213,21 +216,21 @@ var elementBytes = map[protos.TensorProto_DataType]int64{
 	protos.TensorProto_COMPLEX128: 16,
 }
 
-// leastInputs is how many inputs the importer takes for granted, by operator: ONNX's own minimum,
-// but for Unsqueeze, which before opset 13 had its axes as an attribute. It has no entry for
+// leastInputs is how many inputs the importer takes for granted, by operator: ONNX's own minimum
+// over all opsets, as old ones have axes, shapes and pads as attributes. It has no entry for
 // operators that need none.
 var leastInputs = operatorCounts(map[int][]string{
 	1: {"Abs", "ArgMax", "ArgMin", "AveragePool", "Cast", "Ceil", "Clip", "Concat", "ConstantOfShape", "Cos",
 		"DynamicQuantizeLinear", "Einsum", "Erf", "Exp", "FastGelu", "Flatten", "Floor", "Gelu", "GlobalAveragePool",
-		"HardSwish", "Identity", "If", "IsNaN", "Log", "Max", "MaxPool", "Min", "Neg", "NonZero", "Not", "BitwiseNot",
-		"Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Resize",
-		"Shape", "Sigmoid", "Sign", "Sin", "Size", "Softmax", "Split", "Sqrt", "Squeeze", "Tanh", "Transpose", "Trilu",
+		"HardSwish", "Identity", "If", "IsNaN", "Log", "LpPool", "Max", "MaxPool", "Pad", "Min", "Neg", "NonZero", "Not", "BitwiseNot",
+		"Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Resize",
+		"Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Tanh", "TopK", "Transpose", "Trilu",
 		"Unsqueeze"},
-	2: {"Add", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Conv", "CumSum", "DequantizeLinear", "Div", "Equal",
+	2: {"Add", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Conv", "ConvTranspose", "CumSum", "DequantizeLinear", "Div", "Equal",
 		"Expand", "Gather", "GatherElements", "GatherND", "Gemm", "Greater", "GreaterOrEqual", "LayerNormalization", "Less",
-		"LessOrEqual", "MatMul", "MatMulInteger", "Mod", "Mul", "Or", "Pad", "Pow", "QuantizeLinear", "Reshape",
-		"SimplifiedLayerNormalization", "Sub", "Tile", "TopK", "Xor"},
-	3: {"LSTM", "Range", "ScatterND", "Slice", "Where"},
+		"LessOrEqual", "MatMul", "MatMulInteger", "Mod", "Mul", "Or", "PRelu", "Pow", "QuantizeLinear", "RMSNormalization",
+		"SimplifiedLayerNormalization", "Sub", "Tile", "Xor"},
+	3: {"GroupNormalization", "GRU", "InstanceNormalization", "LSTM", "Range", "RNN", "ScatterElements", "ScatterND", "Where"},
 	5: {"BatchNormalization"},
 	8: {"QLinearMatMul"},
 })
@@ -245,8 +248,10 @@ func operatorCounts(byCount map[int][]string) map[string]int {
 // nodeName is a node for messages: its operator, and its name or that of its output.
 func nodeName(n *protos.NodeProto) string {
 	name := n.Name
-	if name == "" && len(n.Output) > 0 {
-		name = n.Output[0]
+	for _, out := range n.Output {
+		if name == "" {
+			name = out
+		}
 	}
 	return fmt.Sprintf("%s (%s)", n.OpType, name)
 }

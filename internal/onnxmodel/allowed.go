@@ -1,0 +1,221 @@
+package onnxmodel
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
+
+// newestOpset is the newest version of ONNX's own operators whose conformance suite was run. A later
+// one may give an operator another meaning.
+const newestOpset = 28
+
+// form is what is allowed of an operator: the first version of ONNX's operators whose form is
+// supported, the largest number of inputs and outputs (-1: any), and the attributes, separated by
+// spaces. Values of attributes that are not supported are refused by the operator's rewrite.
+type form struct {
+	since           int64
+	inputs, outputs int
+	attributes      string
+}
+
+// allowed has the operators that give the values of ONNX's conformance suite, or the GC of another
+// implementation where the suite has no case. All others are refused: the importer takes more, but
+// overlooks attributes and inputs of some. Operators of domains other than ONNX's own have it before
+// their name.
+var allowed = map[string]form{
+	"Abs":                   {1, 1, 1, ""},
+	"Add":                   {7, 2, 1, ""},
+	"And":                   {7, 2, 1, ""},
+	"ArgMax":                {1, 1, 1, "axis keepdims select_last_index"},
+	"ArgMin":                {1, 1, 1, "axis keepdims select_last_index"},
+	"AveragePool":           {1, 1, 1, "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
+	"BatchNormalization":    {1, 5, 5, "epsilon is_test momentum spatial training_mode"},
+	"BitwiseAnd":            {18, 2, 1, ""},
+	"BitwiseNot":            {18, 1, 1, ""},
+	"BitwiseOr":             {18, 2, 1, ""},
+	"BitwiseXor":            {18, 2, 1, ""},
+	"Cast":                  {6, 1, 1, "round_mode saturate to"},
+	"Ceil":                  {1, 1, 1, ""},
+	"Celu":                  {12, 1, 1, "alpha"},
+	"Clip":                  {1, 3, 1, "max min"},
+	"Concat":                {4, -1, 1, "axis"},
+	"Constant":              {1, 0, 1, "value value_float value_floats value_int value_ints"},
+	"ConstantOfShape":       {9, 1, 1, "value"},
+	"Conv":                  {1, 3, 1, "auto_pad dilations group kernel_shape pads strides"},
+	"Cos":                   {7, 1, 1, ""},
+	"CumSum":                {11, 2, 1, "exclusive reverse"},
+	"DequantizeLinear":      {10, 3, 1, "axis block_size output_dtype"},
+	"Div":                   {7, 2, 1, ""},
+	"Dropout":               {1, 3, 2, "is_test ratio seed"},
+	"Elu":                   {1, 1, 1, "alpha"},
+	"Equal":                 {7, 2, 1, ""},
+	"Erf":                   {9, 1, 1, ""},
+	"Exp":                   {1, 1, 1, ""},
+	"Expand":                {8, 2, 1, ""},
+	"Flatten":               {1, 1, 1, "axis"},
+	"Floor":                 {1, 1, 1, ""},
+	"Gather":                {1, 2, 1, "axis"},
+	"GatherElements":        {11, 2, 1, "axis"},
+	"GatherND":              {11, 2, 1, "batch_dims"},
+	"Gelu":                  {20, 1, 1, "approximate"},
+	"Gemm":                  {7, 3, 1, "alpha beta transA transB"},
+	"GlobalAveragePool":     {1, 1, 1, ""},
+	"GlobalMaxPool":         {1, 1, 1, ""},
+	"Greater":               {7, 2, 1, ""},
+	"GreaterOrEqual":        {12, 2, 1, ""},
+	"GroupNormalization":    {21, 3, 1, "epsilon num_groups stash_type"},
+	"HardSigmoid":           {1, 1, 1, "alpha beta"},
+	"HardSwish":             {14, 1, 1, ""},
+	"Identity":              {1, 1, 1, ""},
+	"If":                    {1, 1, -1, "else_branch then_branch"},
+	"InstanceNormalization": {1, 3, 1, "epsilon"},
+	"IsNaN":                 {9, 1, 1, ""},
+	"LSTM":                  {1, 8, 3, "activation_alpha activation_beta activations clip direction hidden_size input_forget layout"},
+	"LayerNormalization":    {17, 3, 3, "axis epsilon stash_type"},
+	"LeakyRelu":             {1, 1, 1, "alpha"},
+	"Less":                  {7, 2, 1, ""},
+	"LessOrEqual":           {12, 2, 1, ""},
+	"Log":                   {1, 1, 1, ""},
+	"LogSoftmax":            {1, 1, 1, "axis"},
+	"MatMul":                {1, 2, 1, ""},
+	"Max":                   {1, -1, 1, ""},
+	"MaxPool":               {1, 1, 2, "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"},
+	"Mean":                  {1, -1, 1, ""},
+	"Min":                   {1, -1, 1, ""},
+	"Mish":                  {18, 1, 1, ""},
+	"Mod":                   {10, 2, 1, "fmod"},
+	"Mul":                   {7, 2, 1, ""},
+	"Neg":                   {1, 1, 1, ""},
+	"NonZero":               {9, 1, 1, ""},
+	"Not":                   {1, 1, 1, ""},
+	"Or":                    {7, 2, 1, ""},
+	"PRelu":                 {7, 2, 1, ""},
+	"Pad":                   {1, 4, 1, "mode pads value"},
+	"Pow":                   {7, 2, 1, ""},
+	"RMSNormalization":      {23, 2, 1, "axis epsilon stash_type"},
+	"Range":                 {11, 3, 1, "stash_type"},
+	"Reciprocal":            {1, 1, 1, ""},
+	"ReduceL1":              {1, 2, 1, "axes keepdims noop_with_empty_axes"},
+	"ReduceL2":              {1, 2, 1, "axes keepdims noop_with_empty_axes"},
+	"ReduceLogSum":          {1, 2, 1, "axes keepdims noop_with_empty_axes"},
+	"ReduceLogSumExp":       {1, 2, 1, "axes keepdims noop_with_empty_axes"},
+	"ReduceMax":             {1, 2, 1, "axes keepdims noop_with_empty_axes"},
+	"ReduceMean":            {1, 2, 1, "axes keepdims noop_with_empty_axes"},
+	"ReduceMin":             {1, 2, 1, "axes keepdims noop_with_empty_axes"},
+	"ReduceProd":            {1, 2, 1, "axes keepdims noop_with_empty_axes"},
+	"ReduceSum":             {1, 2, 1, "axes keepdims noop_with_empty_axes"},
+	"ReduceSumSquare":       {1, 2, 1, "axes keepdims noop_with_empty_axes"},
+	"Relu":                  {1, 1, 1, ""},
+	"Reshape":               {1, 2, 1, "allowzero shape"},
+	"Resize":                {10, 4, 1, "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value keep_aspect_ratio_policy mode nearest_mode"},
+	"ScatterND":             {11, 3, 1, "reduction"},
+	"Selu":                  {1, 1, 1, "alpha gamma"},
+	"Shape":                 {1, 1, 1, "end start"},
+	"Shrink":                {9, 1, 1, "bias lambd"},
+	"Sigmoid":               {1, 1, 1, ""},
+	"Sign":                  {9, 1, 1, ""},
+	"Sin":                   {7, 1, 1, ""},
+	"Size":                  {1, 1, 1, ""},
+	"Slice":                 {1, 5, 1, "axes ends starts"},
+	"Softmax":               {1, 1, 1, "axis"},
+	"Softplus":              {1, 1, 1, ""},
+	"Softsign":              {1, 1, 1, ""},
+	"Split":                 {1, 2, -1, "axis num_outputs split"},
+	"Sqrt":                  {1, 1, 1, ""},
+	"Squeeze":               {1, 2, 1, "axes"},
+	"Sub":                   {7, 2, 1, ""},
+	"Sum":                   {1, -1, 1, ""},
+	"Swish":                 {24, 1, 1, "alpha"},
+	"Tanh":                  {1, 1, 1, ""},
+	"ThresholdedRelu":       {10, 1, 1, "alpha"},
+	"Tile":                  {6, 2, 1, ""},
+	"TopK":                  {1, 2, 2, "axis k largest sorted"},
+	"Transpose":             {1, 1, 1, "perm"},
+	"Trilu":                 {14, 2, 1, "upper"},
+	"Unsqueeze":             {1, 2, 1, "axes"},
+	"Upsample":              {7, 2, 1, "mode scales"},
+	"Where":                 {9, 3, 1, ""},
+	"Xor":                   {7, 2, 1, ""},
+}
+
+// attributeTypes is the type of an attribute by its name. Old files leave it out.
+var attributeTypes = attributeTypesByName(map[protos.AttributeProto_AttributeType]string{
+	protos.AttributeProto_INT: "axis keepdims select_last_index ceil_mode count_include_pad is_test spatial training_mode " +
+		"round_mode saturate to group exclusive reverse block_size output_dtype seed batch_dims transA transB num_groups stash_type " +
+		"hidden_size input_forget layout storage_order fmod noop_with_empty_axes allowzero antialias exclude_outside end start " +
+		"num_outputs largest sorted upper value_int is_causal kv_num_heads left_window_size q_num_heads qk_matmul_output_mode " +
+		"right_window_size softmax_precision blocksize dtype linear_before_reset detect_negative detect_positive size " +
+		"interleaved num_heads rotary_embedding_dim k",
+	protos.AttributeProto_INTS:   "dilations kernel_shape pads strides axes ends starts split perm value_ints output_padding output_shape shape",
+	protos.AttributeProto_FLOAT:  "epsilon momentum alpha max min ratio beta clip gamma bias lambd cubic_coeff_a extrapolation_value value_float scale softcap",
+	protos.AttributeProto_FLOATS: "activation_alpha activation_beta scales value_floats",
+	protos.AttributeProto_STRING: "auto_pad approximate direction mode reduction coordinate_transformation_mode nearest_mode keep_aspect_ratio_policy equation",
+	protos.AttributeProto_GRAPH:  "else_branch then_branch",
+})
+
+func attributeTypesByName(names map[protos.AttributeProto_AttributeType]string) map[string]protos.AttributeProto_AttributeType {
+	types := make(map[string]protos.AttributeProto_AttributeType)
+	for t, list := range names {
+		for _, name := range strings.Fields(list) {
+			types[name] = t
+		}
+	}
+	return types
+}
+
+// operatorKey is an operator in allowed and rewrites.
+func operatorKey(n *protos.NodeProto) string {
+	if n.Domain == "" || n.Domain == "ai.onnx" {
+		return n.OpType
+	}
+	return n.Domain + "." + n.OpType
+}
+
+// isOwn tells whether a node is of ONNX's own domain, whose version the opset is.
+func isOwn(n *protos.NodeProto) bool { return n.Domain == "" || n.Domain == "ai.onnx" }
+
+// checkForm returns an error that names the operator and the node if its form is not in the list.
+func checkForm(n *protos.NodeProto, opset int64) error {
+	known, ok := allowed[operatorKey(n)]
+	if !ok {
+		if isOwn(n) || slices.Contains(knownDomains, n.Domain) {
+			return fmt.Errorf("operator %s is not supported", nodeName(n))
+		}
+		return fmt.Errorf("operator %s: it is of the domain %q, whose operators are not supported", nodeName(n), n.Domain)
+	}
+	if err := checkInputs(n); err != nil {
+		return err
+	}
+	_, err := func() (bool, error) {
+		switch {
+		case isOwn(n) && opset > newestOpset:
+			return refused(n, "the file is of opset %d, and %d is the newest that is known: it", opset, newestOpset)
+		case isOwn(n) && opset < known.since:
+			return refused(n, "it has the form of opset %d, before %d", opset, known.since)
+		case known.inputs >= 0 && len(n.Input) > known.inputs:
+			return refused(n, "it has the input number %d", len(n.Input))
+		case known.outputs >= 0 && len(n.Output) > known.outputs:
+			return refused(n, "it has the output number %d", len(n.Output))
+		}
+		names := strings.Fields(known.attributes)
+		for _, a := range n.Attribute {
+			want := attributeTypes[a.Name]
+			switch {
+			case !slices.Contains(names, a.Name):
+				return refused(n, "it has the attribute %s", a.Name)
+			case a.RefAttrName != "":
+				return refused(n, "the attribute %s is that of a function", a.Name)
+			case a.Type != protos.AttributeProto_UNDEFINED && want != protos.AttributeProto_UNDEFINED && a.Type != want:
+				return refused(n, "the attribute %s is of type %s, not %s", a.Name, a.Type, want)
+			}
+		}
+		return false, nil
+	}()
+	return err
+}
+
+// knownDomains have operators in allowed.
+var knownDomains = []string{"ai.onnx.ml", "com.microsoft"}

@@ -1,0 +1,127 @@
+package onnxmodel
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute-onnx/support/protos"
+	"github.com/gomlx/gomlx/core/graph"
+)
+
+// refusal is the error of a node that a value depends on, if one is refused.
+func (m *Model) refusal(value string) error {
+	for _, n := range ancestors(m.graph, value) {
+		if err := m.lowered.refusalIn(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refusalIn is the error of a node, or of one in a graph inside of it.
+func (l *lowered) refusalIn(n *protos.NodeProto) error {
+	for _, out := range n.Output {
+		if err := l.refusals[out]; err != nil {
+			return err
+		}
+	}
+	for _, a := range n.Attribute {
+		if a.G == nil {
+			continue
+		}
+		for _, inner := range a.G.Node {
+			if err := l.refusalIn(inner); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ancestors is the nodes that values depend on, each after those that it depends on itself.
+func ancestors(g *protos.GraphProto, values ...string) []*protos.NodeProto {
+	s := newScope(g, nil)
+	seen := make(map[*protos.NodeProto]bool)
+	var order []*protos.NodeProto
+	var visit func(name string)
+	var inside func(n *protos.NodeProto)
+	inside = func(n *protos.NodeProto) {
+		for _, name := range n.Input {
+			visit(name)
+		}
+		for _, a := range n.Attribute {
+			if a.G != nil {
+				for _, inner := range a.G.Node {
+					inside(inner)
+				}
+				for _, out := range a.G.Output {
+					visit(out.Name)
+				}
+			}
+		}
+	}
+	visit = func(name string) {
+		n, _ := s.find(name)
+		if n == nil || seen[n] {
+			return
+		}
+		seen[n] = true
+		inside(n)
+		order = append(order, n)
+	}
+	for _, name := range values {
+		visit(name)
+	}
+	return order
+}
+
+// explain returns the cause why the graph of a value cannot be built, with the operator and the node
+// of the file that it comes from: the first in order without which the rest can be built.
+func (m *Model) explain(backend compute.Backend, inputs []*graph.Node, cause error) error {
+	order := ancestors(m.graph, m.output)
+	build := func(count int) error {
+		var outputs []string
+		for _, n := range order[:count] {
+			for _, out := range n.Output {
+				if out != "" {
+					outputs = append(outputs, out)
+				}
+			}
+		}
+		return attempt(func() error {
+			g := graph.NewGraph(backend, "onnxmodel.explain")
+			defer g.Finalize()
+			values := make(map[string]*graph.Node)
+			for i, in := range inputs {
+				values[m.inputs[i]] = graph.Parameter(g, fmt.Sprintf("input%d", i), in.Shape())
+			}
+			m.onnx.CallGraph(m.Store.RootScope(), g, values, outputs...)
+			return checkNodes(g)
+		})
+	}
+	first := sort.Search(len(order), func(i int) bool { return build(i+1) != nil })
+	if first == len(order) {
+		return oneLine(cause)
+	}
+	n := order[first]
+	err := build(first + 1)
+	if origin := m.lowered.origins[n.Output[0]]; origin != nil {
+		n = origin
+	}
+	return fmt.Errorf("operator %s: %w", nodeName(n), oneLine(err))
+}
+
+// oneLine keeps the first line of an error, as long as a line may be.
+func oneLine(err error) error {
+	const longest = 300
+	line, _, more := strings.Cut(err.Error(), "\n")
+	switch {
+	case len(line) > longest:
+		return fmt.Errorf("%s ...", strings.ToValidUTF8(line[:longest], ""))
+	case more:
+		return fmt.Errorf("%s", line)
+	}
+	return err
+}

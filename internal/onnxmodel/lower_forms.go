@@ -1,0 +1,156 @@
+package onnxmodel
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
+
+// Forms of shapes and constants that the importer overlooks or does not know.
+var _ = register(map[string]rewrite{
+	"Constant":        constantForms,
+	"Shape":           shapeForms,
+	"Split":           split,
+	"Reshape":         reshape,
+	"TopK":            topK,
+	"ReduceMax":       ofBooleans,
+	"ReduceMin":       ofBooleans,
+	"ReduceL1":        reduction,
+	"ReduceL2":        reduction,
+	"ReduceSumSquare": reduction,
+	"GatherND": func(_ *lowering, n *protos.NodeProto) (bool, error) {
+		if b := intOr(n, "batch_dims", 0); b != 0 {
+			return refused(n, "the attribute batch_dims is %d", b)
+		}
+		return false, nil
+	},
+	"ScatterND": func(_ *lowering, n *protos.NodeProto) (bool, error) {
+		if r := stringOr(n, "reduction", "none"); r == "mul" {
+			return refused(n, "the attribute reduction is %q", r)
+		}
+		return false, nil
+	},
+	"DequantizeLinear": func(_ *lowering, n *protos.NodeProto) (bool, error) {
+		if b := intOr(n, "block_size", 0); b != 0 {
+			return refused(n, "the attribute block_size is %d", b)
+		}
+		return false, nil
+	},
+})
+
+// ofBooleans reduces booleans as numbers, which is all that the backends do.
+func ofBooleans(l *lowering, n *protos.NodeProto) (bool, error) {
+	if l.dtypes[n.Input[0]] != int32(protos.TensorProto_BOOL) {
+		return false, nil
+	}
+	y := l.reduced(n.OpType, n, l.cast(n.Input[0], protos.TensorProto_INT32))
+	return l.finish(n, l.cast(y, protos.TensorProto_BOOL))
+}
+
+// lacking refuses a node that has less inputs than its form of now needs.
+func lacking(n *protos.NodeProto, least int) (bool, error) {
+	if len(n.Input) < least || slices.Contains(n.Input[:least], "") {
+		return false, fmt.Errorf("operator %s lacks inputs: it has %d, and needs %d", nodeName(n), countNamed(n.Input), least)
+	}
+	return false, nil
+}
+
+// constantForms writes every form of a Constant as a tensor.
+func constantForms(_ *lowering, n *protos.NodeProto) (bool, error) {
+	if len(n.Attribute) != 1 {
+		return refused(n, "it has %d attributes", len(n.Attribute))
+	}
+	a := n.Attribute[0]
+	t := &protos.TensorProto{Name: n.Output[0], DataType: int32(protos.TensorProto_FLOAT)}
+	switch a.Name {
+	case "value":
+		return false, nil
+	case "value_float":
+		t.FloatData = []float32{a.F}
+	case "value_floats":
+		t.FloatData, t.Dims = a.Floats, []int64{int64(len(a.Floats))}
+	case "value_int":
+		t.DataType, t.Int64Data = int32(protos.TensorProto_INT64), []int64{a.I}
+	case "value_ints":
+		t.DataType, t.Int64Data, t.Dims = int32(protos.TensorProto_INT64), a.Ints, []int64{int64(len(a.Ints))}
+	}
+	n.Attribute = []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: t}}
+	return false, nil
+}
+
+// shapeForms takes a part of a shape by a Slice, whose bounds may lie beyond the rank.
+func shapeForms(l *lowering, n *protos.NodeProto) (bool, error) {
+	if attribute(n, "start") == nil && attribute(n, "end") == nil {
+		return false, nil
+	}
+	start, end := intOr(n, "start", 0), intOr(n, "end", math.MaxInt32)
+	shape := l.op("Shape", n.Input[0])
+	return l.finish(n, l.op("Slice", shape, l.integers(start), l.integers(end), l.integers(0)))
+}
+
+// split turns the sizes of the parts, an attribute before opset 13, into an input. Equal parts are
+// left to the importer, but where the last one may be smaller.
+func split(l *lowering, n *protos.NodeProto) (bool, error) {
+	sizes := attribute(n, "split")
+	remove(n, "split")
+	if sizes != nil && input(n, 1) == "" {
+		n.Input = []string{n.Input[0], l.integers(sizes.Ints...)}
+	}
+	count := intOr(n, "num_outputs", int64(len(n.Output)))
+	if attribute(n, "num_outputs") == nil || input(n, 1) != "" {
+		remove(n, "num_outputs")
+		return false, nil
+	}
+	if count != int64(len(n.Output)) {
+		return refused(n, "the attribute num_outputs is %d for %d outputs", count, len(n.Output))
+	}
+	remove(n, "num_outputs")
+	size := l.op("Gather", l.op("Shape", n.Input[0]), l.integers(intOr(n, "axis", 0)))
+	part := l.op("Div", l.op("Add", size, l.integer(count-1)), l.integer(count))
+	last := l.op("Sub", size, l.op("Mul", part, l.integer(count-1)))
+	n.Input = []string{n.Input[0], l.opWith("Concat", axisAttribute(0), append(slices.Repeat([]string{part}, int(count-1)), last)...)}
+	return false, nil
+}
+
+// reshape turns the shape, an attribute before opset 5, into an input.
+func reshape(l *lowering, n *protos.NodeProto) (bool, error) {
+	if shape := attribute(n, "shape"); shape != nil {
+		n.Input = []string{n.Input[0], l.integers(shape.Ints...)}
+		remove(n, "shape")
+	}
+	if intOr(n, "allowzero", 0) != 0 {
+		if shape, ok := l.constant(input(n, 1)); !ok || slices.Contains(shape, 0) {
+			return refused(n, "the attribute allowzero is 1 and its shape is not known to be without 0")
+		}
+	}
+	remove(n, "allowzero")
+	return lacking(n, 2)
+}
+
+// topK turns the number of values, an attribute before opset 10, into an input.
+func topK(l *lowering, n *protos.NodeProto) (bool, error) {
+	if k := attribute(n, "k"); k != nil {
+		n.Input = []string{n.Input[0], l.integers(k.I)}
+		remove(n, "k")
+	}
+	return lacking(n, 2)
+}
+
+// reduction refuses the form of a norm without axes, of which versions of ONNX differ in what is left.
+func reduction(l *lowering, n *protos.NodeProto) (bool, error) {
+	if intOr(n, "noop_with_empty_axes", 0) != 0 {
+		if axes, ok := l.constant(input(n, 1)); !ok || len(axes) == 0 {
+			return refused(n, "the attribute noop_with_empty_axes is 1 and its axes are not known")
+		}
+	}
+	x := n.Input[0]
+	switch n.OpType {
+	case "ReduceL1":
+		return l.finish(n, l.reduced("ReduceSum", n, l.op("Abs", x)))
+	case "ReduceSumSquare":
+		return l.finish(n, l.reduced("ReduceSum", n, l.op("Mul", x, x)))
+	}
+	return false, nil
+}

@@ -84,11 +84,17 @@ goxla: $(VPYTHON) ## where no wheel is for the platform: install go-xla's own XL
 cuda: $(VPYTHON) ## put the XLA plugin for NVIDIA GPUs and CUDA 13 in place (2.5 GB)
 	@$(VPYTHON) scripts/plugin.py cuda
 
-lint: $(VENV)/hadolint.stamp ## gofmt, go vet, staticcheck, a go.mod that is tidy, and hadolint
+# Its own module's checksums pin what golangci-lint is built from.
+GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+lint: $(VENV)/hadolint.stamp ## gofmt, go vet for other platforms too, golangci-lint, comments' width, go.mod, Dockerfiles
 	@unformatted=$$($(GOFILES) -exec "$$(go env GOROOT)/bin/gofmt" -l {} +); \
 	  test -z "$$unformatted" || { echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; }
 	@go vet ./...
-	@go tool staticcheck ./...
+	@CGO_ENABLED=0 go vet -tags noxla ./...
+	@GOOS=darwin GOARCH=arm64 go vet ./...
+	@go run $(GOLANGCI_LINT) run --show-stats=false ./...
+	@$(VPYTHON) scripts/comment_width.py
 	@go mod tidy -diff
 	@$(VENV)/bin/hadolint docker/Dockerfile .devcontainer/Dockerfile
 

@@ -9,7 +9,8 @@ import (
 	"github.com/gomlx/compute"
 )
 
-// isolate gives a test a world without plugins: an empty HOME, no variables, a working directory of its own.
+// isolate gives a test a world without plugins: an empty HOME, no variables, a working directory of
+// its own.
 func isolate(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -41,7 +42,8 @@ func realPlugin(t *testing.T) string {
 	return path
 }
 
-// withoutXLA ends a test that needs XLA: it is skipped, and fails where XLA is required, as in package gctest.
+// withoutXLA ends a test that needs XLA: it is skipped, and fails where XLA is required, as in
+// package gctest.
 func withoutXLA(t *testing.T, why string) {
 	t.Helper()
 	if os.Getenv("GCML_REQUIRE_XLA") != "" {
@@ -53,7 +55,8 @@ func withoutXLA(t *testing.T, why string) {
 // linkLibC puts a library into a folder that is no plugin.
 func linkLibC(t *testing.T, dir string) {
 	t.Helper()
-	for _, lib := range []string{"/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6"} {
+	for _, lib := range []string{"/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6",
+		"/lib/aarch64-linux-gnu/libc.so.6"} {
 		if _, err := os.Stat(lib); err == nil {
 			if err := os.Symlink(lib, filepath.Join(dir, "libc.so.6")); err != nil {
 				t.Fatal(err)
@@ -116,8 +119,8 @@ func TestOpenChoosesXLAWherePluginIs(t *testing.T) {
 	if info.NumDevices != 1 && len(flagsFor(plugin)) > 0 { // The pinned plugin knows the option for it.
 		t.Errorf("%d devices, want the CPU as one", info.NumDevices)
 	}
-	// go-xla shares a CPU's buffers with the host where it takes the plugin for a CPU's, which saves a copy for each
-	// transfer: a plugin that is opened by its path must not lose that.
+	// go-xla shares a CPU's buffers with the host where it takes the plugin for a CPU's, which
+	// saves a copy for each transfer: a plugin that is opened by its path must not lose that.
 	if !b.HasSharedBuffers() {
 		t.Error("the CPU plugin does not share its buffers")
 	}
@@ -183,7 +186,8 @@ func TestOpenBadEnvironmentIsOneClearLine(t *testing.T) {
 		{"no plugin", "xla", []string{"no XLA plugin found", "make xla"}},
 		{"no cpu plugin", "xla:cpu", []string{"no XLA plugin for cpu", "make xla"}},
 		{"no cuda plugin", "xla:cuda,tf32=true", []string{"no XLA plugin for cuda", "make cuda"}},
-		{"plugin path that does not exist", "xla:/no/such/plugin.so", []string{"/no/such/plugin.so is no plugin file", "make xla"}},
+		{"plugin path that does not exist", "xla:/no/such/plugin.so",
+			[]string{"/no/such/plugin.so is no plugin file", "make xla"}},
 		{"plugin path is no library", "xla:./text.so", []string{"text.so is no PJRT plugin", "make xla"}},
 		{"plugin path is another library", "xla:./libc.so.6", []string{"GetPjrtApi"}},
 		{"plugin path is a folder", "xla:/", []string{"/ is no plugin file"}},
@@ -237,7 +241,8 @@ func TestOptionsAddedToConfig(t *testing.T) {
 			t.Errorf("%s became %s, want %s", tc.config, got, tc.want)
 		}
 	}
-	for config, want := range map[string]bool{"tf32": true, "tf32=true": true, "tf32=1": true, "tf32=false": false, "notf32": false, "": false} {
+	for config, want := range map[string]bool{"tf32": true, "tf32=true": true, "tf32=1": true, "tf32=false": false,
+		"notf32": false, "": false} {
 		r, err := resolvePlugin(cuda + "," + config)
 		if err != nil {
 			t.Fatal(err)

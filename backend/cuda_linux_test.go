@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestBeforeCUDA prepares the process for a plugin that lies as `make cuda` lays it out. No GPU is needed for that.
+// TestBeforeCUDA prepares the process for a plugin that lies as `make cuda` lays it out. No GPU is
+// needed for that.
 func TestBeforeCUDA(t *testing.T) {
 	for _, tc := range []struct {
 		name, options, flags, override string
@@ -55,7 +56,8 @@ func TestBeforeCUDA(t *testing.T) {
 					t.Fatal(err)
 				}
 				linkLibC(t, root) // Does load.
-				if err := os.Symlink(filepath.Join(root, "libc.so.6"), filepath.Join(root, "nvidia", "cudnn", "lib", "libcudnn.so.9")); err != nil {
+				if err := os.Symlink(filepath.Join(root, "libc.so.6"),
+					filepath.Join(root, "nvidia", "cudnn", "lib", "libcudnn.so.9")); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -84,7 +86,8 @@ func TestBeforeCUDA(t *testing.T) {
 	}
 }
 
-// setOrUnset sets a variable for the test, or unsets it if the value is empty, and restores it afterwards.
+// setOrUnset sets a variable for the test, or unsets it if the value is empty, and restores it
+// afterwards.
 func setOrUnset(t *testing.T, name, value string) {
 	t.Helper()
 	t.Setenv(name, value) // Restores what was there.

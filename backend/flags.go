@@ -11,13 +11,14 @@ import (
 
 const (
 	xlaFlags = "XLA_FLAGS"
-	// flagsExtension is that of the file beside a plugin with the flags that suit it, which scripts/plugin.py writes.
+	// flagsExtension is that of the file beside a plugin with the flags that suit it, which
+	// scripts/plugin.py writes.
 	flagsExtension = ".xla_flags"
 )
 
-// withXLAFlags calls open with the flags in XLA_FLAGS that suit the plugin. Those that the user has set are kept, and come
-// first. The environment is afterwards as it was: XLA reads it once, while the plugin is opened, and neither another
-// plugin nor another program should see them.
+// withXLAFlags calls open with the flags in XLA_FLAGS that suit the plugin. Those that the user has
+// set are kept, and come first. The environment is afterwards as it was: XLA reads it once, while
+// the plugin is opened, and neither another plugin nor another program should see them.
 func withXLAFlags(plugin string, open func() error) error {
 	before, set := os.LookupEnv(xlaFlags)
 	added := missingFlags(flagsFor(plugin), before)
@@ -36,8 +37,9 @@ func withXLAFlags(plugin string, open func() error) error {
 	return open()
 }
 
-// flagsFor gives the flags in the file beside a plugin, none if there is no such file or if it is not for this plugin: XLA
-// ends the program over a flag that it does not know, so the file starts with the size of the plugin that it is for.
+// flagsFor gives the flags in the file beside a plugin, none if there is no such file or if it is
+// not for this plugin: XLA ends the program over a flag that it does not know, so the file starts
+// with the size of the plugin that it is for.
 func flagsFor(plugin string) []string {
 	content, err := os.ReadFile(strings.TrimSuffix(plugin, filepath.Ext(plugin)) + flagsExtension)
 	if err != nil {

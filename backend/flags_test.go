@@ -9,7 +9,8 @@ import (
 	"example.com/geometric-complexity/internal/platform"
 )
 
-// TestXLAFlags checks which flags a plugin is opened with, and that the environment is afterwards as it was.
+// TestXLAFlags checks which flags a plugin is opened with, and that the environment is afterwards
+// as it was.
 func TestXLAFlags(t *testing.T) {
 	t.Cleanup(func() { platform.SetXLAFlags("") })
 	plugin := filepath.Join(t.TempDir(), "pjrt_c_api_cpu_plugin.so")

@@ -12,11 +12,13 @@ import (
 	"github.com/gomlx/compute"
 )
 
-// TestImportChangesNothing checks, in a process of its own, that neither importing this package nor opening XLA on the CPU
-// changes the environment; but go-xla itself sets TF_CPP_MIN_LOG_LEVEL when it is imported.
+// TestImportChangesNothing checks, in a process of its own, that neither importing this package nor
+// opening XLA on the CPU changes the environment; but go-xla itself sets TF_CPP_MIN_LOG_LEVEL when
+// it is imported.
 func TestImportChangesNothing(t *testing.T) {
 	environment := func(env []string) string {
-		env = slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, "TF_CPP_MIN_LOG_LEVEL=") })
+		env = slices.DeleteFunc(slices.Clone(env),
+			func(e string) bool { return strings.HasPrefix(e, "TF_CPP_MIN_LOG_LEVEL=") })
 		slices.Sort(env)
 		return strings.Join(env, "\n") + "\n"
 	}
@@ -29,7 +31,8 @@ func TestImportChangesNothing(t *testing.T) {
 		os.Exit(0)
 	}
 	child := exec.Command(os.Args[0], "-test.run=^TestImportChangesNothing$")
-	child.Env = []string{"GCML_TEST_CHILD=1", "HOME=/", PluginPathEnv + "=" + filepath.Dir(realPlugin(t)), "XLA_FLAGS=--xla_dump_max_hlo_modules=1"}
+	child.Env = []string{"GCML_TEST_CHILD=1", "HOME=/", PluginPathEnv + "=" + filepath.Dir(realPlugin(t)),
+		"XLA_FLAGS=--xla_dump_max_hlo_modules=1"}
 	out, err := child.Output()
 	if err != nil {
 		t.Fatal(err)

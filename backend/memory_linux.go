@@ -11,6 +11,6 @@ package backend
 // }
 import "C"
 
-// FreeOSMemory gives the memory that XLA has freed back to the system. The C library keeps some of it otherwise, and all of
-// it in a program that imports package keepmemory.
+// FreeOSMemory gives the memory that XLA has freed back to the system. The C library keeps some of
+// it otherwise, and all of it in a program that imports package keepmemory.
 func FreeOSMemory() { C.free_memory() }

@@ -18,24 +18,27 @@ const (
 	PluginDirEnv = "GCML_PLUGIN_DIR"
 	// PluginPathEnv is go-xla's own: a list of folders.
 	PluginPathEnv = "PJRT_PLUGIN_LIBRARY_PATH"
-	// projectDir is where `make xla` and `make cuda` put the plugins, under the root of the repository.
+	// projectDir is where `make xla` and `make cuda` put the plugins, under the root of the
+	// repository.
 	projectDir = ".plugins"
 )
 
-// pluginPatterns are the file names under which plugins of each kind are known, without extension: as go-xla's
-// installer, the wheels of JAX and of others, and XLA's own build name them.
+// pluginPatterns are the file names under which plugins of each kind are known, without extension:
+// as go-xla's installer, the wheels of JAX and of others, and XLA's own build name them.
 var pluginPatterns = map[string][]string{
 	KindCPU: {"pjrt_c_api_cpu_plugin", "libpjrt_cpu", "pjrt_c_api_cpu_*_plugin", "pjrt-plugin-cpu*", "pjrt_plugin_cpu*"},
 	KindCUDA: {"xla_cuda_plugin", "pjrt_c_api_cuda_plugin", "libpjrt_cuda", "pjrt_c_api_cuda*_plugin",
 		"pjrt_c_api_gpu_plugin", "pjrt-plugin-cuda*", "pjrt_plugin_cuda*"},
 }
 
-// cudaSubfolders are where CUDA plugins lie under a folder of plugins: as pip lays out JAX's wheels, and as go-xla does.
+// cudaSubfolders are where CUDA plugins lie under a folder of plugins: as pip lays out JAX's
+// wheels, and as go-xla does.
 var cudaSubfolders = []string{"cuda/jax_plugins/*", "nvidia"}
 
-// FindPlugin gives the file of the first plugin of a kind (KindCPU or KindCUDA), looking in this order: the folders
-// of $PJRT_PLUGIN_LIBRARY_PATH, $GCML_PLUGIN_DIR, a folder .plugins in the working directory or at the root of this
-// repository above it, and go-xla's own folders. It looks at names only: whether a plugin loads is seen on opening it.
+// FindPlugin gives the file of the first plugin of a kind (KindCPU or KindCUDA), looking in this
+// order: the folders of $PJRT_PLUGIN_LIBRARY_PATH, $GCML_PLUGIN_DIR, a folder .plugins in the
+// working directory or at the root of this repository above it, and go-xla's own folders. It looks
+// at names only: whether a plugin loads is seen on opening it.
 func FindPlugin(kind string) (path string, ok bool) {
 	for _, dir := range SearchDirs() {
 		if path, ok = findIn(dir, kind); ok {
@@ -68,7 +71,8 @@ func SearchDirs() []string {
 	return unique
 }
 
-// projectDirs are .plugins in the working directory, and .plugins at the root of this repository above it.
+// projectDirs are .plugins in the working directory, and .plugins at the root of this repository
+// above it.
 func projectDirs() []string {
 	dirs := []string{projectDir}
 	if root, ok := RepositoryRoot(); ok {
@@ -77,8 +81,8 @@ func projectDirs() []string {
 	return dirs
 }
 
-// RepositoryRoot gives the folder of this module's go.mod: the working directory or one above it, if the program runs
-// inside the repository.
+// RepositoryRoot gives the folder of this module's go.mod: the working directory or one above it,
+// if the program runs inside the repository.
 func RepositoryRoot() (dir string, ok bool) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -93,8 +97,8 @@ func RepositoryRoot() (dir string, ok bool) {
 	return dir, true
 }
 
-// isOurModule says whether a go.mod is this module's. The name is taken from this package's own path, so that
-// renaming the module needs no change here.
+// isOurModule says whether a go.mod is this module's. The name is taken from this package's own
+// path, so that renaming the module needs no change here.
 func isOurModule(goMod string) bool {
 	content, err := os.ReadFile(goMod)
 	if err != nil {
@@ -139,8 +143,8 @@ func kindOfFile(path string) string {
 	return ""
 }
 
-// checkLibrary looks into a file before it is loaded, as the loader's own complaint goes to the log with its stack.
-// Only Linux's format is looked into.
+// checkLibrary looks into a file before it is loaded, as the loader's own complaint goes to the log
+// with its stack. Only Linux's format is looked into.
 func checkLibrary(path string) error {
 	if runtime.GOOS != "linux" {
 		return nil

@@ -56,7 +56,8 @@ func TestFindPluginNames(t *testing.T) {
 	})
 }
 
-// TestFindPluginOrder puts a plugin into every place at once, and takes them away one by one in the documented order.
+// TestFindPluginOrder puts a plugin into every place at once, and takes them away one by one in the
+// documented order.
 func TestFindPluginOrder(t *testing.T) {
 	root := isolate(t)
 	module := strings.TrimSuffix(reflect.TypeFor[Info]().PkgPath(), "/backend")
@@ -98,8 +99,8 @@ func TestFindPluginOrder(t *testing.T) {
 	}
 }
 
-// TestOtherModuleIsNotOurs: a .plugins folder above the working directory counts only beside our own go.mod, so that
-// a stranger's folder is never loaded from.
+// TestOtherModuleIsNotOurs: a .plugins folder above the working directory counts only beside our
+// own go.mod, so that a stranger's folder is never loaded from.
 func TestOtherModuleIsNotOurs(t *testing.T) {
 	root := isolate(t)
 	wd := filepath.Join(root, "a")

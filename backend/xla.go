@@ -20,8 +20,9 @@ func beforeXLA(r resolvedPlugin) {
 	}
 }
 
-// openXLA opens a plugin, one for the CPU as a single device: unless told so it shows four, and has a thread for each even
-// where there are fewer cores, which then get in each other's way (a twentieth of the time of a dense network on two).
+// openXLA opens a plugin, one for the CPU as a single device: unless told so it shows four, and has
+// a thread for each even where there are fewer cores, which then get in each other's way (a
+// twentieth of the time of a dense network on two).
 func openXLA(config string, r resolvedPlugin) (compute.Backend, error) {
 	if r.kind == KindCPU {
 		b, err := xla.NewWithOptions(config, pjrt.NamedValuesMap{"cpu_device_count": int64(1)})

@@ -54,7 +54,8 @@ func (f *fakeWorker) Do(r proto.Request) (proto.Answer, error) {
 }
 
 func newFake(name string, order *[]string, ms map[string][]float64) *fakeWorker {
-	f := &fakeWorker{name: name, values: map[string]map[string]float64{}, ms: ms, order: order, calls: map[string]int{}, last: 1}
+	f := &fakeWorker{name: name, values: map[string]map[string]float64{}, ms: ms, order: order, calls: map[string]int{},
+		last: 1}
 	for variant := range ms {
 		f.values[variant] = map[string]float64{"value": 2.5}
 	}
@@ -89,7 +90,8 @@ func TestPairing(t *testing.T) {
 	if err := timeInTurns(contenders, pacing{Rounds: 4}); err != nil {
 		t.Fatal(err)
 	}
-	want := "xla:cpu jax_a jax_b jax_slow " + "jax_slow jax_b jax_a xla:cpu " + "xla:cpu jax_a jax_b " + "jax_b jax_a xla:cpu"
+	want := "xla:cpu jax_a jax_b jax_slow " + "jax_slow jax_b jax_a xla:cpu " + "xla:cpu jax_a jax_b " +
+		"jax_b jax_a xla:cpu"
 	if got := strings.Join(order, " "); got != want {
 		t.Errorf("order of turns\n got %s\nwant %s", got, want)
 	}
@@ -110,7 +112,8 @@ func TestPairing(t *testing.T) {
 	}
 }
 
-// TestRivalsOfOursStay checks that a slow variant of our own worker, which is a peer, is timed to the end.
+// TestRivalsOfOursStay checks that a slow variant of our own worker, which is a peer, is timed to
+// the end.
 func TestRivalsOfOursStay(t *testing.T) {
 	var order []string
 	goWorker := newFake("go", &order, map[string][]float64{"go": {10}, "stock": {300}})
@@ -152,7 +155,8 @@ func TestUnequalValuesAreNotTimed(t *testing.T) {
 	})
 }
 
-// TestBrokenVariants: a variant of a peer that fails is left out and told of; a peer, or ours, that has none left is an error.
+// TestBrokenVariants: a variant of a peer that fails is left out and told of; a peer, or ours, that
+// has none left is an error.
 func TestBrokenVariants(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -200,7 +204,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestDevices: on a GPU all contenders get the same precision, share its memory, and have results of their own.
+// TestDevices: on a GPU all contenders get the same precision, share its memory, and have results
+// of their own.
 func TestDevices(t *testing.T) {
 	for _, tc := range []struct {
 		o         options
@@ -208,7 +213,8 @@ func TestDevices(t *testing.T) {
 		tolerance float64
 		env       map[string]string // Empty: not set, or set to nothing.
 	}{
-		{options{device: deviceCPU}, "results", 1e-4, map[string]string{"BENCH_DEVICE": "cpu", "JAX_PLATFORMS": "cpu", "BENCH_TF32": ""}},
+		{options{device: deviceCPU}, "results", 1e-4,
+			map[string]string{"BENCH_DEVICE": "cpu", "JAX_PLATFORMS": "cpu", "BENCH_TF32": ""}},
 		{options{device: deviceCUDA}, "results/cuda", 1e-3, map[string]string{"BENCH_DEVICE": "cuda", "JAX_PLATFORMS": "cuda",
 			"BENCH_TF32": "0", "NVIDIA_TF32_OVERRIDE": "0", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}},
 		{options{device: deviceCUDA, tf32: true}, "results/cuda-tf32", 5e-2, map[string]string{"BENCH_DEVICE": "cuda",
@@ -242,7 +248,8 @@ func TestTablesOfGPU(t *testing.T) {
 		t.Errorf("without results of a GPU: %q (%v)", text, err)
 	}
 	folder := filepath.Join(p.results, "cuda-tf32")
-	if err := errors.Join(os.Mkdir(folder, 0o755), atomicfile.WriteJSON(filepath.Join(folder, "latest.json"), gpu)); err != nil {
+	if err := errors.Join(os.Mkdir(folder, 0o755),
+		atomicfile.WriteJSON(filepath.Join(folder, "latest.json"), gpu)); err != nil {
 		t.Fatal(err)
 	}
 	text, err := p.allTables(cpu)
@@ -309,8 +316,10 @@ func TestReadme(t *testing.T) {
 	peers := map[string]float64{"jax_a": 20, "jax_b": 25, "torch_loop": 30}
 	stock := map[string]float64{"gomlx_stock_conv": 2500, "gomlx_conv_our_gradients": 700}
 	r := &report{Rows: []row{
-		{Case: "mlp/gc_exact", Machine: "one", Backend: "xla:cpu", MSMedian: 10, Peers: peers, BestPeer: "jax_a", RatioBest: 0.5, RatioFLOPBound: &bound},
-		{Case: "mlp/gc_exact", Machine: "one", Backend: "go", MSMedian: 123.4, Peers: peers, BestPeer: "jax_a", RatioBest: 6.17},
+		{Case: "mlp/gc_exact", Machine: "one", Backend: "xla:cpu", MSMedian: 10, Peers: peers, BestPeer: "jax_a",
+			RatioBest: 0.5, RatioFLOPBound: &bound},
+		{Case: "mlp/gc_exact", Machine: "one", Backend: "go", MSMedian: 123.4, Peers: peers, BestPeer: "jax_a",
+			RatioBest: 6.17},
 		{Case: "growth/outputs-10/gc_exact", Machine: "one", Backend: "go", Peers: peers},
 		{Case: "resnet18k16/forward", Machine: "one", Backend: "go", MSMedian: 25, Peers: stock},
 		{Case: "resnet18k16/step_plain", Machine: "another", Backend: "go", MSMedian: 100, Peers: stock},
@@ -330,7 +339,8 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"\none:\n\n| case |", "--:|\n| mlp/gc_exact | 10.0 | 123 |  | 20.0 | 30.0 | 0.50 | 0.90 |\n| resnet18k16/forward |  | 25.0 | 2500 |",
+		"\none:\n\n| case |",
+		"--:|\n| mlp/gc_exact | 10.0 | 123 |  | 20.0 | 30.0 | 0.50 | 0.90 |\n| resnet18k16/forward |  | 25.0 | 2500 |",
 		"\nanother:\n\n| case |", "--:|\n| resnet18k16/step_plain |  | 100 | 2500 |"} {
 		if !bytes.Contains(got, []byte(want)) {
 			t.Errorf("no %q in\n%s", want, got)
@@ -351,7 +361,8 @@ func TestCostTable(t *testing.T) {
 		{Case: "resnet18/step_exact", Backend: "xla:cpu", MSMedian: 400}, // Its forward pass is not there.
 	}}
 	got := r.costTable(details{"mlp/gc_exact": {Contenders: []contenderDetail{
-		{Name: "jax_slow", MSMedian: 9, PeakMB: 1}, {Name: "jax_fast", MSMedian: 8, PeakMB: 300.4}, {Name: "xla:cpu", CompileMS: 386.6, PeakMB: 227.5}}}})
+		{Name: "jax_slow", MSMedian: 9, PeakMB: 1}, {Name: "jax_fast", MSMedian: 8, PeakMB: 300.4},
+		{Name: "xla:cpu", CompileMS: 386.6, PeakMB: 227.5}}}})
 	if want := "| mlp/gc_exact | 11 | 7.50 | 12.0 | 30.0 | 387 | 228 | 300 |  |\n"; !strings.Contains(got, want) {
 		t.Errorf("no %q in\n%s", want, got)
 	}

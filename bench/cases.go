@@ -23,7 +23,8 @@ type benchCase struct {
 	Cold bool
 }
 
-// peerTask is what JAX and PyTorch do against the case: they have no closed form for dense networks.
+// peerTask is what JAX and PyTorch do against the case: they have no closed form for dense
+// networks.
 func (c benchCase) peerTask() string {
 	switch c.Task {
 	case proto.TaskGCDense:
@@ -34,8 +35,9 @@ func (c benchCase) peerTask() string {
 	return c.Task
 }
 
-// flopBound is how many forward passes the task costs at least by generic differentiation: every vector-Jacobian product
-// costs one more, and a gradient of that twice as much again. 0 where it does not apply.
+// flopBound is how many forward passes the task costs at least by generic differentiation: every
+// vector-Jacobian product costs one more, and a gradient of that twice as much again. 0 where it
+// does not apply.
 func (c benchCase) flopBound() float64 {
 	k, p := float64(c.Problem.Outputs), float64(fixture.Projections)
 	switch c.Task {
@@ -84,13 +86,15 @@ func allCases() []benchCase {
 	mlp := fixture.Problem{Model: "mlp", Inputs: 784, Hidden: 3, Width: 500, Outputs: 10, Batch: 512}
 	mlp3072 := mlp
 	mlp3072.Inputs = 3072
-	// Each coefficient makes the penalty's gradient long enough beside that of the loss, so that the check of the values
-	// sees a mistake in either. For batch norm in training mode both it and the rate are smaller: its Jacobian takes up
-	// so much of the convolutions' rounding that the second loss would differ by more than the tolerance.
+	// Each coefficient makes the penalty's gradient long enough beside that of the loss, so that
+	// the check of the values sees a mistake in either. For batch norm in training mode both it and
+	// the rate are smaller: its Jacobian takes up so much of the convolutions' rounding that the
+	// second loss would differ by more than the tolerance.
 	add("mlp", mlp, 0.1, 0.01, nil, mlpTasks...)
 	add("mlp3072", mlp3072, 0.1, 0.01, nil, mlpTasks...)
 
-	// Growth from one base (growth/outputs-10), along one axis each; the forward pass is there for the bound.
+	// Growth from one base (growth/outputs-10), along one axis each; the forward pass is there for
+	// the bound.
 	base := mlp
 	base.Batch = 128
 	grow := func(axis string, values []int, set func(p *fixture.Problem, v int)) {
@@ -121,8 +125,9 @@ func allCases() []benchCase {
 	return cases
 }
 
-// selectCases are those whose name matches one of the comma-separated patterns of path.Match ("mlp/*", "*/gc_exact"; a
-// pattern without a slash is a group), with the forward passes of their groups, which the bound needs.
+// selectCases are those whose name matches one of the comma-separated patterns of path.Match
+// ("mlp/*", "*/gc_exact"; a pattern without a slash is a group), with the forward passes of their
+// groups, which the bound needs.
 func selectCases(all []benchCase, patterns string) ([]benchCase, error) {
 	wanted := map[string]bool{}
 	for pattern := range strings.SplitSeq(patterns, ",") {

@@ -13,7 +13,8 @@ import (
 
 const coldRounds = 5
 
-// timeCold times whole processes, in turns: from the start of a process to the line with its first GC value.
+// timeCold times whole processes, in turns: from the start of a process to the line with its first
+// GC value.
 func (b *bench) timeCold(contenders []*contender, fixture string) error {
 	rounds := coldRounds
 	if b.pacing.Rounds > 0 {

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// costTable is what docs/cost.md shows: for each case what it is counted to cost in forward passes of its network, what
-// it did cost, and what its first call takes. Rows whose forward pass was not measured on XLA are left out.
+// costTable is what docs/cost.md shows: for each case what it is counted to cost in forward passes
+// of its network, what it did cost, and what its first call takes. Rows whose forward pass was not
+// measured on XLA are left out.
 func (r *report) costTable(d details) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; GoMLX %s. \"Passes\" are median times over that of the network's forward pass, without a gradient, on the\n"+

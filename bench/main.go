@@ -1,8 +1,9 @@
 // Command bench measures geometric complexity and training steps with it against JAX and PyTorch.
 //
-// One run pairs all contenders: they get identical weights and data, must agree on every value to 1e-4 before any time
-// is taken, and then take turns, so that what else goes on in the machine hits all alike. What counts is the ratio of
-// medians to the best variant of any peer. Results go to bench/results/latest.json, case by case.
+// One run pairs all contenders: they get identical weights and data, must agree on every value to
+// 1e-4 before any time is taken, and then take turns, so that what else goes on in the machine hits
+// all alike. What counts is the ratio of medians to the best variant of any peer. Results go to
+// bench/results/latest.json, case by case.
 package main
 
 import (
@@ -30,20 +31,25 @@ func newCommand(out io.Writer) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error { return o.run(out) },
 	}
 	flags := root.Flags()
-	flags.StringVar(&o.cases, "cases", "all", "cases to run, as 'mlp/*,cold'; the other rows of the results stay as they are")
+	flags.StringVar(&o.cases, "cases", "all",
+		"cases to run, as 'mlp/*,cold'; the other rows of the results stay as they are")
 	flags.StringVar(&o.backends, "backends", "xla,go", "our backends to run")
 	flags.StringVar(&o.peers, "peers", "jax,torch", "peers to run; empty for none")
 	flags.StringVar(&o.device, "device", "cpu", "cpu or cuda, for all contenders but our pure Go")
-	flags.BoolVar(&o.tf32, "tf32", false, "with --device cuda: all contenders may compute in TF32, which keeps 11 bits of 24")
+	flags.BoolVar(&o.tf32, "tf32", false,
+		"with --device cuda: all contenders may compute in TF32, which keeps 11 bits of 24")
 	flags.IntVar(&o.pacing.Rounds, "rounds", 0, "turns of every contender; 0 takes as many as fit into --budget")
 	flags.DurationVar(&o.pacing.Budget, "budget", 30*time.Second, "time for the turns of one case")
 	flags.DurationVar(&o.pacing.Turn, "turn", 250*time.Millisecond, "a turn repeats a short task for about so long")
 	flags.DurationVar(&o.pacing.Rest, "rest", 10*time.Millisecond, "pause between turns")
 	flags.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of every contender")
 	flags.StringVar(&o.python, "python", "python3", "interpreter to make the peers' environment with")
-	flags.StringVar(&o.peersPython, "peers-python", "", "interpreter that has the peers already; nothing is installed then")
-	flags.StringVar(&o.goWorker, "goworker", "", "built program of bench/goworker; nothing is built then, and no Go is needed")
-	flags.StringVar(&o.results, "results", "", "folder for the results (default bench/results, with cuda or cuda-tf32 for a GPU)")
+	flags.StringVar(&o.peersPython, "peers-python", "",
+		"interpreter that has the peers already; nothing is installed then")
+	flags.StringVar(&o.goWorker, "goworker", "",
+		"built program of bench/goworker; nothing is built then, and no Go is needed")
+	flags.StringVar(&o.results, "results", "",
+		"folder for the results (default bench/results, with cuda or cuda-tf32 for a GPU)")
 	flags.DurationVar(&o.limit, "limit", 0, "start no case after this long; 0 for no limit")
 	flags.BoolVar(&o.dry, "dry", false, "check the values and time as asked, but write no results")
 	root.AddCommand(&cobra.Command{

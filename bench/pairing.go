@@ -36,14 +36,17 @@ type pacing struct {
 const (
 	minRounds, maxRounds = 3, 40
 	maxReps              = 50
-	// A variant is retired when, after retireAfter rounds, its median is retireRatio times that of its worker's best.
+	// A variant is retired when, after retireAfter rounds, its median is retireRatio times that of
+	// its worker's best.
 	retireAfter, retireRatio = 2, 1.6
 )
 
-// prepare builds the task of every contender, and checks that all have the same values. It times nothing. It returns those
-// that are ready, and the messages of those left out: a variant of a peer that fails, as a compiler of PyTorch's may, is left
-// out as long as another variant of that peer is ready.
-func prepare(contenders []*contender, tolerance float64, log io.Writer) (ready []*contender, leftOut map[string]string, err error) {
+// prepare builds the task of every contender, and checks that all have the same values. It times
+// nothing. It returns those that are ready, and the messages of those left out: a variant of a peer
+// that fails, as a compiler of PyTorch's may, is left out as long as another variant of that peer
+// is ready.
+func prepare(contenders []*contender, tolerance float64,
+	log io.Writer) (ready []*contender, leftOut map[string]string, err error) {
 	leftOut = map[string]string{}
 	failed := map[string]error{} // By worker.
 	for _, c := range contenders {
@@ -75,12 +78,14 @@ func (c *contender) label() string {
 	return c.name
 }
 
-// checkEqual returns an error unless all contenders gave the same values, each finite, to a relative tolerance.
+// checkEqual returns an error unless all contenders gave the same values, each finite, to a
+// relative tolerance.
 func checkEqual(contenders []*contender, tolerance float64) error {
 	first := contenders[0]
 	for _, c := range contenders {
 		if len(c.prepared.Values) == 0 || len(c.prepared.Values) != len(first.prepared.Values) {
-			return fmt.Errorf("%s gave %d values, %s %d", first.label(), len(first.prepared.Values), c.label(), len(c.prepared.Values))
+			return fmt.Errorf("%s gave %d values, %s %d", first.label(), len(first.prepared.Values), c.label(),
+				len(c.prepared.Values))
 		}
 		for key, want := range first.prepared.Values {
 			got, ok := c.prepared.Values[key]
@@ -93,7 +98,8 @@ func checkEqual(contenders []*contender, tolerance float64) error {
 	return nil
 }
 
-// timeInTurns lets the contenders take turns, the order reversed every other round, so that noise hits all alike.
+// timeInTurns lets the contenders take turns, the order reversed every other round, so that noise
+// hits all alike.
 func timeInTurns(contenders []*contender, p pacing) error {
 	reps := make([]int, len(contenders))
 	for i := range reps {
@@ -127,8 +133,9 @@ func timeInTurns(contenders []*contender, p pacing) error {
 	return nil
 }
 
-// turn times one contender. What runs before it left the caches and clocks as they were, so that one untimed repetition
-// comes first where it is cheap; in the first round it also ends the warm-up.
+// turn times one contender. What runs before it left the caches and clocks as they were, so that
+// one untimed repetition comes first where it is cheap; in the first round it also ends the
+// warm-up.
 func (c *contender) turn(reps int, first bool) error {
 	warmup := 1
 	if !first && reps == 1 {
@@ -149,8 +156,8 @@ func (c *contender) turn(reps int, first bool) error {
 	return nil
 }
 
-// retire takes the hopeless variants of each peer out of the rounds to come; ours stay, and what else our workers do, as
-// those are peers in their own right.
+// retire takes the hopeless variants of each peer out of the rounds to come; ours stay, and what
+// else our workers do, as those are peers in their own right.
 func retire(contenders []*contender) {
 	best, ours := map[string]float64{}, map[string]bool{}
 	for _, c := range contenders {

@@ -29,7 +29,8 @@ func (p places) report() (r report, err error) {
 	return r, nil
 }
 
-// allTables are the table of the CPU's results, and after it that of each kind of GPU results that there are.
+// allTables are the table of the CPU's results, and after it that of each kind of GPU results that
+// there are.
 func (p places) allTables(cpu report) (string, error) {
 	text := cpu.table()
 	for _, folder := range resultsFolders {
@@ -44,8 +45,8 @@ func (p places) allTables(cpu report) (string, error) {
 	return text, nil
 }
 
-// table is the report as Markdown: a table for each machine, and in it one line a case, but for the growth rows, which are
-// many.
+// table is the report as Markdown: a table for each machine, and in it one line a case, but for the
+// growth rows, which are many.
 func (r *report) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Milliseconds (median); JAX %s, PyTorch %s, GoMLX %s. \"Ratio\" is ours on XLA over the best peer variant: below 1 is\n"+
@@ -69,7 +70,8 @@ func (r *report) table() string {
 				fmt.Fprintf(&b, "\n%s:\n\n", machine)
 				b.WriteString("| case | ours, XLA | ours, pure Go | GoMLX's | JAX | PyTorch | ratio | of bound |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", name, xla.ms(), pureGo.ms(), number(r.Rows[i].bestOf("gomlx_stock")),
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", name, xla.ms(), pureGo.ms(),
+				number(r.Rows[i].bestOf("gomlx_stock")),
 				number(r.Rows[i].bestOf("jax")), number(r.Rows[i].bestOf("torch")), xla.ratio(), xla.ofBound())
 		}
 		i = j

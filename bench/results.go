@@ -19,7 +19,8 @@ type report struct {
 	Rows     []row             `json:"rows"`
 }
 
-// row compares one of our backends with all peers on one case. Times are in milliseconds, ratios ours over theirs.
+// row compares one of our backends with all peers on one case. Times are in milliseconds, ratios
+// ours over theirs.
 type row struct {
 	Case           string             `json:"case"`
 	Machine        string             `json:"machine"`
@@ -38,7 +39,7 @@ type details map[string]caseDetails
 
 type caseDetails struct {
 	Measured   string            `json:"measured"` // UTC.
-	Load       float64           `json:"load"`     // How many processes wanted to run, over the minute before; 0: not known.
+	Load       float64           `json:"load"`     // Processes that wanted to run, over the minute before; 0: not known.
 	Contenders []contenderDetail `json:"contenders"`
 	LeftOut    map[string]string `json:"left_out,omitempty"` // Variants of peers that failed, with what they said.
 }
@@ -50,13 +51,14 @@ type contenderDetail struct {
 	MSMin     float64            `json:"ms_min"`
 	MSMax     float64            `json:"ms_max"`
 	CPUMedian *float64           `json:"cpu_ms_median,omitempty"` // CPU time of all threads in a run.
-	CompileMS float64            `json:"compile_ms"`              // Building, compiling, and the runs that check the values.
+	CompileMS float64            `json:"compile_ms"`              // Building, compiling, checking the values.
 	PeakMB    float64            `json:"peak_mb"`                 // Resident memory of the worker while it did that.
 	Values    map[string]float64 `json:"values"`
 	Retired   bool               `json:"retired,omitempty"` // Timed in the first rounds only: far behind another variant.
 }
 
-// rowsOf makes one row for each of our backends. forwardMS gives the forward pass's median by backend.
+// rowsOf makes one row for each of our backends. forwardMS gives the forward pass's median by
+// backend.
 func rowsOf(c benchCase, machine string, contenders []*contender, forwardMS map[string]float64) []row {
 	peers := map[string]float64{}
 	best := ""
@@ -74,7 +76,8 @@ func rowsOf(c benchCase, machine string, contenders []*contender, forwardMS map[
 		if !o.ours {
 			continue
 		}
-		r := row{Case: c.Name, Machine: machine, Backend: o.name, MSMedian: round4(o.median()), MSMin: round4(slices.Min(o.times)),
+		r := row{Case: c.Name, Machine: machine, Backend: o.name, MSMedian: round4(o.median()),
+			MSMin: round4(slices.Min(o.times)),
 			Value: o.prepared.Values["value"], Peers: peers, BestPeer: best}
 		if best != "" {
 			r.RatioBest = round4(o.median() / peers[best])
@@ -113,8 +116,8 @@ func round4(v float64) float64 {
 	return math.Round(v*scale) / scale
 }
 
-// merge replaces the rows of the cases that were run and keeps the others, in the order of the cases; rows of cases that
-// are no more are dropped.
+// merge replaces the rows of the cases that were run and keeps the others, in the order of the
+// cases; rows of cases that are no more are dropped.
 func (r *report) merge(rows []row, order []benchCase) {
 	ran := map[string]bool{}
 	for _, n := range rows {

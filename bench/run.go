@@ -51,8 +51,9 @@ func (o options) check() error {
 // knownPeers are those with a worker in bench/peers.
 var knownPeers = []string{"jax", "torch"}
 
-// tolerance is how far two workers' values of the same task may be apart, relative to the larger. On a GPU convolutions may be
-// computed by transforms, which round more; TF32 has a unit roundoff of 5e-4, which a dozen layers and squares multiply.
+// tolerance is how far two workers' values of the same task may be apart, relative to the larger.
+// On a GPU convolutions may be computed by transforms, which round more; TF32 has a unit roundoff
+// of 5e-4, which a dozen layers and squares multiply.
 func (o options) tolerance() float64 {
 	switch {
 	case o.tf32:
@@ -99,7 +100,8 @@ func (o options) run(log io.Writer) error {
 		selected = selected[done:]
 	}
 	if len(selected) > 0 {
-		failed = append(failed, fmt.Errorf("%d cases, from %s on, were not started within %s", len(selected), selected[0].Name, o.limit))
+		failed = append(failed,
+			fmt.Errorf("%d cases, from %s on, were not started within %s", len(selected), selected[0].Name, o.limit))
 	}
 	fmt.Fprintf(log, "took %s\n", time.Since(start).Round(time.Second))
 	return errors.Join(failed...)
@@ -147,8 +149,9 @@ func (o options) setUp(log io.Writer) (*bench, error) {
 // launches are all of them, ours first.
 func (b *bench) launches() []launch { return slices.Concat(b.ours, b.rivals) }
 
-// runGroup runs the cases of one network with workers of its own, so that one group's memory does not burden the next. It
-// returns how many it has done with: it stops where one fails, as its workers may be of no use then, and where it is late.
+// runGroup runs the cases of one network with workers of its own, so that one group's memory does
+// not burden the next. It returns how many it has done with: it stops where one fails, as its
+// workers may be of no use then, and where it is late.
 func (b *bench) runGroup(cases []benchCase, start time.Time) (done int, err error) {
 	var workers []worker
 	for _, l := range b.launches() {
@@ -212,8 +215,8 @@ func (b *bench) runCase(c benchCase, workers []worker) error {
 	return b.keep(c, contenders, leftOut, load)
 }
 
-// contenders of a case: ours on its backends, and every variant of every peer. A variant of our own workers after their
-// first is a peer too.
+// contenders of a case: ours on its backends, and every variant of every peer. A variant of our own
+// workers after their first is a peer too.
 func (b *bench) contenders(c benchCase, fixture string, workers []worker) ([]*contender, error) {
 	var contenders []*contender
 	for _, w := range workers {

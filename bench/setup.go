@@ -34,7 +34,8 @@ func findPlaces() (places, error) {
 	return places{root: root, bench: b, cache: filepath.Join(b, ".cache"), results: filepath.Join(b, "results")}, nil
 }
 
-// resultsFolders are under bench/results, for the GPU's results; those of the CPU are in bench/results itself.
+// resultsFolders are under bench/results, for the GPU's results; those of the CPU are in
+// bench/results itself.
 var resultsFolders = []string{"cuda", "cuda-tf32"}
 
 // resultsIn is the folder for the results of these options.
@@ -53,8 +54,8 @@ func (o options) resultsIn(results string) string {
 func (p places) latest() string  { return filepath.Join(p.results, "latest.json") }
 func (p places) details() string { return filepath.Join(p.results, "details.json") }
 
-// installPeers makes the virtual environment of the peers, unless it is there with the same requirements, and returns its
-// interpreter.
+// installPeers makes the virtual environment of the peers, unless it is there with the same
+// requirements, and returns its interpreter.
 func (p places) installPeers(base string, log io.Writer) (string, error) {
 	requirements := filepath.Join(p.bench, "requirements.txt")
 	text, err := os.ReadFile(requirements)
@@ -70,7 +71,8 @@ func (p places) installPeers(base string, log io.Writer) (string, error) {
 	fmt.Fprintln(log, "installing the pinned peers into bench/.venv (a download of 2 GB, once)")
 	for _, args := range [][]string{
 		{base, "-m", "venv", "--clear", venv},
-		{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", requirements},
+		{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r",
+			requirements},
 	} {
 		if err := command(log, p.root, args...); err != nil {
 			return "", err
@@ -93,7 +95,8 @@ func command(log io.Writer, dir string, args ...string) error {
 	return nil
 }
 
-// environment is what all workers get: the same number of threads, the same device, and the same precision on it.
+// environment is what all workers get: the same number of threads, the same device, and the same
+// precision on it.
 func (o options) environment() []string {
 	n := strconv.Itoa(o.threads)
 	env := []string{"BENCH_THREADS=" + n, "GOMAXPROCS=" + n, "OMP_NUM_THREADS=" + n, "MKL_NUM_THREADS=" + n,
@@ -101,7 +104,8 @@ func (o options) environment() []string {
 	if o.device == deviceCPU {
 		return append(env, "CUDA_VISIBLE_DEVICES=")
 	}
-	// All processes share the GPU's memory. NVIDIA's switch holds for cuBLAS and cuDNN, whoever calls them.
+	// All processes share the GPU's memory. NVIDIA's switch holds for cuBLAS and cuDNN, whoever
+	// calls them.
 	env = append(env, "XLA_PYTHON_CLIENT_PREALLOCATE=false")
 	if o.tf32 {
 		return append(env, "BENCH_TF32=1")
@@ -142,10 +146,12 @@ func (p places) launches(o options, log io.Writer) (ours, peers []launch) {
 	return ours, peers
 }
 
-// machineName is the processor's name and the number of cores, or the GPU's name, its driver and the precision.
+// machineName is the processor's name and the number of cores, or the GPU's name, its driver and
+// the precision.
 func (o options) machineName() (string, error) {
 	if o.device == deviceCPU {
-		return fmt.Sprintf("%s, %d threads on %d cores, %s", machine.Processor(), o.threads, runtime.NumCPU(), runtime.GOOS), nil
+		return fmt.Sprintf("%s, %d threads on %d cores, %s", machine.Processor(), o.threads, runtime.NumCPU(), runtime.GOOS),
+			nil
 	}
 	out, err := exec.Command("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").Output()
 	if err != nil {
@@ -160,7 +166,8 @@ func (o options) machineName() (string, error) {
 	return fmt.Sprintf("%s, driver %s, %s, %s", name, driver, precision, runtime.GOOS), nil
 }
 
-// loadAverage is how many processes wanted to run, on average over the last minute; 0 where the system does not say.
+// loadAverage is how many processes wanted to run, on average over the last minute; 0 where the
+// system does not say.
 func loadAverage() float64 {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

@@ -30,7 +30,8 @@ func (l launch) cmd(extra ...string) *exec.Cmd {
 	return cmd
 }
 
-// process is a worker that lives as long as the run, so that no start-up or compilation falls into a timed run.
+// process is a worker that lives as long as the run, so that no start-up or compilation falls into
+// a timed run.
 type process struct {
 	name  string
 	cmd   *exec.Cmd
@@ -71,7 +72,8 @@ func (p *process) Do(request proto.Request) (proto.Answer, error) {
 		return answer, fmt.Errorf("worker %s answered %q: %w", p.name, p.lines.Text(), err)
 	}
 	if answer.Error != "" {
-		return answer, fmt.Errorf("worker %s, %s of %s %s: %s", p.name, request.Op, request.Task, request.Variant, answer.Error)
+		return answer, fmt.Errorf("worker %s, %s of %s %s: %s", p.name, request.Op, request.Task, request.Variant,
+			answer.Error)
 	}
 	return answer, nil
 }

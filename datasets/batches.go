@@ -9,13 +9,14 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 )
 
-// Batches is a train.Dataset over images. Each batch has one input, [batch, H, W, C] or [batch, H·W·C], and one label
-// tensor, int32 [batch, 1].
+// Batches is a train.Dataset over images. Each batch has one input, [batch, H, W, C] or [batch,
+// H·W·C], and one label tensor, int32 [batch, 1].
 //
-// What the batch of a step holds is a pure function of the images, the configuration and the step. So training that
-// was interrupted after s steps goes on with StartAt(s) as if nothing had happened, and [Batches.Iter] always begins anew.
-// GoMLX's own dataset.InMemory cannot do this: its order depends on how often it was iterated over, and to get
-// to a step it has to produce all batches before it.
+// What the batch of a step holds is a pure function of the images, the configuration and the step.
+// So training that was interrupted after s steps goes on with StartAt(s) as if nothing had
+// happened, and [Batches.Iter] always begins anew. GoMLX's own dataset.InMemory cannot do this: its
+// order depends on how often it was iterated over, and to get to a step it has to produce all
+// batches before it.
 //
 // It is built by [NewBatches] and safe for concurrent use.
 type Batches struct {
@@ -40,8 +41,9 @@ type BatchesConfig struct {
 	noiseSeed uint64
 }
 
-// NewBatches starts the configuration of a dataset that yields the images in batches. Without options it goes once
-// through them in order, with a last short batch if batchSize does not divide their number. End it by Done:
+// NewBatches starts the configuration of a dataset that yields the images in batches. Without
+// options it goes once through them in order, with a last short batch if batchSize does not divide
+// their number. End it by Done:
 //
 //	ds, err := datasets.NewBatches(images, 128).Shuffle(seed).DropLast().Infinite().Done()
 func NewBatches(images *Images, batchSize int) *BatchesConfig {
@@ -58,10 +60,11 @@ func (c *BatchesConfig) Name(name string) *BatchesConfig { c.name = name; return
 // Format sets dtype, shape and normalization of the inputs.
 func (c *BatchesConfig) Format(format Format) *BatchesConfig { c.format = format; return c }
 
-// Shuffle visits the images in an order drawn anew for each epoch, from the seed and the epoch's number.
+// Shuffle visits the images in an order drawn anew for each epoch, from the seed and the epoch's
+// number.
 //
-// Without Infinite every Iter is epoch 0 again (or the epoch in which StartAt lies): use Infinite with train.Loop's
-// RunSteps rather than RunEpochs if each epoch shall have an order of its own.
+// Without Infinite every Iter is epoch 0 again (or the epoch in which StartAt lies): use Infinite
+// with train.Loop's RunSteps rather than RunEpochs if each epoch shall have an order of its own.
 func (c *BatchesConfig) Shuffle(seed uint64) *BatchesConfig {
 	c.shuffled, c.seed = true, seed
 	return c
@@ -73,20 +76,21 @@ func (c *BatchesConfig) DropLast() *BatchesConfig { c.dropLast = true; return c 
 // Infinite goes on with the next epoch for ever, as train.Loop.RunSteps needs it.
 func (c *BatchesConfig) Infinite() *BatchesConfig { c.infinite = true; return c }
 
-// StartAt makes Iter begin with the batch of this step, counted from 0 over all epochs. It takes no longer for a later
-// step. Without Infinite the rest of the epoch follows in which the step lies.
+// StartAt makes Iter begin with the batch of this step, counted from 0 over all epochs. It takes no
+// longer for a later step. Without Infinite the rest of the epoch follows in which the step lies.
 func (c *BatchesConfig) StartAt(step int) *BatchesConfig { c.start = step; return c }
 
-// FreshLabelNoise replaces each label with this probability whenever it is yielded, drawn anew at each step from
-// the seed and the step: the label noise of stochastic-gradient theory (Blanc et al. 2020). For noise that stays the
-// same over training see [Images.WithLabelNoise].
+// FreshLabelNoise replaces each label with this probability whenever it is yielded, drawn anew at
+// each step from the seed and the step: the label noise of stochastic-gradient theory (Blanc et al.
+// 2020). For noise that stays the same over training see [Images.WithLabelNoise].
 func (c *BatchesConfig) FreshLabelNoise(probability float64, kind NoiseKind, seed uint64) *BatchesConfig {
 	c.noise, c.noiseKind, c.noiseSeed = probability, kind, seed
 	return c
 }
 
-// Done returns the dataset. Errors are images that are none or contradict themselves, a batch size below 1, or with
-// DropLast above the number of images, a negative start, and a format or noise that does not fit.
+// Done returns the dataset. Errors are images that are none or contradict themselves, a batch size
+// below 1, or with DropLast above the number of images, a negative start, and a format or noise
+// that does not fit.
 func (c *BatchesConfig) Done() (*Batches, error) {
 	if err := c.images.check(); err != nil {
 		return nil, err
@@ -123,8 +127,8 @@ var (
 // Name implements train.Dataset.
 func (b *Batches) Name() string { return b.config.name }
 
-// ShortName implements train.HasShortName: what follows the first slash of the name, as "test" in "mnist/test", else its
-// first three bytes.
+// ShortName implements train.HasShortName: what follows the first slash of the name, as "test" in
+// "mnist/test", else its first three bytes.
 func (b *Batches) ShortName() string {
 	if _, split, ok := strings.Cut(b.config.name, "/"); ok {
 		return split
@@ -149,7 +153,8 @@ func (b *Batches) StartingAt(step int) (*Batches, error) {
 	return config.StartAt(step).Done()
 }
 
-// Iter implements train.Dataset. The caller owns the tensors it gets. All iterations over one dataset are the same.
+// Iter implements train.Dataset. The caller owns the tensors it gets. All iterations over one
+// dataset are the same.
 func (b *Batches) Iter() iter.Seq2[train.Batch, error] {
 	return func(yield func(train.Batch, error) bool) {
 		perEpoch := b.StepsPerEpoch()
@@ -181,7 +186,8 @@ func (b *Batches) order(epoch int) []int {
 		}
 		return order
 	}
-	// Two generators give the epoch's seed, so that (seed, epoch) and (seed+1, epoch-1) have nothing in common.
+	// Two generators give the epoch's seed, so that (seed, epoch) and (seed+1, epoch-1) have
+	// nothing in common.
 	rng := rand.New(rand.NewPCG(rand.NewPCG(b.config.seed, streamShuffle).Uint64(), uint64(epoch)))
 	return rng.Perm(b.images.N)
 }

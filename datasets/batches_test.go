@@ -140,8 +140,8 @@ func TestBatchesShuffled(t *testing.T) {
 	}
 }
 
-// A dataset that starts at a step yields what the uninterrupted one yields from that step on; with fresh label noise,
-// short batches or without.
+// A dataset that starts at a step yields what the uninterrupted one yields from that step on; with
+// fresh label noise, short batches or without.
 func TestBatchesResume(t *testing.T) {
 	images := testImages(10)
 	for name, config := range map[string]func() *BatchesConfig{

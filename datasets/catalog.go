@@ -30,20 +30,22 @@ type download struct {
 	file   string
 	size   int64
 	sha256 string
-	// urls are the publisher and its mirrors, in the order in which they are tried. Plain http is acceptable as the
-	// content is checked by its SHA-256.
+	// urls are the publisher and its mirrors, in the order in which they are tried. Plain http is
+	// acceptable as the content is checked by its SHA-256.
 	urls []string
 }
 
 // Where the checksums come from.
 //
 //   - Fashion-MNIST, contents: computed from the files of Debian's package dataset-fashion-mnist
-//     0.0~git20200523.55506a9-1. Downloads: the published .gz files differ from Debian's in nothing but the
-//     gzip header (file name and time). Putting that header back gives files with exactly the sizes and SHA-256 sums below
-//     (a test does this where the package is installed), and the MD5 sum that Zalando's README lists for the test labels.
-//   - MNIST, contents and downloads; CIFAR-10, contents and download: as published by several independent projects
-//     (the MNIST sums by TensorFlow's data set code among others, the CIFAR-10 sum by GoMLX and torchvision's Ruby port).
-//     They were not verified against the files themselves.
+//     0.0~git20200523.55506a9-1. Downloads: the published .gz files differ from Debian's in nothing
+//     but the gzip header (file name and time). Putting that header back gives files with exactly
+//     the sizes and SHA-256 sums below (a test does this where the package is installed), and the
+//     MD5 sum that Zalando's README lists for the test labels.
+//   - MNIST, contents and downloads; CIFAR-10, contents and download: as published by several
+//     independent projects (the MNIST sums by TensorFlow's data set code among others, the CIFAR-10
+//     sum by GoMLX and torchvision's Ruby port). They were not verified against the files
+//     themselves.
 //   - The JPEG copy of CIFAR-10: computed from its files, as Pillow 13.0.0 decodes them. Of 1,000
 //     of its test images every label is that of a lossless copy, and the root mean square
 //     difference of the pixels is 7.6 of 255.
@@ -74,10 +76,14 @@ var catalog = []*dataSet{
 			"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 			"https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
 		}, []download{
-			{file: "train-images-idx3-ubyte.gz", size: 26421880, sha256: "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},
-			{file: "train-labels-idx1-ubyte.gz", size: 29515, sha256: "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"},
-			{file: "t10k-images-idx3-ubyte.gz", size: 4422102, sha256: "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"},
-			{file: "t10k-labels-idx1-ubyte.gz", size: 5148, sha256: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"},
+			{file: "train-images-idx3-ubyte.gz", size: 26421880,
+				sha256: "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},
+			{file: "train-labels-idx1-ubyte.gz", size: 29515,
+				sha256: "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"},
+			{file: "t10k-images-idx3-ubyte.gz", size: 4422102,
+				sha256: "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"},
+			{file: "t10k-labels-idx1-ubyte.gz", size: 5148,
+				sha256: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"},
 		}),
 	},
 	{
@@ -94,10 +100,14 @@ var catalog = []*dataSet{
 			"https://ossci-datasets.s3.amazonaws.com/mnist/",
 			"https://storage.googleapis.com/cvdf-datasets/mnist/",
 		}, []download{
-			{file: "train-images-idx3-ubyte.gz", size: 9912422, sha256: "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
-			{file: "train-labels-idx1-ubyte.gz", size: 28881, sha256: "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"},
-			{file: "t10k-images-idx3-ubyte.gz", size: 1648877, sha256: "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"},
-			{file: "t10k-labels-idx1-ubyte.gz", size: 4542, sha256: "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"},
+			{file: "train-images-idx3-ubyte.gz", size: 9912422,
+				sha256: "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
+			{file: "train-labels-idx1-ubyte.gz", size: 28881,
+				sha256: "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"},
+			{file: "t10k-images-idx3-ubyte.gz", size: 1648877,
+				sha256: "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"},
+			{file: "t10k-labels-idx1-ubyte.gz", size: 4542,
+				sha256: "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"},
 		}),
 	},
 	{
@@ -124,7 +134,8 @@ var catalog = []*dataSet{
 			"test_batch.bin":   "21ff644a0745dff07cf018a4314ad5dbc8b65bf1bb9f9c184f68eaf61bb554dd",
 		}}},
 		downloads: mirrored([]string{"https://www.cs.toronto.edu/~kriz/"}, []download{
-			{file: "cifar-10-binary.tar.gz", size: 170052171, sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
+			{file: "cifar-10-binary.tar.gz", size: 170052171,
+				sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
 		}),
 	},
 }

@@ -15,7 +15,8 @@ import (
 const (
 	cifarSide   = 32
 	cifarPixels = cifarSide * cifarSide * 3
-	// cifarRecord is one label byte and then the red, the green and the blue plane, each row-major 32×32.
+	// cifarRecord is one label byte and then the red, the green and the blue plane, each row-major
+	// 32×32.
 	cifarRecord = 1 + cifarPixels
 	// maxCIFARBytes bounds one batch file; the real ones have 10,000 records, 30.7 MB.
 	maxCIFARBytes = 100_000 * cifarRecord
@@ -37,11 +38,12 @@ func cifarFiles(split Split) []string {
 	return files
 }
 
-// ReadCIFAR10 reads a split of CIFAR-10 in its binary version, from the folder that holds the batch files
-// (cifar-10-batches-bin) or from the archive cifar-10-binary.tar.gz. The images are [n, 32, 32, 3], red, green, blue
-// last, where the files hold them as planes.
+// ReadCIFAR10 reads a split of CIFAR-10 in its binary version, from the folder that holds the batch
+// files (cifar-10-batches-bin) or from the archive cifar-10-binary.tar.gz. The images are [n, 32,
+// 32, 3], red, green, blue last, where the files hold them as planes.
 //
-// It returns an error that names the file if one is missing, truncated, damaged, or holds a label over 9.
+// It returns an error that names the file if one is missing, truncated, damaged, or holds a label
+// over 9.
 //
 // The format: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
 func ReadCIFAR10(dirOrArchive string, split Split) (*Images, error) {
@@ -148,7 +150,8 @@ func appendCIFAR(images *Images, r io.Reader, name string) error {
 	case n == 0:
 		return fmt.Errorf("%s: the file is empty", name)
 	case n > maxCIFARBytes:
-		return fmt.Errorf("%s: more than %d bytes, want a CIFAR-10 batch of 10000 records of %d bytes", name, maxCIFARBytes, cifarRecord)
+		return fmt.Errorf("%s: more than %d bytes, want a CIFAR-10 batch of 10000 records of %d bytes", name, maxCIFARBytes,
+			cifarRecord)
 	case n%cifarRecord != 0:
 		return fmt.Errorf("%s: %d bytes are not a whole number of CIFAR-10 records of %d bytes: truncated, or not the binary version",
 			name, n, cifarRecord)

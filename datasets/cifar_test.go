@@ -52,7 +52,8 @@ func writeFiles(t testing.TB, dir string, files map[string][]byte) {
 	}
 }
 
-// archive is a gzipped tar file of the files, last name first, so that the reader cannot rely on their order.
+// archive is a gzipped tar file of the files, last name first, so that the reader cannot rely on
+// their order.
 func archive(t testing.TB, folder string, files map[string][]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -64,7 +65,8 @@ func archive(t testing.TB, folder string, files map[string][]byte) []byte {
 	slices.Sort(names)
 	slices.Reverse(names)
 	for _, name := range names {
-		if err := w.WriteHeader(&tar.Header{Name: folder + "/" + name, Size: int64(len(files[name])), Mode: 0o644}); err != nil {
+		if err := w.WriteHeader(&tar.Header{Name: folder + "/" + name, Size: int64(len(files[name])),
+			Mode: 0o644}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.Write(files[name]); err != nil {
@@ -165,7 +167,8 @@ func TestReadCIFAR10Errors(t *testing.T) {
 		content []byte
 		want    string
 	}{
-		{"python version", archive(t, "cifar-10-batches-py", map[string][]byte{"data_batch_1": {1}}), "want the binary version"},
+		{"python version", archive(t, "cifar-10-batches-py", map[string][]byte{"data_batch_1": {1}}),
+			"want the binary version"},
 		{"not gzip", []byte(strings.Repeat("this is no archive. ", 100)), "not a tar archive"},
 		{"gzip of something else", gzipped(t, []byte(strings.Repeat("this is no archive. ", 100))), "not a tar archive"},
 		{"gzip header only", good[:6], "truncated gzip"},

@@ -17,8 +17,8 @@ type Curve struct {
 	X, Y []float64
 }
 
-// Parabola returns n evenly spaced points of y = x² on [-1, 1], both ends among them. With n = 10 it is the regression
-// set of the paper's Figure 1 (which parabola the paper took is not known).
+// Parabola returns n evenly spaced points of y = x² on [-1, 1], both ends among them. With n = 10
+// it is the regression set of the paper's Figure 1 (which parabola the paper took is not known).
 func Parabola(n int) (Curve, error) {
 	if n < 2 {
 		return Curve{}, fmt.Errorf("a curve needs at least 2 points, not %d", n)
@@ -32,8 +32,8 @@ func Parabola(n int) (Curve, error) {
 	return NewCurve(x, y)
 }
 
-// NewCurve returns the curve through the given points. It returns an error for fewer than 2 points, slices of different
-// lengths, X not strictly increasing, and values that are not finite.
+// NewCurve returns the curve through the given points. It returns an error for fewer than 2 points,
+// slices of different lengths, X not strictly increasing, and values that are not finite.
 func NewCurve(x, y []float64) (Curve, error) {
 	if len(x) != len(y) {
 		return Curve{}, fmt.Errorf("a curve needs as many y as x, got %d x and %d y", len(x), len(y))
@@ -52,8 +52,8 @@ func NewCurve(x, y []float64) (Curve, error) {
 	return Curve{X: x, Y: y}, nil
 }
 
-// DirichletIntegral is ∫ g'(x)² dx of the piecewise-linear interpolant g, from the first X to the last:
-// Σ (ΔY)²/ΔX.
+// DirichletIntegral is ∫ g'(x)² dx of the piecewise-linear interpolant g, from the first X to the
+// last: Σ (ΔY)²/ΔX.
 func (c Curve) DirichletIntegral() float64 {
 	var sum float64
 	for i := 1; i < len(c.X); i++ {
@@ -63,10 +63,11 @@ func (c Curve) DirichletIntegral() float64 {
 	return sum
 }
 
-// DirichletEnergy is [Curve.DirichletIntegral] divided by the length of the interval: the mean of g'(x)² under x
-// uniform on it, which is the geometric complexity of the interpolant with respect to that distribution. (The mean over
-// the data points themselves is not defined, as the interpolant has its kinks there.) Among all functions through the
-// points the interpolant has the smallest one.
+// DirichletEnergy is [Curve.DirichletIntegral] divided by the length of the interval: the mean of
+// g'(x)² under x uniform on it, which is the geometric complexity of the interpolant with respect
+// to that distribution. (The mean over the data points themselves is not defined, as the
+// interpolant has its kinks there.) Among all functions through the points the interpolant has the
+// smallest one.
 func (c Curve) DirichletEnergy() float64 {
 	return c.DirichletIntegral() / (c.X[len(c.X)-1] - c.X[0])
 }
@@ -87,7 +88,8 @@ func (c Curve) At(x float64) float64 {
 	return c.Y[i-1] + t*(c.Y[i]-c.Y[i-1])
 }
 
-// Tensors returns the points as inputs [n, 1] and targets [n, 1] of dtype float32 or float64. The caller owns them.
+// Tensors returns the points as inputs [n, 1] and targets [n, 1] of dtype float32 or float64. The
+// caller owns them.
 func (c Curve) Tensors(dtype dtypes.DType) (inputs, targets *tensors.Tensor, err error) {
 	if inputs, err = column(c.X, dtype); err != nil {
 		return nil, nil, err
@@ -116,8 +118,9 @@ func column(values []float64, dtype dtypes.DType) (*tensors.Tensor, error) {
 	return t, err
 }
 
-// Dataset returns a train.Dataset whose every batch is the whole curve, as full-batch gradient descent needs it: inputs
-// [n, 1] and labels [n, 1] of the dtype. It never ends if infinite, else after one batch.
+// Dataset returns a train.Dataset whose every batch is the whole curve, as full-batch gradient
+// descent needs it: inputs [n, 1] and labels [n, 1] of the dtype. It never ends if infinite, else
+// after one batch.
 func (c Curve) Dataset(dtype dtypes.DType, infinite bool) (train.Dataset, error) {
 	if dtype != dtypes.Float32 && dtype != dtypes.Float64 {
 		return nil, fmt.Errorf("cannot give a curve as %s, want float32 or float64", dtype)

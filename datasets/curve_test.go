@@ -22,8 +22,8 @@ func TestParabola(t *testing.T) {
 				t.Errorf("n = %d: point %d is (%g, %g)", n, i, x, curve.Y[i])
 			}
 		}
-		// The slope on a piece is twice its midpoint, and the mean of the squared midpoints of m equal pieces of [-1, 1]
-		// is (1 - 1/m²)/3.
+		// The slope on a piece is twice its midpoint, and the mean of the squared midpoints of m
+		// equal pieces of [-1, 1] is (1 - 1/m²)/3.
 		m := float64(n - 1)
 		want := 4. / 3 * (1 - 1/(m*m))
 		if got := curve.DirichletEnergy(); math.Abs(got-want) > 1e-12 {

@@ -1,19 +1,21 @@
 // Package datasets reads the data sets of the experiments and feeds them to GoMLX.
 //
-//   - [Load] gives the images of a named data set: "fashion-mnist-subset" (embedded, always there), "fashion-mnist",
-//     "mnist" and "cifar10" (from a data folder). [Locate] says where a set was found or how to get it, and
-//     [Download] fetches it. Nothing is ever downloaded unless Download is called.
+//   - [Load] gives the images of a named data set: "fashion-mnist-subset" (embedded, always there),
+//     "fashion-mnist", "mnist" and "cifar10" (from a data folder). [Locate] says where a set was
+//     found or how to get it, and [Download] fetches it. Nothing is ever downloaded unless Download
+//     is called.
 //   - [ReadIDX] and [ReadCIFAR10] read the standard file formats.
-//   - [Images] holds a split in memory as uint8 pixels; [Images.Balanced], [Images.First], [Images.WithLabelNoise] and
-//     [Images.RandomLabels] derive others from it.
-//   - [NewBatches] turns images into a GoMLX train.Dataset whose order is a pure function of (seed, step), so that
-//     an interrupted run resumes with exactly the batches it would have seen.
+//   - [Images] holds a split in memory as uint8 pixels; [Images.Balanced], [Images.First],
+//     [Images.WithLabelNoise] and [Images.RandomLabels] derive others from it.
+//   - [NewBatches] turns images into a GoMLX train.Dataset whose order is a pure function of (seed,
+//     step), so that an interrupted run resumes with exactly the batches it would have seen.
 //   - [Parabola] is the 1-D regression set of the paper's Figure 1.
 //
 // Pixels are scaled to [0, 1] (divided by 255) unless a [Normalization] is given.
 //
 // # Licences
 //
-// Fashion-MNIST: MIT, copyright 2017 Zalando SE; the embedded subset comes with the licence text. MNIST (LeCun, Cortes,
-// Burges) and CIFAR-10 (Krizhevsky, Nair, Hinton) are not part of this repository; their terms are their authors'.
+// Fashion-MNIST: MIT, copyright 2017 Zalando SE; the embedded subset comes with the licence text.
+// MNIST (LeCun, Cortes, Burges) and CIFAR-10 (Krizhevsky, Nair, Hinton) are not part of this
+// repository; their terms are their authors'.
 package datasets

@@ -99,7 +99,8 @@ func TestFetch(t *testing.T) {
 		dir := t.TempDir()
 		writeFiles(t, dir, map[string][]byte{"file": content})
 		requests = 0
-		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, dir, nil); err != nil {
+		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, dir,
+			nil); err != nil {
 			t.Fatal(err)
 		}
 		if requests != 0 {
@@ -109,7 +110,8 @@ func TestFetch(t *testing.T) {
 	t.Run("replaced if it is wrong", func(t *testing.T) {
 		dir := t.TempDir()
 		writeFiles(t, dir, map[string][]byte{"file": content[:10]})
-		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, dir, nil); err != nil {
+		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, dir,
+			nil); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := os.ReadFile(filepath.Join(dir, "file")); !bytes.Equal(got, content) {
@@ -124,7 +126,8 @@ func TestFetch(t *testing.T) {
 			}
 			last = done
 		}
-		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, t.TempDir(), progress); err != nil {
+		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, t.TempDir(),
+			progress); err != nil {
 			t.Fatal(err)
 		}
 		if last != 100_000 {
@@ -177,8 +180,10 @@ func TestFetchFromHostileServer(t *testing.T) {
 		case <-over:
 		}
 	})
-	mux.HandleFunc("/stalls", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(content[:60_000]); hang(w, r) })
-	mux.HandleFunc("/poison", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(make([]byte, 60_000)); hang(w, r) })
+	mux.HandleFunc("/stalls",
+		func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(content[:60_000]); hang(w, r) })
+	mux.HandleFunc("/poison",
+		func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(make([]byte, 60_000)); hang(w, r) })
 	mux.HandleFunc("/trickles", func(w http.ResponseWriter, r *http.Request) {
 		for i := range content {
 			_, _ = w.Write(content[i : i+1])
@@ -192,7 +197,8 @@ func TestFetchFromHostileServer(t *testing.T) {
 			}
 		}
 	})
-	mux.HandleFunc("/circle", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/circle", http.StatusFound) })
+	mux.HandleFunc("/circle",
+		func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/circle", http.StatusFound) })
 	mux.HandleFunc("/other-range", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Range", "bytes 10-99999/100000")
 		w.WriteHeader(http.StatusPartialContent)
@@ -220,7 +226,8 @@ func TestFetchFromHostileServer(t *testing.T) {
 		t.Run(strings.Join(test.paths, " "), func(t *testing.T) {
 			ranges = nil
 			dir := t.TempDir()
-			if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, test.paths...)}, dir, nil); err != nil {
+			if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, test.paths...)}, dir,
+				nil); err != nil {
 				t.Fatal(err)
 			}
 			if got, _ := os.ReadFile(filepath.Join(dir, "file")); !bytes.Equal(got, content) {
@@ -234,8 +241,10 @@ func TestFetchFromHostileServer(t *testing.T) {
 	}
 	t.Run("no address is good", func(t *testing.T) {
 		dir := t.TempDir()
-		err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/silent", "/trickles")}, dir, nil)
-		wantError(t, err, "cannot download file", "/silent", "timeout", "/trickles: it sends next to nothing (less than 1000 bytes in 500ms)")
+		err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/silent", "/trickles")},
+			dir, nil)
+		wantError(t, err, "cannot download file", "/silent", "timeout",
+			"/trickles: it sends next to nothing (less than 1000 bytes in 500ms)")
 		if strings.Contains(err.Error(), "\n") {
 			t.Errorf("more than one line: %v", err)
 		}
@@ -272,7 +281,8 @@ func TestFetchGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			asked = "none"
-			if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/")}, dir, nil); err != nil {
+			if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/")}, dir,
+				nil); err != nil {
 				t.Fatal(err)
 			}
 			if got, _ := os.ReadFile(filepath.Join(dir, "file")); !bytes.Equal(got, content) || asked != test.asked {
@@ -301,8 +311,9 @@ func TestDownload(t *testing.T) {
 		catalog[1].downloads = []download{{file: "file", size: 1, sha256: "0", urls: []string{"http://127.0.0.1:1/file"}}}
 		dir := t.TempDir()
 		err := Download(t.Context(), NameFashionMNIST, dir, nil)
-		wantError(t, err, "cannot download file: ", "connection refused; to get it otherwise: put file (http://127.0.0.1:1/) into "+
-			filepath.Join(dir, "fashion-mnist")+", or have GCML_DATA name your data folder, or apt-get install dataset-fashion-mnist")
+		wantError(t, err, "cannot download file: ",
+			"connection refused; to get it otherwise: put file (http://127.0.0.1:1/) into "+
+				filepath.Join(dir, "fashion-mnist")+", or have GCML_DATA name your data folder, or apt-get install dataset-fashion-mnist")
 	})
 	t.Run("unknown", func(t *testing.T) {
 		wantError(t, Download(t.Context(), "minst", "", nil), `did you mean "mnist"`)

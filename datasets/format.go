@@ -15,9 +15,10 @@ type Normalization struct {
 	Mean, Std []float64
 }
 
-// Standardization returns the normalization under which every channel of these images has mean 0 and variance 1. Take it
-// from the training split and use it for all splits. Mean and variance are over all N·H·W pixels of a channel, computed
-// exactly in integers, the variance with divisor N·H·W. A constant channel gets Std 1.
+// Standardization returns the normalization under which every channel of these images has mean 0
+// and variance 1. Take it from the training split and use it for all splits. Mean and variance are
+// over all N·H·W pixels of a channel, computed exactly in integers, the variance with divisor
+// N·H·W. A constant channel gets Std 1.
 func Standardization(train *Images) (*Normalization, error) {
 	if err := train.check(); err != nil {
 		return nil, err
@@ -41,7 +42,8 @@ func Standardization(train *Images) (*Normalization, error) {
 	return norm, nil
 }
 
-// Format says what images become as tensors. The zero value is float32 [batch, H, W, C] with pixels in [0, 1].
+// Format says what images become as tensors. The zero value is float32 [batch, H, W, C] with pixels
+// in [0, 1].
 type Format struct {
 	// DType of the inputs, float32 (also the zero value) or float64.
 	DType dtypes.DType
@@ -72,7 +74,8 @@ func (f Format) check(images *Images) error {
 			images.Name, len(norm.Mean), len(norm.Std), images.C)
 	}
 	for c := range images.C {
-		if mean, std := norm.Mean[c], norm.Std[c]; !(std > 0) || math.IsInf(std, 0) || math.IsNaN(mean) || math.IsInf(mean, 0) {
+		if mean, std := norm.Mean[c], norm.Std[c]; !(std > 0) || math.IsInf(std, 0) || math.IsNaN(mean) ||
+			math.IsInf(mean, 0) {
 			return fmt.Errorf("%s: normalization of channel %d has mean %g and standard deviation %g", images.Name, c, mean, std)
 		}
 	}
@@ -95,8 +98,8 @@ func (f Format) dims(images *Images, batch int) []int {
 	return []int{batch, images.H, images.W, images.C}
 }
 
-// Tensors returns all images and labels: inputs [N, H, W, C], or [N, H·W·C] if the format is flat, and int32 labels
-// [N, 1], as GoMLX's sparse losses take them. The caller owns the tensors.
+// Tensors returns all images and labels: inputs [N, H, W, C], or [N, H·W·C] if the format is flat,
+// and int32 labels [N, 1], as GoMLX's sparse losses take them. The caller owns the tensors.
 func (im *Images) Tensors(format Format) (inputs, labels *tensors.Tensor, err error) {
 	if err := im.check(); err != nil {
 		return nil, nil, err

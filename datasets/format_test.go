@@ -38,7 +38,8 @@ func TestTensors(t *testing.T) {
 		{"float64", Format{DType: dtypes.Float64}, dtypes.Float64, []int{4, 2, 3, 2}, 0},
 		{"flat", Format{Flat: true}, dtypes.Float32, []int{4, 12}, 1e-7},
 		{"normalized", Format{DType: dtypes.Float64, Normalization: norm}, dtypes.Float64, []int{4, 2, 3, 2}, 0},
-		{"normalized flat float32", Format{Flat: true, DType: dtypes.Float32, Normalization: norm}, dtypes.Float32, []int{4, 12}, 1e-6},
+		{"normalized flat float32", Format{Flat: true, DType: dtypes.Float32, Normalization: norm}, dtypes.Float32,
+			[]int{4, 12}, 1e-6},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inputs, labels, err := images.Tensors(test.format)
@@ -74,10 +75,13 @@ func TestFormatErrors(t *testing.T) {
 		want   string
 	}{
 		{"integer", Format{DType: dtypes.Int32}, "want float32 or float64"},
-		{"one mean for two channels", Format{Normalization: &Normalization{Mean: []float64{0}, Std: []float64{1, 1}}}, "2 channels"},
+		{"one mean for two channels", Format{Normalization: &Normalization{Mean: []float64{0}, Std: []float64{1, 1}}},
+			"2 channels"},
 		{"zero deviation", Format{Normalization: &Normalization{Mean: []float64{0, 0}, Std: []float64{1, 0}}}, "channel 1"},
-		{"mean not a number", Format{Normalization: &Normalization{Mean: []float64{math.NaN(), 0}, Std: []float64{1, 1}}}, "channel 0"},
-		{"infinite deviation", Format{Normalization: &Normalization{Mean: []float64{0, 0}, Std: []float64{math.Inf(1), 1}}}, "channel 0"},
+		{"mean not a number", Format{Normalization: &Normalization{Mean: []float64{math.NaN(), 0}, Std: []float64{1, 1}}},
+			"channel 0"},
+		{"infinite deviation", Format{Normalization: &Normalization{Mean: []float64{0, 0}, Std: []float64{math.Inf(1), 1}}},
+			"channel 0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, _, err := testImages(2).Tensors(test.format)
@@ -129,8 +133,8 @@ func TestStandardization(t *testing.T) {
 		_, err := Standardization(&Images{})
 		wantError(t, err, "empty")
 	})
-	// The figures that others give for the training split of Fashion-MNIST are 0.2860 and 0.3530; 5,000 of its 60,000
-	// images come close.
+	// The figures that others give for the training split of Fashion-MNIST are 0.2860 and 0.3530;
+	// 5,000 of its 60,000 images come close.
 	t.Run("Fashion-MNIST subset", func(t *testing.T) {
 		images, err := Load(NameFashionMNISTSubset, Train)
 		if err != nil {

@@ -11,10 +11,12 @@ import (
 	"os"
 )
 
-// maxIDXBytes bounds what a header may ask for. The largest IDX set in common use, EMNIST ByClass, has 547 MB.
+// maxIDXBytes bounds what a header may ask for. The largest IDX set in common use, EMNIST ByClass,
+// has 547 MB.
 const maxIDXBytes = 1 << 30
 
-// idxUint8 is the IDX code of the element type "unsigned byte", the only one that the image sets use.
+// idxUint8 is the IDX code of the element type "unsigned byte", the only one that the image sets
+// use.
 const idxUint8 = 0x08
 
 // IDX is the content of an IDX file of unsigned bytes: a row-major array Data of shape Dims.
@@ -23,15 +25,15 @@ type IDX struct {
 	Data []uint8
 }
 
-// ReadIDX reads one IDX array of unsigned bytes, plain or compressed by gzip (recognised by its first two bytes).
-// The name stands for the file in the error messages.
+// ReadIDX reads one IDX array of unsigned bytes, plain or compressed by gzip (recognised by its
+// first two bytes). The name stands for the file in the error messages.
 //
-// It returns an error, without ever allocating more than a small multiple of the bytes that are really there, for a
-// wrong magic number, an element type other than uint8, dimensions that no image set has, truncated data, bytes after
-// the end, and a damaged gzip stream.
+// It returns an error, without ever allocating more than a small multiple of the bytes that are
+// really there, for a wrong magic number, an element type other than uint8, dimensions that no
+// image set has, truncated data, bytes after the end, and a damaged gzip stream.
 //
-// The format: two zero bytes, the element type, the rank, then each dimension as a big-endian uint32, then the data
-// (http://yann.lecun.com/exdb/mnist/, "The IDX file format").
+// The format: two zero bytes, the element type, the rank, then each dimension as a big-endian
+// uint32, then the data (http://yann.lecun.com/exdb/mnist/, "The IDX file format").
 func ReadIDX(r io.Reader, name string) (IDX, error) {
 	plain, err := gunzip(r, name)
 	if err != nil {
@@ -48,12 +50,14 @@ func ReadIDX(r io.Reader, name string) (IDX, error) {
 		return IDX{}, readError(name, err)
 	}
 	if n < int64(total) {
-		return IDX{}, fmt.Errorf("%s: truncated: the header announces %d bytes of data for dimensions %v, found %d", name, total, dims, n)
+		return IDX{}, fmt.Errorf("%s: truncated: the header announces %d bytes of data for dimensions %v, found %d", name,
+			total, dims, n)
 	}
 	// Reading to the end of the file also makes gzip compare its checksum.
 	switch _, err := io.ReadFull(plain, make([]byte, 1)); {
 	case err == nil:
-		return IDX{}, fmt.Errorf("%s: bytes after the end: dimensions %v need %d bytes of data, the file has more", name, dims, total)
+		return IDX{}, fmt.Errorf("%s: bytes after the end: dimensions %v need %d bytes of data, the file has more", name,
+			dims, total)
 	case !errors.Is(err, io.EOF):
 		return IDX{}, readError(name, err)
 	}
@@ -89,15 +93,16 @@ func readIDXHeader(r io.Reader, name string) (dims []int, total int, err error) 
 		}
 		// Compared by division, as the product of forged dimensions overflows.
 		if int64(dim) > int64(maxIDXBytes/total) {
-			return nil, 0, fmt.Errorf("%s: IDX dimensions %v need more than %d bytes; the header is likely damaged", name, dims[:i+1], maxIDXBytes)
+			return nil, 0, fmt.Errorf("%s: IDX dimensions %v need more than %d bytes; the header is likely damaged", name,
+				dims[:i+1], maxIDXBytes)
 		}
 		total *= int(dim)
 	}
 	return dims, total, nil
 }
 
-// WriteIDX writes a row-major array of unsigned bytes, uncompressed. It returns an error if len(data) is not the
-// product of the dimensions.
+// WriteIDX writes a row-major array of unsigned bytes, uncompressed. It returns an error if
+// len(data) is not the product of the dimensions.
 func WriteIDX(w io.Writer, dims []int, data []uint8) error {
 	if len(dims) == 0 || len(dims) > 255 {
 		return fmt.Errorf("cannot write an IDX array of rank %d", len(dims))
@@ -120,9 +125,9 @@ func WriteIDX(w io.Writer, dims []int, data []uint8) error {
 	return err
 }
 
-// ReadIDXImages reads grey images [n, h, w] and their labels [n] from two IDX files, each plain or gzipped. The result
-// has C = 1 channel and no class names. It returns an error that names the file if either cannot be read, has
-// the wrong rank, or if their counts differ.
+// ReadIDXImages reads grey images [n, h, w] and their labels [n] from two IDX files, each plain or
+// gzipped. The result has C = 1 channel and no class names. It returns an error that names the file
+// if either cannot be read, has the wrong rank, or if their counts differ.
 func ReadIDXImages(imagesPath, labelsPath string) (*Images, error) {
 	pixels, err := readIDXFile(imagesPath)
 	if err != nil {

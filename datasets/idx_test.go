@@ -198,8 +198,8 @@ func TestWriteIDX(t *testing.T) {
 	}
 }
 
-// Whatever the bytes, the reader returns either an error that names the file or an array that is written back to the
-// same bytes.
+// Whatever the bytes, the reader returns either an error that names the file or an array that is
+// written back to the same bytes.
 func FuzzReadIDX(f *testing.F) {
 	plain := append(header(2, 3, 4), ramp(24)...)
 	for _, seed := range [][]byte{

@@ -61,7 +61,8 @@ func (im *Images) Size() int { return im.H * im.W * im.C }
 // Image returns the pixels of image i, row-major [H, W, C]. It is a view, not a copy.
 func (im *Images) Image(i int) []uint8 { return im.Pixels[i*im.Size() : (i+1)*im.Size()] }
 
-// check returns an error if the fields contradict each other; images come from files, but also from callers.
+// check returns an error if the fields contradict each other; images come from files, but also from
+// callers.
 func (im *Images) check() error {
 	if im == nil || im.N <= 0 {
 		return errors.New("no images: the data set is empty")
@@ -93,7 +94,8 @@ func (im *Images) Counts() []int {
 	return counts
 }
 
-// Select returns a copy of the images of the given indices, in their order. It panics on an index out of range.
+// Select returns a copy of the images of the given indices, in their order. It panics on an index
+// out of range.
 func (im *Images) Select(indices []int) *Images {
 	out := *im
 	out.N = len(indices)
@@ -116,8 +118,8 @@ func (im *Images) First(n int) (*Images, error) {
 	return &out, nil
 }
 
-// Balanced draws perClass images of every class without replacement. The result keeps the order of the source and
-// depends on nothing but the source, perClass and the seed.
+// Balanced draws perClass images of every class without replacement. The result keeps the order of
+// the source and depends on nothing but the source, perClass and the seed.
 func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
 	if perClass <= 0 {
 		return nil, fmt.Errorf("%s: cannot draw %d images per class", im.Name, perClass)
@@ -144,7 +146,8 @@ func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
 	return im.Select(chosen), nil
 }
 
-// The second word of each random generator's seed: uses of the same seed for different purposes stay independent.
+// The second word of each random generator's seed: uses of the same seed for different purposes
+// stay independent.
 const (
 	streamBalanced uint64 = 0x62616c616e636564 + iota
 	streamLabelNoise
@@ -156,11 +159,12 @@ const (
 type NoiseKind int
 
 const (
-	// OtherClass draws uniformly from the other classes: a fraction p of noise is a fraction p of wrong labels. This is
-	// the label noise of the double-descent literature (Nakkiran et al. 2019).
+	// OtherClass draws uniformly from the other classes: a fraction p of noise is a fraction p of
+	// wrong labels. This is the label noise of the double-descent literature (Nakkiran et al.
+	// 2019).
 	OtherClass NoiseKind = iota
-	// AnyClass draws uniformly from all k classes, the true one among them: a fraction p of noise makes about
-	// p·(k-1)/k of the labels wrong (Zhang et al. 2017).
+	// AnyClass draws uniformly from all k classes, the true one among them: a fraction p of noise
+	// makes about p·(k-1)/k of the labels wrong (Zhang et al. 2017).
 	AnyClass
 )
 
@@ -190,8 +194,9 @@ func (im *Images) checkNoise(fraction float64, kind NoiseKind) error {
 	return nil
 }
 
-// WithLabelNoise returns the images, sharing their pixels, with the labels of exactly round(fraction·N) of them
-// replaced, once and for all. Which, and by what, depends on nothing but the labels, the arguments and the seed.
+// WithLabelNoise returns the images, sharing their pixels, with the labels of exactly
+// round(fraction·N) of them replaced, once and for all. Which, and by what, depends on nothing but
+// the labels, the arguments and the seed.
 func (im *Images) WithLabelNoise(fraction float64, kind NoiseKind, seed uint64) (*Images, error) {
 	if err := im.checkNoise(fraction, kind); err != nil {
 		return nil, err
@@ -205,8 +210,8 @@ func (im *Images) WithLabelNoise(fraction float64, kind NoiseKind, seed uint64) 
 	return &out, nil
 }
 
-// RandomLabels returns the images, sharing their pixels, with every label drawn uniformly from all classes
-// (Zhang et al. 2017).
+// RandomLabels returns the images, sharing their pixels, with every label drawn uniformly from all
+// classes (Zhang et al. 2017).
 func (im *Images) RandomLabels(seed uint64) (*Images, error) {
 	return im.WithLabelNoise(1, AnyClass, seed)
 }

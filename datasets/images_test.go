@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// testImages are n images of 2×3 pixels and 2 channels of ascending bytes, with labels 0, 1, 2, 0, 1, 2, ...
+// testImages are n images of 2×3 pixels and 2 channels of ascending bytes, with labels 0, 1, 2, 0,
+// 1, 2, ...
 func testImages(n int) *Images {
 	images := &Images{
 		Pixels: ramp(n * 12), Labels: make([]uint8, n), N: n, H: 2, W: 3, C: 2,

@@ -19,7 +19,8 @@ const (
 	NameCIFAR10            = "cifar10"
 )
 
-// EnvData is the environment variable that names the data folder. Without it the folder is "data" in the current one.
+// EnvData is the environment variable that names the data folder. Without it the folder is "data"
+// in the current one.
 const EnvData = "GCML_DATA"
 
 // debianFashionMNIST is where Debian's package dataset-fashion-mnist installs the four files.
@@ -36,8 +37,8 @@ type Source struct {
 	Found bool
 	// Embedded says that the set is part of the program.
 	Embedded bool
-	// Path is the folder, or for CIFAR-10 possibly the archive, in which the set was found; empty for an embedded set
-	// and for one not found.
+	// Path is the folder, or for CIFAR-10 possibly the archive, in which the set was found; empty
+	// for an embedded set and for one not found.
 	Path string
 	// Hint says how to get a set that was not found, in one line; empty otherwise.
 	Hint string
@@ -63,9 +64,9 @@ func Names() []string {
 	return names
 }
 
-// Locate looks for a data set in the data folder ($GCML_DATA, else ./data) and then, for Fashion-MNIST, where Debian's
-// package puts it. That the set is not there is no error, but Found false and a Hint. Errors are an unknown
-// name, and a GCML_DATA that is not a folder.
+// Locate looks for a data set in the data folder ($GCML_DATA, else ./data) and then, for
+// Fashion-MNIST, where Debian's package puts it. That the set is not there is no error, but Found
+// false and a Hint. Errors are an unknown name, and a GCML_DATA that is not a folder.
 func Locate(name string) (Source, error) {
 	set, err := lookup(name)
 	if err != nil {
@@ -111,8 +112,8 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("data set %s not found; %s", e.Source.Name, e.Source.Hint)
 }
 
-// Load reads a split of a data set by name, see [Names]. It never downloads: a set that is not there is a
-// [NotFoundError], whose text says how to get it.
+// Load reads a split of a data set by name, see [Names]. It never downloads: a set that is not
+// there is a [NotFoundError], whose text says how to get it.
 func Load(name string, split Split) (*Images, error) {
 	if split != Train && split != Test {
 		return nil, fmt.Errorf("%s: unknown split %s, want Train or Test", name, split)
@@ -135,7 +136,8 @@ func Load(name string, split Split) (*Images, error) {
 	}
 	images.Name, images.Classes, images.SHA256 = set.name+"/"+split.String(), slices.Clone(set.classes), content.SHA256
 	if images.H != set.side || images.W != set.side {
-		return nil, fmt.Errorf("%s: images of %d×%d pixels in %s, want %d×%d", name, images.H, images.W, source.Path, set.side, set.side)
+		return nil, fmt.Errorf("%s: images of %d×%d pixels in %s, want %d×%d", name, images.H, images.W, source.Path,
+			set.side, set.side)
 	}
 	return images, images.check()
 }

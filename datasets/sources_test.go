@@ -89,7 +89,8 @@ func TestEmbeddedFilesAreThoseOfTheReadme(t *testing.T) {
 
 func TestLocateAndLoad(t *testing.T) {
 	for _, test := range []struct{ name, folder string }{
-		{NameMNIST, "mnist"}, {NameMNIST, "MNIST/raw"}, {NameFashionMNIST, "fashion-mnist"}, {NameFashionMNIST, "FashionMNIST/raw"},
+		{NameMNIST, "mnist"}, {NameMNIST, "MNIST/raw"}, {NameFashionMNIST, "fashion-mnist"},
+		{NameFashionMNIST, "FashionMNIST/raw"},
 	} {
 		t.Run(test.folder, func(t *testing.T) {
 			dir := filepath.Join(dataFolder(t), test.folder)
@@ -209,7 +210,8 @@ func TestDataDir(t *testing.T) {
 
 func TestLoadErrors(t *testing.T) {
 	t.Run("mistyped name", func(t *testing.T) {
-		for name, want := range map[string]string{"minst": `"mnist"`, "cifar-10": `"cifar10"`, "Fashion-MNIST": `"fashion-mnist"`} {
+		for name, want := range map[string]string{"minst": `"mnist"`, "cifar-10": `"cifar10"`,
+			"Fashion-MNIST": `"fashion-mnist"`} {
 			_, err := Load(name, Train)
 			wantError(t, err, name, "did you mean "+want)
 		}
@@ -245,8 +247,9 @@ func TestLoadErrors(t *testing.T) {
 	})
 }
 
-// Where Debian's package is installed: the full set loads, its files are genuine, and the official .gz files, which
-// differ from Debian's in their gzip header alone, have the checksums and sizes of the download table.
+// Where Debian's package is installed: the full set loads, its files are genuine, and the official
+// .gz files, which differ from Debian's in their gzip header alone, have the checksums and sizes of
+// the download table.
 func TestDebianFashionMNIST(t *testing.T) {
 	if _, err := os.Stat(debianFashionMNIST); err != nil {
 		t.Skip("Debian's dataset-fashion-mnist is not installed: the full set was not checked")

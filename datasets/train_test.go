@@ -29,8 +29,9 @@ func linearTrainer(t *testing.T, backend compute.Backend, store *model.Store) *t
 	return train.NewTrainer(backend, store, logits, loss.SparseCategoricalCrossEntropyLogits, sgd, nil, nil)
 }
 
-// GoMLX's trainer and loop take the datasets as they are: a linear classifier learns, is evaluated with a last short
-// batch, and a run that was cut in two ends with exactly the weights of the uninterrupted one.
+// GoMLX's trainer and loop take the datasets as they are: a linear classifier learns, is evaluated
+// with a last short batch, and a run that was cut in two ends with exactly the weights of the
+// uninterrupted one.
 func TestTrainWithLoop(t *testing.T) {
 	images, err := Load(NameFashionMNISTSubset, Train)
 	if err != nil {

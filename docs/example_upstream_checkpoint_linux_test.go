@@ -42,8 +42,8 @@ func saveToFullDisk(dir string) (variables int, err error) {
 	return len(loaded.LoadedVariables()), nil
 }
 
-// TestUpstreamCheckpoint runs the report's program. If it fails, the fault is mended upstream: delete
-// the report, and checkSaved in experiments/runs/checkpoint.go.
+// TestUpstreamCheckpoint runs the report's program. If it fails, the fault is mended upstream:
+// delete the report, and checkSaved in experiments/runs/checkpoint.go.
 func TestUpstreamCheckpoint(t *testing.T) {
 	if n, err := saveToFullDisk(t.TempDir()); err != nil || n != 0 {
 		t.Errorf("%d variables, error %v", n, err)

@@ -24,8 +24,8 @@ func attentionAndClone(backend compute.Backend) float64 {
 	return tensors.ToScalar[float64](difference)
 }
 
-// TestUpstreamClone runs the report's program on the backend that fuses attention. If it fails, the fault is mended upstream:
-// delete the report, and see gcml.rebuild.
+// TestUpstreamClone runs the report's program on the backend that fuses attention. If it fails, the
+// fault is mended upstream: delete the report, and see gcml.rebuild.
 func TestUpstreamClone(t *testing.T) {
 	if d := attentionAndClone(gctest.GoBackend(t)); d < 0.01 {
 		t.Errorf("the clone differs by %g", d)

@@ -13,8 +13,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// gradientOfSwiGLU returns the gradient of SwiGLU of 9 values after 9 gates, all of them 1, with respect to the first
-// value.
+// gradientOfSwiGLU returns the gradient of SwiGLU of 9 values after 9 gates, all of them 1, with
+// respect to the first value.
 func gradientOfSwiGLU(backend compute.Backend) float64 {
 	gradient := MustExecOnce(backend, func(x *Node) *Node {
 		return Gradient(ReduceAllSum(activation.SwiGLU(x)), x)[0]
@@ -22,8 +22,9 @@ func gradientOfSwiGLU(backend compute.Backend) float64 {
 	return tensors.MustCopyFlatData[float64](gradient)[9]
 }
 
-// TestUpstreamSwiGLU runs the report's program on the backend that has the kernel. If it fails, the fault is mended
-// upstream: delete the report, and let package autodiff use the fused gradient again.
+// TestUpstreamSwiGLU runs the report's program on the backend that has the kernel. If it fails, the
+// fault is mended upstream: delete the report, and let package autodiff use the fused gradient
+// again.
 func TestUpstreamSwiGLU(t *testing.T) {
 	if !backend.SIMD {
 		t.Skip("the kernel is of GOEXPERIMENT=simd")

@@ -12,8 +12,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// gradientsOfMaxima takes the largest of 4 numbers 48 times. It returns how many of the maxima pass on how much of their
-// gradient, which is 1, to the 4.
+// gradientsOfMaxima takes the largest of 4 numbers 48 times. It returns how many of the maxima pass
+// on how much of their gradient, which is 1, to the 4.
 func gradientsOfMaxima(backend compute.Backend) map[float32]int {
 	values := make([]float32, 8*4*6)
 	for i := range values {
@@ -33,8 +33,9 @@ func gradientsOfMaxima(backend compute.Backend) map[float32]int {
 	return count
 }
 
-// TestUpstreamMaxima runs the report's program with GoMLX's own rules, which are in force here. If it fails, the fault is
-// mended upstream: delete the report, and see whether package autodiff still needs its rules.
+// TestUpstreamMaxima runs the report's program with GoMLX's own rules, which are in force here. If
+// it fails, the fault is mended upstream: delete the report, and see whether package autodiff still
+// needs its rules.
 func TestUpstreamMaxima(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		got, right := gradientsOfMaxima(b), map[float32]int{1: 48}

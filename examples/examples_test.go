@@ -16,8 +16,9 @@ import (
 
 var number = regexp.MustCompile(`\d+(\.\d+)?`)
 
-// TestExamples runs each program on the pure Go backend and compares its output with what its comment
-// promises. On XLA, whose random numbers are others, it compares the words of examples/train alone.
+// TestExamples runs each program on the pure Go backend and compares its output with what its
+// comment promises. On XLA, whose random numbers are others, it compares the words of
+// examples/train alone.
 func TestExamples(t *testing.T) {
 	mains, err := filepath.Glob("*/main.go")
 	if err != nil || len(mains) == 0 {

@@ -13,8 +13,8 @@ import (
 // blockSize is more than the C library keeps by itself.
 const blockSize = 256 << 20
 
-// TestKept checks, in processes of their own and with glibc, that a large block is kept, unless the user has set how the C
-// library allocates.
+// TestKept checks, in processes of their own and with glibc, that a large block is kept, unless the
+// user has set how the C library allocates.
 func TestKept(t *testing.T) {
 	if os.Getenv("GCML_TEST_CHILD") != "" {
 		if mallocinfo.Mapped(blockSize) {

@@ -82,15 +82,18 @@ func (f *fixture) path(parameter string) string {
 		return "/head/dense/" + name
 	}
 	layer := map[string]string{"conv": "conv", "norm": "batch_normalization",
-		"conv1": "first/conv", "norm1": "first/batch_normalization", "conv2": "second/conv", "norm2": "second/batch_normalization",
+		"conv1": "first/conv", "norm1": "first/batch_normalization", "conv2": "second/conv",
+		"norm2":    "second/batch_normalization",
 		"shortcut": "shortcut/conv", "shortcut_norm": "shortcut/batch_normalization"}[parts[len(parts)-1]]
 	if parts[0] == "stem" {
 		return "/stem/" + layer + "/" + name
 	}
-	return "/stage_" + strings.TrimPrefix(parts[0], "stage") + "_block_" + strings.TrimPrefix(parts[1], "block") + "/" + layer + "/" + name
+	return "/stage_" + strings.TrimPrefix(parts[0], "stage") + "_block_" + strings.TrimPrefix(parts[1], "block") + "/" +
+		layer + "/" + name
 }
 
-// store makes a store whose variables hold the fixture's parameters; the network finds them by their names.
+// store makes a store whose variables hold the fixture's parameters; the network finds them by
+// their names.
 func (f *fixture) store() (*model.Store, error) {
 	store := model.NewStore()
 	for _, p := range f.Parameters {
@@ -107,8 +110,8 @@ func (f *fixture) store() (*model.Store, error) {
 	return store, nil
 }
 
-// checkVariables returns an error if the network has made itself a trainable variable that the fixture does not hold: it would
-// be another network than the peers'.
+// checkVariables returns an error if the network has made itself a trainable variable that the
+// fixture does not hold: it would be another network than the peers'.
 func (f *fixture) checkVariables(store *model.Store) error {
 	known := map[string]bool{}
 	for _, p := range f.Parameters {

@@ -1,5 +1,5 @@
-// Command goworker does the benchmarks' work with this repository's packages on GoMLX. It serves the harness as package
-// proto says; with -cold FIXTURE it prints one GC value and ends.
+// Command goworker does the benchmarks' work with this repository's packages on GoMLX. It serves
+// the harness as package proto says; with -cold FIXTURE it prints one GC value and ends.
 package main
 
 import (

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// resetPeakMemory lets the kernel start the peak of resident memory anew. Where that is not allowed, the peak that
-// peakMemoryMB gives is the whole process's.
+// resetPeakMemory lets the kernel start the peak of resident memory anew. Where that is not
+// allowed, the peak that peakMemoryMB gives is the whole process's.
 func resetPeakMemory() {
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // Not Linux, or not allowed: see above.
 }

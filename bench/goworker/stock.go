@@ -11,19 +11,22 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// useStockGradient puts GoMLX's own gradient of the convolution back in place, until the function that it returns is called.
+// useStockGradient puts GoMLX's own gradient of the convolution back in place, until the function
+// that it returns is called.
 func useStockGradient() (restore func()) {
 	ours := VJPRegistration[NodeTypeConvGeneral]
 	VJPRegistration[NodeTypeConvGeneral] = autodiff.StockRule(NodeTypeConvGeneral)
 	return func() { VJPRegistration[NodeTypeConvGeneral] = ours }
 }
 
-// stockResNet18 is layers.ResNet18 of this repository (no normalization, no biases) with GoMLX's own convolution in place of
-// ours, for the pure-Go backend, where that is the difference. The shortcuts' convolutions, 1×1 with stride 2, are slices
-// with that stride and convolutions without: GoMLX's gradient fails for the former.
+// stockResNet18 is layers.ResNet18 of this repository (no normalization, no biases) with GoMLX's
+// own convolution in place of ours, for the pure-Go backend, where that is the difference. The
+// shortcuts' convolutions, 1×1 with stride 2, are slices with that stride and convolutions without:
+// GoMLX's gradient fails for the former.
 func stockResNet18(scope *model.Scope, x *Node, width, outputs int) *Node {
 	conv := func(scope *model.Scope, x *Node, channels, kernel, stride int) *Node {
-		return layers.Convolution(scope, x).Channels(channels).KernelSize(kernel).Strides(stride).PadSame().UseBias(false).Done()
+		return layers.Convolution(scope,
+			x).Channels(channels).KernelSize(kernel).Strides(stride).PadSame().UseBias(false).Done()
 	}
 	x = activation.Relu(conv(scope.In("stem"), x, width, 3, 1))
 	for stage := range 4 {

@@ -20,14 +20,16 @@ import (
 const (
 	// variantOurs is how this repository does a task: the packages' defaults.
 	variantOurs = "gcml"
-	// variantStock is ResNet18 with GoMLX's own convolution and its gradients, a peer of ours on the Go backend.
+	// variantStock is ResNet18 with GoMLX's own convolution and its gradients, a peer of ours on
+	// the Go backend.
 	variantStock = "gomlx_stock_conv"
-	// variantStockForward has GoMLX's own convolution in the forward pass, and our gradients of it, which programs that
-	// import gcml get.
+	// variantStockForward has GoMLX's own convolution in the forward pass, and our gradients of it,
+	// which programs that import gcml get.
 	variantStockForward = "gomlx_conv_our_gradients"
 )
 
-// variantsOf gives ours, and for a network small enough to wait for it those with GoMLX's own convolution.
+// variantsOf gives ours, and for a network small enough to wait for it those with GoMLX's own
+// convolution.
 func (s *server) variantsOf(request proto.Request) ([]string, error) {
 	f, err := readFixture(request.Fixture)
 	if err != nil {
@@ -115,8 +117,9 @@ func buildStep(scope *model.Scope, f *fixture, request proto.Request, kind strin
 
 // measureOf gives the options for a kind of GC, and what of the logits is measured.
 //
-// A projection is along the fixture's directions, so that all workers get the same value: the GC of the one output
-// sqrt(outputs) * direction·logits is what gcml.Projection(1) estimates with a direction that it draws itself.
+// A projection is along the fixture's directions, so that all workers get the same value: the GC of
+// the one output sqrt(outputs) * direction·logits is what gcml.Projection(1) estimates with a
+// direction that it draws itself.
 func measureOf(kind string, directions *Node) (options []gcml.Option, transform func(logits *Node) *Node) {
 	transform = func(logits *Node) *Node { return logits }
 	switch kind {
@@ -143,7 +146,8 @@ func (t *task) run() (float64, error) {
 	return value, outputs[0].FinalizeAll()
 }
 
-// check runs the task from the fixture's state, and for a step once more, and gives the values to compare.
+// check runs the task from the fixture's state, and for a step once more, and gives the values to
+// compare.
 func (t *task) check() (map[string]float64, error) {
 	value, err := t.run()
 	if err != nil {

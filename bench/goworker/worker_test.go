@@ -23,7 +23,8 @@ import (
 
 const coefficient = 0.1
 
-// TestTasks runs every task on a tiny network, and compares their values with each other and with plain loops.
+// TestTasks runs every task on a tiny network, and compares their values with each other and with
+// plain loops.
 func TestTasks(t *testing.T) {
 	p := benchfixture.Problem{Model: "mlp", Inputs: 40, Hidden: 2, Width: 6, Outputs: 3, Batch: 4}
 	folder, err := p.Write(t.TempDir())
@@ -59,7 +60,8 @@ func TestTasks(t *testing.T) {
 		for key, want := range values[proto.TaskStepExact] {
 			near("step_dense's "+key, values[proto.TaskStepDense][key], want)
 		}
-		if norm := values[proto.TaskStepExact]["update_norm"]; !(norm > 1.001*plain["update_norm"] || norm < 0.999*plain["update_norm"]) {
+		if norm := values[proto.TaskStepExact]["update_norm"]; !(norm > 1.001*plain["update_norm"] ||
+			norm < 0.999*plain["update_norm"]) {
 			t.Errorf("the penalty did not change the update's norm %g", norm)
 		}
 		if !(plain["next_loss"] < plain["value"]) {
@@ -68,8 +70,8 @@ func TestTasks(t *testing.T) {
 	})
 }
 
-// TestStockVariants checks that the networks on GoMLX's own convolution compute what ours does, and that GoMLX's gradient
-// is in the registry for one of them alone.
+// TestStockVariants checks that the networks on GoMLX's own convolution compute what ours does, and
+// that GoMLX's gradient is in the registry for one of them alone.
 func TestStockVariants(t *testing.T) {
 	folder, err := benchfixture.Problem{Model: "resnet18", Inputs: 8, Width: 2, Outputs: 3, Batch: 2}.Write(t.TempDir())
 	if err != nil {
@@ -154,7 +156,8 @@ func plainForward(t *testing.T, folder string, p benchfixture.Problem) float64 {
 }
 
 func TestServe(t *testing.T) {
-	folder, err := benchfixture.Problem{Model: "mlp", Inputs: 3, Hidden: 1, Width: 2, Outputs: 2, Batch: 2}.Write(t.TempDir())
+	folder, err := benchfixture.Problem{Model: "mlp", Inputs: 3, Hidden: 1, Width: 2, Outputs: 2,
+		Batch: 2}.Write(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +194,8 @@ func TestServe(t *testing.T) {
 	if !strings.Contains(answers[2].Error, "not prepared") {
 		t.Errorf("timing before preparing: error %q", answers[2].Error)
 	}
-	if timed := answers[4]; timed.Error != "" || len(timed.TimesMS) != 3 || timed.Last == nil || *timed.Last != answers[3].Values["value"] {
+	if timed := answers[4]; timed.Error != "" || len(timed.TimesMS) != 3 || timed.Last == nil ||
+		*timed.Last != answers[3].Values["value"] {
 		t.Errorf("timed: %+v, want 3 times and the value %g", timed, answers[3].Values["value"])
 	}
 }

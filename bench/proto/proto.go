@@ -1,6 +1,6 @@
-// Package proto holds what the harness of the benchmarks and its workers agree on: the commands, one JSON object a
-// line on a worker's standard input, its answers, one JSON line each on its standard output, and the manifest of a
-// fixture. The Python side of it is bench/peers/common.py.
+// Package proto holds what the harness of the benchmarks and its workers agree on: the commands,
+// one JSON object a line on a worker's standard input, its answers, one JSON line each on its
+// standard output, and the manifest of a fixture. The Python side of it is bench/peers/common.py.
 package proto
 
 // Operations that a Request asks for.
@@ -13,8 +13,8 @@ const (
 	OpQuit     = "quit"     // End.
 )
 
-// Names of tasks. A "gc" task measures the geometric complexity of a batch; a "step" task takes one step of
-// gradient descent on cross-entropy plus, but for the plain one, coefficient*GC.
+// Names of tasks. A "gc" task measures the geometric complexity of a batch; a "step" task takes one
+// step of gradient descent on cross-entropy plus, but for the plain one, coefficient*GC.
 const (
 	TaskForward        = "forward" // The mean square of the logits, so that every worker reads back one number.
 	TaskGCExact        = "gc_exact"
@@ -39,7 +39,8 @@ type Request struct {
 	Warmup       int     `json:"warmup,omitempty"`
 }
 
-// Answer is what a worker says. Error is set where the command failed; the worker then still serves.
+// Answer is what a worker says. Error is set where the command failed; the worker then still
+// serves.
 type Answer struct {
 	Error     string             `json:"error,omitempty"`
 	Versions  map[string]string  `json:"versions,omitempty"`
@@ -52,8 +53,8 @@ type Answer struct {
 	PeakMB    float64            `json:"peak_mb,omitempty"` // Peak of resident memory since the task was prepared.
 }
 
-// Manifest describes a fixture, a folder with manifest.json, x.npy, y.npy, directions.npy and one .npy file per
-// parameter (the name with "/" as ".").
+// Manifest describes a fixture, a folder with manifest.json, x.npy, y.npy, directions.npy and one
+// .npy file per parameter (the name with "/" as ".").
 type Manifest struct {
 	Model       string      `json:"model"` // "mlp" or "resnet18".
 	Outputs     int         `json:"outputs"`

@@ -196,7 +196,8 @@ func (a *app) root() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.sweepCommand(), a.measureCommand(), a.reportCommand(),
+	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.sweepCommand(), a.measureCommand(),
+		a.reportCommand(),
 		a.fetchCommand(), a.doctorCommand(), a.versionCommand(), a.workerCommand())
 	return root
 }
@@ -232,7 +233,8 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 		return unknownWord("flag", got, known)
 	case errors.As(err, &invalid):
-		return usagef("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), valueKind(invalid.GetFlag().Value.Type()))
+		return usagef("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(),
+			valueKind(invalid.GetFlag().Value.Type()))
 	}
 	return usageError{err}
 }

@@ -2,5 +2,6 @@
 
 package main
 
-// quietCrashes does nothing where a process cannot start itself again: a crash shows the stacks of its goroutines.
+// quietCrashes does nothing where a process cannot start itself again: a crash shows the stacks of
+// its goroutines.
 func quietCrashes() {}

@@ -51,7 +51,8 @@ func (a *app) fetchCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&progressKind, "progress", "auto", "`how` to show progress on standard error: auto, bar, lines or none")
+	cmd.Flags().StringVar(&progressKind, "progress", "auto",
+		"`how` to show progress on standard error: auto, bar, lines or none")
 	return cmd
 }
 

@@ -60,12 +60,14 @@ func (a *app) measureCommand() *cobra.Command {
 	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress on standard error: auto, bar, lines or none")
 	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the network was trained on)")
 	f.StringVar(&o.split, "split", "train", "`part` of the data set: train or test")
-	f.StringVar(&o.estimator, "estimator", "exact", "`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
+	f.StringVar(&o.estimator, "estimator", "exact",
+		"`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
 	f.IntVar(&o.examples, "examples", 0, "measure on the first `n` examples only (default: all)")
 	f.IntVar(&o.batch, "batch", 500, "`n` examples at once")
 	f.Int64Var(&o.seed, "seed", 0, "`seed` of a random estimator")
 	f.BoolVar(&o.perClass, "per-class", false, "also for the examples of each class")
-	f.BoolVar(&o.spectralNorm, "spectral-norm", false, "also the largest singular value of the Jacobians and their stable rank")
+	f.BoolVar(&o.spectralNorm, "spectral-norm", false,
+		"also the largest singular value of the Jacobians and their stable rank")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 	return cmd
 }
@@ -107,7 +109,8 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 }
 
 // measureSubject opens the backend, says what the work is, and does it.
-func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gcml.Estimator, s subject) (gcml.Result, error) {
+func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gcml.Estimator,
+	s subject) (gcml.Result, error) {
 	progress, err := a.newProgress(o.progress)
 	if err != nil {
 		return gcml.Result{}, err
@@ -204,7 +207,8 @@ type checkpointMeasurement struct {
 	gcml.Result
 }
 
-func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator gcml.Estimator, split datasets.Split) error {
+func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator gcml.Estimator,
+	split datasets.Split) error {
 	if o.inputs != "" || o.labels != "" || o.output != "" {
 		return usagef("--inputs, --labels and --output go with --onnx, not with --checkpoint")
 	}
@@ -225,7 +229,8 @@ func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator
 	if err != nil {
 		return err
 	}
-	m := checkpointMeasurement{Checkpoint: o.checkpoint, Step: trained.Step, Softmax: o.softmax, Dataset: ds.Name(), Result: result}
+	m := checkpointMeasurement{Checkpoint: o.checkpoint, Step: trained.Step, Softmax: o.softmax, Dataset: ds.Name(),
+		Result: result}
 	if o.json {
 		return a.printJSON(m)
 	}
@@ -250,13 +255,16 @@ func writeMeasurement(r gcml.Result, dataset, what string) string {
 		fmt.Fprintf(&b, "%g %% interval %.4g to %.4g (Student's t)\n", 100*intervalLevel, low, high)
 	}
 	q := r.Quantiles
-	fmt.Fprintf(&b, "squared norms of the examples: median %.4g, 90 %% of them from %.4g to %.4g, largest %.4g\n", q.Median, q.P5, q.P95, q.Max)
+	fmt.Fprintf(&b, "squared norms of the examples: median %.4g, 90 %% of them from %.4g to %.4g, largest %.4g\n",
+		q.Median, q.P5, q.P95, q.Max)
 	fmt.Fprintf(&b, "%sestimator %s, backend %s, Jacobian %d x %d\n", what, r.Estimator, r.Backend, r.Outputs, r.Inputs)
 	if s := r.Spectrum; s != nil {
-		fmt.Fprintf(&b, "largest singular value %s, the largest of them (Lipschitz constant) %.6g\n", plusMinus(s.Norm, s.NormStdErr), s.Largest)
+		fmt.Fprintf(&b, "largest singular value %s, the largest of them (Lipschitz constant) %.6g\n",
+			plusMinus(s.Norm, s.NormStdErr), s.Largest)
 		fmt.Fprintf(&b, "stable rank %s\n", plusMinus(s.StableRank, s.StableRankStdErr))
 		if s.LanczosSteps > 0 {
-			fmt.Fprintf(&b, "singular values are lower bounds: %d Lanczos steps, relative residual up to %.2g\n", s.LanczosSteps, s.Residual)
+			fmt.Fprintf(&b, "singular values are lower bounds: %d Lanczos steps, relative residual up to %.2g\n", s.LanczosSteps,
+				s.Residual)
 		}
 	}
 	for _, c := range r.PerClass {

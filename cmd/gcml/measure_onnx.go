@@ -80,7 +80,8 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 
 // openExamples reads the examples for a network, in batches of the size that
 // it was exported for, if it was for one.
-func openExamples(network *onnxmodel.Model, o *measureOptions, split datasets.Split) (ds examples, arrange layout, err error) {
+func openExamples(network *onnxmodel.Model, o *measureOptions,
+	split datasets.Split) (ds examples, arrange layout, err error) {
 	fixed := network.BatchSize()
 	if fixed > 0 {
 		o.batch = fixed
@@ -193,7 +194,8 @@ func dimensions(dims []int) string {
 
 // countOutputs builds the network for the first batch, which shows an operator
 // that is not supported before any work is done.
-func countOutputs(network *onnxmodel.Model, forward func(*model.Scope, *graph.Node) *graph.Node, ds examples, b compute.Backend) (int, error) {
+func countOutputs(network *onnxmodel.Model, forward func(*model.Scope, *graph.Node) *graph.Node, ds examples,
+	b compute.Backend) (int, error) {
 	for batch, err := range ds.Iter() {
 		if err != nil {
 			return 0, err

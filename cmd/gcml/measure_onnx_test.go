@@ -72,7 +72,8 @@ func TestCost(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", estimator, got, err, want)
 		}
 	}
-	if _, err := cost(gcml.Exact(), math.MaxInt, math.MaxInt); err == nil || !strings.Contains(err.Error(), "needs 8.5e+37 vector-Jacobian products") {
+	if _, err := cost(gcml.Exact(), math.MaxInt, math.MaxInt); err == nil ||
+		!strings.Contains(err.Error(), "needs 8.5e+37 vector-Jacobian products") {
 		t.Errorf("more than can be counted: %v", err)
 	}
 }

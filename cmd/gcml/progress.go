@@ -91,7 +91,8 @@ func (p *barProgress) Start(total int64, title string) {
 	p.start(total, title)
 	p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(10),
 		progressbar.OptionSetPredictTime(false), progressbar.OptionShowDescriptionAtLineEnd(),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish())
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionUseANSICodes(true),
+		progressbar.OptionClearOnFinish())
 	p.show()
 }
 
@@ -140,5 +141,6 @@ func (p *lineProgress) Add(n int64) {
 		return
 	}
 	p.tenths, p.last = p.done*10/p.total, time.Now()
-	fmt.Fprintf(p.w, "%3d %%  %s  (%s so far, %s)\n", p.done*100/p.total, p.text, time.Since(p.begin).Round(time.Second), p.left())
+	fmt.Fprintf(p.w, "%3d %%  %s  (%s so far, %s)\n", p.done*100/p.total, p.text, time.Since(p.begin).Round(time.Second),
+		p.left())
 }

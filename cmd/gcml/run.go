@@ -126,7 +126,8 @@ func (a *app) demoCommand() *cobra.Command {
 }
 
 // runExperiment runs one experiment, and prints its result or its configuration.
-func (a *app) runExperiment(cmd *cobra.Command, e experiment.Experiment, scale experiment.Scale, o singleOptions) error {
+func (a *app) runExperiment(cmd *cobra.Command, e experiment.Experiment, scale experiment.Scale,
+	o singleOptions) error {
 	part, err := o.part(e, scale, o.out)
 	if err != nil {
 		return err

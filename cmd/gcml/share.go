@@ -80,7 +80,8 @@ func (a *app) doSweep(ctx context.Context, s *sweep) error {
 		return err
 	}
 	fmt.Fprintf(a.stderr, "%s\n%s\n", c.why, s.describe(len(c.workers)))
-	reused, err := (&runs.Schedule{Items: s.share, BackendName: c.backendName, Progress: s.progress}).Run(ctx, c.workers...)
+	reused, err := (&runs.Schedule{Items: s.share, BackendName: c.backendName, Progress: s.progress}).Run(ctx,
+		c.workers...)
 	var interrupted *runs.InterruptedError
 	var failed *runs.FailedError
 	switch {

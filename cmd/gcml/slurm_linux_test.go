@@ -84,10 +84,12 @@ func (c *cluster) configure(t *testing.T) {
 	}
 	host, _, _ = strings.Cut(host, ".")
 	var conf bytes.Buffer
-	if err := slurmConf.Execute(&conf, map[string]any{"Host": host, "Dir": c.dir, "ControllerPort": freePort(t), "NodePort": freePort(t)}); err != nil {
+	if err := slurmConf.Execute(&conf,
+		map[string]any{"Host": host, "Dir": c.dir, "ControllerPort": freePort(t), "NodePort": freePort(t)}); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{"slurm.conf": conf.Bytes(), "munge.key": bytes.Repeat([]byte("no secret "), 13)} {
+	for name, content := range map[string][]byte{"slurm.conf": conf.Bytes(),
+		"munge.key": bytes.Repeat([]byte("no secret "), 13)} {
 		if err := os.WriteFile(filepath.Join(c.dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -172,8 +174,10 @@ func TestSlurm(t *testing.T) {
 	c := startCluster(t)
 	t.Setenv("GOMLX_BACKEND", "go")
 	dir := t.TempDir()
-	o := runOptions{out: filepath.Join(dir, "cluster"), seeds: []int64{0, 1, 2}, sets: []string{"steps=20000", "sweep_time=1"}}
-	sweep := []string{"sweep", "01", "--scale", "smoke", "--seeds", "0,1,2", "--set", o.sets[0], "--set", o.sets[1], "--progress", "none"}
+	o := runOptions{out: filepath.Join(dir, "cluster"), seeds: []int64{0, 1, 2},
+		sets: []string{"steps=20000", "sweep_time=1"}}
+	sweep := []string{"sweep", "01", "--scale", "smoke", "--seeds", "0,1,2", "--set", o.sets[0], "--set", o.sets[1],
+		"--progress", "none"}
 	on := func(out string, more ...string) []string {
 		return append(append(append([]string{}, sweep...), "--out", out), more...)
 	}
@@ -195,12 +199,14 @@ func TestSlurm(t *testing.T) {
 		t.Fatal(err)
 	}
 	task := job + "_1"
-	waitUntil(t, "task 1 has failed", func() bool { return strings.Contains(c.ask("scontrol", "show", "job", "-o", task), "JobState=FAILED") })
+	waitUntil(t, "task 1 has failed",
+		func() bool { return strings.Contains(c.ask("scontrol", "show", "job", "-o", task), "JobState=FAILED") })
 	if _, err := os.Stat(filepath.Join(victim, "record.json")); err == nil {
 		t.Fatal("the killed run is complete")
 	}
 	waitUntil(t, "task 1 is requeued", func() bool { return exec.Command("scontrol", "requeue", task).Run() == nil })
-	waitUntil(t, "no task is left", func() bool { out, err := exec.Command("squeue", "-h").Output(); return err == nil && len(out) == 0 })
+	waitUntil(t, "no task is left",
+		func() bool { out, err := exec.Command("squeue", "-h").Output(); return err == nil && len(out) == 0 })
 
 	states := c.ask("scontrol", "show", "job", "-o", job)
 	if n := strings.Count(states, "JobState=COMPLETED"); n != 8 || !strings.Contains(states, "Restarts=1") {

@@ -30,7 +30,7 @@ type slurmJob struct {
 var scriptTemplate = template.Must(template.New("script").Parse(`#!/bin/bash
 {{range .Directives}}{{.}}
 {{end}}
-# {{.Runs}} runs in {{.Tasks}} tasks. Runs that are complete are not done again, and interrupted ones go on from their checkpoint:
+# {{.Runs}} runs in {{.Tasks}} tasks. Complete runs are not done again; interrupted ones go on from their checkpoint:
 # submitting this again does what is missing.
 {{range .Exports}}export {{.}}
 {{end}}exec {{.Command}} --shard "$SLURM_ARRAY_TASK_ID/{{.Tasks}}"
@@ -61,7 +61,8 @@ func (j *slurmJob) directives() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A line of the script ends at a line break, and in a name with a backslash Slurm replaces no placeholders.
+	// A line of the script ends at a line break, and in a name with a backslash Slurm replaces no
+	// placeholders.
 	if strings.ContainsAny(j.dir, "\\\r\n") {
 		return nil, usagef("--out: Slurm takes no folder with a backslash or a line break in its path: %q",
 			filepath.Dir(j.dir))

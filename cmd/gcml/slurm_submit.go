@@ -98,7 +98,8 @@ func jobsOf(queue, script string) (numbers []string) {
 // sbatch submits a script and returns the job's number.
 func (a *app) sbatch(ctx context.Context, script, file string) (string, error) {
 	if _, err := exec.LookPath("sbatch"); err != nil {
-		return "", fmt.Errorf("sbatch is not on the PATH; where it is: %s", shellescape.QuoteCommand([]string{"sbatch", script}))
+		return "", fmt.Errorf("sbatch is not on the PATH; where it is: %s",
+			shellescape.QuoteCommand([]string{"sbatch", script}))
 	}
 	before, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

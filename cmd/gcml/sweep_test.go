@@ -165,8 +165,10 @@ func TestRequestsNameTheirRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		address, err := got.Address("go")
-		if err != nil || address != sent.Address || got.Part.Out != item.Part.Out || got.Label != item.Label || got.Seed != item.Seed {
-			t.Fatalf("%s, %s, seed %d came as %s, %s, seed %d (%v)", sent.Address, item.Label, item.Seed, address, got.Label, got.Seed, err)
+		if err != nil || address != sent.Address || got.Part.Out != item.Part.Out || got.Label != item.Label ||
+			got.Seed != item.Seed {
+			t.Fatalf("%s, %s, seed %d came as %s, %s, seed %d (%v)", sent.Address, item.Label, item.Seed, address, got.Label,
+				got.Seed, err)
 		}
 		seen[sent.Experiment] = true
 	}

@@ -43,7 +43,8 @@ func main() {
 		store := model.NewStore()
 		must.M(store.SetRNGStateFromSeed(1)) // The same initial weights for both.
 		trainer := train.NewTrainer(device, store, gcml.Regularize(network, gcml.WithCoefficient(coefficient)),
-			loss.SparseCategoricalCrossEntropyLogits, optimizer.StochasticGradientDescent().WithDecay(false).WithLearningRate(0.05).Done(),
+			loss.SparseCategoricalCrossEntropyLogits,
+			optimizer.StochasticGradientDescent().WithDecay(false).WithLearningRate(0.05).Done(),
 			nil, []metric.Interface{metric.NewSparseCategoricalAccuracy("accuracy", "acc")})
 		must.M1(train.NewLoop(trainer).RunSteps(trainSet, 400))
 

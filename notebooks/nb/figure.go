@@ -68,8 +68,8 @@ func shrink(img image.Image) image.Image {
 	return out
 }
 
-// compact rewrites a PNG, made smaller if it is narrow, with at most 256 colours, so few that the eye cannot
-// tell it in a line drawing: half the size or less, and notebooks stay small.
+// compact rewrites a PNG, made smaller if it is narrow, with at most 256 colours, so few that the
+// eye cannot tell it in a line drawing: half the size or less, and notebooks stay small.
 func compact(data []byte) ([]byte, error) {
 	img, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
@@ -104,7 +104,8 @@ func fewColours(counts map[color.Color]int) (palette color.Palette, nearest map[
 	const close = 0x0600 // of 0xffff, in each channel
 	apart := func(a, b uint32) bool { return a > b+close || b > a+close }
 	nearest = make(map[color.Color]uint8, len(counts))
-	colours := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return cmp.Compare(counts[b], counts[a]) })
+	colours := slices.SortedFunc(maps.Keys(counts),
+		func(a, b color.Color) int { return cmp.Compare(counts[b], counts[a]) })
 	for _, c := range colours {
 		i := palette.Index(c)
 		if len(palette) < 256 {

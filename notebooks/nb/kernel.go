@@ -35,7 +35,8 @@ func findData() {
 const (
 	// kernelCheckEvery is how long a cell may outlive its kernel without noticing.
 	kernelCheckEvery = time.Second
-	// interruptPatience is how long an interrupted cell may take to save what it did: as long as GoNB lets it.
+	// interruptPatience is how long an interrupted cell may take to save what it did: as long as
+	// GoNB lets it.
 	interruptPatience = 5 * time.Second
 )
 

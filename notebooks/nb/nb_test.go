@@ -57,7 +57,8 @@ func inRepository(t *testing.T) string {
 	if err := os.MkdirAll(deep, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/geometric-complexity"), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/geometric-complexity"),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(deep)

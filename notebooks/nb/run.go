@@ -49,7 +49,8 @@ func Look[C any](e *experiment.Definition[C], cfg C) *Outcome {
 	return run(e, cfg, experiment.Smoke, b, info)
 }
 
-func run[C any](e *experiment.Definition[C], cfg C, scale experiment.Scale, b compute.Backend, info backend.Info) *Outcome {
+func run[C any](e *experiment.Definition[C], cfg C, scale experiment.Scale, b compute.Backend,
+	info backend.Info) *Outcome {
 	out, err := outFolder(e.About.Folder(scale))
 	Check(err)
 	p := newProgress()
@@ -124,7 +125,8 @@ func (o *Outcome) ShowVerdicts() {
 	for i, c := range o.Claims {
 		rows[i] = []string{html.EscapeString(c.Text),
 			html.EscapeString(c.Evidence) + "<br><i>holds if: " + html.EscapeString(c.Criterion) + "</i>",
-			"<b>" + marks[c.Verdict] + "&nbsp;" + strings.ReplaceAll(html.EscapeString(string(c.Verdict)), " ", "&nbsp;") + "</b>"}
+			"<b>" + marks[c.Verdict] + "&nbsp;" + strings.ReplaceAll(html.EscapeString(string(c.Verdict)), " ", "&nbsp;") +
+				"</b>"}
 	}
 	showTable([]string{"claim", "evidence", "verdict"}, rows)
 	seeds := strings.Trim(fmt.Sprint(o.Seeds), "[]")

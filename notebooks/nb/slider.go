@@ -38,8 +38,10 @@ func Slider(label string, low, high, value int, draw func(value int) (Figure, er
 	gonbui.DisplayHTML(fmt.Sprintf(`<div><b>%s</b> %d <span id="%s"></span> %d <span id="%s-done"></span></div>`,
 		html.EscapeString(label), low, box, high, box))
 	show(value)
-	slider := connected(ctx, box, func() *widgets.SliderBuilder { return widgets.Slider(low, high, value).AppendTo(box).Done() })
-	button := connected(ctx, box+"-done", func() *widgets.ButtonBuilder { return widgets.Button("Done").AppendTo(box + "-done").Done() })
+	slider := connected(ctx, box,
+		func() *widgets.SliderBuilder { return widgets.Slider(low, high, value).AppendTo(box).Done() })
+	button := connected(ctx, box+"-done",
+		func() *widgets.ButtonBuilder { return widgets.Button("Done").AppendTo(box + "-done").Done() })
 	if slider == nil || button == nil {
 		return
 	}
@@ -60,9 +62,9 @@ func Slider(label string, low, high, value int, draw func(value int) (Figure, er
 	}
 }
 
-// connected returns what build gives, a widget in the element place. Such a widget waits for its script's first word, and the
-// browser now and then, when it is busy, does not run the script: then the widget is made anew. It returns nil when the cell
-// is interrupted.
+// connected returns what build gives, a widget in the element place. Such a widget waits for its
+// script's first word, and the browser now and then, when it is busy, does not run the script: then
+// the widget is made anew. It returns nil when the cell is interrupted.
 func connected[T any](ctx context.Context, place string, build func() *T) *T {
 	for {
 		ready := channelOf(build)

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// TestConnected checks that a widget whose script did not run is made anew, and that an interrupt ends the waiting.
+// TestConnected checks that a widget whose script did not run is made anew, and that an interrupt
+// ends the waiting.
 func TestConnected(t *testing.T) {
 	patience := widgetPatience
 	widgetPatience = time.Millisecond

@@ -16,7 +16,8 @@ func (o *Outcome) AtDepth(c experiments.InitializationConfig, i int) (plots.Figu
 		return plots.Figure{}, fmt.Errorf("depth number %d: there are %d", i, len(c.Depths))
 	}
 	largest := plots.Panel{Title: "along the diagonal of the cube", XLabel: "position", YLabel: "largest |output|"}
-	gc := plots.Panel{Title: "geometric complexity", XLabel: "hidden layers", YLabel: "GC of the outputs", LogX: true, LogY: true}
+	gc := plots.Panel{Title: "geometric complexity", XLabel: "hidden layers", YLabel: "GC of the outputs", LogX: true,
+		LogY: true}
 	position := training.DiagonalPositions(c.Points)
 	for _, axis := range o.design.Axes { // one for each scheme
 		means, err := c.Formula(axis.Group)
@@ -30,7 +31,8 @@ func (o *Outcome) AtDepth(c experiments.InitializationConfig, i int) (plots.Figu
 			measured.Y = append(measured.Y, records[0].FinalValue("gc"))
 		}
 		last := sweep.Records[i][0].Final()
-		largest.Series = append(largest.Series, plots.Series{Name: axis.Group, X: position, Y: runs.Floats(last.Arrays["max_abs"])})
+		largest.Series = append(largest.Series,
+			plots.Series{Name: axis.Group, X: position, Y: runs.Floats(last.Arrays["max_abs"])})
 		gc.Series = append(gc.Series, measured, formula)
 	}
 	return plots.Figure{Title: fmt.Sprintf("%d hidden layers", c.Depths[i]), Panels: []plots.Panel{largest, gc},

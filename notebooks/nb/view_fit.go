@@ -30,6 +30,7 @@ func FunctionAt(c experiments.SimplicityBiasConfig, r *runs.Record, i int) (plot
 		{Name: "piecewise-linear interpolant", X: curve.X, Y: curve.Y, Dashed: true},
 		{Name: "training points", X: curve.X, Y: curve.Y, NoLine: true, Reference: true}}}
 	return plots.Figure{Panels: []plots.Panel{panel},
-		Title:   fmt.Sprintf("Step %d", p.Step),
-		Caption: fmt.Sprintf("GC over [-1, 1]: %.3g, of the interpolant: %.3g. Training loss: %.2g.", p.Value("interval_gc"), curve.DirichletEnergy(), p.Value("train_loss"))}, nil
+		Title: fmt.Sprintf("Step %d", p.Step),
+		Caption: fmt.Sprintf("GC over [-1, 1]: %.3g, of the interpolant: %.3g. Training loss: %.2g.", p.Value("interval_gc"),
+			curve.DirichletEnergy(), p.Value("train_loss"))}, nil
 }

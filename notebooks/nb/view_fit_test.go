@@ -27,7 +27,8 @@ func TestFunctionAt(t *testing.T) {
 	}
 	learned := f.Panels[0].Series[0]
 	if len(learned.X) != training.GridPoints || learned.Y[0] != 3 || -learned.X[0] != learned.X[training.GridPoints-1] {
-		t.Errorf("the figure draws %d points from x = %g to %g", len(learned.X), learned.X[0], learned.X[training.GridPoints-1])
+		t.Errorf("the figure draws %d points from x = %g to %g", len(learned.X), learned.X[0],
+			learned.X[training.GridPoints-1])
 	}
 	for _, want := range []string{"GC over [-1, 1]: 0.25", "Training loss: 0.5"} {
 		if !strings.Contains(f.Caption, want) {

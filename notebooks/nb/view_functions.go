@@ -25,7 +25,8 @@ type RankedFunctions struct {
 // Ranked ranks the functions of a run with the label experiments.ArcLabel. The backend draws them
 // again, so it must be the one that the run was on.
 func Ranked(c experiments.TheMeasureConfig, backend compute.Backend, r *runs.Record) *RankedFunctions {
-	points := slices.SortedFunc(slices.Values(r.Points), func(a, b runs.Point) int { return cmp.Compare(a.Value("gc"), b.Value("gc")) })
+	points := slices.SortedFunc(slices.Values(r.Points),
+		func(a, b runs.Point) int { return cmp.Compare(a.Value("gc"), b.Value("gc")) })
 	return &RankedFunctions{backend, c.ArcLengths(), r.Seed, points}
 }
 
@@ -57,12 +58,15 @@ func (f *RankedFunctions) At(i int) (plots.Figure, error) {
 		bound.X, bound.Y = append(bound.X, p.Value("gc")), append(bound.Y, experiments.ArcBound(p.Value("gc")))
 	}
 	return plots.Figure{Title: fmt.Sprintf("Function %d of %d", i+1, len(f.points)),
-		Caption: fmt.Sprintf("GC %.3g, arc length %.4g, its bound 2·√(1+GC) = %.4g.", gc, length, experiments.ArcBound(gc)),
+		Caption: fmt.Sprintf("GC %.3g, arc length %.4g, its bound 2·√(1+GC) = %.4g.", gc, length,
+			experiments.ArcBound(gc)),
 		Panels: []plots.Panel{
 			{Title: "the function", XLabel: "x", YLabel: "f(x)", Series: []plots.Series{{Name: "this function", X: x, Y: y}}},
-			{Title: "its pieces", XLabel: "x", YLabel: "squared slope", Series: []plots.Series{{Name: "this function", X: x, Y: squares},
-				{Name: "their mean, GC", X: ends, Y: []float64{gc, gc}, Dashed: true, Reference: true}}},
-			{Title: "among the others", XLabel: "GC on [-1, 1]", YLabel: "arc length", LogX: true, Series: []plots.Series{all, bound,
-				{Name: "this function", X: []float64{gc}, Y: []float64{length}, NoLine: true}}},
+			{Title: "its pieces", XLabel: "x", YLabel: "squared slope",
+				Series: []plots.Series{{Name: "this function", X: x, Y: squares},
+					{Name: "their mean, GC", X: ends, Y: []float64{gc, gc}, Dashed: true, Reference: true}}},
+			{Title: "among the others", XLabel: "GC on [-1, 1]", YLabel: "arc length", LogX: true,
+				Series: []plots.Series{all, bound,
+					{Name: "this function", X: []float64{gc}, Y: []float64{length}, NoLine: true}}},
 		}}, nil
 }

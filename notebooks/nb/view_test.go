@@ -21,7 +21,8 @@ func sweepView() *View {
 	run := func(losses ...float64) *runs.Record {
 		r := &runs.Record{Status: runs.Complete}
 		for i, loss := range losses {
-			r.Points = append(r.Points, runs.Point{Step: int64(10 * i), Values: map[string]runs.Number{"test_loss": runs.Number(loss), "train_gc": runs.Number(i + 1)}})
+			r.Points = append(r.Points, runs.Point{Step: int64(10 * i),
+				Values: map[string]runs.Number{"test_loss": runs.Number(loss), "train_gc": runs.Number(i + 1)}})
 		}
 		return r
 	}
@@ -56,7 +57,8 @@ func TestViewAcross(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := f.Panels[0]
-	if f.Title != "Measurement 2 of 2, step 20" || !p.LogY || p.XLabel != "rate" || !slices.Equal(p.Categories, []string{"0", "0.5"}) {
+	if f.Title != "Measurement 2 of 2, step 20" || !p.LogY || p.XLabel != "rate" ||
+		!slices.Equal(p.Categories, []string{"0", "0.5"}) {
 		t.Errorf("figure %q with panel %+v", f.Title, p)
 	}
 	if !slices.Equal(p.Series[0].Y, []float64{2, 0.5}) {
@@ -77,7 +79,8 @@ func TestViewAgainst(t *testing.T) {
 	if p.XLabel != "train GC" || p.YLabel != "test loss" || !p.LogX || !p.LogY || len(p.Series) != 2 {
 		t.Errorf("panel %+v", p)
 	}
-	if s := p.Series[1]; s.Name != "rate 0.5" || !slices.Equal(s.X, []float64{1, 2}) || !slices.Equal(s.Y, []float64{4.5, 2}) {
+	if s := p.Series[1]; s.Name != "rate 0.5" || !slices.Equal(s.X, []float64{1, 2}) ||
+		!slices.Equal(s.Y, []float64{4.5, 2}) {
 		t.Errorf("the way of the second value is drawn as %+v", s)
 	}
 }
@@ -91,10 +94,12 @@ func TestViewRefuses(t *testing.T) {
 	}{
 		{"value", func() error { _, err := v.Along(2, "test_loss"); return err }, "value 2 of the sweep: there are 2"},
 		{"measurement across", func() error { _, err := v.Across(3, "test_loss"); return err }, "measurement 3: there are 3"},
-		{"measurement against", func() error { _, err := v.Against(-1, "test_loss", "train_gc"); return err }, "measurement -1: there are 3"},
+		{"measurement against", func() error { _, err := v.Against(-1, "test_loss", "train_gc"); return err },
+			"measurement -1: there are 3"},
 		{"measured along", func() error { _, err := v.Along(0, "tset_loss"); return err }, `did you mean "test_loss"`},
 		{"measured across", func() error { _, err := v.Across(0, "accuracy"); return err }, "known: test_loss, train_gc"},
-		{"measured against", func() error { _, err := v.Against(0, "train_gc", "accuracy"); return err }, "known: test_loss, train_gc"},
+		{"measured against", func() error { _, err := v.Against(0, "train_gc", "accuracy"); return err },
+			"known: test_loss, train_gc"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if err := tc.call(); err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -122,7 +127,8 @@ func outcomeOf[C any](t *testing.T, e *experiment.Definition[C], cfg C) *Outcome
 // These draw what the sliders of the notebooks ask for, from real runs.
 
 func TestRankedFunctions(t *testing.T) {
-	cfg := experiments.TheMeasureConfig{Inputs: []int{1}, Outputs: []int{1}, HiddenLayers: []int{0, 1}, Width: 4, Points: 10, Functions: 5, Cells: 500}
+	cfg := experiments.TheMeasureConfig{Inputs: []int{1}, Outputs: []int{1}, HiddenLayers: []int{0, 1}, Width: 4,
+		Points: 10, Functions: 5, Cells: 500}
 	o := outcomeOf(t, experiments.TheMeasure, cfg)
 	ranked := Ranked(cfg, gctest.GoBackend(t), o.Records(experiments.ArcLabel)[0])
 	last := 0.0
@@ -152,7 +158,8 @@ func TestAtDepth(t *testing.T) {
 	}
 	largest, gc := f.Panels[0].Series, f.Panels[1].Series
 	const schemes = 4
-	if len(largest) != schemes || len(largest[0].Y) != 10 || len(gc) != 2*schemes || !slices.Equal(gc[0].X, []float64{1, 3}) {
+	if len(largest) != schemes || len(largest[0].Y) != 10 || len(gc) != 2*schemes ||
+		!slices.Equal(gc[0].X, []float64{1, 3}) {
 		t.Errorf("the figure draws %+v", f.Panels)
 	}
 	if _, err := o.AtDepth(cfg, 2); err == nil {

@@ -1,5 +1,6 @@
-// Command goxla-install runs go-xla's own plugin installer for one kind of plugin, "cpu" or "cuda", and prints where
-// the plugin lies. It is what `make xla` and `make cuda` fall back to where no pinned wheel fits.
+// Command goxla-install runs go-xla's own plugin installer for one kind of plugin, "cpu" or "cuda",
+// and prints where the plugin lies. It is what `make xla` and `make cuda` fall back to where no
+// pinned wheel fits.
 package main
 
 import (

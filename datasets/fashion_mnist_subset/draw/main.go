@@ -1,6 +1,7 @@
-// Command draw makes the embedded subset of Fashion-MNIST from the full set. It reads the full set where the library
-// finds it (see datasets.Locate; on Debian: apt-get install dataset-fashion-mnist), and writes four gzipped IDX files
-// into the folder given as its argument, by default the current one:
+// Command draw makes the embedded subset of Fashion-MNIST from the full set. It reads the full set
+// where the library finds it (see datasets.Locate; on Debian: apt-get install
+// dataset-fashion-mnist), and writes four gzipped IDX files into the folder given as its argument,
+// by default the current one:
 //
 //	go run ./datasets/fashion_mnist_subset/draw datasets/fashion_mnist_subset
 package main
@@ -65,8 +66,8 @@ func draw(dir string, report io.Writer) error {
 	return nil
 }
 
-// write stores one array as path.gz and reports the checksums of its content and of the file. The gzip header
-// holds neither name nor time, so that the file depends on the content alone.
+// write stores one array as path.gz and reports the checksums of its content and of the file. The
+// gzip header holds neither name nor time, so that the file depends on the content alone.
 func write(path string, dims []int, data []uint8, report io.Writer) error {
 	var plain, packed bytes.Buffer
 	if err := datasets.WriteIDX(&plain, dims, data); err != nil {

@@ -40,7 +40,8 @@ func TestDrawReproducesTheSubset(t *testing.T) {
 		if bytes.Equal(got, want) {
 			continue
 		}
-		// How compress/gzip packs the bytes is not part of Go's compatibility promise; what they are is ours.
+		// How compress/gzip packs the bytes is not part of Go's compatibility promise; what they
+		// are is ours.
 		if !bytes.Equal(plain(t, got), plain(t, want)) {
 			t.Errorf("%s: drawn again it has another content", filepath.Base(file))
 			continue

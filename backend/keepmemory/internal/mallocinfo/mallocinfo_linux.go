@@ -25,6 +25,6 @@ package mallocinfo
 // }
 import "C"
 
-// Mapped says whether the C library maps a block of that many bytes, which it then gives back to the system when it is
-// freed. It is always false with a C library other than glibc.
+// Mapped says whether the C library maps a block of that many bytes, which it then gives back to
+// the system when it is freed. It is always false with a C library other than glibc.
 func Mapped(bytes int) bool { return C.is_mapped(C.size_t(bytes)) != 0 }

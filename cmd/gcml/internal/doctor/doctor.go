@@ -1,5 +1,5 @@
-// Package doctor looks at the machine and says what this toolkit would run on, what is missing, and for each missing
-// thing the command that mends it.
+// Package doctor looks at the machine and says what this toolkit would run on, what is missing, and
+// for each missing thing the command that mends it.
 package doctor
 
 import (
@@ -39,8 +39,9 @@ type Finding struct {
 	Fix     string // The command or step that mends it; empty if there is nothing to mend.
 }
 
-// Report writes a table of all findings to w, one line for each, and under it what to run to mend them. It returns an
-// error if there is a problem, or if w does not take the report. It opens the backend, which takes a moment.
+// Report writes a table of all findings to w, one line for each, and under it what to run to mend
+// them. It returns an error if there is a problem, or if w does not take the report. It opens the
+// backend, which takes a moment.
 func Report(w io.Writer) error {
 	findings := Examine()
 	if err := write(w, findings); err != nil {
@@ -85,11 +86,13 @@ func write(w io.Writer, findings []Finding) error {
 }
 
 func goProgram() Finding {
-	text := fmt.Sprintf("built with %s for %s/%s, %d CPUs", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	text := fmt.Sprintf("built with %s for %s/%s, %d CPUs", runtime.Version(), runtime.GOOS, runtime.GOARCH,
+		runtime.NumCPU())
 	return Finding{Subject: "program", State: OK, Text: text}
 }
 
-// goCommand looks at the go command, which building and the notebooks need; a built program runs without.
+// goCommand looks at the go command, which building and the notebooks need; a built program runs
+// without.
 func goCommand() Finding {
 	const subject = "go command"
 	out, err := exec.Command("go", "env", "GOVERSION", "GOTOOLCHAIN").Output()
@@ -98,7 +101,8 @@ func goCommand() Finding {
 	case errors.As(err, &failed):
 		return Finding{subject, Problem, strings.TrimSpace(string(failed.Stderr)), "export GOTOOLCHAIN=auto"}
 	case err != nil:
-		return Finding{subject, Absent, "not on PATH; building and the notebooks need it", "install Go 1.21 or later: https://go.dev/dl"}
+		return Finding{subject, Absent, "not on PATH; building and the notebooks need it",
+			"install Go 1.21 or later: https://go.dev/dl"}
 	}
 	version, toolchain, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return Finding{subject, OK, fmt.Sprintf("%s, GOTOOLCHAIN=%s", version, toolchain), ""}
@@ -186,7 +190,8 @@ func dataSet(name string) Finding {
 	return Finding{subject, OK, source.Path + ": " + content.String(), ""}
 }
 
-// kernel looks for the GoNB kernel where `make lab` puts it, and where Jupyter looks for a user's own.
+// kernel looks for the GoNB kernel where `make lab` puts it, and where Jupyter looks for a user's
+// own.
 func kernel() Finding {
 	const subject, fix = "notebook kernel", "make lab"
 	var broken string

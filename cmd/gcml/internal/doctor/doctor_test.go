@@ -15,12 +15,14 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// isolate gives a test a bare machine: an empty HOME and working directory, no variables, no NVIDIA device.
+// isolate gives a test a bare machine: an empty HOME and working directory, no variables, no NVIDIA
+// device.
 func isolate(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	t.Setenv("HOME", dir)
-	for _, name := range []string{compute.ConfigEnvVar, backend.PluginDirEnv, "PJRT_PLUGIN_LIBRARY_PATH", "JUPYTER_DATA_DIR", datasets.EnvData} {
+	for _, name := range []string{compute.ConfigEnvVar, backend.PluginDirEnv, "PJRT_PLUGIN_LIBRARY_PATH",
+		"JUPYTER_DATA_DIR", datasets.EnvData} {
 		t.Setenv(name, "")
 	}
 	// The go command would write there, now and then after the test.
@@ -215,11 +217,13 @@ func TestDataFolderThatIsNone(t *testing.T) {
 func TestDataOfOtherContent(t *testing.T) {
 	dir := isolate(t)
 	t.Setenv(datasets.EnvData, dir)
-	for _, file := range []string{"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"} {
+	for _, file := range []string{"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+		"t10k-labels-idx1-ubyte"} {
 		writeFile(t, filepath.Join(dir, "mnist", file), "other", 0o644)
 	}
 	f := find(t, dataSets(), "data "+datasets.NameMNIST)
-	if f.State != Problem || !strings.Contains(f.Text, "not the published content (t10k-images-idx3-ubyte differs)") || !strings.Contains(f.Fix, "gcml fetch mnist") {
+	if f.State != Problem || !strings.Contains(f.Text, "not the published content (t10k-images-idx3-ubyte differs)") ||
+		!strings.Contains(f.Fix, "gcml fetch mnist") {
 		t.Errorf("%+v", f)
 	}
 	writeFile(t, filepath.Join(dir, "mnist", "train-labels-idx1-ubyte.gz"), "\x1f\x8bno gzip", 0o644)

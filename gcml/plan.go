@@ -8,7 +8,6 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/platform"
 	"example.com/geometric-complexity/internal/vjp"
 )
 
@@ -93,7 +92,7 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 		p.norm, first = fromJacobian, vjp.FirstLinear{}
 		p.divide(pullback, inputs, first, o)
 	}
-	p.columns = p.norm == fromJacobian && platform.Of(b) == platform.XLACPU
+	p.columns = p.norm == fromJacobian && columnsAreFast(b)
 	if o.inRounds && p.isExact() && p.parts() > maxParts {
 		p.rounds = p.parts()
 	}

@@ -26,30 +26,25 @@ const ParamFlatness = "flatness_coefficient"
 // gradient, so that every layer must have a second derivative. Gradients that
 // GoMLX lacks for that are registered by this call.
 //
-// It panics if lossFn is nil, if c is negative or not finite, and, where c is set,
-// if the graph has no model.Store or uses no trainable variable. Options:
-// [WithCoefficient], [WithSchedule].
+// It panics if lossFn is nil, if c is negative or not finite, if the graph has no
+// model.Store or no predictions, and, where c is set, if it uses no trainable
+// variable. Options: [WithCoefficient], [WithSchedule].
 //
 // Source: the flatness penalty of the paper's Figure 3.
 func Flatness(lossFn train.LossFn, opts ...Option) train.LossFn {
-	requireLoss("Flatness", lossFn)
-	config := newConfig("Flatness", modelfn.Coefficient{Param: ParamFlatness}, opts)
 	autodiff.Register()
-	return func(labels, predictions []*graph.Node) *graph.Node {
-		loss := lossFn(labels, predictions)
-		g := loss.Graph()
-		scope := rootScope("Flatness", g)
-		c := config.coefficient.Node(scope, g)
-		if c == nil {
+	return regularizedLoss("Flatness", lossFn, modelfn.Coefficient{Param: ParamFlatness}, opts,
+		func(scope *model.Scope, c *graph.Node, labels, predictions []*graph.Node) *graph.Node {
+			loss := lossFn(labels, predictions)
+			vars := trainable(scope, loss.Graph(), func(*model.Variable) bool { return true })
+			if len(vars) == 0 {
+				exceptions.Panicf("regularizers.Flatness: the graph uses no trainable variable, " +
+					"so the loss has no gradient to penalize")
+			}
+			norm := SquaredParameterGradientNorm(loss, nodeValues(vars, loss.Graph())...)
+			modelfn.Penalize(norm, c, []*graph.Node{loss})
 			return loss
-		}
-		vars := trainable(scope, g, func(*model.Variable) bool { return true })
-		if len(vars) == 0 {
-			exceptions.Panicf("regularizers.Flatness: the graph uses no trainable variable, so the loss has no gradient to penalize")
-		}
-		modelfn.Penalize(SquaredParameterGradientNorm(loss, nodeValues(vars, g)...), c, []*graph.Node{loss})
-		return loss
-	}
+		})
 }
 
 // SquaredParameterGradientNorm returns the scalar ‖∂loss/∂parameters‖²: the sum of the
@@ -64,20 +59,4 @@ func SquaredParameterGradientNorm(loss *graph.Node, parameters ...*graph.Node) *
 		loss = graph.ReduceAllMean(loss)
 	}
 	return sumOfSquares(graph.Gradient(loss, parameters...))
-}
-
-func requireLoss(who string, lossFn train.LossFn) {
-	if lossFn == nil {
-		exceptions.Panicf("regularizers.%s: the loss function is nil; give the one that the trainer would get", who)
-	}
-}
-
-// rootScope returns the root scope of the graph's store: a loss function gets
-// no scope.
-func rootScope(who string, g *graph.Graph) *model.Scope {
-	store := model.GetStore(g)
-	if store == nil {
-		exceptions.Panicf("regularizers.%s: the graph has no model.Store; build it with a train.Trainer or a model.Exec", who)
-	}
-	return store.RootScope()
 }

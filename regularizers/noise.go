@@ -92,25 +92,15 @@ func InputNoise[F train.ModelFnCompatible](modelFn F, opts ...Option) train.Mode
 //
 // Source: the label noise of Section 4 of the paper; after Blanc et al. (2020).
 func LabelNoise(lossFn train.LossFn, opts ...Option) train.LossFn {
-	requireLoss("LabelNoise", lossFn)
-	config := newConfig("LabelNoise", labelNoiseProbability, opts)
-	return func(labels, predictions []*graph.Node) *graph.Node {
-		if len(predictions) == 0 {
-			exceptions.Panicf("regularizers.LabelNoise: the model gives no predictions, which say how many classes there are")
-		}
-		g := predictions[0].Graph()
-		scope := rootScope("LabelNoise", g)
-		p := config.coefficient.Node(scope, g)
-		if p == nil {
-			return lossFn(labels, predictions)
-		}
-		if len(labels) == 0 {
-			exceptions.Panicf("regularizers.LabelNoise: the data set gives no labels to change")
-		}
-		noisy := slices.Clone(labels)
-		noisy[0] = replaceLabels(scope, labels[0], predictions[0], p)
-		return lossFn(noisy, predictions)
-	}
+	return regularizedLoss("LabelNoise", lossFn, labelNoiseProbability, opts,
+		func(scope *model.Scope, p *graph.Node, labels, predictions []*graph.Node) *graph.Node {
+			if len(labels) == 0 {
+				exceptions.Panicf("regularizers.LabelNoise: the data set gives no labels to change")
+			}
+			noisy := slices.Clone(labels)
+			noisy[0] = replaceLabels(scope, labels[0], predictions[0], p)
+			return lossFn(noisy, predictions)
+		})
 }
 
 // replaceLabels returns labels of the same shape and dtype, each replaced by a

@@ -50,8 +50,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/support/exceptions"
 
 	"example.com/geometric-complexity/internal/gomlxcompat"
+	"example.com/geometric-complexity/internal/modelfn"
 )
 
 // Decorator turns a model function into a regularized one.
@@ -93,6 +95,32 @@ func CombineLoss(lossFn train.LossFn, decorators ...LossDecorator) train.LossFn 
 		}
 	}
 	return lossFn
+}
+
+// regularizedLoss decorates lossFn: where the coefficient is set, regularized builds the loss in its
+// place in training graphs, given the coefficient there and the root scope of the graph's store, as
+// a loss function gets no scope. Elsewhere lossFn builds it.
+func regularizedLoss(name string, lossFn train.LossFn, coefficient modelfn.Coefficient, opts []Option,
+	regularized func(scope *model.Scope, c *graph.Node, labels, predictions []*graph.Node) *graph.Node) train.LossFn {
+	if lossFn == nil {
+		exceptions.Panicf("regularizers.%s: the loss function is nil; give the one that the trainer would get", name)
+	}
+	config := newConfig(name, coefficient, opts)
+	return func(labels, predictions []*graph.Node) *graph.Node {
+		if len(predictions) == 0 {
+			exceptions.Panicf("regularizers.%s: the model gives no predictions", name)
+		}
+		g := predictions[0].Graph()
+		store := model.GetStore(g)
+		if store == nil {
+			exceptions.Panicf("regularizers.%s: the graph has no model.Store; build it with a train.Trainer or a model.Exec", name)
+		}
+		scope := store.RootScope()
+		if c := config.coefficient.Node(scope, g); c != nil {
+			return regularized(scope, c, labels, predictions)
+		}
+		return lossFn(labels, predictions)
+	}
 }
 
 // trainable lists the floating-point trainable variables under the scope that

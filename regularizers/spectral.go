@@ -17,7 +17,6 @@ import (
 
 	"example.com/geometric-complexity/internal/gomlxcompat"
 	"example.com/geometric-complexity/internal/modelfn"
-	"example.com/geometric-complexity/internal/platform"
 )
 
 const (
@@ -184,16 +183,13 @@ type linearMap interface {
 	adjoint(w matrix, y, zero *graph.Node) *graph.Node
 }
 
-// matrix holds weights [rows, columns] for products in a loop. The pure-Go
-// backend transposes a matrix whenever a product contracts its rows, which costs
-// more than the product with a vector, so it gets the transpose ready made. XLA
-// does not, and is faster without. (18 kernels of a ResNet18, 11 million weights,
-// on 2 cores: 100 iterations took 4.3 s instead of 16 s on the Go backend.)
+// matrix holds weights [rows, columns] for products in a loop, where productsPreferTranspose says so
+// with the transpose ready made.
 type matrix struct{ plain, transposed *graph.Node }
 
 func newMatrix(weights *graph.Node) matrix {
 	m := matrix{plain: weights}
-	if platform.Of(weights.Graph().Backend()) == platform.Go {
+	if productsPreferTranspose(weights.Graph().Backend()) {
 		m.transposed = graph.Transpose(weights, 0, 1)
 	}
 	return m

@@ -26,7 +26,8 @@ func TestBarrier(t *testing.T) {
 	})
 }
 
-// TestAfter checks that x waits for its own square, and the value and both derivatives of x³, which do not see the waiting.
+// TestAfter checks that x waits for its own square, and the value and both derivatives of x³, which
+// do not see the waiting.
 func TestAfter(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		got := MustExecOnceN(b, func(x *Node) []*Node {

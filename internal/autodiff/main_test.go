@@ -19,7 +19,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestStockRule checks that every rule that Register replaced is remembered, and named where users read of it.
+// TestStockRule checks that every rule that Register replaced is remembered, and named where users
+// read of it.
 func TestStockRule(t *testing.T) {
 	documentation, err := os.ReadFile("../../gcml/doc.go")
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"example.com/geometric-complexity/internal/convolution"
 )
 
-// Register puts the gradients of this package into GoMLX's registry, for the whole process: those of ops
-// that have none, or one that is wrong, cannot be differentiated again, or is needlessly slow. It does so
-// once, however often it is called. The package comment of gcml lists the ops.
+// Register puts the gradients of this package into GoMLX's registry, for the whole process: those
+// of ops that have none, or one that is wrong, cannot be differentiated again, or is needlessly
+// slow. It does so once, however often it is called. The package comment of gcml lists the ops.
 //
 // They are, with what GoMLX v0.28.16 has instead:
 //
@@ -34,7 +34,8 @@ var registerOnce sync.Once
 // replaced are the rules that Register found, nil for ops that had none.
 var replaced = map[NodeType]VJP{}
 
-// StockRule returns the rule that GoMLX itself has for an op that Register gave another one; nil for none.
+// StockRule returns the rule that GoMLX itself has for an op that Register gave another one; nil
+// for none.
 func StockRule(nodeType NodeType) VJP {
 	Register()
 	return replaced[nodeType]
@@ -51,14 +52,14 @@ func register() {
 	registerIndexing()
 }
 
-// registerOne replaces the rule of an op of one output: the new one is given the node and the gradient v of its output,
-// and returns the gradient of every input, nil for those that have none.
+// registerOne replaces the rule of an op of one output: the new one is given the node and the
+// gradient v of its output, and returns the gradient of every input, nil for those that have none.
 func registerOne(nodeType NodeType, rule func(node, v *Node) []*Node) {
 	replace(nodeType, func(node *Node, vjps []*Node, _ shapes.Shape) []*Node { return rule(node, vjps[0]) })
 }
 
-// replace registers a rule and remembers the one that it replaces, which it returns; nil for none. All rules of this
-// package are registered here.
+// replace registers a rule and remembers the one that it replaces, which it returns; nil for none.
+// All rules of this package are registered here.
 func replace(nodeType NodeType, rule VJP) (stock VJP) {
 	stock = VJPRegistration[nodeType]
 	replaced[nodeType] = stock

@@ -3,7 +3,8 @@ package autodiff
 import . "github.com/gomlx/gomlx/core/graph"
 
 func registerElementwise() {
-	// d x^(-1/2) = -1/2 x^(-3/2) dx, in terms of the node itself so that it can be differentiated again.
+	// d x^(-1/2) = -1/2 x^(-3/2) dx, in terms of the node itself so that it can be differentiated
+	// again.
 	registerOne(NodeTypeRsqrt, func(node, v *Node) []*Node {
 		return []*Node{Mul(v, MulScalar(Mul(node, Mul(node, node)), -0.5))}
 	})
@@ -16,8 +17,8 @@ func registerElementwise() {
 	registerOne(NodeTypeIdentity, func(_, v *Node) []*Node { return []*Node{v} })
 }
 
-// clampVJP passes the gradient where x lies within the limits, which get none: GoMLX's Clip and this rule
-// take them for constants, as every use of Clip in GoMLX does.
+// clampVJP passes the gradient where x lies within the limits, which get none: GoMLX's Clip and
+// this rule take them for constants, as every use of Clip in GoMLX does.
 func clampVJP(node, v *Node) []*Node {
 	low, x, high := node.Inputs()[0], node.Inputs()[1], node.Inputs()[2]
 	inside := LogicalAnd(GreaterOrEqual(x, low), LessOrEqual(x, high))

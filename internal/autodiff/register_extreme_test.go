@@ -20,8 +20,8 @@ var reductions = map[string]func(x *Node, axes ...int) *Node{"max": ReduceMax, "
 // axisSubsets are the sets of axes of a tensor of rank 3, in ascending order.
 var axisSubsets = [][]int{{0}, {1}, {2}, {0, 1}, {0, 2}, {1, 2}, {0, 1, 2}}
 
-// TestReduceExtremes checks the first and second derivatives over all sets of axes. The values are normal, so that no two
-// are close enough for a central difference to change which is the largest.
+// TestReduceExtremes checks the first and second derivatives over all sets of axes. The values are
+// normal, so that no two are close enough for a central difference to change which is the largest.
 func TestReduceExtremes(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for name, reduce := range reductions {
@@ -38,8 +38,9 @@ func TestReduceExtremes(t *testing.T) {
 	})
 }
 
-// TestExtremesOfRecomputedValues checks, in float32, maxima of values that XLA computes again, with another rounding, for
-// their gradient. A rule that compares these with the maximum fails for nearly every batch.
+// TestExtremesOfRecomputedValues checks, in float32, maxima of values that XLA computes again, with
+// another rounding, for their gradient. A rule that compares these with the maximum fails for
+// nearly every batch.
 func TestExtremesOfRecomputedValues(t *testing.T) {
 	layerNorm := func(x *Node) *Node {
 		centered := Sub(x, ReduceAndKeep(x, ReduceMean, 2))
@@ -100,8 +101,8 @@ func weighted(y *Node) *Node {
 	return ReduceSum(Mul(y, Sin(AddScalar(Iota(y.Graph(), y.Shape(), 1), 1))), 1)
 }
 
-// perExampleDifferences returns the central differences of f, [batch, ...] to [batch], whose examples are independent: an
-// element is moved in all of them at once.
+// perExampleDifferences returns the central differences of f, [batch, ...] to [batch], whose
+// examples are independent: an element is moved in all of them at once.
 func perExampleDifferences(f *Exec, x *tensors.Tensor) []float64 {
 	const h = 1e-6
 	batch := x.Shape().Dim(0)
@@ -133,8 +134,8 @@ func toFloat64(x *tensors.Tensor) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(gctest.Flat(x), x.Shape().Dimensions...)
 }
 
-// TestExtremeTies checks that of equal elements the first in the order of the axes gets the whole gradient, in every dtype,
-// and that so does the second derivative.
+// TestExtremeTies checks that of equal elements the first in the order of the axes gets the whole
+// gradient, in every dtype, and that so does the second derivative.
 func TestExtremeTies(t *testing.T) {
 	x := [][]float64{{3, 1, 3}, {3, 1, 1}}
 	flat := slices.Concat(x...)
@@ -189,8 +190,8 @@ func TestExtremeTies(t *testing.T) {
 	}
 }
 
-// TestExtremesThatAreNotFinite checks that one row of values that are not finite does not reach the others' gradients, and
-// that no gradient becomes NaN.
+// TestExtremesThatAreNotFinite checks that one row of values that are not finite does not reach the
+// others' gradients, and that no gradient becomes NaN.
 func TestExtremesThatAreNotFinite(t *testing.T) {
 	inf, nan := math.Inf(1), math.NaN()
 	x := [][]float64{{1, 2, 0}, {nan, 1, 2}, {-inf, -inf, -inf}, {inf, 0, inf}}

@@ -11,15 +11,15 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// registerFused gives the fused ops of the pure-Go backend gradients made of primitive ops. GoMLX's own are
-// fused too, and have no derivative.
+// registerFused gives the fused ops of the pure-Go backend gradients made of primitive ops. GoMLX's
+// own are fused too, and have no derivative.
 func registerFused() {
 	registerOne(NodeTypeFusedDense, fusedDenseVJP)
 	registerOne(NodeTypeFusedActivation, fusedActivationVJP)
 }
 
-// fusedDenseVJP is the rule of activation(x·weights + bias), with x [batch..., in] and weights [in, out...] or,
-// in the other layout, [out..., in].
+// fusedDenseVJP is the rule of activation(x·weights + bias), with x [batch..., in] and weights [in,
+// out...] or, in the other layout, [out..., in].
 func fusedDenseVJP(node, v *Node) []*Node {
 	p, _ := gomlxcompat.FusedDenseOf(node)
 	x, weights := node.Inputs()[0], node.Inputs()[1]
@@ -52,10 +52,11 @@ func fusedDenseVJP(node, v *Node) []*Node {
 	return gradients
 }
 
-// fusedActivationVJP takes the value of the gradient from the fused op, which reads every element once, and
-// its derivative from primitive ops. GoMLX's fused op is wrong for the approximate GELU: at -0.5 it gives 0.238
-// where the slope is 0.133. So it is for SwiGLU where half of the last axis has more elements than a
-// register and not a multiple of it: the gate's gradient is written over the first elements of the other half's.
+// fusedActivationVJP takes the value of the gradient from the fused op, which reads every element
+// once, and its derivative from primitive ops. GoMLX's fused op is wrong for the approximate GELU:
+// at -0.5 it gives 0.238 where the slope is 0.133. So it is for SwiGLU where half of the last axis
+// has more elements than a register and not a multiple of it: the gate's gradient is written over
+// the first elements of the other half's.
 func fusedActivationVJP(node, v *Node) []*Node {
 	activation, _ := gomlxcompat.FusedActivationOf(node)
 	x := node.Inputs()[0]
@@ -67,8 +68,9 @@ func fusedActivationVJP(node, v *Node) []*Node {
 	})}
 }
 
-// activationVJP returns v times the derivative of the activation y = f(x), element by element. x may be nil for
-// the activations whose derivative is a function of y (see compute.ActivationType.VJPRequiresInput).
+// activationVJP returns v times the derivative of the activation y = f(x), element by element. x
+// may be nil for the activations whose derivative is a function of y (see
+// compute.ActivationType.VJPRequiresInput).
 func activationVJP(activation compute.ActivationType, x, y, v *Node) *Node {
 	scalar := func(value float64) *Node { return Scalar(v.Graph(), v.DType(), value) }
 	zeros := ZerosLike(v)

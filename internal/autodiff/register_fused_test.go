@@ -30,7 +30,8 @@ func TestStockActivations(t *testing.T) {
 	})
 }
 
-// TestStockDense checks GoMLX's dense layer with every activation, in both layouts, with and without bias.
+// TestStockDense checks GoMLX's dense layer with every activation, in both layouts, with and
+// without bias.
 func TestStockDense(t *testing.T) {
 	for _, act := range activation.TypeValues() {
 		t.Run(act.String(), func(t *testing.T) {

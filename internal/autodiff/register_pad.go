@@ -7,8 +7,8 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// registerPad replaces GoMLX's rule, which fails for negative paddings (they crop) and takes the fill value
-// for a constant.
+// registerPad replaces GoMLX's rule, which fails for negative paddings (they crop) and takes the
+// fill value for a constant.
 func registerPad() { registerOne(NodeTypePad, padVJP) }
 
 func padVJP(node, v *Node) []*Node {

@@ -14,8 +14,8 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// registerPooling replaces the rule of max and min pooling by one whose result can be differentiated again;
-// the other reductions keep GoMLX's.
+// registerPooling replaces the rule of max and min pooling by one whose result can be
+// differentiated again; the other reductions keep GoMLX's.
 func registerPooling() {
 	var stock VJP
 	stock = replace(NodeTypeReduceWindow, func(node *Node, vjps []*Node, outputShape shapes.Shape) []*Node {
@@ -27,8 +27,8 @@ func registerPooling() {
 	})
 }
 
-// extremePoolingVJP sends the gradient of every window to its largest (smallest) element; of equal ones to the first in the
-// order of the axes. See register_extreme.go.
+// extremePoolingVJP sends the gradient of every window to its largest (smallest) element; of equal
+// ones to the first in the order of the axes. See register_extreme.go.
 func extremePoolingVJP(p gomlxcompat.ReduceWindowAttributes, node, v *Node) *Node {
 	x := node.Inputs()[0]
 	if !slices.Equal(p.InputDilations, slices.Repeat([]int{1}, x.Rank())) {
@@ -56,7 +56,8 @@ func extremePoolingVJP(p gomlxcompat.ReduceWindowAttributes, node, v *Node) *Nod
 	return dx
 }
 
-// selectedTap returns, for every window, the number of the tap that finds its largest (smallest) element, [outputDims...].
+// selectedTap returns, for every window, the number of the tap that finds its largest (smallest)
+// element, [outputDims...].
 func selectedTap(p gomlxcompat.ReduceWindowAttributes, x *Node, taps [][]int, outputDims []int) *Node {
 	// Pooling is over all axes, in the manner of a convolution's spatial axes.
 	padded := padPooled(StopGradient(x), p, taps[len(taps)-1], outputDims)
@@ -78,7 +79,8 @@ func selectedTap(p gomlxcompat.ReduceWindowAttributes, x *Node, taps [][]int, ou
 	return once(selected)
 }
 
-// padPooled pads (or crops) x so that every tap finds its elements; those outside x are never chosen.
+// padPooled pads (or crops) x so that every tap finds its elements; those outside x are never
+// chosen.
 func padPooled(x *Node, p gomlxcompat.ReduceWindowAttributes, lastTap, outputDims []int) *Node {
 	sign := -1
 	if p.Reduction == compute.ReduceOpMin {

@@ -11,8 +11,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestStockPooling checks GoMLX's pooling, windows side by side and overlapping. The values are normal, so
-// that no two are close enough for a central difference to change which is the largest.
+// TestStockPooling checks GoMLX's pooling, windows side by side and overlapping. The values are
+// normal, so that no two are close enough for a central difference to change which is the largest.
 func TestStockPooling(t *testing.T) {
 	pools := map[string]func(*Node) *PoolBuilder{"max": MaxPool, "min": MinPool, "mean": MeanPool, "sum": SumPool}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -33,7 +33,8 @@ func TestStockPooling(t *testing.T) {
 	})
 }
 
-// TestPoolingTies checks that of equal elements the first gets the gradient, as GoMLX's own rule has it.
+// TestPoolingTies checks that of equal elements the first gets the gradient, as GoMLX's own rule
+// has it.
 func TestPoolingTies(t *testing.T) {
 	Register()
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {

@@ -7,38 +7,16 @@ import (
 	"example.com/geometric-complexity/internal/platform"
 )
 
-// Apart returns x, images [..., batch, spatial axes, channels], which XLA on a CPU with oneDNN then computes as they are,
-// where it would make one loop, or one call of YNNPACK, of them and what is done with them. It can be differentiated like x.
+// Apart returns x, images [..., batch, spatial axes, channels], which XLA on a CPU with oneDNN then
+// computes as they are, where it would make one loop, or one call of YNNPACK, of them and what is
+// done with them. It can be differentiated like x.
 //
-// Two such fusions are slow: a transposition with what it transposes gathers single elements (a tenth of a ResNet18's
-// exact-GC step), and a sum takes the convolutions before it away from oneDNN.
+// Two such fusions are slow: a transposition with what it transposes gathers single elements (a
+// tenth of a ResNet18's exact-GC step), and a sum takes the convolutions before it away from
+// oneDNN.
 func Apart(x *Node) *Node {
 	if x.Rank() < 4 || !platform.ConvolvesByOneDNN(x.Graph().Backend(), x.DType()) {
 		return x
 	}
 	return gomlxcompat.After(x)
-}
-
-// lowering is what the computation of a convolution is chosen by.
-type lowering int
-
-const (
-	backendsOwn lowering = iota // On accelerators and unknown backends: the backend's own convolutions.
-	xlaCPU                      // XLA on a CPU.
-	oneDNN                      // XLA on a CPU, with oneDNN's convolutions.
-	onGo                        // GoMLX's pure-Go backend.
-)
-
-func loweringOf(x *Node) lowering {
-	b := x.Graph().Backend()
-	switch platform.Of(b) {
-	case platform.XLACPU:
-		if x.Rank() == 4 && platform.ConvolvesByOneDNN(b, x.DType()) {
-			return oneDNN
-		}
-		return xlaCPU
-	case platform.Go:
-		return onGo
-	}
-	return backendsOwn
 }

@@ -11,8 +11,8 @@ import (
 	"example.com/geometric-complexity/internal/platform"
 )
 
-// TestApart checks that images are apart where oneDNN is, also those of several cotangents, and the value and both derivatives
-// of sum(x³), with x apart at every step.
+// TestApart checks that images are apart where oneDNN is, also those of several cotangents, and the
+// value and both derivatives of sum(x³), with x apart at every step.
 func TestApart(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		exec := MustNewExec(b, func(x *Node) []*Node {

@@ -17,9 +17,10 @@ import (
 	"example.com/geometric-complexity/backend"
 )
 
-// BenchmarkResNet18 times every convolution that a ResNet18 (k = 64, 32×32 images, batch 32) has, and its two gradients,
-// on the backend of GOMLX_BACKEND. It reports the least CPU time of a run, in milliseconds, and how often the network
-// has it; bench/peers/torch_convolutions.py does the same with PyTorch.
+// BenchmarkResNet18 times every convolution that a ResNet18 (k = 64, 32×32 images, batch 32) has,
+// and its two gradients, on the backend of GOMLX_BACKEND. It reports the least CPU time of a run,
+// in milliseconds, and how often the network has it; bench/peers/torch_convolutions.py does the
+// same with PyTorch.
 func BenchmarkResNet18(b *testing.B) {
 	device, info, err := backend.Open()
 	if err != nil {

@@ -1,16 +1,17 @@
 // Package convolution says how a convolution and its derivatives are computed, on each platform.
 //
-// A convolution is linear in its images x and in its kernel k, so with the gradient v of its output there is
-// one trilinear form, <v, conv(x, k)>, and three ops that are its partial derivatives:
+// A convolution is linear in its images x and in its kernel k, so with the gradient v of its output
+// there is one trilinear form, <v, conv(x, k)>, and three ops that are its partial derivatives:
 //
 //	convolve        (x, k)  -> y
 //	inputGradient   (v, k)  -> x   again a convolution: stride and input dilation swap, the kernel is flipped
 //	kernelGradient  (x, v)  -> k   a convolution over the batch, recognized by its axes
 //
-// Each is represented in the graph by a ConvGeneral node, whose registered rule is made of the other two. So
-// derivatives of every order are again these three ops. What a backend computes for them is another matter,
-// see lower: where that is not the ConvGeneral node, the node stays in the graph as the alternate through
-// which GoMLX differentiates (as for GoMLX's own fused ops), and is never executed.
+// Each is represented in the graph by a ConvGeneral node, whose registered rule is made of the
+// other two. So derivatives of every order are again these three ops. What a backend computes for
+// them is another matter, see lower: where that is not the ConvGeneral node, the node stays in the
+// graph as the alternate through which GoMLX differentiates (as for GoMLX's own fused ops), and is
+// never executed.
 //
 // The rule is [Gradients]; package autodiff registers it.
 package convolution
@@ -39,23 +40,24 @@ type geometry struct {
 func (c geometry) spatial() int { return len(c.strides) }
 
 // Of returns the convolution of images x, shaped [batch, spatial..., channels], with kernel, shaped
-// [spatial..., channels in, channels out], in the way that is fastest on x's backend. strides and paddings
-// (before, after) have one entry per spatial axis.
+// [spatial..., channels in, channels out], in the way that is fastest on x's backend. strides and
+// paddings (before, after) have one entry per spatial axis.
 //
-// Its gradients of every order are those of a ConvGeneral. It panics, with the shapes, as ConvGeneral does.
+// Its gradients of every order are those of a ConvGeneral. It panics, with the shapes, as
+// ConvGeneral does.
 func Of(x, kernel *Node, strides []int, paddings [][2]int) *Node {
 	ones := slices.Repeat([]int{1}, x.Rank()-2)
 	c := geometry{strides: strides, paddings: paddings, inputDilations: ones, kernelDilations: ones}
 	if on := loweringOf(x); on == xlaCPU || on == oneDNN {
-		// In a whole ResNet18 XLA's own convolutions are 5 to 10 % faster than taps for the small images, other
-		// than when timed alone or in the gradients.
+		// In a whole ResNet18 XLA's own convolutions are 5 to 10 % faster than taps for the small
+		// images, other than when timed alone or in the gradients.
 		return convolutionNode(x, kernel, c)
 	}
 	return convolve(x, kernel, c)
 }
 
-// Gradients is the rule of ConvGeneral, for any axes, strides, paddings, dilations and groups: it returns the gradients of
-// the images and of the kernel, given the gradient v of the output.
+// Gradients is the rule of ConvGeneral, for any axes, strides, paddings, dilations and groups: it
+// returns the gradients of the images and of the kernel, given the gradient v of the output.
 func Gradients(node, v *Node) []*Node {
 	p, _ := gomlxcompat.ConvOf(node)
 	x, kernel := node.Inputs()[0], node.Inputs()[1]
@@ -101,8 +103,8 @@ func channelGroupsVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) []*Node 
 	return []*Node{Concatenate(dxs, p.Axes.InputChannels), Concatenate(dks, p.Axes.KernelOutputChannels)}
 }
 
-// batchGroupsVJP does every group of the batch by itself: group i of the examples makes group i of the
-// output channels.
+// batchGroupsVJP does every group of the batch by itself: group i of the examples makes group i of
+// the output channels.
 func batchGroupsVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) []*Node {
 	groups := p.BatchGroupCount
 	xs, vs := Split(x, p.Axes.InputBatch, groups), Split(v, p.Axes.OutputChannels, groups)
@@ -114,9 +116,10 @@ func batchGroupsVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) []*Node {
 	return []*Node{Concatenate(dxs, p.Axes.InputBatch), Concatenate(dks, p.Axes.KernelOutputChannels)}
 }
 
-// kernelGradientVJP is the rule of the ConvGeneral node that stands for a kernel gradient: d is the gradient
-// of a kernel, x are images and v the gradient of the outputs. c is the node's geometry, where the strides
-// of the convolution proper appear as dilations of the kernel and the other way round.
+// kernelGradientVJP is the rule of the ConvGeneral node that stands for a kernel gradient: d is the
+// gradient of a kernel, x are images and v the gradient of the outputs. c is the node's geometry,
+// where the strides of the convolution proper appear as dilations of the kernel and the other way
+// round.
 func kernelGradientVJP(c geometry, x, v, d *Node) (dx, dv *Node) {
 	proper := geometry{
 		strides: c.kernelDilations, kernelDilations: c.strides, inputDilations: c.inputDilations,
@@ -130,8 +133,9 @@ func kernelGradientVJP(c geometry, x, v, d *Node) (dx, dv *Node) {
 	return inputGradient(proper, v, d, spatialDims(x)), convolve(x, d, proper)
 }
 
-// inputGradient returns the gradient of the images, whose spatial dimensions are inputDims: the convolution
-// of v with the flipped kernel, dilated by the stride. It depends on v, the kernel and shapes alone.
+// inputGradient returns the gradient of the images, whose spatial dimensions are inputDims: the
+// convolution of v with the flipped kernel, dilated by the stride. It depends on v, the kernel and
+// shapes alone.
 func inputGradient(c geometry, v, kernel *Node, inputDims []int) *Node {
 	n := c.spatial()
 	back := geometry{
@@ -158,8 +162,9 @@ func kernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 	return flippedKernelGradient(c, x, v, kernelDims)
 }
 
-// flippedKernelGradient is kernelGradient without strides: the gradient of an inputGradient's kernel is the flipped
-// gradient of the kernel that was flipped, with the parts of images and output gradients exchanged.
+// flippedKernelGradient is kernelGradient without strides: the gradient of an inputGradient's
+// kernel is the flipped gradient of the kernel that was flipped, with the parts of images and
+// output gradients exchanged.
 func flippedKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 	forward := geometry{strides: c.inputDilations, inputDilations: c.strides, kernelDilations: c.kernelDilations,
 		paddings: make([][2]int, c.spatial())}
@@ -206,8 +211,9 @@ func convolutionNode(x, kernel *Node, c geometry) *Node {
 	return ConvGeneral(x, kernel, axes, c.strides, c.paddings, c.inputDilations, c.kernelDilations, 1, 1)
 }
 
-// kernelGradientAxes are the axes of the ConvGeneral node that stands for a kernel gradient: the batch is
-// summed over as if it were channels, and the images' channels are kept apart as if they were the batch.
+// kernelGradientAxes are the axes of the ConvGeneral node that stands for a kernel gradient: the
+// batch is summed over as if it were channels, and the images' channels are kept apart as if they
+// were the batch.
 func kernelGradientAxes(n int) ConvolveAxesConfig {
 	return ConvolveAxesConfig{
 		InputBatch: n + 1, InputSpatial: xslices.Iota(1, n), InputChannels: 0,

@@ -50,8 +50,8 @@ func (c convolutionCase) stockConvolution(x, kernel *Node) *Node {
 		PaddingPerDim([][2]int{c.paddingOf(x.Shape().Dim(1)), c.paddingOf(x.Shape().Dim(2))}).Done()
 }
 
-// TestStockConvolution checks GoMLX's own convolution, over odd and even sizes at once (7 by 8, 6 by 5). On XLA,
-// which takes a second to compile each, all cases of one kernel are one function.
+// TestStockConvolution checks GoMLX's own convolution, over odd and even sizes at once (7 by 8, 6
+// by 5). On XLA, which takes a second to compile each, all cases of one kernel are one function.
 func TestStockConvolution(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		byKernel := map[int][]convolutionCase{}
@@ -82,8 +82,8 @@ func TestStockConvolution(t *testing.T) {
 	})
 }
 
-// TestConvolution checks our convolution on the Go backend, where it is lowered to products; on XLA it is
-// GoMLX's.
+// TestConvolution checks our convolution on the Go backend, where it is lowered to products; on XLA
+// it is GoMLX's.
 func TestConvolution(t *testing.T) {
 	eachConvolution(t, func(t *testing.T, c convolutionCase) {
 		strides := []int{c.stride, c.stride}

@@ -9,7 +9,32 @@ import (
 	"github.com/gomlx/gomlx/support/xslices"
 
 	"example.com/geometric-complexity/internal/gomlxcompat"
+	"example.com/geometric-complexity/internal/platform"
 )
+
+// lowering is what the computation of a convolution is chosen by.
+type lowering int
+
+const (
+	backendsOwn lowering = iota // On accelerators and unknown backends: the backend's own convolutions.
+	xlaCPU                      // XLA on a CPU.
+	oneDNN                      // XLA on a CPU, with oneDNN's convolutions.
+	onGo                        // GoMLX's pure-Go backend.
+)
+
+func loweringOf(x *Node) lowering {
+	b := x.Graph().Backend()
+	switch platform.Of(b) {
+	case platform.XLACPU:
+		if x.Rank() == 4 && platform.ConvolvesByOneDNN(b, x.DType()) {
+			return oneDNN
+		}
+		return xlaCPU
+	case platform.Go:
+		return onGo
+	}
+	return backendsOwn
+}
 
 // convolve returns the convolution, computed in the way that is fastest on the platform.
 func convolve(x, kernel *Node, c geometry) *Node {
@@ -76,8 +101,9 @@ func convolveByPatches(x, kernel *Node, c geometry, outputDims []int) *Node {
 	return Reshape(y, append(append([]int{x.Shape().Dim(0)}, outputDims...), out)...)
 }
 
-// convolveByColumns computes a convolution with dilated input and stride 1: one product gives what every
-// element of x adds to every output that it reaches, and these columns are then added up in place.
+// convolveByColumns computes a convolution with dilated input and stride 1: one product gives what
+// every element of x adds to every output that it reaches, and these columns are then added up in
+// place.
 func convolveByColumns(x, kernel *Node, c geometry, outputDims []int) *Node {
 	n := c.spatial()
 	kernelDims := kernel.Shape().Dimensions[:n]
@@ -112,8 +138,9 @@ func convolveByTaps(x, kernel *Node, c geometry, outputDims []int) *Node {
 	return y
 }
 
-// convolveByPhases computes a convolution with dilated input and stride 1, without the zeros between x's elements: all
-// outputs with the same position modulo the dilation see the same taps, so they are a convolution of x with these.
+// convolveByPhases computes a convolution with dilated input and stride 1, without the zeros
+// between x's elements: all outputs with the same position modulo the dilation see the same taps,
+// so they are a convolution of x with these.
 func convolveByPhases(x, kernel *Node, c geometry, outputDims []int) *Node {
 	phases := Taps(c.inputDilations)
 	parts := make([]*Node, len(phases))
@@ -145,8 +172,8 @@ func convolveByPhases(x, kernel *Node, c geometry, outputDims []int) *Node {
 	return Slice(parts[0], wanted...)
 }
 
-// phaseOf returns the outputs at phase, phase+dilation, ... of a convolution with dilated input: as many for every phase, so
-// the last may be beyond the outputs.
+// phaseOf returns the outputs at phase, phase+dilation, ... of a convolution with dilated input: as
+// many for every phase, so the last may be beyond the outputs.
 func phaseOf(x, kernel *Node, c geometry, phase, outputDims []int) *Node {
 	n := c.spatial()
 	sub := geometry{strides: c.strides, inputDilations: slices.Repeat([]int{1}, n), kernelDilations: c.kernelDilations, paddings: make([][2]int, n)}
@@ -226,7 +253,8 @@ func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
 	if product(spatialDims(v)) >= fewPixels {
 		images = max(groupImages, (batch+maxGroups-1)/maxGroups)
 	}
-	// The images' channels stay first in what the groups give, as oneDNN has them: they are moved in the sum alone.
+	// The images' channels stay first in what the groups give, as oneDNN has them: they are moved
+	// in the sum alone.
 	axes := kernelGradientAxes(n)
 	axes.OutputBatch, axes.OutputSpatial = 0, xslices.Iota(1, n)
 	var d *Node
@@ -237,10 +265,11 @@ func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
 	return transpose(d, append(xslices.Iota(1, n), 0, n+1))
 }
 
-// kernelGradientByRows is the gradient of a kernel with two spatial axes by one product of small copies: the
-// columns of taps are stacked on x, and the rows of taps on v, so that one product gives all pairs of a row
-// and a column. For a 3×3 kernel that copies both three times, where patches copy x nine times. With a
-// stride, every offset of a row modulo the stride has a product of its own.
+// kernelGradientByRows is the gradient of a kernel with two spatial axes by one product of small
+// copies: the columns of taps are stacked on x, and the rows of taps on v, so that one product
+// gives all pairs of a row and a column. For a 3×3 kernel that copies both three times, where
+// patches copy x nine times. With a stride, every offset of a row modulo the stride has a product
+// of its own.
 func kernelGradientByRows(c geometry, x, v *Node, kernelDims []int) *Node {
 	zero := ScalarZero(x.Graph(), x.DType())
 	batch, in, out := x.Shape().Dim(0), x.Shape().Dim(-1), v.Shape().Dim(-1)
@@ -274,9 +303,10 @@ func kernelGradientByRows(c geometry, x, v *Node, kernelDims []int) *Node {
 	return concatenate(byRow, 0)
 }
 
-// kernelGradientByPatches multiplies the transposed patches of x with v, for groups of images of about the
-// same number of pixels, and adds up the groups. With the pixels last in the first factor and first in the
-// second, both backends run the products at full speed, which they do not for the other orders.
+// kernelGradientByPatches multiplies the transposed patches of x with v, for groups of images of
+// about the same number of pixels, and adds up the groups. With the pixels last in the first factor
+// and first in the second, both backends run the products at full speed, which they do not for the
+// other orders.
 func kernelGradientByPatches(c geometry, x, v *Node, kernelDims []int) *Node {
 	n := c.spatial()
 	taps := Taps(kernelDims)
@@ -302,8 +332,8 @@ func kernelGradientByPatches(c geometry, x, v *Node, kernelDims []int) *Node {
 	return Reshape(ReduceSum(d, 0), append(append([]int{}, kernelDims...), in, out)...)
 }
 
-// padFor pads (or crops) the images x [batch, spatial..., channels], so that every tap up to the last finds
-// its elements.
+// padFor pads (or crops) the images x [batch, spatial..., channels], so that every tap up to the
+// last finds its elements.
 func padFor(x *Node, c geometry, lastTap, outputDims []int) *Node {
 	axes := make([]PadAxis, x.Rank())
 	needed := false
@@ -319,13 +349,14 @@ func padFor(x *Node, c geometry, lastTap, outputDims []int) *Node {
 	return Pad(x, ScalarZero(x.Graph(), x.DType()), axes...)
 }
 
-// tapSlice returns what one tap of the kernel sees of the padded images, whose spatial axes begin at axis.
+// tapSlice returns what one tap of the kernel sees of the padded images, whose spatial axes begin
+// at axis.
 func tapSlice(x *Node, axis int, c geometry, tap, outputDims []int) *Node {
 	return SliceTap(x, axis, tap, c.strides, c.kernelDilations, outputDims)
 }
 
-// SliceTap returns what one tap of a window sees of x, padded, from axis on: as many elements as there are outputs, each so
-// many strides after the one before.
+// SliceTap returns what one tap of a window sees of x, padded, from axis on: as many elements as
+// there are outputs, each so many strides after the one before.
 func SliceTap(x *Node, axis int, tap, strides, windowDilations, outputDims []int) *Node {
 	spec := make([]SliceAxisSpec, axis, axis+len(tap)+1)
 	for i := range spec {

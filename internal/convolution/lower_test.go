@@ -13,8 +13,8 @@ import (
 	"example.com/geometric-complexity/internal/platform"
 )
 
-// TestLowerings compares every way to compute a convolution, or the gradient of its kernel, with the backend's
-// own ConvGeneral, whatever sizes it would be chosen for.
+// TestLowerings compares every way to compute a convolution, or the gradient of its kernel, with
+// the backend's own ConvGeneral, whatever sizes it would be chosen for.
 func TestLowerings(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	compare := func(t *testing.T, name string, fn func(a, b *Node) (fast, want *Node), aDims, bDims []int) {
@@ -33,7 +33,8 @@ func TestLowerings(t *testing.T) {
 				return lower(x, k, c, spatialDims(want)), want
 			}, x, k)
 		}
-		// The input's gradient has the stride as dilation; here it is a convolution in its own right.
+		// The input's gradient has the stride as dilation; here it is a convolution in its own
+		// right.
 		back := geometry{strides: ones, inputDilations: c.strides, kernelDilations: ones, paddings: c.paddings}
 		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{
 			"columns": convolveByColumns, "taps": convolveByTaps, "phases": convolveByPhases, "windows of dilated images": convolveByWindows} {
@@ -57,7 +58,8 @@ func TestLowerings(t *testing.T) {
 	})
 }
 
-// TestGroups checks the kernel's gradient as the sum over groups of images, the last of which is smaller.
+// TestGroups checks the kernel's gradient as the sum over groups of images, the last of which is
+// smaller.
 func TestGroups(t *testing.T) {
 	rng := rand.New(rand.NewPCG(13, 14))
 	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1}, paddings: [][2]int{{1, 1}, {1, 1}}}
@@ -68,8 +70,8 @@ func TestGroups(t *testing.T) {
 	gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 1e-12, "kernel gradient")
 }
 
-// TestOneDNN compares first and second derivatives in float32, for which XLA uses oneDNN where it is told to, with those of
-// float64, for which it never does.
+// TestOneDNN compares first and second derivatives in float32, for which XLA uses oneDNN where it
+// is told to, with those of float64, for which it never does.
 func TestOneDNN(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		if b.String() != "go" && !platform.HasOneDNN() {
@@ -100,8 +102,9 @@ func TestOneDNN(t *testing.T) {
 	})
 }
 
-// TestBlocks checks that the images are together again, and the kernel's gradient is summed, after the work on blocks of
-// them, the last of which is smaller, and with several outputs for each window.
+// TestBlocks checks that the images are together again, and the kernel's gradient is summed, after
+// the work on blocks of them, the last of which is smaller, and with several outputs for each
+// window.
 func TestBlocks(t *testing.T) {
 	x, k, v := []int{5, 64, 64, 16}, []int{3, 3, 16, 4}, []int{5, 64, 64, 4}
 	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1}, paddings: [][2]int{{1, 1}, {1, 1}}}
@@ -119,7 +122,8 @@ func TestBlocks(t *testing.T) {
 	gctest.AssertClose(t, gctest.Flat(out[2]), gctest.Flat(out[3]), 1e-12, 1e-12, "kernel gradient")
 }
 
-// TestLargeConvolution checks sizes for which the lowerings of large images and many channels are chosen.
+// TestLargeConvolution checks sizes for which the lowerings of large images and many channels are
+// chosen.
 func TestLargeConvolution(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, test := range []struct{ size, stride int }{{17, 1}, {33, 2}, {6, 1}, {6, 2}} {

@@ -7,7 +7,8 @@ import (
 	"example.com/geometric-complexity/internal/autodiff"
 )
 
-// TestMain registers the rule of this package, and those of the ops that convolutions are computed by.
+// TestMain registers the rule of this package, and those of the ops that convolutions are computed
+// by.
 func TestMain(m *testing.M) {
 	autodiff.Register()
 	os.Exit(m.Run())

@@ -6,8 +6,8 @@ import (
 	"github.com/gomlx/gomlx/support/xslices"
 )
 
-// windows say what each group of neighbouring outputs of a convolution sees of the images, see windows_blocks.go. The
-// slices have one entry per spatial axis.
+// windows say what each group of neighbouring outputs of a convolution sees of the images, see
+// windows_blocks.go. The slices have one entry per spatial axis.
 type windows struct {
 	geometry
 	lastTap []int // The position of the kernel's last element.
@@ -18,7 +18,8 @@ type windows struct {
 	first   []int // Where the first window begins: negative in the padding.
 }
 
-// windowsOf returns the windows of a convolution that has no kernel dilation, and strides or input dilation but not both.
+// windowsOf returns the windows of a convolution that has no kernel dilation, and strides or input
+// dilation but not both.
 func windowsOf(c geometry, kernelDims, outputDims []int, out int) windows {
 	n := c.spatial()
 	w := windows{geometry: c}
@@ -40,8 +41,8 @@ func windowsOf(c geometry, kernelDims, outputDims []int, out int) windows {
 	return w
 }
 
-// groupFor returns the number of outputs along an axis that is cheapest to compute from one window: the elements to
-// gather for an output, times the columns that each is multiplied with.
+// groupFor returns the number of outputs along an axis that is cheapest to compute from one window:
+// the elements to gather for an output, times the columns that each is multiplied with.
 func groupFor(outputs, kernel, stride, out int) int {
 	best, lowest := 1, 0.0
 	for group := 1; group <= min(outputs, maxGroup); group++ {
@@ -54,7 +55,8 @@ func groupFor(outputs, kernel, stride, out int) int {
 	return best
 }
 
-// padded returns images x with the zeros that windows see before and after them, and how many are before, for each axis.
+// padded returns images x with the zeros that windows see before and after them, and how many are
+// before, for each axis.
 func (w windows) padded(x *Node) (_ *Node, before []int) {
 	for i, first := range w.first {
 		end := (w.count[i]-1)*w.step[i] + first + w.size[i]
@@ -64,7 +66,8 @@ func (w windows) padded(x *Node) (_ *Node, before []int) {
 	return x, before
 }
 
-// gather returns the windows of a block of padded images as a matrix: one row for each image and group.
+// gather returns the windows of a block of padded images as a matrix: one row for each image and
+// group.
 func (w windows) gather(x *Node, before []int, block imageBlock) *Node {
 	n := w.spatial()
 	batch, in := x.Shape().Dim(0), x.Shape().Dim(-1)
@@ -73,7 +76,8 @@ func (w windows) gather(x *Node, before []int, block imageBlock) *Node {
 	if product(w.size) == 1 && product(w.count) == product(dims) { // Every element is a window.
 		return Reshape(block.of(x), rows, in)
 	}
-	// Two axes less, so that a window is found faster: the batch is one with the first, the channels with the last.
+	// Two axes less, so that a window is found faster: the batch is one with the first, the
+	// channels with the last.
 	starts := ConstTensor(x.Graph(), w.starts(block, in, dims, before))
 	sizes := append([]int{}, w.size...)
 	dims[0] *= batch
@@ -82,7 +86,8 @@ func (w windows) gather(x *Node, before []int, block imageBlock) *Node {
 	return Reshape(GatherSlices(Reshape(x, dims...), xslices.Iota(0, n), starts, sizes, true), rows, product(sizes))
 }
 
-// starts returns where every window of a block begins in images that are padded to the given dimensions.
+// starts returns where every window of a block begins in images that are padded to the given
+// dimensions.
 func (w windows) starts(block imageBlock, in int, dims, before []int) *tensors.Tensor {
 	n := w.spatial()
 	groups := Taps(w.count)
@@ -125,7 +130,8 @@ func (w windows) matrix(kernel *Node) *Node {
 	return Reshape(blocks, len(elements)*in, len(outputs)*out)
 }
 
-// tapAt returns the number of the tap by which an element of a window enters an output of its group, or none.
+// tapAt returns the number of the tap by which an element of a window enters an output of its
+// group, or none.
 func (w windows) tapAt(element, output []int, none int) int {
 	number := 0
 	for i, last := range w.lastTap {
@@ -138,8 +144,8 @@ func (w windows) tapAt(element, output []int, none int) int {
 	return number
 }
 
-// kernelOf returns the gradient of the kernel, given the transposed gradient of its matrix, of a convolution without
-// dilations: the kernel is in the matrix once for each output of a group.
+// kernelOf returns the gradient of the kernel, given the transposed gradient of its matrix, of a
+// convolution without dilations: the kernel is in the matrix once for each output of a group.
 func (w windows) kernelOf(d *Node, in, out int) *Node {
 	last := w.spatial() - 1
 	width := w.lastTap[last] + 1
@@ -157,7 +163,8 @@ func (w windows) kernelOf(d *Node, in, out int) *Node {
 func (w windows) images(y *Node, batch int, outputDims []int, out int) *Node {
 	n := w.spatial()
 	if product(w.group[:n-1]) > 1 {
-		// Axes that need not be parted stay together, as for these transpositions the backend has fast code.
+		// Axes that need not be parted stay together, as for these transpositions the backend has
+		// fast code.
 		dims := append([]int{batch * w.count[0]}, w.count[1:]...)
 		dims = append(append(dims, w.group[:n-1]...), w.group[n-1]*out)
 		axes := []int{0}

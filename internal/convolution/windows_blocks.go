@@ -6,19 +6,21 @@ import (
 
 // How convolutions are computed on the Go backend.
 //
-// It multiplies matrices, gathers runs of memory and concatenates at full speed, while Slice goes element by element, and
-// Pad first writes zeros everywhere. So what a group of neighbouring outputs sees of the images, its window, is gathered
-// into a row of a matrix, and the kernel is laid out as the matrix that takes a window to the outputs of its group:
+// It multiplies matrices, gathers runs of memory and concatenates at full speed, while Slice goes
+// element by element, and Pad first writes zeros everywhere. So what a group of neighbouring
+// outputs sees of the images, its window, is gathered into a row of a matrix, and the kernel is
+// laid out as the matrix that takes a window to the outputs of its group:
 //
 //	[batch·groups, window·in] · [window·in, group·out] = [batch·groups, group·out]
 //
-// For groups of one output this is the well-known product of patches with the kernel. Larger groups serve two ends. Along
-// the last axis they fill columns that the backend computes anyway where there are few output channels, and less is
-// gathered, as neighbours see much the same. And for dilated images (the gradient of a strided convolution's images)
-// groups of as many outputs as the dilation all see the same pattern, and the zeros between the elements need not be there.
+// For groups of one output this is the well-known product of patches with the kernel. Larger groups
+// serve two ends. Along the last axis they fill columns that the backend computes anyway where
+// there are few output channels, and less is gathered, as neighbours see much the same. And for
+// dilated images (the gradient of a strided convolution's images) groups of as many outputs as the
+// dilation all see the same pattern, and the zeros between the elements need not be there.
 
-// convolveByWindows is a convolution as a product for each block of images. It has no kernel dilation, and strides or
-// input dilation but not both.
+// convolveByWindows is a convolution as a product for each block of images. It has no kernel
+// dilation, and strides or input dilation but not both.
 func convolveByWindows(x, kernel *Node, c geometry, outputDims []int) *Node {
 	out := kernel.Shape().Dim(-1)
 	w := windowsOf(c, kernel.Shape().Dimensions[:c.spatial()], outputDims, out)
@@ -36,8 +38,8 @@ func convolveByWindows(x, kernel *Node, c geometry, outputDims []int) *Node {
 func kernelGradientByWindows(c geometry, x, v *Node, kernelDims []int) *Node {
 	in, out := x.Shape().Dim(-1), v.Shape().Dim(-1)
 	w := windowsOf(c, kernelDims, spatialDims(v), out)
-	// The backend would see that these are the windows of the forward pass, and keep all from there to here; or gather
-	// them as soon as x is there.
+	// The backend would see that these are the windows of the forward pass, and keep all from there
+	// to here; or gather them as soon as x is there.
 	x, before := w.padded(SchedulingBarrier(x, v))
 	var d *Node
 	for _, block := range w.blocks(x, gradientElements) {
@@ -62,7 +64,8 @@ func flipByCopying(kernel *Node) *Node {
 // imageBlock is a run of the images of a batch.
 type imageBlock struct{ first, images int }
 
-// blocks divides the images so that the windows of a block have about so many elements, but at least an image's.
+// blocks divides the images so that the windows of a block have about so many elements, but at
+// least an image's.
 func (w windows) blocks(x *Node, blockElements int) []imageBlock {
 	batch := x.Shape().Dim(0)
 	elements := batch * product(w.count) * product(w.size) * x.Shape().Dim(-1)
@@ -75,7 +78,8 @@ func (w windows) blocks(x *Node, blockElements int) []imageBlock {
 	return blocks
 }
 
-// of returns the block's part of x. A gather copies it at once, a Slice would go element by element.
+// of returns the block's part of x. A gather copies it at once, a Slice would go element by
+// element.
 func (b imageBlock) of(x *Node) *Node {
 	if b.images == x.Shape().Dim(0) {
 		return x

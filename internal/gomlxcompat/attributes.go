@@ -12,8 +12,8 @@ import (
 //
 // GoMLX's registry of gradients (graph.VJPRegistration) is public and meant to be extended, but the
 // parameters that a rule needs are kept in unexported structs. They are read here by reflection,
-// read-only and without package unsafe. Every accessor returns false for a node of another type, and
-// panics with one line that names the field if a future GoMLX renames it.
+// read-only and without package unsafe. Every accessor returns false for a node of another type,
+// and panics with one line that names the field if a future GoMLX renames it.
 
 // DotGeneralAttributes holds the axes of a generalized product, see graph.DotGeneral.
 // The output's axes are: the batch axes, then the remaining axes of lhs, then those of rhs.
@@ -88,8 +88,8 @@ func PadOf(n *graph.Node) (axes []compute.PadAxis, ok bool) {
 	return axes, true
 }
 
-// ReduceOf returns the axes, never empty for an input with axes, that a ReduceSum, ReduceMax, ReduceMin
-// or ReduceProduct removes.
+// ReduceOf returns the axes, never empty for an input with axes, that a ReduceSum, ReduceMax,
+// ReduceMin or ReduceProduct removes.
 func ReduceOf(n *graph.Node) (axes []int, ok bool) {
 	switch n.Type() {
 	case graph.NodeTypeReduceSum, graph.NodeTypeReduceMax, graph.NodeTypeReduceMin, graph.NodeTypeReduceProduct:
@@ -106,8 +106,9 @@ func ReduceOf(n *graph.Node) (axes []int, ok bool) {
 	return axes, true
 }
 
-// ConvAttributes holds the parameters of a convolution, see graph.ConvGeneral. The slices have one entry per
-// spatial axis; absent ones are filled in with their defaults (stride 1, padding 0, dilation 1).
+// ConvAttributes holds the parameters of a convolution, see graph.ConvGeneral. The slices have one
+// entry per spatial axis; absent ones are filled in with their defaults (stride 1, padding 0,
+// dilation 1).
 type ConvAttributes struct {
 	Axes                               graph.ConvolveAxesConfig
 	Strides                            []int
@@ -145,8 +146,8 @@ func ConvOf(n *graph.Node) (ConvAttributes, bool) {
 	}, true
 }
 
-// ReduceWindowAttributes holds the parameters of a pooling, one entry per axis of the input (batch and channels
-// too); absent ones are filled in with their defaults.
+// ReduceWindowAttributes holds the parameters of a pooling, one entry per axis of the input (batch
+// and channels too); absent ones are filled in with their defaults.
 type ReduceWindowAttributes struct {
 	Reduction                       graph.ReduceOpType
 	Window, Strides                 []int
@@ -172,29 +173,6 @@ func ReduceWindowOf(n *graph.Node) (ReduceWindowAttributes, bool) {
 	}, true
 }
 
-// SelectAndScatterAttributes holds the parameters of the gradient of a max (or min) pooling, one entry per axis.
-type SelectAndScatterAttributes struct {
-	Window, Strides []int
-	Paddings        [][2]int
-}
-
-// SelectAndScatterOf returns the parameters of a SelectAndScatterMax or SelectAndScatterMin, whose
-// inputs are the operand (that decides) and the source (that is scattered).
-func SelectAndScatterOf(n *graph.Node) (SelectAndScatterAttributes, bool) {
-	switch n.Type() {
-	case graph.NodeTypeSelectAndScatterMax, graph.NodeTypeSelectAndScatterMin:
-	default:
-		return SelectAndScatterAttributes{}, false
-	}
-	p, _ := parametersOf(n, n.Type())
-	window := p.ints("windowDimensions")
-	return SelectAndScatterAttributes{
-		Window:   window,
-		Strides:  orCopy(p.ints("windowStrides"), window),
-		Paddings: orNoPadding(p.pairs("paddings"), len(window)),
-	}, true
-}
-
 // ConcatenateOf returns the axis along which the inputs are concatenated.
 func ConcatenateOf(n *graph.Node) (axis int, ok bool) {
 	p, ok := parametersOf(n, graph.NodeTypeConcatenate)
@@ -213,8 +191,8 @@ func ReverseOf(n *graph.Node) (axes []int, ok bool) {
 	return p.ints("axes"), true
 }
 
-// FusedDenseAttributes holds the parameters of a fused dense layer. The inputs of the node are x, the weights
-// and, if HasBias, the bias.
+// FusedDenseAttributes holds the parameters of a fused dense layer. The inputs of the node are x,
+// the weights and, if HasBias, the bias.
 type FusedDenseAttributes struct {
 	HasBias      bool
 	Activation   compute.ActivationType

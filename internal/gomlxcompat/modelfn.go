@@ -9,9 +9,9 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-// ModelFn converts any signature that train.NewTrainer accepts as a model function to train.ModelFn.
-// GoMLX has this conversion too, but does not export it. The result panics if it is called with
-// fewer inputs than modelFn takes.
+// ModelFn converts any signature that train.NewTrainer accepts as a model function to
+// train.ModelFn. GoMLX has this conversion too, but does not export it. The result panics if it is
+// called with fewer inputs than modelFn takes.
 func ModelFn[F train.ModelFnCompatible](modelFn F) train.ModelFn {
 	switch f := any(modelFn).(type) {
 	case train.ModelFn:

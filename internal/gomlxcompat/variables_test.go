@@ -51,8 +51,9 @@ func weight(t *testing.T, store *model.Store) float64 {
 
 func scalar(x *tensors.Tensor) float64 { return tensors.ToScalar[float64](x) }
 
-// TestGraphsSeeChangedVariables checks all that reads a network while it is trained, on a backend that the program opens
-// itself and with nothing imported but gcml: what was compiled before a step must see the weights after it.
+// TestGraphsSeeChangedVariables checks all that reads a network while it is trained, on a backend
+// that the program opens itself and with nothing imported but gcml: what was compiled before a step
+// must see the weights after it.
 func TestGraphsSeeChangedVariables(t *testing.T) {
 	b := goBackend(t)
 	store := model.NewStore()
@@ -125,7 +126,8 @@ func TestGraphsSeeChangedVariables(t *testing.T) {
 	}
 }
 
-// TestGraphsSeeSetVariables checks a graph that ran with the variables of a checkpoint before the program set them.
+// TestGraphsSeeSetVariables checks a graph that ran with the variables of a checkpoint before the
+// program set them.
 func TestGraphsSeeSetVariables(t *testing.T) {
 	b, dir := goBackend(t), t.TempDir()
 	trained := model.NewStore()

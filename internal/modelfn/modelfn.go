@@ -1,5 +1,5 @@
-// Package modelfn holds what every decorator of a model function needs: coefficients that may change
-// while a network is trained, and the penalty in the training loss.
+// Package modelfn holds what every decorator of a model function needs: coefficients that may
+// change while a network is trained, and the penalty in the training loss.
 package modelfn
 
 import (

@@ -1,5 +1,5 @@
-// Package platform says which backend and device a graph is computed on. It is the one answer for all code that chooses by
-// it how to compute something.
+// Package platform says which backend and device a graph is computed on. It is the one answer for
+// all code that chooses by it how to compute something.
 package platform
 
 import (

@@ -16,12 +16,12 @@ import (
 	_ "example.com/geometric-complexity/schedule"
 )
 
-// libraries are what the program imports that this file's tests are about. They are those that a program needs beside the
-// backend that it opens itself.
+// libraries are what the program imports that this file's tests are about. They are those that a
+// program needs beside the backend that it opens itself.
 var libraries = []string{"./gcml", "./layers", "./regularizers", "./schedule", "./datasets"}
 
-// TestImportsLeaveTheEnvironment runs a program that imports the libraries, this one, and checks that its environment is
-// what it was started with.
+// TestImportsLeaveTheEnvironment runs a program that imports the libraries, this one, and checks
+// that its environment is what it was started with.
 func TestImportsLeaveTheEnvironment(t *testing.T) {
 	if os.Getenv("GCML_TEST_CHILD") != "" {
 		fmt.Print(strings.Join(slices.Sorted(slices.Values(os.Environ())), "\n"))
@@ -38,8 +38,8 @@ func TestImportsLeaveTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestImportsNeedNoC checks that the libraries can be built without a C compiler: none of what they import, but for Go's own
-// packages, has C code.
+// TestImportsNeedNoC checks that the libraries can be built without a C compiler: none of what they
+// import, but for Go's own packages, has C code.
 func TestImportsNeedNoC(t *testing.T) {
 	command := exec.Command("go", append([]string{"list", "-deps", "-f",
 		"{{if and (not .Standard) (or .CgoFiles .CFiles .CXXFiles)}}{{.ImportPath}}\n{{end}}"}, libraries...)...)

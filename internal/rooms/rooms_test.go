@@ -23,7 +23,8 @@ type rule struct {
 	violations func(m *module, p *pkg) []string
 }
 
-// rules are checked for every package, tests included. Paths are relative to the module; "x/..." is x and all below it.
+// rules are checked for every package. Those about dependencies and reflection are not for its
+// tests, which may use what is above. Paths are relative to the module; "x/..." is x and all below.
 var rules = []rule{
 	{"public packages know nothing of experiments, commands or notebooks",
 		within(public, mustNotDependOn("experiments/...", "cmd/...", "notebooks/...", "bench/..."))},
@@ -65,8 +66,8 @@ var rules = []rule{
 // public are the packages that users of the module import, with those below them.
 var public = []string{"gcml/...", "layers/...", "regularizers/...", "schedule/...", "datasets/...", "backend/..."}
 
-// reflecting are the packages outside of internal/gomlxcompat that use package reflect, each with what it looks at: none of
-// that is GoMLX's.
+// reflecting are the packages outside of internal/gomlxcompat that use package reflect, each with
+// what it looks at: none of that is GoMLX's.
 var reflecting = map[string]string{
 	"backend":           "a type of its own, for its path",
 	"cmd/gcml":          "configurations of experiments",
@@ -206,7 +207,8 @@ func except(patterns []string, check func(*module, *pkg) []string) func(*module,
 	}
 }
 
-// mustNotDependOn finds imports of such packages, also through other packages of the module. Tests may use what is above.
+// mustNotDependOn finds imports of such packages, also through other packages of the module. Tests
+// may use what is above.
 func mustNotDependOn(patterns ...string) func(*module, *pkg) []string {
 	return func(m *module, p *pkg) (found []string) {
 		seen := map[string]bool{}
@@ -232,7 +234,8 @@ func mustNotDependOn(patterns ...string) func(*module, *pkg) []string {
 	}
 }
 
-// mustNotImport finds imports of a package or of one below it, in any file of the package, whatever platform it is for.
+// mustNotImport finds imports of a package or of one below it, in any file of the package, whatever
+// platform it is for.
 func mustNotImport(forbidden string) func(*module, *pkg) []string {
 	return func(_ *module, p *pkg) (found []string) {
 		for _, path := range fileImports(p) {
@@ -269,8 +272,8 @@ func noLinkname(_ *module, p *pkg) (found []string) {
 	return found
 }
 
-// noReflection finds packages that import reflect outside of their tests and are not in the list of those that look at
-// other types than GoMLX's.
+// noReflection finds packages that import reflect outside of their tests and are not in the list of
+// those that look at other types than GoMLX's.
 func noReflection(_ *module, p *pkg) []string {
 	if slices.Contains(p.imports, "reflect") && !matches(p.path, slices.Collect(maps.Keys(reflecting))...) {
 		return []string{"imports reflect: move it to internal/gomlxcompat, or, if it is not about GoMLX's types, " +

@@ -1,0 +1,60 @@
+package platform_test
+
+import (
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+
+	"example.com/geometric-complexity/internal/gctest"
+	"example.com/geometric-complexity/internal/platform"
+)
+
+func TestOf(t *testing.T) {
+	want := map[string]struct {
+		platform platform.Platform
+		xla      bool
+	}{"go": {platform.Go, false}, "xla": {platform.XLACPU, true}, "cuda": {platform.Accelerator, true}}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		w := want[t.Name()[len("TestOf/"):]]
+		if got := platform.Of(b); got != w.platform {
+			t.Errorf("platform %d, want %d", got, w.platform)
+		}
+		if got := platform.IsXLA(b); got != w.xla {
+			t.Errorf("XLA: %v, want %v", got, w.xla)
+		}
+		if platform.ConvolvesByOneDNN(b, dtypes.Float64) || w.platform != platform.XLACPU && platform.ConvolvesByOneDNN(b, dtypes.Float32) {
+			t.Error("oneDNN is taken to compute what it does not")
+		}
+	})
+}
+
+// described is a backend that only describes itself.
+type described struct {
+	compute.Backend
+	description string
+}
+
+func (d described) String() string      { return "other" }
+func (d described) Description() string { return d.description }
+
+// onCPU is one that says that it is on a CPU, as XLA's does.
+type onCPU struct{ described }
+
+func (onCPU) IsCPU() bool { return true }
+
+func TestOfDescriptions(t *testing.T) {
+	for _, c := range []struct {
+		backend compute.Backend
+		want    platform.Platform
+	}{
+		{described{description: "xla:cuda - /p.so [1 device(s)]"}, platform.Accelerator},
+		{described{description: "Cloud TPU"}, platform.Accelerator},
+		{described{description: "something new"}, platform.Unknown},
+		{onCPU{described{description: "xla:cpu - /home/gpu-user/p.so"}}, platform.XLACPU},
+	} {
+		if got := platform.Of(c.backend); got != c.want {
+			t.Errorf("%q is platform %d, want %d", c.backend.Description(), got, c.want)
+		}
+	}
+}

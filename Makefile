@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test rename audit dist
+.PHONY: help demo test fuzz torture onnx-conformance lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -135,6 +135,9 @@ results: xla ## run all experiments at laptop scale and publish them to results/
 docker-test: $(VPYTHON) ## build the image, with Docker or Podman, and use it: ten minutes, the first time
 	@$(VPYTHON) docker/image_test.py
 
+docs: .cache/docs.stamp ## build the documentation with the notebooks and the packages' reference as a site, in site/
+	@.cache/docs-venv/bin/python scripts/site.py site
+
 rename: $(VPYTHON) ## give the module another path: make rename MODULE=example.org/you/gcml
 	@$(VPYTHON) scripts/rename.py '$(MODULE)'
 
@@ -148,6 +151,12 @@ dist: ## build what a release holds, from a tagged commit: programs, their SHA-2
 
 $(VPYTHON):
 	@$(PYTHON) -m venv $(VENV)
+
+# What builds the site, apart from JupyterLab, with which it shares packages of other versions.
+.cache/docs.stamp: docs/requirements.txt
+	@$(PYTHON) -m venv .cache/docs-venv
+	@.cache/docs-venv/bin/pip --quiet --disable-pip-version-check install --require-hashes --requirement $<
+	@touch $@
 
 # JupyterLab and what executes notebooks.
 $(VENV)/jupyter.stamp: notebooks/requirements.txt | $(VPYTHON)

@@ -34,7 +34,7 @@ func ExampleLocate() {
 	fmt.Println(err)
 	// Output:
 	// fashion-mnist-subset: embedded
-	// unknown data set "fashion-minst", did you mean "fashion-mnist"? (known: fashion-mnist-subset, fashion-mnist, mnist, cifar10)
+	// unknown data set "fashion-minst"; did you mean "fashion-mnist"?
 }
 
 // A training run that was interrupted after 1000 steps goes on where it was.

@@ -246,11 +246,7 @@ func lookup(name string) (*dataSet, error) {
 			return set, nil
 		}
 	}
-	known := strings.Join(Names(), ", ")
-	if near, ok := nearest.Word(strings.ToLower(name), Names()); ok {
-		return nil, fmt.Errorf("unknown data set %q, did you mean %q? (known: %s)", name, near, known)
-	}
-	return nil, fmt.Errorf("unknown data set %q (known: %s)", name, known)
+	return nil, nearest.Unknown("data set", name, Names())
 }
 
 // Verify compares the files of a data set with the published ones by the SHA-256 of their

@@ -7,6 +7,8 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"example.com/geometric-complexity/internal/convolution"
 )
 
 // ConvolutionOperator says on what a kernel [spatial..., cin, cout] acts, for
@@ -84,18 +86,7 @@ func (m patchMap) apply(w matrix, x, zero *graph.Node) *graph.Node {
 		pads[i] = compute.PadAxis{Start: p[0], End: p[1]}
 	}
 	padded := graph.Pad(x, zero, pads...)
-	var taps []*graph.Node
-	for offset := range m.offsets() {
-		specs := make([]graph.SliceAxisSpec, len(m.input))
-		for i, o := range offset {
-			specs[i] = graph.AxisRange(o, o+m.span(i)).Stride(m.strides[i])
-		}
-		taps = append(taps, graph.Slice(padded, specs...))
-	}
-	patches := taps[0]
-	if len(taps) > 1 {
-		patches = graph.Concatenate(taps, -1)
-	}
+	patches := convolution.Patches(padded, 0, -1, convolution.Taps(m.kernel), m.strides, slices.Repeat([]int{1}, len(m.kernel)), m.output)
 	return graph.Dot(graph.Reshape(patches, -1, w.plain.Shape().Dim(0)), w.plain).Product()
 }
 
@@ -105,13 +96,13 @@ func (m patchMap) adjoint(w matrix, y, zero *graph.Node) *graph.Node {
 	patches = graph.Reshape(patches, append(slices.Clone(m.output), -1)...)
 	var sum *graph.Node
 	channel := 0
-	for offset := range m.offsets() {
+	for _, offset := range convolution.Taps(m.kernel) {
 		tap := graph.Slice(patches, graph.AxisRange().Spacer(), graph.AxisRange(channel, channel+m.cin))
 		channel += m.cin
 		pads := make([]compute.PadAxis, len(m.input)+1)
 		for i, o := range offset {
 			padded := m.input[i] + m.paddings[i][0] + m.paddings[i][1]
-			pads[i] = compute.PadAxis{Start: o, End: padded - o - m.span(i), Interior: m.strides[i] - 1}
+			pads[i] = compute.PadAxis{Start: o, End: padded - o - convolution.Dilated(m.output[i], m.strides[i]), Interior: m.strides[i] - 1}
 		}
 		tap = graph.Pad(tap, zero, pads...)
 		if sum == nil {
@@ -125,29 +116,4 @@ func (m patchMap) adjoint(w matrix, y, zero *graph.Node) *graph.Node {
 		specs[i] = graph.AxisRange(p[0], p[0]+m.input[i])
 	}
 	return graph.Slice(sum, specs...)
-}
-
-// span is how far the first and the last position of the kernel are apart on
-// spatial axis i, plus one.
-func (m patchMap) span(i int) int { return (m.output[i]-1)*m.strides[i] + 1 }
-
-// offsets yields the positions inside the kernel in the order of its memory.
-func (m patchMap) offsets() func(yield func([]int) bool) {
-	return func(yield func([]int) bool) {
-		offset := make([]int, len(m.kernel))
-		for {
-			if !yield(offset) {
-				return
-			}
-			axis := len(offset) - 1
-			for axis >= 0 && offset[axis] == m.kernel[axis]-1 {
-				offset[axis] = 0
-				axis--
-			}
-			if axis < 0 {
-				return
-			}
-			offset[axis]++
-		}
-	}
 }

@@ -213,10 +213,7 @@ func commandNames(cmd *cobra.Command) (names []string) {
 
 // unknownWord says which word was not known, and the one it may have been.
 func unknownWord(what, got string, known []string) error {
-	if near, ok := nearest.Word(got, known); ok {
-		return usagef("unknown %s %q; did you mean %q?", what, got, near)
-	}
-	return usagef("unknown %s %q; known: %s", what, got, strings.Join(known, ", "))
+	return usagef("%v", nearest.Unknown(what, got, known))
 }
 
 // flagError puts pflag's errors into one line, with the nearest right flag.

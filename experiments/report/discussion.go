@@ -61,10 +61,7 @@ func mayDiscuss(id string, claims []evidence.Claim) error {
 	for _, c := range claims {
 		known = append(known, c.ID)
 	}
-	if near, ok := nearest.Word(id, known); ok {
-		return fmt.Errorf("unknown claim %q; did you mean %q?", id, near)
-	}
-	return fmt.Errorf("unknown claim %q; known: %s", id, strings.Join(known, ", "))
+	return nearest.Unknown("claim", id, known)
 }
 
 // Undiscussed are the IDs of the claims that do not hold and that nothing was

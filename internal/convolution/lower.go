@@ -90,12 +90,8 @@ func cropped(x *Node, c geometry) (*Node, geometry) {
 func convolveByPatches(x, kernel *Node, c geometry, outputDims []int) *Node {
 	taps := Taps(kernel.Shape().Dimensions[:c.spatial()])
 	in, out := kernel.Shape().Dim(-2), kernel.Shape().Dim(-1)
-	parts := make([]*Node, len(taps))
 	x = padFor(x, c, taps[len(taps)-1], outputDims)
-	for i, tap := range taps {
-		parts[i] = tapSlice(x, 1, c, tap, outputDims)
-	}
-	patches := concatenate(parts, -1)
+	patches := Patches(x, 1, -1, taps, c.strides, c.kernelDilations, outputDims)
 	rows := product(outputDims) * x.Shape().Dim(0)
 	y := Dot(Reshape(patches, rows, len(taps)*in), Reshape(kernel, len(taps)*in, out)).Product()
 	return Reshape(y, append(append([]int{x.Shape().Dim(0)}, outputDims...), out)...)
@@ -318,16 +314,13 @@ func kernelGradientByPatches(c geometry, x, v *Node, kernelDims []int) *Node {
 
 	x = padFor(x, c, taps[len(taps)-1], outputDims)
 	if len(taps) == 1 { // Only what the stride leaves needs to be transposed.
-		x = tapSlice(x, 1, c, taps[0], outputDims)
+		x = SliceTap(x, 1, taps[0], c.strides, c.kernelDilations, outputDims)
 		c.strides = slices.Repeat([]int{1}, n)
 	}
 	x = Reshape(x, append([]int{groups, images}, x.Shape().Dimensions[1:]...)...)
 	x = transpose(x, append([]int{0, n + 2, 1}, xslices.Iota(2, n)...)) // [groups, in, images, spatial...]
-	parts := make([]*Node, len(taps))
-	for i, tap := range taps {
-		parts[i] = tapSlice(x, 3, c, tap, outputDims)
-	}
-	patches := Reshape(concatenate(parts, 1), groups, len(taps)*in, images*pixels)
+	patches := Patches(x, 3, 1, taps, c.strides, c.kernelDilations, outputDims)
+	patches = Reshape(patches, groups, len(taps)*in, images*pixels)
 	d := DotGeneral(patches, []int{2}, []int{0}, Reshape(v, groups, images*pixels, out), []int{1}, []int{0})
 	return Reshape(ReduceSum(d, 0), append(append([]int{}, kernelDims...), in, out)...)
 }
@@ -349,10 +342,14 @@ func padFor(x *Node, c geometry, lastTap, outputDims []int) *Node {
 	return Pad(x, ScalarZero(x.Graph(), x.DType()), axes...)
 }
 
-// tapSlice returns what one tap of the kernel sees of the padded images, whose spatial axes begin
-// at axis.
-func tapSlice(x *Node, axis int, c geometry, tap, outputDims []int) *Node {
-	return SliceTap(x, axis, tap, c.strides, c.kernelDilations, outputDims)
+// Patches returns what the taps of a window see of x, padded, whose spatial axes begin at axis, side
+// by side along channelAxis, the first tap first.
+func Patches(x *Node, axis, channelAxis int, taps [][]int, strides, windowDilations, outputDims []int) *Node {
+	parts := make([]*Node, len(taps))
+	for i, tap := range taps {
+		parts[i] = SliceTap(x, axis, tap, strides, windowDilations, outputDims)
+	}
+	return concatenate(parts, channelAxis)
 }
 
 // SliceTap returns what one tap of a window sees of x, padded, from axis on: as many elements as

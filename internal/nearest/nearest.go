@@ -1,17 +1,22 @@
 // Package nearest finds the word a mistyped one was most likely meant to be.
 package nearest
 
-import "github.com/agnivade/levenshtein"
+import (
+	"strings"
 
-// Word returns the candidate with the smallest edit distance to word, and
-// whether it is near enough to be worth proposing: at most a third of the
-// longer word's letters differ, and at least two edits are always allowed.
+	"github.com/agnivade/levenshtein"
+)
+
+// Word returns the candidate with the smallest edit distance to word, whatever
+// their case, and whether it is near enough to be worth proposing: at most a
+// third of the longer word's letters differ, and at least two edits are always
+// allowed.
 // Among equals the first candidate wins. It returns "", false without
 // candidates.
 func Word(word string, candidates []string) (string, bool) {
 	best, bestDistance := "", -1
 	for _, c := range candidates {
-		if d := levenshtein.ComputeDistance(word, c); bestDistance < 0 || d < bestDistance {
+		if d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(c)); bestDistance < 0 || d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}

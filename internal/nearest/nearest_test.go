@@ -11,6 +11,7 @@ func TestWord(t *testing.T) {
 		{"simplicity-bais", "simplicity-bias", true},
 		{"gc-regulariser", "gc-regularizer", true},
 		{"labtop", "laptop", true},
+		{"PAPER", "paper", true},
 		{"smoke", "smoke", true},
 		{"zebra", "paper", false},
 		{"x", "smoke", false},

@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist
+.PHONY: help demo test fuzz torture onnx-conformance lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -146,8 +146,15 @@ audit: $(VENV)/audit.stamp ## look up known vulnerabilities of the Go modules an
 	@for pins in */requirements*.txt scripts/plugins/*.txt; do echo "$$pins"; \
 	  $(VENV)/bin/pip-audit --disable-pip --require-hashes --requirement $$pins || exit 1; done
 
+# The newest version of which the module proxy has all parts, when it was pinned.
+GORELEASER = github.com/goreleaser/goreleaser/v2@v2.15.1
+
 dist: ## build what a release holds, from a tagged commit: programs, their SHA-256 and bill of materials
-	@scripts/dist.sh
+	@GOBIN='$(CURDIR)/.cache/bin' go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
+	@PATH='$(CURDIR)/.cache/bin':"$$PATH" go run $(GORELEASER) release --clean --skip=publish
+
+dist-check: ## check the configuration of a release
+	@go run $(GORELEASER) check
 
 $(VPYTHON):
 	@$(PYTHON) -m venv $(VENV)

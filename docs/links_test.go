@@ -20,7 +20,7 @@ var (
 	mdTarget = regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`)
 )
 
-// TestAllLinks checks the links within the repository of all its Markdown files and notebooks: the file
+// TestAllLinks checks the links within the repository of all Markdown files and notebooks: the file
 // is there, and has the heading that the link names.
 func TestAllLinks(t *testing.T) {
 	command := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md", "*.ipynb")

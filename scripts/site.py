@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import latex2mathml.converter
 import nbconvert
+from mkdocs.exceptions import PluginError
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = ROOT / ".cache" / "site"
@@ -90,7 +91,12 @@ def on_page_content(content, **_):
     """A hook of MkDocs: formulas become MathML, which browsers draw without a script."""
     def formula(match):
         display = "block" if match[1] == "div" else "inline"
-        return latex2mathml.converter.convert(html.unescape(match[2]).strip(), display=display)
+        # Commands that latex2mathml lacks: delimiters that know their side, and their size.
+        tex = re.sub(r"\\(?:[bB]igg?[lr]?\s*)?\\?[lr]?Vert(?![A-Za-z])", r"\\Vert", html.unescape(match[2]).strip())
+        result = latex2mathml.converter.convert(tex, display=display)
+        if "\\" in result or "&#x0005C;" in result:
+            raise PluginError(f"not understood in a formula: {tex}")
+        return result
     return MATH.sub(formula, content)
 
 

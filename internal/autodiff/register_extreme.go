@@ -75,7 +75,8 @@ func reduceExtremeVJP(node, v *Node) []*Node {
 	for _, axis := range axes {
 		keptDims[axis], reducedDims[axis] = 1, x.Shape().Dim(axis)
 	}
-	numbers := Reshape(Iota(x.Graph(), shapes.Make(dtypes.Int32, shapes.Make(dtypes.Int32, reducedDims...).Size()), 0), reducedDims...)
+	count := shapes.Make(dtypes.Int32, reducedDims...).Size()
+	numbers := Reshape(Iota(x.Graph(), shapes.Make(dtypes.Int32, count), 0), reducedDims...)
 	isSelected := Equal(numbers, Reshape(selected, keptDims...))
 	spread := BroadcastToDims(Reshape(v, keptDims...), x.Shape().Dimensions...)
 	return []*Node{Where(isSelected, spread, ZerosLike(spread))}

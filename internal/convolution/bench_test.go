@@ -5,7 +5,6 @@ package convolution
 import (
 	"fmt"
 	"math"
-	"slices"
 	"syscall"
 	"testing"
 
@@ -34,9 +33,9 @@ func BenchmarkResNet18(b *testing.B) {
 		{8, 256, 512, 3, 2, 1}, {8, 256, 512, 1, 2, 1}, {4, 512, 512, 3, 1, 3},
 	} {
 		half := (c.kernel - 1) / 2
-		p := geometry{strides: slices.Repeat([]int{c.stride}, 2), inputDilations: slices.Repeat([]int{1}, 2), kernelDilations: slices.Repeat([]int{1}, 2),
+		p := geometry{strides: []int{c.stride, c.stride}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1},
 			paddings: [][2]int{{half, half}, {half, half}}}
-		image, kernel := slices.Repeat([]int{c.size}, 2), slices.Repeat([]int{c.kernel}, 2)
+		image, kernel := []int{c.size, c.size}, []int{c.kernel, c.kernel}
 		for _, batch := range []int{32, 320} {
 			x := shapes.Make(dtypes.Float32, batch, c.size, c.size, c.in)
 			k := shapes.Make(dtypes.Float32, c.kernel, c.kernel, c.in, c.out)

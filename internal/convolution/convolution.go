@@ -73,7 +73,8 @@ func Gradients(node, v *Node) []*Node {
 
 // oneGroupVJP brings the operands into the order of axes of geometry, and the gradients back.
 func oneGroupVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) (dx, dk *Node) {
-	c := geometry{strides: p.Strides, inputDilations: p.InputDilations, kernelDilations: p.KernelDilations, paddings: p.Paddings}
+	c := geometry{strides: p.Strides, paddings: p.Paddings,
+		inputDilations: p.InputDilations, kernelDilations: p.KernelDilations}
 	if isKernelGradient(p.Axes) {
 		return kernelGradientVJP(c, x, kernel, v)
 	}

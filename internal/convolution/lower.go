@@ -49,7 +49,8 @@ func convolve(x, kernel *Node, c geometry) *Node {
 	dilates, strided := !allOnes(c.inputDilations), !allOnes(c.strides)
 	outputDims := spatialDims(node)
 	pixels, in, out := product(outputDims), kernel.Shape().Dim(-2), kernel.Shape().Dim(-1)
-	if on == oneDNN && !dilates || on == xlaCPU && !dilates && (pixels > fewPixels || in < fewDepth || strided && pixels > fewPixels/4) {
+	isFastOnXLA := pixels > fewPixels || in < fewDepth || strided && pixels > fewPixels/4
+	if !dilates && (on == oneDNN || on == xlaCPU && isFastOnXLA) {
 		return node
 	}
 	return gomlxcompat.WithGradientOf(node, func() *Node {
@@ -172,7 +173,8 @@ func convolveByPhases(x, kernel *Node, c geometry, outputDims []int) *Node {
 // many for every phase, so the last may be beyond the outputs.
 func phaseOf(x, kernel *Node, c geometry, phase, outputDims []int) *Node {
 	n := c.spatial()
-	sub := geometry{strides: c.strides, inputDilations: slices.Repeat([]int{1}, n), kernelDilations: c.kernelDilations, paddings: make([][2]int, n)}
+	sub := geometry{strides: c.strides, paddings: make([][2]int, n),
+		inputDilations: slices.Repeat([]int{1}, n), kernelDilations: c.kernelDilations}
 	taps := make([]SliceAxisSpec, n)
 	crop := []SliceAxisSpec{AxisRange()}
 	dims := []int{x.Shape().Dim(0)}

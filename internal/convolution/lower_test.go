@@ -27,7 +27,8 @@ func TestLowerings(t *testing.T) {
 		c := geometry{strides: []int{test.stride, test.stride}, inputDilations: ones, kernelDilations: ones,
 			paddings: [][2]int{test.paddingOf(7), test.paddingOf(8)}}
 		x, k := []int{4, 7, 8, 2}, []int{test.kernel, test.kernel, 2, 3}
-		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{"patches": convolveByPatches, "windows": convolveByWindows} {
+		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{
+			"patches": convolveByPatches, "windows": convolveByWindows} {
 			compare(t, name, func(x, k *Node) (*Node, *Node) {
 				want := convolutionNode(x, k, c)
 				return lower(x, k, c, spatialDims(want)), want
@@ -37,7 +38,8 @@ func TestLowerings(t *testing.T) {
 		// right.
 		back := geometry{strides: ones, inputDilations: c.strides, kernelDilations: ones, paddings: c.paddings}
 		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{
-			"columns": convolveByColumns, "taps": convolveByTaps, "phases": convolveByPhases, "windows of dilated images": convolveByWindows} {
+			"columns": convolveByColumns, "taps": convolveByTaps, "phases": convolveByPhases,
+			"windows of dilated images": convolveByWindows} {
 			compare(t, name, func(x, k *Node) (*Node, *Node) {
 				want := convolutionNode(x, k, back)
 				return lower(x, k, back, spatialDims(want)), want

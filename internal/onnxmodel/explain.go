@@ -119,7 +119,7 @@ func oneLine(err error) error {
 	line, _, more := strings.Cut(err.Error(), "\n")
 	switch {
 	case len(line) > longest:
-		return fmt.Errorf("%s ...", strings.ToValidUTF8(line[:longest], ""))
+		return fmt.Errorf("%s …", strings.ToValidUTF8(line[:longest], ""))
 	case more:
 		return fmt.Errorf("%s", line)
 	}

@@ -97,7 +97,7 @@ func (m *Model) explain(backend compute.Backend, inputs []*graph.Node, cause err
 			for i, in := range inputs {
 				values[m.inputs[i]] = graph.Parameter(g, fmt.Sprintf("input%d", i), in.Shape())
 			}
-			m.onnx.CallGraph(m.Store.RootScope(), g, values, outputs...)
+			m.call(m.Store.RootScope(), g, values, outputs...)
 			return checkNodes(g)
 		})
 	}

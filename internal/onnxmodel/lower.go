@@ -40,12 +40,14 @@ type lowered struct {
 	names    int                          // how many were made
 	origins  map[string]*protos.NodeProto // the node of the file that a value belongs to
 	refusals map[string]error             // of the node that computes a value
+	types    map[string]int32             // as far as they are known
 }
 
 // lower rewrites the nodes of a graph, and of the graphs inside its nodes. Nodes that are refused stay.
 func lower(g *protos.GraphProto, opset int64) *lowered {
 	all := &lowered{origins: make(map[string]*protos.NodeProto), refusals: make(map[string]error)}
-	lowerGraph(g, opset, int32(protos.TensorProto_FLOAT), map[string]int32{}, all)
+	all.types = make(map[string]int32)
+	lowerGraph(g, opset, int32(protos.TensorProto_FLOAT), all.types, all)
 	return all
 }
 
@@ -133,16 +135,28 @@ func (l *lowering) add(n *protos.NodeProto) {
 		if _, known := l.dtypes[out]; known {
 			continue
 		}
+		if slices.Contains(notOfInputType, n.OpType) {
+			continue
+		}
 		if to := attribute(n, "to"); n.OpType == "Cast" && to != nil {
 			l.dtypes[out] = int32(to.I)
 		} else if value := attribute(n, "value"); n.OpType == "Constant" && value.GetT() != nil {
 			l.dtypes[out] = value.T.DataType
-		} else if len(n.Input) > 0 && isFloat(l.dtypes[n.Input[0]]) {
-			l.dtypes[out] = l.dtypes[n.Input[0]]
+		} else {
+			for _, in := range n.Input {
+				if isFloat(l.dtypes[in]) {
+					l.dtypes[out] = l.dtypes[in]
+					break
+				}
+			}
 		}
 	}
 	l.emitted = append(l.emitted, n)
 }
+
+// notOfInputType has operators whose outputs are booleans or indices, whatever their inputs are.
+var notOfInputType = []string{"Shape", "Size", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "IsNaN", "ArgMax", "ArgMin", "NonZero",
+	"If", "OneHot", "ConstantOfShape", "DequantizeLinear"}
 
 func isFloat(dtype int32) bool {
 	switch protos.TensorProto_DataType(dtype) {
@@ -218,10 +232,8 @@ func (l *lowering) weight(t *protos.TensorProto) string {
 
 // rank of a value as far as the file says it.
 func (l *lowering) rank(name string) (int, bool) {
-	for _, w := range l.graph.Initializer {
-		if w.Name == name {
-			return len(w.Dims), true
-		}
+	if t := l.tensor(name); t != nil {
+		return len(t.Dims), true
 	}
 	for _, v := range slices.Concat(l.graph.Input, l.graph.ValueInfo, l.graph.Output) {
 		if shape := v.GetType().GetTensorType().GetShape(); v.Name == name && shape != nil {

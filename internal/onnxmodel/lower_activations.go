@@ -50,6 +50,14 @@ var _ = register(map[string]rewrite{
 		x := n.Input[0]
 		return l.finish(n, l.op("Mul", x, l.op("Sigmoid", l.op("Mul", x, l.scalar(x, floatOr(n, "alpha", 1))))))
 	},
+	"SwiGLU": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		if len(n.Input) < 2 {
+			return lacking(n, 2)
+		}
+		x := n.Input[0]
+		swish := l.op("Mul", x, l.op("Sigmoid", l.op("Mul", x, l.scalar(x, floatOr(n, "alpha", 1)))))
+		return l.finish(n, l.op("Mul", swish, n.Input[1]))
+	},
 	"ThresholdedRelu": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		x := n.Input[0]
 		return l.finish(n, l.op("Where", l.op("Greater", x, l.scalar(x, floatOr(n, "alpha", 1))), x, l.scalar(x, 0)))
@@ -64,9 +72,9 @@ var _ = register(map[string]rewrite{
 	"Clip": clip,
 	"Softmax": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		if l.opset >= 13 || intOr(n, "axis", 1) == -1 {
-			return false, nil
+			return l.finish(n, l.softmax(n.Input[0], intOr(n, "axis", -1)))
 		}
-		return l.flattened(n, func(x string) string { return l.opWith("Softmax", axisAttribute(1), x) })
+		return l.flattened(n, func(x string) string { return l.softmax(x, 1) })
 	},
 	"LogSoftmax": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		if l.opset >= 13 || intOr(n, "axis", 1) == -1 {
@@ -104,6 +112,15 @@ func (l *lowering) softplus(x string) string {
 	z := l.negative(x, x, l.op("Neg", x))
 	tail := l.op("Log", l.op("Add", l.scalar(x, 1), l.op("Exp", z)))
 	return l.op("Add", l.negative(x, l.scalar(x, 0), x), tail)
+}
+
+// softmax is written out for floats of 16 bits, which the Go backend's own does not take.
+func (l *lowering) softmax(x string, axis int64) string {
+	if dtype := l.dtypes[x]; dtype != int32(protos.TensorProto_FLOAT16) && dtype != int32(protos.TensorProto_BFLOAT16) {
+		return l.opWith("Softmax", axisAttribute(axis), x)
+	}
+	e := l.op("Exp", l.op("Sub", x, l.opWith("ReduceMax", reduceAttributes(axis), x)))
+	return l.op("Div", e, l.opWith("ReduceSum", reduceAttributes(axis), e))
 }
 
 func (l *lowering) logSoftmax(x string, axis int64) string {

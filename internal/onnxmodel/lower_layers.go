@@ -13,7 +13,6 @@ var _ = register(map[string]rewrite{
 	"Resize":             resize,
 	"Upsample":           resize,
 	"Slice":              slice,
-	"LSTM":               lstm,
 	"If":                 constantIf,
 	"ArgMax":             lastIndex,
 	"ArgMin":             lastIndex,
@@ -47,11 +46,12 @@ func batchNormalization(l *lowering, n *protos.NodeProto) (bool, error) {
 	return false, nil
 }
 
-// pad turns attributes into inputs (before opset 11), and pads of some axes into pads of all.
+// pad turns attributes into inputs (before opset 11), pads of some axes into pads of all, and modes
+// other than constant into gathers.
 func pad(l *lowering, n *protos.NodeProto) (bool, error) {
 	x := n.Input[0]
 	mode := stringOr(n, "mode", "constant")
-	if mode != "constant" && mode != "reflect" {
+	if !slices.Contains([]string{"constant", "reflect", "edge", "wrap"}, mode) {
 		return refused(n, "the attribute mode is %q", mode)
 	}
 	if l.opset < 11 {
@@ -65,18 +65,47 @@ func pad(l *lowering, n *protos.NodeProto) (bool, error) {
 	if len(n.Input) < 2 {
 		return lacking(n, 2)
 	}
+	pads, known := l.constant(n.Input[1])
+	if mode != "constant" && (known || mode != "reflect") {
+		return l.padAround(n, mode, pads, known)
+	}
 	if axes := input(n, 3); axes != "" {
 		if err := allAxes(l, n); err != nil {
 			return false, err
 		}
 	}
-	if pads, ok := l.constant(input(n, 1)); ok && mode == "reflect" && slices.Min(append(pads, 0)) < 0 {
-		return refused(n, "pads below 0 with the mode reflect")
-	}
 	if len(n.Input) > 2 && n.Input[2] == "" {
 		n.Input = n.Input[:2]
 	}
 	return false, nil
+}
+
+// padAround pads by gathers, axis by axis.
+func (l *lowering) padAround(n *protos.NodeProto, mode string, pads []int64, known bool) (bool, error) {
+	if !known || len(pads)%2 != 0 {
+		return refused(n, "the attribute mode is %q, with pads that are not constant", mode)
+	}
+	axes, ok := l.constant(input(n, 3))
+	if input(n, 3) == "" {
+		ok = true
+		for i := range len(pads) / 2 {
+			axes = append(axes, int64(i))
+		}
+	}
+	if !ok || len(axes) != len(pads)/2 {
+		return refused(n, "its axes are not constant, or not as many as its pads")
+	}
+	y := n.Input[0]
+	for i, axis := range axes {
+		before, after := pads[i], pads[i+len(axes)]
+		if max(before, after) > 1<<30 || min(before, after) < -1<<30 {
+			return refused(n, "a pad is too large")
+		}
+		if before != 0 || after != 0 {
+			y = l.around(y, mode, axis, before, after)
+		}
+	}
+	return l.finish(n, y)
 }
 
 // allAxes makes the pads of some axes those of all: sums of a pad where the axis is its own, and 0
@@ -178,36 +207,6 @@ func (l *lowering) backwards(x string, start, end, axis, step int64) string {
 	}
 	index := l.op("Range", bound(start, 0), bound(end, -1), l.integer(step))
 	return l.opWith("Gather", axisAttribute(axis), x, index)
-}
-
-// lstm gives an LSTM without biases some of zeros.
-func lstm(l *lowering, n *protos.NodeProto) (bool, error) {
-	if n.Output[0] == "" {
-		n.Output[0] = l.fresh()
-	}
-	if input(n, 3) != "" || len(n.Input) < 3 {
-		return false, nil
-	}
-	size := intOr(n, "hidden_size", 0)
-	directions := int64(1)
-	if stringOr(n, "direction", "forward") == "bidirectional" {
-		directions = 2
-	}
-	if size < 1 || size > 1<<20 {
-		return refused(n, "the attribute hidden_size is %d and it has no bias", size)
-	}
-	b := l.weight(&protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_FLOAT), Dims: []int64{directions, 8 * size},
-		FloatData: make([]float32, 8*size*directions)})
-	if dtype, ok := l.dtypes[n.Input[1]]; ok && dtype != int32(protos.TensorProto_FLOAT) {
-		b = l.opWith("Cast", []*protos.AttributeProto{intAttribute("to", int64(dtype))}, b)
-	}
-	inputs := slices.Clone(n.Input)
-	if len(inputs) < 4 {
-		inputs = append(inputs, "")
-	}
-	inputs[3] = b
-	n.Input = inputs
-	return false, nil
 }
 
 // lastIndex refuses an attribute that the importer overlooks.

@@ -40,6 +40,48 @@ var _ = register(map[string]rewrite{
 		return l.finish(n, l.channels(x, l.op("Reshape", y, l.op("Shape", x)), n.Input[1], n.Input[2]))
 	},
 	"LayerNormalization": layerNormalization,
+	"LpNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		x, axis := n.Input[0], intOr(n, "axis", -1)
+		var norm string
+		switch p := intOr(n, "p", 2); p {
+		case 1:
+			norm = l.opWith("ReduceSum", reduceAttributes(axis), l.op("Abs", x))
+		case 2:
+			norm = l.op("Sqrt", l.opWith("ReduceSum", reduceAttributes(axis), l.op("Mul", x, x)))
+		default:
+			return refused(n, "the attribute p is %d", p)
+		}
+		// Values that are all 0 stay so.
+		norm = l.op("Where", l.op("Equal", norm, l.scalar(x, 0)), l.scalar(x, 1), norm)
+		return l.finish(n, l.op("Div", x, norm))
+	},
+	"MeanVarianceNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		x, axes := n.Input[0], l.integers(intsOr(n, "axes", []int64{0, 2, 3})...)
+		centered := l.op("Sub", x, l.op("ReduceMean", x, axes))
+		deviation := l.op("Sqrt", l.op("ReduceMean", l.op("Mul", centered, centered), axes))
+		return l.finish(n, l.op("Div", centered, l.op("Add", deviation, l.scalar(x, 1e-9))))
+	},
+	"LRN": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		// Over the channels around each one.
+		x, size := n.Input[0], intOr(n, "size", 0)
+		if size < 1 || size > mostSlices {
+			return refused(n, "the attribute size is %d", size)
+		}
+		before, after := (size-1)/2, size/2
+		pads := func(count int64) string {
+			here := l.cast(l.op("Equal", l.axesFrom(x, 0), l.integer(1)), protos.TensorProto_INT64)
+			return l.op("Mul", here, l.integer(count))
+		}
+		wide := l.op("Pad", l.op("Mul", x, x), l.opWith("Concat", axisAttribute(0), pads(before), pads(after)), l.scalar(x, 0))
+		channels := l.op("Gather", l.op("Shape", x), l.integers(1))
+		var squares []string
+		for k := range size {
+			squares = append(squares, l.op("Slice", wide, l.integers(k), l.op("Add", channels, l.integer(k)), l.integers(1)))
+		}
+		scaled := l.op("Mul", l.sum(squares), l.scalar(x, floatOr(n, "alpha", 1e-4)/float32(size)))
+		divisor := l.op("Pow", l.op("Add", scaled, l.scalar(x, floatOr(n, "bias", 1))), l.scalar(x, floatOr(n, "beta", 0.75)))
+		return l.finish(n, l.op("Div", x, divisor))
+	},
 	"RMSNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		if len(n.Input) < 2 {
 			return refused(n, "it lacks its scale")

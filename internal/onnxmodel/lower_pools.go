@@ -342,12 +342,8 @@ func convTranspose(l *lowering, n *protos.NodeProto) (bool, error) {
 		pads, ends = append(pads, w.span(i)-1), append(ends, w.span(i)-1+more[i])
 	}
 	kernel := l.swapped(n.Input[1], dims, group)
-	inputs := []string{x, kernel}
-	if bias := input(n, 2); bias != "" {
-		inputs = append(inputs, bias)
-	}
 	y := l.opWith("Conv", []*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...), intsAttribute("dilations", w.dilation...),
-		intsAttribute("pads", append(pads, ends...)...), intAttribute("group", group)}, inputs...)
+		intsAttribute("pads", append(pads, ends...)...), intAttribute("group", group)}, x, kernel)
 	for i := range spatial {
 		size := w.size(y, i)
 		first, last := l.integers(w.before[i]), l.integers(w.after[i])
@@ -356,6 +352,15 @@ func convTranspose(l *lowering, n *protos.NodeProto) (bool, error) {
 			if shape != nil {
 				want = l.integers(shape[i])
 			}
+			// What is wanted beyond the last value is 0.
+			grow := l.op("Max", l.op("Sub", want, size), l.integers(0))
+			none := l.integers(make([]int64, spatial+4+i)...)
+			pads := []string{none, grow}
+			if rest := spatial - 1 - i; rest > 0 {
+				pads = append(pads, l.integers(make([]int64, rest)...))
+			}
+			y = l.op("Pad", y, l.opWith("Concat", axisAttribute(0), pads...), l.scalar(y, 0))
+			size = l.op("Max", size, want)
 			total := l.op("Sub", size, want)
 			half := l.op("Div", total, l.integer(2))
 			first, last = l.op("Sub", total, half), half
@@ -364,6 +369,9 @@ func convTranspose(l *lowering, n *protos.NodeProto) (bool, error) {
 			}
 		}
 		y = l.op("Slice", y, first, l.op("Sub", size, last), l.integers(int64(i+2)))
+	}
+	if bias := input(n, 2); bias != "" {
+		y = l.op("Add", y, l.op("Reshape", bias, l.integers(append([]int64{-1}, slices.Repeat([]int64{1}, spatial)...)...)))
 	}
 	return l.finish(n, y)
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/onnx-gomlx/onnx"
-	"github.com/gomlx/onnx-gomlx/onnx/parser"
 	"google.golang.org/protobuf/proto"
 
 	"example.com/geometric-complexity/internal/nearest"
@@ -31,7 +30,9 @@ type Model struct {
 	path       string
 	graph      *protos.GraphProto
 	lowered    *lowered
-	onnx       onnx.Model
+	onnx       onnx.Model // of what comes after the last segment
+	segments   []segment
+	folder     *dataFolder
 	inputs     []string
 	output     string
 	inputShape shapes.Shape
@@ -68,7 +69,11 @@ func (m *Model) load() (err error) {
 	if err := m.parse(&file, folder); err != nil {
 		return err
 	}
-	names, dims := m.onnx.Inputs()
+	first := m.onnx
+	if len(m.segments) > 0 {
+		first = m.segments[0].onnx
+	}
+	names, dims := first.Inputs()
 	if len(names) != 1 {
 		return fmt.Errorf("the network has %d inputs (%s), and only networks of one can be measured", len(names), strings.Join(names, ", "))
 	}
@@ -89,18 +94,16 @@ func (m *Model) parse(file *protos.ModelProto, folder *dataFolder) error {
 	if err := validate(m.graph, folder); err != nil {
 		return err
 	}
-	raw, err := proto.Marshal(file)
-	if err != nil {
-		return err
-	}
-	err = attempt(func() (err error) {
-		if m.onnx, err = parser.Parse(raw); err != nil {
+	m.folder = folder
+	err := attempt(func() error {
+		if err := m.parseSegments(file); err != nil {
 			return err
 		}
-		m.onnx.WithExternalDataReader(folder)
-		// The fused forms have no gradients.
-		m.onnx.DisableFusion()
-		return m.onnx.VariablesToScope(m.Store.RootScope())
+		first := m.onnx
+		if len(m.segments) > 0 {
+			first = m.segments[0].onnx
+		}
+		return first.VariablesToScope(m.Store.RootScope())
 	})
 	if err != nil {
 		return fmt.Errorf("cannot be imported: %w", oneLine(err))
@@ -176,7 +179,7 @@ func (m *Model) values(scope *model.Scope, g *graph.Graph, inputs ...*graph.Node
 		for i, x := range inputs {
 			named[m.inputs[i]] = x
 		}
-		outputs = m.onnx.CallGraph(scope, g, named, m.output)
+		outputs = m.call(scope, g, named, m.output)
 		return checkNodes(g)
 	})
 	if err != nil {

@@ -230,7 +230,7 @@ var leastInputs = operatorCounts(map[int][]string{
 		"Expand", "Gather", "GatherElements", "GatherND", "Gemm", "Greater", "GreaterOrEqual", "LayerNormalization", "Less",
 		"LessOrEqual", "MatMul", "MatMulInteger", "Mod", "Mul", "Or", "PRelu", "Pow", "QuantizeLinear", "RMSNormalization",
 		"SimplifiedLayerNormalization", "Sub", "Tile", "Xor"},
-	3: {"GroupNormalization", "GRU", "InstanceNormalization", "LSTM", "Range", "RNN", "ScatterElements", "ScatterND", "Where"},
+	3: {"Attention", "GroupNormalization", "GRU", "InstanceNormalization", "LSTM", "Range", "RNN", "Scatter", "ScatterElements", "ScatterND", "Where"},
 	5: {"BatchNormalization"},
 	8: {"QLinearMatMul"},
 })

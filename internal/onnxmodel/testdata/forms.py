@@ -24,7 +24,75 @@ OPERATORS = {
 }
 
 
-def network(op, attributes, weights):
+R = np.random.default_rng(7)
+SEQUENCE = (3, 5, 4)  # batch, steps, features
+
+
+def cell(op, gates, outputs=("y",), transpose=True, **attributes):
+    """A recurrent layer of 3 hidden values over a sequence whose batch axis is second for it."""
+    directions = 2 if attributes.get("direction") == "bidirectional" else 1
+    weights = {"w": R.normal(size=(directions, gates * 3, 4)) / 2, "r": R.normal(size=(directions, gates * 3, 3)) / 2,
+               "b": R.normal(size=(directions, 2 * gates * 3)) / 3}
+    attributes["hidden_size"] = 3
+    nodes = [("Transpose", "x", "xt", {"perm": [1, 0, 2]}), (op, "xt w r b", " ".join(outputs), attributes)]
+    perm = {"y": [2, 0, 1, 3], "h": [1, 0, 2]}[outputs[-1]]
+    return [*nodes, ("Transpose", outputs[-1], "out", {"perm": perm})], weights, SEQUENCE
+
+
+# Name: nodes (operator, inputs, outputs, attributes), weights and the shape of the input.
+NETWORKS = {
+    "ConvTranspose": ([("ConvTranspose", "x w b", "out", {"strides": [2, 2], "pads": [1, 0, 0, 1], "output_padding": [1, 0]})],
+                      {"w": R.normal(size=(4, 3, 3, 2)), "b": R.normal(size=3)}, SHAPE),
+    "ConvSame": ([("Conv", "x w", "out", {"auto_pad": "SAME_UPPER", "strides": [2, 1]})], {"w": R.normal(size=(2, 4, 2, 3))}, SHAPE),
+    "AveragePoolCeil": ([("AveragePool", "x", "out", {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [0, 0, 0, 1], "ceil_mode": 1})], {}, SHAPE),
+    "AveragePoolCounted": ([("AveragePool", "x", "out", {"kernel_shape": [2, 2], "pads": [1, 1, 0, 1], "count_include_pad": 1})], {}, SHAPE),
+    "MaxPoolDilated": ([("MaxPool", "x", "out", {"kernel_shape": [2, 2], "dilations": [2, 1], "pads": [0, 1, 1, 0]})], {}, SHAPE),
+    "LpPool": ([("LpPool", "x", "out", {"kernel_shape": [2, 2], "p": 3})], {}, SHAPE),
+    "GlobalLpPool": ([("GlobalLpPool", "x", "out", {"p": 3})], {}, SHAPE),
+    "LRN": ([("LRN", "x", "out", {"size": 3, "alpha": 0.3, "beta": 0.6, "bias": 1.5})], {}, SHAPE),
+    "LpNormalization": ([("LpNormalization", "x", "out", {"axis": 1, "p": 1})], {}, SHAPE),
+    "DepthToSpace": ([("DepthToSpace", "x", "y", {"blocksize": 2, "mode": "CRD"}), ("Mul", "y y", "out", {})], {}, SHAPE),
+    "SpaceToDepth": ([("SpaceToDepth", "x", "y", {"blocksize": 2}), ("Mul", "y y", "out", {})], {}, (3, 2, 4, 2)),
+    "PadEdge": ([("Pad", "x p", "y", {"mode": "edge"}), ("Mul", "y y", "out", {})], {"p": np.array([0, 0, 2, 1, 0, 0, 0, 3])}, SHAPE),
+    "PadWrap": ([("Pad", "x p", "y", {"mode": "wrap"}), ("Mul", "y y", "out", {})], {"p": np.array([0, 0, 2, 1, 0, 0, 0, 1])}, SHAPE),
+    "Einsum": ([("Einsum", "x a b", "out", {"equation": "bcij,ik,jc->bk"})], {"a": R.normal(size=(3, 5)), "b": R.normal(size=(2, 4))}, SHAPE),
+    "ScatterElements": ([("ScatterElements", "x i u", "y", {"axis": 1}), ("Mul", "y y", "out", {})],
+                        {"i": np.array([[[1, 3]]] * 3).reshape(3, 2, 1), "u": R.normal(size=(3, 2, 1))}, SEQUENCE),
+    "Sinh": ([("Sinh", "x", "out", {})], {}, SHAPE),
+    "Asinh": ([("Asinh", "x", "out", {})], {}, SHAPE),
+    "Softmax": ([("Softmax", "x", "out", {"axis": 1})], {}, SHAPE),
+    "Attention": ([("MatMul", "x q", "xq", {}), ("MatMul", "x k", "xk", {}), ("MatMul", "x v", "xv", {}),
+                   ("Attention", "xq xk xv", "out", {"q_num_heads": 4, "kv_num_heads": 2, "is_causal": 1})],
+                  {"q": R.normal(size=(4, 8)), "k": R.normal(size=(4, 4)), "v": R.normal(size=(4, 6))}, SEQUENCE),
+    "GRU": cell("GRU", 3),
+    "GRUBefore": cell("GRU", 3, ("", "h"), linear_before_reset=1, direction="bidirectional"),
+    "RNN": cell("RNN", 1, ("", "h"), direction="reverse"),
+    "LSTM": cell("LSTM", 4, ("", "h"), activations=["Sigmoid", "Tanh", "Tanh"]),
+}
+
+
+# By other operators: what the evaluator does not have, and what it has wrongly. Its LRN stops at the channel that is
+# as far as there are examples, and its LpNormalization takes no absolute value for p = 1.
+BAND = np.array([[abs(i - j) <= 1 for j in range(4)] for i in range(4)], dtype=float).reshape(4, 4, 1, 1)
+INSTEAD = {
+    "LRN": ([("Mul", "x x", "xx", {}), ("Conv", "xx band", "sum", {}), ("Mul", "sum tenth", "s", {}), ("Add", "s bias", "base", {}),
+             ("Pow", "base beta", "d", {}), ("Div", "x d", "out", {})],
+            {"band": BAND, "tenth": np.array(0.1), "bias": np.array(1.5), "beta": np.array(0.6)}),
+    "LpNormalization": ([("Abs", "x", "a", {}), ("ReduceSum", "a axes", "s", {}), ("Div", "x s", "out", {})], {"axes": np.array([1])}),
+    "GlobalLpPool": ([("Abs", "x", "a", {}), ("Pow", "a three", "p", {}), ("ReduceSum", "p axes", "s", {}), ("Pow", "s third", "out", {})],
+                     {"three": np.array(3.0), "third": np.array(1 / 3), "axes": np.array([2, 3])}),
+}
+
+
+def network(nodes, weights, shape):
+    value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape)
+    graph = helper.make_graph([helper.make_node(op, i.split(" "), o.split(" "), **a) for op, i, o, a in nodes], "form",
+                              [value("x", ["batch", *shape[1:]])], [value("out", None)],
+                              [numpy_helper.from_array(w, n) for n, w in weights.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=10)
+
+
+def single(op, attributes, weights):
     names = [f"w{i}" for i in range(len(weights))]
     node = helper.make_node(op, ["x", *names], ["y"], **attributes)
     value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape)
@@ -36,20 +104,29 @@ def network(op, attributes, weights):
 def complexity(model, x, h=1e-5):
     run = lambda v: ReferenceEvaluator(model).run(None, {"x": v})[0]
     total = 0.0
-    for i in np.ndindex(SHAPE[1:]):
-        step = np.zeros(SHAPE)
+    for i in np.ndindex(x.shape[1:]):
+        step = np.zeros(x.shape)
         step[(slice(None), *i)] = h  # all examples at once: no operator here mixes them
         total += np.sum(((run(x + step) - run(x - step)) / (2 * h)) ** 2)
-    return total / SHAPE[0]
+    return total / x.shape[0]
 
 
 if __name__ == "__main__":
     x = np.random.default_rng(1).normal(size=SHAPE) * 1.5
     index = []
     for op, (attributes, weights) in OPERATORS.items():
-        model = network(op, attributes, weights)
+        model = single(op, attributes, weights)
         save(model, PLACE / f"form_{op}.onnx")
         index.append({"model": f"form_{op}.onnx", "inputs": "form_x.npy", "name": op, "gc": complexity(model, x),
                       "tolerance": 1e-5, "batch": 3})
     np.save(PLACE / "form_x.npy", x)
+    for name, (nodes, weights, shape) in NETWORKS.items():
+        model, inputs = network(nodes, weights, shape), "form_x.npy"
+        if shape != SHAPE:
+            inputs = f"form_x_{'_'.join(map(str, shape))}.npy"
+            np.save(PLACE / inputs, np.random.default_rng(2).normal(size=shape))
+        save(model, PLACE / f"form_{name}.onnx")
+        reference = network(*INSTEAD[name], shape) if name in INSTEAD else model
+        index.append({"model": f"form_{name}.onnx", "inputs": inputs, "name": name,
+                      "gc": complexity(reference, np.load(PLACE / inputs)), "tolerance": 1e-5, "batch": 3})
     (PLACE / "forms.json").write_text(json.dumps(index, indent=1) + "\n")

@@ -1,0 +1,277 @@
+package onnxmodel
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
+
+// Operators that move values, and those of one-hot codes.
+var _ = register(map[string]rewrite{
+	"DepthToSpace": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		mode, b := stringOr(n, "mode", "DCR"), intOr(n, "blocksize", 0)
+		if b < 1 || b > 1<<16 || mode != "DCR" && mode != "CRD" {
+			return refused(n, "the attribute mode is %q or blocksize %d", mode, b)
+		}
+		dim := l.dimsOf(n.Input[0], 4)
+		depth := l.op("Div", dim[1], l.integer(b*b))
+		block := l.integers(b)
+		parts, perm := []string{dim[0], block, block, depth, dim[2], dim[3]}, []int64{0, 3, 4, 1, 5, 2}
+		if mode == "CRD" {
+			parts, perm = []string{dim[0], depth, block, block, dim[2], dim[3]}, []int64{0, 1, 4, 2, 5, 3}
+		}
+		y := l.permuted(l.reshaped(n.Input[0], parts...), perm...)
+		return l.finish(n, l.reshaped(y, dim[0], depth, l.op("Mul", dim[2], l.integer(b)), l.op("Mul", dim[3], l.integer(b))))
+	},
+	"SpaceToDepth": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		mode, b := stringOr(n, "mode", "DCR"), intOr(n, "blocksize", 0)
+		if b < 1 || b > 1<<16 || mode != "DCR" && mode != "CRD" {
+			return refused(n, "the attribute mode is %q or blocksize %d", mode, b)
+		}
+		dim := l.dimsOf(n.Input[0], 4)
+		h, w := l.op("Div", dim[2], l.integer(b)), l.op("Div", dim[3], l.integer(b))
+		perm := []int64{0, 3, 5, 1, 2, 4}
+		if mode == "CRD" {
+			perm = []int64{0, 1, 3, 5, 2, 4}
+		}
+		y := l.permuted(l.reshaped(n.Input[0], dim[0], dim[1], h, l.integers(b), w, l.integers(b)), perm...)
+		return l.finish(n, l.reshaped(y, dim[0], l.op("Mul", dim[1], l.integer(b*b)), h, w))
+	},
+	"OneHot": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		if len(n.Input) < 3 {
+			return lacking(n, 3)
+		}
+		depth := l.opWith("ReduceSum", []*protos.AttributeProto{intAttribute("keepdims", 0)}, l.cast(n.Input[1], protos.TensorProto_INT64))
+		at := l.cast(n.Input[0], protos.TensorProto_INT64)
+		at = l.op("Where", l.op("Less", at, l.integer(0)), l.op("Add", at, depth), at)
+		axis := intOr(n, "axis", -1)
+		at = l.op("Unsqueeze", at, l.integers(axis))
+		hot := l.op("Equal", at, l.along(l.op("Range", l.integer(0), depth, l.integer(1)), at, axis))
+		return l.finish(n, l.op("Where", hot, l.op("Gather", n.Input[2], l.integer(1)), l.op("Gather", n.Input[2], l.integer(0))))
+	},
+	"Hardmax": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		if l.opset >= 13 || intOr(n, "axis", 1) == -1 {
+			return l.finish(n, l.hardmax(n.Input[0], intOr(n, "axis", -1)))
+		}
+		return l.flattened(n, func(x string) string { return l.hardmax(x, 1) })
+	},
+	"CastLike": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		if len(n.Input) < 2 {
+			return lacking(n, 2)
+		}
+		dtype, ok := l.dtypes[n.Input[1]]
+		if !ok {
+			return refused(n, "its second input is of a type that the file does not tell")
+		}
+		return l.finish(n, l.cast(n.Input[0], protos.TensorProto_DataType(dtype)))
+	},
+	"ScatterElements": scatterElements,
+	"Scatter":         scatterElements,
+	"Einsum":          einsum,
+})
+
+// dimsOf is the sizes of the axes of x, each of shape [1].
+func (l *lowering) dimsOf(x string, rank int) []string {
+	shape := l.op("Shape", x)
+	var dims []string
+	for i := range rank {
+		dims = append(dims, l.op("Gather", shape, l.integers(int64(i))))
+	}
+	return dims
+}
+
+func (l *lowering) reshaped(x string, dims ...string) string {
+	return l.op("Reshape", x, l.opWith("Concat", axisAttribute(0), dims...))
+}
+
+func (l *lowering) permuted(x string, perm ...int64) string {
+	return l.opWith("Transpose", []*protos.AttributeProto{intsAttribute("perm", perm...)}, x)
+}
+
+// along reshapes v of rank 1 so that it lies along an axis of x.
+func (l *lowering) along(v, x string, axis int64) string {
+	if axis < 0 {
+		return l.op("Reshape", v, l.integers(append([]int64{-1}, slices.Repeat([]int64{1}, int(-axis-1))...)...))
+	}
+	ones := l.op("Add", l.op("Mul", l.axesFrom(x, axis+1), l.integer(0)), l.integer(1))
+	return l.reshaped(v, l.integers(-1), ones)
+}
+
+// hardmax is 1 at the first of the largest values along an axis, and 0 elsewhere.
+func (l *lowering) hardmax(x string, axis int64) string {
+	best := l.opWith("ArgMax", append(axisAttribute(axis), intAttribute("keepdims", 1)), x)
+	size := l.op("Gather", l.op("Shape", x), l.integer(axis))
+	hot := l.op("Equal", best, l.along(l.op("Range", l.integer(0), size, l.integer(1)), x, axis))
+	return l.op("Where", hot, l.scalar(x, 1), l.scalar(x, 0))
+}
+
+// scatterElements writes the index of each element out, for ScatterND.
+func scatterElements(l *lowering, n *protos.NodeProto) (bool, error) {
+	data, indices, updates := n.Input[0], n.Input[1], n.Input[2]
+	rank, ok := 0, false
+	for _, name := range []string{indices, data, updates, n.Output[0]} {
+		if rank, ok = l.rank(name); ok {
+			break
+		}
+	}
+	reduction := stringOr(n, "reduction", "none")
+	switch {
+	case !ok || rank < 1:
+		return refused(n, "its inputs are of a rank that the file does not tell")
+	case reduction == "mul":
+		return refused(n, "the attribute reduction is %q", reduction)
+	}
+	axis := intOr(n, "axis", 0)
+	if axis < 0 {
+		axis += int64(rank)
+	}
+	if axis < 0 || axis >= int64(rank) {
+		return refused(n, "the attribute axis is %d for the rank %d", axis, rank)
+	}
+	at := l.cast(indices, protos.TensorProto_INT64)
+	at = l.op("Where", l.op("Less", at, l.integer(0)), l.op("Add", at, l.op("Gather", l.op("Shape", data), l.integer(axis))), at)
+	shape := l.op("Shape", indices)
+	var parts []string
+	for i := range rank {
+		part := at
+		if int64(i) != axis {
+			size := l.op("Gather", shape, l.integer(int64(i)))
+			part = l.along(l.op("Range", l.integer(0), size, l.integer(1)), indices, int64(i-rank))
+			part = l.op("Expand", part, shape)
+		}
+		parts = append(parts, l.op("Unsqueeze", part, l.integers(-1)))
+	}
+	attributes := []*protos.AttributeProto{{Name: "reduction", Type: protos.AttributeProto_STRING, S: []byte(reduction)}}
+	return l.finish(n, l.opWith("ScatterND", attributes, data, l.opWith("Concat", axisAttribute(-1), parts...), updates))
+}
+
+// einsum makes products of any number of operands those of two at a time, which the importer has.
+func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
+	equation := strings.ReplaceAll(stringOr(n, "equation", ""), " ", "")
+	left, result, explicit := strings.Cut(equation, "->")
+	terms := strings.Split(left, ",")
+	if len(terms) != len(n.Input) {
+		return refused(n, "the attribute equation %q has another number of terms than it has inputs", equation)
+	}
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	spare := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(equation, r) {
+			return -1
+		}
+		return r
+	}, letters)
+	longest := ""
+	for i, term := range terms {
+		named := strings.Replace(term, "...", "", 1)
+		if named != term {
+			rank, ok := l.rank(n.Input[i])
+			if !ok || rank < len(named) || rank-len(named) > len(spare) {
+				return refused(n, "the attribute equation %q has an ellipsis, for an input of unknown rank", equation)
+			}
+			// Broadcast axes count from the last.
+			dots := spare[len(spare)-(rank-len(named)):]
+			if len(dots) > len(longest) {
+				longest = dots
+			}
+			terms[i] = strings.Replace(term, "...", dots, 1)
+		}
+		for _, r := range terms[i] {
+			if !strings.ContainsRune(letters, r) || strings.Count(terms[i], string(r)) > 1 {
+				return refused(n, "the attribute equation %q has a diagonal or a sign that is no letter", equation)
+			}
+		}
+	}
+	result = strings.Replace(result, "...", longest, 1)
+	if !explicit {
+		// Letters that occur once, in order of the alphabet, after broadcast axes.
+		all := []rune(strings.Join(terms, ""))
+		slices.Sort(all)
+		result = longest
+		for _, r := range all {
+			if strings.Count(string(all), string(r)) == 1 && !strings.ContainsRune(longest, r) {
+				result += string(r)
+			}
+		}
+	}
+	for _, r := range result {
+		if strings.Count(result, string(r)) > 1 || !strings.ContainsRune(left+longest, r) {
+			return refused(n, "the attribute equation %q has a result that its terms do not give", equation)
+		}
+	}
+	value, term := n.Input[0], terms[0]
+	for i := 1; i < len(terms); i++ {
+		// What is neither in the result nor in a later term is summed over.
+		kept := ""
+		for _, r := range term + terms[i] {
+			if !strings.ContainsRune(kept, r) && strings.ContainsRune(result+strings.Join(terms[i+1:], ""), r) {
+				kept += string(r)
+			}
+		}
+		value, term = l.product(value, term, n.Input[i], terms[i], kept), kept
+	}
+	return l.finish(n, l.sumAndOrder(value, term, result))
+}
+
+// product is the sum over all letters that are not kept. Letters of one operand alone that are not
+// kept are summed over first, which the importer's Einsum does not do.
+func (l *lowering) product(a, termA, b, termB, kept string) string {
+	only := func(term, other string) string {
+		return strings.Map(func(r rune) rune {
+			if strings.ContainsRune(other+kept, r) {
+				return r
+			}
+			return -1
+		}, term)
+	}
+	shortA, shortB := only(termA, termB), only(termB, termA)
+	a, b = l.sumAndOrder(a, termA, shortA), l.sumAndOrder(b, termB, shortB)
+	equation := &protos.AttributeProto{Name: "equation", Type: protos.AttributeProto_STRING, S: []byte(shortA + "," + shortB + "->" + kept)}
+	return l.opWith("Einsum", []*protos.AttributeProto{equation}, a, b)
+}
+
+// sumAndOrder sums over the letters of a term that are not in the result, and brings the others to its
+// order.
+func (l *lowering) sumAndOrder(x, term, result string) string {
+	var axes []int64
+	left := ""
+	for i, r := range term {
+		if strings.ContainsRune(result, r) {
+			left += string(r)
+		} else {
+			axes = append(axes, int64(i))
+		}
+	}
+	if len(axes) > 0 {
+		x = l.opWith("ReduceSum", []*protos.AttributeProto{intsAttribute("axes", axes...), intAttribute("keepdims", 0)}, x)
+	}
+	if left == result {
+		return x
+	}
+	var perm []int64
+	for _, r := range result {
+		perm = append(perm, int64(strings.IndexRune(left, r)))
+	}
+	return l.permuted(x, perm...)
+}
+
+// around gathers along an axis for a Pad of another mode than constant: before and after are how many
+// values are added.
+func (l *lowering) around(x, mode string, axis, before, after int64) string {
+	size := l.op("Gather", l.op("Shape", x), l.integer(axis))
+	at := l.op("Range", l.integer(-before), l.op("Add", size, l.integer(after)), l.integer(1))
+	last := l.op("Sub", size, l.integer(1))
+	switch mode {
+	case "edge":
+		at = l.op("Max", l.op("Min", at, last), l.integer(0))
+	case "wrap":
+		at = l.op("Mod", at, size)
+	case "reflect":
+		// There and back again, without the ends twice.
+		period := l.op("Max", l.op("Mul", last, l.integer(2)), l.integer(1))
+		at = l.op("Mod", at, period)
+		at = l.op("Min", at, l.op("Abs", l.op("Sub", period, at)))
+		at = l.op("Min", at, last)
+	}
+	return l.opWith("Gather", axisAttribute(axis), x, at)
+}

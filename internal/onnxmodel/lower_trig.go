@@ -1,0 +1,45 @@
+package onnxmodel
+
+import "github.com/gomlx/compute-onnx/support/protos"
+
+// Hyperbolic and rounding functions, which the importer does not have.
+var _ = register(map[string]rewrite{
+	"Sinh": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		return l.finish(n, l.half(n.Input[0], "Sub"))
+	},
+	"Cosh": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		return l.finish(n, l.half(n.Input[0], "Add"))
+	},
+	"Tan": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		return l.finish(n, l.op("Div", l.op("Sin", n.Input[0]), l.op("Cos", n.Input[0])))
+	},
+	"Asinh": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		// Of -x where x < 0, so that no difference of near numbers is taken.
+		x := n.Input[0]
+		z := l.negative(x, l.op("Neg", x), x)
+		y := l.op("Log", l.op("Add", z, l.op("Sqrt", l.op("Add", l.op("Mul", z, z), l.scalar(x, 1)))))
+		return l.finish(n, l.negative(x, l.op("Neg", y), y))
+	},
+	"Acosh": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		x := n.Input[0]
+		return l.finish(n, l.op("Log", l.op("Add", x, l.op("Sqrt", l.op("Sub", l.op("Mul", x, x), l.scalar(x, 1))))))
+	},
+	"Atanh": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		x, one := n.Input[0], l.scalar(n.Input[0], 1)
+		y := l.op("Log", l.op("Div", l.op("Add", one, x), l.op("Sub", one, x)))
+		return l.finish(n, l.op("Mul", y, l.scalar(x, 0.5)))
+	},
+	"Round": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		// Halves go to the even neighbor.
+		x := n.Input[0]
+		up := l.op("Floor", l.op("Add", x, l.scalar(x, 0.5)))
+		tie := l.op("Equal", l.op("Sub", up, x), l.scalar(x, 0.5))
+		odd := l.op("Equal", l.opWith("Mod", nil, up, l.scalar(x, 2)), l.scalar(x, 1))
+		return l.finish(n, l.op("Where", l.op("And", tie, odd), l.op("Sub", up, l.scalar(x, 1)), up))
+	},
+})
+
+// half is half the sum or difference of exp(x) and exp(-x).
+func (l *lowering) half(x, op string) string {
+	return l.op("Mul", l.op(op, l.op("Exp", x), l.op("Exp", l.op("Neg", x))), l.scalar(x, 0.5))
+}

@@ -74,10 +74,13 @@ var TheMeasure = &experiment.Definition[TheMeasureConfig]{
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "4 networks of width 8 and 10 functions for each of 5 seeds",
 			experiment.Laptop: "24 networks of width 16 and 50 functions for each of 5 seeds",
+			experiment.Desk:   "24 networks of width 16 and 50 functions for each of 10 seeds",
 			experiment.Paper:  "36 networks of width 300 and 200 functions for each of 5 seeds",
 		}},
 	Config: theMeasureConfig,
-	Seeds:  func(experiment.Scale) []int64 { return firstSeeds(5) },
+	Seeds: func(s experiment.Scale) []int64 {
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 5, experiment.Laptop: 5, experiment.Desk: 10, experiment.Paper: 5}[s])
+	},
 	Design: designTheMeasure,
 	Report: reportTheMeasure,
 }

@@ -80,11 +80,12 @@ var SimplicityBias = &experiment.Definition[SimplicityBiasConfig]{
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "2 hidden layers of 64 units, 400 steps at rate 0.1, 3 seeds",
 			experiment.Laptop: "3 hidden layers of 300 units, 20,000 steps at rate 0.02, 5 seeds",
+			experiment.Desk:   "3 hidden layers of 300 units, 20,000 steps at rate 0.02, 10 seeds",
 			experiment.Paper:  "3 hidden layers of 300 units, 100,000 steps at rate 0.02, 5 seeds",
 		}},
 	Config: simplicityBiasConfig,
 	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 5, experiment.Paper: 5}[s])
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 5, experiment.Desk: 10, experiment.Paper: 5}[s])
 	},
 	Design: designSimplicityBias,
 	Report: reportSimplicityBias,
@@ -96,7 +97,7 @@ func simplicityBiasConfig(scale experiment.Scale) SimplicityBiasConfig {
 	cfg := SimplicityBiasConfig{Points: 10, HiddenLayers: 3, Width: 300, LearningRate: 0.02, Steps: 100000, Measurements: 60,
 		LearningRates: []float64{0.01, 0.02, 0.05, 0.1}, InterpolationLoss: 1e-4, SweepTime: 2000}
 	switch scale {
-	case experiment.Laptop:
+	case experiment.Laptop, experiment.Desk:
 		// A fifth of the steps comes to a training loss of 1e-4 to 3e-4. The sweep
 		// therefore counts 1e-3, an error of 0.03 at a point, as interpolation.
 		cfg.Steps, cfg.InterpolationLoss, cfg.SweepTime = 20000, 1e-3, 200

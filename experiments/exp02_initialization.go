@@ -86,11 +86,12 @@ var Initialization = &experiment.Definition[InitializationConfig]{
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "300 inputs, 10 outputs, width 100, depths 1 to 16, 4 schemes, 5 seeds",
 			experiment.Laptop: "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 5 seeds",
+			experiment.Desk:   "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 10 seeds",
 			experiment.Paper:  "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 20 seeds",
 		}},
 	Config: initializationConfig,
 	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 5, experiment.Laptop: 5, experiment.Paper: 20}[s])
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 5, experiment.Laptop: 5, experiment.Desk: 10, experiment.Paper: 20}[s])
 	},
 	Design: designInitialization,
 	Report: reportInitialization,

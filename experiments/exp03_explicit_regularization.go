@@ -57,11 +57,12 @@ var ExplicitRegularization = &experiment.Definition[ExplicitRegularizationConfig
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "200 images, ResNet18 of 1 channel, 6 steps, 2 coefficients for each penalty, 3 seeds",
 			experiment.Laptop: "5,000 images, ResNet18 of 4 channels, 300 steps, 4 coefficients for each penalty, 3 seeds",
+			experiment.Desk:   "20,000 images of CIFAR-10, ResNet18 of 8 channels, 4,000 steps, 5 coefficients for each penalty, 5 seeds",
 			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 5 coefficients for each penalty, 5 seeds",
 		}},
 	Config: explicitRegularizationConfig,
 	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Paper: 5}[s])
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Desk: 5, experiment.Paper: 5}[s])
 	},
 	Design: designExplicitRegularization,
 	Report: reportExplicitRegularization,
@@ -73,6 +74,8 @@ func explicitRegularizationConfig(scale experiment.Scale) ExplicitRegularization
 	cfg := ExplicitRegularizationConfig{ImageTraining: paperResNet(), L2: []float64{0, 1e-5, 1e-4, 1e-3, 1e-2},
 		Spectral: []float64{0, 1e-4, 1e-3, 1e-2, 1e-1}, Flatness: []float64{0, 1e-4, 1e-3, 1e-2, 1e-1}}
 	switch scale {
+	case experiment.Desk:
+		cfg.ImageTraining = deskResNet()
 	case experiment.Laptop:
 		// Each value costs three runs: the smallest is left out.
 		cfg.ImageTraining = laptopResNet()

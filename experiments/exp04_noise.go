@@ -58,11 +58,12 @@ var Noise = &experiment.Definition[NoiseConfig]{
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "500 images, MLP of 2 hidden layers of 16 units, 60 steps, 2 noises of each kind, 3 seeds",
 			experiment.Laptop: "5,000 images, MLP of 2 hidden layers of 128 units, 2,000 steps, 4 noises of each kind, 5 seeds",
+			experiment.Desk:   "MNIST, MLP of 2 hidden layers of 256 units, 5,000 steps, 4 noises of each kind, 10 seeds",
 			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 4 noises of each kind, 5 seeds",
 		}},
 	Config: noiseConfig,
 	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 5, experiment.Paper: 5}[s])
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 5, experiment.Desk: 10, experiment.Paper: 5}[s])
 	},
 	Design: designNoise,
 	Report: reportNoise,
@@ -72,6 +73,8 @@ func noiseConfig(scale experiment.Scale) NoiseConfig {
 	cfg := NoiseConfig{ImageTraining: paperResNet(), LabelNoise: []float64{0, 0.1, 0.2, 0.4}, InputNoise: []float64{0, 0.1, 0.2, 0.4},
 		SquaredErrorRate: 0.01, GapSigmas: []float64{0.01, 0.03, 0.1, 0.3}}
 	switch scale {
+	case experiment.Desk:
+		cfg.ImageTraining = deskMLP()
 	case experiment.Laptop:
 		// Of an MLP, which affords more seeds.
 		cfg.ImageTraining = laptopMLP()

@@ -81,11 +81,12 @@ var GCRegularizer = &experiment.Definition[GCRegularizerConfig]{
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "MLP: 500 images, 2 hidden layers of 32 units, 60 steps; ResNet18 of 1 channel, 6 steps; 3 coefficients, 3 seeds",
 			experiment.Laptop: "MLP: 5,000 images, 2 hidden layers of 256 units, 2,000 steps, 5 coefficients; ResNet18 of 4 channels, 300 steps, 4 coefficients; 3 seeds",
+			experiment.Desk:   "MLP: MNIST, 2 hidden layers of 256 units, 5,000 steps; ResNet18 of 8 channels, 20,000 images of CIFAR-10, 4,000 steps; 6 and 5 coefficients, 5 seeds",
 			experiment.Paper:  "MLP: 60,000 images, 3 hidden layers of 500 units; ResNet18 of 64 channels on CIFAR-10; 20,000 steps, 6 and 5 coefficients, 5 seeds",
 		}},
 	Config: gcRegularizerConfig,
 	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Paper: 5}[s])
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Desk: 5, experiment.Paper: 5}[s])
 	},
 	Design: designGCRegularizer,
 	Report: reportGCRegularizer,
@@ -104,6 +105,8 @@ func gcRegularizerConfig(scale experiment.Scale) GCRegularizerConfig {
 		ResNet: GCPenalty{ImageTraining: paperResNet(),
 			Coefficients: []float64{0, 1e-6, 1e-5, 1e-4, 1e-3}, SmallUpTo: 1e-4, Estimator: "projection:1"}}
 	switch scale {
+	case experiment.Desk:
+		cfg.ImageTraining, cfg.ResNet.ImageTraining = deskMLP(), deskResNet()
 	case experiment.Laptop:
 		// The embedded images, so that nothing has to be fetched, and a network on
 		// which the exact penalty costs some ten milliseconds a step.

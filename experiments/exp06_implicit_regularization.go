@@ -53,11 +53,12 @@ var ImplicitRegularization = &experiment.Definition[ImplicitRegularizationConfig
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "200 images, ResNet18 of 1 channel, 6 steps, 2 learning rates and 2 batch sizes, 3 seeds",
 			experiment.Laptop: "5,000 images, ResNet18 of 4 channels, 300 steps, 4 learning rates and 4 batch sizes, 3 seeds",
+			experiment.Desk:   "20,000 images of CIFAR-10, ResNet18 of 8 channels, 4,000 steps, 5 learning rates and 5 batch sizes, 5 seeds",
 			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 6 learning rates and 6 batch sizes, 5 seeds",
 		}},
 	Config: implicitRegularizationConfig,
 	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Paper: 5}[s])
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Desk: 5, experiment.Paper: 5}[s])
 	},
 	Design: designImplicitRegularization,
 	Report: reportImplicitRegularization,
@@ -69,6 +70,8 @@ func implicitRegularizationConfig(scale experiment.Scale) ImplicitRegularization
 	cfg := ImplicitRegularizationConfig{ImageTraining: paperResNet(), LearningRates: []float64{0.005, 0.01, 0.02, 0.05, 0.1, 0.2},
 		BatchSizes: []int{32, 64, 128, 256, 512, 1024}}
 	switch scale {
+	case experiment.Desk:
+		cfg.ImageTraining, cfg.LearningRates, cfg.BatchSizes = deskResNet(), []float64{0.02, 0.05, 0.1, 0.2, 0.4}, []int{32, 64, 128, 256, 512}
 	case experiment.Laptop:
 		cfg.ImageTraining, cfg.LearningRates, cfg.BatchSizes = laptopResNet(), []float64{0.02, 0.05, 0.1, 0.2}, []int{16, 32, 64, 128}
 	case experiment.Smoke:

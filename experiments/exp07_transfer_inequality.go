@@ -47,11 +47,12 @@ var Transfer = &experiment.Definition[TransferConfig]{
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "500 images, MLPs of 2 hidden layers of 16 units, 60 steps, both sides at 10 examples, 3 seeds",
 			experiment.Laptop: "5,000 images, MLPs of 3 hidden layers of 128 units, 2,000 steps, both sides at 25 examples, 5 seeds",
+			experiment.Desk:   "MNIST, MLPs of 3 hidden layers of 256 units, 5,000 steps, both sides at 25 examples, 10 seeds",
 			experiment.Paper:  "5,000 images, MLPs of 3 hidden layers of 500 units, 20,000 steps, both sides at 200 examples, 5 seeds",
 		}},
 	Config: transferConfig,
 	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 5, experiment.Paper: 5}[s])
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 5, experiment.Desk: 10, experiment.Paper: 5}[s])
 	},
 	Design: designTransfer,
 	Report: reportTransfer,
@@ -63,6 +64,9 @@ func transferConfig(scale experiment.Scale) TransferConfig {
 	cfg := TransferConfig{ImageTraining: laptopMLP(), Examples: 25}
 	cfg.HiddenLayers, cfg.Measurements = 3, 20
 	switch scale {
+	case experiment.Desk:
+		cfg.ImageTraining = deskMLP()
+		cfg.HiddenLayers, cfg.LogSpaced = 3, false // It is always so here.
 	case experiment.Paper:
 		cfg.Width, cfg.Steps, cfg.Examples = 500, 20000, 200
 	case experiment.Smoke:

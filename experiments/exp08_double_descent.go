@@ -60,10 +60,13 @@ var DoubleDescent = &experiment.Definition[DoubleDescentConfig]{
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "100 images, MLPs of 1 hidden layer of 1 to 16 units, 60 steps, label noise 0 and 0.2, 3 seeds",
 			experiment.Laptop: "1,000 images, MLPs of 1 hidden layer of 2 to 512 units, 10,000 steps, label noise 0 and 0.2, 3 seeds",
+			experiment.Desk:   "2,000 images of MNIST, MLPs of 1 hidden layer of 2 to 1,024 units, 20,000 steps, label noise 0 and 0.2, 10 seeds",
 			experiment.Paper:  "CIFAR-10, ResNet18 of 1 to 64 channels, 100,000 steps, label noise 0 and 0.2, 3 seeds",
 		}},
 	Config: doubleDescentConfig,
-	Seeds:  func(experiment.Scale) []int64 { return firstSeeds(3) },
+	Seeds: func(s experiment.Scale) []int64 {
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Desk: 10, experiment.Paper: 3}[s])
+	},
 	Design: designDoubleDescent,
 	Report: reportDoubleDescent,
 }
@@ -72,6 +75,11 @@ func doubleDescentConfig(scale experiment.Scale) DoubleDescentConfig {
 	cfg := DoubleDescentConfig{ImageTraining: paperResNet(), Widths: []int{1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64}, LabelNoise: 0.2}
 	cfg.Steps = 100000
 	switch scale {
+	case experiment.Desk:
+		// As laptop's, with twice the examples and so a threshold at twice the width.
+		cfg.ImageTraining = deskMLP()
+		cfg.Train, cfg.Measure, cfg.MeasureGC, cfg.HiddenLayers, cfg.BatchSize, cfg.Steps = 2000, 0, 500, 1, 100, 20000
+		cfg.Widths = []int{2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024}
 	case experiment.Laptop:
 		// An MLP of one hidden layer of n units has about 795·n parameters, so that
 		// 1,000 examples with 10 outputs have their threshold about n = 13, within a

@@ -113,10 +113,13 @@ var Optimizers = &experiment.Definition[OptimizersConfig]{
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "500 images, MLP of 2 hidden layers of 16 units, 20 steps, 3 optimizers, 2 values of each of 6 sweeps, 3 seeds",
 			experiment.Laptop: "5,000 images, MLP of 2 hidden layers of 128 units, 600 steps, 3 optimizers, 3 values of each of 6 sweeps, 3 seeds",
+			experiment.Desk:   "MNIST, MLP of 2 hidden layers of 256 units, 2,000 steps, 3 optimizers, 4 values of each of 6 sweeps, 10 seeds",
 			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 3 optimizers, 4 values of each of 6 sweeps, 3 seeds",
 		}},
 	Config: optimizersConfig,
-	Seeds:  func(experiment.Scale) []int64 { return firstSeeds(3) },
+	Seeds: func(s experiment.Scale) []int64 {
+		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Desk: 10, experiment.Paper: 3}[s])
+	},
 	Design: designOptimizers,
 	Report: reportOptimizers,
 }
@@ -128,6 +131,11 @@ func optimizersConfig(scale experiment.Scale) OptimizersConfig {
 		BatchSizes: []int{64, 128, 256, 512}, L2: []float64{0, 1e-5, 1e-4, 1e-3}, Spectral: []float64{0, 1e-4, 1e-3, 1e-2},
 		Flatness: []float64{0, 1e-4, 1e-3, 1e-2}, GC: []float64{0, 1e-6, 1e-5, 1e-4}}
 	switch scale {
+	case experiment.Desk:
+		cfg.ImageTraining, cfg.MomentumRate = deskMLP(), 0.01
+		cfg.Steps, cfg.RateFactors, cfg.BatchSizes = 2000, []float64{0.25, 0.5, 1, 2}, []int{32, 64, 128, 256}
+		cfg.L2, cfg.Spectral = []float64{0, 1e-4, 1e-3, 1e-2}, []float64{0, 1e-3, 1e-2, 1e-1}
+		cfg.Flatness, cfg.GC = []float64{0, 1e-3, 1e-2, 1e-1}, []float64{0, 1e-4, 1e-3, 1e-2}
 	case experiment.Laptop:
 		// Three values of each sweep make 126 runs.
 		cfg.ImageTraining, cfg.MomentumRate, cfg.RateFactors, cfg.BatchSizes = laptopMLP(), 0.01, []float64{0.5, 1, 2}, []int{32, 64, 128}

@@ -14,6 +14,23 @@ func paperResNet() training.ImageTraining {
 		LearningRate: 0.05, BatchSize: 256, Steps: 20000, Measurements: 20}
 }
 
+// deskResNet is the paper's network with an eighth of the channels, on 20,000 images of CIFAR-10 that its
+// first layer halves, for as many steps as it takes to fit most of them. The measurements are evenly
+// in the logarithm of the step, so that runs can be compared at equal training loss.
+func deskResNet() training.ImageTraining {
+	c := paperResNet()
+	c.Train, c.Test, c.Measure, c.MeasureGC = 20000, 5000, 2000, 300
+	c.Width, c.Pool, c.LearningRate, c.BatchSize, c.Steps, c.Measurements = 8, 2, 0.1, 128, 4000, 20
+	c.LogSpaced = true
+	return c
+}
+
+// deskMLP is an MLP on all of MNIST.
+func deskMLP() training.ImageTraining {
+	return training.ImageTraining{Dataset: datasets.NameMNIST, Measure: 5000, MeasureGC: 1000, Network: training.KindMLP, HiddenLayers: 2, Width: 256,
+		LearningRate: 0.1, BatchSize: 128, Steps: 5000, Measurements: 20, LogSpaced: true}
+}
+
 // laptopResNet makes of it what two cores do in less than a minute: Fashion-MNIST's
 // embedded images, because nothing has to be fetched, a sixteenth of the
 // channels, a first layer that halves the images, and few steps. On narrow

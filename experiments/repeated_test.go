@@ -27,7 +27,7 @@ func TestRepeatedBy(t *testing.T) {
 	}{
 		{"as the scale has it", SimplicityBias, SimplicityBias.DefaultConfig(experiment.Paper), SimplicityBias.DefaultSeeds(experiment.Paper), experiment.Paper, "gcml run simplicity-bias --scale paper"},
 		{"changed", GCRegularizer, &changed, []int64{4, 5}, experiment.Smoke, "gcml run gc-regularizer --scale smoke --seeds 4,5 --set dataset=mnist --set steps=7 --set coefficients=0,0.0001,2 --set resnet.width=3"},
-		{"words", named, &words{[]string{"a", "b c"}, "it's"}, three, experiment.Laptop, `gcml run named --scale laptop --set 'names="a","b c"' --set 'title=it'\''s'`},
+		{"words", named, &words{[]string{"a", "b c"}, "it's"}, three, experiment.Laptop, `gcml run named --scale laptop --set 'names="a","b c"' --set 'title=it'"'"'s'`},
 		{"no number", Demo, &demo, three, experiment.Laptop, "gcml demo --set width=64"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

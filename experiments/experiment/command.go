@@ -17,7 +17,7 @@ import (
 // knows only one, laptop comes first.
 func RepeatedBy(e Experiment, cfg any, seeds []int64) (nearest Scale, command string, err error) {
 	var fewest []string
-	for _, scale := range []Scale{Laptop, Paper, Smoke} {
+	for _, scale := range []Scale{Laptop, Desk, Paper, Smoke} {
 		flags, err := settings.Difference(e.DefaultConfig(scale), cfg)
 		if err != nil {
 			return "", "", fmt.Errorf("%s: %w", e.Info().Name, err)

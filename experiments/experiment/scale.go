@@ -8,11 +8,12 @@ type Scale string
 const (
 	Smoke  Scale = "smoke"  // seconds on the pure-Go backend: for tests
 	Laptop Scale = "laptop" // minutes on two cores: what a notebook shows
+	Desk   Scale = "desk"   // the paper's data and networks, as far as two cores take them in a night
 	Paper  Scale = "paper"  // the paper's sizes as far as they are known: for a GPU or a cluster
 )
 
 // Scales lists the scales, the smallest first.
-func Scales() []Scale { return []Scale{Smoke, Laptop, Paper} }
+func Scales() []Scale { return []Scale{Smoke, Laptop, Desk, Paper} }
 
 // ParseScale is the inverse of the conversion to string. Its error names the
 // nearest scale.

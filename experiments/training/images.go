@@ -26,6 +26,7 @@ type ImageTraining struct {
 	BatchSize    int     `json:"batch_size"`
 	Steps        int64   `json:"steps"`
 	Measurements int     `json:"measurements"`
+	LogSpaced    bool    `json:"log_spaced"` // the measurements, evenly in the logarithm of the step
 }
 
 // ValidateTraining returns an error for values that make no sense.
@@ -56,7 +57,7 @@ func (c ImageTraining) network() Network {
 // Task is the training from which an experiment varies.
 func (c ImageTraining) Task() *Train {
 	return &Train{Data: Data{Name: c.Dataset, Train: c.Train, Test: c.Test, Measure: c.Measure, MeasureGC: c.MeasureGC},
-		Network: c.network(), LearningRate: c.LearningRate, BatchSize: c.BatchSize, Steps: c.Steps, Measurements: c.Measurements}
+		Network: c.network(), LearningRate: c.LearningRate, BatchSize: c.BatchSize, Steps: c.Steps, Measurements: c.Measurements, LogSpaced: c.LogSpaced}
 }
 
 // Describe says in a few words what is trained, for captions.

@@ -223,11 +223,11 @@ func simplicityCurves(cfg SimplicityBiasConfig, seeds []int64, fits []*runs.Reco
 	rates.Series = []plots.Series{band, {Name: "Dirichlet energy of the interpolant",
 		X: cfg.LearningRates, Y: evidence.Constant(energy, len(cfg.LearningRates)), Dashed: true, Reference: true}}
 	return plots.Figure{Title: "Simplicity bias in one dimension", Caption: evidence.BandCaption(len(seeds)) +
-		" GC: mean squared derivative, on the training points or over the interval. Step 0 is left out of the logarithmic axes.",
+		" GC: mean squared derivative, on the training points or over the interval. Step 0 stands apart at the left.",
 		Panels: []plots.Panel{
-			{Title: "training loss", XLabel: "step", YLabel: "mean squared error", LogX: true, LogY: true,
+			{Title: "training loss", XLabel: "step", YLabel: "mean squared error", LogX: true, ZeroX: true, LogY: true,
 				Series: []plots.Series{evidence.AlongTraining("training loss", fits, "train_loss")}},
-			{Title: "geometric complexity", XLabel: "step", YLabel: "GC (mean squared derivative)", LogX: true,
+			{Title: "geometric complexity", XLabel: "step", YLabel: "GC (mean squared derivative)", LogX: true, ZeroX: true,
 				Series: []plots.Series{evidence.AlongTraining("GC over [-1, 1]", fits, "interval_gc"), evidence.AlongTraining("GC on the training points", fits, "train_gc"),
 					{Name: "Dirichlet energy of the interpolant", X: ends, Y: evidence.Constant(energy, 2), Dashed: true, Reference: true}}},
 			rates,

@@ -155,17 +155,17 @@ func transferTable(cfg TransferConfig, seeds []int64, biased, unbiased []*runs.R
 
 func transferFigure(cfg TransferConfig, seeds []int64, biased, unbiased []*runs.Record) plots.Figure {
 	f := plots.Figure{Title: "Both sides of the transfer inequality along training", Columns: 3,
-		Caption: fmt.Sprintf("%s Means over %d training examples. Left side: ‖∂f/∂x‖² Σ (1 + ‖h‖²)/(‖W‖²‖∂h/∂x‖²), right side: ‖∂f/∂θ‖². Step 0 is left out of the logarithmic axes. %s.",
+		Caption: fmt.Sprintf("%s Means over %d training examples. Left side: ‖∂f/∂x‖² Σ (1 + ‖h‖²)/(‖W‖²‖∂h/∂x‖²), right side: ‖∂f/∂θ‖². Step 0 stands apart at the left. %s.",
 			evidence.BandCaption(len(seeds)), cfg.Examples, cfg.Describe())}
 	for _, row := range []struct {
 		name    string
 		records []*runs.Record
 	}{{withBiases, biased}, {withoutBiases, unbiased}} {
-		f.Panels = append(f.Panels, plots.Panel{Title: row.name, XLabel: "step", YLabel: "squared norms", LogX: true, LogY: true,
+		f.Panels = append(f.Panels, plots.Panel{Title: row.name, XLabel: "step", YLabel: "squared norms", LogX: true, ZeroX: true, LogY: true,
 			Series: []plots.Series{evidence.AlongTraining("right side, parameter gradient", row.records, "parameter_gradient"),
 				evidence.AlongTraining("left side", row.records, "transfer_left"), evidence.AlongTraining("GC", row.records, "transfer_gc")}})
 	}
-	ratio := plots.Panel{Title: "largest left side / right side", XLabel: "step", YLabel: "ratio", LogX: true}
+	ratio := plots.Panel{Title: "largest left side / right side", XLabel: "step", YLabel: "ratio", LogX: true, ZeroX: true}
 	for _, row := range []struct {
 		name    string
 		records []*runs.Record

@@ -239,8 +239,10 @@ func designOptimizers(cfg OptimizersConfig, seeds []int64) (design evidence.Desi
 
 func reportOptimizers(cfg OptimizersConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
 	var f evidence.Findings
-	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.", evidence.BandCaption(len(seeds)), cfg.Describe())
 	for _, d := range descents {
+		own := cfg // with the optimizer's own learning rate
+		own.LearningRate = cfg.base(d.optimizer).LearningRate
+		caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.", evidence.BandCaption(len(seeds)), own.Describe())
 		figure := plots.Figure{Title: "Geometric complexity with " + d.name, Columns: 3, Caption: caption}
 		for _, s := range cfg.sweeps(d, seeds) {
 			direction := evidence.Falls

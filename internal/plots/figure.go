@@ -33,6 +33,9 @@ type Series struct {
 type Panel struct {
 	Title, XLabel, YLabel string // labels carry their unit
 	LogX, LogY            bool   // points at or below 0 are left out
+	// ZeroX lets a logarithmic X axis show points at 0, apart from the others at its left end: the state
+	// before the first step of a training.
+	ZeroX bool
 	// Categories labels the positions X = 0, 1, 2, …, for sweeps whose values
 	// have no common scale (a zero beside powers of ten).
 	Categories []string
@@ -78,6 +81,9 @@ func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 	// the panel, and an axis of one point panics.
 	if p.LogX {
 		pl.X.Tick.Marker = exponentTicks{}
+		if zero, first, ok := p.zero(); ok {
+			pl.X.Tick.Marker = zeroTicks{zero, first}
+		}
 	}
 	if p.LogY {
 		pl.Y.Tick.Marker = exponentTicks{}
@@ -137,10 +143,29 @@ func padRange(axis *plot.Axis) {
 	axis.Min, axis.Max = axis.Min-pad, axis.Max+pad
 }
 
+// zero is where a logarithmic X axis has 0, if it shows it: to the left of the smallest other point, by
+// a seventh of the way to the largest. First is where that smallest point is.
+func (p Panel) zero() (at, first float64, ok bool) {
+	smallest, largest, some := math.Inf(1), math.Inf(-1), false
+	for _, s := range p.Series {
+		for _, x := range s.X {
+			some = some || x == 0
+			if x > 0 {
+				smallest, largest = min(smallest, math.Log10(x)), max(largest, math.Log10(x))
+			}
+		}
+	}
+	return smallest - max(0.2, (largest-smallest)/7), smallest, p.LogX && p.ZeroX && some && largest >= smallest
+}
+
 // point is where the panel's axes have a point.
 func (p Panel) point(x, y float64) plotter.XY {
 	if p.LogX {
-		x = math.Log10(x)
+		if zero, _, ok := p.zero(); ok && x == 0 {
+			x = zero
+		} else {
+			x = math.Log10(x)
+		}
 	}
 	if p.LogY {
 		y = math.Log10(y)
@@ -151,7 +176,7 @@ func (p Panel) point(x, y float64) plotter.XY {
 // visible reports whether the panel's axes can show the point.
 func (p Panel) visible(x, y float64) bool {
 	finite := !math.IsNaN(x) && !math.IsInf(x, 0) && !math.IsNaN(y) && !math.IsInf(y, 0)
-	return finite && (!p.LogX || x > 0) && (!p.LogY || y > 0)
+	return finite && (!p.LogX || x > 0 || x == 0 && p.ZeroX) && (!p.LogY || y > 0)
 }
 
 func (p Panel) addBand(pl *plot.Plot, s Series, style seriesStyle) error {
@@ -169,7 +194,7 @@ func (p Panel) addBand(pl *plot.Plot, s Series, style seriesStyle) error {
 			// it is drawn down to a tenth of the middle line.
 			lo = s.Y[i] / 10
 		}
-		if p.visible(x, lo) && p.visible(x, s.Hi[i]) {
+		if p.visible(x, lo) && p.visible(x, s.Hi[i]) && !(p.LogX && x == 0) {
 			upper = append(upper, p.point(x, s.Hi[i]))
 			lower = append(lower, p.point(x, lo))
 		}
@@ -195,14 +220,26 @@ func (p Panel) addLine(pl *plot.Plot, s Series, style seriesStyle) (drawn bool, 
 	if len(s.X) != len(s.Y) {
 		return false, fmt.Errorf("%d positions with %d values", len(s.X), len(s.Y))
 	}
-	var points plotter.XYs
+	var points, apart plotter.XYs // apart are those at the zero of a logarithmic axis, which no line joins
 	for i := range s.X {
-		if p.visible(s.X[i], s.Y[i]) {
+		switch {
+		case !p.visible(s.X[i], s.Y[i]):
+		case p.LogX && s.X[i] == 0:
+			apart = append(apart, p.point(s.X[i], s.Y[i]))
+		default:
 			points = append(points, p.point(s.X[i], s.Y[i]))
 		}
 	}
+	if len(apart) > 0 {
+		scatter, err := plotter.NewScatter(apart)
+		if err != nil {
+			return false, err
+		}
+		scatter.GlyphStyle = style.glyph()
+		pl.Add(scatter)
+	}
 	if len(points) == 0 {
-		return false, nil
+		return len(apart) > 0, nil
 	}
 	if !s.NoLine {
 		line, err := plotter.NewLine(points)

@@ -224,3 +224,39 @@ func TestLogPanelKeepsItsHeight(t *testing.T) {
 		t.Errorf("logarithmic panel is %v points high, the linear one %v", log, linear)
 	}
 }
+
+// A logarithmic axis shows 0 if it is told to, apart from the smallest other point.
+func TestZeroOnALogarithmicAxis(t *testing.T) {
+	p := Panel{LogX: true, ZeroX: true, Series: []Series{{Name: "a", X: []float64{0, 1, 1e7}, Y: []float64{3, 4, 5}}}}
+	if at, first, ok := p.zero(); !ok || at != -1 || first != 0 {
+		t.Errorf("0 is at %g, %t, the first other point at %g; want -1 and 0", at, ok, first)
+	}
+	if xy := p.point(0, 3); xy.X != -1 || xy.Y != 3 {
+		t.Errorf("the point at 0 is drawn at %v", xy)
+	}
+	ticks := zeroTicks{-1, 0}.Ticks(-1.4, 7)
+	if ticks[0].Value != -1 || ticks[0].Label != "0" {
+		t.Errorf("first tick %+v", ticks[0])
+	}
+	for _, tick := range ticks[1:] {
+		if tick.Value < -0.1 {
+			t.Errorf("tick %+v stands beside 0", tick)
+		}
+	}
+	p.ZeroX = false
+	if p.visible(0, 3) {
+		t.Error("0 is shown where it was not asked for")
+	}
+}
+
+func TestUsualNamesKeepTheirLook(t *testing.T) {
+	first, second := styles([]string{"test data", "other", "training data"}, false), styles([]string{"training data", "test data"}, false)
+	for _, name := range []string{"test data", "training data"} {
+		if first[name] != second[name] {
+			t.Errorf("%q looks different in two figures", name)
+		}
+	}
+	if first["other"].color == first["test data"].color {
+		t.Error("two names share a colour")
+	}
+}

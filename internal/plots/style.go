@@ -3,6 +3,7 @@ package plots
 import (
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,8 +37,15 @@ var shapes = []draw.GlyphDrawer{
 	draw.CircleGlyph{}, draw.SquareGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{}, draw.CrossGlyph{},
 }
 
-// styles gives each name its look, in the order of first use.
+// usual are names that keep their look in every figure that has them.
+var usual = []string{"training data", "test data", "training data, best step"}
+
+// styles gives each name its look: the usual ones always the same, the others in the order of first use.
 func styles(names []string, ordered bool) map[string]seriesStyle {
+	if !ordered && slices.ContainsFunc(names, func(name string) bool { return slices.Contains(usual, name) }) {
+		rest := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(usual, name) })
+		names = slices.Concat(usual, rest)
+	}
 	out := make(map[string]seriesStyle, len(names))
 	for i, name := range names {
 		s := seriesStyle{color: hues[i%len(hues)], shape: shapes[i%len(shapes)]}
@@ -157,6 +165,14 @@ func (exponentTicks) Ticks(lo, hi float64) []plot.Tick {
 		ticks[i].Value = math.Log10(ticks[i].Value)
 	}
 	return ticks
+}
+
+// zeroTicks are exponentTicks of an axis that has 0 apart at its left end.
+type zeroTicks struct{ zero, first float64 } // the decimal logarithm of the first other point
+
+func (z zeroTicks) Ticks(lo, hi float64) []plot.Tick {
+	ticks := []plot.Tick{{Value: z.zero, Label: "0"}}
+	return append(ticks, exponentTicks{}.Ticks(max(lo, z.first-0.02), hi)...)
 }
 
 // formatLogTick writes m·10^k.

@@ -25,7 +25,8 @@ type DemoConfig struct {
 // Validate returns an error for values that make no sense.
 func (c *DemoConfig) Validate() error {
 	if !(c.Coefficient > 0) {
-		return fmt.Errorf("coefficient %g is not positive: the demonstration compares with and without a penalty", c.Coefficient)
+		return fmt.Errorf("coefficient %g is not positive: the demonstration compares with and without a penalty",
+			c.Coefficient)
 	}
 	return nil
 }
@@ -33,12 +34,13 @@ func (c *DemoConfig) Validate() error {
 // Demo trains one network on the embedded Fashion-MNIST images without and with
 // the GC penalty, from the same seeds. It makes no claim: experiment 05 does.
 var Demo = &experiment.Definition[DemoConfig]{
-	About: experiment.Info{Name: "demo", Title: "A network without and with the geometric complexity penalty", Paper: "supplement"},
+	About: experiment.Info{Name: "demo", Title: "A network without and with the geometric complexity penalty",
+		Paper: "supplement"},
 	Config: func(experiment.Scale) DemoConfig {
 		// All six runs took 27 s of CPU time on the pure-Go backend; 500 steps took 47 s.
 		return DemoConfig{HiddenLayers: 2, Width: 128, LearningRate: 0.1, BatchSize: 100, Steps: 300, Coefficient: 0.01}
 	},
-	Seeds:  func(experiment.Scale) []int64 { return firstSeeds(3) },
+	Seeds:  seedsPerScale(3, 3, 3, 3),
 	Design: designDemo,
 	Report: reportDemo,
 }
@@ -56,22 +58,23 @@ func (c DemoConfig) axis(seeds []int64) evidence.Axis {
 		}
 		return demoWith
 	}
-	return evidence.NewAxis("coefficient", []float64{0, c.Coefficient}, seeds, label, func(coefficient float64) *training.Train {
-		task := &training.Train{Data: training.Data{Name: datasets.NameFashionMNISTSubset, Measure: 1000},
-			Network: training.MLP(c.HiddenLayers, c.Width), LearningRate: c.LearningRate, BatchSize: c.BatchSize,
-			Steps: c.Steps, Measurements: 10}
-		if coefficient != 0 {
-			task.Penalties = map[string]float64{training.PenaltyGC: coefficient}
-		}
-		return task
-	})
+	return evidence.NewAxis("coefficient", []float64{0, c.Coefficient}, seeds, label,
+		func(coefficient float64) *training.Train {
+			task := &training.Train{Data: training.Data{Name: datasets.NameFashionMNISTSubset, Measure: 1000},
+				Network: training.MLP(c.HiddenLayers, c.Width), LearningRate: c.LearningRate, BatchSize: c.BatchSize,
+				Steps: c.Steps, Measurements: 10}
+			if coefficient != 0 {
+				task.Penalties = map[string]float64{training.PenaltyGC: coefficient}
+			}
+			return task
+		})
 }
 
 func designDemo(cfg DemoConfig, seeds []int64) evidence.Design {
 	return evidence.Design{Axes: []evidence.Axis{cfg.axis(seeds)}}
 }
 
-// demoQuantities are the rows of the table, each with the decimals it is given to.
+// demoQuantities are the rows of the table, each with its number of decimals.
 var demoQuantities = []struct {
 	name, key string
 	decimals  int
@@ -101,9 +104,11 @@ func reportDemo(cfg DemoConfig, seeds []int64, records *evidence.Records) (evide
 			_, std := stats.MeanStd(difference.PerSeed)
 			change += fmt.Sprintf(" ± %.*f", q.decimals, std)
 		}
-		table.Rows = append(table.Rows, []string{q.name, fmt.Sprintf("%.*f", q.decimals, meanA), fmt.Sprintf("%.*f", q.decimals, meanB), change})
+		table.Rows = append(table.Rows,
+			[]string{q.name, fmt.Sprintf("%.*f", q.decimals, meanA), fmt.Sprintf("%.*f", q.decimals, meanB), change})
 	}
-	return evidence.Findings{Tables: []evidence.Table{table}, Figures: []evidence.NamedFigure{{Name: "demo", Figure: demoFigure(cfg, seeds, without, with)}}}, nil
+	return evidence.Findings{Tables: []evidence.Table{table},
+		Figures: []evidence.NamedFigure{{Name: "demo", Figure: demoFigure(cfg, seeds, without, with)}}}, nil
 }
 
 func demoFigure(cfg DemoConfig, seeds []int64, without, with []*runs.Record) plots.Figure {
@@ -113,7 +118,8 @@ func demoFigure(cfg DemoConfig, seeds []int64, without, with []*runs.Record) plo
 			evidence.AlongTraining(demoWithout, without, quantity), evidence.AlongTraining(name, with, quantity)}}
 	}
 	return plots.Figure{Title: "Training on Fashion-MNIST without and with the geometric complexity penalty",
-		Caption: evidence.BandCaption(len(seeds)) + " GC is of the logits with respect to pixels in [0, 1]; losses are without the penalty.",
+		Caption: evidence.BandCaption(len(seeds)) +
+			" GC is of the logits with respect to pixels in [0, 1]; losses are without the penalty.",
 		Panels: []plots.Panel{
 			panel("geometric complexity", "GC on training data", "train_gc", false),
 			panel("test accuracy", "fraction right", "test_accuracy", false),

@@ -15,6 +15,6 @@
 //   - experiment puts these together: what an experiment is, its plan and its result.
 //   - report shows and publishes results.
 //
-// The paper's grids could not be read: every sweep here is this toolkit's own. Claims are reported as
-// they come out.
+// The paper's grids could not be read: every sweep here is this toolkit's own. Claims are reported
+// as they come out.
 package experiments

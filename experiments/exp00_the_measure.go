@@ -23,8 +23,8 @@ type TheMeasureConfig struct {
 	HiddenLayers []int `json:"hidden_layers"` // 0, a linear map, must be among them, and others
 	Width        int   `json:"width"`
 	Points       int   `json:"points"`
-	// Functions of one variable that the arc length is measured of, for each
-	// seed, with 2 hidden layers of Width units.
+	// Functions is the number of functions of one variable, for each seed, whose arc length is
+	// measured. Each is a network of 2 hidden layers of Width units.
 	Functions int64 `json:"functions"`
 	Cells     int   `json:"cells"` // that [-1, 1] is cut into for it
 }
@@ -48,8 +48,8 @@ func (c *TheMeasureConfig) Validate() error {
 	return nil
 }
 
-// All is computed in double precision. The arc length is that of a line through
-// the edges of cells: a cell with a kink in it is off by the order of its size.
+// Everything is computed in double precision. The arc length is that of a polygon through the edges
+// of the cells: in a cell with a kink its error is of the order of the cell's size.
 const (
 	formsTolerance = 1e-9
 	arcTolerance   = 1e-4
@@ -57,20 +57,28 @@ const (
 )
 
 var (
-	claimLinear        = evidence.ClaimText{ID: "linear", Text: "the GC of a linear map is its squared Frobenius norm", Proven: true}
-	claimPieces        = evidence.ClaimText{ID: "relu-pieces", Text: "the GC of a ReLU network is the mean squared norm of its linear pieces", Proven: true}
-	claimLipschitz     = evidence.ClaimText{ID: "lipschitz-bound", Text: "GC is at most min(outputs, inputs) x the squared Lipschitz constant on the data", Proven: true}
-	claimWeightsBound  = evidence.ClaimText{ID: "weights-bound", Text: "GC is at most the mean squared Frobenius norm of the weights, to the power of the layers", Proven: true}
-	claimArcBound      = evidence.ClaimText{ID: "arc-length-bound", Text: "in one dimension the arc length is at most that of a line with the same GC", Proven: true}
-	claimArcLengthRank = evidence.ClaimText{ID: "arc-length-follows", Text: "in one dimension GC is a proxy of the arc length: they rank functions alike"}
+	claimLinear = evidence.ClaimText{ID: "linear", Text: "the GC of a linear map is its squared Frobenius norm",
+		Proven: true}
+	claimPieces = evidence.ClaimText{ID: "relu-pieces",
+		Text: "the GC of a ReLU network is the mean squared norm of its linear pieces", Proven: true}
+	claimLipschitz = evidence.ClaimText{ID: "lipschitz-bound",
+		Text: "GC is at most min(outputs, inputs) x the squared Lipschitz constant on the data", Proven: true}
+	claimWeightsBound = evidence.ClaimText{ID: "weights-bound",
+		Text: "GC is at most the mean squared Frobenius norm of the weights, to the power of the layers", Proven: true}
+	claimArcBound = evidence.ClaimText{ID: "arc-length-bound",
+		Text: "in one dimension the arc length is at most that of a line with the same GC", Proven: true}
+	claimArcLengthRank = evidence.ClaimText{ID: "arc-length-follows",
+		Text: "in one dimension GC is a proxy of the arc length: they rank functions alike"}
 )
 
 // TheMeasure is experiment 00: what GC is. Its closed forms, its bounds, and
 // the arc length that it stands for in one dimension (the paper's Sections 2
 // and 3).
 var TheMeasure = &experiment.Definition[TheMeasureConfig]{
-	About: experiment.Info{Number: "00", Name: "the-measure", Title: "The measure: closed forms and bounds", Paper: "Sections 2 and 3",
-		Claims: []evidence.ClaimText{claimLinear, claimPieces, claimLipschitz, claimWeightsBound, claimArcBound, claimArcLengthRank},
+	About: experiment.Info{Number: "00", Name: "the-measure", Title: "The measure: closed forms and bounds",
+		Paper: "Sections 2 and 3",
+		Claims: []evidence.ClaimText{claimLinear, claimPieces, claimLipschitz, claimWeightsBound, claimArcBound,
+			claimArcLengthRank},
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "4 networks of width 8 and 10 functions for each of 5 seeds",
 			experiment.Laptop: "24 networks of width 16 and 50 functions for each of 5 seeds",
@@ -78,9 +86,7 @@ var TheMeasure = &experiment.Definition[TheMeasureConfig]{
 			experiment.Paper:  "36 networks of width 300 and 200 functions for each of 5 seeds",
 		}},
 	Config: theMeasureConfig,
-	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 5, experiment.Laptop: 5, experiment.Desk: 10, experiment.Paper: 5}[s])
-	},
+	Seeds:  seedsPerScale(5, 5, 10, 5),
 	Design: designTheMeasure,
 	Report: reportTheMeasure,
 }
@@ -114,7 +120,8 @@ func (c TheMeasureConfig) networks() []*training.ClosedForms {
 	for _, inputs := range c.Inputs {
 		for _, outputs := range c.Outputs {
 			for _, hidden := range c.HiddenLayers {
-				out = append(out, &training.ClosedForms{Inputs: inputs, HiddenLayers: hidden, Width: c.Width, Outputs: outputs, Points: c.Points})
+				out = append(out, &training.ClosedForms{Inputs: inputs, HiddenLayers: hidden, Width: c.Width, Outputs: outputs,
+					Points: c.Points})
 			}
 		}
 	}
@@ -144,8 +151,8 @@ func designTheMeasure(cfg TheMeasureConfig, seeds []int64) (d evidence.Design) {
 	return d
 }
 
-// formError is the largest relative error of GC against the closed form, by
-// both of gcml's ways.
+// formError is the larger relative error of GC against the linear regions: with gcml's closed form
+// for dense networks, and without it.
 func formError(r *runs.Record) float64 {
 	want := r.FinalValue("gc_regions")
 	return max(stats.RelativeError(r.FinalValue("gc"), want), stats.RelativeError(r.FinalValue("gc_jacobian"), want))
@@ -179,7 +186,7 @@ func arcRatios(r *runs.Record) []float64 {
 	return out
 }
 
-// ArcBound is the largest arc length over [-1, 1] of a function of that GC.
+// ArcBound is the largest arc length over [-1, 1] of a function with the given GC.
 func ArcBound(gc float64) float64 { return 2 * math.Sqrt(1+gc) }
 
 func reportTheMeasure(cfg TheMeasureConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
@@ -193,7 +200,8 @@ func reportTheMeasure(cfg TheMeasureConfig, seeds []int64, records *evidence.Rec
 				linear[i] = max(linear[i], formError(r))
 			} else {
 				pieces[i] = max(pieces[i], formError(r))
-				curved.lipschitz, curved.weights = max(curved.lipschitz, lipschitzRatio(task, r)), max(curved.weights, weightsRatio(task, r))
+				curved.lipschitz, curved.weights = max(curved.lipschitz, lipschitzRatio(task, r)),
+					max(curved.weights, weightsRatio(task, r))
 			}
 			lipschitz[i], weights[i] = max(lipschitz[i], lipschitzRatio(task, r)), max(weights[i], weightsRatio(task, r))
 			regions = max(regions, r.FinalValue("regions"))
@@ -210,13 +218,18 @@ func reportTheMeasure(cfg TheMeasureConfig, seeds []int64, records *evidence.Rec
 	count := func(curved float64) string {
 		return fmt.Sprintf("%d networks, %.3g without the linear ones", n*len(networks), curved)
 	}
-	return evidence.Findings{Figures: []evidence.NamedFigure{{Name: "the-measure", Figure: measureFigure(cfg, seeds, records)}}, Claims: []evidence.Claim{
+	return evidence.Findings{Figures: []evidence.NamedFigure{{Name: "the-measure",
+		Figure: measureFigure(cfg, seeds, records)}}, Claims: []evidence.Claim{
 		evidence.LimitClaim(claimLinear, "largest relative error", linear, formsTolerance, ""),
-		evidence.LimitClaim(claimPieces, "largest relative error", pieces, formsTolerance, fmt.Sprintf("up to %.0f linear regions on %d points", regions, cfg.Points)),
-		evidence.LimitClaim(claimLipschitz, "largest GC over the bound", lipschitz, 1+formsTolerance, count(curved.lipschitz)),
+		evidence.LimitClaim(claimPieces, "largest relative error", pieces, formsTolerance,
+			fmt.Sprintf("up to %.0f linear regions on %d points", regions, cfg.Points)),
+		evidence.LimitClaim(claimLipschitz, "largest GC over the bound", lipschitz, 1+formsTolerance,
+			count(curved.lipschitz)),
 		evidence.LimitClaim(claimWeightsBound, "largest GC over the bound", weights, 1+formsTolerance, count(curved.weights)),
-		evidence.LimitClaim(claimArcBound, "largest arc length over the bound", arcs, 1+arcTolerance, fmt.Sprintf("%d functions", n*int(cfg.Functions))),
-		evidence.RankClaim(claimArcLengthRank, "the arc length with GC", ranks, evidence.Above(arcFollows), fmt.Sprintf("%d functions for each seed", cfg.Functions)),
+		evidence.LimitClaim(claimArcBound, "largest arc length over the bound", arcs, 1+arcTolerance,
+			fmt.Sprintf("%d functions", n*int(cfg.Functions))),
+		evidence.RankClaim(claimArcLengthRank, "the arc length with GC", ranks, evidence.Above(arcFollows),
+			fmt.Sprintf("%d functions for each seed", cfg.Functions)),
 	}}, nil
 }
 
@@ -243,20 +256,24 @@ func measureFigure(cfg TheMeasureConfig, seeds []int64, records *evidence.Record
 				s.Points = true
 				return s
 			}
-			lipschitz.Series, weights.Series = append(lipschitz.Series, band(lipschitzRatio)), append(weights.Series, band(weightsRatio))
+			lipschitz.Series, weights.Series = append(lipschitz.Series, band(lipschitzRatio)),
+				append(weights.Series, band(weightsRatio))
 		}
 	}
 	for _, p := range []*plots.Panel{&lipschitz, &weights} {
-		p.Series = append(p.Series, plots.Series{Name: "bound", X: depths, Y: evidence.Constant(1, len(depths)), Dashed: true, Reference: true})
+		p.Series = append(p.Series,
+			plots.Series{Name: "bound", X: depths, Y: evidence.Constant(1, len(depths)), Dashed: true, Reference: true})
 	}
 	return plots.Figure{Title: "Bounds on the geometric complexity, and the arc length", Columns: 3,
-		Caption: evidence.BandCaption(len(seeds)) + " Random ReLU networks, by their numbers of inputs and outputs. Right: each point is a function on [-1, 1]; the bound is 2·√(1+GC).",
-		Panels:  []plots.Panel{lipschitz, weights, arcPanel(cfg, seeds, records)}}
+		Caption: evidence.BandCaption(len(seeds)) +
+			" Random ReLU networks, by their numbers of inputs and outputs. Right: each point is a function on [-1, 1]; the bound is 2·√(1+GC).",
+		Panels: []plots.Panel{lipschitz, weights, arcPanel(cfg, seeds, records)}}
 }
 
 func arcPanel(cfg TheMeasureConfig, seeds []int64, records *evidence.Records) plots.Panel {
 	p := plots.Panel{Title: "arc length in one dimension", XLabel: "GC on [-1, 1]", YLabel: "arc length", LogX: true}
-	functions, bound := plots.Series{Name: "functions", NoLine: true}, plots.Series{Name: "bound", Dashed: true, Reference: true}
+	functions, bound := plots.Series{Name: "functions", NoLine: true},
+		plots.Series{Name: "bound", Dashed: true, Reference: true}
 	for _, r := range records.Of(cfg.arcs(seeds)) {
 		_, gc := evidence.Series(r, "gc")
 		_, length := evidence.Series(r, "length")

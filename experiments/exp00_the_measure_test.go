@@ -28,8 +28,10 @@ func TestReportOfTheMeasure(t *testing.T) {
 			r := &runs.Record{Seed: run.Seed, Status: runs.Complete}
 			switch task := run.Task.(type) {
 			case *training.ClosedForms:
-				r.Points = []runs.Point{{Values: map[string]runs.Number{"gc": runs.Number(errorFactor), "gc_jacobian": 1, "gc_regions": 1, "regions": 4,
-					"lipschitz": runs.Number(math.Sqrt(limit / float64(min(task.Inputs, task.Outputs)))), "weights_bound": runs.Number(limit)}}}
+				r.Points = []runs.Point{{Values: map[string]runs.Number{"gc": runs.Number(errorFactor), "gc_jacobian": 1,
+					"gc_regions": 1, "regions": 4,
+					"lipschitz":     runs.Number(math.Sqrt(limit / float64(min(task.Inputs, task.Outputs)))),
+					"weights_bound": runs.Number(limit)}}}
 			case *training.ArcLengths:
 				for i := range task.Functions {
 					gc := float64(i)
@@ -37,7 +39,8 @@ func TestReportOfTheMeasure(t *testing.T) {
 					if lengthSign < 0 {
 						length = 100 - gc
 					}
-					r.Points = append(r.Points, runs.Point{Step: i, Values: map[string]runs.Number{"gc": runs.Number(gc), "length": runs.Number(length)}})
+					r.Points = append(r.Points,
+						runs.Point{Step: i, Values: map[string]runs.Number{"gc": runs.Number(gc), "length": runs.Number(length)}})
 				}
 			}
 			if err := records.Add(run, r); err != nil {
@@ -69,10 +72,14 @@ func TestReportOfTheMeasure(t *testing.T) {
 	}{
 		{"as proven", 1, 1.5, 1, all(evidence.Holds, nil)},
 		{"at the bounds", 1, 1, 1, all(evidence.Holds, nil)},
-		{"wrong measure", 1 + 1e-6, 1.5, 1, all(evidence.Holds, map[string]evidence.Verdict{"linear": evidence.DoesNotHold, "relu-pieces": evidence.DoesNotHold})},
-		{"bounds exceeded", 1, 0.99, 1, all(evidence.DoesNotHold, map[string]evidence.Verdict{"linear": evidence.Holds, "relu-pieces": evidence.Holds, "arc-length-follows": evidence.Holds})},
-		{"opposite ranks", 1, 1.5, -1, all(evidence.Holds, map[string]evidence.Verdict{"arc-length-bound": evidence.DoesNotHold, "arc-length-follows": evidence.DoesNotHold})},
-		{"not a number", math.NaN(), 1.5, 1, all(evidence.Undecided, map[string]evidence.Verdict{"arc-length-bound": evidence.Holds, "arc-length-follows": evidence.Holds})},
+		{"wrong measure", 1 + 1e-6, 1.5, 1, all(evidence.Holds,
+			map[string]evidence.Verdict{"linear": evidence.DoesNotHold, "relu-pieces": evidence.DoesNotHold})},
+		{"bounds exceeded", 1, 0.99, 1, all(evidence.DoesNotHold, map[string]evidence.Verdict{"linear": evidence.Holds,
+			"relu-pieces": evidence.Holds, "arc-length-follows": evidence.Holds})},
+		{"opposite ranks", 1, 1.5, -1, all(evidence.Holds,
+			map[string]evidence.Verdict{"arc-length-bound": evidence.DoesNotHold, "arc-length-follows": evidence.DoesNotHold})},
+		{"not a number", math.NaN(), 1.5, 1, all(evidence.Undecided,
+			map[string]evidence.Verdict{"arc-length-bound": evidence.Holds, "arc-length-follows": evidence.Holds})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := report(tc.factor, tc.limit, tc.direction); !reflect.DeepEqual(got, tc.want) {
@@ -84,8 +91,10 @@ func TestReportOfTheMeasure(t *testing.T) {
 
 func TestTheMeasureConfigRefuses(t *testing.T) {
 	for assignment, want := range map[string]string{
-		"inputs=0,1": "inputs: a list of numbers from 1 on", "outputs=[]": "outputs: a list", "hidden_layers=1,2": "hidden_layers: 0 and a larger",
-		"hidden_layers=0": "hidden_layers: 0 and a larger", "hidden_layers=[]": "hidden_layers: 0", "cells=0": "cells must be", "functions=2": "at least 3",
+		"inputs=0,1": "inputs: a list of numbers from 1 on", "outputs=[]": "outputs: a list",
+		"hidden_layers=1,2": "hidden_layers: 0 and a larger",
+		"hidden_layers=0":   "hidden_layers: 0 and a larger", "hidden_layers=[]": "hidden_layers: 0",
+		"cells=0": "cells must be", "functions=2": "at least 3",
 	} {
 		cfg := TheMeasure.Config(experiment.Smoke)
 		if err := settings.Set(&cfg, assignment); err != nil {

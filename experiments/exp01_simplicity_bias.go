@@ -47,12 +47,13 @@ func (c *SimplicityBiasConfig) Validate() error {
 }
 
 func (c SimplicityBiasConfig) train(learningRate float64, steps int64) *training.Train {
-	return &training.Train{Data: training.Data{Name: training.NameParabola, Train: c.Points}, Network: training.MLP(c.HiddenLayers, c.Width),
+	return &training.Train{Data: training.Data{Name: training.NameParabola, Train: c.Points},
+		Network:      training.MLP(c.HiddenLayers, c.Width),
 		LearningRate: learningRate, Steps: steps, Measurements: c.Measurements}
 }
 
-// sweepMeasurements is how finely a run of the learning-rate sweep looks for
-// the step at which it interpolates.
+// sweepMeasurements is how often a run of the learning-rate sweep is measured, to find the step at
+// which it interpolates.
 const sweepMeasurements = 200
 
 // The limits that the claims are held to are this toolkit's own, set before the
@@ -67,7 +68,8 @@ const (
 var (
 	claimStartsSimple = evidence.ClaimText{ID: "starts-simple", Text: "GC is near 0 at initialization"}
 	claimRises        = evidence.ClaimText{ID: "rises", Text: "GC rises while the network fits"}
-	claimEndsSimple   = evidence.ClaimText{ID: "ends-simple", Text: "GC ends near the Dirichlet energy of the piecewise-linear interpolant"}
+	claimEndsSimple   = evidence.ClaimText{ID: "ends-simple",
+		Text: "GC ends near the Dirichlet energy of the piecewise-linear interpolant"}
 	claimLearningRate = evidence.ClaimText{ID: "learning-rate", Text: "a larger learning rate interpolates at a lower GC"}
 )
 
@@ -75,7 +77,8 @@ var (
 // points on a parabola; its GC starts near 0, rises while it fits, and ends
 // near the smallest value that an interpolant can have.
 var SimplicityBias = &experiment.Definition[SimplicityBiasConfig]{
-	About: experiment.Info{Number: "01", Name: "simplicity-bias", Title: "Simplicity bias in one dimension", Paper: "Figure 1",
+	About: experiment.Info{Number: "01", Name: "simplicity-bias", Title: "Simplicity bias in one dimension",
+		Paper:  "Figure 1",
 		Claims: []evidence.ClaimText{claimStartsSimple, claimRises, claimEndsSimple, claimLearningRate},
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "2 hidden layers of 64 units, 400 steps at rate 0.1, 3 seeds",
@@ -84,9 +87,7 @@ var SimplicityBias = &experiment.Definition[SimplicityBiasConfig]{
 			experiment.Paper:  "3 hidden layers of 300 units, 100,000 steps at rate 0.02, 5 seeds",
 		}},
 	Config: simplicityBiasConfig,
-	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 5, experiment.Desk: 10, experiment.Paper: 5}[s])
-	},
+	Seeds:  seedsPerScale(3, 5, 10, 5),
 	Design: designSimplicityBias,
 	Report: reportSimplicityBias,
 }
@@ -94,7 +95,8 @@ var SimplicityBias = &experiment.Definition[SimplicityBiasConfig]{
 func simplicityBiasConfig(scale experiment.Scale) SimplicityBiasConfig {
 	// The paper's network, rate and number of points, and the number of steps as
 	// far as it is known. The sweep's runs may last as long as the fit.
-	cfg := SimplicityBiasConfig{Points: 10, HiddenLayers: 3, Width: 300, LearningRate: 0.02, Steps: 100000, Measurements: 60,
+	cfg := SimplicityBiasConfig{Points: 10, HiddenLayers: 3, Width: 300, LearningRate: 0.02, Steps: 100000,
+		Measurements:  60,
 		LearningRates: []float64{0.01, 0.02, 0.05, 0.1}, InterpolationLoss: 1e-4, SweepTime: 2000}
 	switch scale {
 	case experiment.Laptop, experiment.Desk:
@@ -136,7 +138,8 @@ func designSimplicityBias(cfg SimplicityBiasConfig, seeds []int64) evidence.Desi
 
 func rateLabel(lr float64) string { return fmt.Sprintf("learning rate %g", lr) }
 
-func reportSimplicityBias(cfg SimplicityBiasConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
+func reportSimplicityBias(cfg SimplicityBiasConfig, seeds []int64,
+	records *evidence.Records) (evidence.Findings, error) {
 	curve, err := datasets.Parabola(cfg.Points)
 	if err != nil {
 		return evidence.Findings{}, err
@@ -159,7 +162,8 @@ func reportSimplicityBias(cfg SimplicityBiasConfig, seeds []int64, records *evid
 		evidence.RatioClaim(claimStartsSimple, "GC at the start / at the end", startRatio, evidence.Below(startLimit), ""),
 		evidence.RankClaim(claimRises, "GC on the training points with the step", rises, evidence.Above(0), ""),
 		evidence.RatioClaim(claimEndsSimple, "GC over [-1, 1] at the end / Dirichlet energy", endRatio,
-			evidence.Between(dirichletLow, dirichletHigh), fmt.Sprintf("GC %.4g, energy %.4g, training loss %.2g", endGC, energy, loss)),
+			evidence.Between(dirichletLow, dirichletHigh),
+			fmt.Sprintf("GC %.4g, energy %.4g, training loss %.2g", endGC, energy, loss)),
 		learningRate,
 	}
 	return evidence.Findings{Claims: claims, Figures: []evidence.NamedFigure{
@@ -168,21 +172,23 @@ func reportSimplicityBias(cfg SimplicityBiasConfig, seeds []int64, records *evid
 	}}, nil
 }
 
-// rateClaim compares the GC at interpolation over the learning rates; runs that did not interpolate in
-// time are left out.
+// rateClaim compares the GC at interpolation over the learning rates; runs that did not interpolate
+// in time are left out.
 func rateClaim(cfg SimplicityBiasConfig, seeds []int64, records *evidence.Records) evidence.Claim {
 	values, missing := interpolationGC(cfg, seeds, records)
 	claim := evidence.RowsTrend(claimLearningRate, "GC", cfg.rateAxis(seeds), values, evidence.Falls, true,
 		fmt.Sprintf("at training loss %g", cfg.InterpolationLoss))
 	if missing > 0 {
-		claim.Evidence += fmt.Sprintf("; %d of %d runs did not reach it and are left out", missing, len(seeds)*len(cfg.LearningRates))
+		claim.Evidence += fmt.Sprintf("; %d of %d runs did not reach it and are left out", missing,
+			len(seeds)*len(cfg.LearningRates))
 	}
 	return claim
 }
 
 // interpolationGC gives, for each seed and rate, the GC over the interval where
 // the run first interpolated, and how many never did.
-func interpolationGC(cfg SimplicityBiasConfig, seeds []int64, records *evidence.Records) (values [][]float64, missing int) {
+func interpolationGC(cfg SimplicityBiasConfig, seeds []int64,
+	records *evidence.Records) (values [][]float64, missing int) {
 	values = make([][]float64, len(seeds))
 	for _, rate := range records.Along(cfg.rateAxis(seeds)).Records {
 		for i, r := range rate {
@@ -207,13 +213,15 @@ func functionFigure(r *runs.Record, curve datasets.Curve) plots.Figure {
 		panel.Series = append(panel.Series, plots.Series{
 			Name: fmt.Sprintf("step %d: GC %.2g", p.Step, p.Value("interval_gc")), X: x, Y: runs.Floats(p.Arrays["f"])})
 	}
-	panel.Series = append(panel.Series, plots.Series{Name: "training points", X: curve.X, Y: curve.Y, NoLine: true, Reference: true})
+	panel.Series = append(panel.Series,
+		plots.Series{Name: "training points", X: curve.X, Y: curve.Y, NoLine: true, Reference: true})
 	return plots.Figure{Title: "The learned function", Ordered: true, Panels: []plots.Panel{panel},
 		Caption: fmt.Sprintf("Seed %d. GC is the mean squared derivative over [-1, 1]; that of the piecewise-linear interpolant is %.3g.",
 			r.Seed, curve.DirichletEnergy())}
 }
 
-func simplicityCurves(cfg SimplicityBiasConfig, seeds []int64, fits []*runs.Record, records *evidence.Records, energy float64) plots.Figure {
+func simplicityCurves(cfg SimplicityBiasConfig, seeds []int64, fits []*runs.Record, records *evidence.Records,
+	energy float64) plots.Figure {
 	ends := []float64{1, float64(cfg.Steps)}
 	rates := plots.Panel{Title: fmt.Sprintf("at training loss %g", cfg.InterpolationLoss), XLabel: "learning rate",
 		YLabel: "GC over [-1, 1]", LogX: true}
@@ -228,8 +236,10 @@ func simplicityCurves(cfg SimplicityBiasConfig, seeds []int64, fits []*runs.Reco
 			{Title: "training loss", XLabel: "step", YLabel: "mean squared error", LogX: true, ZeroX: true, LogY: true,
 				Series: []plots.Series{evidence.AlongTraining("training loss", fits, "train_loss")}},
 			{Title: "geometric complexity", XLabel: "step", YLabel: "GC (mean squared derivative)", LogX: true, ZeroX: true,
-				Series: []plots.Series{evidence.AlongTraining("GC over [-1, 1]", fits, "interval_gc"), evidence.AlongTraining("GC on the training points", fits, "train_gc"),
-					{Name: "Dirichlet energy of the interpolant", X: ends, Y: evidence.Constant(energy, 2), Dashed: true, Reference: true}}},
+				Series: []plots.Series{evidence.AlongTraining("GC over [-1, 1]", fits, "interval_gc"),
+					evidence.AlongTraining("GC on the training points", fits, "train_gc"),
+					{Name: "Dirichlet energy of the interpolant", X: ends, Y: evidence.Constant(energy, 2), Dashed: true,
+						Reference: true}}},
 			rates,
 		}}
 }

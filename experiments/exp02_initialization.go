@@ -37,7 +37,8 @@ func (c *InitializationConfig) Validate() error {
 		}
 	}
 	if c.Inputs < 1 || c.Outputs < 1 || c.Width < 1 {
-		return fmt.Errorf("%d inputs, %d outputs and a width of %d: at least 1 of each is needed", c.Inputs, c.Outputs, c.Width)
+		return fmt.Errorf("%d inputs, %d outputs and a width of %d: at least 1 of each is needed", c.Inputs, c.Outputs,
+			c.Width)
 	}
 	if c.Points < 2 || c.Points%2 != 0 {
 		return fmt.Errorf("points: %d is not an even number from 2 on", c.Points)
@@ -53,8 +54,8 @@ type scheme struct {
 	stays bool // GC is claimed to stay with depth, and else to fall
 }
 
-// schemes are compared, under the names that figures show. Of the schemes with
-// a normal and a uniform form the normal one is taken.
+// schemes are compared, by the names that figures show. Where a scheme has a normal and a uniform
+// form, the normal one is used.
 var schemes = []scheme{
 	{"standard", layers.InitStandard, claimStandardFalls, false},
 	{"Glorot", layers.InitGlorotNormal, claimGlorotFalls, false},
@@ -71,18 +72,21 @@ const (
 )
 
 var (
-	claimStandardFalls   = evidence.ClaimText{ID: "standard-falls", Text: "at initialization GC falls with depth: standard scheme"}
+	claimStandardFalls = evidence.ClaimText{ID: "standard-falls",
+		Text: "at initialization GC falls with depth: standard scheme"}
 	claimGlorotFalls     = evidence.ClaimText{ID: "glorot-falls", Text: "at initialization GC falls with depth: Glorot"}
 	claimLeCunFalls      = evidence.ClaimText{ID: "lecun-falls", Text: "at initialization GC falls with depth: LeCun"}
 	claimHeStays         = evidence.ClaimText{ID: "he-stays", Text: "at initialization GC stays the same with depth: He"}
-	claimFollowsFormulas = evidence.ClaimText{ID: "follows-formula", Text: "at initialization GC follows the closed form of its mean, all schemes", Proven: true}
+	claimFollowsFormulas = evidence.ClaimText{ID: "follows-formula",
+		Text: "at initialization GC follows the closed form of its mean, all schemes", Proven: true}
 )
 
-// Initialization is experiment 02, the paper's Figure 2: the deeper a ReLU
-// network, the simpler it starts, if its scheme is one that lets signals decay.
+// Initialization is experiment 02, the paper's Figure 2: a deeper ReLU network starts simpler, if
+// its scheme lets signals decay.
 var Initialization = &experiment.Definition[InitializationConfig]{
 	About: experiment.Info{Number: "02", Name: "initialization", Title: "Initialization and depth", Paper: "Figure 2",
-		Claims: []evidence.ClaimText{claimStandardFalls, claimGlorotFalls, claimLeCunFalls, claimHeStays, claimFollowsFormulas},
+		Claims: []evidence.ClaimText{claimStandardFalls, claimGlorotFalls, claimLeCunFalls, claimHeStays,
+			claimFollowsFormulas},
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "300 inputs, 10 outputs, width 100, depths 1 to 16, 4 schemes, 5 seeds",
 			experiment.Laptop: "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 5 seeds",
@@ -90,21 +94,19 @@ var Initialization = &experiment.Definition[InitializationConfig]{
 			experiment.Paper:  "150,528 inputs, 1,000 outputs, width 500, depths 1 to 64, 4 schemes, 20 seeds",
 		}},
 	Config: initializationConfig,
-	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 5, experiment.Laptop: 5, experiment.Desk: 10, experiment.Paper: 20}[s])
-	},
+	Seeds:  seedsPerScale(5, 5, 10, 20),
 	Design: designInitialization,
 	Report: reportInitialization,
 }
 
 func initializationConfig(scale experiment.Scale) InitializationConfig {
-	// Images of 224 x 224 x 3 and the 1,000 classes of ImageNet. With the Gram
-	// matrix of the first layer this is small enough for a laptop too, which
-	// takes fewer seeds: a network, with 75 million weights to draw, took 7 s of
-	// CPU time on XLA in the mean of depths 1 and 64, and 1.8 GB at the most.
-	cfg := InitializationConfig{Inputs: 224 * 224 * 3, Outputs: 1000, Width: 500, Depths: []int{1, 2, 4, 8, 16, 32, 64}, Points: 100}
+	// Images of 224 x 224 x 3 and the 1,000 classes of ImageNet. The Gram matrix of the first layer
+	// makes this small enough for a laptop, with fewer seeds: drawing and measuring a network of 75
+	// million weights took 7 s of CPU time on XLA, the mean of depths 1 and 64, and at most 1.8 GB.
+	cfg := InitializationConfig{Inputs: 224 * 224 * 3, Outputs: 1000, Width: 500, Depths: []int{1, 2, 4, 8, 16, 32, 64},
+		Points: 100}
 	if scale == experiment.Smoke {
-		// The formula is as exact for a small network, which only scatters more.
+		// The formula is exact for a small network too, whose GC only scatters more.
 		cfg.Inputs, cfg.Outputs, cfg.Width, cfg.Depths = 300, 10, 100, []int{1, 2, 4, 8, 16}
 	}
 	return cfg
@@ -131,7 +133,7 @@ func designInitialization(cfg InitializationConfig, seeds []int64) (d evidence.D
 	return d
 }
 
-// depthSweep is a scheme's GC: of each seed's networks at each depth, and by the formula.
+// depthSweep is one scheme's GC at each depth: measured for each seed, and by the formula.
 type depthSweep struct {
 	scheme
 	evidence.Sweep
@@ -150,7 +152,8 @@ func (s depthSweep) ratios() [][]float64 {
 	return out
 }
 
-// Formula is the mean over weights of the GC of a scheme's networks, given by its name, at each depth.
+// Formula is the mean over weights of the GC of a scheme's networks, given by its name, at each
+// depth.
 func (c InitializationConfig) Formula(schemeName string) (means []float64, err error) {
 	at := slices.IndexFunc(schemes, func(s scheme) bool { return s.name == schemeName })
 	if at < 0 {
@@ -168,7 +171,8 @@ func (c InitializationConfig) sweep(s scheme, seeds []int64, records *evidence.R
 	return depthSweep{scheme: s, Sweep: sweep, gc: sweep.Rows(evidence.AtEnd("gc")), mean: means}, err
 }
 
-func reportInitialization(cfg InitializationConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
+func reportInitialization(cfg InitializationConfig, seeds []int64,
+	records *evidence.Records) (evidence.Findings, error) {
 	var sweeps []depthSweep
 	var claims []evidence.Claim
 	for _, scheme := range schemes {
@@ -179,10 +183,11 @@ func reportInitialization(cfg InitializationConfig, seeds []int64, records *evid
 		sweeps, claims = append(sweeps, s), append(claims, s.depthClaim())
 	}
 	claims = append(claims, formulaClaim(cfg, sweeps))
-	return evidence.Findings{Claims: claims, Tables: []evidence.Table{initializationTable(cfg, sweeps)}, Figures: []evidence.NamedFigure{
-		{Name: "initialization", Figure: depthFigure(cfg, seeds, sweeps)},
-		{Name: "initialization-function", Figure: diagonalFigure(cfg, seeds, sweeps)},
-	}}, nil
+	return evidence.Findings{Claims: claims, Tables: []evidence.Table{initializationTable(cfg, sweeps)},
+		Figures: []evidence.NamedFigure{
+			{Name: "initialization", Figure: depthFigure(cfg, seeds, sweeps)},
+			{Name: "initialization-function", Figure: diagonalFigure(cfg, seeds, sweeps)},
+		}}, nil
 }
 
 // depthClaim is the claim on what depth does to GC: it falls, or stays with He's scheme.
@@ -195,12 +200,12 @@ func (s depthSweep) depthClaim() evidence.Claim {
 		fmt.Sprintf("rank correlation with depth %.2f", stats.RankTrend(s.Values, s.gc).Rho))
 }
 
-// rejected is the corrected p-value below which a mean counts as another than the formula's.
+// rejected is the corrected p-value below which a mean counts as different from the formula.
 const rejected = 0.05
 
-// formulaClaim tests the mean of each scheme and depth against the formula, corrected for their number.
-// None may be rejected, and the mean over all of them has to be near the formula, so that the tests
-// could have rejected something.
+// formulaClaim tests the mean of each scheme and depth against the formula, corrected for their
+// number. None may be rejected, and the mean over all of them has to be near the formula, so that
+// the tests could have rejected something.
 func formulaClaim(cfg InitializationConfig, sweeps []depthSweep) evidence.Claim {
 	var p []float64
 	for _, s := range sweeps {
@@ -212,7 +217,8 @@ func formulaClaim(cfg InitializationConfig, sweeps []depthSweep) evidence.Claim 
 	for _, v := range stats.Holm(p) {
 		smallest = evidence.MinNaN(smallest, v)
 	}
-	claim := evidence.RatioClaim(claimFollowsFormulas, "GC over the formula, mean over depths and schemes", meanRatios(sweeps),
+	claim := evidence.RatioClaim(claimFollowsFormulas, "GC over the formula, mean over depths and schemes",
+		meanRatios(sweeps),
 		evidence.Between(formulaLow, formulaHigh),
 		fmt.Sprintf("%s; smallest p-value, corrected for their number, %.2g", largestDeviation(cfg, sweeps), smallest))
 	claim.Criterion += fmt.Sprintf(", and no corrected p-value of a single mean below %g", rejected)
@@ -237,9 +243,9 @@ func factorsPerLayer(depths []float64, gc [][]float64) []float64 {
 	return out
 }
 
-// meanRatios is, for each seed, the mean of GC over its formula over all
-// networks. The mean is of the ratios and not of their logarithms, whose
-// expectation is below 0: the formula is of the mean of GC, which is skewed.
+// meanRatios is, for each seed, the mean over all networks of GC divided by its formula. It
+// averages the ratios and not their logarithms: the formula is for the mean of GC, whose
+// distribution is skewed, so that the mean of the logarithms would be below 0.
 func meanRatios(sweeps []depthSweep) []float64 {
 	out := make([]float64, len(sweeps[0].gc))
 	for i := range out {
@@ -283,12 +289,14 @@ func largestDeviation(cfg InitializationConfig, sweeps []depthSweep) string {
 	if where == "" {
 		return ""
 	}
-	return fmt.Sprintf("of %d means the farthest off is %.1f standard errors (%s)", len(sweeps)*len(cfg.Depths), largest, where)
+	return fmt.Sprintf("of %d means the farthest off is %.1f standard errors (%s)", len(sweeps)*len(cfg.Depths), largest,
+		where)
 }
 
 func initializationTable(cfg InitializationConfig, sweeps []depthSweep) evidence.Table {
-	t := evidence.Table{Title: "GC at initialization", Header: []string{"scheme", "hidden layers", "GC", "formula", "standard errors off"},
-		Notes: "GC: mean ± standard deviation over seeds, of the outputs along the diagonal of the cube."}
+	t := evidence.Table{Title: "GC at initialization",
+		Header: []string{"scheme", "hidden layers", "GC", "formula", "standard errors off"},
+		Notes:  "GC: mean ± standard deviation over seeds, of the outputs along the diagonal of the cube."}
 	for _, s := range sweeps {
 		for i, depth := range cfg.Depths {
 			var values []float64
@@ -308,7 +316,8 @@ func initializationTable(cfg InitializationConfig, sweeps []depthSweep) evidence
 
 func depthFigure(cfg InitializationConfig, seeds []int64, sweeps []depthSweep) plots.Figure {
 	depths := sweeps[0].Values
-	gc := plots.Panel{Title: "geometric complexity", XLabel: "hidden layers", YLabel: "GC of the outputs", LogX: true, LogY: true}
+	gc := plots.Panel{Title: "geometric complexity", XLabel: "hidden layers", YLabel: "GC of the outputs", LogX: true,
+		LogY: true}
 	ratio := plots.Panel{Title: "against the formula", XLabel: "hidden layers", YLabel: "GC / formula", LogX: true}
 	for _, s := range sweeps {
 		band, over := evidence.BandOf(s.name, depths, s.gc), evidence.BandOf(s.name, depths, s.ratios())
@@ -318,9 +327,11 @@ func depthFigure(cfg InitializationConfig, seeds []int64, sweeps []depthSweep) p
 	for _, s := range sweeps {
 		gc.Series = append(gc.Series, plots.Series{Name: "formula", X: depths, Y: s.mean, Dashed: true, Reference: true})
 	}
-	ratio.Series = append(ratio.Series, plots.Series{Name: "formula", X: depths, Y: evidence.Constant(1, len(depths)), Dashed: true, Reference: true})
+	ratio.Series = append(ratio.Series,
+		plots.Series{Name: "formula", X: depths, Y: evidence.Constant(1, len(depths)), Dashed: true, Reference: true})
 	return plots.Figure{Title: "Geometric complexity at initialization", Panels: []plots.Panel{gc, ratio},
-		Caption: evidence.BandCaption(len(seeds)) + fmt.Sprintf(" %d inputs, %d outputs, width %d.", cfg.Inputs, cfg.Outputs, cfg.Width)}
+		Caption: evidence.BandCaption(len(seeds)) + fmt.Sprintf(" %d inputs, %d outputs, width %d.", cfg.Inputs, cfg.Outputs,
+			cfg.Width)}
 }
 
 // diagonalFigure draws the first seed's functions, as the paper's Figure 2 does.

@@ -34,7 +34,8 @@ func TestReportOfInitialization(t *testing.T) {
 			gc := ratio(depth, run.Seed) * training.ExpectedGC(cfg.Inputs, cfg.Outputs, cfg.Width, depth, init.Variance)
 			values := make([]runs.Number, cfg.Points)
 			record := &runs.Record{Seed: run.Seed, Status: runs.Complete, Points: []runs.Point{{
-				Values: map[string]runs.Number{"gc": runs.Number(gc)}, Arrays: map[string][]runs.Number{"max_abs": values, "mean": values}}}}
+				Values: map[string]runs.Number{"gc": runs.Number(gc)},
+				Arrays: map[string][]runs.Number{"max_abs": values, "mean": values}}}}
 			if err := records.Add(run, record); err != nil {
 				t.Fatal(err)
 			}
@@ -50,18 +51,22 @@ func TestReportOfInitialization(t *testing.T) {
 		return verdicts
 	}
 	verdicts := func(falls, he, formula evidence.Verdict) map[string]evidence.Verdict {
-		return map[string]evidence.Verdict{"standard-falls": falls, "glorot-falls": falls, "lecun-falls": falls, "he-stays": he, "follows-formula": formula}
+		return map[string]evidence.Verdict{"standard-falls": falls, "glorot-falls": falls, "lecun-falls": falls,
+			"he-stays": he, "follows-formula": formula}
 	}
 	for _, tc := range []struct {
 		name  string
 		ratio func(depth int, seed int64) float64
 		want  map[string]evidence.Verdict
 	}{
-		{"as the formula says", func(_ int, seed int64) float64 { return 1 + 0.01*float64(seed) }, verdicts(evidence.Holds, evidence.Holds, evidence.Holds)},
+		{"as the formula says", func(_ int, seed int64) float64 { return 1 + 0.01*float64(seed) },
+			verdicts(evidence.Holds, evidence.Holds, evidence.Holds)},
 		{"rising with depth", func(depth int, seed int64) float64 { return math.Pow(3+0.01*float64(seed), float64(depth)) },
 			verdicts(evidence.DoesNotHold, evidence.DoesNotHold, evidence.DoesNotHold)},
-		{"a factor 2 off", func(_ int, seed int64) float64 { return 2 + 0.01*float64(seed) }, verdicts(evidence.Holds, evidence.Holds, evidence.DoesNotHold)},
-		{"scattered", func(_ int, seed int64) float64 { return 0.2 + 0.9*float64(seed) }, verdicts(evidence.Holds, evidence.Holds, evidence.Undecided)},
+		{"a factor 2 off", func(_ int, seed int64) float64 { return 2 + 0.01*float64(seed) },
+			verdicts(evidence.Holds, evidence.Holds, evidence.DoesNotHold)},
+		{"scattered", func(_ int, seed int64) float64 { return 0.2 + 0.9*float64(seed) },
+			verdicts(evidence.Holds, evidence.Holds, evidence.Undecided)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := report(tc.ratio); !reflect.DeepEqual(got, tc.want) {

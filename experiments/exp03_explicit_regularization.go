@@ -52,7 +52,8 @@ var (
 // ExplicitRegularization is experiment 03, the paper's Figure 3: penalties that
 // do not mention GC lower it.
 var ExplicitRegularization = &experiment.Definition[ExplicitRegularizationConfig]{
-	About: experiment.Info{Number: "03", Name: "explicit-regularization", Title: "Explicit regularization", Paper: "Figure 3",
+	About: experiment.Info{Number: "03", Name: "explicit-regularization", Title: "Explicit regularization",
+		Paper:  "Figure 3",
 		Claims: []evidence.ClaimText{claimL2, claimSpectral, claimFlatness},
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "200 images, ResNet18 of 1 channel, 6 steps, 2 coefficients for each penalty, 3 seeds",
@@ -61,9 +62,7 @@ var ExplicitRegularization = &experiment.Definition[ExplicitRegularizationConfig
 			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 5 coefficients for each penalty, 5 seeds",
 		}},
 	Config: explicitRegularizationConfig,
-	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Desk: 5, experiment.Paper: 5}[s])
-	},
+	Seeds:  seedsPerScale(3, 3, 5, 5),
 	Design: designExplicitRegularization,
 	Report: reportExplicitRegularization,
 }
@@ -79,7 +78,8 @@ func explicitRegularizationConfig(scale experiment.Scale) ExplicitRegularization
 	case experiment.Laptop:
 		// Each value costs three runs: the smallest is left out.
 		cfg.ImageTraining = laptopResNet()
-		cfg.L2, cfg.Spectral, cfg.Flatness = []float64{0, 1e-4, 1e-3, 1e-2}, []float64{0, 1e-3, 1e-2, 1e-1}, []float64{0, 1e-3, 1e-2, 1e-1}
+		cfg.L2, cfg.Spectral, cfg.Flatness = []float64{0, 1e-4, 1e-3, 1e-2}, []float64{0, 1e-3, 1e-2, 1e-1},
+			[]float64{0, 1e-3, 1e-2, 1e-1}
 	case experiment.Smoke:
 		cfg.ImageTraining = smokeResNet()
 		cfg.L2, cfg.Spectral, cfg.Flatness = []float64{0, 1e-1}, []float64{0, 1e-1}, []float64{0, 1e-1}
@@ -118,7 +118,8 @@ func (p penaltySweep) axis(seeds []int64, base func() *training.Train, label fun
 	})
 }
 
-func reportExplicitRegularization(cfg ExplicitRegularizationConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
+func reportExplicitRegularization(cfg ExplicitRegularizationConfig, seeds []int64,
+	records *evidence.Records) (evidence.Findings, error) {
 	var f evidence.Findings
 	var gc, accuracy []plots.Panel
 	for _, p := range cfg.penalties() {
@@ -126,10 +127,13 @@ func reportExplicitRegularization(cfg ExplicitRegularizationConfig, seeds []int6
 		f.Claims = append(f.Claims, a.GCTrend(p.claim, "train_gc", evidence.Falls))
 		f.Tables = append(f.Tables, a.Table(p.title))
 		gc, accuracy = append(gc, a.GCPanel(p.title)), append(accuracy, a.AccuracyPanel(p.title))
-		f.Figures = append(f.Figures, evidence.NamedFigure{Name: "training-" + p.name, Figure: a.Training("Training with the "+p.title, "Losses without the penalty. "+cfg.Describe()+".")})
+		f.Figures = append(f.Figures, evidence.NamedFigure{Name: "training-" + p.name,
+			Figure: a.Training("Training with the "+p.title, "Losses without the penalty. "+cfg.Describe()+".")})
 	}
-	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.", evidence.BandCaption(len(seeds)), cfg.Describe())
+	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.",
+		evidence.BandCaption(len(seeds)), cfg.Describe())
 	f.Figures = append([]evidence.NamedFigure{{Name: "explicit-regularization",
-		Figure: plots.Figure{Title: "Explicit regularization and geometric complexity", Columns: 3, Caption: caption, Panels: append(gc, accuracy...)}}}, f.Figures...)
+		Figure: plots.Figure{Title: "Explicit regularization and geometric complexity", Columns: 3, Caption: caption,
+			Panels: append(gc, accuracy...)}}}, f.Figures...)
 	return f, nil
 }

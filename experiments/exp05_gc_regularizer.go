@@ -10,7 +10,7 @@ import (
 	"example.com/geometric-complexity/internal/plots"
 )
 
-// GCPenalty is one network of experiment 05 with the coefficients it is trained with.
+// GCPenalty is one network of experiment 05, and the coefficients of its penalty.
 type GCPenalty struct {
 	training.ImageTraining
 	// Coefficients of the penalty, rising from 0.
@@ -24,7 +24,7 @@ type GCPenalty struct {
 type GCRegularizerConfig struct {
 	GCPenalty
 	ResNet GCPenalty `json:"resnet"`
-	// Margin is the loss of test accuracy, as a fraction, that counts as none.
+	// Margin is the largest loss of test accuracy, as a fraction, that counts as keeping it.
 	Margin float64 `json:"margin"`
 }
 
@@ -60,7 +60,8 @@ func penaltyClaimsFor(id, network string) penaltyClaims {
 		evidence.ClaimText{ID: "lowers-train-gc" + id, Text: "penalizing GC lowers GC on training data (" + network + ")"},
 		evidence.ClaimText{ID: "lowers-test-gc" + id, Text: "penalizing GC lowers GC on test data (" + network + ")"},
 		evidence.ClaimText{ID: "keeps-accuracy" + id, Text: "small rates keep the test accuracy (" + network + ")"},
-		evidence.ClaimText{ID: "improves-accuracy" + id, Text: "small rates improve the test accuracy (" + network + ")", Shares: "keeps-accuracy" + id},
+		evidence.ClaimText{ID: "improves-accuracy" + id, Text: "small rates improve the test accuracy (" + network + ")",
+			Shares: "keeps-accuracy" + id},
 	}
 }
 
@@ -76,7 +77,8 @@ var (
 // GCRegularizer is experiment 05, from the paper's supplement: GC itself as the
 // penalty, of an MLP and of a residual network.
 var GCRegularizer = &experiment.Definition[GCRegularizerConfig]{
-	About: experiment.Info{Number: "05", Name: "gc-regularizer", Title: "Geometric complexity as the regularizer", Paper: "supplement",
+	About: experiment.Info{Number: "05", Name: "gc-regularizer", Title: "Geometric complexity as the regularizer",
+		Paper:  "supplement",
 		Claims: append(claimsMLP.list(), claimsResNet.list()...),
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "MLP: 500 images, 2 hidden layers of 32 units, 60 steps; ResNet18 of 1 channel, 6 steps; 3 coefficients, 3 seeds",
@@ -85,9 +87,7 @@ var GCRegularizer = &experiment.Definition[GCRegularizerConfig]{
 			experiment.Paper:  "MLP: 60,000 images, 3 hidden layers of 500 units; ResNet18 of 64 channels on CIFAR-10; 20,000 steps, 6 and 5 coefficients, 5 seeds",
 		}},
 	Config: gcRegularizerConfig,
-	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Desk: 5, experiment.Paper: 5}[s])
-	},
+	Seeds:  seedsPerScale(3, 3, 5, 5),
 	Design: designGCRegularizer,
 	Report: reportGCRegularizer,
 }
@@ -99,7 +99,8 @@ func gcRegularizerConfig(scale experiment.Scale) GCRegularizerConfig {
 	// because its GC is some hundred times as large; a projection makes them
 	// affordable.
 	cfg := GCRegularizerConfig{Margin: 0.005,
-		GCPenalty: GCPenalty{ImageTraining: training.ImageTraining{Dataset: datasets.NameFashionMNIST, Measure: 5000, Network: training.KindMLP, HiddenLayers: 3, Width: 500,
+		GCPenalty: GCPenalty{ImageTraining: training.ImageTraining{Dataset: datasets.NameFashionMNIST, Measure: 5000,
+			Network: training.KindMLP, HiddenLayers: 3, Width: 500,
 			LearningRate: 0.05, BatchSize: 128, Steps: 20000, Measurements: 20},
 			Coefficients: []float64{0, 1e-4, 1e-3, 1e-2, 1e-1, 1}, SmallUpTo: 1e-2, Estimator: "exact"},
 		ResNet: GCPenalty{ImageTraining: paperResNet(),
@@ -176,14 +177,18 @@ func reportGCRegularizer(cfg GCRegularizerConfig, seeds []int64, records *eviden
 		Tables: []evidence.Table{mlp.Table(cfg.Describe()), resnet.Table(cfg.ResNet.Describe())},
 		Figures: []evidence.NamedFigure{
 			{Name: "gc-regularizer", Figure: penaltyFigure("Geometric complexity as the regularizer: MLP", mlp, cfg.Describe())},
-			{Name: "gc-regularizer-training", Figure: mlp.Training("Training with the penalty: MLP", "Losses without the penalty. "+cfg.Describe()+".")},
-			{Name: "gc-regularizer-resnet", Figure: penaltyFigure("Geometric complexity as the regularizer: ResNet18", resnet, cfg.ResNet.Describe())},
-			{Name: "gc-regularizer-resnet-training", Figure: resnet.Training("Training with the penalty: ResNet18", "Losses without the penalty. "+cfg.ResNet.Describe()+".")},
+			{Name: "gc-regularizer-training",
+				Figure: mlp.Training("Training with the penalty: MLP", "Losses without the penalty. "+cfg.Describe()+".")},
+			{Name: "gc-regularizer-resnet",
+				Figure: penaltyFigure("Geometric complexity as the regularizer: ResNet18", resnet, cfg.ResNet.Describe())},
+			{Name: "gc-regularizer-resnet-training", Figure: resnet.Training("Training with the penalty: ResNet18",
+				"Losses without the penalty. "+cfg.ResNet.Describe()+".")},
 		}}, nil
 }
 
 func penaltyFigure(title string, a evidence.Sweep, what string) plots.Figure {
-	return plots.Figure{Title: title, Caption: fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. Losses without the penalty. %s.",
-		evidence.BandCaption(a.Seeds()), what),
+	return plots.Figure{Title: title,
+		Caption: fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. Losses without the penalty. %s.",
+			evidence.BandCaption(a.Seeds()), what),
 		Panels: []plots.Panel{a.GCPanel("geometric complexity"), a.AccuracyPanel("accuracy"), a.LossPanel("loss")}}
 }

@@ -29,20 +29,24 @@ func (c *TransferConfig) Validate() error {
 	return c.ValidateTraining()
 }
 
-// transferTolerance is how far rounding may carry an equality over its limit.
+// transferTolerance is how far rounding may push the ratio of equal sides above 1.
 const transferTolerance = 1e-9
 
 var (
-	claimTransferHolds      = evidence.ClaimText{ID: "never-violated", Text: "the transfer inequality is never violated", Proven: true}
-	claimFollowsWithBias    = evidence.ClaimText{ID: "follows-gradient", Text: "GC follows the squared norm of the parameter gradient along training (with biases)"}
-	claimFollowsWithoutBias = evidence.ClaimText{ID: "follows-gradient-no-bias", Text: "GC follows the squared norm of the parameter gradient along training (without biases)"}
+	claimTransferHolds = evidence.ClaimText{ID: "never-violated", Text: "the transfer inequality is never violated",
+		Proven: true}
+	claimFollowsWithBias = evidence.ClaimText{ID: "follows-gradient",
+		Text: "GC follows the squared norm of the parameter gradient along training (with biases)"}
+	claimFollowsWithoutBias = evidence.ClaimText{ID: "follows-gradient-no-bias",
+		Text: "GC follows the squared norm of the parameter gradient along training (without biases)"}
 )
 
 // Transfer is experiment 07, the theorem of the paper's Section 5 along training:
 // the gradient with respect to the parameters bounds the one with respect to the
 // input, so that pressure on the former is pressure on GC.
 var Transfer = &experiment.Definition[TransferConfig]{
-	About: experiment.Info{Number: "07", Name: "transfer-inequality", Title: "From the parameter gradient to geometric complexity", Paper: "Section 5",
+	About: experiment.Info{Number: "07", Name: "transfer-inequality",
+		Title: "From the parameter gradient to geometric complexity", Paper: "Section 5",
 		Claims: []evidence.ClaimText{claimTransferHolds, claimFollowsWithBias, claimFollowsWithoutBias},
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "500 images, MLPs of 2 hidden layers of 16 units, 60 steps, both sides at 10 examples, 3 seeds",
@@ -51,16 +55,14 @@ var Transfer = &experiment.Definition[TransferConfig]{
 			experiment.Paper:  "5,000 images, MLPs of 3 hidden layers of 500 units, 20,000 steps, both sides at 200 examples, 5 seeds",
 		}},
 	Config: transferConfig,
-	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 5, experiment.Desk: 10, experiment.Paper: 5}[s])
-	},
+	Seeds:  seedsPerScale(3, 5, 10, 5),
 	Design: designTransfer,
 	Report: reportTransfer,
 }
 
 func transferConfig(scale experiment.Scale) TransferConfig {
-	// The paper has no such experiment: it proves the theorem. The network is that
-	// of experiment 05.
+	// The paper proves the theorem and has no experiment on it. The network is the one of
+	// experiment 05.
 	cfg := TransferConfig{ImageTraining: laptopMLP(), Examples: 25}
 	cfg.HiddenLayers, cfg.Measurements = 3, 20
 	switch scale {
@@ -100,8 +102,8 @@ func designTransfer(cfg TransferConfig, seeds []int64) evidence.Design {
 	return evidence.Design{Axes: []evidence.Axis{cfg.biasAxis(seeds)}}
 }
 
-// along is the rank correlation of two values along each run.
-func along(records []*runs.Record, a, b string) (perSeed []float64) {
+// rankAlong is the rank correlation of two values along each run.
+func rankAlong(records []*runs.Record, a, b string) (perSeed []float64) {
 	for _, r := range records {
 		_, x := evidence.Series(r, a)
 		_, y := evidence.Series(r, b)
@@ -128,8 +130,10 @@ func reportTransfer(cfg TransferConfig, seeds []int64, records *evidence.Records
 		Claims: []evidence.Claim{
 			evidence.LimitClaim(claimTransferHolds, "largest left side / right side", largest, 1+transferTolerance,
 				fmt.Sprintf("%d examples at each of %d points of training", cfg.Examples, points)),
-			evidence.RankClaim(claimFollowsWithBias, statistic, along(biased, "transfer_gc", "parameter_gradient"), evidence.Above(0), ""),
-			evidence.RankClaim(claimFollowsWithoutBias, statistic, along(unbiased, "transfer_gc", "parameter_gradient"), evidence.Above(0), ""),
+			evidence.RankClaim(claimFollowsWithBias, statistic, rankAlong(biased, "transfer_gc", "parameter_gradient"),
+				evidence.Above(0), ""),
+			evidence.RankClaim(claimFollowsWithoutBias, statistic, rankAlong(unbiased, "transfer_gc", "parameter_gradient"),
+				evidence.Above(0), ""),
 		},
 		Tables:  []evidence.Table{transferTable(cfg, seeds, biased, unbiased)},
 		Figures: []evidence.NamedFigure{{Name: "transfer-inequality", Figure: transferFigure(cfg, seeds, biased, unbiased)}},
@@ -137,7 +141,8 @@ func reportTransfer(cfg TransferConfig, seeds []int64, records *evidence.Records
 }
 
 func transferTable(cfg TransferConfig, seeds []int64, biased, unbiased []*runs.Record) evidence.Table {
-	t := evidence.Table{Title: "At the last step", Header: []string{"network", "GC", "left side", "right side", "largest ratio", "test accuracy"},
+	t := evidence.Table{Title: "At the last step",
+		Header: []string{"network", "GC", "left side", "right side", "largest ratio", "test accuracy"},
 		Notes: fmt.Sprintf("Mean ± standard deviation over %d seeds; the sides are means over %d training examples, the ratio is the largest of them. %s.",
 			len(seeds), cfg.Examples, cfg.Describe())}
 	for _, row := range []struct {
@@ -145,7 +150,8 @@ func transferTable(cfg TransferConfig, seeds []int64, biased, unbiased []*runs.R
 		records []*runs.Record
 	}{{withBiases, biased}, {withoutBiases, unbiased}} {
 		cells := []string{row.name}
-		for _, name := range []string{"transfer_gc", "transfer_left", "parameter_gradient", "transfer_ratio", "test_accuracy"} {
+		for _, name := range []string{"transfer_gc", "transfer_left", "parameter_gradient", "transfer_ratio",
+			"test_accuracy"} {
 			cells = append(cells, evidence.MeanAndDeviation(row.records, evidence.AtEnd(name)))
 		}
 		t.Rows = append(t.Rows, cells)
@@ -161,9 +167,11 @@ func transferFigure(cfg TransferConfig, seeds []int64, biased, unbiased []*runs.
 		name    string
 		records []*runs.Record
 	}{{withBiases, biased}, {withoutBiases, unbiased}} {
-		f.Panels = append(f.Panels, plots.Panel{Title: row.name, XLabel: "step", YLabel: "squared norms", LogX: true, ZeroX: true, LogY: true,
-			Series: []plots.Series{evidence.AlongTraining("right side, parameter gradient", row.records, "parameter_gradient"),
-				evidence.AlongTraining("left side", row.records, "transfer_left"), evidence.AlongTraining("GC", row.records, "transfer_gc")}})
+		f.Panels = append(f.Panels,
+			plots.Panel{Title: row.name, XLabel: "step", YLabel: "squared norms", LogX: true, ZeroX: true, LogY: true,
+				Series: []plots.Series{evidence.AlongTraining("right side, parameter gradient", row.records, "parameter_gradient"),
+					evidence.AlongTraining("left side", row.records, "transfer_left"),
+					evidence.AlongTraining("GC", row.records, "transfer_gc")}})
 	}
 	ratio := plots.Panel{Title: "largest left side / right side", XLabel: "step", YLabel: "ratio", LogX: true, ZeroX: true}
 	for _, row := range []struct {
@@ -172,7 +180,8 @@ func transferFigure(cfg TransferConfig, seeds []int64, biased, unbiased []*runs.
 	}{{withBiases, biased}, {withoutBiases, unbiased}} {
 		ratio.Series = append(ratio.Series, evidence.AlongTraining(row.name, row.records, "transfer_ratio"))
 	}
-	ratio.Series = append(ratio.Series, plots.Series{Name: "limit", X: []float64{1, float64(cfg.Steps)}, Y: []float64{1, 1}, Dashed: true, Reference: true})
+	ratio.Series = append(ratio.Series,
+		plots.Series{Name: "limit", X: []float64{1, float64(cfg.Steps)}, Y: []float64{1, 1}, Dashed: true, Reference: true})
 	f.Panels = append(f.Panels, ratio)
 	return f
 }

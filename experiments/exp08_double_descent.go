@@ -36,27 +36,33 @@ func (c *DoubleDescentConfig) Validate() error {
 	return c.ValidateTraining()
 }
 
-// The criteria, set before the first run: a peak counts if the value falls by a twentieth of it on both
-// sides, and two peaks coincide within a factor of 2 in width.
+// The criteria, set before the first run: a peak counts if the value falls by a twentieth of it on
+// both sides, and two peaks coincide within a factor of 2 in width.
 const (
 	peakFactor   = 1 / (1 - 0.05)
 	peakDistance = 1.0 // binary logarithm
 )
 
 var (
-	claimLossPeaks      = evidence.ClaimText{ID: "loss-peaks", Text: "the test loss shows double descent in width (with label noise)"}
-	claimGCPeaks        = evidence.ClaimText{ID: "gc-peaks", Text: "GC shows double descent in width (with label noise)"}
-	claimPeaksMeet      = evidence.ClaimText{ID: "peaks-meet", Text: "GC peaks where the test loss does (with label noise)"}
-	claimUShape         = evidence.ClaimText{ID: "u-shape", Text: "the test loss against GC is U-shaped (with label noise)"}
-	claimLossPeaksClean = evidence.ClaimText{ID: "loss-peaks-clean", Text: "the test loss shows double descent in width (without label noise)"}
-	claimGCPeaksClean   = evidence.ClaimText{ID: "gc-peaks-clean", Text: "GC shows double descent in width (without label noise)"}
+	claimLossPeaks = evidence.ClaimText{ID: "loss-peaks",
+		Text: "the test loss shows double descent in width (with label noise)"}
+	claimGCPeaks   = evidence.ClaimText{ID: "gc-peaks", Text: "GC shows double descent in width (with label noise)"}
+	claimPeaksMeet = evidence.ClaimText{ID: "peaks-meet",
+		Text: "GC peaks where the test loss does (with label noise)"}
+	claimUShape = evidence.ClaimText{ID: "u-shape",
+		Text: "the test loss against GC is U-shaped (with label noise)"}
+	claimLossPeaksClean = evidence.ClaimText{ID: "loss-peaks-clean",
+		Text: "the test loss shows double descent in width (without label noise)"}
+	claimGCPeaksClean = evidence.ClaimText{ID: "gc-peaks-clean",
+		Text: "GC shows double descent in width (without label noise)"}
 )
 
 // DoubleDescent is experiment 08, the paper's Figure 5: test loss and GC against
 // the width of the network, through the interpolation threshold.
 var DoubleDescent = &experiment.Definition[DoubleDescentConfig]{
 	About: experiment.Info{Number: "08", Name: "double-descent", Title: "Double descent in the width", Paper: "Figure 5",
-		Claims: []evidence.ClaimText{claimLossPeaks, claimGCPeaks, claimPeaksMeet, claimUShape, claimLossPeaksClean, claimGCPeaksClean},
+		Claims: []evidence.ClaimText{claimLossPeaks, claimGCPeaks, claimPeaksMeet, claimUShape, claimLossPeaksClean,
+			claimGCPeaksClean},
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "100 images, MLPs of 1 hidden layer of 1 to 16 units, 60 steps, label noise 0 and 0.2, 3 seeds",
 			experiment.Laptop: "1,000 images, MLPs of 1 hidden layer of 2 to 512 units, 10,000 steps, label noise 0 and 0.2, 3 seeds",
@@ -64,19 +70,18 @@ var DoubleDescent = &experiment.Definition[DoubleDescentConfig]{
 			experiment.Paper:  "CIFAR-10, ResNet18 of 1 to 64 channels, 100,000 steps, label noise 0 and 0.2, 3 seeds",
 		}},
 	Config: doubleDescentConfig,
-	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Desk: 10, experiment.Paper: 3}[s])
-	},
+	Seeds:  seedsPerScale(3, 3, 10, 3),
 	Design: designDoubleDescent,
 	Report: reportDoubleDescent,
 }
 
 func doubleDescentConfig(scale experiment.Scale) DoubleDescentConfig {
-	cfg := DoubleDescentConfig{ImageTraining: paperResNet(), Widths: []int{1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64}, LabelNoise: 0.2}
+	cfg := DoubleDescentConfig{ImageTraining: paperResNet(), Widths: []int{1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64},
+		LabelNoise: 0.2}
 	cfg.Steps = 100000
 	switch scale {
 	case experiment.Desk:
-		// As laptop's, with twice the examples and so a threshold at twice the width.
+		// Like laptop, with twice the examples, and so with its threshold at about twice the width.
 		cfg.ImageTraining = deskMLP()
 		cfg.Train, cfg.Measure, cfg.MeasureGC, cfg.HiddenLayers, cfg.BatchSize, cfg.Steps = 2000, 0, 500, 1, 100, 20000
 		cfg.Widths = []int{2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024}
@@ -84,7 +89,8 @@ func doubleDescentConfig(scale experiment.Scale) DoubleDescentConfig {
 		// An MLP of one hidden layer of n units has about 795·n parameters, so that
 		// 1,000 examples with 10 outputs have their threshold about n = 13, within a
 		// range that a laptop trains to the end.
-		cfg.ImageTraining = training.ImageTraining{Dataset: datasets.NameFashionMNISTSubset, Train: 1000, MeasureGC: 500, Network: training.KindMLP, HiddenLayers: 1,
+		cfg.ImageTraining = training.ImageTraining{Dataset: datasets.NameFashionMNISTSubset, Train: 1000, MeasureGC: 500,
+			Network: training.KindMLP, HiddenLayers: 1,
 			LearningRate: 0.1, BatchSize: 100, Steps: 10000, Measurements: 10}
 		cfg.Widths = []int{2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512}
 	case experiment.Smoke:
@@ -114,9 +120,9 @@ func designDoubleDescent(cfg DoubleDescentConfig, seeds []int64) evidence.Design
 	return evidence.Design{Axes: []evidence.Axis{cfg.widthAxis(cfg.LabelNoise, seeds), cfg.widthAxis(0, seeds)}}
 }
 
-// peak finds the value that stands out most from the smallest ones on both sides of it. Its height is
-// the factor by which it is above the higher of the two, and below 1 where there is no peak. Values that
-// are NaN, or not positive, are left out; at is -1 if fewer than three are left.
+// peak finds the value that stands out most from the smallest ones on both sides of it. Its height
+// is the factor by which it is above the higher of the two, and below 1 where there is no peak.
+// Values that are NaN, or not positive, are left out; at is -1 if fewer than three are left.
 func peak(values []float64) (at int, height float64) {
 	at, height = -1, math.NaN()
 	for i, v := range values {
@@ -163,7 +169,7 @@ func curvature(x, y []float64) float64 {
 	return fit.AtVec(2)
 }
 
-// widthSweep is what one sweep over widths comes to, for each seed.
+// widthSweep is one sweep over widths, and what each seed shows in it.
 type widthSweep struct {
 	evidence.Sweep
 	lossPeak, gcPeak []float64 // heights
@@ -190,7 +196,8 @@ func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, records *eviden
 	}
 	s.note = "no seed has a peak of both the test loss and GC"
 	if len(lossAt) > 0 {
-		s.note = fmt.Sprintf("peaks of the test loss at widths %s, of GC at %s", evidence.JoinInts(lossAt), evidence.JoinInts(gcAt))
+		s.note = fmt.Sprintf("peaks of the test loss at widths %s, of GC at %s", evidence.JoinInts(lossAt),
+			evidence.JoinInts(gcAt))
 	}
 	if left := s.LeftOut(); left != "" {
 		s.note += "; " + left
@@ -200,13 +207,16 @@ func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, records *eviden
 
 func reportDoubleDescent(cfg DoubleDescentConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
 	noisy, clean := cfg.sweep(cfg.LabelNoise, seeds, records), cfg.sweep(0, seeds, records)
-	const lossStatistic, gcStatistic = "height of the test loss's peak over the higher valley beside it, a factor", "height of GC's peak over the higher valley beside it, a factor"
+	const lossStatistic, gcStatistic = "height of the test loss's peak over the higher valley beside it, a factor",
+		"height of GC's peak over the higher valley beside it, a factor"
 	return evidence.Findings{
 		Claims: []evidence.Claim{
 			evidence.FactorClaim(claimLossPeaks, lossStatistic, noisy.lossPeak, evidence.Above(peakFactor), noisy.note),
 			evidence.FactorClaim(claimGCPeaks, gcStatistic, noisy.gcPeak, evidence.Above(peakFactor), noisy.note),
-			evidence.LimitClaim(claimPeaksMeet, "largest distance of the peaks, in doublings of the width", noisy.distance, peakDistance, noisy.note),
-			evidence.RatioClaim(claimUShape, "curvature of the test loss in log GC", noisy.curvature, evidence.Above(0), noisy.LeftOut()),
+			evidence.LimitClaim(claimPeaksMeet, "largest distance of the peaks, in doublings of the width", noisy.distance,
+				peakDistance, noisy.note),
+			evidence.RatioClaim(claimUShape, "curvature of the test loss in log GC", noisy.curvature, evidence.Above(0),
+				noisy.LeftOut()),
 			evidence.FactorClaim(claimLossPeaksClean, lossStatistic, clean.lossPeak, evidence.Above(peakFactor), clean.note),
 			evidence.FactorClaim(claimGCPeaksClean, gcStatistic, clean.gcPeak, evidence.Above(peakFactor), clean.note),
 		},
@@ -234,12 +244,16 @@ func doubleDescentFigure(cfg DoubleDescentConfig, seeds []int64, noisy, clean wi
 		against := plots.Panel{Title: row.name, XLabel: "GC on training data", YLabel: "test loss (nats)", LogX: true}
 		losses, gcs := row.Rows(evidence.AtEnd("test_loss")), row.Rows(evidence.AtEnd("train_gc"))
 		for i, seed := range seeds {
-			against.Series = append(against.Series, plots.Series{Name: fmt.Sprintf("seed %d", seed), X: gcs[i], Y: losses[i], NoLine: true})
+			against.Series = append(against.Series,
+				plots.Series{Name: fmt.Sprintf("seed %d", seed), X: gcs[i], Y: losses[i], NoLine: true})
 		}
 		f.Panels = append(f.Panels,
-			plots.Panel{Title: row.name, XLabel: "width", YLabel: "cross-entropy (nats)", LogX: true, Series: []plots.Series{line("test data", "test_loss"), line("training data", "train_loss")}},
-			plots.Panel{Title: row.name, XLabel: "width", YLabel: "GC of the logits", LogX: true, LogY: true, Series: []plots.Series{line("test data", "test_gc"), line("training data", "train_gc")}},
-			plots.Panel{Title: row.name, XLabel: "width", YLabel: "fraction right", LogX: true, Series: []plots.Series{line("test data", "test_accuracy"), line("training data", "train_accuracy")}},
+			plots.Panel{Title: row.name, XLabel: "width", YLabel: "cross-entropy (nats)", LogX: true,
+				Series: []plots.Series{line("test data", "test_loss"), line("training data", "train_loss")}},
+			plots.Panel{Title: row.name, XLabel: "width", YLabel: "GC of the logits", LogX: true, LogY: true,
+				Series: []plots.Series{line("test data", "test_gc"), line("training data", "train_gc")}},
+			plots.Panel{Title: row.name, XLabel: "width", YLabel: "fraction right", LogX: true,
+				Series: []plots.Series{line("test data", "test_accuracy"), line("training data", "train_accuracy")}},
 			against)
 	}
 	return f

@@ -39,7 +39,8 @@ func (c *OptimizersConfig) Validate() error {
 		return err
 	}
 	if !slices.Contains(c.RateFactors, 1) || !slices.Contains(c.BatchSizes, c.BatchSize) {
-		return fmt.Errorf("1 must be among rate_factors and batch_size %d among batch_sizes, where the sweeps meet", c.BatchSize)
+		return fmt.Errorf("1 must be among rate_factors and batch_size %d among batch_sizes, where the sweeps meet",
+			c.BatchSize)
 	}
 	if !(c.MomentumRate > 0) || !(c.AdamRate > 0) {
 		return fmt.Errorf("momentum_rate %g and adam_rate %g must be positive", c.MomentumRate, c.AdamRate)
@@ -68,7 +69,7 @@ var descents = []descent{
 	{training.OptimizerAdam, "adam", "Adam"},
 }
 
-// The heuristics that are not a penalty.
+// The ids of the heuristics that are no penalty; a penalty's id is its name.
 const (
 	heuristicRate     = "rate"
 	heuristicBatch    = "batch"
@@ -86,7 +87,7 @@ var heuristics = []struct{ id, text string }{
 	{heuristicTogether, "all of these together lower GC"},
 }
 
-// claim is that on a heuristic, given by its id.
+// claim is the claim on a heuristic, which its id names.
 func (d descent) claim(heuristic string) evidence.ClaimText {
 	for _, h := range heuristics {
 		if h.id == heuristic {
@@ -108,7 +109,8 @@ func optimizerClaims() (claims []evidence.ClaimText) {
 // Optimizers is experiment 09, from the paper's supplement: the same directions
 // with other optimizers, on an MLP, and with all heuristics at once.
 var Optimizers = &experiment.Definition[OptimizersConfig]{
-	About: experiment.Info{Number: "09", Name: "optimizers", Title: "Momentum, Adam, and everything at once", Paper: "supplement",
+	About: experiment.Info{Number: "09", Name: "optimizers", Title: "Momentum, Adam, and everything at once",
+		Paper:  "supplement",
 		Claims: optimizerClaims(),
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "500 images, MLP of 2 hidden layers of 16 units, 20 steps, 3 optimizers, 2 values of each of 6 sweeps, 3 seeds",
@@ -117,18 +119,17 @@ var Optimizers = &experiment.Definition[OptimizersConfig]{
 			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 3 optimizers, 4 values of each of 6 sweeps, 3 seeds",
 		}},
 	Config: optimizersConfig,
-	Seeds: func(s experiment.Scale) []int64 {
-		return firstSeeds(map[experiment.Scale]int{experiment.Smoke: 3, experiment.Laptop: 3, experiment.Desk: 10, experiment.Paper: 3}[s])
-	},
+	Seeds:  seedsPerScale(3, 3, 10, 3),
 	Design: designOptimizers,
 	Report: reportOptimizers,
 }
 
 func optimizersConfig(scale experiment.Scale) OptimizersConfig {
-	// Momentum of 0.9 makes steps ten times as long: a tenth of the rate. Adam's is
-	// its usual one.
-	cfg := OptimizersConfig{ImageTraining: paperResNet(), MomentumRate: 0.005, AdamRate: 1e-3, RateFactors: []float64{0.25, 0.5, 1, 2},
-		BatchSizes: []int{64, 128, 256, 512}, L2: []float64{0, 1e-5, 1e-4, 1e-3}, Spectral: []float64{0, 1e-4, 1e-3, 1e-2},
+	// With momentum 0.9 steps are ten times as long, so the rate is a tenth. Adam has its usual
+	// rate.
+	cfg := OptimizersConfig{ImageTraining: paperResNet(), MomentumRate: 0.005, AdamRate: 1e-3,
+		RateFactors: []float64{0.25, 0.5, 1, 2},
+		BatchSizes:  []int{64, 128, 256, 512}, L2: []float64{0, 1e-5, 1e-4, 1e-3}, Spectral: []float64{0, 1e-4, 1e-3, 1e-2},
 		Flatness: []float64{0, 1e-4, 1e-3, 1e-2}, GC: []float64{0, 1e-6, 1e-5, 1e-4}}
 	switch scale {
 	case experiment.Desk:
@@ -138,24 +139,28 @@ func optimizersConfig(scale experiment.Scale) OptimizersConfig {
 		cfg.Flatness, cfg.GC = []float64{0, 1e-3, 1e-2, 1e-1}, []float64{0, 1e-4, 1e-3, 1e-2}
 	case experiment.Laptop:
 		// Three values of each sweep make 126 runs.
-		cfg.ImageTraining, cfg.MomentumRate, cfg.RateFactors, cfg.BatchSizes = laptopMLP(), 0.01, []float64{0.5, 1, 2}, []int{32, 64, 128}
+		cfg.ImageTraining, cfg.MomentumRate, cfg.RateFactors, cfg.BatchSizes = laptopMLP(), 0.01, []float64{0.5, 1, 2},
+			[]int{32, 64, 128}
 		cfg.Steps, cfg.Measurements, cfg.MeasureGC = 600, 5, 500
 		cfg.L2, cfg.Spectral = []float64{0, 1e-3, 1e-2}, []float64{0, 1e-2, 1e-1}
 		cfg.Flatness, cfg.GC = []float64{0, 1e-2, 1e-1}, []float64{0, 1e-3, 1e-2}
 	case experiment.Smoke:
-		cfg.ImageTraining, cfg.MomentumRate, cfg.RateFactors, cfg.BatchSizes = smokeMLP(), 0.01, []float64{0.5, 1}, []int{25, 50}
+		cfg.ImageTraining, cfg.MomentumRate, cfg.RateFactors, cfg.BatchSizes = smokeMLP(), 0.01, []float64{0.5, 1},
+			[]int{25, 50}
 		cfg.Steps, cfg.Measurements, cfg.Measure, cfg.Test = 20, 2, 100, 100
-		cfg.L2, cfg.Spectral, cfg.Flatness, cfg.GC = []float64{0, 1e-2}, []float64{0, 1e-1}, []float64{0, 1e-1}, []float64{0, 1e-2}
+		cfg.L2, cfg.Spectral, cfg.Flatness, cfg.GC = []float64{0, 1e-2}, []float64{0, 1e-1}, []float64{0, 1e-1},
+			[]float64{0, 1e-2}
 	}
 	return cfg
 }
 
 // rate is the learning rate of an optimizer.
 func (c OptimizersConfig) rate(optimizer string) float64 {
-	return map[string]float64{"": c.LearningRate, training.OptimizerMomentum: c.MomentumRate, training.OptimizerAdam: c.AdamRate}[optimizer]
+	return map[string]float64{"": c.LearningRate, training.OptimizerMomentum: c.MomentumRate,
+		training.OptimizerAdam: c.AdamRate}[optimizer]
 }
 
-// base is the training with an optimizer that its sweeps vary from.
+// base is the training that an optimizer's sweeps vary.
 func (c OptimizersConfig) base(optimizer string) *training.Train {
 	task := c.Task()
 	task.Optimizer, task.LearningRate = optimizer, c.rate(optimizer)
@@ -242,7 +247,8 @@ func reportOptimizers(cfg OptimizersConfig, seeds []int64, records *evidence.Rec
 	for _, d := range descents {
 		own := cfg // with the optimizer's own learning rate
 		own.LearningRate = cfg.base(d.optimizer).LearningRate
-		caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.", evidence.BandCaption(len(seeds)), own.Describe())
+		caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.",
+			evidence.BandCaption(len(seeds)), own.Describe())
 		figure := plots.Figure{Title: "Geometric complexity with " + d.name, Columns: 3, Caption: caption}
 		for _, s := range cfg.sweeps(d, seeds) {
 			direction := evidence.Falls
@@ -268,7 +274,10 @@ func (c OptimizersConfig) togetherClaim(d descent, seeds []int64, records *evide
 		factors[i] = all[i].FinalValue("train_gc") / base[i].FinalValue("train_gc")
 	}
 	note := fmt.Sprintf("GC %s without, %s with them; test accuracy %s and %s",
-		evidence.MeanAndDeviation(base, evidence.AtEnd("train_gc")), evidence.MeanAndDeviation(all, evidence.AtEnd("train_gc")),
-		evidence.MeanAndDeviation(base, evidence.AtEnd("test_accuracy")), evidence.MeanAndDeviation(all, evidence.AtEnd("test_accuracy")))
-	return evidence.FactorClaim(d.claim(heuristicTogether), "GC with all over GC with none, at the last step", factors, evidence.Below(1), note)
+		evidence.MeanAndDeviation(base, evidence.AtEnd("train_gc")),
+		evidence.MeanAndDeviation(all, evidence.AtEnd("train_gc")),
+		evidence.MeanAndDeviation(base, evidence.AtEnd("test_accuracy")),
+		evidence.MeanAndDeviation(all, evidence.AtEnd("test_accuracy")))
+	return evidence.FactorClaim(d.claim(heuristicTogether), "GC with all over GC with none, at the last step", factors,
+		evidence.Below(1), note)
 }

@@ -177,10 +177,14 @@ func TestPlanRefuses(t *testing.T) {
 		want  string
 	}{
 		{"no seeds", SimplicityBias, SimplicityBias.DefaultConfig(experiment.Smoke), nil, "no seeds"},
-		{"seed twice", SimplicityBias, SimplicityBias.DefaultConfig(experiment.Smoke), []int64{1, 2, 1}, "seed 1 is given twice"},
-		{"type", SimplicityBias, GCRegularizer.DefaultConfig(experiment.Smoke), []int64{1}, "want a *experiments.SimplicityBiasConfig"},
-		{"no zero", GCRegularizer, cfg(func(c *GCRegularizerConfig) { c.Coefficients = []float64{1, 2} }), []int64{1}, "must start with 0"},
-		{"order", GCRegularizer, cfg(func(c *GCRegularizerConfig) { c.Coefficients = []float64{0, 2, 1} }), []int64{1}, "1 does not rise from 2"},
+		{"seed twice", SimplicityBias, SimplicityBias.DefaultConfig(experiment.Smoke), []int64{1, 2, 1},
+			"seed 1 is given twice"},
+		{"type", SimplicityBias, GCRegularizer.DefaultConfig(experiment.Smoke), []int64{1},
+			"want a *experiments.SimplicityBiasConfig"},
+		{"no zero", GCRegularizer, cfg(func(c *GCRegularizerConfig) { c.Coefficients = []float64{1, 2} }), []int64{1},
+			"must start with 0"},
+		{"order", GCRegularizer, cfg(func(c *GCRegularizerConfig) { c.Coefficients = []float64{0, 2, 1} }), []int64{1},
+			"1 does not rise from 2"},
 		{"small", GCRegularizer, cfg(func(c *GCRegularizerConfig) { c.SmallUpTo = 0 }), []int64{1}, "no coefficient but 0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -238,7 +242,8 @@ func TestSet(t *testing.T) {
 
 // invented makes the records of a plan from a formula, so that a report can be
 // checked for what it concludes.
-func invented(t *testing.T, e experiment.Experiment, cfg any, seeds []int64, final func(run runs.Run) map[string]runs.Number) *evidence.Records {
+func invented(t *testing.T, e experiment.Experiment, cfg any, seeds []int64,
+	final func(run runs.Run) map[string]runs.Number) *evidence.Records {
 	t.Helper()
 	all, err := e.Plan(cfg, seeds)
 	if err != nil {
@@ -251,7 +256,8 @@ func invented(t *testing.T, e experiment.Experiment, cfg any, seeds []int64, fin
 		if values == nil {
 			r.Status = runs.Diverged
 		}
-		r.Points = []runs.Point{{Step: 0, Values: map[string]runs.Number{"train_gc": 0.1, "interval_gc": 0.1}}, {Step: 10, Values: values}}
+		r.Points = []runs.Point{{Step: 0, Values: map[string]runs.Number{"train_gc": 0.1, "interval_gc": 0.1}},
+			{Step: 10, Values: values}}
 		if err := records.Add(run, r); err != nil {
 			t.Fatal(err)
 		}
@@ -331,9 +337,12 @@ func TestReportOfSimplicityBias(t *testing.T) {
 		end, slope, loss float64
 		want             [4]evidence.Verdict // starts-simple, rises, ends-simple, learning-rate
 	}{
-		{"as the paper says", 1.3, -0.1, 1e-3, [4]evidence.Verdict{evidence.Holds, evidence.Holds, evidence.Holds, evidence.Holds}},
-		{"the opposite", 0.05, 0.1, 1e-3, [4]evidence.Verdict{evidence.DoesNotHold, evidence.DoesNotHold, evidence.DoesNotHold, evidence.DoesNotHold}},
-		{"never interpolates", 1.3, -0.1, 1, [4]evidence.Verdict{evidence.Holds, evidence.Holds, evidence.Holds, evidence.Undecided}},
+		{"as the paper says", 1.3, -0.1, 1e-3,
+			[4]evidence.Verdict{evidence.Holds, evidence.Holds, evidence.Holds, evidence.Holds}},
+		{"the opposite", 0.05, 0.1, 1e-3,
+			[4]evidence.Verdict{evidence.DoesNotHold, evidence.DoesNotHold, evidence.DoesNotHold, evidence.DoesNotHold}},
+		{"never interpolates", 1.3, -0.1, 1,
+			[4]evidence.Verdict{evidence.Holds, evidence.Holds, evidence.Holds, evidence.Undecided}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := report(tc.end, tc.slope, tc.loss)
@@ -355,10 +364,12 @@ func TestIncompleteEnv(t *testing.T) {
 		{runs.Env{Out: t.TempDir()}, "Env.Backend is nil"},
 		{runs.Env{Backend: gctest.GoBackend(t)}, "Env.Out is empty"},
 	} {
-		if _, err := SimplicityBias.Run(context.Background(), tc.env, cfg, []int64{0}); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := SimplicityBias.Run(context.Background(), tc.env, cfg, []int64{0}); err == nil ||
+			!strings.Contains(err.Error(), tc.want) {
 			t.Errorf("error %v; want %q", err, tc.want)
 		}
-		if _, err := runs.Execute(context.Background(), tc.env, runs.Run{Task: &training.ArcLengths{}}); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := runs.Execute(context.Background(), tc.env, runs.Run{Task: &training.ArcLengths{}}); err == nil ||
+			!strings.Contains(err.Error(), tc.want) {
 			t.Errorf("error %v; want %q", err, tc.want)
 		}
 	}

@@ -36,8 +36,8 @@ type golden struct {
 type goldenRun struct {
 	Label  string `json:"label"`
 	Digest string `json:"digest"` // of the status, the points and the final weights
-	// Values are those of the first point, for platforms with other digests: later ones differ by more
-	// than rounding, as training magnifies it.
+	// Values are those of the first point, for platforms with other digests: later ones differ by
+	// more than rounding, as training magnifies it.
 	Values map[string]runs.Number `json:"values,omitempty"`
 }
 
@@ -51,7 +51,8 @@ func platform() string {
 			}
 		}
 	}
-	return fmt.Sprintf("%s, GOEXPERIMENT %s, AVX2 %t, AVX512 %t", runtime.GOARCH, vectors, cpu.X86.HasAVX2, cpu.X86.HasAVX512)
+	return fmt.Sprintf("%s, GOEXPERIMENT %s, AVX2 %t, AVX512 %t", runtime.GOARCH, vectors, cpu.X86.HasAVX2,
+		cpu.X86.HasAVX512)
 }
 
 // goldenRuns reads what a result's runs came to.
@@ -72,7 +73,8 @@ func goldenRuns(t *testing.T, out string, r *experiment.Result) map[string]golde
 			t.Fatal(err)
 		}
 		sum := sha256.Sum256(numbers)
-		all[r.Name+"/"+run.Hash] = goldenRun{fmt.Sprintf("%s, seed %d", run.Label, run.Seed), hex.EncodeToString(sum[:8]), record.Points[0].Values}
+		all[r.Name+"/"+run.Hash] = goldenRun{fmt.Sprintf("%s, seed %d", run.Label, run.Seed), hex.EncodeToString(sum[:8]),
+			record.Points[0].Values}
 	}
 	return all
 }

@@ -23,7 +23,8 @@ func smallDemo() DemoConfig {
 	return cfg
 }
 
-// reportVariable holds, in the environment of its process, the folder that TestReportChild works in.
+// reportVariable holds, in the environment of its process, the folder that TestReportChild works
+// in.
 const reportVariable = "GCML_TEST_REPORT"
 
 // TestReportChild is no test: it is the process that is killed as soon as its report has a figure.

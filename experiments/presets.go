@@ -10,13 +10,14 @@ import (
 // channels on CIFAR-10. Rates and steps are this toolkit's own, near the little
 // that is remembered of them (plain gradient descent, 10,000 to 100,000 steps).
 func paperResNet() training.ImageTraining {
-	return training.ImageTraining{Dataset: datasets.NameCIFAR10, Measure: 5000, MeasureGC: 1000, Network: training.KindResNet18, Width: 64, Norm: layers.NormBatch.String(),
+	return training.ImageTraining{Dataset: datasets.NameCIFAR10, Measure: 5000, MeasureGC: 1000,
+		Network: training.KindResNet18, Width: 64, Norm: layers.NormBatch.String(),
 		LearningRate: 0.05, BatchSize: 256, Steps: 20000, Measurements: 20}
 }
 
-// deskResNet is the paper's network with an eighth of the channels, on 20,000 images of CIFAR-10 that its
-// first layer halves, for as many steps as it takes to fit most of them. The measurements are evenly
-// in the logarithm of the step, so that runs can be compared at equal training loss.
+// deskResNet is the paper's network with an eighth of the channels, on 20,000 images of CIFAR-10
+// that its first layer halves, for as many steps as it takes to fit most of them. The measurements
+// are evenly in the logarithm of the step, so that runs can be compared at equal training loss.
 func deskResNet() training.ImageTraining {
 	c := paperResNet()
 	c.Train, c.Test, c.Measure, c.MeasureGC = 20000, 5000, 2000, 300
@@ -27,11 +28,12 @@ func deskResNet() training.ImageTraining {
 
 // deskMLP is an MLP on all of MNIST.
 func deskMLP() training.ImageTraining {
-	return training.ImageTraining{Dataset: datasets.NameMNIST, Measure: 5000, MeasureGC: 1000, Network: training.KindMLP, HiddenLayers: 2, Width: 256,
+	return training.ImageTraining{Dataset: datasets.NameMNIST, Measure: 5000, MeasureGC: 1000, Network: training.KindMLP,
+		HiddenLayers: 2, Width: 256,
 		LearningRate: 0.1, BatchSize: 128, Steps: 5000, Measurements: 20, LogSpaced: true}
 }
 
-// laptopResNet makes of it what two cores do in less than a minute: Fashion-MNIST's
+// laptopResNet is what two cores train in less than a minute: Fashion-MNIST's
 // embedded images, because nothing has to be fetched, a sixteenth of the
 // channels, a first layer that halves the images, and few steps. On narrow
 // layers XLA's convolutions run far below the machine's rate (about 0.1 s of CPU
@@ -53,7 +55,8 @@ func smokeResNet() training.ImageTraining {
 
 // laptopMLP is an MLP on the embedded images.
 func laptopMLP() training.ImageTraining {
-	return training.ImageTraining{Dataset: datasets.NameFashionMNISTSubset, Measure: 1000, Network: training.KindMLP, HiddenLayers: 2, Width: 128,
+	return training.ImageTraining{Dataset: datasets.NameFashionMNISTSubset, Measure: 1000, Network: training.KindMLP,
+		HiddenLayers: 2, Width: 128,
 		LearningRate: 0.1, BatchSize: 64, Steps: 2000, Measurements: 10}
 }
 

@@ -9,7 +9,8 @@ import (
 
 // All lists the experiments in the order of their numbers.
 func All() []experiment.Experiment {
-	return []experiment.Experiment{TheMeasure, SimplicityBias, Initialization, ExplicitRegularization, Noise, GCRegularizer,
+	return []experiment.Experiment{TheMeasure, SimplicityBias, Initialization, ExplicitRegularization, Noise,
+		GCRegularizer,
 		ImplicitRegularization, Transfer, DoubleDescent, Optimizers}
 }
 
@@ -38,11 +39,19 @@ func isNumber(s string) bool {
 	return s != "" && !slices.ContainsFunc([]rune(s), func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// firstSeeds are 0 to n-1.
+// firstSeeds are the seeds 0 to n-1.
 func firstSeeds(n int) []int64 {
 	seeds := make([]int64, n)
 	for i := range seeds {
 		seeds[i] = int64(i)
 	}
 	return seeds
+}
+
+// seedsPerScale takes the first so many seeds at each scale.
+func seedsPerScale(smoke, laptop, desk, paper int) func(experiment.Scale) []int64 {
+	counts := map[experiment.Scale]int{
+		experiment.Smoke: smoke, experiment.Laptop: laptop, experiment.Desk: desk, experiment.Paper: paper,
+	}
+	return func(s experiment.Scale) []int64 { return firstSeeds(counts[s]) }
 }

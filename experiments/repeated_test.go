@@ -7,14 +7,15 @@ import (
 )
 
 func TestRepeatedBy(t *testing.T) {
-	three := firstSeeds(3)
+	three := []int64{0, 1, 2}
 	changed := GCRegularizer.Config(experiment.Smoke)
 	changed.Steps, changed.Coefficients, changed.Dataset, changed.ResNet.Width = 7, []float64{0, 1e-4, 2}, "mnist", 3
 	type words struct {
 		Names []string `json:"names"`
 		Title string   `json:"title"`
 	}
-	named := &experiment.Definition[words]{About: experiment.Info{Number: "99", Name: "named"}, Config: func(experiment.Scale) words { return words{} }, Seeds: Demo.Seeds}
+	named := &experiment.Definition[words]{About: experiment.Info{Number: "99", Name: "named"},
+		Config: func(experiment.Scale) words { return words{} }, Seeds: Demo.Seeds}
 	demo := Demo.Config(experiment.Laptop)
 	demo.Width = 64
 	for _, tc := range []struct {
@@ -25,9 +26,12 @@ func TestRepeatedBy(t *testing.T) {
 		scale experiment.Scale
 		want  string
 	}{
-		{"as the scale has it", SimplicityBias, SimplicityBias.DefaultConfig(experiment.Paper), SimplicityBias.DefaultSeeds(experiment.Paper), experiment.Paper, "gcml run simplicity-bias --scale paper"},
-		{"changed", GCRegularizer, &changed, []int64{4, 5}, experiment.Smoke, "gcml run gc-regularizer --scale smoke --seeds 4,5 --set dataset=mnist --set steps=7 --set coefficients=0,0.0001,2 --set resnet.width=3"},
-		{"words", named, &words{[]string{"a", "b c"}, "it's"}, three, experiment.Laptop, `gcml run named --scale laptop --set 'names="a","b c"' --set 'title=it'"'"'s'`},
+		{"as the scale has it", SimplicityBias, SimplicityBias.DefaultConfig(experiment.Paper),
+			SimplicityBias.DefaultSeeds(experiment.Paper), experiment.Paper, "gcml run simplicity-bias --scale paper"},
+		{"changed", GCRegularizer, &changed, []int64{4, 5}, experiment.Smoke,
+			"gcml run gc-regularizer --scale smoke --seeds 4,5 --set dataset=mnist --set steps=7 --set coefficients=0,0.0001,2 --set resnet.width=3"},
+		{"words", named, &words{[]string{"a", "b c"}, "it's"}, three, experiment.Laptop,
+			`gcml run named --scale laptop --set 'names="a","b c"' --set 'title=it'"'"'s'`},
 		{"no number", Demo, &demo, three, experiment.Laptop, "gcml demo --set width=64"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -157,10 +157,13 @@ func gelu(l *lowering, n *protos.NodeProto) (bool, error) {
 	default:
 		return refused(n, "the attribute approximate is %q", approximate)
 	}
-	x := n.Input[0]
+	return l.finish(n, l.geluTanh(n.Input[0]))
+}
+
+func (l *lowering) geluTanh(x string) string {
 	cube := l.op("Mul", l.scalar(x, 0.044715), l.op("Mul", x, l.op("Mul", x, x)))
 	inner := l.op("Mul", l.scalar(x, float32(math.Sqrt(2/math.Pi))), l.op("Add", x, cube))
-	return l.finish(n, l.op("Mul", l.op("Mul", l.scalar(x, 0.5), x), l.op("Add", l.scalar(x, 1), l.op("Tanh", inner))))
+	return l.op("Mul", l.op("Mul", l.scalar(x, 0.5), x), l.op("Add", l.scalar(x, 1), l.op("Tanh", inner)))
 }
 
 // clip turns the bounds that were attributes before opset 11 into inputs.

@@ -86,10 +86,7 @@ var _ = register(map[string]rewrite{
 		if len(n.Input) < 2 {
 			return refused(n, "it lacks its scale")
 		}
-		x := n.Input[0]
-		square := l.op("ReduceMean", l.op("Mul", x, x), l.axesFrom(x, intOr(n, "axis", -1)))
-		norm := l.op("Sqrt", l.op("Add", square, l.scalar(x, floatOr(n, "epsilon", 1e-5))))
-		return l.finish(n, l.op("Mul", l.op("Div", x, norm), n.Input[1]))
+		return l.finish(n, l.rootMeanSquare(n.Input[0], n.Input[1], floatOr(n, "epsilon", 1e-5), intOr(n, "axis", -1)))
 	},
 })
 

@@ -29,7 +29,7 @@ type caseOf struct {
 // TestFormsOfOperators: a form of an operator is measured rightly, or refused by name.
 func TestFormsOfOperators(t *testing.T) {
 	var cases []caseOf
-	for _, index := range []string{"cases/index.json", "cases/forms.json"} {
+	for _, index := range []string{"cases/index.json", "cases/forms.json", "cases/sklearn.json"} {
 		raw, err := os.ReadFile(testdata(index))
 		if err != nil {
 			t.Fatal(err)

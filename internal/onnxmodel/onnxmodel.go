@@ -66,6 +66,9 @@ func (m *Model) load() (err error) {
 	if err := proto.Unmarshal(raw, &file); err != nil || file.Graph == nil || len(file.Graph.Output) == 0 {
 		return fmt.Errorf("not an ONNX model: export one, for example by torch.onnx.export")
 	}
+	if err := widen(file.Graph, folder); err != nil {
+		return err
+	}
 	if err := m.parse(&file, folder); err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func (m *Model) load() (err error) {
 	if len(names) != 1 {
 		return fmt.Errorf("the network has %d inputs (%s), and only networks of one can be measured", len(names), strings.Join(names, ", "))
 	}
-	m.inputs, m.inputShape, m.output = names, dims[0], m.graph.Output[0].Name
+	m.inputs, m.inputShape, m.output = names, dims[0], defaultOutput(m.graph)
 	if m.inputShape.Rank() < 2 || !m.inputShape.DType.IsFloat() {
 		return fmt.Errorf("input %s has shape %s: want numbers of a float type with a batch axis first, [batch, ...]", m.inputs[0], m.inputShape)
 	}
@@ -87,6 +90,9 @@ func (m *Model) load() (err error) {
 // parse brings a file to what the importer computes rightly, and hands it over.
 func (m *Model) parse(file *protos.ModelProto, folder *dataFolder) error {
 	m.graph = file.Graph
+	if err := inline(file); err != nil {
+		return err
+	}
 	if err := simplify(m.graph); err != nil {
 		return err
 	}

@@ -34,6 +34,19 @@ func simplify(g *protos.GraphProto) error {
 // keepTensors drops outputs that are no tensors of a type that the importer knows, as the labels of a
 // classifier may be: others can be measured.
 func keepTensors(g *protos.GraphProto) error {
+	// What a classifier of scikit-learn gives by default is a list of maps: its values are in a tensor.
+	for _, n := range g.Node {
+		if n.OpType != "ZipMap" || len(n.Input) != 1 || len(n.Output) != 1 {
+			continue
+		}
+		for _, out := range g.Output {
+			if out.Name == n.Output[0] {
+				out.Name = n.Input[0]
+				out.Type = &protos.TypeProto{Value: &protos.TypeProto_TensorType{
+					TensorType: &protos.TypeProto_Tensor{ElemType: int32(protos.TensorProto_FLOAT)}}}
+			}
+		}
+	}
 	known := func(out *protos.ValueInfoProto) bool {
 		t := out.GetType().GetTensorType()
 		return t != nil && (t.ElemType == 0 || elementBytes[protos.TensorProto_DataType(t.ElemType)] > 0)
@@ -53,6 +66,16 @@ func keepTensors(g *protos.GraphProto) error {
 	}
 	g.Output = kept
 	return nil
+}
+
+// defaultOutput is the first output of a float type, as a classifier has labels too, or the first.
+func defaultOutput(g *protos.GraphProto) string {
+	for _, out := range g.Output {
+		if isFloat(out.GetType().GetTensorType().GetElemType()) {
+			return out.Name
+		}
+	}
+	return g.Output[0].Name
 }
 
 // withoutEffect tells whether the node computes the same without the attribute.

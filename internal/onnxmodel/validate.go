@@ -226,7 +226,7 @@ var leastInputs = operatorCounts(map[int][]string{
 		"Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Resize",
 		"Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Tanh", "TopK", "Transpose", "Trilu",
 		"Unsqueeze"},
-	2: {"Add", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Conv", "ConvTranspose", "CumSum", "DequantizeLinear", "Div", "Equal",
+	2: {"Add", "BiasGelu", "FusedMatMul", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Conv", "ConvTranspose", "CumSum", "DequantizeLinear", "Div", "Equal",
 		"Expand", "Gather", "GatherElements", "GatherND", "Gemm", "Greater", "GreaterOrEqual", "LayerNormalization", "Less",
 		"LessOrEqual", "MatMul", "MatMulInteger", "Mod", "Mul", "Or", "PRelu", "Pow", "QuantizeLinear", "RMSNormalization",
 		"SimplifiedLayerNormalization", "Sub", "Tile", "Xor"},

@@ -4,7 +4,7 @@ import json
 import pathlib
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper, save
+from onnx import AttributeProto, TensorProto, helper, numpy_helper, save
 from onnx.reference import ReferenceEvaluator
 
 PLACE = pathlib.Path(__file__).parent / "cases"
@@ -64,6 +64,16 @@ NETWORKS = {
     "Attention": ([("MatMul", "x q", "xq", {}), ("MatMul", "x k", "xk", {}), ("MatMul", "x v", "xv", {}),
                    ("Attention", "xq xk xv", "out", {"q_num_heads": 4, "kv_num_heads": 2, "is_causal": 1})],
                   {"q": R.normal(size=(4, 8)), "k": R.normal(size=(4, 4)), "v": R.normal(size=(4, 6))}, SEQUENCE),
+    "FusedMatMul": ([("com.microsoft.FusedMatMul", "x a", "out", {"transA": 1, "alpha": 0.5})], {"a": R.normal(size=(5, 6))}, SEQUENCE),
+    "FastGelu": ([("com.microsoft.FastGelu", "x b", "out", {})], {"b": R.normal(size=4)}, SEQUENCE),
+    "BiasGelu": ([("com.microsoft.BiasGelu", "x b", "out", {})], {"b": R.normal(size=4)}, SEQUENCE),
+    "QuickGelu": ([("com.microsoft.QuickGelu", "x", "out", {})], {}, SEQUENCE),
+    "SkipLayerNormalization": ([("Mul", "x x", "s", {}), ("com.microsoft.SkipLayerNormalization", "x s g b", "out", {"epsilon": 1e-3})],
+                               {"g": R.normal(size=4), "b": R.normal(size=4)}, SEQUENCE),
+    "SkipSimplifiedLayerNormalization": ([("Mul", "x x", "s", {}), ("com.microsoft.SkipSimplifiedLayerNormalization", "x s g", "out", {"epsilon": 1e-3})],
+                                         {"g": R.normal(size=4)}, SEQUENCE),
+    "SimplifiedLayerNormalization": ([("SimplifiedLayerNormalization", "x g", "out", {"epsilon": 1e-3})], {"g": R.normal(size=4)}, SEQUENCE),
+    "Function": ([("own.Double", "x", "y", {"by": 0.25}), ("own.Double", "y", "out", {})], {}, SEQUENCE),
     "GRU": cell("GRU", 3),
     "GRUBefore": cell("GRU", 3, ("", "h"), linear_before_reset=1, direction="bidirectional"),
     "RNN": cell("RNN", 1, ("", "h"), direction="reverse"),
@@ -78,6 +88,20 @@ INSTEAD = {
     "LRN": ([("Mul", "x x", "xx", {}), ("Conv", "xx band", "sum", {}), ("Mul", "sum tenth", "s", {}), ("Add", "s bias", "base", {}),
              ("Pow", "base beta", "d", {}), ("Div", "x d", "out", {})],
             {"band": BAND, "tenth": np.array(0.1), "bias": np.array(1.5), "beta": np.array(0.6)}),
+    "FusedMatMul": ([("Transpose", "x", "t", {"perm": [0, 2, 1]}), ("MatMul", "t a", "m", {}), ("Mul", "m half", "out", {})],
+                    {"a": NETWORKS["FusedMatMul"][1]["a"], "half": np.array(0.5)}),
+    "FastGelu": ([("Add", "x b", "y", {}), ("Gelu", "y", "out", {"approximate": "tanh"})], NETWORKS["FastGelu"][1]),
+    # The evaluator's own Gelu is off by 1e-4.
+    "BiasGelu": ([("Add", "x b", "y", {}), ("Div", "y root", "z", {}), ("Erf", "z", "e", {}), ("Add", "e one", "f", {}),
+                  ("Mul", "f y", "g", {}), ("Mul", "g half", "out", {})],
+                 {**NETWORKS["BiasGelu"][1], "root": np.array(np.sqrt(2)), "one": np.array(1.0), "half": np.array(0.5)}),
+    "Function": ([("LeakyRelu", "x", "a", {"alpha": 0.25}), ("Mul", "a x", "y", {}), ("LeakyRelu", "y", "b", {"alpha": 0.5}), ("Mul", "b y", "out", {})], {}),
+    "QuickGelu": ([("Swish", "x", "out", {"alpha": 1.702})], {}),
+    "SkipLayerNormalization": ([("Mul", "x x", "s", {}), ("Add", "x s", "y", {}), ("LayerNormalization", "y g b", "out", {"epsilon": 1e-3})],
+                               NETWORKS["SkipLayerNormalization"][1]),
+    "SkipSimplifiedLayerNormalization": ([("Mul", "x x", "s", {}), ("Add", "x s", "y", {}), ("RMSNormalization", "y g", "out", {"epsilon": 1e-3})],
+                                         NETWORKS["SkipSimplifiedLayerNormalization"][1]),
+    "SimplifiedLayerNormalization": ([("RMSNormalization", "x g", "out", {"epsilon": 1e-3})], NETWORKS["SimplifiedLayerNormalization"][1]),
     "LpNormalization": ([("Abs", "x", "a", {}), ("ReduceSum", "a axes", "s", {}), ("Div", "x s", "out", {})], {"axes": np.array([1])}),
     "GlobalLpPool": ([("Abs", "x", "a", {}), ("Pow", "a three", "p", {}), ("ReduceSum", "p axes", "s", {}), ("Pow", "s third", "out", {})],
                      {"three": np.array(3.0), "third": np.array(1 / 3), "axes": np.array([2, 3])}),
@@ -86,10 +110,21 @@ INSTEAD = {
 
 def network(nodes, weights, shape):
     value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape)
-    graph = helper.make_graph([helper.make_node(op, i.split(" "), o.split(" "), **a) for op, i, o, a in nodes], "form",
+    node = lambda op, i, o, a: helper.make_node(op.rpartition(".")[2], i.split(" "), o.split(" "), domain=op.rpartition(".")[0], **a)
+    graph = helper.make_graph([node(*n) for n in nodes], "form",
                               [value("x", ["batch", *shape[1:]])], [value("out", None)],
                               [numpy_helper.from_array(w, n) for n, w in weights.items()])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=10)
+    opsets = [helper.make_opsetid("", 23), helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("own", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10, functions=[double()])
+
+
+def double():
+    """A function of the file: v * LeakyRelu(v), with an attribute that has a default."""
+    leaky = helper.make_node("LeakyRelu", ["v"], ["y"])
+    leaky.attribute.append(AttributeProto(name="alpha", type=AttributeProto.FLOAT, ref_attr_name="by"))
+    nodes = [leaky, helper.make_node("Mul", ["y", "v"], ["w"])]
+    return helper.make_function("own", "Double", ["v"], ["w"], nodes, [helper.make_opsetid("", 23)],
+                                attribute_protos=[helper.make_attribute("by", 0.5)])
 
 
 def single(op, attributes, weights):

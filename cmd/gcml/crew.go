@@ -40,6 +40,21 @@ func (a *app) openCrew(workers int, parts []*experiment.Planned) (*crew, error) 
 		failed: info.Failed, close: b.Finalize}, nil
 }
 
+// chooseGoIfSmall lets this process, and the workers that it starts, open the pure Go backend if all
+// parts are of the smoke scale, unless GOMLX_BACKEND is set.
+func chooseGoIfSmall(parts []*experiment.Planned) (chosen bool, err error) {
+	if os.Getenv(compute.ConfigEnvVar) != "" {
+		return false, nil
+	}
+	for _, part := range parts {
+		scale, _, err := experiment.RepeatedBy(part.Experiment, part.Config, part.Seeds)
+		if err != nil || scale != experiment.Smoke {
+			return false, err
+		}
+	}
+	return true, os.Setenv(compute.ConfigEnvVar, "go")
+}
+
 // checkBackend stops a sweep that would go on with another backend than before because a plugin
 // does not open: runs are addressed by their backend, so that all of them would start anew.
 func (c *crew) checkBackend(parts []*experiment.Planned) error {

@@ -71,11 +71,18 @@ func (a *app) newSweep(parts []*experiment.Planned, progress string, o shareOpti
 func (a *app) doSweep(ctx context.Context, s *sweep) error {
 	command := a.sameCommand()
 	a.resume.Store(&command)
+	small, err := chooseGoIfSmall(s.parts)
+	if err != nil {
+		return err
+	}
 	c, err := a.openCrew(min(s.workers, max(1, len(s.share))), s.parts)
 	if err != nil {
 		return err
 	}
 	defer c.close()
+	if small {
+		c.why = "backend go: runs of the smoke scale are done before XLA has compiled them (GOMLX_BACKEND names another)"
+	}
 	if err := c.checkBackend(s.parts); err != nil {
 		return err
 	}

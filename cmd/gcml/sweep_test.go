@@ -14,7 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomlx/compute"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"example.com/geometric-complexity/experiments"
+	"example.com/geometric-complexity/experiments/experiment"
 )
 
 // sweepCommands are what the scripts of sweeps call beside gcml.
@@ -174,5 +178,33 @@ func TestRequestsNameTheirRun(t *testing.T) {
 	}
 	if len(seen) != len(parts) {
 		t.Errorf("runs of %v; want those of %d experiments", slices.Sorted(maps.Keys(seen)), len(parts))
+	}
+}
+
+// Runs of the smoke scale take the pure Go backend, unless a backend is named or a part is larger.
+func TestSmokeTakesTheGoBackend(t *testing.T) {
+	part := func(scale experiment.Scale) *experiment.Planned {
+		p, err := (&runOptions{}).part(experiments.Transfer, scale, "out")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, tc := range []struct {
+		name, named string
+		parts       []*experiment.Planned
+		want        string
+	}{
+		{"smoke", "", []*experiment.Planned{part(experiment.Smoke)}, "go"},
+		{"a backend is named", "xla:cpu", []*experiment.Planned{part(experiment.Smoke)}, "xla:cpu"},
+		{"one is larger", "", []*experiment.Planned{part(experiment.Smoke), part(experiment.Laptop)}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Setenv(compute.ConfigEnvVar, tc.named)
+			chosen, err := chooseGoIfSmall(tc.parts)
+			if got := os.Getenv(compute.ConfigEnvVar); err != nil || got != tc.want || chosen != (tc.named == "" && tc.want == "go") {
+				t.Errorf("chosen %t, %q, %v; want %q", chosen, got, err, tc.want)
+			}
+		})
 	}
 }

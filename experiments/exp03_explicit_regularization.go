@@ -58,7 +58,7 @@ var ExplicitRegularization = &experiment.Definition[ExplicitRegularizationConfig
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "200 images, ResNet18 of 1 channel, 6 steps, 2 coefficients for each penalty, 3 seeds",
 			experiment.Laptop: "5,000 images, ResNet18 of 4 channels, 300 steps, 4 coefficients for each penalty, 3 seeds",
-			experiment.Desk:   "20,000 images of CIFAR-10, ResNet18 of 8 channels, 4,000 steps, 5 coefficients for each penalty, 5 seeds",
+			experiment.Desk:   "10,000 images of CIFAR-10, ResNet18 of 8 channels, 2,500 steps, 5 coefficients for each penalty, 5 seeds",
 			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 5 coefficients for each penalty, 5 seeds",
 		}},
 	Config: explicitRegularizationConfig,

@@ -12,8 +12,8 @@ import (
 	"example.com/geometric-complexity/internal/plots"
 )
 
-// NoiseConfig configures experiment 04. Both sweeps rise from 0.
-type NoiseConfig struct {
+// NoisyTraining is one network of experiment 04 and its noises. Both sweeps rise from 0.
+type NoisyTraining struct {
 	training.ImageTraining
 	// LabelNoise are the probabilities that a label is replaced by a random class, drawn anew at
 	// every step.
@@ -28,8 +28,26 @@ type NoiseConfig struct {
 	GapSigmas []float64 `json:"gap_sigmas"`
 }
 
+// NoiseConfig configures experiment 04: an MLP, and a ResNet.
+type NoiseConfig struct {
+	NoisyTraining
+	ResNet NoisyTraining `json:"resnet"`
+	// ResNetSeeds is how many of the seeds the ResNet takes, the first ones; 0 for all.
+	ResNetSeeds int `json:"resnet_seeds"`
+}
+
 // Validate returns an error for values that make no sense.
 func (c *NoiseConfig) Validate() error {
+	if err := c.validateNoise(); err != nil {
+		return err
+	}
+	if err := c.ResNet.validateNoise(); err != nil {
+		return fmt.Errorf("resnet: %w", err)
+	}
+	return nil
+}
+
+func (c NoisyTraining) validateNoise() error {
 	if err := errors.Join(evidence.FromZero("label_noise", c.LabelNoise), evidence.FromZero("input_noise", c.InputNoise),
 		evidence.Rising("gap_sigmas", c.GapSigmas)); err != nil {
 		return err
@@ -45,23 +63,38 @@ func (c *NoiseConfig) Validate() error {
 // were set before the first run. Noise that small rarely crosses a kink of the network.
 const gapLow, gapHigh = 0.95, 1.05
 
-var (
-	claimLabelNoise = evidence.ClaimText{ID: "label-noise-lowers-gc", Text: "label noise lowers GC"}
-	claimInputNoise = evidence.ClaimText{ID: "input-noise-lowers-gc", Text: "input noise lowers GC"}
-	claimTikhonov   = evidence.ClaimText{ID: "input-noise-is-gc",
-		Text: "input noise of variance σ² adds σ²·GC to the squared error"}
-)
+// noiseClaims are the claims on one network.
+type noiseClaims struct{ label, input, tikhonov evidence.ClaimText }
+
+func noiseClaimsFor(id, network string) noiseClaims {
+	return noiseClaims{
+		evidence.ClaimText{ID: "label-noise-lowers-gc" + id, Text: "label noise lowers GC (" + network + ")"},
+		evidence.ClaimText{ID: "input-noise-lowers-gc" + id, Text: "input noise lowers GC (" + network + ")"},
+		evidence.ClaimText{ID: "input-noise-is-gc" + id,
+			Text: "input noise of variance σ² adds σ²·GC to the squared error (" + network + ")"},
+	}
+}
+
+func (c noiseClaims) list() []evidence.ClaimText {
+	return []evidence.ClaimText{c.label, c.input, c.tikhonov}
+}
+
+var noiseClaimsMLP, noiseClaimsResNet = noiseClaimsFor("", "MLP"), noiseClaimsFor("-resnet", "ResNet18")
 
 // Noise is experiment 04, the noise of the paper's Section 4: label noise, and
 // input noise as Tikhonov regularization of the squared error.
 var Noise = &experiment.Definition[NoiseConfig]{
 	About: experiment.Info{Number: "04", Name: "noise", Title: "Label noise and input noise", Paper: "Section 4",
-		Claims: []evidence.ClaimText{claimLabelNoise, claimInputNoise, claimTikhonov},
+		Claims: append(noiseClaimsMLP.list(), noiseClaimsResNet.list()...),
 		Scales: map[experiment.Scale]string{
-			experiment.Smoke:  "500 images, MLP of 2 hidden layers of 16 units, 60 steps, 2 noises of each kind, 3 seeds",
-			experiment.Laptop: "5,000 images, MLP of 2 hidden layers of 128 units, 2,000 steps, 4 noises of each kind, 5 seeds",
-			experiment.Desk:   "MNIST, MLP of 2 hidden layers of 256 units, 5,000 steps, 4 noises of each kind, 10 seeds",
-			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 4 noises of each kind, 5 seeds",
+			experiment.Smoke: "MLP: 500 images, 2 hidden layers of 16 units, 60 steps; ResNet18 of 1 channel, 6 steps; " +
+				"2 noises of each kind, 3 seeds",
+			experiment.Laptop: "MLP: 5,000 images, 2 hidden layers of 128 units, 2,000 steps, 4 noises of each kind, 5 seeds; " +
+				"ResNet18 of 4 channels, 300 steps, 3 noises of each kind, 3 seeds",
+			experiment.Desk: "MLP: MNIST, 2 hidden layers of 256 units, 5,000 steps, 4 noises of each kind, 10 seeds; " +
+				"ResNet18 of 8 channels, 10,000 images of CIFAR-10, 2,500 steps, 4 noises of each kind, 5 seeds",
+			experiment.Paper: "MLP: MNIST, 2 hidden layers of 256 units, 5,000 steps; ResNet18 of 64 channels on CIFAR-10, " +
+				"20,000 steps; 4 noises of each kind, 5 seeds",
 		}},
 	Config: noiseConfig,
 	Seeds:  seedsPerScale(3, 5, 10, 5),
@@ -70,28 +103,36 @@ var Noise = &experiment.Definition[NoiseConfig]{
 }
 
 func noiseConfig(scale experiment.Scale) NoiseConfig {
-	cfg := NoiseConfig{ImageTraining: paperResNet(), LabelNoise: []float64{0, 0.1, 0.2, 0.4},
-		InputNoise:       []float64{0, 0.1, 0.2, 0.4},
-		SquaredErrorRate: 0.01, GapSigmas: []float64{0.01, 0.03, 0.1, 0.3}}
-	switch scale {
-	case experiment.Desk:
-		cfg.ImageTraining = deskMLP()
-	case experiment.Laptop:
-		// An MLP trains fast enough for more seeds.
-		cfg.ImageTraining = laptopMLP()
-	case experiment.Smoke:
-		cfg.ImageTraining, cfg.LabelNoise, cfg.InputNoise = smokeMLP(), []float64{0, 0.4}, []float64{0, 0.4}
+	noises := func(t training.ImageTraining, values ...float64) NoisyTraining {
+		return NoisyTraining{ImageTraining: t, LabelNoise: values, InputNoise: values, SquaredErrorRate: 0.01,
+			GapSigmas: []float64{0.01, 0.03, 0.1, 0.3}}
 	}
-	return cfg
+	switch scale {
+	case experiment.Smoke:
+		return NoiseConfig{NoisyTraining: noises(smokeMLP(), 0, 0.4), ResNet: noises(smokeResNet(), 0, 0.4)}
+	case experiment.Laptop:
+		return NoiseConfig{NoisyTraining: noises(laptopMLP(), 0, 0.1, 0.2, 0.4),
+			ResNet: noises(laptopResNet(), 0, 0.2, 0.4), ResNetSeeds: 3}
+	case experiment.Desk:
+		return NoiseConfig{NoisyTraining: noises(deskMLP(), 0, 0.1, 0.2, 0.4),
+			ResNet: noises(deskResNet(), 0, 0.1, 0.2, 0.4), ResNetSeeds: 5}
+	}
+	return NoiseConfig{NoisyTraining: noises(deskMLP(), 0, 0.1, 0.2, 0.4), ResNet: noises(paperResNet(), 0, 0.1, 0.2, 0.4)}
 }
 
-func noiseLabel(kind string) func(float64) string {
-	return func(v float64) string { return fmt.Sprintf("%s noise %g", kind, v) }
+// resNetSeeds are the seeds of the ResNet.
+func (c NoiseConfig) resNetSeeds(seeds []int64) []int64 { return firstOf(seeds, c.ResNetSeeds) }
+
+// noiseLabel names the runs with a noise of a kind; network tells the networks apart.
+func noiseLabel(network, kind string) func(float64) string {
+	return func(v float64) string { return fmt.Sprintf("%s%s noise %g", network, kind, v) }
 }
+
+const resNetLabel = "resnet18, "
 
 // labelAxis sweeps the label noise.
-func (c NoiseConfig) labelAxis(seeds []int64) evidence.Axis {
-	return evidence.NewAxis("label noise", c.LabelNoise, seeds, noiseLabel("label"), func(p float64) *training.Train {
+func (c NoisyTraining) labelAxis(network string, seeds []int64) evidence.Axis {
+	return evidence.NewAxis("label noise", c.LabelNoise, seeds, noiseLabel(network, "label"), func(p float64) *training.Train {
 		task := c.Task()
 		task.LabelNoise = p
 		return task
@@ -99,8 +140,8 @@ func (c NoiseConfig) labelAxis(seeds []int64) evidence.Axis {
 }
 
 // inputAxis sweeps the input noise.
-func (c NoiseConfig) inputAxis(seeds []int64) evidence.Axis {
-	return evidence.NewAxis("input noise σ", c.InputNoise, seeds, noiseLabel("input"),
+func (c NoisyTraining) inputAxis(network string, seeds []int64) evidence.Axis {
+	return evidence.NewAxis("input noise σ", c.InputNoise, seeds, noiseLabel(network, "input"),
 		func(sigma float64) *training.Train {
 			task := c.Task()
 			task.InputNoise, task.SquaredError, task.LearningRate, task.NoiseGap = sigma, true, c.SquaredErrorRate, c.GapSigmas
@@ -109,7 +150,12 @@ func (c NoiseConfig) inputAxis(seeds []int64) evidence.Axis {
 }
 
 func designNoise(cfg NoiseConfig, seeds []int64) evidence.Design {
-	return evidence.Design{Axes: []evidence.Axis{cfg.labelAxis(seeds), cfg.inputAxis(seeds)}}
+	d := evidence.Design{Axes: []evidence.Axis{cfg.labelAxis("", seeds), cfg.inputAxis("", seeds),
+		cfg.ResNet.labelAxis(resNetLabel, cfg.resNetSeeds(seeds)), cfg.ResNet.inputAxis(resNetLabel, cfg.resNetSeeds(seeds))}}
+	for i, network := range []string{"MLP", "MLP", "ResNet18", "ResNet18"} {
+		d.Axes[i].Group = network
+	}
+	return d
 }
 
 // gapRatio is what noise with the i-th deviation adds to the squared error, over σ²·GC, at the end
@@ -125,37 +171,56 @@ func gapRatio(name string, sigmas []float64, i int) evidence.Quantity {
 }
 
 func reportNoise(cfg NoiseConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
-	label, input := records.Along(cfg.labelAxis(seeds)), records.Along(cfg.inputAxis(seeds))
-	clean := input.Records[0] // The noise rises from 0.
+	f := cfg.findings(noiseClaimsMLP, "", "MLP", seeds, records)
+	resNet := cfg.ResNet.findings(noiseClaimsResNet, resNetLabel, "ResNet18", cfg.resNetSeeds(seeds), records)
+	f.Claims, f.Tables = append(f.Claims, resNet.Claims...), append(f.Tables, resNet.Tables...)
+	for _, figure := range resNet.Figures {
+		figure.Name += "-resnet"
+		f.Figures = append(f.Figures, figure)
+	}
+	return f, nil
+}
+
+// findings are those on one network.
+func (c NoisyTraining) findings(texts noiseClaims, label, network string, seeds []int64,
+	records *evidence.Records) evidence.Findings {
+	labels, inputs := records.Along(c.labelAxis(label, seeds)), records.Along(c.inputAxis(label, seeds))
+	clean := inputs.Records[0] // The noise rises from 0.
+	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s. "+
+		"Input noise: the loss is the squared error, the rate %g.", evidence.BandCaption(len(seeds)), c.Describe(),
+		c.SquaredErrorRate)
+	return evidence.Findings{
+		Claims: []evidence.Claim{
+			labels.GCTrend(texts.label, "train_gc", evidence.Falls),
+			inputs.GCTrend(texts.input, "train_gc", evidence.Falls),
+			c.tikhonovClaim(texts.tikhonov, clean),
+		},
+		Tables: []evidence.Table{labels.Table("Label noise in training: " + network),
+			inputs.Table("Input noise in training: " + network)},
+		Figures: []evidence.NamedFigure{
+			{Name: "noise", Figure: plots.Figure{Title: "Noise and geometric complexity: " + network, Caption: caption,
+				Columns: 3, Panels: []plots.Panel{
+					labels.GCPanel("label noise"), inputs.GCPanel("input noise"), c.gapPanel(clean),
+					labels.AccuracyPanel("label noise"), inputs.AccuracyPanel("input noise")}}},
+			{Name: "training-label-noise", Figure: labels.Training("Training with label noise: "+network, c.Describe()+".")},
+			{Name: "training-input-noise", Figure: squaredErrorLabels(inputs.Training("Training with input noise: "+network,
+				c.Describe()+", but the squared error as the loss."))},
+		}}
+}
+
+// tikhonovClaim compares what the smallest noise adds to the squared error with σ²·GC.
+func (c NoisyTraining) tikhonovClaim(text evidence.ClaimText, clean []*runs.Record) evidence.Claim {
 	note := "against labels, and with the clean outputs in their place:"
-	for i, sigma := range cfg.GapSigmas {
-		note += fmt.Sprintf(" %s and %s (σ %g)", evidence.MeanAndDeviation(clean, gapRatio("noise_gap", cfg.GapSigmas, i)),
-			evidence.MeanAndDeviation(clean, gapRatio("noise_gap_outputs", cfg.GapSigmas, i)), sigma)
+	for i, sigma := range c.GapSigmas {
+		note += fmt.Sprintf(" %s and %s (σ %g)", evidence.MeanAndDeviation(clean, gapRatio("noise_gap", c.GapSigmas, i)),
+			evidence.MeanAndDeviation(clean, gapRatio("noise_gap_outputs", c.GapSigmas, i)), sigma)
 	}
 	var smallest []float64
 	for _, r := range clean {
-		smallest = append(smallest, gapRatio("noise_gap", cfg.GapSigmas, 0)(r))
+		smallest = append(smallest, gapRatio("noise_gap", c.GapSigmas, 0)(r))
 	}
-	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.",
-		evidence.BandCaption(len(seeds)), cfg.Describe())
-	return evidence.Findings{
-		Claims: []evidence.Claim{
-			label.GCTrend(claimLabelNoise, "train_gc", evidence.Falls),
-			input.GCTrend(claimInputNoise, "train_gc", evidence.Falls),
-			evidence.RatioClaim(claimTikhonov, fmt.Sprintf("gap of the squared error at σ = %g / σ²·GC", cfg.GapSigmas[0]),
-				smallest, evidence.Between(gapLow, gapHigh), note),
-		},
-		Tables: []evidence.Table{label.Table("Label noise in training"), input.Table("Input noise in training")},
-		Figures: []evidence.NamedFigure{
-			{Name: "noise", Figure: plots.Figure{Title: "Noise and geometric complexity",
-				Caption: caption + fmt.Sprintf(" Input noise: the loss is the squared error, the rate %g.", cfg.SquaredErrorRate),
-				Columns: 3, Panels: []plots.Panel{
-					label.GCPanel("label noise"), input.GCPanel("input noise"), gapPanel(cfg, clean),
-					label.AccuracyPanel("label noise"), input.AccuracyPanel("input noise")}}},
-			{Name: "training-label-noise", Figure: label.Training("Training with label noise", cfg.Describe()+".")},
-			{Name: "training-input-noise", Figure: squaredErrorLabels(input.Training("Training with input noise",
-				cfg.Describe()+", but the squared error as the loss."))},
-		}}, nil
+	return evidence.RatioClaim(text, fmt.Sprintf("gap of the squared error at σ = %g / σ²·GC", c.GapSigmas[0]), smallest,
+		evidence.Between(gapLow, gapHigh), note)
 }
 
 // squaredErrorLabels names the loss of these runs, which is not the cross-entropy.
@@ -165,22 +230,22 @@ func squaredErrorLabels(f plots.Figure) plots.Figure {
 }
 
 // gapPanel draws the effect of noise on the squared error in units of σ²·GC.
-func gapPanel(cfg NoiseConfig, clean []*runs.Record) plots.Panel {
+func (c NoisyTraining) gapPanel(clean []*runs.Record) plots.Panel {
 	p := plots.Panel{Title: "trained without noise, squared error", XLabel: "input noise σ",
 		YLabel: "growth of the error / (σ²·GC)", LogX: true}
 	for _, kind := range []evidence.Column{{Title: "against labels", Name: "noise_gap"},
 		{Title: "against clean outputs", Name: "noise_gap_outputs"}} {
 		rows := make([][]float64, len(clean))
-		for i := range cfg.GapSigmas {
+		for i := range c.GapSigmas {
 			for j, r := range clean {
-				rows[j] = append(rows[j], gapRatio(kind.Name, cfg.GapSigmas, i)(r))
+				rows[j] = append(rows[j], gapRatio(kind.Name, c.GapSigmas, i)(r))
 			}
 		}
-		measured := evidence.BandOf(kind.Title, cfg.GapSigmas, rows)
+		measured := evidence.BandOf(kind.Title, c.GapSigmas, rows)
 		measured.Points = true
 		p.Series = append(p.Series, measured)
 	}
-	p.Series = append(p.Series, plots.Series{Name: "Tikhonov", X: cfg.GapSigmas,
-		Y: evidence.Constant(1, len(cfg.GapSigmas)), Dashed: true, Reference: true})
+	p.Series = append(p.Series, plots.Series{Name: "Tikhonov", X: c.GapSigmas,
+		Y: evidence.Constant(1, len(c.GapSigmas)), Dashed: true, Reference: true})
 	return p
 }

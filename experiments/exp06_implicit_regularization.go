@@ -60,7 +60,7 @@ var ImplicitRegularization = &experiment.Definition[ImplicitRegularizationConfig
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "200 images, ResNet18 of 1 channel, 6 steps, 2 learning rates and 2 batch sizes, 3 seeds",
 			experiment.Laptop: "5,000 images, ResNet18 of 4 channels, 300 steps, 4 learning rates and 4 batch sizes, 3 seeds",
-			experiment.Desk:   "20,000 images of CIFAR-10, ResNet18 of 8 channels, 4,000 steps, 5 learning rates and 5 batch sizes, 5 seeds",
+			experiment.Desk:   "10,000 images of CIFAR-10, ResNet18 of 8 channels, 2,500 steps, 5 learning rates and 5 batch sizes, 5 seeds",
 			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 6 learning rates and 6 batch sizes, 5 seeds",
 		}},
 	Config: implicitRegularizationConfig,

@@ -15,23 +15,41 @@ import (
 	"example.com/geometric-complexity/internal/stats"
 )
 
-// DoubleDescentConfig configures experiment 08.
-type DoubleDescentConfig struct {
+// WidthTraining is one kind of network of experiment 08 and its widths.
+type WidthTraining struct {
 	training.ImageTraining
-	Widths     []int   `json:"widths"`
-	LabelNoise float64 `json:"label_noise"` // fraction of wrong training labels, in the sweep that has them
+	Widths []int `json:"widths"`
+}
+
+// DoubleDescentConfig configures experiment 08: an MLP, and a ResNet.
+type DoubleDescentConfig struct {
+	WidthTraining
+	ResNet WidthTraining `json:"resnet"`
+	// ResNetSeeds is how many of the seeds the ResNet takes, the first ones; 0 for all.
+	ResNetSeeds int     `json:"resnet_seeds"`
+	LabelNoise  float64 `json:"label_noise"` // fraction of wrong training labels, in the sweeps that have them
 }
 
 // Validate returns an error for values that make no sense.
 func (c *DoubleDescentConfig) Validate() error {
+	if !(c.LabelNoise > 0 && c.LabelNoise <= 1) {
+		return fmt.Errorf("label_noise: %g is not a fraction above 0", c.LabelNoise)
+	}
+	if err := c.validateWidths(); err != nil {
+		return err
+	}
+	if err := c.ResNet.validateWidths(); err != nil {
+		return fmt.Errorf("resnet: %w", err)
+	}
+	return nil
+}
+
+func (c WidthTraining) validateWidths() error {
 	if len(c.Widths) < 4 {
 		return fmt.Errorf("widths: a peak between two descents needs at least 4, there are %d", len(c.Widths))
 	}
 	if err := evidence.Rising("widths", c.Widths); err != nil {
 		return err
-	}
-	if !(c.LabelNoise > 0 && c.LabelNoise <= 1) {
-		return fmt.Errorf("label_noise: %g is not a fraction above 0", c.LabelNoise)
 	}
 	return c.ValidateTraining()
 }
@@ -43,31 +61,44 @@ const (
 	peakDistance = 1.0 // binary logarithm
 )
 
-var (
-	claimLossPeaks = evidence.ClaimText{ID: "loss-peaks",
-		Text: "the test loss shows double descent in width (with label noise)"}
-	claimGCPeaks   = evidence.ClaimText{ID: "gc-peaks", Text: "GC shows double descent in width (with label noise)"}
-	claimPeaksMeet = evidence.ClaimText{ID: "peaks-meet",
-		Text: "GC peaks where the test loss does (with label noise)"}
-	claimUShape = evidence.ClaimText{ID: "u-shape",
-		Text: "the test loss against GC is U-shaped (with label noise)"}
-	claimLossPeaksClean = evidence.ClaimText{ID: "loss-peaks-clean",
-		Text: "the test loss shows double descent in width (without label noise)"}
-	claimGCPeaksClean = evidence.ClaimText{ID: "gc-peaks-clean",
-		Text: "GC shows double descent in width (without label noise)"}
-)
+// widthClaims are the claims on one kind of network.
+type widthClaims struct{ lossPeaks, gcPeaks, peaksMeet, uShape, lossPeaksClean, gcPeaksClean evidence.ClaimText }
+
+func widthClaimsFor(id, network string) widthClaims {
+	claim := func(name, text, labels string) evidence.ClaimText {
+		return evidence.ClaimText{ID: name + id, Text: fmt.Sprintf("%s (%s, %s label noise)", text, network, labels)}
+	}
+	const loss, gc = "the test loss shows double descent in width", "GC shows double descent in width"
+	return widthClaims{
+		lossPeaks:      claim("loss-peaks", loss, "with"),
+		gcPeaks:        claim("gc-peaks", gc, "with"),
+		peaksMeet:      claim("peaks-meet", "GC peaks where the test loss does", "with"),
+		uShape:         claim("u-shape", "the test loss against GC is U-shaped", "with"),
+		lossPeaksClean: claim("loss-peaks-clean", loss, "without"),
+		gcPeaksClean:   claim("gc-peaks-clean", gc, "without"),
+	}
+}
+
+func (c widthClaims) list() []evidence.ClaimText {
+	return []evidence.ClaimText{c.lossPeaks, c.gcPeaks, c.peaksMeet, c.uShape, c.lossPeaksClean, c.gcPeaksClean}
+}
+
+var widthClaimsMLP, widthClaimsResNet = widthClaimsFor("", "MLP"), widthClaimsFor("-resnet", "ResNet18")
 
 // DoubleDescent is experiment 08, the paper's Figure 5: test loss and GC against
 // the width of the network, through the interpolation threshold.
 var DoubleDescent = &experiment.Definition[DoubleDescentConfig]{
 	About: experiment.Info{Number: "08", Name: "double-descent", Title: "Double descent in the width", Paper: "Figure 5",
-		Claims: []evidence.ClaimText{claimLossPeaks, claimGCPeaks, claimPeaksMeet, claimUShape, claimLossPeaksClean,
-			claimGCPeaksClean},
+		Claims: append(widthClaimsMLP.list(), widthClaimsResNet.list()...),
 		Scales: map[experiment.Scale]string{
-			experiment.Smoke:  "100 images, MLPs of 1 hidden layer of 1 to 16 units, 60 steps, label noise 0 and 0.2, 3 seeds",
-			experiment.Laptop: "1,000 images, MLPs of 1 hidden layer of 2 to 512 units, 10,000 steps, label noise 0 and 0.2, 3 seeds",
-			experiment.Desk:   "2,000 images of MNIST, MLPs of 1 hidden layer of 2 to 1,024 units, 20,000 steps, label noise 0 and 0.2, 10 seeds",
-			experiment.Paper:  "CIFAR-10, ResNet18 of 1 to 64 channels, 100,000 steps, label noise 0 and 0.2, 3 seeds",
+			experiment.Smoke: "100 images, label noise 0 and 0.2, 3 seeds; MLPs of 1 hidden layer of 1 to 16 units, 60 steps; " +
+				"ResNet18 of 1 to 4 channels, 6 steps",
+			experiment.Laptop: "label noise 0 and 0.2, 3 seeds; MLPs of 1 hidden layer of 2 to 512 units, 1,000 images, " +
+				"10,000 steps; ResNet18 of 1 to 8 channels, 1,000 images, 300 steps",
+			experiment.Desk: "label noise 0 and 0.2; MLPs of 1 hidden layer of 2 to 1,024 units, 2,000 images of MNIST, " +
+				"20,000 steps, 10 seeds; ResNet18 of 1 to 16 channels, 4,000 images of CIFAR-10, 5,000 steps, 5 seeds",
+			experiment.Paper: "label noise 0 and 0.2, 3 seeds; MLPs of 1 hidden layer of 2 to 1,024 units, 2,000 images of " +
+				"MNIST, 20,000 steps; ResNet18 of 1 to 64 channels, CIFAR-10, 100,000 steps",
 		}},
 	Config: doubleDescentConfig,
 	Seeds:  seedsPerScale(3, 3, 10, 3),
@@ -76,48 +107,66 @@ var DoubleDescent = &experiment.Definition[DoubleDescentConfig]{
 }
 
 func doubleDescentConfig(scale experiment.Scale) DoubleDescentConfig {
-	cfg := DoubleDescentConfig{ImageTraining: paperResNet(), Widths: []int{1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64},
-		LabelNoise: 0.2}
-	cfg.Steps = 100000
+	cfg := DoubleDescentConfig{LabelNoise: 0.2}
+	// An MLP of one hidden layer of n units has about 795·n parameters on images of 28 x 28, so that
+	// 1,000 examples with 10 outputs have their threshold about n = 13. A ResNet18 of k channels has
+	// about 2,700·k²: 4,000 examples have theirs about k = 4.
 	switch scale {
-	case experiment.Desk:
-		// Like laptop, with twice the examples, and so with its threshold at about twice the width.
-		cfg.ImageTraining = deskMLP()
-		cfg.Train, cfg.Measure, cfg.MeasureGC, cfg.HiddenLayers, cfg.BatchSize, cfg.Steps = 2000, 0, 500, 1, 100, 20000
-		cfg.Widths = []int{2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024}
-	case experiment.Laptop:
-		// An MLP of one hidden layer of n units has about 795·n parameters, so that
-		// 1,000 examples with 10 outputs have their threshold about n = 13, within a
-		// range that a laptop trains to the end.
-		cfg.ImageTraining = training.ImageTraining{Dataset: datasets.NameFashionMNISTSubset, Train: 1000, MeasureGC: 500,
-			Network: training.KindMLP, HiddenLayers: 1,
-			LearningRate: 0.1, BatchSize: 100, Steps: 10000, Measurements: 10}
-		cfg.Widths = []int{2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512}
 	case experiment.Smoke:
-		cfg.ImageTraining, cfg.Widths = smokeMLP(), []int{1, 2, 4, 8, 16}
+		cfg.WidthTraining = WidthTraining{smokeMLP(), []int{1, 2, 4, 8, 16}}
 		cfg.Train, cfg.Test, cfg.Measure, cfg.HiddenLayers = 100, 100, 0, 1
+		cfg.ResNet = WidthTraining{smokeResNet(), []int{1, 2, 3, 4}}
+		cfg.ResNet.Train, cfg.ResNet.Measure = 100, 0
+	case experiment.Laptop:
+		cfg.WidthTraining = WidthTraining{training.ImageTraining{Dataset: datasets.NameFashionMNISTSubset, Train: 1000,
+			MeasureGC: 500, Network: training.KindMLP, HiddenLayers: 1, LearningRate: 0.1, BatchSize: 100, Steps: 10000,
+			Measurements: 10}, []int{2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512}}
+		cfg.ResNet = WidthTraining{laptopResNet(), []int{1, 2, 4, 8}}
+		cfg.ResNet.Train = 1000
+	case experiment.Desk:
+		cfg.WidthTraining = deskWidths()
+		cfg.ResNet, cfg.ResNetSeeds = WidthTraining{deskResNet(), []int{1, 2, 3, 4, 6, 8, 12, 16}}, 5
+		cfg.ResNet.Train, cfg.ResNet.Steps = 4000, 5000
+	default:
+		cfg.WidthTraining = deskWidths()
+		cfg.ResNet = WidthTraining{paperResNet(), []int{1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64}}
+		cfg.ResNet.Steps = 100000
 	}
-	cfg.Width = cfg.Widths[0]
+	cfg.Width, cfg.ResNet.Width = cfg.Widths[0], cfg.ResNet.Widths[0]
 	return cfg
 }
 
-func widthLabel(noise float64) func(int) string {
-	return func(width int) string { return fmt.Sprintf("width %d, label noise %g", width, noise) }
+// deskWidths is like the MLP of the laptop scale, with twice the examples, and so with its threshold at
+// about twice the width.
+func deskWidths() WidthTraining {
+	w := WidthTraining{deskMLP(), []int{2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024}}
+	w.Train, w.Measure, w.MeasureGC, w.HiddenLayers, w.BatchSize, w.Steps = 2000, 0, 500, 1, 100, 20000
+	return w
 }
 
-// widthAxis sweeps the width, with a fraction of wrong labels.
-func (c DoubleDescentConfig) widthAxis(noise float64, seeds []int64) evidence.Axis {
-	a := evidence.NewAxis("width", c.Widths, seeds, widthLabel(noise), func(width int) *training.Train {
+// resNetSeeds are the seeds of the ResNet.
+func (c DoubleDescentConfig) resNetSeeds(seeds []int64) []int64 { return firstOf(seeds, c.ResNetSeeds) }
+
+// widthLabel names the runs of a width; network tells the networks apart.
+func widthLabel(network string, noise float64) func(int) string {
+	return func(width int) string { return fmt.Sprintf("%swidth %d, label noise %g", network, width, noise) }
+}
+
+// axis sweeps the width, with a fraction of wrong labels.
+func (c WidthTraining) axis(network string, noise float64, seeds []int64) evidence.Axis {
+	a := evidence.NewAxis("width", c.Widths, seeds, widthLabel(network, noise), func(width int) *training.Train {
 		task := c.Task()
 		task.Network.Width, task.Data.LabelNoise = width, noise
 		return task
 	})
-	a.Group = fmt.Sprintf("label noise %g", noise)
+	a.Group = fmt.Sprintf("%slabel noise %g", network, noise)
 	return a
 }
 
 func designDoubleDescent(cfg DoubleDescentConfig, seeds []int64) evidence.Design {
-	return evidence.Design{Axes: []evidence.Axis{cfg.widthAxis(cfg.LabelNoise, seeds), cfg.widthAxis(0, seeds)}}
+	few := cfg.resNetSeeds(seeds)
+	return evidence.Design{Axes: []evidence.Axis{cfg.axis("", cfg.LabelNoise, seeds), cfg.axis("", 0, seeds),
+		cfg.ResNet.axis(resNetLabel, cfg.LabelNoise, few), cfg.ResNet.axis(resNetLabel, 0, few)}}
 }
 
 // peak finds the value that stands out most from the smallest ones on both sides of it. Its height
@@ -178,8 +227,8 @@ type widthSweep struct {
 	note             string
 }
 
-func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, records *evidence.Records) widthSweep {
-	s := widthSweep{Sweep: records.Along(c.widthAxis(noise, seeds))}
+func (c WidthTraining) sweep(network string, noise float64, seeds []int64, records *evidence.Records) widthSweep {
+	s := widthSweep{Sweep: records.Along(c.axis(network, noise, seeds))}
 	losses, gcs := s.Rows(evidence.AtEnd("test_loss")), s.Rows(evidence.AtEnd("train_gc"))
 	var lossAt, gcAt []int64
 	for i := range seeds {
@@ -206,36 +255,51 @@ func (c DoubleDescentConfig) sweep(noise float64, seeds []int64, records *eviden
 }
 
 func reportDoubleDescent(cfg DoubleDescentConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
-	noisy, clean := cfg.sweep(cfg.LabelNoise, seeds, records), cfg.sweep(0, seeds, records)
-	const lossStatistic, gcStatistic = "height of the test loss's peak over the higher valley beside it, a factor",
-		"height of GC's peak over the higher valley beside it, a factor"
-	return evidence.Findings{
-		Claims: []evidence.Claim{
-			evidence.FactorClaim(claimLossPeaks, lossStatistic, noisy.lossPeak, evidence.Above(peakFactor), noisy.note),
-			evidence.FactorClaim(claimGCPeaks, gcStatistic, noisy.gcPeak, evidence.Above(peakFactor), noisy.note),
-			evidence.LimitClaim(claimPeaksMeet, "largest distance of the peaks, in doublings of the width", noisy.distance,
-				peakDistance, noisy.note),
-			evidence.RatioClaim(claimUShape, "curvature of the test loss in log GC", noisy.curvature, evidence.Above(0),
-				noisy.LeftOut()),
-			evidence.FactorClaim(claimLossPeaksClean, lossStatistic, clean.lossPeak, evidence.Above(peakFactor), clean.note),
-			evidence.FactorClaim(claimGCPeaksClean, gcStatistic, clean.gcPeak, evidence.Above(peakFactor), clean.note),
-		},
-		Tables: []evidence.Table{noisy.Table(fmt.Sprintf("Label noise %g", cfg.LabelNoise)), clean.Table("No label noise")},
-		Figures: []evidence.NamedFigure{
-			{Name: "double-descent", Figure: doubleDescentFigure(cfg, seeds, noisy, clean)},
-			{Name: "training-noise", Figure: noisy.Training("Training with label noise", "")},
-			{Name: "training-clean", Figure: clean.Training("Training without label noise", "")},
-		}}, nil
+	f := cfg.findings(widthClaimsMLP, "", "MLP", cfg.LabelNoise, seeds, records)
+	resNet := cfg.ResNet.findings(widthClaimsResNet, resNetLabel, "ResNet18", cfg.LabelNoise, cfg.resNetSeeds(seeds), records)
+	f.Claims, f.Tables = append(f.Claims, resNet.Claims...), append(f.Tables, resNet.Tables...)
+	for _, figure := range resNet.Figures {
+		figure.Name += "-resnet"
+		f.Figures = append(f.Figures, figure)
+	}
+	return f, nil
 }
 
-func doubleDescentFigure(cfg DoubleDescentConfig, seeds []int64, noisy, clean widthSweep) plots.Figure {
-	f := plots.Figure{Title: "Double descent in the width", Columns: 4,
-		Caption: fmt.Sprintf("%s At the last step; losses on training data are with the labels as they were trained on. %s.",
-			evidence.BandCaption(len(seeds)), cfg.DescribeSchedule())}
+// findings are those on one kind of network.
+func (c WidthTraining) findings(texts widthClaims, label, network string, labelNoise float64, seeds []int64,
+	records *evidence.Records) evidence.Findings {
+	noisy, clean := c.sweep(label, labelNoise, seeds, records), c.sweep(label, 0, seeds, records)
+	const lossStatistic = "height of the test loss's peak over the higher valley beside it, a factor"
+	const gcStatistic = "height of GC's peak over the higher valley beside it, a factor"
+	return evidence.Findings{
+		Claims: []evidence.Claim{
+			evidence.FactorClaim(texts.lossPeaks, lossStatistic, noisy.lossPeak, evidence.Above(peakFactor), noisy.note),
+			evidence.FactorClaim(texts.gcPeaks, gcStatistic, noisy.gcPeak, evidence.Above(peakFactor), noisy.note),
+			evidence.LimitClaim(texts.peaksMeet, "largest distance of the peaks, in doublings of the width", noisy.distance,
+				peakDistance, noisy.note),
+			evidence.RatioClaim(texts.uShape, "curvature of the test loss in log GC", noisy.curvature, evidence.Above(0),
+				noisy.LeftOut()),
+			evidence.FactorClaim(texts.lossPeaksClean, lossStatistic, clean.lossPeak, evidence.Above(peakFactor), clean.note),
+			evidence.FactorClaim(texts.gcPeaksClean, gcStatistic, clean.gcPeak, evidence.Above(peakFactor), clean.note),
+		},
+		Tables: []evidence.Table{noisy.Table(fmt.Sprintf("%s, label noise %g", network, labelNoise)),
+			clean.Table(network + ", no label noise")},
+		Figures: []evidence.NamedFigure{
+			{Name: "double-descent", Figure: c.figure(network, labelNoise, seeds, noisy, clean)},
+			{Name: "training-noise", Figure: noisy.Training("Training with label noise: "+network, "")},
+			{Name: "training-clean", Figure: clean.Training("Training without label noise: "+network, "")},
+		}}
+}
+
+func (c WidthTraining) figure(network string, labelNoise float64, seeds []int64, noisy, clean widthSweep) plots.Figure {
+	f := plots.Figure{Title: "Double descent in the width: " + network, Columns: 4,
+		Caption: fmt.Sprintf("%s At the last step; losses on training data are with the labels as they were trained on. "+
+			"Runs that ended at chance are in no line but their own marks. %s.", evidence.BandCaption(len(seeds)),
+			c.DescribeSchedule())}
 	for _, row := range []struct {
 		name string
 		widthSweep
-	}{{fmt.Sprintf("label noise %g", cfg.LabelNoise), noisy}, {"no label noise", clean}} {
+	}{{fmt.Sprintf("label noise %g", labelNoise), noisy}, {"no label noise", clean}} {
 		line := func(name, value string) plots.Series {
 			s := evidence.BandOf(name, row.Values, row.Rows(evidence.AtEnd(value)))
 			s.Points = true
@@ -253,7 +317,7 @@ func doubleDescentFigure(cfg DoubleDescentConfig, seeds []int64, noisy, clean wi
 			plots.Panel{Title: row.name, XLabel: "width", YLabel: "GC of the logits", LogX: true, LogY: true,
 				Series: []plots.Series{line("test data", "test_gc"), line("training data", "train_gc")}},
 			plots.Panel{Title: row.name, XLabel: "width", YLabel: "fraction right", LogX: true,
-				Series: []plots.Series{line("test data", "test_accuracy"), line("training data", "train_accuracy")}},
+				Series: []plots.Series{line("test data", "test_accuracy"), line("training data", "train_accuracy"), row.Dead()}},
 			against)
 	}
 	return f

@@ -15,13 +15,14 @@ func paperResNet() training.ImageTraining {
 		LearningRate: 0.05, BatchSize: 256, Steps: 20000, Measurements: 20}
 }
 
-// deskResNet is the paper's network with an eighth of the channels, on 20,000 images of CIFAR-10
-// that its first layer halves, for as many steps as it takes to fit most of them. The measurements
-// are evenly in the logarithm of the step, so that runs can be compared at equal training loss.
+// deskResNet is the paper's network with an eighth of the channels, on 10,000 images of CIFAR-10 that
+// its first layer halves. So many images and steps let two cores train a sweep in a few
+// hours. The measurements are evenly spaced in the logarithm of the step, so
+// that runs can be compared at equal training loss.
 func deskResNet() training.ImageTraining {
 	c := paperResNet()
-	c.Train, c.Test, c.Measure, c.MeasureGC = 20000, 5000, 2000, 300
-	c.Width, c.Pool, c.LearningRate, c.BatchSize, c.Steps, c.Measurements = 8, 2, 0.1, 128, 4000, 20
+	c.Train, c.Test, c.Measure, c.MeasureGC = 10000, 5000, 2000, 300
+	c.Width, c.Pool, c.LearningRate, c.BatchSize, c.Steps, c.Measurements = 8, 2, 0.1, 128, 2500, 20
 	c.LogSpaced = true
 	return c
 }

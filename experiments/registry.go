@@ -55,3 +55,11 @@ func seedsPerScale(smoke, laptop, desk, paper int) func(experiment.Scale) []int6
 	}
 	return func(s experiment.Scale) []int64 { return firstSeeds(counts[s]) }
 }
+
+// firstOf takes the first n seeds; all of them if n is 0 or there are no more.
+func firstOf(seeds []int64, n int) []int64 {
+	if n == 0 || n > len(seeds) {
+		return seeds
+	}
+	return seeds[:n]
+}

@@ -143,6 +143,21 @@ func (s Sweep) Training(title, caption string) plots.Figure {
 	return f
 }
 
+// Dead draws the runs that ended at chance, which no other line has, at their final training accuracy.
+// It has no points if there are none.
+func (s Sweep) Dead() plots.Series {
+	dead := plots.Series{Name: "ended at chance, left out", NoLine: true}
+	for i, records := range s.Records {
+		for _, r := range records {
+			if r.Dead {
+				dead.X = append(dead.X, s.Values[i])
+				dead.Y = append(dead.Y, r.Final().Value("train_accuracy"))
+			}
+		}
+	}
+	return dead
+}
+
 // Positions gives where values stand on the axis.
 func (s Sweep) Positions(keep func(value float64) bool) (at []int) {
 	for i, v := range s.Values {

@@ -23,9 +23,10 @@ func (a *app) reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [FOLDER...]",
 		Short: "Show results as one HTML page, and publish them",
-		Long: "report writes one HTML page of the results in the folders, or in those within them: the\n" +
-			"claims with their verdicts first, then each experiment with its figures, tables,\n" +
-			"configuration and provenance. The page needs nothing beside it.",
+		Long: "report writes one HTML page of the results in the folders, or in those within them: an\n" +
+			"overview of the verdicts, the claims that do not hold, then each experiment with its\n" +
+			"claims, figures, tables, configuration and provenance. Verdicts are corrected for the\n" +
+			"number of all claims on the page (Holm 1979). The page needs nothing beside it.",
 		Example: "  gcml report\n  gcml report out --out mine.html",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, dirs []string) error {
@@ -118,7 +119,7 @@ func (a *app) remindOf(dir string) {
 		return
 	}
 	if ids := f.Undiscussed(); len(ids) > 0 {
-		fmt.Fprintf(a.stderr, "to write: in %s, under \"## ID\", why these claims may not hold: %s\n",
+		fmt.Fprintf(a.stderr, "to write: in %s, under \"## ID: does not hold\", why these claims may not hold: %s\n",
 			filepath.Join(dir, report.DiscussionFile), strings.Join(ids, ", "))
 	}
 }
@@ -147,7 +148,7 @@ func (a *app) readmeCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&readme, "readme", "README.md", "`file` for the table of claims")
-	cmd.Flags().StringVar(&folder, "results", resultsFolder, "`folder` of published results, whose README.md lists them")
+	cmd.Flags().StringVar(&readme, "readme", "README.md", "`file` for the table of experiments")
+	cmd.Flags().StringVar(&folder, "results", resultsFolder, "`folder` of published results, whose README.md lists them and their claims")
 	return cmd
 }

@@ -143,7 +143,7 @@ func (r *Result) Text() string {
 		b.WriteString("\n" + t.String())
 	}
 	if len(r.Claims) > 0 {
-		b.WriteString("\n" + evidence.ClaimsText(r.Claims))
+		b.WriteString("\n" + r.claimsText())
 	}
 	for _, run := range r.Runs {
 		if run.Status == runs.Diverged {
@@ -151,6 +151,23 @@ func (r *Result) Text() string {
 		}
 	}
 	return b.String()
+}
+
+// claimsText renders the claims, with what their verdicts are worth. Where they are worth nothing,
+// there are only the statistics.
+func (r *Result) claimsText() string {
+	caveat := ""
+	if r.Scale.Caveat() != "" {
+		caveat = fmt.Sprintf("%s: %s\n", r.Scale, r.Scale.Caveat())
+	}
+	if r.Scale.Decides() {
+		return caveat + evidence.ClaimsText(r.Claims)
+	}
+	claims := slices.Clone(r.Claims)
+	for i, c := range claims {
+		claims[i].Evidence, claims[i].Verdict = c.Summary(), ""
+	}
+	return caveat + evidence.ClaimsText(claims)
 }
 
 // inWords says of each figure, by its name, what it shows.

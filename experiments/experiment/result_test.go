@@ -198,3 +198,28 @@ func TestRecordsFile(t *testing.T) {
 		t.Errorf("deciding with half of the runs: %v; want 4 of 8 missing", err)
 	}
 }
+
+// A claim's verdict is printed with what it is worth at the result's scale, and not at all at smoke
+// scale, where the evidence, which has verdicts in it, is left out, too.
+func TestTextSaysWhatVerdictsAreWorth(t *testing.T) {
+	const effect, verdict = "GC falls by a factor of 2 [1.5, 3]", "HOLDS          larger: lower"
+	for scale, caveat := range map[Scale]string{Smoke: "smoke: too small for a verdict\n", Laptop: "laptop: a first look\n", Paper: ""} {
+		r := &Result{Scale: scale, Claims: []evidence.Claim{{ClaimText: evidence.ClaimText{ID: "a", Text: "larger: lower"}, Effect: effect,
+			Evidence: effect + "; at the last step: falls (holds)", Criterion: "interval below 1", Verdict: evidence.Holds}}}
+		text := r.Text()
+		if !strings.Contains(text, "\n"+caveat) || caveat == "" && strings.Contains(text, "\npaper: ") {
+			t.Errorf("%s: no %q in\n%s", scale, caveat, text)
+		}
+		if decided := strings.Contains(text, verdict) && strings.Contains(text, "(holds)"); decided != (scale != Smoke) {
+			t.Errorf("%s: verdict printed: %t\n%s", scale, decided, text)
+		}
+		for _, want := range []string{"larger: lower", effect, "holds if: interval below 1"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: no %q in\n%s", scale, want, text)
+			}
+		}
+		if strings.Contains(strings.ToLower(strings.ReplaceAll(text, "holds if", "")), "holds") && scale == Smoke {
+			t.Errorf("a verdict is in\n%s", text)
+		}
+	}
+}

@@ -27,3 +27,17 @@ func ParseScale(s string) (Scale, error) {
 	}
 	return "", nearest.Unknown("scale", s, names)
 }
+
+// Caveat says what a verdict at the scale is worth, where it is less than a verdict.
+func (s Scale) Caveat() string {
+	switch s {
+	case Smoke:
+		return "too small for a verdict"
+	case Laptop:
+		return "a first look"
+	}
+	return ""
+}
+
+// Decides says whether verdicts at the scale are shown as such.
+func (s Scale) Decides() bool { return s != Smoke }

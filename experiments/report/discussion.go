@@ -12,13 +12,13 @@ import (
 	"example.com/geometric-complexity/internal/nearest"
 )
 
-// DiscussionFile is written by hand: for each claim that does not hold, a
-// heading "## ID" with the claim's ID, and a paragraph of plain text.
+// DiscussionFile is written by hand: a heading "## ID: VERDICT" with a claim's ID and its own verdict,
+// and below it a paragraph of plain text.
 const DiscussionFile = "discussion.md"
 
 // readDiscussion returns the paragraphs of the folder's discussion by claim.
-// What it says of a claim that holds was written for another result, and is an
-// error.
+// What it says of a claim with another verdict was written for another result,
+// and is an error.
 func readDiscussion(dir string, claims []evidence.Claim) (map[string]string, error) {
 	file := filepath.Join(dir, DiscussionFile)
 	raw, err := readFile(dir, DiscussionFile)
@@ -34,14 +34,16 @@ func readDiscussion(dir string, claims []evidence.Claim) (map[string]string, err
 		heading, isHeading := strings.CutPrefix(line, "## ")
 		switch {
 		case isHeading:
-			id = strings.TrimSpace(heading)
-			if err := mayDiscuss(id, claims); err != nil {
+			var verdict string
+			id, verdict, _ = strings.Cut(strings.TrimSpace(heading), ": ")
+			if err := mayDiscuss(id, verdict, claims); err != nil {
 				return nil, fmt.Errorf("%s: %w", file, err)
 			}
 			texts[id] = ""
 		case strings.TrimSpace(line) == "":
 		case id == "":
-			return nil, fmt.Errorf("%s: %q stands under no claim; begin with a line \"## ID\"", file, strings.TrimSpace(line))
+			return nil, fmt.Errorf("%s: %q stands under no claim; begin with a line \"## ID: VERDICT\"", file,
+				strings.TrimSpace(line))
 		default:
 			texts[id] = strings.TrimSpace(texts[id] + " " + strings.Join(strings.Fields(line), " "))
 		}
@@ -49,12 +51,12 @@ func readDiscussion(dir string, claims []evidence.Claim) (map[string]string, err
 	return texts, nil
 }
 
-func mayDiscuss(id string, claims []evidence.Claim) error {
-	i := slices.IndexFunc(claims, func(c evidence.Claim) bool { return c.ID == id })
-	if i >= 0 && claims[i].Verdict == evidence.Holds {
-		return fmt.Errorf("claim %s holds in this result; discuss those that do not", id)
-	}
-	if i >= 0 {
+func mayDiscuss(id, verdict string, claims []evidence.Claim) error {
+	if i := slices.IndexFunc(claims, func(c evidence.Claim) bool { return c.ID == id }); i >= 0 {
+		if own := claims[i].Verdict; verdict != string(own) {
+			return fmt.Errorf("what is said of claim %s has to be of this result, where its verdict is: %s; then write %q",
+				id, own, discussionHeading(claims[i]))
+		}
 		return nil
 	}
 	var known []string
@@ -63,6 +65,9 @@ func mayDiscuss(id string, claims []evidence.Claim) error {
 	}
 	return nearest.Unknown("claim", id, known)
 }
+
+// discussionHeading is the line that a claim's discussion begins with.
+func discussionHeading(c evidence.Claim) string { return fmt.Sprintf("## %s: %s", c.ID, c.Verdict) }
 
 // Undiscussed are the IDs of the claims that do not hold and that nothing was
 // written about.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
 	"encoding/base64"
 	"encoding/json"
@@ -30,22 +31,20 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMa
 	"class": func(v evidence.Verdict) string { return strings.ReplaceAll(string(v), " ", "-") },
 }).ParseFS(pageFiles, "page/page.html"))
 
-// marks go before the verdicts, for those who do not see their colour.
-var marks = map[evidence.Verdict]string{evidence.Holds: "✔", evidence.DoesNotHold: "✘", evidence.Undecided: "?"}
-
 // HTML renders the folders as one page that needs nothing beside it.
 func HTML(folders []*Folder) ([]byte, error) {
 	style, err := pageFiles.ReadFile("page/page.css")
 	if err != nil {
 		return nil, err
 	}
-	data := struct {
-		Style   template.CSS
-		Summary string
-		Results []view
-	}{Style: template.CSS(style), Summary: summary(folders)}
-	for _, f := range folders {
-		v, err := f.view()
+	script, err := pageFiles.ReadFile("page/page.js")
+	if err != nil {
+		return nil, err
+	}
+	judged := judge(folders)
+	data := page{Style: template.CSS(style), Script: template.JS(script), Summary: summary(judged), Policy: policy(script)}
+	for _, j := range judged {
+		v, err := newView(j)
 		if err != nil {
 			return nil, err
 		}
@@ -58,20 +57,95 @@ func HTML(folders []*Folder) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// policy lets the page run its own script and nothing else, and load nothing: results may be a
+// stranger's.
+func policy(script []byte) string {
+	sum := sha256.Sum256(script)
+	return "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" +
+		base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
+}
+
+// page is what the template shows.
+type page struct {
+	Style   template.CSS
+	Script  template.JS
+	Policy  string // of what the page may do
+	Summary string
+	Results []view
+}
+
+// Verdicts are those that some claim has, failures first.
+func (p page) Verdicts() (some []evidence.Verdict) {
+	for _, verdict := range verdicts {
+		if slices.ContainsFunc(p.Results, func(v view) bool { return len(v.with(verdict)) > 0 }) {
+			some = append(some, verdict)
+		}
+	}
+	return some
+}
+
+// Failed are the results with the claims alone that do not hold.
+func (p page) Failed() (failed []view) {
+	for _, v := range p.Results {
+		if v.Decided = v.with(Refuted, evidence.DoesNotHold); len(v.Decided) > 0 {
+			failed = append(failed, v)
+		}
+	}
+	return failed
+}
+
 // view is a result as the page shows it.
 type view struct {
-	*Folder
-	Pictures   []picture
+	Judged
+	First      []picture // shown at once
+	Pictures   []picture // the others, folded
 	Diverged   []experiment.RunSummary
 	Settings   []setting // of the configuration
 	Provenance []setting
 }
+
+func (v view) with(wanted ...evidence.Verdict) (claims []JudgedClaim) {
+	for _, c := range v.Decided {
+		if slices.Contains(wanted, c.Final) {
+			claims = append(claims, c)
+		}
+	}
+	return claims
+}
+
+// The texts of the page that the folder gives.
+func (v view) Name() string  { return v.name() }
+func (v view) Size() string  { return v.scaleText() }
+func (v view) Doubt() string { return v.doubtText() }
+func (v view) Found() string { return v.found() }
 
 // Discussed is what was written about a claim.
 func (v view) Discussed(id string) string { return v.Discussion[id] }
 
 // Words are those of the command, so that a narrow page breaks it between them.
 func (v view) Words() []string { return strings.Fields(v.Command) }
+
+// Note says how a claim's verdict came about.
+func (v view) Note(c JudgedClaim) string {
+	var parts []string
+	if c.Proven {
+		parts = append(parts, fmt.Sprintf("Proven: the runs can only fail to refute it; there are %d.", len(v.Runs)))
+	}
+	parts = append(parts, "Holds if: "+c.Criterion+".")
+	if p := c.PValues(); p != "" {
+		parts = append(parts, "p-value "+p+".")
+	}
+	if alone := c.Alone(); alone != "" {
+		parts = append(parts, "Without correction its verdict is: "+string(alone)+".")
+	}
+	if c.Shares != "" {
+		parts = append(parts, "It shares its statistic with another claim; the two count once.")
+	}
+	if rank := c.RankText(); rank != "" && !strings.Contains(c.Evidence, "rank correlation") {
+		parts = append(parts, "Rank correlation "+rank+".")
+	}
+	return strings.Join(parts, " ")
+}
 
 type setting struct{ Key, Value string }
 
@@ -84,22 +158,26 @@ type picture struct {
 	MinWidth int
 }
 
-func (f *Folder) view() (v view, err error) {
-	v = view{Folder: f, Provenance: f.provenance()}
-	for _, base := range f.figureBases() {
-		p, err := f.picture(base)
+func newView(j Judged) (v view, err error) {
+	v = view{Judged: j, Provenance: j.provenance()}
+	for i, base := range j.figureBases() {
+		p, err := j.picture(base)
 		if err != nil {
 			return v, err
 		}
-		v.Pictures = append(v.Pictures, p)
+		if i == 0 {
+			v.First = append(v.First, p)
+		} else {
+			v.Pictures = append(v.Pictures, p)
+		}
 	}
-	for _, run := range f.Runs {
+	for _, run := range j.Runs {
 		if run.Status == runs.Diverged {
 			v.Diverged = append(v.Diverged, run)
 		}
 	}
-	if v.Settings, err = settings(f.Config, ""); err != nil {
-		return v, fmt.Errorf("%s: configuration: %w", f.Dir, err)
+	if v.Settings, err = settings(j.Config, ""); err != nil {
+		return v, fmt.Errorf("%s: configuration: %w", j.Dir, err)
 	}
 	return v, nil
 }
@@ -185,8 +263,9 @@ func settings(config json.RawMessage, prefix string) (all []setting, err error) 
 // provenance lists what made the result.
 func (f *Folder) provenance() []setting {
 	p := f.Result.Provenance
-	all := []setting{{"version", p.Version}, {"commit", f.commits()}, {"Go", p.Go}, {"platform", p.Platform}, {"backend", f.Backend},
-		{"device", f.devices()}, {"data", f.data()}, {"seeds", f.seeds()}, {"finished", p.Finished.UTC().Format("2006-01-02 15:04 UTC")}, {"runs", f.runs()}}
+	all := []setting{{"version", p.Version}, {"commit", f.commits()}, {"Go", p.Go}, {"platform", p.Platform},
+		{"criteria", f.criteria()}, {"backend", f.Backend}, {"device", f.devices()}, {"data", f.data()},
+		{"seeds", f.seeds()}, {"finished", minute(p.Finished)}, {"runs", f.runs()}}
 	return slices.DeleteFunc(all, func(s setting) bool { return s.Value == "" })
 }
 
@@ -245,21 +324,4 @@ func (f *Folder) runs() string {
 
 func (f *Folder) seeds() string {
 	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(f.Seeds)), ", "), "[]")
-}
-
-// summary counts the verdicts.
-func summary(folders []*Folder) string {
-	counts := map[evidence.Verdict]int{}
-	total := 0
-	for _, f := range folders {
-		for _, c := range f.Claims {
-			counts[c.Verdict]++
-			total++
-		}
-	}
-	if total == 0 {
-		return "No claim is decided here."
-	}
-	return fmt.Sprintf("Of %d claims %d hold, %d do not hold, and %d are undecided.", total,
-		counts[evidence.Holds], counts[evidence.DoesNotHold], counts[evidence.Undecided])
 }

@@ -2,12 +2,14 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,7 +55,7 @@ func samplePage(t *testing.T) (dir string, elements []element, text, page string
 	root := t.TempDir()
 	dir = filepath.Join(root, "05-gc-regularizer")
 	write(t, dir, sample())
-	put(t, filepath.Join(dir, DiscussionFile), "## keeps\nIt fell by <1 %. So be it.\n")
+	put(t, filepath.Join(dir, DiscussionFile), "## keeps: does not hold\nIt fell by <1 %. So be it.\n")
 	demo := sample()
 	demo.Number, demo.Name, demo.Title, demo.Claims, demo.Tables = "", "demo", "The demonstration", nil, nil
 	write(t, filepath.Join(root, "demo"), demo)
@@ -67,12 +69,13 @@ func samplePage(t *testing.T) (dir string, elements []element, text, page string
 
 func TestPageSaysItAll(t *testing.T) {
 	_, _, text, _ := samplePage(t)
-	wants := []string{"Of 3 claims 1 hold, 1 do not hold, and 1 are undecided.", "05 GC & <the> regularizer", "laptop scale", "In the paper: supplement",
+	wants := []string{"Of 3 empirical claims 1 hold, 1 do not hold, and 1 are undecided, after Holm's correction for their number.", "05 GC & <the> regularizer", "laptop: a first look", "In the paper: supplement",
 		"gcml run gc-regularizer --scale laptop --set rates=0,1", "It fell by <1 %. So be it.", "rate 1, seed 0, at step 4", `dataset"fashion"`, "rates[0, 1]", `resnet.width8resnet.norm""steps7`,
 		"At the end", "1.5 ± 0.1", "Mean & deviation.", "versionv1.2.3", commit, "go1.27", "linux/amd64", "xla:cpu", "a processor", "0, 1, 2",
-		"2030-01-02 03:04 UTC", "2, 1m30s in all", "Without claims: The demonstration"}
+		"2030-01-02 03:04 UTC", "2, 1m30s in all", "The demonstration",
+		"criteriacommit 0123456789ab of 2029-01-01 00:00 UTC", "p-value 0.001, corrected 0.003."}
 	for _, c := range sample().Claims {
-		wants = append(wants, c.Text, c.Evidence, "Holds if: "+c.Criterion, marks[c.Verdict]+" "+string(c.Verdict)+" "+c.Text)
+		wants = append(wants, c.Text, c.Evidence, "Holds if: "+c.Criterion+".", marks[c.Verdict]+" "+string(c.Verdict)+" "+c.Text)
 	}
 	for _, want := range wants {
 		if !strings.Contains(text, want) {
@@ -84,21 +87,84 @@ func TestPageSaysItAll(t *testing.T) {
 	}
 }
 
-// The claims come first, each with its verdict and the short form of its evidence.
-func TestPageBeginsWithTheClaims(t *testing.T) {
-	_, _, _, page := samplePage(t)
-	table := page[strings.Index(page, `<table class="claims">`):strings.Index(page, "</table>")]
-	if strings.Contains(table, `class="result"`) {
-		t.Fatal("an experiment comes before the claims")
+// The page begins with a mark for each claim, which leads to it, and with the claims that fail. In each
+// experiment failures come first, and details are folded.
+func TestPageBeginsWithWhatMatters(t *testing.T) {
+	_, elements, _, page := samplePage(t)
+	part := func(from, to string) string {
+		t.Helper()
+		_, after, ok := strings.Cut(page, from)
+		inside, _, closed := strings.Cut(after, to)
+		if !ok || !closed {
+			t.Fatalf("no part from %q to %q", from, to)
+		}
+		return inside
 	}
-	_, text := parse(t, []byte(table+"</table>"))
-	for _, c := range sample().Claims {
-		if want := "05" + c.Text + marks[c.Verdict] + " " + string(c.Verdict) + c.Summary(); !strings.Contains(text, want) {
-			t.Errorf("no row %q in %q", want, text)
+	strip, at := part("<nav", "</nav>"), -1
+	for _, want := range []string{`does-not-hold" href="#05-gc-regularizer.keeps"`, `undecided" href="#05-gc-regularizer.helps"`,
+		`holds" href="#05-gc-regularizer.lowers"`} {
+		i := strings.Index(strip, want)
+		if i <= at {
+			t.Errorf("no %q in its place in %s", want, strip)
+		}
+		at = i
+	}
+	failures := part(`<section id="failures">`, "</section>")
+	for text, want := range map[string]bool{"accuracy is *kept*": true, "It fell by": true, "accuracy rises": false, "GC falls by": false} {
+		if strings.Contains(failures, text) != want {
+			t.Errorf("%q among the failures: %t; want %t", text, !want, want)
 		}
 	}
-	if strings.Contains(text, "by seed") {
-		t.Error("the table has the whole evidence")
+	var order []string
+	for _, e := range elements {
+		if verdict := e.attributes["data-verdict"]; verdict != "" {
+			order = append(order, verdict)
+		}
+		if _, open := e.attributes["open"]; open {
+			t.Errorf("a <%s> is unfolded", e.name)
+		}
+	}
+	if want := []string{"does not hold", "undecided", "holds"}; !slices.Equal(order, want) {
+		t.Errorf("claims in the order %q; want %q", order, want)
+	}
+}
+
+// The one script is the page's own: nothing that a result says runs, and nothing is loaded.
+func TestPageRunsItsOwnScriptOnly(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "x")
+	r := sample()
+	r.Claims[0].ID = `"><script>alert(1)</script>`
+	r.Claims[1].Text = `</script><script>alert(2)</script>`
+	r.Claims[2].Verdict = `"onload="alert(3)`
+	write(t, dir, r)
+	html, err := HTML(load(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	elements, _ := parse(t, html)
+	scripts, policy := 0, ""
+	for _, e := range elements {
+		if e.name == "script" {
+			scripts++
+			if len(e.attributes) > 0 {
+				t.Errorf("the script has attributes %v", e.attributes)
+			}
+		}
+		if e.attributes["http-equiv"] == "Content-Security-Policy" {
+			policy = e.attributes["content"]
+		}
+		for name := range e.attributes {
+			if strings.HasPrefix(name, "on") {
+				t.Errorf("<%s> has an attribute %s", e.name, name)
+			}
+		}
+	}
+	_, script, _ := strings.Cut(string(html), "<script>")
+	script, _, _ = strings.Cut(script, "</script>")
+	sum := sha256.Sum256([]byte(script))
+	want := "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; "
+	if scripts != 1 || !strings.HasPrefix(policy, want) {
+		t.Errorf("%d scripts, policy %q; want one that %q lets run", scripts, policy, want)
 	}
 }
 
@@ -164,7 +230,7 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 	for _, e := range elements {
 		switch e.name {
-		case "script", "link", "iframe", "object", "embed", "base", "form":
+		case "link", "iframe", "object", "embed", "base", "form":
 			t.Errorf("the page has a <%s>", e.name)
 		}
 		for name, value := range e.attributes {

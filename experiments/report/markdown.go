@@ -3,10 +3,12 @@ package report
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/experiment"
 	"example.com/geometric-complexity/internal/marked"
 )
 
@@ -16,62 +18,180 @@ const (
 	ResultsSection = "results"
 )
 
-// UpdateReadmes writes the claims into the README and the list of results into
-// the results folder's README, and returns those of the two that it changed.
+// UpdateReadmes writes the table of experiments into the README, the list of results and all claims
+// into the results folder's README, and returns those of the two that it changed.
 func UpdateReadmes(folders []*Folder, readme, results string) (changed []string, err error) {
 	listed := filepath.Join(results, "README.md")
 	for _, s := range []struct{ path, name, text string }{
-		{readme, ClaimsSection, Claims(folders, filepath.Dir(readme))},
+		{readme, ClaimsSection, Experiments(folders, filepath.Dir(readme), listed)},
 		{listed, ResultsSection, List(folders, results)},
+		{listed, ClaimsSection, Claims(folders, results)},
 	} {
 		written, err := marked.Update(s.path, s.name, s.text)
 		if err != nil {
 			return changed, err
 		}
-		if written {
+		if written && !slices.Contains(changed, s.path) {
 			changed = append(changed, s.path)
 		}
 	}
 	return changed, nil
 }
 
-// Claims is the table of claims as Markdown, with what was written about those
-// that do not hold below it. Links are relative to the folder base.
-func Claims(folders []*Folder, base string) string {
-	var rows, discussed strings.Builder
-	for _, f := range folders {
-		link := fmt.Sprintf("[%s](%s)", f.label(), linkTo(f.Dir, base))
-		for _, c := range f.Claims {
-			verdict := string(c.Verdict)
-			if c.Verdict != evidence.Undecided {
-				verdict = "**" + verdict + "**"
-			}
-			fmt.Fprintf(&rows, "| %s | %s | %s | %s |\n", link, cell(c.Text), verdict, cell(c.Summary()))
-			if text := f.Discussion[c.ID]; text != "" {
-				fmt.Fprintf(&discussed, "- %s %s (%s): %s\n", link, cell(c.Text), c.Verdict, text)
-			}
+// Experiments is the table of experiments as Markdown, with how many of their claims hold and what was
+// found. First looks are left out where a larger scale decides the same. Links are relative to the
+// folder base; the last is to the file that has every claim.
+func Experiments(folders []*Folder, base, all string) string {
+	judged := judge(folders)
+	var rows strings.Builder
+	for _, j := range judged {
+		if j.Superseded || len(j.Claims) == 0 {
+			continue
 		}
+		var t tally
+		t.add(j.Decided)
+		counts := "– | – | –"
+		if t.total > 0 {
+			counts = fmt.Sprintf("%d | %d | %d", t.counts[evidence.Holds], t.counts[evidence.DoesNotHold],
+				t.counts[evidence.Undecided])
+		}
+		found := cell(j.found())
+		if doubt, _ := j.doubt(); doubt != "" {
+			found += " *" + cell(doubt) + "*"
+		}
+		fmt.Fprintf(&rows, "| [%s](%s) | %s | %s | %s | %s |\n", cell(j.name()), linkTo(j.Dir, base), found, counts,
+			cell(t.provenText()), cell(j.scaleText()))
 	}
 	if rows.Len() == 0 {
 		return "No experiment's results are here yet."
 	}
-	text := summary(folders) + "\n\n| no. | claim | verdict | evidence |\n|---|---|---|---|\n" + rows.String()
-	if discussed.Len() > 0 {
-		text += "\n" + discussed.String()
-	}
-	return text
+	return summary(judged) + "\n\n| experiment | what was found | hold | do not hold | undecided | proven | scale |\n" +
+		"|---|---|---|---|---|---|---|\n" + rows.String() +
+		fmt.Sprintf("\n[Every claim](%s), with its effect, verdicts and criterion.\n", linkTo(all, base))
 }
 
-// label is the experiment's number, with the scale if it is not the usual one.
-func (f *Folder) label() string {
-	label := f.Number
-	if label == "" {
-		label = f.Name
+// name is the experiment's number and title.
+func (f *Folder) name() string { return strings.TrimSpace(f.Number + " " + f.Title) }
+
+// scaleText is the scale with what its verdicts are worth.
+func (f *Folder) scaleText() string {
+	if f.Scale.Caveat() == "" || len(f.Claims) == 0 {
+		return string(f.Scale)
 	}
-	if f.Scale != experiment.Laptop && f.Scale != "" {
-		label += ", " + string(f.Scale) + " scale"
+	return string(f.Scale) + ": " + f.Scale.Caveat()
+}
+
+// provenText says how theorems and identities fared.
+func (t tally) provenText() string {
+	switch refuted := t.counts[Refuted]; {
+	case t.proven == 0:
+		return ""
+	case refuted > 0:
+		return fmt.Sprintf("%d of %d refuted", refuted, t.proven)
 	}
-	return cell(label)
+	return fmt.Sprintf("%d not refuted", t.proven)
+}
+
+// found is a sentence on the first empirical claim that has an effect; if none has, on the first one,
+// with its verdict.
+func (j *Judged) found() string {
+	first := -1
+	for i, c := range j.Claims {
+		if !c.Proven && (first < 0 || j.Claims[first].Effect == "" && c.Effect != "") {
+			first = i
+		}
+	}
+	if first < 0 {
+		return ""
+	}
+	c := j.Decided[slices.IndexFunc(j.Decided, func(c JudgedClaim) bool { return c.ID == j.Claims[first].ID })]
+	text := c.Finding()
+	if c.Effect == "" {
+		text = fmt.Sprintf("%s (%s): %s", c.Text, c.Final, text)
+	}
+	return upper(text) + "."
+}
+
+// upper begins a sentence.
+func upper(text string) string {
+	r, n := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(r)) + text[n:]
+}
+
+// doubtText is all that is against the criteria.
+func (f *Folder) doubtText() string {
+	short, why := f.doubt()
+	return strings.TrimSpace(short + " " + why)
+}
+
+// Claims lists every claim as Markdown, by experiment, with what was written about it. Links are
+// relative to the folder base.
+func Claims(folders []*Folder, base string) string {
+	judged := judge(folders)
+	var b strings.Builder
+	b.WriteString(summary(judged) + "\n")
+	for _, j := range judged {
+		if len(j.Decided) > 0 {
+			j.writeClaims(&b, base)
+		}
+	}
+	return b.String()
+}
+
+func (j *Judged) writeClaims(b *strings.Builder, base string) {
+	fmt.Fprintf(b, "\n### [%s](%s)\n\n", cell(j.name()), linkTo(j.Dir, base))
+	about := []string{upper(strings.Replace(j.scaleText(), string(j.Scale), string(j.Scale)+" scale", 1)) + "."}
+	if j.Superseded {
+		about = append(about, "A larger scale decides these claims; they are corrected among the first looks.")
+	}
+	if doubt := j.doubtText(); doubt != "" {
+		about = append(about, doubt)
+	} else {
+		about = append(about, "Criteria of "+j.criteria()+", before the first run began.")
+	}
+	b.WriteString(cell(strings.Join(about, " ")) + "\n")
+	var empirical, proven, discussed strings.Builder
+	for _, c := range j.Decided {
+		if c.Proven {
+			fmt.Fprintf(&proven, "- **%s** in %d runs: %s (%s; holds if: %s)\n", c.Final, len(j.Runs), cell(c.Text),
+				cell(c.Finding()), cell(c.Criterion))
+		} else {
+			empirical.WriteString(c.row(j.older()))
+		}
+		if text := j.Discussion[c.ID]; text != "" {
+			fmt.Fprintf(&discussed, "- %s (%s): %s\n", cell(c.Text), c.Final, text)
+		}
+	}
+	if empirical.Len() > 0 {
+		b.WriteString("\n| verdict | claim | effect | by matching, without correction | rank correlation " +
+			"| without correction | p-value | holds if |\n" +
+			"|---|---|---|---|---|---|---|---|\n" + empirical.String())
+	}
+	if proven.Len() > 0 {
+		b.WriteString("\nProven:\n\n" + proven.String())
+	}
+	if discussed.Len() > 0 {
+		b.WriteString("\nDiscussion:\n\n" + discussed.String())
+	}
+}
+
+// row is a claim's line of the table.
+func (c JudgedClaim) row(older bool) string {
+	var matched []string
+	for _, m := range c.Matched {
+		matched = append(matched, cell(fmt.Sprintf("%s %s: %s", marks[m.Verdict], m.Matching, m.Verdict)))
+	}
+	alone, p := string(c.Verdict), c.PValues()
+	switch {
+	case c.Final == NoVerdict:
+		alone, matched = "", nil
+	case older:
+		p = "not known"
+	case p == "":
+		p = "no test"
+	}
+	return fmt.Sprintf("| %s **%s** | %s | %s | %s | %s | %s | %s | %s |\n", marks[c.Final], cell(string(c.Final)),
+		cell(c.Text), cell(c.Summary()), strings.Join(matched, "<br>"), c.RankText(), cell(alone), p, cell(c.Criterion))
 }
 
 // List is the table of the folders as Markdown, for a README in the folder base.
@@ -83,8 +203,8 @@ func List(folders []*Folder, base string) string {
 		if f.Command != "" {
 			command = "`" + strings.ReplaceAll(f.Command, "|", `\|`) + "`"
 		}
-		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s | %s |\n", f.ID(), linkTo(f.Dir, base), command, cell(f.Backend), f.seeds(),
-			f.Provenance.Finished.UTC().Format("2006-01-02"))
+		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s | %s |\n", f.ID(), linkTo(f.Dir, base), command,
+			cell(f.Backend), f.seeds(), f.Provenance.Finished.UTC().Format("2006-01-02"))
 	}
 	return b.String()
 }

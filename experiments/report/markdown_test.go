@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/geometric-complexity/experiments/evidence"
 	"example.com/geometric-complexity/experiments/experiment"
+	"example.com/geometric-complexity/experiments/runs"
 	"example.com/geometric-complexity/internal/marked"
 )
 
@@ -15,14 +17,24 @@ func TestReadmes(t *testing.T) {
 	root := t.TempDir()
 	results, readme := filepath.Join(root, "results"), filepath.Join(root, "README.md")
 	listed := filepath.Join(results, "README.md")
-	write(t, filepath.Join(results, "05-gc-regularizer"), sample())
-	put(t, filepath.Join(results, "05-gc-regularizer", DiscussionFile), "## keeps\nIt fell.\n")
+	r := sample()
+	rank := runs.Number(-0.95)
+	r.Claims[0].Effect, r.Claims[0].Rank = "GC falls by > 2 | more", &rank
+	r.Claims[0].Matched = []evidence.Matched{{Matching: "at equal training loss (0.3)", Effect: "falls by 2", Verdict: evidence.Holds},
+		{Matching: "at the last step", Effect: "changes", Verdict: evidence.Undecided}}
+	bound := evidence.Claim{ClaimText: evidence.ClaimText{ID: "bound", Text: "GC is bounded", Proven: true}, Statistic: "largest", Value: 0.5, PerSeed: r.Claims[0].PerSeed,
+		Criterion: "no value above 1", Verdict: evidence.Holds}
+	r.Claims = append(r.Claims, bound)
+	write(t, filepath.Join(results, "05-gc-regularizer"), r)
+	put(t, filepath.Join(results, "05-gc-regularizer", DiscussionFile), "## keeps: does not hold\nIt fell.\n")
 	paper := sample()
-	paper.Scale, paper.Command, paper.Claims = experiment.Paper, "gcml run 05 --set 'a|b'", paper.Claims[2:]
-	write(t, filepath.Join(results, "05-gc-regularizer-paper"), paper)
+	paper.Name, paper.Number, paper.Title = "noise", "06", "Noise"
+	paper.Scale, paper.Command, paper.Criteria, paper.Claims = experiment.Paper, "gcml run 05 --set 'a|b'", nil, paper.Claims[2:]
+	paper.Claims[0].P = nil
+	write(t, filepath.Join(results, "06-noise-paper"), paper)
 	empty := "before\n" + marked.Begin(ClaimsSection) + "\n" + marked.End(ClaimsSection) + "\nafter\n"
 	put(t, readme, empty)
-	put(t, listed, strings.ReplaceAll(empty, ClaimsSection, ResultsSection))
+	put(t, listed, strings.ReplaceAll(empty, ClaimsSection, ResultsSection)+marked.Begin(ClaimsSection)+"\n"+marked.End(ClaimsSection)+"\n")
 
 	for _, want := range [][]string{{readme, listed}, nil} {
 		changed, err := UpdateReadmes(load(t, results), readme, results)
@@ -33,16 +45,14 @@ func TestReadmes(t *testing.T) {
 	for path, want := range map[string]string{
 		readme: `before
 <!-- claims:begin -->
-Of 4 claims 1 hold, 1 do not hold, and 2 are undecided.
+Of 3 empirical claims 1 hold, 1 do not hold, and 1 are undecided, after Holm's correction for their number. The runs refute none of 1 theorems and identities. Of 1 claims 0 hold, 0 do not hold, and 1 are undecided; these are of results of an older form, whose verdicts are not corrected.
 
-| no. | claim | verdict | evidence |
-|---|---|---|---|
-| [05](results/05-gc-regularizer) | GC falls by > 1 \| more | **holds** | rank correlation -1, 95 % t interval [-1, -1] |
-| [05](results/05-gc-regularizer) | accuracy is \*kept\* | **does not hold** | difference &lt; 0, namely -0.1 |
-| [05](results/05-gc-regularizer) | accuracy rises | undecided | difference 0.1 |
-| [05, paper scale](results/05-gc-regularizer-paper) | accuracy rises | undecided | difference 0.1 |
+| experiment | what was found | hold | do not hold | undecided | proven | scale |
+|---|---|---|---|---|---|---|
+| [05 GC & &lt;the> regularizer](results/05-gc-regularizer) | GC falls by > 2 \| more, at equal training loss (0.3). | 1 | 1 | 1 | 1 not refuted | laptop: a first look |
+| [06 Noise](results/06-noise-paper) | Accuracy rises (undecided): difference 0.1. *This result is of an older form.* | 0 | 0 | 1 |  | paper |
 
-- [05](results/05-gc-regularizer) accuracy is \*kept\* (does not hold): It fell.
+[Every claim](results/README.md), with its effect, verdicts and criterion.
 
 <!-- claims:end -->
 after
@@ -52,10 +62,40 @@ after
 | folder | command | backend | seeds | date |
 |---|---|---|---|---|
 | [05-gc-regularizer](05-gc-regularizer) | ` + "`gcml run gc-regularizer --scale laptop --set rates=0,1`" + ` | xla:cpu | 0, 1, 2 | 2030-01-02 |
-| [05-gc-regularizer-paper](05-gc-regularizer-paper) | ` + "`gcml run 05 --set 'a\\|b'`" + ` | xla:cpu | 0, 1, 2 | 2030-01-02 |
+| [06-noise-paper](06-noise-paper) | ` + "`gcml run 05 --set 'a\\|b'`" + ` | xla:cpu | 0, 1, 2 | 2030-01-02 |
 
 <!-- results:end -->
 after
+<!-- claims:begin -->
+Of 3 empirical claims 1 hold, 1 do not hold, and 1 are undecided, after Holm's correction for their number. The runs refute none of 1 theorems and identities. Of 1 claims 0 hold, 0 do not hold, and 1 are undecided; these are of results of an older form, whose verdicts are not corrected.
+
+### [05 GC & &lt;the> regularizer](05-gc-regularizer)
+
+Laptop scale: a first look. Criteria of commit 0123456789ab of 2029-01-01 00:00 UTC, before the first run began.
+
+| verdict | claim | effect | by matching, without correction | rank correlation | without correction | p-value | holds if |
+|---|---|---|---|---|---|---|---|
+| ✘ **does not hold** | accuracy is \*kept\* | difference &lt; 0, namely -0.1 |  |  | does not hold | 0.002, corrected 0.004 | interval above -0.005 |
+| ? **undecided** | accuracy rises | difference 0.1 |  |  | undecided | 0.3, corrected 0.3 | interval above 0 |
+| ✔ **holds** | GC falls by > 1 \| more | GC falls by > 2 \| more | ✔ at equal training loss (0.3): holds<br>? at the last step: undecided | -0.95 | holds | 0.001, corrected 0.003 | interval below 0 |
+
+Proven:
+
+- **not refuted** in 2 runs: GC is bounded (largest 0.5; holds if: no value above 1)
+
+Discussion:
+
+- accuracy is \*kept\* (does not hold): It fell.
+
+### [06 Noise](06-noise-paper)
+
+Paper scale. This result is of an older form. Its verdicts are not corrected, and it does not say when its criteria were fixed.
+
+| verdict | claim | effect | by matching, without correction | rank correlation | without correction | p-value | holds if |
+|---|---|---|---|---|---|---|---|
+| ? **undecided** | accuracy rises | difference 0.1 |  |  | undecided | not known | interval above 0 |
+
+<!-- claims:end -->
 `} {
 		got, err := os.ReadFile(path)
 		if err != nil || string(got) != want {
@@ -65,7 +105,7 @@ after
 }
 
 func TestClaimsWithoutResults(t *testing.T) {
-	if got := Claims(nil, "."); got != "No experiment's results are here yet." {
+	if got := Experiments(nil, ".", "README.md"); got != "No experiment's results are here yet." {
 		t.Errorf("%q", got)
 	}
 }
@@ -83,8 +123,9 @@ func TestRepositorySaysWhatItsResultsSay(t *testing.T) {
 		t.Errorf("%q have no result", unfinished)
 	}
 	for _, s := range []struct{ path, name, want string }{
-		{filepath.Join(root, "README.md"), ClaimsSection, Claims(folders, root)},
+		{filepath.Join(root, "README.md"), ClaimsSection, Experiments(folders, root, filepath.Join(results, "README.md"))},
 		{filepath.Join(results, "README.md"), ResultsSection, List(folders, results)},
+		{filepath.Join(results, "README.md"), ClaimsSection, Claims(folders, results)},
 	} {
 		got, err := marked.Section(s.path, s.name)
 		if err != nil {
@@ -95,7 +136,7 @@ func TestRepositorySaysWhatItsResultsSay(t *testing.T) {
 	}
 	for _, f := range folders {
 		if ids := f.Undiscussed(); len(ids) > 0 {
-			t.Errorf("%s: %q do not hold; say why they may not, under \"## ID\"", filepath.Join(f.Dir, DiscussionFile), ids)
+			t.Errorf("%s: %q do not hold; say why they may not, under \"## ID: does not hold\"", filepath.Join(f.Dir, DiscussionFile), ids)
 		}
 	}
 	if _, err := HTML(folders); err != nil {

@@ -125,7 +125,7 @@ func (f *Folder) committed() error {
 	}
 	for _, p := range all {
 		if p.Modified {
-			return fmt.Errorf("made from a working tree with changes to commit %s", short(p.Commit))
+			return fmt.Errorf("made from a working tree with changes to commit %s", shortHash(p.Commit))
 		}
 		if p.Commit == "" {
 			return errors.New("made by a program that does not know its commit (build it with go build -buildvcs=true)")
@@ -134,8 +134,8 @@ func (f *Folder) committed() error {
 	return nil
 }
 
-// short is a commit's hash as people write it.
-func short(commit string) string { return commit[:min(len(commit), 12)] }
+// shortHash is a commit's hash as people write it.
+func shortHash(commit string) string { return commit[:min(len(commit), 12)] }
 
 // files are the paths of what is worth keeping, below the folder.
 func (f *Folder) files() []string {

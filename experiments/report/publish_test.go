@@ -17,7 +17,7 @@ func TestPublish(t *testing.T) {
 	out, results := filepath.Join(root, "out"), filepath.Join(root, "results")
 	write(t, out, sample())
 	put(t, filepath.Join(out, "runs", "aa", "checkpoint", "weights.bin"), "large")
-	put(t, filepath.Join(results, "05-gc-regularizer", DiscussionFile), "## keeps\nIt did not.\n")
+	put(t, filepath.Join(results, "05-gc-regularizer", DiscussionFile), "## keeps: does not hold\nIt did not.\n")
 	put(t, filepath.Join(results, "05-gc-regularizer", "figures", "gone.svg"), "old")
 	published, err := Publish([]string{out}, results, Options{})
 	if err != nil {

@@ -280,18 +280,38 @@ func TTest(values []float64, mean float64) float64 {
 // value is at most α is rejected, with a probability of at most α that any of them is true. A NaN
 // stays one, and does not count.
 func Holm(p []float64) []float64 {
+	each := make([]int, len(p))
+	for i := range each {
+		each[i] = i
+	}
+	return HolmOf(p, each)
+}
+
+// HolmOf is Holm's correction where several hypotheses are on the same statistic, which is the i-th
+// entry of statistics for the i-th p-value, and name different values of it. At most one of them is
+// true, so that they count as one until the last of them is rejected (Shaffer 1986). It panics if the
+// lengths differ.
+func HolmOf(p []float64, statistics []int) []float64 {
+	if len(p) != len(statistics) {
+		panic(fmt.Sprintf("stats: HolmOf of %d p-values of %d statistics", len(p), len(statistics)))
+	}
 	var order []int
 	out := make([]float64, len(p))
+	left := map[int]int{} // hypotheses that are not rejected yet, by statistic
 	for i, v := range p {
 		if out[i] = v; !math.IsNaN(v) {
 			order = append(order, i)
+			left[statistics[i]]++
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
 	largest := 0.0
-	for rank, i := range order {
-		largest = max(largest, p[i]*float64(len(order)-rank))
+	for _, i := range order {
+		largest = max(largest, p[i]*float64(len(left)))
 		out[i] = min(1, largest)
+		if left[statistics[i]]--; left[statistics[i]] == 0 {
+			delete(left, statistics[i])
+		}
 	}
 	return out
 }

@@ -218,3 +218,25 @@ func TestHolm(t *testing.T) {
 		}
 	}
 }
+
+// By hand: three hypotheses on two statistics count as two until both of the first statistic are
+// rejected, and then as one; on three statistics they are Holm's.
+func TestHolmOf(t *testing.T) {
+	for _, tc := range []struct {
+		p          []float64
+		statistics []int
+		want       []float64
+	}{
+		{[]float64{0.01, 0.02, 0.03}, []int{7, 7, 8}, []float64{0.02, 0.04, 0.04}},
+		{[]float64{0.03, 0.02, 0.01}, []int{7, 8, 7}, []float64{0.04, 0.04, 0.02}},
+		{[]float64{0.01, 0.02, math.NaN()}, []int{7, 7, 8}, []float64{0.01, 0.02, math.NaN()}},
+		{[]float64{0.01, 0.02, 0.03}, []int{1, 2, 3}, []float64{0.03, 0.04, 0.04}},
+	} {
+		got := HolmOf(tc.p, tc.statistics)
+		for i, want := range tc.want {
+			if math.Abs(got[i]-want) > 1e-12 || math.IsNaN(got[i]) != math.IsNaN(want) {
+				t.Errorf("HolmOf(%v, %v) = %v; want %v", tc.p, tc.statistics, got, tc.want)
+			}
+		}
+	}
+}

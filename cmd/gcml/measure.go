@@ -22,7 +22,8 @@ import (
 // measureOptions are the flags of measure.
 type measureOptions struct {
 	checkpoint, onnx, dataset, split, estimator string
-	inputs, labels, output                      string // With onnx alone.
+	labels, output, wrt                         string // With onnx alone.
+	inputs, batchAxes                           []string
 	progress                                    string
 	examples, batch                             int
 	seed                                        int64
@@ -45,16 +46,20 @@ func (a *app) measureCommand() *cobra.Command {
 		Example: "  gcml measure --checkpoint out/demo/runs/0123456789abcdef --split test\n" +
 			"  gcml measure --checkpoint DIR --dataset fashion-mnist --estimator projection:3 --json\n" +
 			"  gcml measure --onnx model.onnx --inputs x.npy --labels y.npy --per-class\n" +
-			"  gcml measure --onnx model.onnx --dataset fashion-mnist --split test --examples 500 --softmax",
+			"  gcml measure --onnx model.onnx --dataset fashion-mnist --split test --examples 500 --softmax\n" +
+			"  gcml measure --onnx bert.onnx --inputs ids=ids.npy --inputs mask=mask.npy --wrt embeddings",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.measure(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.checkpoint, "checkpoint", "", "`folder` of a run, OUT/runs/ADDRESS")
 	f.StringVar(&o.onnx, "onnx", "", "`file` of a network in the ONNX format")
-	f.StringVar(&o.inputs, "inputs", "", "`file` of examples for --onnx, [examples, ...], .npy or .npz")
+	f.StringArrayVar(&o.inputs, "inputs", nil, "`file` of examples for --onnx, [examples, ...], .npy or .npz; NAME=FILE for each input if there are several")
 	f.StringVar(&o.labels, "labels", "", "`file` of whole numbers, the classes of the examples of --inputs, .npy or .npz")
 	f.StringVar(&o.output, "output", "", "`node` of --onnx to take as the output (default: the network's first output)")
+	f.StringVar(&o.wrt, "wrt", "", "`name` of the input or inner node of --onnx with respect to which derivatives are taken "+
+		"(default: the only input of floats); all else is held fixed")
+	f.StringArrayVar(&o.batchAxes, "batch-axis", nil, "`axis` of the examples in the inputs and the output of --onnx, or NAME=AXIS for one of them (default 0)")
 	f.Float64Var(&o.arrayLimit, "array-limit", 4, "refuse arrays of --inputs and --labels of more than `GB` gigabytes")
 	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, the probabilities of a classifier")
 	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress on standard error: auto, bar, lines or none")
@@ -76,8 +81,10 @@ func (a *app) measureCommand() *cobra.Command {
 type subject struct {
 	name  string // for messages and the progress display
 	store *model.Store
-	model func(scope *model.Scope, x *graph.Node) *graph.Node
+	model func(scope *model.Scope, inputs []*graph.Node) *graph.Node
 	ds    train.Dataset
+	// options say which input derivatives are taken with respect to.
+	options []gcml.Option
 	// examples is how many ds has, 0 if it does not say.
 	examples int
 	// countOutputs is asked before the work begins.
@@ -125,7 +132,7 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	if err != nil {
 		return gcml.Result{}, err
 	}
-	opts := []gcml.Option{gcml.WithEstimator(estimator), gcml.WithSeed(o.seed)}
+	opts := append([]gcml.Option{gcml.WithEstimator(estimator), gcml.WithSeed(o.seed)}, s.options...)
 	if o.perClass {
 		opts = append(opts, gcml.WithPerClass())
 	}
@@ -149,7 +156,10 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 		last := 0
 		opts = append(opts, gcml.WithProgress(func(done int) { progress.Add(int64(done - last)); last = done }))
 	}
-	result, err := gcml.Measure(ctx, b, s.store, s.model, s.ds, opts...)
+	fn := func(scope *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
+		return []*graph.Node{s.model(scope, inputs)}
+	}
+	result, err := gcml.Measure(ctx, b, s.store, fn, s.ds, opts...)
 	if ctx.Err() != nil {
 		return gcml.Result{}, interruption("interrupted; nothing is kept of a measurement")
 	}
@@ -209,8 +219,8 @@ type checkpointMeasurement struct {
 
 func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator gcml.Estimator,
 	split datasets.Split) error {
-	if o.inputs != "" || o.labels != "" || o.output != "" {
-		return usagef("--inputs, --labels and --output go with --onnx, not with --checkpoint")
+	if len(o.inputs) > 0 || o.labels != "" || o.output != "" || o.wrt != "" || len(o.batchAxes) > 0 {
+		return usagef("--inputs, --labels, --output, --wrt and --batch-axis go with --onnx, not with --checkpoint")
 	}
 	trained, err := training.OpenRun(o.checkpoint)
 	if err != nil {
@@ -220,7 +230,8 @@ func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator
 	if err != nil {
 		return asUsage(err)
 	}
-	s := subject{name: o.checkpoint, store: trained.Store, model: trained.Model, ds: ds,
+	network := func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return trained.Model(scope, inputs[0]) }
+	s := subject{name: o.checkpoint, store: trained.Store, model: network, ds: ds,
 		countOutputs: func(compute.Backend) (int, error) { return trained.Outputs, nil }}
 	if sized, ok := ds.(interface{ NumExamples() int }); ok {
 		s.examples = sized.NumExamples()

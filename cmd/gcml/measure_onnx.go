@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -38,16 +39,16 @@ type examples interface {
 
 // layout rearranges the inputs of an example. It keeps their values, so that
 // the GC is the same.
-type layout = func(x *graph.Node) *graph.Node
+type layout = func(inputs []*graph.Node) []*graph.Node
 
 func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.Estimator, split datasets.Split) error {
-	if (o.inputs == "") == (o.dataset == "") {
+	if (len(o.inputs) == 0) == (o.dataset == "") {
 		return usagef("measure --onnx wants either --inputs FILE (.npy or .npz) or --dataset NAME")
 	}
-	if o.labels != "" && o.inputs == "" {
+	if o.labels != "" && len(o.inputs) == 0 {
 		return usagef("--labels belongs to --inputs: a data set has its own")
 	}
-	if o.inputs != "" && o.perClass != (o.labels != "") {
+	if len(o.inputs) > 0 && o.perClass != (o.labels != "") {
 		return usagef("--per-class with --inputs wants --labels FILE, the class of each example, and --labels wants --per-class")
 	}
 	network, err := onnxmodel.Load(o.onnx)
@@ -59,13 +60,27 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 			return usageError{err}
 		}
 	}
-	ds, arrange, err := openExamples(network, &o, split)
+	if err := network.SetWithRespectTo(o.wrt); err != nil {
+		return usageError{fmt.Errorf("%w (--wrt)", err)}
+	}
+	axes, err := parseBatchAxes(network, o.batchAxes)
 	if err != nil {
 		return err
 	}
-	forward := func(scope *model.Scope, x *graph.Node) *graph.Node { return network.Forward(scope, arrange(x)) }
+	ds, arrange, err := openExamples(network, &o, split, axes)
+	if err != nil {
+		return err
+	}
+	forward := func(scope *model.Scope, inputs []*graph.Node) *graph.Node {
+		return axes.outputBatchFirst(network.ForwardAll(scope, axes.inPlace(network, arrange(inputs))))
+	}
+	input, alias := network.WithRespectTo()
+	options := []gcml.Option{gcml.WithInput(input)}
+	if alias != "" {
+		options = []gcml.Option{gcml.WithInputNode(alias)}
+	}
 	result, err := a.measureSubject(ctx, o, estimator, subject{
-		name: o.onnx, store: network.Store, model: forward, ds: ds, examples: ds.NumExamples(),
+		name: o.onnx, store: network.Store, model: forward, ds: ds, examples: ds.NumExamples(), options: options,
 		countOutputs: func(b compute.Backend) (int, error) { return countOutputs(network, forward, ds, b) }})
 	if err != nil {
 		return err
@@ -80,15 +95,14 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 
 // openExamples reads the examples for a network, in batches of the size that
 // it was exported for, if it was for one.
-func openExamples(network *onnxmodel.Model, o *measureOptions,
-	split datasets.Split) (ds examples, arrange layout, err error) {
-	fixed := network.BatchSize()
+func openExamples(network *onnxmodel.Model, o *measureOptions, split datasets.Split, axes batchAxes) (ds examples, arrange layout, err error) {
+	fixed := network.BatchSize(axes.of(network.InputName()))
 	if fixed > 0 {
 		o.batch = fixed
 	}
-	if o.inputs != "" {
-		ds, err = openArrays(network, *o)
-		arrange = func(x *graph.Node) *graph.Node { return x }
+	if len(o.inputs) > 0 {
+		ds, err = openArrays(network, *o, axes)
+		arrange = func(inputs []*graph.Node) []*graph.Node { return inputs }
 	} else {
 		ds, arrange, err = openImages(network, *o, split)
 	}
@@ -102,15 +116,35 @@ func openExamples(network *onnxmodel.Model, o *measureOptions,
 	return ds, arrange, nil
 }
 
-func openArrays(network *onnxmodel.Model, o measureOptions) (examples, error) {
-	inputs, err := readArray(o.inputs, network.InputName(), o)
+// openArrays reads an array for each input, with its examples first.
+func openArrays(network *onnxmodel.Model, o measureOptions, axes batchAxes) (examples, error) {
+	paths, err := inputFiles(network, o.inputs)
 	if err != nil {
 		return nil, err
 	}
-	want, got := network.InputShape().Dimensions, inputs.Shape().Dimensions
-	if !fits(got, want) {
-		return nil, fmt.Errorf("%s: array of shape %v, but input %s of %s takes %s: give one row per example, arranged so",
-			o.inputs, got, network.InputName(), o.onnx, dimensions(want))
+	columns := make([]onnxmodel.Column, 0, len(paths))
+	for i, in := range network.Inputs() {
+		values, err := readArray(paths[i], in.Name, o)
+		if err != nil {
+			return nil, err
+		}
+		axis := axes.of(in.Name)
+		got := values.Shape().Dimensions
+		if in.Unshaped {
+			if err := network.SetRank(i, len(got)); err != nil {
+				return nil, err
+			}
+		} else if !fits(got, in.Shape.Dimensions, axis) {
+			return nil, fmt.Errorf("%s: array of shape %v, but input %s of %s takes %s: give one row per example, arranged so",
+				paths[i], got, in.Name, o.onnx, dimensions(in.Shape.Dimensions, axis))
+		}
+		c := onnxmodel.Column{Values: values, DType: in.Shape.DType, Whole: len(got) == 0}
+		if !c.Whole {
+			if c.Values, err = onnxmodel.BatchFirst(values, axis); err != nil {
+				return nil, fmt.Errorf("%s: %w", paths[i], err)
+			}
+		}
+		columns = append(columns, c)
 	}
 	var labels *tensors.Tensor
 	if o.labels != "" {
@@ -118,7 +152,7 @@ func openArrays(network *onnxmodel.Model, o measureOptions) (examples, error) {
 			return nil, err
 		}
 	}
-	return onnxmodel.NewArrays(o.inputs, inputs, labels, network.InputShape().DType, o.examples, o.batch)
+	return onnxmodel.NewArrays(strings.Join(o.inputs, ", "), columns, labels, o.examples, o.batch)
 }
 
 // readArray reads an array within the limit, or says how to lift it.
@@ -145,47 +179,58 @@ func openImages(network *onnxmodel.Model, o measureOptions, split datasets.Split
 			return nil, nil, err
 		}
 	}
+	if inputs := network.Inputs(); len(inputs) != 1 || inputs[0].Unshaped {
+		return nil, nil, fmt.Errorf("%s: it has several inputs, or one whose shape the file does not tell: give --inputs", o.onnx)
+	}
 	want := network.InputShape().Dimensions
 	arrange := arrangeImages(images.H, images.W, images.C, want)
 	if arrange == nil {
 		return nil, nil, fmt.Errorf("%s: input %s takes %s, but the images of %s are [%d %d %d] (channels, height, width): give --inputs",
-			o.onnx, network.InputName(), dimensions(want), o.dataset, images.C, images.H, images.W)
+			o.onnx, network.InputName(), dimensions(want, 0), o.dataset, images.C, images.H, images.W)
 	}
 	ds, err := datasets.NewBatches(images, o.batch).Format(datasets.Format{DType: network.InputShape().DType}).Done()
-	return ds, arrange, err
+	return ds, func(inputs []*graph.Node) []*graph.Node { return []*graph.Node{arrange(inputs[0])} }, err
 }
 
 // arrangeImages brings images [batch, h, w, c] to the dimensions that are
 // wanted: channels first, as PyTorch has them and preferred where both fit,
 // channels last, without the axis of a single channel, or flat with channels
 // first. It is nil if they are none of these.
-func arrangeImages(h, w, c int, want []int) layout {
+func arrangeImages(h, w, c int, want []int) func(x *graph.Node) *graph.Node {
 	channelsFirst := func(x *graph.Node) *graph.Node { return graph.TransposeAllAxes(x, 0, 3, 1, 2) }
 	switch {
-	case fits([]int{-1, c, h, w}, want):
+	case fits([]int{-1, c, h, w}, want, 0):
 		return channelsFirst
-	case fits([]int{-1, h, w, c}, want):
+	case fits([]int{-1, h, w, c}, want, 0):
 		return func(x *graph.Node) *graph.Node { return x }
-	case fits([]int{-1, h, w}, want) && c == 1:
+	case fits([]int{-1, h, w}, want, 0) && c == 1:
 		return func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, h, w) }
-	case fits([]int{-1, h * w * c}, want):
+	case fits([]int{-1, h * w * c}, want, 0):
 		return func(x *graph.Node) *graph.Node { return graph.Reshape(channelsFirst(x), -1, h*w*c) }
 	}
 	return nil
 }
 
 // fits tells whether examples of those dimensions can be given to an input:
-// the first axis is the batch, and -1 is any size.
-func fits(got, want []int) bool {
-	return len(got) == len(want) && slices.EqualFunc(got[1:], want[1:], func(g, w int) bool { return w < 0 || g == w })
+// its axis of the batch and -1 are any size.
+func fits(got, want []int, axis int) bool {
+	if len(got) != len(want) {
+		return false
+	}
+	for i := range got {
+		if i != axis && want[i] >= 0 && got[i] != want[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // dimensions writes the shape of an input, as [any 3 32 32].
-func dimensions(dims []int) string {
+func dimensions(dims []int, axis int) string {
 	words := make([]string, len(dims))
 	for i, d := range dims {
 		words[i] = strconv.Itoa(d)
-		if d < 0 || i == 0 {
+		if d < 0 || i == axis {
 			words[i] = "any"
 		}
 	}
@@ -194,14 +239,18 @@ func dimensions(dims []int) string {
 
 // countOutputs builds the network for the first batch, which shows an operator
 // that is not supported before any work is done.
-func countOutputs(network *onnxmodel.Model, forward func(*model.Scope, *graph.Node) *graph.Node, ds examples,
+func countOutputs(network *onnxmodel.Model, forward func(*model.Scope, []*graph.Node) *graph.Node, ds examples,
 	b compute.Backend) (int, error) {
 	for batch, err := range ds.Iter() {
 		if err != nil {
 			return 0, err
 		}
 		defer batch.Finalize()
-		return network.Check(b, forward, batch.Inputs[0].Shape(), memoryLimit())
+		var inputs []shapes.Shape
+		for _, in := range batch.Inputs {
+			inputs = append(inputs, in.Shape())
+		}
+		return network.Check(b, forward, inputs, memoryLimit())
 	}
 	return 0, fmt.Errorf("%s: no examples", ds.Name())
 }

@@ -14,7 +14,7 @@ import (
 func TestArrays(t *testing.T) {
 	inputs := tensors.FromFlatDataAndDimensions([]uint8{0, 1, 2, 3, 4, 255}, 3, 2)
 	labels := tensors.FromFlatDataAndDimensions([]int64{7, 8, 9}, 3, 1)
-	ds, err := NewArrays("a", inputs, labels, dtypes.Float32, 0, 2)
+	ds, err := NewArrays("a", []Column{{Values: inputs, DType: dtypes.Float32}}, labels, 0, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestArrays(t *testing.T) {
 	if !slices.EqualFunc(rows, [][]float32{{0, 1}, {2, 3}, {4, 255}}, slices.Equal) || !slices.Equal(classes, []int32{7, 8, 9}) {
 		t.Errorf("rows %v, classes %v", rows, classes)
 	}
-	if ds, err = NewArrays("a", inputs, nil, dtypes.Float64, 1, 2); err != nil || ds.NumExamples() != 1 {
+	if ds, err = NewArrays("a", []Column{{Values: inputs, DType: dtypes.Float64}}, nil, 1, 2); err != nil || ds.NumExamples() != 1 {
 		t.Errorf("first example: %v, %v", ds, err)
 	}
 }
@@ -47,11 +47,13 @@ func TestRefusedArrays(t *testing.T) {
 		{"scalar", "holds no examples", tensors.FromValue(float32(1)), nil, dtypes.Float32, 0},
 		{"labels of floats", "want one whole number for each of the 2 examples", inputs, inputs, dtypes.Float32, 0},
 		{"labels of another number", "want one whole number", inputs, tensors.FromValue([]int32{1, 2, 3}), dtypes.Float32, 0},
-		{"truth values", "convert them to float32", tensors.FromValue([]bool{true}), nil, dtypes.Float32, 0},
-		{"half precision", "convert them to float32", inputs, nil, dtypes.Float16, 0},
+		{"half precision", "cannot be given to an input of type Float16", inputs, nil, dtypes.Float16, 0},
+		{"floats for integers", "convert them with numpy.astype", inputs, nil, dtypes.Int32, 0},
+		{"too large", "too large for an input of type Int8", tensors.FromValue([]int64{300}), nil, dtypes.Int8, 0},
+		{"numbers for truth values", "which takes 0 and 1", tensors.FromValue([]int64{2}), nil, dtypes.Bool, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := NewArrays("a.npy", tc.inputs, tc.labels, tc.dtype, tc.n, 2)
+			_, err := NewArrays("a.npy", []Column{{Values: tc.inputs, DType: tc.dtype}}, tc.labels, tc.n, 2)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "a.npy: ") {
 				t.Errorf("error %v; want %q", err, tc.want)
 			}

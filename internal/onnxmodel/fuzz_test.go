@@ -75,7 +75,7 @@ func FuzzReadArray(f *testing.F) {
 		if array.ByteSize() > limit {
 			t.Fatalf("got %d bytes, above the limit", array.ByteSize())
 		}
-		examples, err := NewArrays(path, array, nil, dtypes.Float32, 0, 3)
+		examples, err := NewArrays(path, []Column{{Values: array, DType: dtypes.Float32}}, nil, 0, 3)
 		if err != nil {
 			assertOneLine(t, err)
 			return
@@ -108,8 +108,8 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		defer m.Store.Finalize()
-		if m.InputShape().Rank() < 2 || m.OutputName() == "" {
-			t.Errorf("got an input of shape %s and the output %q", m.InputShape(), m.OutputName())
+		if len(m.Inputs()) == 0 || m.OutputName() == "" {
+			t.Errorf("got inputs %v and the output %q", m.Inputs(), m.OutputName())
 		}
 	})
 }

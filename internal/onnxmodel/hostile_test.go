@@ -122,7 +122,7 @@ func assertRefused(t *testing.T, path, want string) {
 	t.Helper()
 	m, err := Load(path)
 	if err == nil {
-		_, err = m.Check(gctest.GoBackend(t), m.Forward, shapes.Make(dtypes.Float32, 2, 12), 1<<30)
+		_, err = m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shapes.Make(dtypes.Float32, 2, 12)}, 1<<30)
 	}
 	if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), path+": ") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v; want one line with the path and %q", err, want)
@@ -228,7 +228,7 @@ func TestRefusedOnCheck(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			path := network(t, tc.weights, tc.nodes...)
 			m := load(t, path)
-			_, err := m.Check(gctest.GoBackend(t), m.Forward, shapes.Make(dtypes.Float32, 2, 12), limit)
+			_, err := m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shapes.Make(dtypes.Float32, 2, 12)}, limit)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), path+": ") {
 				t.Errorf("error %v; want %q", err, tc.want)
 			}
@@ -309,7 +309,7 @@ func TestLargestBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ds, err := NewArrays("a", inputs, nil, dtypes.Float32, 0, math.MaxInt)
+	ds, err := NewArrays("a", []Column{{Values: inputs, DType: dtypes.Float32}}, nil, 0, math.MaxInt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func gcOfCase(t *testing.T, b compute.Backend, tc caseOf) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ds, err := NewArrays(tc.Model, inputs, nil, m.InputShape().DType, 0, tc.Batch)
+	ds, err := NewArrays(tc.Model, []Column{{Values: inputs, DType: m.InputShape().DType}}, nil, 0, tc.Batch)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute-onnx/support/protos"
@@ -18,8 +16,6 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/onnx-gomlx/onnx"
 	"google.golang.org/protobuf/proto"
-
-	"example.com/geometric-complexity/internal/nearest"
 )
 
 // Model is a network of one input, in evaluation mode as ONNX files hold it.
@@ -27,15 +23,19 @@ type Model struct {
 	// Store has the weights.
 	Store *model.Store
 
-	path       string
-	graph      *protos.GraphProto
-	lowered    *lowered
-	onnx       onnx.Model // of what comes after the last segment
-	segments   []segment
-	folder     *dataFolder
-	inputs     []string
-	output     string
-	inputShape shapes.Shape
+	path     string
+	graph    *protos.GraphProto
+	lowered  *lowered
+	onnx     onnx.Model // of what comes after the last segment
+	segments []segment
+	folder   *dataFolder
+	file     *protos.ModelProto
+	inputs   []string
+	shapes   []shapes.Shape
+	unshaped []bool
+	output   string
+	wrt      int    // the input that derivatives are taken with respect to
+	node     string // or the inner value, if not ""
 }
 
 // Load reads an ONNX file. Errors name the file: one that is no ONNX file, a
@@ -66,30 +66,33 @@ func (m *Model) load() (err error) {
 	if err := proto.Unmarshal(raw, &file); err != nil || file.Graph == nil || len(file.Graph.Output) == 0 {
 		return fmt.Errorf("not an ONNX model: export one, for example by torch.onnx.export")
 	}
+	if err := inline(&file); err != nil {
+		return err
+	}
 	if err := widen(file.Graph, folder); err != nil {
 		return err
 	}
 	if err := m.parse(&file, folder); err != nil {
 		return err
 	}
-	first := m.onnx
-	if len(m.segments) > 0 {
-		first = m.segments[0].onnx
+	m.readInputs()
+	m.output = defaultOutput(m.graph)
+	if len(m.inputs) == 0 {
+		return errors.New("the network has no input")
 	}
-	names, dims := first.Inputs()
-	if len(names) != 1 {
-		return fmt.Errorf("the network has %d inputs (%s), and only networks of one can be measured", len(names), strings.Join(names, ", "))
-	}
-	m.inputs, m.inputShape, m.output = names, dims[0], defaultOutput(m.graph)
-	if m.inputShape.Rank() < 2 || !m.inputShape.DType.IsFloat() {
-		return fmt.Errorf("input %s has shape %s: want numbers of a float type with a batch axis first, [batch, ...]", m.inputs[0], m.inputShape)
+	// Which input is meant is known later.
+	for i, shape := range m.shapes {
+		if shape.DType.IsFloat() {
+			m.wrt = i
+			break
+		}
 	}
 	return nil
 }
 
 // parse brings a file to what the importer computes rightly, and hands it over.
 func (m *Model) parse(file *protos.ModelProto, folder *dataFolder) error {
-	m.graph = file.Graph
+	m.file, m.graph = file, file.Graph
 	if err := inline(file); err != nil {
 		return err
 	}
@@ -127,51 +130,40 @@ func opset(file *protos.ModelProto) int64 {
 	return 1
 }
 
-// InputName is the name of the input in the file.
-func (m *Model) InputName() string { return m.inputs[0] }
+// InputName is the name of the input in the file that derivatives are taken with respect to.
+func (m *Model) InputName() string { return m.inputs[m.wrt] }
 
 // InputShape is [batch, ...], with -1 for axes of any size.
-func (m *Model) InputShape() shapes.Shape { return m.inputShape }
+func (m *Model) InputShape() shapes.Shape { return m.shapes[m.wrt] }
 
 // OutputName is the value that Forward gives, the first output of the network
 // unless SetOutput chose another.
 func (m *Model) OutputName() string { return m.output }
 
-// BatchSize is the number of examples that the network was exported for, or 0
-// if it takes any.
-func (m *Model) BatchSize() int { return max(0, m.inputShape.Dimensions[0]) }
+// BatchSize is the number of examples that the network was exported for, or 0 if it takes any: the
+// size of an axis of the input.
+func (m *Model) BatchSize(axis int) int {
+	if axis < 0 || axis >= m.InputShape().Rank() {
+		return 0
+	}
+	return max(0, m.InputShape().Dimensions[axis])
+}
 
 // SetOutput makes Forward give an inner value, by its own name or that of the
 // node that computes it.
 func (m *Model) SetOutput(name string) error {
-	var known []string
-	for _, n := range m.graph.Node {
-		for _, out := range n.Output {
-			if out == name || n.Name == name {
-				m.output = out
-				return nil
-			}
-			if out != "" {
-				known = append(known, out)
-			}
-		}
+	value, err := m.valueOf(name)
+	if err == nil {
+		m.output = value
 	}
-	if near, ok := nearest.Word(name, known); ok {
-		return fmt.Errorf("%s: no node %q; did you mean %q?", m.path, name, near)
-	}
-	slices.Reverse(known)
-	const enough = 12
-	if more := len(known) - enough; more > 0 {
-		known = append(known[:enough], fmt.Sprintf("and %d others", more))
-	}
-	return fmt.Errorf("%s: no node %q; from the last one back: %s", m.path, name, strings.Join(known, ", "))
+	return err
 }
 
 // Forward builds the network: x of InputShape to the output, [batch, ...]. It
 // is a GoMLX model function for the Store. It panics on an operator that is not
 // supported, with its name and that of the node.
 func (m *Model) Forward(scope *model.Scope, x *graph.Node) *graph.Node {
-	return m.values(scope, x.Graph(), x)[0]
+	return m.ForwardAll(scope, []*graph.Node{x})
 }
 
 // values builds the network for the values of its inputs.
@@ -212,24 +204,29 @@ type modelError struct{ error }
 
 func (e *modelError) Unwrap() error { return e.error }
 
-// Check builds the graph of a model function that ends in Forward, for inputs
+// Check builds the graph of a model function that ends in ForwardAll, for inputs
 // of a shape, and returns the number of outputs per example. Nothing is
 // compiled or run but what the importer takes for constants, such as the shapes
 // that a network computes. It refuses a network of which a single value takes
 // more than limit bytes. Its errors name the file.
-func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, *graph.Node) *graph.Node, inputs shapes.Shape,
+func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, []*graph.Node) *graph.Node, inputs []shapes.Shape,
 	limit int64) (outputs int, err error) {
 	guard := &sizeGuard{Backend: backend, limit: limit}
 	g := graph.NewGraph(guard, "onnxmodel.Check")
 	defer g.Finalize()
 	guard.graph = g
 	err = attempt(func() error {
-		out := fn(m.Store.RootScope(), graph.Parameter(g, "inputs", inputs))
-		if out.Rank() == 0 || out.Shape().Dimensions[0] != inputs.Dimensions[0] || !out.DType().IsFloat() {
-			return fmt.Errorf("output %s has shape %s for %d examples: want numbers of a float type, [batch, ...]; choose another node",
-				m.output, out.Shape(), inputs.Dimensions[0])
+		var nodes []*graph.Node
+		for i, shape := range inputs {
+			nodes = append(nodes, graph.Parameter(g, fmt.Sprintf("input%d", i), shape))
 		}
-		outputs = out.Shape().Size() / inputs.Dimensions[0]
+		batch := inputs[m.wrt].Dimensions[0]
+		out := fn(m.Store.RootScope(), nodes)
+		if out.Rank() == 0 || out.Shape().Dimensions[0] != batch || !out.DType().IsFloat() {
+			return fmt.Errorf("output %s has shape %s for %d examples: want numbers of a float type, [batch, ...]; choose another node",
+				m.output, out.Shape(), batch)
+		}
+		outputs = out.Shape().Size() / batch
 		return guard.check()
 	})
 	if err != nil {

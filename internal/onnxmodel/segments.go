@@ -79,10 +79,7 @@ func (m *Model) anyShape(name string, layer *protos.NodeProto, rank int) *protos
 	if !isFloat(dtype) {
 		dtype = int32(protos.TensorProto_FLOAT)
 	}
-	t := &protos.TypeProto_Tensor{ElemType: dtype, Shape: &protos.TensorShapeProto{}}
-	for range rank {
-		t.Shape.Dim = append(t.Shape.Dim, &protos.TensorShapeProto_Dimension{})
-	}
+	t := &protos.TypeProto_Tensor{ElemType: dtype, Shape: dynamic(rank)}
 	return &protos.ValueInfoProto{Name: name, Type: &protos.TypeProto{Value: &protos.TypeProto_TensorType{TensorType: t}}}
 }
 

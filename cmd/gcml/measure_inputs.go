@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gomlx/gomlx/core/graph"
+
+	"example.com/geometric-complexity/internal/onnxmodel"
+)
+
+// inputFiles is the file of each input of a network, from words FILE or NAME=FILE. A single FILE that
+// is an archive (.npz) has the arrays of all inputs.
+func inputFiles(network *onnxmodel.Model, words []string) ([]string, error) {
+	inputs := network.Inputs()
+	names := make([]string, len(inputs))
+	for i, in := range inputs {
+		names[i] = in.Name
+	}
+	if len(words) == 1 && !strings.Contains(words[0], "=") {
+		if len(inputs) > 1 && !strings.HasSuffix(strings.ToLower(words[0]), ".npz") {
+			return nil, usagef("the network has %d inputs (%s): give --inputs NAME=FILE for each, or one .npz file with all of them",
+				len(inputs), strings.Join(names, ", "))
+		}
+		return slices.Repeat(words, len(inputs)), nil
+	}
+	files := make([]string, len(inputs))
+	for _, word := range words {
+		name, file, named := strings.Cut(word, "=")
+		i := slices.Index(names, name)
+		switch {
+		case !named && len(inputs) == 1:
+			i, file = 0, word
+		case !named:
+			return nil, usagef("--inputs %s: with several inputs, write NAME=FILE", word)
+		case i < 0:
+			return nil, unknownWord("input", name, names)
+		}
+		if files[i] != "" {
+			return nil, usagef("--inputs: two files for the input %s", names[i])
+		}
+		files[i] = file
+	}
+	for i, file := range files {
+		if file == "" {
+			return nil, usagef("--inputs: no file for the input %s", names[i])
+		}
+	}
+	return files, nil
+}
+
+// batchAxes is where the examples are in inputs and the output, by name, where that is not the default.
+type batchAxes struct {
+	byName   map[string]int
+	fallback int
+	output   int
+}
+
+// parseBatchAxes reads words AXIS or NAME=AXIS.
+func parseBatchAxes(network *onnxmodel.Model, words []string) (batchAxes, error) {
+	axes := batchAxes{byName: make(map[string]int)}
+	var names []string
+	for _, in := range network.Inputs() {
+		names = append(names, in.Name)
+	}
+	names = append(names, network.OutputName())
+	for _, word := range words {
+		name, number, named := strings.Cut(word, "=")
+		if !named {
+			number = word
+		}
+		axis, err := strconv.Atoi(number)
+		if err != nil || axis < 0 {
+			return axes, usagef("--batch-axis %s: want the number of an axis, from 0, or NAME=AXIS", word)
+		}
+		switch {
+		case !named:
+			axes.fallback = axis
+		case !slices.Contains(names, name):
+			return axes, unknownWord("input or output", name, names)
+		default:
+			axes.byName[name] = axis
+		}
+	}
+	axes.output = axes.of(network.OutputName())
+	return axes, nil
+}
+
+func (a batchAxes) of(name string) int {
+	if axis, ok := a.byName[name]; ok {
+		return axis
+	}
+	return a.fallback
+}
+
+// inPlace moves the examples of each input from the first axis to where the network has them.
+func (a batchAxes) inPlace(network *onnxmodel.Model, inputs []*graph.Node) []*graph.Node {
+	moved := slices.Clone(inputs)
+	for i, in := range network.Inputs() {
+		if axis := a.of(in.Name); axis > 0 && !inputs[i].IsScalar() {
+			moved[i] = moveAxis(inputs[i], 0, axis)
+		}
+	}
+	return moved
+}
+
+func (a batchAxes) outputBatchFirst(output *graph.Node) *graph.Node {
+	if a.output == 0 {
+		return output
+	}
+	return moveAxis(output, a.output, 0)
+}
+
+// moveAxis moves one axis, and keeps the others in order.
+func moveAxis(x *graph.Node, from, to int) *graph.Node {
+	if from >= x.Rank() || to >= x.Rank() {
+		panic(fmt.Errorf("--batch-axis: a value of shape %s has no axis %d", x.Shape(), max(from, to)))
+	}
+	var perm []int
+	for axis := range x.Rank() {
+		if axis != from {
+			perm = append(perm, axis)
+		}
+	}
+	return graph.TransposeAllAxes(x, slices.Insert(perm, to, from)...)
+}

@@ -1,0 +1,209 @@
+package onnxmodel
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"google.golang.org/protobuf/proto"
+
+	"example.com/geometric-complexity/internal/nearest"
+)
+
+// Input is an input of a network: its shape has -1 for axes of any size, and no axes if the file does
+// not tell it.
+type Input struct {
+	Name     string
+	Shape    shapes.Shape
+	Unshaped bool
+}
+
+// Inputs are those of the file, in its order.
+func (m *Model) Inputs() []Input {
+	var all []Input
+	for i, name := range m.inputs {
+		all = append(all, Input{Name: name, Shape: m.shapes[i], Unshaped: m.unshaped[i]})
+	}
+	return all
+}
+
+// WithRespectTo is the number of the input that a network is differentiated with respect to, and the
+// alias of the node instead of it, or "".
+func (m *Model) WithRespectTo() (input int, alias string) {
+	if m.node != "" {
+		return m.wrt, nodeAlias
+	}
+	return m.wrt, ""
+}
+
+// nodeAlias is that of the value that SetWithRespectTo chose.
+const nodeAlias = "with_respect_to"
+
+// SetWithRespectTo chooses the input, or the inner value by its own name or that of the node that
+// computes it, with respect to which derivatives are taken: an embedding of tokens, for example. With
+// the name "", it is the only input of a float type.
+func (m *Model) SetWithRespectTo(name string) error {
+	var floats []string
+	for i, in := range m.inputs {
+		if name == in || name == "" && m.shapes[i].DType.IsFloat() {
+			m.wrt, m.node = i, ""
+			floats = append(floats, in)
+		}
+	}
+	switch {
+	case name == "" && len(floats) == 0:
+		return fmt.Errorf("%s: no input is of a float type (%s): choose an inner value that derivatives are taken with respect to%s",
+			m.path, strings.Join(m.inputs, ", "), m.suggestion())
+	case name == "" && len(floats) > 1:
+		return fmt.Errorf("%s: the network has %d inputs of a float type (%s): choose the one that derivatives are taken with respect to",
+			m.path, len(floats), strings.Join(floats, ", "))
+	case len(floats) > 0:
+		in, shape := m.inputs[m.wrt], m.shapes[m.wrt]
+		if !shape.DType.IsFloat() || !m.unshaped[m.wrt] && shape.Rank() < 2 {
+			return fmt.Errorf("%s: input %s has shape %s: want numbers of a float type with a batch axis, [batch, ...]", m.path, in, shape)
+		}
+		return nil
+	}
+	value, err := m.valueOf(name)
+	m.node = value
+	return err
+}
+
+// suggestion is the first value of a float type that depends on an input of integers.
+func (m *Model) suggestion() string {
+	for _, n := range ancestors(m.graph, m.output) {
+		if n.OpType == "Gather" || n.OpType == "Cast" && isFloat(m.lowered.types[n.Output[0]]) {
+			if ints := m.lowered.types[n.Input[len(n.Input)-1]]; !isFloat(ints) && m.dependsOnInput(n) {
+				return fmt.Sprintf(", such as %q", n.Output[0])
+			}
+		}
+	}
+	return ""
+}
+
+func (m *Model) dependsOnInput(n *protos.NodeProto) bool {
+	if slices.ContainsFunc(n.Input, func(in string) bool { return slices.Contains(m.inputs, in) }) {
+		return true
+	}
+	for _, a := range ancestors(m.graph, n.Input...) {
+		if slices.ContainsFunc(a.Input, func(in string) bool { return slices.Contains(m.inputs, in) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// valueOf is the value of a name, or the first of the node of that name.
+func (m *Model) valueOf(name string) (string, error) {
+	var known []string
+	for _, n := range m.graph.Node {
+		for _, out := range n.Output {
+			if out == name {
+				return out, nil
+			}
+			if origin := m.lowered.origins[out]; origin != nil && slices.Contains(origin.Output, out) && out != "" {
+				if origin.Name == name {
+					return out, nil
+				}
+				known = append(known, out)
+			}
+		}
+	}
+	if near, ok := nearest.Word(name, known); ok {
+		return "", fmt.Errorf("%s: no node %q; did you mean %q?", m.path, name, near)
+	}
+	slices.Reverse(known)
+	const enough = 12
+	if more := len(known) - enough; more > 0 {
+		known = append(known[:enough], fmt.Sprintf("and %d others", more))
+	}
+	return "", fmt.Errorf("%s: no node %q; from the last one back: %s", m.path, name, strings.Join(known, ", "))
+}
+
+// SetRank gives an input without a shape in the file a number of axes.
+func (m *Model) SetRank(input, rank int) error {
+	if !m.unshaped[input] {
+		return nil
+	}
+	t := m.graph.Input[input].GetType().GetTensorType()
+	t.Shape = dynamic(rank)
+	m.segments = nil
+	if err := attempt(func() error { return m.parseSegments(m.file) }); err != nil {
+		return fmt.Errorf("%s: cannot be imported: %w", m.path, oneLine(err))
+	}
+	m.readInputs()
+	return nil
+}
+
+// dynamic is a shape whose axes are of any size.
+func dynamic(rank int) *protos.TensorShapeProto {
+	s := &protos.TensorShapeProto{}
+	for range rank {
+		s.Dim = append(s.Dim, &protos.TensorShapeProto_Dimension{})
+	}
+	return s
+}
+
+// readInputs takes names and shapes from the importer.
+func (m *Model) readInputs() {
+	first := m.onnx
+	if len(m.segments) > 0 {
+		first = m.segments[0].onnx
+	}
+	m.inputs, m.shapes = first.Inputs()
+	m.unshaped = nil
+	for _, in := range m.graph.Input {
+		m.unshaped = append(m.unshaped, in.GetType().GetTensorType().GetShape() == nil)
+	}
+}
+
+// ForwardAll builds the network for all inputs, in the file's order. It panics as Forward does. The
+// value that SetWithRespectTo chose has the alias of WithRespectTo.
+func (m *Model) ForwardAll(scope *model.Scope, inputs []*graph.Node) *graph.Node {
+	g := inputs[0].Graph()
+	if m.node == "" || m.node == m.output {
+		return m.values(scope, g, inputs...)[0]
+	}
+	output := m.output
+	m.output = m.node
+	value := m.values(scope, g, inputs...)[0]
+	m.output = output
+	value = graph.Identity(value).WithAlias(nodeAlias)
+	rest, err := m.after(value.Shape())
+	if err != nil {
+		panic(&modelError{err})
+	}
+	return rest.values(scope, g, append(slices.Clone(inputs), value)...)[0]
+}
+
+// after is the network that has an inner value as its last input instead of computing it.
+func (m *Model) after(shape shapes.Shape) (*Model, error) {
+	dtype := protos.TensorProto_FLOAT
+	if shape.DType == dtypes.Float64 {
+		dtype = protos.TensorProto_DOUBLE
+	}
+	file := &protos.ModelProto{IrVersion: m.file.IrVersion, OpsetImport: m.file.OpsetImport}
+	g := &protos.GraphProto{Name: m.graph.Name, Initializer: m.graph.Initializer, Output: m.graph.Output}
+	for _, n := range m.graph.Node {
+		if i := slices.Index(n.Output, m.node); i >= 0 {
+			n = proto.CloneOf(n)
+			n.Output[i] = m.node + ".replaced"
+		}
+		g.Node = append(g.Node, n)
+	}
+	value := &protos.ValueInfoProto{Name: m.node, Type: &protos.TypeProto{Value: &protos.TypeProto_TensorType{
+		TensorType: &protos.TypeProto_Tensor{ElemType: int32(dtype), Shape: dynamic(shape.Rank())}}}}
+	g.Input = append(slices.Clone(m.graph.Input), value)
+	file.Graph = g
+	rest := &Model{Store: m.Store, path: m.path, file: file, graph: g, lowered: m.lowered, folder: m.folder, output: m.output}
+	if err := attempt(func() error { return rest.parseSegments(file) }); err != nil {
+		return nil, oneLine(err)
+	}
+	rest.readInputs()
+	return rest, nil
+}

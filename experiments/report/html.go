@@ -26,7 +26,7 @@ import (
 var pageFiles embed.FS
 
 var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
-	"mark": func(v evidence.Verdict) string { return marks[v] },
+	"mark": Mark,
 	// A class is one word.
 	"class": func(v evidence.Verdict) string { return strings.ReplaceAll(string(v), " ", "-") },
 }).ParseFS(pageFiles, "page/page.html"))
@@ -41,7 +41,7 @@ func HTML(folders []*Folder) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	judged := judge(folders)
+	judged := Judge(folders)
 	data := page{Style: template.CSS(style), Script: template.JS(script), Summary: summary(judged), Policy: policy(script)}
 	for _, j := range judged {
 		v, err := newView(j)

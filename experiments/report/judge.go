@@ -28,6 +28,9 @@ var verdicts = []evidence.Verdict{Refuted, evidence.DoesNotHold, evidence.Undeci
 var marks = map[evidence.Verdict]string{evidence.Holds: "✔", evidence.DoesNotHold: "✘", evidence.Undecided: "?",
 	NotRefuted: "∎", Refuted: "✘", NoVerdict: "–"}
 
+// Mark is a sign for a verdict.
+func Mark(v evidence.Verdict) string { return marks[v] }
+
 // Judged is a folder with its claims as they stand beside those of the other folders.
 type Judged struct {
 	*Folder
@@ -49,9 +52,9 @@ type JudgedClaim struct {
 	head      bool
 }
 
-// judge corrects the verdicts of empirical claims for their number. Claims that share a statistic
+// Judge corrects the verdicts of empirical claims for their number. Claims that share a statistic
 // count once, and theorems not at all.
-func judge(folders []*Folder) []Judged {
+func Judge(folders []*Folder) []Judged {
 	judged := make([]Judged, len(folders))
 	number := 0
 	for i, f := range folders {

@@ -36,7 +36,7 @@ func folder(number string, scale experiment.Scale, claims ...evidence.Claim) *Fo
 
 func old(f *Folder) *Folder { f.Criteria = nil; return f }
 
-const desk = experiment.Paper // Any scale that is no first look.
+const desk = experiment.Desk
 
 // Each case says the verdict after correction of each claim, and the counts.
 func TestJudge(t *testing.T) {
@@ -88,7 +88,7 @@ func TestJudge(t *testing.T) {
 		{"nothing", []*Folder{folder("01", desk)}, nil, nil, "No claim is decided here."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			judged := judge(tc.folders)
+			judged := Judge(tc.folders)
 			claims := 0
 			for _, j := range judged {
 				for _, c := range j.Decided {
@@ -114,7 +114,7 @@ func TestJudge(t *testing.T) {
 // The correction changes no claim of the folder that it was given.
 func TestJudgeLeavesFoldersAlone(t *testing.T) {
 	f := folder("01", desk, claim("a", evidence.Holds, 0.04), claim("b", evidence.DoesNotHold, 0.04))
-	judge([]*Folder{f})
+	Judge([]*Folder{f})
 	if f.Claims[0].Verdict != evidence.Holds || f.Claims[1].ID != "b" {
 		t.Errorf("claims are %+v", f.Claims)
 	}
@@ -209,7 +209,7 @@ func TestFound(t *testing.T) {
 		{[]evidence.Claim{theorem}, ""},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			judged := judge([]*Folder{folder("01", desk, tc.claims...)})
+			judged := Judge([]*Folder{folder("01", desk, tc.claims...)})
 			if got := judged[0].found(); got != tc.want {
 				t.Errorf("%q; want %q", got, tc.want)
 			}

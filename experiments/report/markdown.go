@@ -42,7 +42,7 @@ func UpdateReadmes(folders []*Folder, readme, results string) (changed []string,
 // found. First looks are left out where a larger scale decides the same. Links are relative to the
 // folder base; the last is to the file that has every claim.
 func Experiments(folders []*Folder, base, all string) string {
-	judged := judge(folders)
+	judged := Judge(folders)
 	var rows strings.Builder
 	for _, j := range judged {
 		if j.Superseded || len(j.Claims) == 0 {
@@ -127,7 +127,7 @@ func (f *Folder) doubtText() string {
 // Claims lists every claim as Markdown, by experiment, with what was written about it. Links are
 // relative to the folder base.
 func Claims(folders []*Folder, base string) string {
-	judged := judge(folders)
+	judged := Judge(folders)
 	var b strings.Builder
 	b.WriteString(summary(judged) + "\n")
 	for _, j := range judged {

@@ -116,22 +116,34 @@ func (o *Outcome) View(i int) *View {
 	return &View{o.records.Along(o.design.Axes[i])}
 }
 
-// marks go before the verdicts, for those who do not see their colour.
-var marks = map[evidence.Verdict]string{evidence.Holds: "✔", evidence.DoesNotHold: "✘", evidence.Undecided: "?"}
-
-// ShowVerdicts shows the table of claims, each with its evidence and verdict.
+// ShowVerdicts shows the table of claims, each with its evidence and verdict. At a scale that decides
+// nothing it shows what the statistics came to.
 func (o *Outcome) ShowVerdicts() {
-	rows := make([][]string, len(o.Claims))
-	for i, c := range o.Claims {
-		rows[i] = []string{html.EscapeString(c.Text),
-			html.EscapeString(c.Evidence) + "<br><i>holds if: " + html.EscapeString(c.Criterion) + "</i>",
-			"<b>" + marks[c.Verdict] + "&nbsp;" + strings.ReplaceAll(html.EscapeString(string(c.Verdict)), " ", "&nbsp;") +
-				"</b>"}
-	}
-	showTable([]string{"claim", "evidence", "verdict"}, rows)
+	gonbui.DisplayHTML(o.verdicts())
 	seeds := strings.Trim(fmt.Sprint(o.Seeds), "[]")
 	gonbui.DisplayHTML(fmt.Sprintf("<p>backend %s, seeds %s, configuration <code style=\"white-space: normal; overflow-wrap: anywhere\">%s</code></p>",
 		html.EscapeString(o.Backend), seeds, html.EscapeString(string(o.Config))))
+}
+
+func (o *Outcome) verdicts() string {
+	header := []string{"claim", "evidence", "verdict"}
+	if !o.Scale.Decides() {
+		header = header[:2]
+	}
+	rows := make([][]string, len(o.Claims))
+	for i, c := range o.Claims {
+		found := c.Evidence
+		if !o.Scale.Decides() {
+			found = c.Summary()
+		}
+		rows[i] = []string{html.EscapeString(c.Text),
+			html.EscapeString(found) + "<br><i>holds if: " + html.EscapeString(c.Criterion) + "</i>", verdictCell(c.Verdict)}[:len(header)]
+	}
+	text := table(header, rows)
+	if caveat := o.Scale.Caveat(); caveat != "" {
+		text = fmt.Sprintf("<p>%s: %s</p>", o.Scale, caveat) + text
+	}
+	return text
 }
 
 // ShowTables shows the tables of numbers.
@@ -141,7 +153,7 @@ func (o *Outcome) ShowTables() {
 		for _, row := range t.Rows {
 			rows = append(rows, escapeAll(row))
 		}
-		showTable(escapeAll(t.Header), rows)
+		gonbui.DisplayHTML(table(escapeAll(t.Header), rows))
 		gonbui.DisplayHTML("<p>" + html.EscapeString(t.Notes) + "</p>")
 	}
 }
@@ -154,8 +166,8 @@ func escapeAll(texts []string) []string {
 	return out
 }
 
-// showTable shows cells of HTML.
-func showTable(header []string, rows [][]string) {
+// table makes a table of cells of HTML.
+func table(header []string, rows [][]string) string {
 	var b strings.Builder
 	line := func(tag string, cells []string) {
 		b.WriteString("<tr>")
@@ -171,5 +183,5 @@ func showTable(header []string, rows [][]string) {
 		line("td", row)
 	}
 	b.WriteString("</tbody></table>")
-	gonbui.DisplayHTML(b.String())
+	return b.String()
 }

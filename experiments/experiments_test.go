@@ -224,7 +224,7 @@ func TestSet(t *testing.T) {
 	for assignment, want := range map[string]string{
 		"setps=7":               `unknown key "setps"; did you mean "steps"?`,
 		"resnet.setps=7":        `unknown key "resnet.setps"; did you mean "resnet.steps"?`,
-		"steps":                 `"steps" is no assignment; write key=value`,
+		"steps":                 `"steps" is not an assignment: write key=value`,
 		"steps=many":            `key "steps": "many" is not a whole number`,
 		"steps=1.5":             `key "steps": "1.5" is not a whole number`,
 		"learning_rate=fast":    `key "learning_rate": "fast" is not a number`,

@@ -17,12 +17,12 @@ func TestCheckSize(t *testing.T) {
 		}
 	}
 	for _, tc := range []struct{ name, assignment, want string }{
-		{"the-measure", "points=100000000000", "needs 4 TB at least, and this machine has "},
-		{"the-measure", "width=9223372036854775807", "EB at least"},
-		{"the-measure", "functions=100000000000", "functions: 100000000000 is more than 100000"},
+		{"the-measure", "points=100000000000", "needs at least 4 TB of memory, and this machine has "},
+		{"the-measure", "width=9223372036854775807", " EB of memory"},
+		{"the-measure", "functions=100000000000", "functions is 100000000000, want at most 100000"},
 		{"gc-regularizer", "resnet.width=9223372036854775807", "resnet: needs "},
-		{"gc-regularizer", "resnet.pool=-1", "resnet.pool: -1 is below 0"},
-		{"gc-regularizer", "steps=9223372036854775807", "steps: 9223372036854775807 is more than"},
+		{"gc-regularizer", "resnet.pool=-1", "resnet.pool is -1, want 0 or more"},
+		{"gc-regularizer", "steps=9223372036854775807", "steps is 9223372036854775807, want at most"},
 		{"double-descent", "widths=8,9223372036854775807", "needs "},
 	} {
 		e, err := Find(tc.name)

@@ -147,7 +147,7 @@ func TestLabels(t *testing.T) {
 		}
 	}
 	_, err := measure(tensors.FromFlatDataAndDimensions([]uint64{math.MaxUint64, 0}, 2))
-	if err == nil || !strings.Contains(err.Error(), "the labels of batch 0: 18446744073709551615 is beyond the largest int64") {
+	if err == nil || !strings.Contains(err.Error(), "the labels of batch 0: value 18446744073709551615 is above the largest int64") {
 		t.Errorf("got error %v", err)
 	}
 }

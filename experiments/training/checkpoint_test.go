@@ -127,10 +127,10 @@ func TestDamagedCheckpoint(t *testing.T) {
 		damage damage
 		says   string
 	}{
-		{"a byte of the weights", changeByte("checkpoint-*.bin"), "its content is not what was written there"},
-		{"a byte of their list", changeByte("checkpoint-*.json"), "its content is not what was written there"},
+		{"a byte of the weights", changeByte("checkpoint-*.bin"), "its content does not match its checksum"},
+		{"a byte of their list", changeByte("checkpoint-*.json"), "its content does not match its checksum"},
 		{"a byte of the state", changeByte(runs.StateFile), runs.StateFile},
-		{"no weights", removeFile("checkpoint-*.bin"), "its content is not what was written there"},
+		{"no weights", removeFile("checkpoint-*.bin"), "its content does not match its checksum"},
 		{"no state", removeFile(runs.StateFile), "state.json: no such file"},
 		{"empty state", truncate(runs.StateFile), "unexpected end of JSON"},
 		{"another file", func(t *testing.T, dir string) {

@@ -1,5 +1,5 @@
-// Package atomicfile writes files that are either complete or not there: a
-// reader, or the next start after a kill, never finds half of one.
+// Package atomicfile writes files atomically: a reader, or the next start after a kill, finds a
+// complete file or none.
 package atomicfile
 
 import (
@@ -13,15 +13,14 @@ import (
 	"strings"
 )
 
-// Write puts data into the file at path so that it also outlasts a power
-// failure: into a temporary file beside it, synced to the disk, then renamed
-// over path; the folder is synced too. Missing folders are created. On an error
-// before the rename path is as it was and the temporary file is gone.
+// Write writes data to the file at path, and the file survives a power failure: Write fills a
+// temporary file beside path, syncs it to the disk, renames it to path and syncs the folder. It
+// creates missing folders. If it fails before the rename, path is unchanged and the temporary file
+// is removed.
 func Write(path string, data []byte) error { return write(path, data, true) }
 
-// Replace is Write without the wait for the disk, for files that can be made
-// again. A kill still leaves the old file or the new one; after a power failure
-// the file may be empty.
+// Replace is Write without the wait for the disk, for files that the program can produce again. A
+// kill still leaves the old file or the new one; after a power failure the file may be empty.
 func Replace(path string, data []byte) error { return write(path, data, false) }
 
 func write(path string, data []byte, durable bool) (err error) {
@@ -43,7 +42,7 @@ func write(path string, data []byte, durable bool) (err error) {
 	if _, err = f.Write(data); err != nil {
 		return err
 	}
-	// CreateTemp makes files that only their owner reads; results are no secret.
+	// CreateTemp makes files that only their owner can read; results are for everybody.
 	if err = f.Chmod(0o644); err != nil {
 		return err
 	}
@@ -61,12 +60,11 @@ func write(path string, data []byte, durable bool) (err error) {
 	return SyncDir(dir)
 }
 
-// temporary stands in the names of temporary files, between the name of the file
-// that it is to be and a random number.
+// temporary is the part of a temporary file's name between the final file name and a random number.
 const temporary = ".tmp-"
 
-// RemoveTemporary removes from a folder the temporary files of writers that were
-// killed. Nobody may be writing there. A folder that is not there has none.
+// RemoveTemporary removes the temporary files that killed writers left in a folder. Call it only
+// while nobody writes there. It does nothing if the folder does not exist.
 func RemoveTemporary(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -94,8 +92,7 @@ func WriteJSON(path string, value any) error {
 	return Write(path, append(data, '\n'))
 }
 
-// MkdirAll makes a folder and those above it that are missing, so that they
-// outlast a power failure.
+// MkdirAll creates a folder and its missing parents, and they survive a power failure.
 func MkdirAll(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -108,15 +105,15 @@ func MkdirAll(dir string) error {
 	}
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		if info, statErr := os.Stat(dir); statErr == nil && info.IsDir() {
-			return nil // another process made it meanwhile
+			return nil // Another process created it meanwhile.
 		}
 		return err
 	}
 	return SyncDir(above)
 }
 
-// SyncDir makes the names in a folder last through a power failure: what was
-// created, renamed and removed there. Windows offers no such call.
+// SyncDir makes the entries of a folder survive a power failure: the files created, renamed and
+// removed there. It does nothing on Windows, which cannot sync a folder.
 func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -128,8 +125,8 @@ func SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// SyncFiles makes a folder of files, none of them open, last through a power
-// failure, but not its name in the folder above.
+// SyncFiles makes the files of a folder, and their names, survive a power failure. It does not sync
+// the folder's own name in its parent. No file may be open, and all entries have to be files.
 func SyncFiles(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -33,7 +33,7 @@ func TestFailureLeavesTheOldFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := WriteJSON(path, math.NaN()); err == nil {
-		t.Fatal("JSON of NaN was written")
+		t.Fatal("WriteJSON wrote NaN, which JSON cannot represent")
 	}
 	got, _ := os.ReadFile(path)
 	if want := "{\n  \"x\": 1\n}\n"; string(got) != want {
@@ -53,7 +53,7 @@ func TestFailureLeavesTheOldFile(t *testing.T) {
 func TestRemoveTemporary(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "with [brackets]")
 	if err := RemoveTemporary(dir); err != nil {
-		t.Errorf("a folder that is not there: %v", err)
+		t.Errorf("missing folder: %v", err)
 	}
 	for _, name := range []string{"a.json", ".a.json.tmp-123", ".hidden", "b.tmp-1"} {
 		if err := Write(filepath.Join(dir, name), nil); err != nil {

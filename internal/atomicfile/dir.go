@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 )
 
-// ReplaceDir puts a new folder at path, in the place of one that may be there.
-// The function fills it under a temporary name beside path; it is renamed only
-// when that went well. On an error path is as it was. On Linux the two folders
-// change places at once; elsewhere, and on file systems that cannot do that, a
-// kill between two renames leaves the old folder under the temporary name.
+// ReplaceDir puts a new folder at path and removes the old one, if there was one. It calls fill
+// with a temporary folder beside path, and renames this folder to path only if fill succeeds. On an
+// error path is unchanged. On Linux the two folders change places atomically; elsewhere, and on
+// file systems without this operation, a kill between two renames leaves the old folder under the
+// temporary name.
 func ReplaceDir(path string, fill func(dir string) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -37,7 +37,7 @@ func ReplaceDir(path string, fill func(dir string) error) (err error) {
 		return err
 	}
 	if err := exchange(fresh, path); err == nil {
-		return nil // The old one is removed with the hidden folder.
+		return nil // Removing the hidden folder removes the old one.
 	}
 	if err := os.Rename(path, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -48,7 +48,7 @@ func ReplaceDir(path string, fill func(dir string) error) (err error) {
 	return nil
 }
 
-// putBack renames the old folder again, if there was one.
+// putBack renames the old folder back to path, if there was one.
 func putBack(old, path string) error {
 	if err := os.Rename(old, path); !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -26,17 +26,17 @@ func TestReplaceDir(t *testing.T) {
 	failed := errors.New("half filled")
 	err := ReplaceDir(path, func(dir string) error { return errors.Join(fillWith("third")(dir), failed) })
 	if !errors.Is(err, failed) {
-		t.Errorf("error %v; want that of the function", err)
+		t.Errorf("error %v; want the error of fill", err)
 	}
 	if got := names(t, path); !slices.Equal(got, []string{"second"}) {
-		t.Errorf("after a failure the folder has %q; want what it had", got)
+		t.Errorf("after a failure the folder has %q; want its old content", got)
 	}
 	if got := names(t, parent); !slices.Equal(got, []string{"results"}) {
 		t.Errorf("%q is left beside the folder", got)
 	}
 }
 
-// Where two folders cannot change places, the renames do.
+// If the file system cannot exchange two folders, exchange fails and leaves both.
 func TestExchange(t *testing.T) {
 	parent := t.TempDir()
 	a, b := filepath.Join(parent, "a"), filepath.Join(parent, "b")
@@ -57,11 +57,11 @@ func TestExchange(t *testing.T) {
 		t.Errorf("a has %q; want %q", got, want)
 	}
 	if err := exchange(a, filepath.Join(parent, "none")); err == nil {
-		t.Error("a folder changed places with one that is not there")
+		t.Error("exchange with a missing folder succeeded")
 	}
 }
 
-// A folder that cannot be moved into place leaves the old one.
+// If the new folder cannot be renamed to path, the old one comes back.
 func TestReplaceDirPutsBack(t *testing.T) {
 	parent := t.TempDir()
 	path := filepath.Join(parent, "results")

@@ -114,7 +114,8 @@ func perExampleDifferences(f *Exec, x *tensors.Tensor) []float64 {
 			direction[example*size+i] = 1
 		}
 		along := tensors.FromFlatDataAndDimensions(direction, x.Shape().Dimensions...)
-		up, down := gctest.Flat(f.MustCall(gctest.Moved(x, h, along))[0]), gctest.Flat(f.MustCall(gctest.Moved(x, -h, along))[0])
+		up, down := gctest.Flat(f.MustCall(gctest.Moved(x, h, along))[0]),
+			gctest.Flat(f.MustCall(gctest.Moved(x, -h, along))[0])
 		for example := range batch {
 			differences[example*size+i] = (up[example] - down[example]) / (2 * h)
 		}
@@ -221,7 +222,8 @@ func TestExtremesThatAreNotFinite(t *testing.T) {
 // TestExtremeOfScalar checks the maximum over no axes.
 func TestExtremeOfScalar(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		got := MustExecOnce(b, func(x *Node) *Node { return Gradient(Square(ReduceMax(ReduceAllSum(x))), x)[0] }, []float64{1, 2})
+		got := MustExecOnce(b, func(x *Node) *Node { return Gradient(Square(ReduceMax(ReduceAllSum(x))), x)[0] },
+			[]float64{1, 2})
 		gctest.AssertClose(t, gctest.Flat(got), []float64{6, 6}, 0, 0, "gradient of the maximum of a scalar")
 	})
 }

@@ -38,7 +38,8 @@ func TestBatchNormOps(t *testing.T) {
 		})
 		t.Run("attributes", func(t *testing.T) {
 			g := NewGraph(b, "attributes")
-			_, _, _ = InternalBatchNormForTraining(Zeros(g, float64Shape(5, 4, 3)), Zeros(g, float64Shape(4)), Zeros(g, float64Shape(4)), 0.25, 1)
+			_, _, _ = InternalBatchNormForTraining(Zeros(g, float64Shape(5, 4, 3)), Zeros(g, float64Shape(4)),
+				Zeros(g, float64Shape(4)), 0.25, 1)
 			nodes := g.Nodes()
 			index := slices.IndexFunc(nodes, func(n *Node) bool { return n.Type() == NodeTypeBatchNormForTraining })
 			got, _ := gomlxcompat.BatchNormOf(nodes[index])

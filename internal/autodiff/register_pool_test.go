@@ -21,13 +21,14 @@ func TestStockPooling(t *testing.T) {
 				window, stride int
 				padding        [2]int
 			}{{2, 2, [2]int{}}, {3, 2, [2]int{1, 1}}, {3, 1, [2]int{0, 1}}, {2, 3, [2]int{}}} {
-				t.Run(fmt.Sprintf("%s window %d stride %d padding %d", name, test.window, test.stride, test.padding), func(t *testing.T) {
-					gctest.CheckDerivatives(t, b, func(inputs []*Node) *Node {
-						pooled := pool(inputs[0]).Window(test.window).Strides(test.stride).
-							PaddingPerDim([][2]int{test.padding, test.padding}).Done()
-						return Square(pooled) // Pooling alone has no second derivative.
-					}, []int{2, 7, 6, 2})
-				})
+				t.Run(fmt.Sprintf("%s window %d stride %d padding %d", name, test.window, test.stride, test.padding),
+					func(t *testing.T) {
+						gctest.CheckDerivatives(t, b, func(inputs []*Node) *Node {
+							pooled := pool(inputs[0]).Window(test.window).Strides(test.stride).
+								PaddingPerDim([][2]int{test.padding, test.padding}).Done()
+							return Square(pooled) // Pooling alone has no second derivative.
+						}, []int{2, 7, 6, 2})
+					})
 			}
 		}
 	})

@@ -1,6 +1,6 @@
 // Package compiled runs graphs over the batches of a data set. It compiles one graph for each kind
-// of batch, and keeps with it what its builder found out while building, so that neither can be
-// mistaken for those of another batch.
+// of batch, and keeps with the graph what its builder found out while building it, so that both
+// always belong to the batch at hand.
 package compiled
 
 import (
@@ -18,22 +18,23 @@ import (
 // Args are the nodes that a graph is built from, in the order of the tensors that [Graphs.Call]
 // gets.
 type Args struct {
-	// Spec is that of the batch.
+	// Spec is the batch's spec.
 	Spec any
-	// Inputs and Labels are those of the batch.
+	// Inputs and Labels are the batch's inputs and labels.
 	Inputs, Labels []*graph.Node
-	// Extra are what Call gets beside the batch.
+	// Extra are the further arguments of Call.
 	Extra []*graph.Node
 }
 
-// Builder builds the graph of one kind of batch. V is what the caller has to know about the graph
-// to use its results. It panics on misuse, in one line.
+// Builder builds the graph of one kind of batch. It returns the graph's results, and a value with
+// what the caller has to know about the graph to use them. It panics on misuse, with a message of
+// one line.
 type Builder[V any] func(scope *model.Scope, args Args) (results []*graph.Node, value V)
 
-// Graphs are the compiled graphs of one builder, by the kind of batch: everything that decides the
-// graph, which is the spec and the number, shapes and dtypes of the inputs, of the labels and of
-// the extra tensors. The variables of the store are read anew in every call, also of a store that
-// would have them built in as constants.
+// Graphs are the compiled graphs of one builder, one for each kind of batch. The kind is everything
+// that decides the graph: the spec, and the number, shapes and dtypes of the inputs, of the labels
+// and of the extra tensors. Every call reads the variables of the store anew, even if the store is
+// set to build its variables into graphs as constants.
 type Graphs[V any] struct {
 	name    string
 	backend compute.Backend
@@ -52,23 +53,24 @@ type kind struct {
 type entry[V any] struct {
 	exec    *model.Exec
 	value   V
-	failure error // What building panicked with.
+	failure error // The panic of the builder.
 }
 
-// New returns Graphs that are built when first needed. The name is for GoMLX's messages.
+// New returns Graphs without any graph yet: Call builds each one when it is first needed. GoMLX's
+// messages contain the name.
 func New[V any](name string, backend compute.Backend, store *model.Store, build Builder[V]) *Graphs[V] {
 	return &Graphs[V]{name: name, backend: backend, store: store, build: build, entries: make(map[kind]*entry[V])}
 }
 
-// Len returns how many graphs there are so far.
+// Len returns the number of graphs compiled so far.
 func (g *Graphs[V]) Len() int { return len(g.entries) }
 
-// Call runs the graph for a kind of batch as this one, and returns its results, which the caller
-// has to finalize, with the value that its builder returned. It takes no ownership of the tensors.
+// Call runs the graph for this kind of batch. It returns the graph's results, which the caller has
+// to finalize, and the value that the builder returned. The tensors of the batch stay the caller's.
 //
 // It returns an error if the batch has no inputs, if its spec is of a type that Go cannot compare,
-// and if the graph cannot be built, compiled or run. What the builder panicked with is returned as
-// it is, in one line where it was one.
+// or if the graph cannot be built, compiled or run. A panic of the builder is returned as an error
+// with the same text.
 func (g *Graphs[V]) Call(batch train.Batch, extra ...*tensors.Tensor) ([]*tensors.Tensor, V, error) {
 	var none V
 	e, err := g.entry(batch, extra)
@@ -83,7 +85,7 @@ func (g *Graphs[V]) Call(batch train.Batch, extra ...*tensors.Tensor) ([]*tensor
 	}
 	results, err := e.exec.Call(args...)
 	if e.failure != nil {
-		err, e.failure = e.failure, nil // The graph is built again when called again.
+		err, e.failure = e.failure, nil // The next call builds the graph again.
 	}
 	if err != nil {
 		return nil, none, err
@@ -91,14 +93,15 @@ func (g *Graphs[V]) Call(batch train.Batch, extra ...*tensors.Tensor) ([]*tensor
 	return results, e.value, nil
 }
 
-// entry returns the graph for a kind of batch, not yet built where it is new.
+// entry returns the entry for this kind of batch. The graph of a new entry is built in its first
+// call.
 func (g *Graphs[V]) entry(batch train.Batch, extra []*tensors.Tensor) (*entry[V], error) {
 	if len(batch.Inputs) == 0 {
 		return nil, errors.New("the batch has no inputs")
 	}
 	if batch.Spec != nil && !reflect.ValueOf(batch.Spec).Comparable() {
-		return nil, errors.Errorf("the batch has a spec of type %T, which Go cannot compare: batches of one graph cannot be told "+
-			"from those of another; use a pointer or a string", batch.Spec)
+		return nil, errors.Errorf("the batch has a spec of type %T, which Go cannot compare, so that it cannot select the graph "+
+			"to run: use a pointer or a string", batch.Spec)
 	}
 	k := kind{spec: batch.Spec, shapes: shapesOf(batch.Inputs, batch.Labels, extra)}
 	if e := g.entries[k]; e != nil {
@@ -108,7 +111,7 @@ func (g *Graphs[V]) entry(batch train.Batch, extra []*tensors.Tensor) (*entry[V]
 	inputs, labels := len(batch.Inputs), len(batch.Labels)
 	exec, err := model.NewExec(g.backend, g.store, func(scope *model.Scope, nodes []*graph.Node) (results []*graph.Node) {
 		defer func() {
-			// GoMLX wraps a panic in what it was doing, and catches only errors.
+			// GoMLX catches only panics with an error, and wraps them in text of its own.
 			if r := recover(); r != nil {
 				e.failure = asError(r)
 				panic(e.failure)
@@ -137,7 +140,7 @@ func asError(panicked any) error {
 	return errors.Errorf("%v", panicked)
 }
 
-// shapesOf returns shapes and dtypes of tensors, group by group.
+// shapesOf writes out the shapes and dtypes of the tensors, group by group.
 func shapesOf(groups ...[]*tensors.Tensor) string {
 	var b strings.Builder
 	for _, group := range groups {

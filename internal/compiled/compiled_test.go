@@ -19,8 +19,8 @@ func ones(n int) []*tensors.Tensor {
 	return []*tensors.Tensor{tensors.FromScalarAndDimensions(1.0, n)}
 }
 
-// TestCall: every kind of batch gets its own graph and the value of that graph, in any order of
-// calls.
+// TestCall checks that every kind of batch gets its own graph and that graph's value, in any order
+// of calls.
 func TestCall(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		store := model.NewStore().WithVariableAsConst(true)
@@ -59,7 +59,7 @@ func TestCall(t *testing.T) {
 			{"first again", train.Batch{Inputs: ones(3)}, nil, 3, 1},
 			{"spec again", train.Batch{Inputs: ones(3), Spec: 10.0}, nil, 30, 3},
 		}
-		for _, weight := range []float64{1, -2} { // The variables are read anew.
+		for _, weight := range []float64{1, -2} { // Every call reads the variable.
 			if err := w.SetValue(tensors.FromScalar(weight)); err != nil {
 				t.Fatal(err)
 			}
@@ -84,15 +84,16 @@ func TestCall(t *testing.T) {
 
 func TestCallErrors(t *testing.T) {
 	fail := true
-	graphs := compiled.New("test", gctest.GoBackend(t), model.NewStore(), func(_ *model.Scope, a compiled.Args) ([]*graph.Node, int) {
-		if a.Spec == "index" {
-			a.Inputs[7] = nil
-		}
-		if fail {
-			panic("no error but a text")
-		}
-		return a.Inputs, 0
-	})
+	graphs := compiled.New("test", gctest.GoBackend(t), model.NewStore(),
+		func(_ *model.Scope, a compiled.Args) ([]*graph.Node, int) {
+			if a.Spec == "index" {
+				a.Inputs[7] = nil
+			}
+			if fail {
+				panic("no error but a text")
+			}
+			return a.Inputs, 0
+		})
 	defer graphs.Finalize()
 	for _, c := range []struct {
 		want  string

@@ -14,11 +14,12 @@ import (
 	"example.com/geometric-complexity/internal/numbers"
 )
 
-// CheckDerivatives compares the first and second derivatives of f with central differences in float64. f is
-// any function of float64 inputs with the given dimensions, smooth or piecewise so.
+// CheckDerivatives compares the first and second derivatives of f with central differences in
+// float64. f is any function of float64 inputs with the given dimensions, smooth or piecewise so.
 //
-// With L = sum(w·y + y²/2) for fixed irregular w, and S the sum of squares of all of L's gradients, it checks
-// the gradients of L and of S along random directions, for every input. S holds every second derivative.
+// With L = sum(w·y + y²/2) for fixed irregular w, and S the sum of squares of all of L's gradients,
+// it checks the gradients of L and of S along random directions, for every input. S holds every
+// second derivative.
 func CheckDerivatives(t *testing.T, backend compute.Backend, f func(inputs []*Node) *Node, dims ...[]int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -1,6 +1,5 @@
-// Package gctest holds what the tests of the toolkit share: the backends to
-// run on, central differences, and the slow oracles that every fast
-// implementation is compared with.
+// Package gctest holds what the tests of the toolkit share: the backends to run on, central
+// differences, and the slow oracles that every fast implementation is compared with.
 package gctest
 
 import (
@@ -45,18 +44,19 @@ func GoBackend(t testing.TB) compute.Backend {
 	return b
 }
 
-// EnvBackends is the variable that names the backends of ForEachBackend: a list of "go", "xla" (on the CPU) and "cuda" with
-// commas between. Without it they are go and xla.
+// EnvBackends is the variable that names the backends of ForEachBackend: a list of "go", "xla" (on
+// the CPU) and "cuda" with commas between. Without it they are go and xla.
 //
-// The tests have the same tolerances on all of them: TF32 is off on a GPU, and they allow for the rounding of sums in
-// another order. Only cuDNN may round float32 convolutions more, where it computes them by transforms (Winograd, FFT). A
-// failure says by how much, so that the two can be told apart.
+// The tests have the same tolerances on all of them: TF32 is off on a GPU, and they allow for the
+// rounding of sums in another order. Only cuDNN may round float32 convolutions more, where it
+// computes them by transforms (Winograd, FFT). A failure says by how much, so that the two can be
+// told apart.
 const EnvBackends = "GCML_TEST_BACKENDS"
 
-// ForEachBackend runs fn as a subtest for each backend that EnvBackends names,
-// "go" and "xla" on the CPU by default. "xla" is skipped with one line where no
-// plugin is found, unless GCML_REQUIRE_XLA is set, which makes that a failure;
-// a "cuda" that does not open is a failure, as it was asked for.
+// ForEachBackend runs fn as a subtest for each backend that EnvBackends names, "go" and "xla" on
+// the CPU by default. "xla" is skipped with one line where no plugin is found, unless
+// GCML_REQUIRE_XLA is set, which makes that a failure; a "cuda" that does not open is a failure, as
+// it was asked for.
 func ForEachBackend(t *testing.T, fn func(t *testing.T, b compute.Backend)) {
 	t.Helper()
 	for _, name := range namesOf(t) {
@@ -100,7 +100,8 @@ var open = map[string]func(t testing.TB) compute.Backend{
 	},
 }
 
-// backendNames reads the value of EnvBackends. A name that is not known is an error: nothing would be tested.
+// backendNames reads the value of EnvBackends. A name that is not known is an error: nothing would
+// be tested.
 func backendNames(list string) ([]string, error) {
 	if list == "" {
 		return []string{"go", "xla"}, nil
@@ -114,8 +115,8 @@ func backendNames(list string) ([]string, error) {
 	return names, nil
 }
 
-// XLABackend returns XLA on the CPU, one per test binary, nil where no plugin is found. That is a failure where
-// GCML_REQUIRE_XLA is set.
+// XLABackend returns XLA on the CPU, one per test binary, nil where no plugin is found. That is a
+// failure where GCML_REQUIRE_XLA is set.
 func XLABackend(t testing.TB) compute.Backend {
 	t.Helper()
 	b, err := xlaBackend()
@@ -128,10 +129,12 @@ func XLABackend(t testing.TB) compute.Backend {
 	return b
 }
 
-// requireXLA is the variable that makes a missing XLA a failure: a test that compares with it must not pass idly.
+// requireXLA is the variable that makes a missing XLA a failure: a test that compares with it must
+// not pass idly.
 const requireXLA = "GCML_REQUIRE_XLA"
 
-// WithoutXLA ends a test that needs XLA where no plugin is found: it is skipped, and fails where GCML_REQUIRE_XLA is set.
+// WithoutXLA ends a test that needs XLA where no plugin is found: it is skipped, and fails where
+// GCML_REQUIRE_XLA is set.
 func WithoutXLA(t testing.TB) {
 	t.Helper()
 	const message = "no XLA CPU plugin found: run 'make xla'"
@@ -141,8 +144,8 @@ func WithoutXLA(t testing.TB) {
 	t.Skip(message)
 }
 
-// CentralDifference returns the gradient of f at x by (f(x+h)-f(x-h))/2h, one
-// coordinate at a time. x is left as it was.
+// CentralDifference returns the gradient of f at x by (f(x+h)-f(x-h))/2h, one coordinate at a time.
+// x is left as it was.
 func CentralDifference(f func(x []float64) float64, x []float64, h float64) []float64 {
 	grad := make([]float64, len(x))
 	for i, xi := range x {
@@ -156,9 +159,9 @@ func CentralDifference(f func(x []float64) float64, x []float64, h float64) []fl
 	return grad
 }
 
-// AssertClose fails the test unless |got-want| <= absTol + relTol*max|want|
-// for every element: the scale is the largest wanted value, so that elements
-// near zero are held to the precision of the whole.
+// AssertClose fails the test unless |got-want| <= absTol + relTol*max|want| for every element: the
+// scale is the largest wanted value, so that elements near zero are held to the precision of the
+// whole.
 func AssertClose(t testing.TB, got, want []float64, relTol, absTol float64, what string) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -11,8 +11,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestRequireXLA checks, in processes of their own that find no plugin, that a test on each backend is skipped on XLA, and
-// fails where XLA is required.
+// TestRequireXLA checks, in processes of their own that find no plugin, that a test on each backend
+// is skipped on XLA, and fails where XLA is required.
 func TestRequireXLA(t *testing.T) {
 	if os.Getenv("GCML_TEST_CHILD") != "" {
 		gctest.ForEachBackend(t, func(*testing.T, compute.Backend) {})
@@ -21,7 +21,8 @@ func TestRequireXLA(t *testing.T) {
 	if matches, _ := os.ReadDir("/usr/local/lib/go-xla"); len(matches) > 0 {
 		t.Skip("a plugin is installed for the whole system")
 	}
-	for setting, want := range map[string]string{"OTHER=1": "--- SKIP: TestRequireXLA/xla", "GCML_REQUIRE_XLA=1": "--- FAIL: TestRequireXLA/xla"} {
+	for setting, want := range map[string]string{"OTHER=1": "--- SKIP: TestRequireXLA/xla",
+		"GCML_REQUIRE_XLA=1": "--- FAIL: TestRequireXLA/xla"} {
 		child := exec.Command(os.Args[0], "-test.v", "-test.run=^TestRequireXLA$")
 		child.Dir = t.TempDir()
 		child.Env = []string{"GCML_TEST_CHILD=1", "HOME=" + child.Dir, setting}
@@ -33,7 +34,8 @@ func TestRequireXLA(t *testing.T) {
 	}
 }
 
-// TestBackends checks which subtests EnvBackends asks for, in processes of their own that find no plugin.
+// TestBackends checks which subtests EnvBackends asks for, in processes of their own that find no
+// plugin.
 func TestBackends(t *testing.T) {
 	if os.Getenv("GCML_TEST_CHILD") != "" {
 		gctest.ForEachBackend(t, func(*testing.T, compute.Backend) {})
@@ -48,7 +50,8 @@ func TestBackends(t *testing.T) {
 		child.Dir = t.TempDir()
 		child.Env = []string{"GCML_TEST_CHILD=1", "HOME=" + child.Dir, gctest.EnvBackends + "=" + list}
 		out, err := child.CombinedOutput()
-		if !strings.Contains(string(out), want) || (err == nil) != (list == "go") || strings.Contains(string(out), "TestBackends/xla") {
+		if !strings.Contains(string(out), want) || (err == nil) != (list == "go") ||
+			strings.Contains(string(out), "TestBackends/xla") {
 			t.Errorf("%s (%v):\n%s", list, err, out)
 		}
 	}

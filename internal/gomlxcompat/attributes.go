@@ -15,8 +15,8 @@ import (
 // read-only and without package unsafe. Every accessor returns false for a node of another type,
 // and panics with one line that names the field if a future GoMLX renames it.
 
-// DotGeneralAttributes holds the axes of a generalized product, see graph.DotGeneral.
-// The output's axes are: the batch axes, then the remaining axes of lhs, then those of rhs.
+// DotGeneralAttributes holds the axes of a generalized product, see graph.DotGeneral. The output's
+// axes are: the batch axes, then the remaining axes of lhs, then those of rhs.
 type DotGeneralAttributes struct {
 	LHSContracting, LHSBatch []int
 	RHSContracting, RHSBatch []int
@@ -256,8 +256,8 @@ func SplitOf(n *graph.Node) (index int, ok bool) {
 }
 
 // AlternateOutputs returns the nodes, built of primitive ops, through which GoMLX differentiates a
-// fused op instead of through the fused op itself: one per output, nil if the node has none.
-// The alternates lie before the node in the graph.
+// fused op instead of through the fused op itself: one per output, nil if the node has none. The
+// alternates lie before the node in the graph.
 func AlternateOutputs(n *graph.Node) []*graph.Node {
 	pointers := nodeField(n, "vjpAlternateOutputs", reflect.Slice)
 	if pointers.Len() == 0 {

@@ -51,9 +51,11 @@ func TestAttributes(t *testing.T) {
 		want(t, "BroadcastInDim", got, ok, []int{0, 2})
 	})
 	t.Run("Slice", func(t *testing.T) {
-		n := graph.Slice(images, graph.AxisRange(), graph.AxisRange(1, 7).Stride(2), graph.AxisRange(2, 8).Stride(3), graph.AxisRange(3, 4))
+		n := graph.Slice(images, graph.AxisRange(), graph.AxisRange(1, 7).Stride(2), graph.AxisRange(2, 8).Stride(3),
+			graph.AxisRange(3, 4))
 		got, ok := SliceOf(n)
-		want(t, "Slice", got, ok, SliceAttributes{Starts: []int{0, 1, 2, 3}, Limits: []int{2, 7, 8, 4}, Strides: []int{1, 2, 3, 1}})
+		want(t, "Slice", got, ok,
+			SliceAttributes{Starts: []int{0, 1, 2, 3}, Limits: []int{2, 7, 8, 4}, Strides: []int{1, 2, 3, 1}})
 	})
 	t.Run("Pad", func(t *testing.T) {
 		config := []compute.PadAxis{{Start: 1, End: 2, Interior: 3}, {Start: -1}}

@@ -31,8 +31,8 @@ var (
 	anyType   = reflect.TypeFor[any]()
 )
 
-// arguments lays out scope, spec and inputs as the model function fn wants
-// them: the constraint train.ModelFnCompatible says which types can occur.
+// arguments lays out scope, spec and inputs as the model function fn wants them: the constraint
+// train.ModelFnCompatible says which types can occur.
 func arguments(fn reflect.Type, scope *model.Scope, spec any, inputs []*graph.Node) []reflect.Value {
 	args := []reflect.Value{reflect.ValueOf(scope)}
 	nodes := 0
@@ -55,8 +55,7 @@ func arguments(fn reflect.Type, scope *model.Scope, spec any, inputs []*graph.No
 	return args
 }
 
-// collect flattens what a model function returned: nothing, one slice, or one
-// to three nodes.
+// collect flattens what a model function returned: nothing, one slice, or one to three nodes.
 func collect(results []reflect.Value) []*graph.Node {
 	var outputs []*graph.Node
 	for _, result := range results {

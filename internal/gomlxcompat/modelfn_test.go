@@ -17,8 +17,8 @@ type (
 	node  = *Node
 )
 
-// TestModelFn calls one function of each kind of signature, with the spec 7
-// and two inputs, and compares what comes out.
+// TestModelFn calls one function of each kind of signature, with the spec 7 and two inputs, and
+// compares what comes out.
 func TestModelFn(t *testing.T) {
 	sum := func(spec any, nodes ...node) node {
 		total := nodes[0]
@@ -40,7 +40,8 @@ func TestModelFn(t *testing.T) {
 		{"one node", ModelFn(func(_ scope, a node) node { return a }), []float64{1}},
 		{"two nodes, spec", ModelFn(func(_ scope, spec any, a, b node) node { return sum(spec, a, b) }), []float64{18}},
 		{"two results", ModelFn(func(_ scope, a, b node) (node, node) { return b, a }), []float64{10, 1}},
-		{"three results", ModelFn(func(_ scope, in []node) (node, node, node) { return in[0], in[1], in[0] }), []float64{1, 10, 1}},
+		{"three results", ModelFn(func(_ scope, in []node) (node, node, node) { return in[0], in[1], in[0] }),
+			[]float64{1, 10, 1}},
 		{"a slice", ModelFn(func(_ scope, a node) []node { return []node{a, a} }), []float64{1, 1}},
 		{"a graph", ModelFn(func(_ scope, g *Graph) node { return Const(g, 5.0) }), []float64{5}},
 		{"no result", ModelFn(func(_ scope, a node) {}), nil},
@@ -66,7 +67,8 @@ func TestModelFn(t *testing.T) {
 
 func TestTooFewInputs(t *testing.T) {
 	fn := ModelFn(func(_ scope, a, b, c node) node { return c })
-	_, err := model.CallOnce(goBackend(t), model.NewStore(), func(s scope, a node) node { return fn(s, nil, []node{a})[0] }, 1.0)
+	_, err := model.CallOnce(goBackend(t), model.NewStore(),
+		func(s scope, a node) node { return fn(s, nil, []node{a})[0] }, 1.0)
 	if err == nil || !strings.Contains(err.Error(), "takes at least 2 inputs, but the data set gives 1") {
 		t.Errorf("got error %v", err)
 	}

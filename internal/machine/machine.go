@@ -1,4 +1,4 @@
-// Package machine names the machine that a program runs on.
+// Package machine describes the machine that a program runs on.
 package machine
 
 import (
@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Processor is the processor's model where Linux says it, and otherwise the
-// architecture that the program was built for.
+// Processor returns the model name of the processor as Linux reports it, or else the architecture
+// that the program was built for.
 func Processor() string {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
@@ -28,8 +28,8 @@ func processor(cpuinfo string) string {
 	return runtime.GOARCH
 }
 
-// Memory is how many bytes of memory the program may use: the machine's, or
-// less where a control group says so. It is false where the system does not say.
+// Memory returns how many bytes of memory the program may use: the machine's memory, or the limit
+// of its control group if that is lower. ok is false if the system reports no memory.
 func Memory() (bytes int64, ok bool) {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -59,7 +59,7 @@ func totalMemory(meminfo string) (bytes int64, ok bool) {
 	return 0, false
 }
 
-// Bytes writes a number of bytes in decimal units, such as 7.4 TB.
+// Bytes formats a number of bytes in decimal units, such as "7.4 TB".
 func Bytes(bytes float64) string {
 	if bytes < 1000 {
 		return fmt.Sprintf("%.0f B", bytes)

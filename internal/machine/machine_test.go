@@ -30,7 +30,8 @@ func TestTotalMemory(t *testing.T) {
 }
 
 func TestBytes(t *testing.T) {
-	for bytes, want := range map[float64]string{0: "0 B", 999: "999 B", 1e3: "1 kB", 999.6e3: "1 MB", 7.44e12: "7.44 TB", 1e30: "1e+12 EB"} {
+	for bytes, want := range map[float64]string{0: "0 B", 999: "999 B", 1e3: "1 kB", 999.6e3: "1 MB", 7.44e12: "7.44 TB",
+		1e30: "1e+12 EB"} {
 		if got := Bytes(bytes); got != want {
 			t.Errorf("%g bytes are %s; want %s", bytes, got, want)
 		}

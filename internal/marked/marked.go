@@ -1,5 +1,5 @@
-// Package marked replaces generated sections of hand-written Markdown files:
-// those between the lines <!-- NAME:begin --> and <!-- NAME:end -->.
+// Package marked replaces generated sections of hand-written Markdown files. A section stands
+// between the lines <!-- NAME:begin --> and <!-- NAME:end -->.
 package marked
 
 import (
@@ -12,12 +12,12 @@ import (
 	"example.com/geometric-complexity/internal/atomicfile"
 )
 
-// Begin and End are the lines that a section stands between.
+// Begin and End return the lines before and after a section.
 func Begin(name string) string { return "<!-- " + name + ":begin -->" }
 func End(name string) string   { return "<!-- " + name + ":end -->" }
 
-// Update puts the content between the markers of the file at path, and says
-// whether that changed it.
+// Update puts the content between the markers of the file at path, and returns whether the file
+// changed. It returns an error if the file cannot be read or written, or if its markers are wrong.
 func Update(path, name, content string) (changed bool, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -25,7 +25,7 @@ func Update(path, name, content string) (changed bool, err error) {
 	}
 	from, to, err := find(text, name)
 	if err != nil {
-		return false, fmt.Errorf("%s %w, to put the generated text between", path, err)
+		return false, fmt.Errorf("%s %w: the generated text goes between them", path, err)
 	}
 	section := "\n" + strings.Trim(content, "\n") + "\n\n"
 	updated := slices.Concat(text[:from], []byte(section), text[to:])
@@ -35,8 +35,8 @@ func Update(path, name, content string) (changed bool, err error) {
 	return true, atomicfile.Replace(path, updated)
 }
 
-// Section is what stands between the markers of the file at path, without the
-// empty lines around it.
+// Section returns the text between the markers of the file at path, without leading and trailing
+// newlines.
 func Section(path, name string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -49,8 +49,8 @@ func Section(path, name string) (string, error) {
 	return strings.Trim(string(text[from:to]), "\n"), nil
 }
 
-// find gives where the section begins and ends. It wants each marker once, and
-// the end after the beginning.
+// find returns where the section begins and ends. It returns an error unless each marker occurs
+// once, the end marker after the begin marker.
 func find(text []byte, name string) (from, to int, err error) {
 	begin, end := []byte(Begin(name)), []byte(End(name))
 	from, to = bytes.Index(text, begin)+len(begin), bytes.Index(text, end)

@@ -37,7 +37,8 @@ func TestMarkersThatAreWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "README.md")
 			write(t, path, text)
-			if _, err := Update(path, "table", "new"); err == nil || !strings.Contains(err.Error(), path+" must have one line <!-- table:begin -->") {
+			if _, err := Update(path, "table", "new"); err == nil ||
+				!strings.Contains(err.Error(), path+" must have one line <!-- table:begin -->") {
 				t.Errorf("update: %v", err)
 			}
 			if _, err := Section(path, "table"); err == nil {

@@ -19,37 +19,36 @@ import (
 	"example.com/geometric-complexity/schedule"
 )
 
-// coefficientScope is where the variables that hold coefficients live: under it the scope of
-// the regularizer, then the name of the hyperparameter.
+// coefficientScope is where the variables that hold coefficients live: under it the scope of the
+// regularizer, then the name of the hyperparameter.
 const coefficientScope = "/regularizers/coefficients"
 
-// Coefficient is how strongly one regularizer acts in training: a hyperparameter of its scope,
-// times the factor of a schedule.
+// Coefficient is the weight of one regularizer in the training loss: a hyperparameter of the
+// regularizer's scope, times the factor of a schedule.
 //
 // The training graph reads the hyperparameter through a variable, a float64 scalar that no
-// optimizer trains. The variable follows the hyperparameter and is never the source of anything:
-// it is written whenever a training graph is built and by [Coefficient.Set], so that the copy
-// of it in a checkpoint does not matter.
+// optimizer trains. The variable is only a copy of the hyperparameter: building a training graph
+// and [Coefficient.Set] overwrite it, so that its value in a checkpoint does not matter.
 type Coefficient struct {
-	// Param is the hyperparameter.
+	// Param is the name of the hyperparameter.
 	Param string
 
-	// Max is the largest value that makes sense; 0 for none.
+	// Max is the largest valid value; 0 means no limit.
 	Max float64
 
-	// Schedule is a factor of the coefficient; nil is 1.
+	// Schedule returns a factor of the coefficient at each step; nil is the factor 1.
 	Schedule schedule.Func
 
 	chosen *float64
-	order  uint64 // When it was chosen.
+	order  uint64 // The time of the call of Choose, by the clock.
 }
 
-// clock orders the calls that choose a coefficient: the last one holds.
+// clock orders the calls that choose a coefficient: the last one wins.
 var clock atomic.Uint64
 
-// Choose makes value the coefficient in every store in which nobody calls [Coefficient.Set]
-// after this: the training graph sets the hyperparameter to it when it is built for the first
-// time. It panics if the value is out of range.
+// Choose makes value the coefficient: the first training graph built after it sets the
+// hyperparameter of its store to value, unless [Coefficient.Set] was called for that store in
+// between. It panics if the value is out of range.
 func (c *Coefficient) Choose(value float64) {
 	if err := c.check(value); err != nil {
 		panic(err)
@@ -57,21 +56,21 @@ func (c *Coefficient) Choose(value float64) {
 	c.chosen, c.order = &value, clock.Add(1)
 }
 
-// check returns a one-line error for a value that is no coefficient.
+// check returns an error if the value is not a finite number from 0 to Max.
 func (c *Coefficient) check(value float64) error {
 	if !(value >= 0) || math.IsInf(value, 1) {
-		return errors.Errorf("hyperparameter %q is %g, but it must be a finite number >= 0", c.Param, value)
+		return errors.Errorf("invalid coefficient: hyperparameter %q is %g, want a finite number >= 0", c.Param, value)
 	}
 	if c.Max > 0 && value > c.Max {
-		return errors.Errorf("hyperparameter %q is %g, but it must be at most %g", c.Param, value, c.Max)
+		return errors.Errorf("invalid coefficient: hyperparameter %q is %g, want at most %g", c.Param, value, c.Max)
 	}
 	return nil
 }
 
-// Node returns the coefficient in the training graph g, a float64 scalar, for the regularizer
-// that is called with this scope. It is nil in graphs that are not for training, and where
-// neither the program nor the hyperparameters say what the coefficient is. A coefficient of 0
-// is one as any other: it may be another at the next step.
+// Node returns the coefficient in the training graph g, a float64 scalar, for the regularizer that
+// is called with this scope. It is nil in graphs that are not for training, and where neither
+// Choose nor a hyperparameter gives the coefficient. For a coefficient of 0 it is not nil, because
+// Set may change the coefficient before the next step.
 //
 // It panics if the hyperparameter is out of range.
 func (c *Coefficient) Node(scope *model.Scope, g *graph.Graph) *graph.Node {
@@ -92,8 +91,8 @@ func (c *Coefficient) Node(scope *model.Scope, g *graph.Graph) *graph.Node {
 	state.built(path, configured)
 	if !configured {
 		if c.Schedule != nil {
-			exceptions.Panicf("scope %q: there is a schedule for the hyperparameter %q but no value that it multiplies: "+
-				"set it, or give the option WithCoefficient", scope.Scope(), c.Param)
+			exceptions.Panicf("scope %q: the hyperparameter %q has a schedule but no value that the schedule multiplies: "+
+				"set the hyperparameter, or give the option WithCoefficient", scope.Scope(), c.Param)
 		}
 		return nil
 	}
@@ -108,14 +107,14 @@ func (c *Coefficient) Node(scope *model.Scope, g *graph.Graph) *graph.Node {
 	return node
 }
 
-// read returns the hyperparameter as the scope has it, and whether it is set. GoMLX takes one
-// that is nil as not set.
+// read returns the hyperparameter in the scope, and whether it is set. GoMLX regards a
+// hyperparameter of nil as not set.
 func (c *Coefficient) read(scope *model.Scope) (value float64, configured bool) {
 	given, found := scope.GetParam(c.Param)
 	return model.GetParamOr(scope, c.Param, 0.0), found && given != nil
 }
 
-// factor is the schedule's at this step, a float64 scalar.
+// factor returns the schedule's factor at this step, a float64 scalar.
 func (c *Coefficient) factor(scope *model.Scope, g *graph.Graph) *graph.Node {
 	step := graph.ConvertDType(optimizer.GetGlobalStepVar(scope).NodeValue(g), dtypes.Float64)
 	factor := c.Schedule(step)
@@ -126,14 +125,14 @@ func (c *Coefficient) factor(scope *model.Scope, g *graph.Graph) *graph.Node {
 	return graph.ConvertDType(factor, dtypes.Float64)
 }
 
-// reading is what a regularizer found its hyperparameter to be.
+// reading is a hyperparameter as a regularizer read it.
 type reading struct {
 	value      float64
 	configured bool
 }
 
-// mustAgree panics where two regularizers of one graph find one hyperparameter to be different:
-// a later one has chosen its own value.
+// mustAgree panics if two regularizers of one graph read different values of one hyperparameter,
+// because the later one has chosen its own value.
 func (c *Coefficient) mustAgree(g *graph.Graph, path string, r reading) {
 	var readings map[string]reading
 	if known, found := model.GetGraphParam(g, coefficientScope); found {
@@ -149,7 +148,7 @@ func (c *Coefficient) mustAgree(g *graph.Graph, path string, r reading) {
 	readings[path] = r
 }
 
-// write sets the variable's value, unless it has it.
+// write sets the variable's value, unless the variable has this value already.
 func write(v *model.Variable, value float64) error {
 	if v.HasValue() {
 		t, err := v.Value()
@@ -163,9 +162,10 @@ func write(v *model.Variable, value float64) error {
 	return v.SetValue(tensors.FromScalar(value))
 }
 
-// Set sets the hyperparameter in the scope, or in the root scope of a store, for the training
-// graphs that are compiled already and for those to come. It returns an error, and changes
-// nothing, if the value is out of range or if a training graph would not see it.
+// Set sets the hyperparameter in the scope, or in the root scope of a store, for training graphs
+// compiled before and after. It returns an error, and changes nothing, if the value is out of range
+// or if the newest training graph was built without the regularizer. It also returns an error if
+// every regularizer below the scope reads the hyperparameter from a scope of its own.
 func (c *Coefficient) Set(scopeOrStore model.StoreProvider, value float64) error {
 	if err := c.check(value); err != nil {
 		return err
@@ -177,8 +177,8 @@ func (c *Coefficient) Set(scopeOrStore model.StoreProvider, value float64) error
 	}
 	state := stateOf(store)
 	if path := state.without(scope.Scope(), c.Param); path != "" {
-		return errors.Errorf("the training graph was built without the regularizer of %q, whose coefficient was not set: set it "+
-			"before the first step (to 0, if need be), or call Trainer.ResetComputationGraphs and set the hyperparameter", path)
+		return errors.Errorf("the training graph was built without the regularizer of %q, because its coefficient was not set: set the "+
+			"coefficient before the first step (to 0, if need be), or call Trainer.ResetComputationGraphs and set the hyperparameter", path)
 	}
 	scope.SetParam(c.Param, value)
 	state.choose(model.JoinPath(scope.Scope(), c.Param), clock.Add(1))
@@ -199,29 +199,29 @@ func (c *Coefficient) Set(scopeOrStore model.StoreProvider, value float64) error
 		}
 	}
 	if readers > 0 && followers == 0 {
-		return errors.Errorf("every regularizer with the hyperparameter %q below scope %q has it set in a scope of its own: set it there",
+		return errors.Errorf("every regularizer below scope %[2]q reads the hyperparameter %[1]q from a scope of its own: set it there",
 			c.Param, scope.Scope())
 	}
 	return nil
 }
 
-// within tells whether the path is in the scope or in one below it.
+// within reports whether the path is below the scope.
 func within(path, scope string) bool {
 	return scope == model.RootScopePath || strings.HasPrefix(path, scope+model.ScopeSeparator)
 }
 
-// storeState is what is known about the coefficients of a store beside its hyperparameters,
-// by the path of the hyperparameter in the regularizer's scope.
+// storeState is what is known about the coefficients of a store besides its hyperparameters. The
+// keys are the paths of the hyperparameters in the regularizers' scopes.
 type storeState struct {
 	mu     sync.Mutex
-	chosen map[string]uint64 // When the program last chose it.
-	bare   map[string]bool   // Whether the newest training graph is without the regularizer.
+	chosen map[string]uint64 // The time of the last Choose or Set, by the clock.
+	bare   map[string]bool   // Whether the newest training graph lacks the regularizer.
 }
 
 var (
 	statesMu sync.Mutex
-	// states is no part of the stores, because checkpoints would keep it. It forgets a store that
-	// nobody uses any more.
+	// states is not kept in the stores, because checkpoints would save it. Its entries go when
+	// their stores are garbage collected.
 	states = map[weak.Pointer[model.Store]]*storeState{}
 )
 
@@ -242,7 +242,7 @@ func stateOf(store *model.Store) *storeState {
 	return state
 }
 
-// choose tells whether a choice made at this time is the latest, and remembers it then.
+// choose reports whether a choice made at this time is the latest, and if so remembers its time.
 func (s *storeState) choose(path string, order uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -259,8 +259,8 @@ func (s *storeState) built(path string, configured bool) {
 	s.bare[path] = !configured
 }
 
-// without returns the path of the hyperparameter of a regularizer in the scope that the newest
-// training graph is without, or "".
+// without looks in the scope for a regularizer that the newest training graph lacks. It returns the
+// path of its hyperparameter, or "" if there is none.
 func (s *storeState) without(scope, param string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,5 @@
 // Package modelfn holds what every decorator of a model function needs: coefficients that may
-// change while a network is trained, and the penalty in the training loss.
+// change during training, and penalties in the training loss.
 package modelfn
 
 import (
@@ -14,14 +14,14 @@ import (
 // GraphOf returns the graph that a model function builds.
 func GraphOf(inputs []*graph.Node) *graph.Graph {
 	if len(inputs) == 0 {
-		exceptions.Panicf("the model function is called without inputs, so there is no graph to build in")
+		exceptions.Panicf("the model function was called without inputs: pass at least one, whose graph it extends")
 	}
 	return inputs[0].Graph()
 }
 
-// Penalized decorates modelFn with a penalty, in training only: the coefficient times each of
-// the scalars that terms builds from the outputs of the model. Where the coefficient is not
-// set, terms is not called and the graph stays as it was.
+// Penalized decorates modelFn with a penalty, in training graphs only: it adds to the training loss
+// the coefficient times each of the scalars that terms builds from the outputs of the model. If the
+// coefficient is not set, it does not call terms and leaves the graph unchanged.
 func Penalized[F train.ModelFnCompatible](modelFn F, c *Coefficient,
 	terms func(scope *model.Scope, g *graph.Graph, outputs []*graph.Node) []*graph.Node) train.ModelFn {
 	fn := gomlxcompat.ModelFn(modelFn)
@@ -39,8 +39,8 @@ func Penalized[F train.ModelFnCompatible](modelFn F, c *Coefficient,
 	}
 }
 
-// Penalize adds coefficient × term to the training loss, both in the dtype of the model's
-// outputs, because that is the dtype of the loss that they are added to.
+// Penalize adds coefficient × term to the training loss. It computes the product in the dtype of
+// the model's outputs, because the loss has this dtype.
 func Penalize(term, coefficient *graph.Node, outputs []*graph.Node) {
 	if len(outputs) > 0 && outputs[0].DType().IsFloat() {
 		term = graph.ConvertDType(term, outputs[0].DType())

@@ -7,12 +7,10 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// Word returns the candidate with the smallest edit distance to word, whatever
-// their case, and whether it is near enough to be worth proposing: at most a
-// third of the longer word's letters differ, and at least two edits are always
-// allowed.
-// Among equals the first candidate wins. It returns "", false without
-// candidates.
+// Word returns the candidate with the smallest edit distance to word, ignoring case, and whether it
+// is near enough to be worth proposing: the distance is at most 2, or at most a third of the longer
+// word's letters, and less than all of them. The first of several equally near candidates wins.
+// Without candidates Word returns "", false.
 func Word(word string, candidates []string) (string, bool) {
 	best, bestDistance := "", -1
 	for _, c := range candidates {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// UnknownError reports a word that is not among the known ones.
+// UnknownError reports a word that is not one of the known words.
 type UnknownError struct {
-	What, Got string   // what kind of word, and the word
-	Nearest   string   // the one it was most likely meant to be; may be empty
-	Known     []string // all of them
+	What, Got string   // The kind of word, and the word.
+	Nearest   string   // The known word that was most likely meant; may be empty.
+	Known     []string // All known words.
 }
 
-// Unknown is the error for a word that is not among the known ones.
+// Unknown returns the error for a word that is not one of the known words.
 func Unknown(what, got string, known []string) *UnknownError {
 	e := &UnknownError{What: what, Got: got, Known: known}
 	if near, ok := Word(got, known); ok {
@@ -21,7 +21,7 @@ func Unknown(what, got string, known []string) *UnknownError {
 	return e
 }
 
-// Error names the nearest known word, or all of them where none is near.
+// Error names the nearest known word, or all known words if none is near.
 func (e *UnknownError) Error() string {
 	if e.Nearest != "" {
 		return fmt.Sprintf("unknown %s %q; did you mean %q?", e.What, e.Got, e.Nearest)

@@ -12,7 +12,7 @@ import (
 )
 
 // Float64s copies the values of a tensor of any float or integer dtype. It returns an error for
-// other dtypes. An integer beyond 2⁵³ is rounded.
+// other dtypes. It rounds integers beyond ±2⁵³.
 func Float64s(t *tensors.Tensor) (values []float64, err error) {
 	err = t.ConstFlatData(func(flat any) {
 		switch flat := flat.(type) {
@@ -32,7 +32,7 @@ func Float64s(t *tensors.Tensor) (values []float64, err error) {
 }
 
 // Int64s copies the values of a tensor of any integer dtype. It returns an error for other dtypes,
-// and for a value beyond the largest int64.
+// and for a value above the largest int64.
 func Int64s(t *tensors.Tensor) (values []int64, err error) {
 	var tooLarge error
 	err = t.ConstFlatData(func(flat any) { values, tooLarge = convertedIntegers[int64](flat) })
@@ -42,16 +42,16 @@ func Int64s(t *tensors.Tensor) (values []int64, err error) {
 	return values, checked(t, len(values), err)
 }
 
-// checked returns err, or an error if not all values were read.
+// checked returns err, or an error if not all values of t were read.
 func checked(t *tensors.Tensor, read int, err error) error {
 	if err == nil && read != t.Shape().Size() {
-		return errors.Errorf("cannot read values of dtype %s", t.DType())
+		return errors.Errorf("cannot read values of dtype %s as numbers", t.DType())
 	}
 	return err
 }
 
 // convertedIntegers converts a slice of any integer type; it returns nil for other types. The error
-// is for values beyond the largest int64.
+// is for values above the largest int64.
 func convertedIntegers[To int64 | float64](flat any) (values []To, tooLarge error) {
 	switch flat := flat.(type) {
 	case []int64:
@@ -71,7 +71,7 @@ func convertedIntegers[To int64 | float64](flat any) (values []To, tooLarge erro
 	case []uint64:
 		for _, v := range flat {
 			if v > math.MaxInt64 {
-				tooLarge = errors.Errorf("%d is beyond the largest int64", v)
+				tooLarge = errors.Errorf("value %d is above the largest int64", v)
 				break
 			}
 		}

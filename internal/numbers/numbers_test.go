@@ -18,7 +18,7 @@ func TestNumbers(t *testing.T) {
 		values any
 		floats []float64
 		ints   []int64
-		err    string // Of Int64s where ints is nil; of both where floats is nil too.
+		err    string // Expected of Int64s if ints is nil, and of Float64s too if floats is nil.
 	}{
 		"float64":      {[]float64{1.5, -2}, []float64{1.5, -2}, nil, "Float64"},
 		"float32":      {[]float32{0.1}, []float64{float64(float32(0.1))}, nil, "Float32"},
@@ -29,7 +29,7 @@ func TestNumbers(t *testing.T) {
 		"int16":        {[]int16{-4}, []float64{-4}, []int64{-4}, ""},
 		"int8":         {[]int8{-128}, []float64{-128}, []int64{-128}, ""},
 		"uint64":       {[]uint64{7}, []float64{7}, []int64{7}, ""},
-		"a large uint": {[]uint64{7, 1 << 63}, []float64{7, 0x1p63}, nil, "9223372036854775808 is beyond"},
+		"a large uint": {[]uint64{7, 1 << 63}, []float64{7, 0x1p63}, nil, "9223372036854775808 is above"},
 		"uint32":       {[]uint32{math.MaxUint32}, []float64{math.MaxUint32}, []int64{math.MaxUint32}, ""},
 		"uint16":       {[]uint16{65535}, []float64{65535}, []int64{65535}, ""},
 		"uint8":        {[]uint8{255}, []float64{255}, []int64{255}, ""},
@@ -42,12 +42,12 @@ func TestNumbers(t *testing.T) {
 			floats, err := numbers.Float64s(x)
 			checkError(t, "Float64s", err, c.err, c.floats == nil && c.err != "")
 			if err == nil && !slices.Equal(floats, c.floats) {
-				t.Errorf("Float64s gives %v, want %v", floats, c.floats)
+				t.Errorf("Float64s returns %v, want %v", floats, c.floats)
 			}
 			ints, err := numbers.Int64s(x)
 			checkError(t, "Int64s", err, c.err, c.err != "")
 			if err == nil && !slices.Equal(ints, c.ints) {
-				t.Errorf("Int64s gives %v, want %v", ints, c.ints)
+				t.Errorf("Int64s returns %v, want %v", ints, c.ints)
 			}
 		})
 	}
@@ -56,6 +56,6 @@ func TestNumbers(t *testing.T) {
 func checkError(t *testing.T, function string, err error, text string, want bool) {
 	t.Helper()
 	if (err != nil) != want || want && !strings.Contains(err.Error(), text) {
-		t.Errorf("%s: got error %v, want one: %v, with %q", function, err, want, text)
+		t.Errorf("%s: error %v; want an error: %v, with the text %q", function, err, want, text)
 	}
 }

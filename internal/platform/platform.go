@@ -1,5 +1,5 @@
-// Package platform says which backend and device a graph is computed on. It is the one answer for
-// all code that chooses by it how to compute something.
+// Package platform says which backend and kind of device compute a graph. All code that depends on
+// the platform asks this package.
 package platform
 
 import (
@@ -24,7 +24,7 @@ const (
 
 // Of returns the platform of a backend.
 func Of(b compute.Backend) Platform {
-	// XLA's backend is asked by its methods: its package needs cgo.
+	// An interface instead of XLA's type, because XLA's package needs cgo.
 	if xla, ok := b.(interface{ IsCPU() bool }); ok && xla.IsCPU() {
 		return XLACPU
 	}
@@ -40,5 +40,5 @@ func Of(b compute.Backend) Platform {
 	return Unknown
 }
 
-// IsXLA tells whether the backend is XLA, on any device.
+// IsXLA reports whether the backend is XLA, on any device.
 func IsXLA(b compute.Backend) bool { return b.Name() == "xla" }

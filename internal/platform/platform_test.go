@@ -25,7 +25,7 @@ func TestOf(t *testing.T) {
 		}
 		single, double := platform.ConvolvesByOneDNN(b, dtypes.Float32), platform.ConvolvesByOneDNN(b, dtypes.Float64)
 		if double || single && w.platform != platform.XLACPU {
-			t.Error("oneDNN is taken to compute what it does not")
+			t.Error("ConvolvesByOneDNN is true of float64, or of a platform other than XLA on a CPU")
 		}
 	})
 }
@@ -39,7 +39,7 @@ type described struct {
 func (d described) String() string      { return "other" }
 func (d described) Description() string { return d.description }
 
-// onCPU is one that says that it is on a CPU, as XLA's does.
+// onCPU is a described backend that reports, as XLA's backend does, that it is on a CPU.
 type onCPU struct{ described }
 
 func (onCPU) IsCPU() bool { return true }

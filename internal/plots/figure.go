@@ -1,6 +1,6 @@
-// Package plots draws the experiments' figures as PNG and SVG: panels of lines
-// with bands over seeds, one legend below them that never covers data, and a
-// caption that says what the bands are. Drawing is gonum/plot's.
+// Package plots draws the experiments' figures as PNG and SVG: panels of lines with bands over
+// seeds, one legend below them that never covers data, and a caption that says what the bands are.
+// Drawing is gonum/plot's.
 package plots
 
 import (
@@ -24,8 +24,8 @@ type Series struct {
 	Points bool      // markers at the points
 	NoLine bool      // no line between the points; implies markers
 	Dashed bool
-	// Reference draws in black what the other series are compared with; it takes
-	// no colour from them.
+	// Reference draws in black what the other series are compared with; it takes no colour from
+	// them.
 	Reference bool
 }
 
@@ -33,11 +33,11 @@ type Series struct {
 type Panel struct {
 	Title, XLabel, YLabel string // labels carry their unit
 	LogX, LogY            bool   // points at or below 0 are left out
-	// ZeroX lets a logarithmic X axis show points at 0, apart from the others at its left end: the state
-	// before the first step of a training.
+	// ZeroX lets a logarithmic X axis show points at 0, apart from the others at its left end: the
+	// state before the first step of a training.
 	ZeroX bool
-	// Categories labels the positions X = 0, 1, 2, …, for sweeps whose values
-	// have no common scale (a zero beside powers of ten).
+	// Categories labels the positions X = 0, 1, 2, …, for sweeps whose values have no common scale
+	// (a zero beside powers of ten).
 	Categories []string
 	Series     []Series
 }
@@ -47,8 +47,8 @@ type Figure struct {
 	Title   string
 	Caption string // below the legend; says what the bands are and what was run
 	Columns int    // panels in a row; 0 is all of them
-	// Ordered colours the series by a sequential scale, for sweeps over one
-	// quantity, instead of by distinct hues.
+	// Ordered colours the series by a sequential scale, for sweeps over one quantity, instead of by
+	// distinct hues.
 	Ordered bool
 	Panels  []Panel
 }
@@ -76,9 +76,9 @@ func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 		axis.Tick.Label.Font = sans(tickSize)
 		axis.Tick.Marker = linearTicks{}
 	}
-	// A logarithmic axis is a linear one of decimal logarithms. With gonum's own
-	// LogScale the label counts as standing near the axis's upper end, which shifts
-	// the panel, and an axis of one point panics.
+	// A logarithmic axis is a linear one of decimal logarithms. With gonum's own LogScale the label
+	// counts as standing near the axis's upper end, which shifts the panel, and an axis of one
+	// point panics.
 	if p.LogX {
 		pl.X.Tick.Marker = exponentTicks{}
 		if zero, first, ok := p.zero(); ok {
@@ -133,8 +133,8 @@ func (p Panel) title() string {
 	return strings.TrimSpace(p.Title + " (no finite value)")
 }
 
-// padRange widens an axis so that lines do not run along its ends, and gives a
-// constant series some height.
+// padRange widens an axis so that lines do not run along its ends, and gives a constant series some
+// height.
 func padRange(axis *plot.Axis) {
 	pad := 0.05 * (axis.Max - axis.Min)
 	if pad == 0 {
@@ -143,8 +143,8 @@ func padRange(axis *plot.Axis) {
 	axis.Min, axis.Max = axis.Min-pad, axis.Max+pad
 }
 
-// zero is where a logarithmic X axis has 0, if it shows it: to the left of the smallest other point, by
-// a seventh of the way to the largest. First is where that smallest point is.
+// zero is where a logarithmic X axis has 0, if it shows it: to the left of the smallest other
+// point, by a seventh of the way to the largest. First is where that smallest point is.
 func (p Panel) zero() (at, first float64, ok bool) {
 	smallest, largest, some := math.Inf(1), math.Inf(-1), false
 	for _, s := range p.Series {
@@ -190,8 +190,8 @@ func (p Panel) addBand(pl *plot.Plot, s Series, style seriesStyle) error {
 	for i, x := range s.X {
 		lo := s.Lo[i]
 		if p.LogY && lo <= 0 && s.Hi[i] > 0 && i < len(s.Y) {
-			// A band that reaches zero or below has no lower edge on a log axis:
-			// it is drawn down to a tenth of the middle line.
+			// A band that reaches zero or below has no lower edge on a log axis: it is drawn down
+			// to a tenth of the middle line.
 			lo = s.Y[i] / 10
 		}
 		if p.visible(x, lo) && p.visible(x, s.Hi[i]) && !(p.LogX && x == 0) {

@@ -37,10 +37,11 @@ func sample() Figure {
 			{Title: "log-log", XLabel: "step", YLabel: "GC", LogX: true, LogY: true, Series: []Series{
 				{Name: "with penalty", X: x, Y: y, Lo: band(-0.2), Hi: band(0.2)},
 			}},
-			{Title: "categories", XLabel: "coefficient", YLabel: "accuracy", Categories: []string{"0", "1e-4", "1e-3"}, Series: []Series{
-				{Name: "reference", X: []float64{0, 2}, Y: []float64{0.8, 0.8}, Reference: true, Dashed: true},
-				{Name: "data", X: []float64{0, 1, 2}, Y: []float64{0.8, 0.81, 0.79}, NoLine: true},
-			}},
+			{Title: "categories", XLabel: "coefficient", YLabel: "accuracy", Categories: []string{"0", "1e-4", "1e-3"},
+				Series: []Series{
+					{Name: "reference", X: []float64{0, 2}, Y: []float64{0.8, 0.8}, Reference: true, Dashed: true},
+					{Name: "data", X: []float64{0, 1, 2}, Y: []float64{0.8, 0.81, 0.79}, NoLine: true},
+				}},
 			{Title: "empty", XLabel: "step", YLabel: "loss", LogY: true, Series: []Series{
 				{Name: "diverged", X: []float64{1, 2}, Y: []float64{nan, nan}},
 			}},
@@ -80,7 +81,8 @@ func TestSave(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"GC (mean squared)", "without penalty", "1e-4", "(no finite value)", "three seeds", "Liberation Sans,Arial"} {
+		for _, want := range []string{"GC (mean squared)", "without penalty", "1e-4", "(no finite value)", "three seeds",
+			"Liberation Sans,Arial"} {
 			if !strings.Contains(string(svg), want) {
 				t.Errorf("SVG does not hold %q", want)
 			}
@@ -137,8 +139,10 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		{"no panels", Figure{}, "has no panels"},
-		{"lengths", Figure{Panels: []Panel{{Series: []Series{{Name: "a", X: []float64{1}, Y: nil}}}}}, `panel 1: series "a": 1 positions with 0 values`},
-		{"band", Figure{Panels: []Panel{{Series: []Series{{Name: "a", X: []float64{1}, Y: []float64{1}, Lo: []float64{1}, Hi: []float64{}}}}}}, "band of 1 and 0"},
+		{"lengths", Figure{Panels: []Panel{{Series: []Series{{Name: "a", X: []float64{1}, Y: nil}}}}},
+			`panel 1: series "a": 1 positions with 0 values`},
+		{"band", Figure{Panels: []Panel{{Series: []Series{{Name: "a", X: []float64{1}, Y: []float64{1}, Lo: []float64{1},
+			Hi: []float64{}}}}}}, "band of 1 and 0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			base := filepath.Join(t.TempDir(), "f")
@@ -207,8 +211,8 @@ func TestLogTicks(t *testing.T) {
 	}
 }
 
-// A logarithmic axis must not cost its panel height: gonum's LogScale took a
-// tenth of it for this one.
+// A logarithmic axis must not cost its panel height: gonum's LogScale took a tenth of it for this
+// one.
 func TestLogPanelKeepsItsHeight(t *testing.T) {
 	height := func(log bool) vg.Length {
 		p := Panel{Title: "training loss", XLabel: "step", YLabel: "mean squared error", LogY: log, Series: []Series{
@@ -250,7 +254,8 @@ func TestZeroOnALogarithmicAxis(t *testing.T) {
 }
 
 func TestUsualNamesKeepTheirLook(t *testing.T) {
-	first, second := styles([]string{"test data", "other", "training data"}, false), styles([]string{"training data", "test data"}, false)
+	first, second := styles([]string{"test data", "other", "training data"}, false),
+		styles([]string{"training data", "test data"}, false)
 	for _, name := range []string{"test data", "training data"} {
 		if first[name] != second[name] {
 			t.Errorf("%q looks different in two figures", name)

@@ -19,8 +19,8 @@ import (
 // dpi of the PNG: a panel is about 660 pixels wide.
 const dpi = 144
 
-// Save writes the figure to base+".png" and base+".svg" and returns both
-// paths. A file is complete or as it was before.
+// Save writes the figure to base+".png" and base+".svg" and returns both paths. A file is complete
+// or as it was before.
 func (f Figure) Save(base string) (paths []string, err error) {
 	// gonum/plot panics on what it cannot draw.
 	defer func() {
@@ -47,7 +47,8 @@ func (f Figure) Save(base string) (paths []string, err error) {
 	if _, err := svg.WriteTo(&buffers[1]); err != nil {
 		return nil, fmt.Errorf("figure %s: %w", base, err)
 	}
-	files := [][]byte{buffers[0].Bytes(), bytes.ReplaceAll(buffers[1].Bytes(), []byte(svgFont), []byte(svgFont+svgFallback))}
+	files := [][]byte{buffers[0].Bytes(),
+		bytes.ReplaceAll(buffers[1].Bytes(), []byte(svgFont), []byte(svgFont+svgFallback))}
 	for i, ext := range []string{".png", ".svg"} {
 		if err := atomicfile.Replace(base+ext, files[i]); err != nil {
 			return nil, err

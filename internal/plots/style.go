@@ -11,9 +11,9 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// hues are Okabe and Ito's eight colours, told apart with any of the common
-// colour vision deficiencies. Their yellow is left out, too pale for a line, and
-// their black is kept for references.
+// hues are Okabe and Ito's eight colours, told apart with any of the common colour vision
+// deficiencies. Their yellow is left out, too pale for a line, and their black is kept for
+// references.
 var hues = []color.NRGBA{
 	{0x00, 0x72, 0xB2, 0xFF}, // blue
 	{0xD5, 0x5E, 0x00, 0xFF}, // vermilion
@@ -25,8 +25,8 @@ var hues = []color.NRGBA{
 
 var black = color.NRGBA{A: 0xFF}
 
-// sequence holds anchors of matplotlib's viridis, whose lightness rises evenly
-// so that order reads without hue; its palest end is left out.
+// sequence holds anchors of matplotlib's viridis, whose lightness rises evenly so that order reads
+// without hue; its palest end is left out.
 var sequence = []color.NRGBA{
 	{0x44, 0x01, 0x54, 0xFF}, {0x3B, 0x52, 0x8B, 0xFF}, {0x21, 0x91, 0x8C, 0xFF},
 	{0x5E, 0xC9, 0x62, 0xFF}, {0xB5, 0xDE, 0x2B, 0xFF},
@@ -34,13 +34,15 @@ var sequence = []color.NRGBA{
 
 // shapes differ beside the colours, for print without colour.
 var shapes = []draw.GlyphDrawer{
-	draw.CircleGlyph{}, draw.SquareGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{}, draw.CrossGlyph{},
+	draw.CircleGlyph{}, draw.SquareGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{},
+	draw.CrossGlyph{},
 }
 
 // usual are names that keep their look in every figure that has them.
 var usual = []string{"training data", "test data", "training data, best step"}
 
-// styles gives each name its look: the usual ones always the same, the others in the order of first use.
+// styles gives each name its look: the usual ones always the same, the others in the order of first
+// use.
 func styles(names []string, ordered bool) map[string]seriesStyle {
 	if !ordered && slices.ContainsFunc(names, func(name string) bool { return slices.Contains(usual, name) }) {
 		rest := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(usual, name) })
@@ -70,15 +72,15 @@ func sequential(i, n int) color.NRGBA {
 	return color.NRGBA{R: mix(a.R, b.R), G: mix(a.G, b.G), B: mix(a.B, b.B), A: 0xFF}
 }
 
-// linearTicks labels about five round positions, with the shortest labels that
-// tell them apart.
+// linearTicks labels about five round positions, with the shortest labels that tell them apart.
 type linearTicks struct{}
 
 func (linearTicks) Ticks(lo, hi float64) []plot.Tick {
 	if !(hi > lo) {
 		return nil
 	}
-	// The step is the smallest of 1, 2, 5 times a power of ten that is at least a fifth of the axis.
+	// The step is the smallest of 1, 2, 5 times a power of ten that is at least a fifth of the
+	// axis.
 	unit := math.Pow(10, math.Floor(math.Log10((hi-lo)/5)))
 	step := 10 * unit
 	for _, m := range []float64{1, 2, 5} {
@@ -95,8 +97,8 @@ func (linearTicks) Ticks(lo, hi float64) []plot.Tick {
 	return ticks
 }
 
-// roundTo10 rounds to 10 digits, which turns 0.30000000000000004 into 0.3, and
-// takes the sign from zero.
+// roundTo10 rounds to 10 digits, which turns 0.30000000000000004 into 0.3, and takes the sign from
+// zero.
 func roundTo10(v float64) float64 {
 	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 10, 64), 64)
 	return v + 0
@@ -110,9 +112,9 @@ func formatTick(v float64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// logTicks labels powers of ten, and also their doubles and fives where fewer
-// than two powers of ten lie on the axis; long axes skip powers evenly, and an
-// axis too short for two labels gets all multiples, or round numbers.
+// logTicks labels powers of ten, and also their doubles and fives where fewer than two powers of
+// ten lie on the axis; long axes skip powers evenly, and an axis too short for two labels gets all
+// multiples, or round numbers.
 type logTicks struct{}
 
 func (logTicks) Ticks(lo, hi float64) []plot.Tick {

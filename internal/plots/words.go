@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// InWords says what the figure shows, for those who do not see it: its panels
-// with their axes, its lines, and the caption.
+// InWords says what the figure shows, for those who do not see it: its panels with their axes, its
+// lines, and the caption.
 func (f Figure) InWords() string {
 	var panels []string
 	for _, p := range f.Panels {

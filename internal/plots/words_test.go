@@ -4,7 +4,8 @@ import "testing"
 
 func TestInWords(t *testing.T) {
 	f := Figure{Title: "A sweep", Caption: "Bands:  smallest\nto largest.", Panels: []Panel{
-		{Title: "GC", XLabel: "step", YLabel: "GC of the logits", LogY: true, Series: []Series{{Name: "a"}, {Name: "b"}, {Name: ""}}},
+		{Title: "GC", XLabel: "step", YLabel: "GC of the logits", LogY: true,
+			Series: []Series{{Name: "a"}, {Name: "b"}, {Name: ""}}},
 		{XLabel: "rate", YLabel: "loss", LogX: true, Series: []Series{{Name: "a"}}},
 	}}
 	want := "A sweep. GC: GC of the logits (logarithmic) against step; loss against rate (logarithmic). Shown: a, b. Bands: smallest to largest."

@@ -15,7 +15,7 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// Infinities get a value, and what RandomNormal can give stays.
+// finite replaces infinities, and keeps every value that RandomNormal can draw otherwise.
 func TestFinite(t *testing.T) {
 	inf := float32(math.Inf(1))
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
@@ -36,7 +36,7 @@ func TestFinite(t *testing.T) {
 	})
 }
 
-// Seeds give the values that they gave GoMLX.
+// A seed gives the same values as with GoMLX's RandomNormal.
 func TestNormalIsGoMLXs(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
 		draw := func(normal func(scope *model.Scope, g *graph.Graph, shape shapes.Shape) *graph.Node) []float32 {

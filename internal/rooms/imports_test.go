@@ -16,12 +16,12 @@ import (
 	_ "example.com/geometric-complexity/schedule"
 )
 
-// libraries are what the program imports that this file's tests are about. They are those that a
-// program needs beside the backend that it opens itself.
+// libraries are the packages that this file's tests are about: those that a program imports besides
+// the backend that it opens itself.
 var libraries = []string{"./gcml", "./layers", "./regularizers", "./schedule", "./datasets"}
 
-// TestImportsLeaveTheEnvironment runs a program that imports the libraries, this one, and checks
-// that its environment is what it was started with.
+// TestImportsLeaveTheEnvironment runs this test program, which imports the libraries, and checks
+// that they do not change its environment.
 func TestImportsLeaveTheEnvironment(t *testing.T) {
 	if os.Getenv("GCML_TEST_CHILD") != "" {
 		fmt.Print(strings.Join(slices.Sorted(slices.Values(os.Environ())), "\n"))
@@ -38,8 +38,8 @@ func TestImportsLeaveTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestImportsNeedNoC checks that the libraries can be built without a C compiler: none of what they
-// import, but for Go's own packages, has C code.
+// TestImportsNeedNoC checks that the libraries can be built without a C compiler: no package that
+// they import has C code, apart from Go's own.
 func TestImportsNeedNoC(t *testing.T) {
 	command := exec.Command("go", append([]string{"list", "-deps", "-f",
 		"{{if and (not .Standard) (or .CgoFiles .CFiles .CXXFiles)}}{{.ImportPath}}\n{{end}}"}, libraries...)...)
@@ -50,6 +50,6 @@ func TestImportsNeedNoC(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names := strings.Fields(string(out)); len(names) > 0 {
-		t.Errorf("%v have C code", names)
+		t.Errorf("the libraries import %v, which have C code: only cmd and backend may", names)
 	}
 }

@@ -1,3 +1,4 @@
-// Package rooms holds the rules of what may import what: see its test. Arrows between packages go
-// down only, and each reach into another module's inside has one place.
+// Package rooms holds tests of the rules about which package may import which. Imports go down from
+// experiments to the public packages to the ground floor, and code that relies on the inside of
+// another module has one place.
 package rooms

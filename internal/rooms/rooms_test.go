@@ -19,32 +19,36 @@ import (
 // rule is one rule for the packages of this module.
 type rule struct {
 	name string
-	// violations returns what breaks the rule in a package, one line for each.
+	// violations returns one line for each violation of the rule in a package.
 	violations func(m *module, p *pkg) []string
 }
 
-// rules are checked for every package. Those about dependencies and reflection are not for its
-// tests, which may use what is above. Paths are relative to the module; "x/..." is x and all below.
+// rules hold for every package. The rules about dependencies and reflection do not hold for a
+// package's tests, which may use packages above it. Paths are relative to the module; "x/..." is x
+// and all packages below it.
 var rules = []rule{
 	{"public packages know nothing of experiments, commands or notebooks",
 		within(public, mustNotDependOn("experiments/...", "cmd/...", "notebooks/...", "bench/..."))},
 	{"the ground floor knows nothing of experiments, commands or notebooks",
 		within([]string{"internal/..."}, except([]string{"internal/rooms"},
 			mustNotDependOn("experiments/...", "cmd/...", "notebooks/...", "bench/...")))},
-	{"runs knows nothing of what the runs do, nor of what is made of their records",
+	{"runs knows nothing of what a run computes, nor of how its records are evaluated",
 		within([]string{"experiments/runs"}, mustNotDependOn("experiments", "experiments/training", "experiments/evidence",
 			"experiments/experiment", "experiments/report"))},
 	{"training knows runs alone",
-		within([]string{"experiments/training"}, mustNotDependOn("experiments", "experiments/evidence", "experiments/experiment",
-			"experiments/report"))},
+		within([]string{"experiments/training"},
+			mustNotDependOn("experiments", "experiments/evidence", "experiments/experiment",
+				"experiments/report"))},
 	{"evidence knows records, not training",
-		within([]string{"experiments/evidence"}, mustNotDependOn("experiments", "experiments/training", "experiments/experiment",
-			"experiments/report"))},
-	{"what an experiment is does not depend on which experiments there are",
-		within([]string{"experiments/experiment"}, mustNotDependOn("experiments", "experiments/training", "experiments/report"))},
+		within([]string{"experiments/evidence"},
+			mustNotDependOn("experiments", "experiments/training", "experiments/experiment",
+				"experiments/report"))},
+	{"experiment, which defines what an experiment is, knows no single experiment",
+		within([]string{"experiments/experiment"},
+			mustNotDependOn("experiments", "experiments/training", "experiments/report"))},
 	{"experiments do not know the report",
 		within([]string{"experiments"}, mustNotDependOn("experiments/report"))},
-	{"gcml, layers, regularizers, schedule and datasets open no backend: a program that imports them chooses its own",
+	{"gcml, layers, regularizers, schedule and datasets open no backend: the program that imports them chooses one",
 		within([]string{"gcml/...", "layers/...", "regularizers/...", "schedule/...", "datasets/..."},
 			mustNotDependOn("backend/..."))},
 	{"only notebooks imports GoNB",
@@ -57,17 +61,17 @@ var rules = []rule{
 		except([]string{"cmd/...", "backend/..."}, mustNotImport("C"))},
 	{"only internal/gomlxcompat looks into GoMLX's types by reflection",
 		except([]string{"internal/gomlxcompat"}, noReflection)},
-	{"only internal/gomlxcompat calls what GoMLX names Internal, for its fused ops",
+	{"only internal/gomlxcompat calls GoMLX's internal functions for fused ops",
 		except([]string{"internal/gomlxcompat"}, noSelector("InternalFusedOpCaller", "InternalFusedOpCallerMulti"))},
 	{"only internal/platform, backend and internal/gctest tell backends apart",
 		except([]string{"internal/platform", "backend", "internal/gctest"}, noSelector("IsCPU", "IsCUDA"))},
 }
 
-// public are the packages that users of the module import, with those below them.
+// public are the packages that users of the module import, with the packages below them.
 var public = []string{"gcml/...", "layers/...", "regularizers/...", "schedule/...", "datasets/...", "backend/..."}
 
 // reflecting are the packages outside of internal/gomlxcompat that use package reflect, each with
-// what it looks at: none of that is GoMLX's.
+// the types that it looks at. None of these types is GoMLX's.
 var reflecting = map[string]string{
 	"backend":           "a type of its own, for its path",
 	"cmd/gcml":          "configurations of experiments",
@@ -121,7 +125,7 @@ func look(n *graph.Node) { reflect.ValueOf(n); graph.InternalFusedOpCaller(nil, 
 			t.Errorf("%s: found %q, want one violation", name, check(m, bad))
 		}
 		if found := except([]string{"gcml"}, check)(m, bad); found != nil {
-			t.Errorf("%s: found %q in a package that is excepted", name, found)
+			t.Errorf("%s: found %q in a package that is exempt", name, found)
 		}
 	}
 }
@@ -129,10 +133,10 @@ func look(n *graph.Node) { reflect.ValueOf(n); graph.InternalFusedOpCaller(nil, 
 // module is this module's packages, in the order of their paths.
 type module struct{ packages []*pkg }
 
-// pkg is a package with its tests, those of package NAME_test too.
+// pkg is a package with its tests, including package NAME_test.
 type pkg struct {
 	path    string   // Relative to the module; "." for its root.
-	imports []string // What it imports itself, packages of the module by their relative paths.
+	imports []string // Its direct imports; packages of the module by their relative paths.
 	files   []*ast.File
 }
 
@@ -164,7 +168,8 @@ func load(t *testing.T) *module {
 			return all
 		}
 		p := &pkg{path: relative([]string{listed.ImportPath})[0], imports: relative(listed.Imports)}
-		for _, name := range slices.Concat(listed.GoFiles, listed.CgoFiles, listed.IgnoredGoFiles, listed.TestGoFiles, listed.XTestGoFiles) {
+		for _, name := range slices.Concat(listed.GoFiles, listed.CgoFiles, listed.IgnoredGoFiles, listed.TestGoFiles,
+			listed.XTestGoFiles) {
 			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(listed.Dir, name), nil, parser.ParseComments)
 			if err != nil {
 				t.Fatal(err)
@@ -179,7 +184,7 @@ func load(t *testing.T) *module {
 	return &m
 }
 
-// matches tells whether a path is one of the patterns.
+// matches reports whether a path is one of the patterns.
 func matches(path string, patterns ...string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		parent, below := strings.CutSuffix(pattern, "/...")
@@ -207,8 +212,8 @@ func except(patterns []string, check func(*module, *pkg) []string) func(*module,
 	}
 }
 
-// mustNotDependOn finds imports of such packages, also through other packages of the module. Tests
-// may use what is above.
+// mustNotDependOn finds imports of packages that match a pattern, also through other packages of
+// the module. It ignores the imports of tests.
 func mustNotDependOn(patterns ...string) func(*module, *pkg) []string {
 	return func(m *module, p *pkg) (found []string) {
 		seen := map[string]bool{}
@@ -234,8 +239,8 @@ func mustNotDependOn(patterns ...string) func(*module, *pkg) []string {
 	}
 }
 
-// mustNotImport finds imports of a package or of one below it, in any file of the package, whatever
-// platform it is for.
+// mustNotImport finds imports of a forbidden package or of one below it, in the files for all
+// platforms.
 func mustNotImport(forbidden string) func(*module, *pkg) []string {
 	return func(_ *module, p *pkg) (found []string) {
 		for _, path := range fileImports(p) {
@@ -272,8 +277,8 @@ func noLinkname(_ *module, p *pkg) (found []string) {
 	return found
 }
 
-// noReflection finds packages that import reflect outside of their tests and are not in the list of
-// those that look at other types than GoMLX's.
+// noReflection finds packages that import reflect outside of their tests and are not in the list
+// reflecting.
 func noReflection(_ *module, p *pkg) []string {
 	if slices.Contains(p.imports, "reflect") && !matches(p.path, slices.Collect(maps.Keys(reflecting))...) {
 		return []string{"imports reflect: move it to internal/gomlxcompat, or, if it is not about GoMLX's types, " +
@@ -282,7 +287,7 @@ func noReflection(_ *module, p *pkg) []string {
 	return nil
 }
 
-// noSelector finds calls of functions or methods with one of the names, of any package.
+// noSelector finds uses of functions or methods with one of the names, from any package.
 func noSelector(names ...string) func(*module, *pkg) []string {
 	return func(_ *module, p *pkg) (found []string) {
 		for _, f := range p.files {

@@ -27,7 +27,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The format, worked out by hand: files outlive programs.
+// The format written by hand, because newer programs have to read the files of older ones.
 func TestFormat(t *testing.T) {
 	const plain = `{"name":"x","values":[1]}`
 	want := fmt.Sprintf(`{"sha256":"%x",%s`, sha256.Sum256([]byte(plain)), plain[1:])
@@ -36,7 +36,7 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// Any other byte in the place of one of the file is noticed.
+// Unmarshal notices every change of a single byte.
 func TestEveryChangedByteIsNoticed(t *testing.T) {
 	data, err := Marshal(thing{"name", []float64{12, 0.5}})
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"example.com/geometric-complexity/internal/nearest"
 )
 
-// Keys lists the keys of a configuration, given as a pointer to its struct, in
-// the order of its fields. A field of a struct within it is "outer.inner"; an
-// embedded struct's fields count as its own, as in JSON.
+// Keys lists the keys of a configuration, given as a pointer to its struct, in the order of its
+// fields. The key of a field in a nested struct is "outer.inner"; the fields of an embedded struct
+// count as the struct's own, as in JSON.
 func Keys(cfg any) []string {
 	var keys []string
 	for _, s := range settings(reflect.ValueOf(cfg).Elem(), "") {
@@ -52,16 +52,15 @@ func jsonKey(f reflect.StructField) string {
 	return key
 }
 
-// Set changes one key of a configuration, given as a pointer to its struct, by
-// an assignment such as "steps=500" or "coefficients=0,0.01,0.1". A list may
-// stand with or without brackets, a string with or without quotes. The error
-// for an unknown key names the nearest right one; a value of the wrong type
-// leaves the configuration as it was.
+// Set changes one key of a configuration, given as a pointer to its struct, by an assignment such
+// as "steps=500" or "coefficients=0,0.01,0.1". Brackets around a list and quotes around a string
+// are optional. The error for an unknown key names the nearest known key. On an error the
+// configuration stays unchanged.
 func Set(cfg any, assignment string) error {
 	key, value, ok := strings.Cut(assignment, "=")
 	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 	if !ok {
-		return fmt.Errorf("%q is no assignment; write key=value", assignment)
+		return fmt.Errorf("%q is not an assignment: write key=value", assignment)
 	}
 	for _, s := range settings(reflect.ValueOf(cfg).Elem(), "") {
 		if s.key != key {
@@ -77,8 +76,8 @@ func Set(cfg any, assignment string) error {
 	return nearest.Unknown("key", key, Keys(cfg))
 }
 
-// decodeValue reads the value into what target points to, adding the quotes or
-// brackets that JSON wants and a command line does not.
+// decodeValue decodes the value into *target. It adds the quotes or brackets that JSON requires and
+// a command line may omit.
 func decodeValue(value string, target reflect.Value) error {
 	kind := target.Elem().Kind()
 	if kind == reflect.String && !strings.HasPrefix(value, `"`) {
@@ -107,7 +106,7 @@ func describe(t reflect.Type) string {
 	}
 }
 
-// Difference is the flags that make one configuration of the other. Both are
+// Difference returns the flags that turn configuration from into configuration to. Both are
 // pointers to the same type of struct.
 func Difference(from, to any) (flags []string, err error) {
 	was, is := settings(reflect.ValueOf(from).Elem(), ""), settings(reflect.ValueOf(to).Elem(), "")
@@ -127,7 +126,7 @@ func Difference(from, to any) (flags []string, err error) {
 	return flags, nil
 }
 
-// assigned is a value as Set reads it, a list without its brackets.
+// assigned formats a value for Set, a list without its brackets.
 func assigned(v reflect.Value, text []byte) string {
 	switch v.Kind() {
 	case reflect.String:

@@ -9,15 +9,17 @@ import (
 	"example.com/geometric-complexity/internal/machine"
 )
 
-// largestCounts are the most that keys may count for which the memory is no measure: graphs, runs
-// and lists would grow without end before anything is computed. No experiment comes near them.
+// largestCounts limit the keys whose cost the check of memory misses: larger values would build
+// graphs, runs or lists for hours before anything is computed. They are far above what any
+// experiment uses.
 var largestCounts = map[string]int64{
 	"hidden_layers": 1e4, "depths": 1e4, "functions": 1e5, "measurements": 1e6, "steps": 1e12, "sweep_time": 1e9,
 }
 
-// CheckSize refuses negative sizes, and a configuration that this machine cannot hold, before
-// anything is made of it. What it counts are the weights and one layer's values of all examples, in
-// double precision: the least that is needed, so that nothing is refused that could run.
+// CheckSize returns an error for a negative size, for a count above its limit, and for a
+// configuration that does not fit into this machine's memory. It counts only the weights and one
+// layer's values for all examples, in double precision. Every run needs at least these, so that
+// CheckSize never refuses a configuration that could run.
 func CheckSize(cfg any) error {
 	groups := make(map[string]map[string]float64) // by the prefix of the keys
 	for _, s := range settings(reflect.ValueOf(cfg).Elem(), "") {
@@ -26,7 +28,7 @@ func CheckSize(cfg any) error {
 			continue
 		}
 		if least := slices.Min(numbers); least < 0 {
-			return fmt.Errorf("%s: %d is below 0", s.key, least)
+			return fmt.Errorf("invalid configuration: %s is %d, want 0 or more", s.key, least)
 		}
 		value := slices.Max(numbers)
 		prefix, name := "", s.key
@@ -34,7 +36,7 @@ func CheckSize(cfg any) error {
 			prefix, name = s.key[:dot+1], s.key[dot+1:]
 		}
 		if limit, ok := largestCounts[name]; ok && value > limit {
-			return fmt.Errorf("%s: %d is more than %d, the most that is supported", s.key, value, limit)
+			return fmt.Errorf("invalid configuration: %s is %d, want at most %d", s.key, value, limit)
 		}
 		if groups[prefix] == nil {
 			groups[prefix] = make(map[string]float64)
@@ -47,7 +49,7 @@ func CheckSize(cfg any) error {
 	}
 	for prefix, group := range groups {
 		if bytes := leastBytes(group); bytes > float64(memory) {
-			return fmt.Errorf("%sneeds %s at least, and this machine has %s: "+
+			return fmt.Errorf("%sneeds at least %s of memory, and this machine has %s: "+
 				"choose a smaller width, or fewer points, inputs or outputs",
 				strings.Replace(prefix, ".", ": ", 1), machine.Bytes(bytes), machine.Bytes(float64(memory)))
 		}
@@ -55,7 +57,8 @@ func CheckSize(cfg any) error {
 	return nil
 }
 
-// leastBytes is the memory of the weights, and of the layer with the most values of all examples.
+// leastBytes returns the memory, in bytes, of the weights and of the inputs or outputs of all
+// examples.
 func leastBytes(group map[string]float64) float64 {
 	width := max(group["width"], group["widths"], 1)
 	inputs, outputs := max(group["inputs"], 1), max(group["outputs"], 1)
@@ -65,7 +68,7 @@ func leastBytes(group map[string]float64) float64 {
 	return 8 * (weights + examples*max(inputs, outputs))
 }
 
-// wholeNumbers are the value itself or those of a list, if they are whole numbers.
+// wholeNumbers returns the value, or the elements of a list, if they are whole numbers.
 func wholeNumbers(v reflect.Value) (numbers []int64) {
 	switch {
 	case v.CanInt():

@@ -1,6 +1,6 @@
-// Package stats holds the statistics that the experiments' claims are decided
-// with: rank correlation over a sweep, paired differences, and their intervals
-// over a handful of seeds. The distributions and quantiles are gonum's.
+// Package stats holds the statistics that decide the experiments' claims: rank correlation over a
+// sweep, paired differences, and their confidence intervals over a few seeds. The distributions and
+// quantiles are gonum's.
 package stats
 
 import (
@@ -14,17 +14,15 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Level is the coverage of every interval of this package's helpers that take
-// none: 95 %.
+// Level is the coverage, 95 %, of the intervals of functions without a parameter for it.
 const Level = 0.95
 
-// resamples is the number of Monte Carlo bootstrap samples where all resamples
-// cannot be listed. At 10,000 the quantiles' own noise is about 1 % of the
-// interval's width.
+// resamples is the number of random bootstrap samples if there are too many to enumerate. At 10,000
+// the noise of the quantiles is about 1 % of the interval's width.
 const resamples = 10000
 
-// maxListed is the largest number of values whose resamples are all listed
-// (5^5 = 3,125) rather than drawn, so that the interval has no noise of its own.
+// maxListed is the largest number of values whose resamples are all enumerated (5^5 = 3,125)
+// instead of drawn, so that the interval has no Monte Carlo noise.
 const maxListed = 5
 
 // Interval is a confidence interval of a mean over seeds.
@@ -35,11 +33,11 @@ type Interval struct {
 	Method string  `json:"method"` // "t" or "bootstrap"
 }
 
-// String gives the interval as [lo, hi] with three significant digits.
+// String formats the interval as [lo, hi] with three significant digits.
 func (i Interval) String() string { return fmt.Sprintf("[%.3g, %.3g]", i.Lo, i.Hi) }
 
-// Ranks returns the rank of each value, 1 for the smallest; equal values share
-// the mean of their ranks.
+// Ranks returns the rank of each value, 1 for the smallest; equal values share the mean of their
+// ranks.
 func Ranks(values []float64) []float64 {
 	order := make([]int, len(values))
 	for i := range order {
@@ -68,13 +66,12 @@ func Ranks(values []float64) []float64 {
 	return ranks
 }
 
-// Spearman returns Spearman's rank correlation of x and y: Pearson's
-// correlation of their ranks, ties sharing their mean rank. Pairs with a NaN
-// are left out. It is NaN with fewer than two pairs or where all x or all y
-// are equal, and panics if the lengths differ.
+// Spearman returns Spearman's rank correlation of x and y: Pearson's correlation of their ranks;
+// equal values share the mean of their ranks. It leaves out pairs with a NaN. The result is NaN for
+// fewer than two pairs, and if all x or all y are equal. It panics if the lengths differ.
 func Spearman(x, y []float64) float64 {
 	if len(x) != len(y) {
-		panic(fmt.Sprintf("stats: Spearman of %d and %d values", len(x), len(y)))
+		panic(fmt.Sprintf("stats: Spearman needs x and y of one length, got %d and %d", len(x), len(y)))
 	}
 	var a, b []float64
 	for i := range x {
@@ -86,20 +83,20 @@ func Spearman(x, y []float64) float64 {
 		return math.NaN()
 	}
 	rho := stat.Correlation(Ranks(a), Ranks(b), nil)
-	// Rounding may leave the correlation of equal ranks a few ulps beyond 1.
+	// Rounding can put the correlation of equal ranks a few ulps beyond 1.
 	return max(-1, min(1, rho))
 }
 
-// TInterval returns Student's t interval of the values' mean, the values taken
-// as independent and normal. Both ends are NaN with fewer than two values.
+// TInterval returns Student's t interval of the values' mean. It assumes that the values are
+// independent and normal. Both ends are NaN for fewer than two values.
 func TInterval(values []float64, level float64) Interval {
 	mean, sd := stat.MeanStdDev(values, nil)
 	half := TFactor(len(values), level) * sd / math.Sqrt(float64(len(values)))
 	return Interval{Lo: mean - half, Hi: mean + half, Level: level, Method: "t"}
 }
 
-// TFactor returns how many standard errors Student's t interval of the mean of n values reaches to either side. It is NaN for
-// fewer than two values and for a level that is not between 0 and 1.
+// TFactor returns the half-width, in standard errors, of Student's t interval of the mean of n
+// values. It is NaN for fewer than two values and for a level that is not between 0 and 1.
 func TFactor(n int, level float64) float64 {
 	if n < 2 || !(level > 0 && level < 1) {
 		return math.NaN()
@@ -107,11 +104,10 @@ func TFactor(n int, level float64) float64 {
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}.Quantile((1 + level) / 2)
 }
 
-// Bootstrap returns the percentile bootstrap interval of the values' mean. Up
-// to five values all resamples are listed; beyond that 10,000 are drawn from
-// the seed. With n values the interval can never be wider than their range, so
-// at three seeds it is an optimistic one; see TInterval for a cautious one.
-// Both ends are NaN without values.
+// Bootstrap returns the percentile bootstrap interval of the values' mean. For up to five values it
+// enumerates all resamples; for more it draws 10,000 from the seed. The interval is never wider
+// than the range of the values, so that it is optimistic for three seeds; TInterval is the cautious
+// choice. Both ends are NaN without values.
 func Bootstrap(values []float64, level float64, seed uint64) Interval {
 	out := Interval{Lo: math.NaN(), Hi: math.NaN(), Level: level, Method: "bootstrap"}
 	n := len(values)
@@ -138,7 +134,7 @@ func Bootstrap(values []float64, level float64, seed uint64) Interval {
 	return out
 }
 
-// allResampledMeans lists the means of all n^n ordered resamples of n values.
+// allResampledMeans returns the means of all n^n ordered resamples of n values.
 func allResampledMeans(values []float64) []float64 {
 	n := len(values)
 	total := 1
@@ -156,17 +152,16 @@ func allResampledMeans(values []float64) []float64 {
 	return means
 }
 
-// Monotone is the evidence for "y rises (falls) with x" over seeds.
+// Monotone is the evidence over seeds that y rises or falls with x.
 type Monotone struct {
-	Rho      float64   `json:"rho"`      // mean over seeds of each seed's rank correlation
+	Rho      float64   `json:"rho"`      // mean of PerSeed
 	PerSeed  []float64 `json:"per_seed"` // Spearman's correlation of each seed's sweep
 	Interval Interval  `json:"interval"` // bootstrap over seeds
 }
 
-// RankTrend computes Spearman's correlation of x with each seed's row of
-// perSeed, their mean, and the mean's bootstrap interval over seeds. NaN values
-// (diverged runs) are left out of their seed's sweep; a seed without a
-// correlation is left out altogether.
+// RankTrend computes Spearman's correlation of x with each seed's row of perSeed, the mean of the
+// correlations, and its bootstrap interval over seeds. It leaves out NaN values (diverged runs),
+// and seeds whose correlation is NaN.
 func RankTrend(x []float64, perSeed [][]float64) Monotone {
 	var m Monotone
 	for _, y := range perSeed {
@@ -182,8 +177,7 @@ func RankTrend(x []float64, perSeed [][]float64) Monotone {
 	return m
 }
 
-// Difference is the evidence for a comparison of two treatments that share
-// their seeds.
+// Difference is the evidence for a comparison of two treatments that share their seeds.
 type Difference struct {
 	Mean      float64   `json:"mean"`     // mean over seeds of a - b
 	PerSeed   []float64 `json:"per_seed"` // a - b of each seed
@@ -191,11 +185,11 @@ type Difference struct {
 	Bootstrap Interval  `json:"bootstrap"`
 }
 
-// Paired compares a with b seed by seed. Pairs with a NaN are left out. It
-// panics if the lengths differ.
+// Paired compares a with b seed by seed. It leaves out pairs with a NaN, and panics if the lengths
+// differ.
 func Paired(a, b []float64) Difference {
 	if len(a) != len(b) {
-		panic(fmt.Sprintf("stats: Paired of %d and %d values", len(a), len(b)))
+		panic(fmt.Sprintf("stats: Paired needs a and b of one length, got %d and %d", len(a), len(b)))
 	}
 	d := Difference{Mean: math.NaN()}
 	for i := range a {
@@ -211,9 +205,8 @@ func Paired(a, b []float64) Difference {
 	return d
 }
 
-// MeanStd returns the mean and the sample standard deviation (divisor n-1) of
-// the values that are not NaN. The deviation is NaN for one value, of which it
-// is not known; both are NaN for none.
+// MeanStd returns the mean and the sample standard deviation (divisor n-1) of the values that are
+// not NaN. The deviation is NaN for one value; both are NaN for none.
 func MeanStd(values []float64) (mean, std float64) {
 	finite := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
 	switch len(finite) {
@@ -233,14 +226,14 @@ func RelativeError(got, want float64) float64 {
 	return math.Abs(got-want) / math.Abs(want)
 }
 
-// Finite says whether a value is neither NaN nor infinite.
+// Finite reports whether a value is neither NaN nor infinite.
 func Finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// Slope returns the slope of the least-squares line through (x, y). Pairs with a NaN are left out. It is
-// NaN where fewer than two values of x are left, and panics if the lengths differ.
+// Slope returns the slope of the least-squares line through (x, y). It leaves out pairs with a NaN.
+// The slope is NaN for fewer than two different values of x. Slope panics if the lengths differ.
 func Slope(x, y []float64) float64 {
 	if len(x) != len(y) {
-		panic(fmt.Sprintf("stats: Slope of %d and %d values", len(x), len(y)))
+		panic(fmt.Sprintf("stats: Slope needs x and y of one length, got %d and %d", len(x), len(y)))
 	}
 	var a, b []float64
 	for i := range x {
@@ -255,9 +248,10 @@ func Slope(x, y []float64) float64 {
 	return slope
 }
 
-// TTest returns the two-sided p-value of Student's t test that the values' mean is the one given, the
-// values taken as independent and normal. It is NaN with fewer than two values. Where all values are
-// equal it is 0, or 1 if they are the mean.
+// TTest returns the two-sided p-value of Student's t test of the hypothesis that the values come
+// from a normal distribution with this mean. It assumes that the values are independent. It is NaN
+// for fewer than two values. If all values are equal it is 1 if they equal the mean, and 0
+// otherwise.
 func TTest(values []float64, mean float64) float64 {
 	n := float64(len(values))
 	if n < 2 {
@@ -276,9 +270,9 @@ func TTest(values []float64, mean float64) float64 {
 	return 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Survival(t)
 }
 
-// Holm returns the p-values corrected for their number (Holm 1979): each hypothesis whose corrected
-// value is at most α is rejected, with a probability of at most α that any of them is true. A NaN
-// stays one, and does not count.
+// Holm returns the p-values corrected for multiple tests (Holm 1979): rejecting each hypothesis
+// whose corrected value is at most α rejects a true one with a probability of at most α. A NaN
+// stays NaN, and does not count as a test.
 func Holm(p []float64) []float64 {
 	each := make([]int, len(p))
 	for i := range each {

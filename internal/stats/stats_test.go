@@ -44,8 +44,8 @@ func TestSpearman(t *testing.T) {
 	}
 }
 
-// The 97.5 % quantile of Student's t with 2 degrees of freedom is 4.30265 (any
-// table); the mean of 1, 2, 3 is 2 and its standard error 1/sqrt(3).
+// The 97.5 % quantile of Student's t with 2 degrees of freedom is 4.30265 (any table); the mean of
+// 1, 2, 3 is 2 and its standard error 1/sqrt(3).
 func TestTInterval(t *testing.T) {
 	got := TInterval([]float64{1, 2, 3}, 0.95)
 	half := 4.302652729911275 / math.Sqrt(3)
@@ -108,7 +108,7 @@ func TestPaired(t *testing.T) {
 		t.Errorf("differences = %v, mean %v; want [2 3 1], 2", d.PerSeed, d.Mean)
 	}
 	if !(d.T.Lo < d.Bootstrap.Lo && d.Bootstrap.Hi < d.T.Hi) {
-		t.Errorf("t interval %v should hold the bootstrap's %v at three values", d.T, d.Bootstrap)
+		t.Errorf("t interval %v should contain the bootstrap interval %v of three values", d.T, d.Bootstrap)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestMeanStd(t *testing.T) {
 		t.Errorf("MeanStd = %v, %v; want 2, sqrt(2)", m, s)
 	}
 	if m, s := MeanStd([]float64{5}); m != 5 || !math.IsNaN(s) {
-		t.Errorf("MeanStd of one = %v, %v; want 5, 0", m, s)
+		t.Errorf("MeanStd of one = %v, %v; want 5, NaN", m, s)
 	}
 	if m, _ := MeanStd(nil); !math.IsNaN(m) {
 		t.Errorf("MeanStd of none = %v; want NaN", m)
@@ -171,8 +171,8 @@ func TestSlope(t *testing.T) {
 	}
 }
 
-// The values of R's t.test(c(1, 2, 4), mu = 0): t = 2.6458, df = 2, p = 0.1181; and of a t of 2 with one
-// degree of freedom, where the distribution is Cauchy's: p = 1 - 2/π·atan(2).
+// The values of R's t.test(c(1, 2, 4), mu = 0): t = 2.6458, df = 2, p = 0.1181; and of a t of 2
+// with one degree of freedom, where the distribution is Cauchy's: p = 1 - 2/π·atan(2).
 func TestTTest(t *testing.T) {
 	if got := TTest([]float64{1, 2, 4}, 0); math.Abs(got-0.1181) > 5e-5 {
 		t.Errorf("p is %g; want 0.1181", got)
@@ -191,7 +191,7 @@ func TestTTest(t *testing.T) {
 	}
 }
 
-// The p-value decides as the interval does.
+// The p-value at either end of the 95 % interval is 5 %.
 func TestTTestAgreesWithTInterval(t *testing.T) {
 	values := []float64{0.3, 1.1, 0.7, 0.2, 1.9}
 	i := TInterval(values, Level)

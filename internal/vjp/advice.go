@@ -54,9 +54,8 @@ var advice = map[NodeType]string{
 
 const constantAlmostEverywhere = "it is constant almost everywhere: put StopGradient around it"
 
-// NotDifferentiable returns the nodes between value and any of the wanted
-// nodes for which GoMLX has no gradient, so that a later Gradient of value
-// would fail.
+// NotDifferentiable returns the nodes between value and any of the wanted nodes for which GoMLX has
+// no gradient, so that a later Gradient of value would fail.
 func NotDifferentiable(value *Node, wanted []*Node) []*Node {
 	depends := make(map[*Node]bool)
 	for _, w := range wanted {

@@ -8,8 +8,8 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// pullMultiOutput is the rule of a node of several outputs, given the adjoint
-// of each (nil for none).
+// pullMultiOutput is the rule of a node of several outputs, given the adjoint of each (nil for
+// none).
 func (s *Pullback) pullMultiOutput(n *Node, vs []*Node) []*Node {
 	if !slices.ContainsFunc(vs, func(v *Node) bool { return v != nil }) {
 		return nil
@@ -29,8 +29,8 @@ func (s *Pullback) holdsStatistics(n *Node) bool {
 	return n.Type() == NodeTypeBatchNormForTraining && len(s.places[n][1]) == 0
 }
 
-// pullBatchNorm scales by scale / sqrt(variance + epsilon), with the variance
-// held constant with respect to the inputs.
+// pullBatchNorm scales by scale / sqrt(variance + epsilon), with the variance held constant with
+// respect to the inputs.
 func pullBatchNorm(n, v, variance *Node) []*Node {
 	params, _ := gomlxcompat.BatchNormOf(n)
 	gain := Div(n.Inputs()[1], Sqrt(AddScalar(variance, params.Epsilon)))

@@ -9,8 +9,8 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// dotSide is one operand of a DotGeneral: which of its axes are contracted,
-// which are batch axes, and which are left and appear in the result.
+// dotSide is one operand of a DotGeneral: which of its axes are contracted, which are batch axes,
+// and which are left and appear in the result.
 type dotSide struct {
 	operand                 *Node
 	contracting, batch, own []int
@@ -30,8 +30,8 @@ func dotSides(n *Node) (lhs, rhs dotSide) {
 	return side(n.Inputs()[0], d.LHSContracting, d.LHSBatch), side(n.Inputs()[1], d.RHSContracting, d.RHSBatch)
 }
 
-// pullDot is the rule of a generalized product. The result's axes are the batch
-// axes, then the own axes of lhs, then those of rhs.
+// pullDot is the rule of a generalized product. The result's axes are the batch axes, then the own
+// axes of lhs, then those of rhs.
 func (s *Pullback) pullDot(n, v *Node) []*Node {
 	lhs, rhs := dotSides(n)
 	batch := len(lhs.batch)
@@ -52,8 +52,8 @@ func (s *Pullback) pullDot(n, v *Node) []*Node {
 	return pulled
 }
 
-// pullDotSide contracts v with the other operand over the axes of v that came
-// from it, and puts the axes in the order of the wanted operand.
+// pullDotSide contracts v with the other operand over the axes of v that came from it, and puts the
+// axes in the order of the wanted operand.
 func (s *Pullback) pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int) *Node {
 	v = spreadAxes(v, n, append(slices.Clone(fromOther), axesFrom(1, 1+len(wanted.batch))...))
 	var product *Node
@@ -95,8 +95,8 @@ func TimesMatrix(v, w *Node, axis int) *Node {
 	return Reshape(Dot(rows, w).General([]int{1}, nil, []int{axis}, nil), dims...)
 }
 
-// factored is an adjoint u∘d of one cotangent: u is the same for every example,
-// [1, 1, units], and d is the local derivative of an activation, [batch, units].
+// factored is an adjoint u∘d of one cotangent: u is the same for every example, [1, 1, units], and
+// d is the local derivative of an activation, [batch, units].
 type factored struct {
 	uniform, diagonal *Node
 }
@@ -109,11 +109,10 @@ func (s *Pullback) keepFactors(p, v, d *Node) {
 	}
 }
 
-// pullFactored pulls an adjoint that is a product u∘d through a layer with the
-// weights w, whose axis own is that of the units: as d·(u∘w)ᵀ instead of
-// (u∘d)·wᵀ. That is the same number of operations, but where d is piecewise
-// constant, as that of ReLU, the gradient of the former is one product less: the
-// one with respect to d·u, of which only the sum over examples is wanted. It
+// pullFactored pulls an adjoint that is a product u∘d through a layer with the weights w, whose
+// axis own is that of the units: as d·(u∘w)ᵀ instead of (u∘d)·wᵀ. That is the same number of
+// operations, but where d is piecewise constant, as that of ReLU, the gradient of the former is one
+// product less: the one with respect to d·u, of which only the sum over examples is wanted. It
 // returns nil where v is no such product.
 func (s *Pullback) pullFactored(v, w *Node, own []int) *Node {
 	f, ok := s.factors[v]
@@ -129,9 +128,8 @@ func (s *Pullback) pullFactored(v, w *Node, own []int) *Node {
 	return InsertAxes(Dot(f.diagonal, scaled).General([]int{1}, nil, own, nil), 0)
 }
 
-// plainDense returns the weights of a fused dense layer without an activation,
-// which the pure-Go backend makes of GoMLX's Dense, and the axis of the weights
-// that is contracted.
+// plainDense returns the weights of a fused dense layer without an activation, which the pure-Go
+// backend makes of GoMLX's Dense, and the axis of the weights that is contracted.
 func plainDense(n *Node) (weights *Node, contracted int, ok bool) {
 	dense, ok := gomlxcompat.FusedDenseOf(n)
 	if !ok || dense.Activation != compute.ActivationNone || n.Inputs()[1].Rank() != 2 {
@@ -143,8 +141,8 @@ func plainDense(n *Node) (weights *Node, contracted int, ok bool) {
 	return n.Inputs()[1], contracted, true
 }
 
-// pullFusedDense returns nil where the layer has an activation, or where its
-// weights depend on the inputs.
+// pullFusedDense returns nil where the layer has an activation, or where its weights depend on the
+// inputs.
 func (s *Pullback) pullFusedDense(n, v *Node) []*Node {
 	weights, contracted, ok := plainDense(n)
 	if !ok || slices.ContainsFunc(n.Inputs()[1:], s.isOnPath) {
@@ -168,8 +166,8 @@ func spreadAxes(v, n *Node, axes []int) *Node {
 	return BroadcastToDims(v, dims...)
 }
 
-// FirstLinear describes the product through which alone the inputs enter: the
-// node Dot(x, W), perhaps with a bias, where x is the inputs or a reshape of them.
+// FirstLinear describes the product through which alone the inputs enter: the node Dot(x, W),
+// perhaps with a bias, where x is the inputs or a reshape of them.
 type FirstLinear struct {
 	// Node is the product, of shape [batch, units].
 	Node *Node
@@ -178,8 +176,8 @@ type FirstLinear struct {
 	Transposed bool
 }
 
-// FirstLinear finds the first layer, if there is nothing else that the inputs
-// go into and it is a plain product with weights that do not depend on them.
+// FirstLinear finds the first layer, if there is nothing else that the inputs go into and it is a
+// plain product with weights that do not depend on them.
 func (s *Pullback) FirstLinear() (FirstLinear, bool) {
 	at := s.inputs
 	for {
@@ -205,8 +203,8 @@ func (s *Pullback) FirstLinear() (FirstLinear, bool) {
 	}
 }
 
-// PullToFirst is Pull stopped at the product that FirstLinear found: the
-// result has shape [C, batch, units].
+// PullToFirst is Pull stopped at the product that FirstLinear found: the result has shape [C,
+// batch, units].
 func (s *Pullback) PullToFirst(first FirstLinear, cotangents *Node) *Node {
 	return spread(s.pull(cotangents, first.Node)[first.Node], first.Node)
 }

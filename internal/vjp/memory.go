@@ -14,8 +14,8 @@ import (
 //
 // It counts the adjoints in the order of the graph, each in the size and dtype of its node. One
 // that an op passes on unchanged is counted once, and what an elementwise op makes of an adjoint
-// that nothing else needs takes its place. It does not count what the ops need besides, such as
-// the patches of a convolution, nor the local derivatives, of which all cotangents share one copy.
+// that nothing else needs takes its place. It does not count what the ops need besides, such as the
+// patches of a convolution, nor the local derivatives, of which all cotangents share one copy.
 func (s *Pullback) AdjointBytes(until *Node) (alive, all int) {
 	m := memory{held: make(map[*Node][]*buffer)}
 	m.give(s.outputs, m.allocate(s.outputs))
@@ -113,7 +113,8 @@ func (m *memory) release(buffers ...*buffer) {
 	}
 }
 
-// give adds the buffer to the adjoint of n. A sum takes the place of a term that nothing else needs.
+// give adds the buffer to the adjoint of n. A sum takes the place of a term that nothing else
+// needs.
 func (m *memory) give(n *Node, b *buffer) {
 	held := m.held[n]
 	switch {

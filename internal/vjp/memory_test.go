@@ -17,7 +17,8 @@ import (
 )
 
 // onExample builds fn on a batch of 4, in training mode, and calls check.
-func onExample(t *testing.T, b compute.Backend, dims []int, fn func(s *model.Scope, x *Node) *Node, check func(y, x *Node)) {
+func onExample(t *testing.T, b compute.Backend, dims []int, fn func(s *model.Scope, x *Node) *Node,
+	check func(y, x *Node)) {
 	t.Helper()
 	store := model.NewStore()
 	_, err := model.CallOnce(b, store, func(scope *model.Scope, x *Node) *Node {
@@ -49,7 +50,8 @@ func TestAdjointBytes(t *testing.T) {
 		// The adjoint of the sum goes both ways, and stays while the other way is pulled.
 		{"residual", []int{4, 5}, func(s *model.Scope, x *Node) *Node {
 			h := DotProduct(x, weights(s, x, 5, 6))
-			return DotProduct(Add(h, DotProduct(Tanh(DotProduct(h, weights(s, x, 6, 10))), weights(s, x, 10, 6))), weights(s, x, 6, 3))
+			return DotProduct(Add(h, DotProduct(Tanh(DotProduct(h, weights(s, x, 6, 10))), weights(s, x, 10, 6))),
+				weights(s, x, 6, 3))
 		}, 6 + 10 + 6, 0},
 		{"reshapes", []int{4, 2, 3}, func(s *model.Scope, x *Node) *Node {
 			return DotProduct(Reshape(Neg(Reshape(x, 4, 6)), 4, 6), weights(s, x, 6, 3))
@@ -129,7 +131,8 @@ func TestIsPiecewiseLinear(t *testing.T) {
 			mean := ReduceAndKeep(h, ReduceMean, 0)
 			return Div(Sub(h, mean), Sqrt(AddScalar(ReduceAndKeep(Square(Sub(h, mean)), ReduceMean, 0), 1e-3)))
 		}},
-		{"a gate of batch statistics", false, func(s *model.Scope, h *Node) *Node { return Mul(h, ReduceAndKeep(h, ReduceMean, 0)) }},
+		{"a gate of batch statistics", false,
+			func(s *model.Scope, h *Node) *Node { return Mul(h, ReduceAndKeep(h, ReduceMean, 0)) }},
 		{"a gradient of its own", false, func(_ *model.Scope, h *Node) *Node {
 			return IdentityWithCustomGradient(h, func(x, v *Node) *Node { return Mul(v, x) })
 		}},

@@ -15,8 +15,8 @@ var passing = map[NodeType]bool{
 	NodeTypeConvertDType: true, NodeTypeOptimizationBarrier: true,
 }
 
-// elementwise are the nodes whose Jacobian is diagonal once their operands are
-// broadcast to the shape of the result.
+// elementwise are the nodes whose Jacobian is diagonal once their operands are broadcast to the
+// shape of the result.
 var elementwise = map[NodeType]bool{
 	NodeTypeAbs: true, NodeTypeExp: true, NodeTypeExpm1: true, NodeTypeLog: true, NodeTypeLog1p: true,
 	NodeTypeSin: true, NodeTypeCos: true, NodeTypeTanh: true, NodeTypeLogistic: true, NodeTypeErf: true,
@@ -33,9 +33,9 @@ func isElementwise(n *Node) bool {
 	return elementwise[n.Type()]
 }
 
-// pullNode returns the adjoints of n's inputs (nil where not wanted), for v of
-// shape [C, n's dims...] with sizes of 1 allowed. Where there is no rule for C
-// cotangents at once, they are pulled through one by one.
+// pullNode returns the adjoints of n's inputs (nil where not wanted), for v of shape [C, n's
+// dims...] with sizes of 1 allowed. Where there is no rule for C cotangents at once, they are
+// pulled through one by one.
 func (s *Pullback) pullNode(n, v *Node) []*Node {
 	if n.CustomGradient() != nil {
 		return s.pullOneByOne(n, spread(v, n))
@@ -83,8 +83,8 @@ func (s *Pullback) pullNode(n, v *Node) []*Node {
 	return s.pullOneByOne(n, spread(v, n))
 }
 
-// pullElementwise multiplies by the local derivative, computed once for all
-// cotangents, and sums over the axes along which an operand was broadcast.
+// pullElementwise multiplies by the local derivative, computed once for all cotangents, and sums
+// over the axes along which an operand was broadcast.
 func (s *Pullback) pullElementwise(n, v *Node) []*Node {
 	pulled := make([]*Node, len(n.Inputs()))
 	var derivatives []*Node
@@ -110,9 +110,8 @@ func (s *Pullback) pullElementwise(n, v *Node) []*Node {
 	return pulled
 }
 
-// diagonal returns the derivatives of n with respect to its operands, each of
-// the shape of n (for a reduction: of its operand), by asking GoMLX's own rule
-// for the adjoint of ones.
+// diagonal returns the derivatives of n with respect to its operands, each of the shape of n (for a
+// reduction: of its operand), by asking GoMLX's own rule for the adjoint of ones.
 func (s *Pullback) diagonal(n *Node) []*Node {
 	if d, ok := s.diagonals[n]; ok {
 		return d
@@ -137,8 +136,8 @@ func sameDims(a, b *Node) bool {
 	return slices.Equal(a.Shape().Dimensions, b.Shape().Dimensions)
 }
 
-// unbroadcast sums v, an adjoint of shape [C, n's dims...], over the axes along
-// which the operand in of the elementwise n was broadcast.
+// unbroadcast sums v, an adjoint of shape [C, n's dims...], over the axes along which the operand
+// in of the elementwise n was broadcast.
 func unbroadcast(v, n, in *Node) *Node {
 	if sameDims(in, n) {
 		return v
@@ -299,14 +298,13 @@ func mergeFront(x *Node) *Node {
 	return Reshape(x, append([]int{dims[0] * dims[1]}, dims[2:]...)...)
 }
 
-// pullOneByOne asks the node's own rule once per cotangent: always right, and
-// as large as the number of cotangents.
+// pullOneByOne asks the node's own rule once per cotangent: always right, and as large as the
+// number of cotangents.
 func (s *Pullback) pullOneByOne(n, v *Node) []*Node {
 	return s.pullEach(n, []*Node{v})
 }
 
-// pullEach is pullOneByOne for a node of several outputs: vs has the adjoint of
-// each, nil for none.
+// pullEach is pullOneByOne for a node of several outputs: vs has the adjoint of each, nil for none.
 func (s *Pullback) pullEach(n *Node, vs []*Node) []*Node {
 	rule := gradientOf(n)
 	var c int
@@ -348,7 +346,8 @@ func zerosFor(n *Node, vs []*Node) []*Node {
 		return zeros
 	}
 	for _, output := range n.Graph().Nodes()[n.Id()+1:] {
-		if index, ok := gomlxcompat.SplitOf(output); ok && output.Inputs()[0] == n && vs[index] == nil && zeros[index] == nil {
+		if index, ok := gomlxcompat.SplitOf(output); ok && output.Inputs()[0] == n && vs[index] == nil &&
+			zeros[index] == nil {
 			zeros[index] = ZerosLike(output)
 		}
 	}

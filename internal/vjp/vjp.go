@@ -1,5 +1,5 @@
-// Package vjp differentiates the outputs of a graph with respect to its inputs
-// for many cotangents at once, example by example.
+// Package vjp differentiates the outputs of a graph with respect to its inputs for many cotangents
+// at once, example by example.
 package vjp
 
 import (
@@ -117,8 +117,7 @@ func (s *Pullback) Depends() bool { return s.onPath[s.outputs] && s.onPath[s.inp
 // constant.
 func (s *Pullback) Coupling() []*Node { return s.coupling }
 
-// Nodes returns the nodes between inputs and outputs, both included, in the
-// order of the graph.
+// Nodes returns the nodes between inputs and outputs, both included, in the order of the graph.
 func (s *Pullback) Nodes() []*Node { return s.nodes }
 
 // alternateOf returns the node of primitive ops that stands for a fused n in differentiation, nil
@@ -173,10 +172,9 @@ func (s *Pullback) dropDeadEnds() {
 	s.onPath = alive
 }
 
-// Pull returns the vector-Jacobian products of the cotangents: for cotangents
-// of shape [C, output dims...] the result has shape [C, input dims...]. An axis
-// of the cotangents may have size 1 where the output's is larger, which stands
-// for the same value along it.
+// Pull returns the vector-Jacobian products of the cotangents: for cotangents of shape [C, output
+// dims...] the result has shape [C, input dims...]. An axis of the cotangents may have size 1 where
+// the output's is larger, which stands for the same value along it.
 func (s *Pullback) Pull(cotangents *Node) *Node {
 	adjoints := s.pull(cotangents, s.inputs)
 	v := adjoints[s.inputs]

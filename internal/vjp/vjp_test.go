@@ -23,9 +23,8 @@ import (
 
 func init() { autodiff.Register() }
 
-// Every function maps [4, ...] to [4, ...] and keeps the examples apart, so that
-// GoMLX's Gradient of Σ cotangent·output, one cotangent at a time, is what Pull
-// must give for all of them.
+// Every function maps [4, ...] to [4, ...] and keeps the examples apart, so that GoMLX's Gradient
+// of Σ cotangent·output, one cotangent at a time, is what Pull must give for all of them.
 var functions = []struct {
 	name    string
 	dims    []int
@@ -33,7 +32,8 @@ var functions = []struct {
 	columns bool   // PreferColumns keeps the adjoints as columns.
 	only    string // The one backend to run on, where another lacks the op or would only repeat it.
 }{
-	{name: "product", dims: []int{4, 5}, columns: true, fn: func(s *model.Scope, x *Node) *Node { return DotProduct(x, weights(s, x, 5, 3)) }},
+	{name: "product", dims: []int{4, 5}, columns: true,
+		fn: func(s *model.Scope, x *Node) *Node { return DotProduct(x, weights(s, x, 5, 3)) }},
 	{name: "product on the right", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		return Transpose(Dot(weights(s, x, 3, 5), x).General([]int{1}, nil, []int{1}, nil), 0, 1)
 	}},
@@ -159,9 +159,8 @@ func tolerance(name string) float64 {
 	return 1e-11
 }
 
-// pullAndGradient draws three cotangents, the same for every example if uniform,
-// and pulls them through all at once, as columns if that is asked for and
-// possible, and through GoMLX one by one.
+// pullAndGradient draws three cotangents, the same for every example if uniform, and pulls them
+// through all at once, as columns if that is asked for and possible, and through GoMLX one by one.
 func pullAndGradient(scope *model.Scope, y, x *Node, uniform, columns bool) []*Node {
 	const c = 3
 	dims := append([]int{c}, y.Shape().Dimensions...)
@@ -264,7 +263,8 @@ func TestCoupling(t *testing.T) {
 			y := Reshape(x, 8, 3)
 			return Reshape(Sub(y, ReduceAndKeep(y, ReduceMean, 0)), 4, 6)
 		}, true, true},
-		{"contracted", func(x *Node) *Node { return DotProduct(x, Dot(x, x).General([]int{0}, nil, []int{0}, nil)) }, true, true},
+		{"contracted", func(x *Node) *Node { return DotProduct(x, Dot(x, x).General([]int{0}, nil, []int{0}, nil)) }, true,
+			true},
 		{"only the mean", func(x *Node) *Node { return BroadcastToDims(ReduceAndKeep(x, ReduceMean, 0), 4, 6) }, true, false},
 	}
 	for _, c := range cases {

@@ -35,8 +35,8 @@ type Kind struct {
 	// the slope.
 	Stops bool
 
-	// Approximates says that the op is the error function, which the Go backend approximates, with a
-	// small step at 0: there the oracle's slope is off by some 1e-4.
+	// Approximates says that the op is the error function, which the Go backend approximates, with
+	// a small step at 0: there the oracle's slope is off by some 1e-4.
 	Approximates bool
 
 	// Lowers says that the op computes in less than the program's precision.

@@ -1,2 +1,3 @@
-// Package upstream holds tests alone: they show what GoMLX's Go backend does in a program without this module.
+// Package upstream holds tests alone: they show what GoMLX's Go backend does in a program without
+// this module.
 package upstream

@@ -25,8 +25,8 @@ func readAfterChange(backend compute.Backend) (before, after float32) {
 	return before, after
 }
 
-// TestUpstreamVariables runs the report's program as it is in a program without this module. If it fails, the fault is
-// mended upstream: delete the report and gomlxcompat/variables.go.
+// TestUpstreamVariables runs the report's program as it is in a program without this module. If it
+// fails, the fault is mended upstream: delete the report and gomlxcompat/variables.go.
 func TestUpstreamVariables(t *testing.T) {
 	b, err := compute.NewWithConfig("go")
 	if err != nil {

@@ -10,47 +10,53 @@ import (
 	. "github.com/gomlx/gomlx/support/exceptions"
 )
 
-// BatchNormBuilder configures a batch normalization layer. Create it with BatchNorm and finish with Done.
+// BatchNormBuilder configures a batch normalization layer. Create it with BatchNorm and finish with
+// Done.
 type BatchNormBuilder struct {
 	scope             *model.Scope
 	x                 *Node
 	momentum, epsilon float64
 }
 
-// BatchNorm prepares a batch normalization of x, shaped [batch, ..., channels]: each channel is normalized over
-// all other axes, then scaled and shifted by learned values.
+// BatchNorm prepares a batch normalization of x, shaped [batch, ..., channels]: each channel is
+// normalized over all other axes, then scaled and shifted by learned values.
 //
-// In training mode (scope.IsTraining) it uses the mean and variance of the batch, through which gradients of
-// every order flow, and updates running averages of them. Otherwise it uses the running averages.
+// In training mode (scope.IsTraining) it uses the mean and variance of the batch, through which
+// gradients of every order flow, and updates running averages of them. Otherwise it uses the
+// running averages.
 //
-// In training mode every output depends on every example of the batch, so that "the Jacobian of an example" may
-// mean several things. Package gcml takes an example's outputs by its own input with the statistics held fixed;
-// the example shows what else there is. In evaluation mode all of them agree.
+// In training mode every output depends on every example of the batch, so "the Jacobian of an
+// example" is ambiguous. Package gcml differentiates an example's outputs with respect to its own
+// input, with the batch statistics held fixed; the example compares the alternatives. In evaluation
+// mode they all agree.
 //
-// The variables, the averages' update rule and the hyperparameter that announces it are those of GoMLX's
-// norm.BatchNorm, so that norm.UpdateBatchNormAverages works. That layer can be used on XLA, where this
-// package's registered gradients make it right to every order. On the Go backend it works only with
-// UseBackendInference(false), which takes the batch statistics for constants: its gradients are wrong.
+// The layer has the variables, the update rule and the hyperparameter of GoMLX's norm.BatchNorm, so
+// that norm.UpdateBatchNormAverages works. On XLA, norm.BatchNorm itself can be used: the gradients
+// that this package registers make it right to every order. On the Go backend norm.BatchNorm runs
+// only with UseBackendInference(false), which treats the batch statistics as constants, so its
+// gradients are wrong.
 func BatchNorm(scope *model.Scope, x *Node) *BatchNormBuilder {
 	return &BatchNormBuilder{scope: scope, x: x, momentum: 0.9, epsilon: 1e-5}
 }
 
-// Momentum sets how much of the running averages is kept at each step. The default is 0.9. The averages are
-// debiased: step n keeps at most 1-1/n.
+// Momentum sets the fraction of the running averages that each step keeps. The default is 0.9. The
+// averages are debiased: step n keeps at most 1-1/n.
 func (b *BatchNormBuilder) Momentum(momentum float64) *BatchNormBuilder {
 	b.momentum = momentum
 	return b
 }
 
-// Epsilon sets what is added to the variance before its square root is taken. The default is 1e-5.
+// Epsilon sets the number that is added to the variance before the square root. The default is
+// 1e-5.
 func (b *BatchNormBuilder) Epsilon(epsilon float64) *BatchNormBuilder {
 	b.epsilon = epsilon
 	return b
 }
 
-// Done builds the layer and returns its output, shaped as x. Its variables, each shaped [channels], are
-// "batch_normalization/scale" and "/offset" (trainable), "/mean", "/variance" and "/avg_weight".
-// It panics for a batch of one in training mode, whose statistics are those of a single example.
+// Done builds the layer and returns its output, shaped as x. Its variables, each shaped [channels],
+// are "batch_normalization/scale" and "/offset" (trainable), "/mean", "/variance" and
+// "/avg_weight". In training mode it panics for a batch of one example, because batch statistics
+// need at least two.
 func (b *BatchNormBuilder) Done() *Node {
 	x, g := b.x, b.x.Graph()
 	if x.Rank() < 2 {
@@ -88,7 +94,8 @@ func (b *BatchNormBuilder) Done() *Node {
 	return Add(Mul(centered, ExpandLeftToRank(slope, rank)), ExpandLeftToRank(offset, rank))
 }
 
-// batchStatistics returns the mean and the variance (the mean squared distance to the mean) per channel.
+// batchStatistics returns the mean and the variance (the mean squared distance to the mean) per
+// channel.
 func batchStatistics(x *Node) (mean, variance *Node) {
 	axes := make([]int, x.Rank()-1)
 	for i := range axes {

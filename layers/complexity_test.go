@@ -12,11 +12,13 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestPerExampleComplexity compares gcml's geometric complexity of the networks with batch norm in evaluation
-// mode, example by example, with the slow oracle: each example alone, one gradient per output.
+// TestPerExampleComplexity compares gcml's geometric complexity of the networks with batch norm in
+// evaluation mode with a slow oracle, which takes each example alone and one gradient per output.
 func TestPerExampleComplexity(t *testing.T) {
 	t.Run("ResNet18", func(t *testing.T) {
-		checkPerExample(t, 8, func(scope *model.Scope, x *Node) *Node { return ResNet18(scope, x).Outputs(2).Width(2).Done() })
+		checkPerExample(t, 8, func(scope *model.Scope, x *Node) *Node {
+			return ResNet18(scope, x).Outputs(2).Width(2).Done()
+		})
 	})
 	t.Run("VGG13", func(t *testing.T) {
 		checkPerExample(t, 32, func(scope *model.Scope, x *Node) *Node { return VGG13(scope, x).Outputs(2).Width(1).Done() })

@@ -22,14 +22,14 @@ type ConvBuilder struct {
 	initialization Initialization
 }
 
-// Conv prepares a convolution of images x, shaped [batch, height, width, channels] (or with 1 or 3 spatial
-// axes). The channels and the kernel's size must be set; the defaults are stride 1, no padding, a bias, and
-// InitHeNormal.
+// Conv prepares a convolution of images x, shaped [batch, height, width, channels] (or with 1 or 3
+// spatial axes). The channels and the kernel's size must be set; the defaults are stride 1, no
+// padding, a bias, and InitHeNormal.
 //
-// On XLA it is GoMLX's convolution, which this toolkit's commands have XLA compute by oneDNN on a CPU. On the Go
-// backend it is lowered to a matrix product, which is tens of times faster than GoMLX's convolution there. Its
-// derivatives of every order are those that this module registers for GoMLX's convolution too, so there is no
-// other reason to prefer it to GoMLX's layer.
+// On XLA this is GoMLX's convolution, which this toolkit's commands run with oneDNN on a CPU. On
+// the Go backend it is lowered to a matrix product, tens of times faster than GoMLX's convolution
+// there. Speed is the only reason to prefer it to GoMLX's layer: this module registers the same
+// derivatives of every order for both.
 func Conv(scope *model.Scope, x *Node) *ConvBuilder {
 	if x.Rank() < 3 {
 		Panicf("layers.Conv: x must be shaped [batch, spatial..., channels], got %s", x.Shape())
@@ -47,56 +47,60 @@ func (b *ConvBuilder) Channels(channels int) *ConvBuilder {
 	return b
 }
 
-// KernelSize sets the kernel's size: one number for all spatial axes, or one for each. It must be set.
+// KernelSize sets the kernel's size: one number for all spatial axes, or one for each. It must be
+// set.
 func (b *ConvBuilder) KernelSize(size ...int) *ConvBuilder {
 	b.kernel = b.perAxis("KernelSize", size)
 	return b
 }
 
-// Strides sets the step of the kernel: one number for all spatial axes, or one for each. The default is 1.
+// Strides sets the step of the kernel: one number for all spatial axes, or one for each. The
+// default is 1.
 func (b *ConvBuilder) Strides(stride ...int) *ConvBuilder {
 	b.stride = b.perAxis("Strides", stride)
 	return b
 }
 
-// PadSame pads each spatial axis by (kernel-1)/2 before and kernel/2 after, so that with stride s the output
-// has ceil(size/s) elements. This is GoMLX's rule, and for odd kernels PyTorch's padding=kernel/2.
+// PadSame pads each spatial axis by (kernel-1)/2 before and kernel/2 after, so that with stride s
+// the output has ceil(size/s) elements. GoMLX uses the same rule; for odd kernels it equals
+// PyTorch's padding=kernel//2.
 func (b *ConvBuilder) PadSame() *ConvBuilder {
 	b.same, b.paddings = true, nil
 	return b
 }
 
-// NoPadding lets the kernel see only what lies within the image. This is the default.
+// NoPadding applies the kernel only where it lies fully inside the image. This is the default.
 func (b *ConvBuilder) NoPadding() *ConvBuilder {
 	b.same, b.paddings = false, nil
 	return b
 }
 
-// PaddingPerAxis sets the zeros before and after the image, for each spatial axis.
+// PaddingPerAxis sets the numbers of zeros before and after the image, for each spatial axis.
 func (b *ConvBuilder) PaddingPerAxis(paddings ...[2]int) *ConvBuilder {
 	if len(paddings) != b.x.Rank()-2 {
-		Panicf("layers.Conv: PaddingPerAxis got %d pairs for the %d spatial axes of x %s", len(paddings), b.x.Rank()-2, b.x.Shape())
+		Panicf("layers.Conv: PaddingPerAxis got %d pairs for the %d spatial axes of x %s",
+			len(paddings), b.x.Rank()-2, b.x.Shape())
 	}
 	b.same, b.paddings = false, paddings
 	return b
 }
 
-// UseBias sets whether a bias is added per channel. The default is true.
+// UseBias sets whether each output channel has a bias. The default is true.
 func (b *ConvBuilder) UseBias(bias bool) *ConvBuilder {
 	b.bias = bias
 	return b
 }
 
-// Initializer sets how the kernel starts. The default is InitHeNormal.
+// Initializer sets the distribution of the initial kernel. The default is InitHeNormal.
 func (b *ConvBuilder) Initializer(initialization Initialization) *ConvBuilder {
 	b.initialization = initialization
 	return b
 }
 
-// Done builds the layer and returns its output, shaped [batch, spatial..., channels]. The variables are
-// "conv/weights", shaped [kernel..., channels in, channels out], and "conv/biases", as in GoMLX's layer, whose
-// hyperparameter for the regularizer of weights is obeyed. It panics, with the shapes, if something is not
-// set, if a stride is 0, or if the kernel is larger than the padded image.
+// Done builds the layer and returns its output, shaped [batch, spatial..., channels]. The variables
+// are "conv/weights", shaped [kernel..., channels in, channels out], and "conv/biases", as in
+// GoMLX's layer. GoMLX's regularizer hyperparameters apply to the weights. It panics if the
+// channels or the kernel's size are not set, or if the kernel is larger than the padded image.
 func (b *ConvBuilder) Done() *Node {
 	x, g := b.x, b.x.Graph()
 	paddings := b.resolvePaddings()
@@ -105,7 +109,7 @@ func (b *ConvBuilder) Done() *Node {
 	kernelShape := shapes.Make(x.DType(), append(append([]int{}, b.kernel...), in, b.channels)...)
 	weights := scope.WithInitializer(b.initialization.Initializer(scope)).VariableWithShape("weights", kernelShape)
 	if got := weights.Shape(); !got.Equal(kernelShape) {
-		Panicf("layers.Conv: the stored weights %s do not fit: x is %s, so they must be %s", got, x.Shape(), kernelShape)
+		Panicf("layers.Conv: the stored weights are %s, but x %s needs %s", got, x.Shape(), kernelShape)
 	}
 	if regularize := regularizer.FromScope(scope); regularize != nil {
 		regularize(g, weights)
@@ -114,7 +118,8 @@ func (b *ConvBuilder) Done() *Node {
 	if !b.bias {
 		return y
 	}
-	bias := scope.WithInitializer(initializer.Zero).VariableWithShape("biases", shapes.Make(x.DType(), b.channels)).NodeValue(g)
+	biasShape := shapes.Make(x.DType(), b.channels)
+	bias := scope.WithInitializer(initializer.Zero).VariableWithShape("biases", biasShape).NodeValue(g)
 	return Add(y, ExpandLeftToRank(bias, y.Rank()))
 }
 
@@ -124,7 +129,7 @@ func (b *ConvBuilder) resolvePaddings() [][2]int {
 		Panicf("layers.Conv: the number of channels is %d: set it with Channels(n), n >= 1", b.channels)
 	}
 	if b.kernel == nil {
-		Panicf("layers.Conv: set the kernel's size with KernelSize")
+		Panicf("layers.Conv: the kernel's size is not set: set it with KernelSize(n)")
 	}
 	paddings := b.paddings
 	if paddings == nil {

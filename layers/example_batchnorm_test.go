@@ -13,19 +13,18 @@ import (
 	"example.com/geometric-complexity/layers"
 )
 
-// normalized is a network of 4 inputs and 3 outputs with batch norm.
-func normalized(scope *model.Scope, x *Node) *Node {
+// batchNormNetwork has 4 inputs, a hidden layer with batch norm, and 3 outputs.
+func batchNormNetwork(scope *model.Scope, x *Node) *Node {
 	h := stock.Dense(scope.In("hidden"), x, true, 5)
 	h = activation.Relu(layers.BatchNorm(scope, h).Done())
 	return stock.Dense(scope.In("output"), h, true, 3)
 }
 
-// trainingNumbers are four quantities of one batch that might be called its GC.
-// y is [examples, outputs], and in training mode every y[a, k] depends on every
-// example x[b].
-func trainingNumbers(scope *model.Scope, x *Node) []*Node {
+// trainingComplexities returns four quantities that one might call the GC of a batch. y is
+// [examples, outputs], and in training mode every y[a, k] depends on every example x[b].
+func trainingComplexities(scope *model.Scope, x *Node) []*Node {
 	scope.Store().SetTraining(x.Graph(), true)
-	y := normalized(scope, x)
+	y := batchNormNetwork(scope, x)
 	examples, outputs := y.Shape().Dimensions[0], y.Shape().Dimensions[1]
 	zero := ScalarZero(x.Graph(), x.DType())
 	summed, own, all := zero, zero, zero
@@ -43,10 +42,11 @@ func trainingNumbers(scope *model.Scope, x *Node) []*Node {
 	return []*Node{DivScalar(summed, n), DivScalar(own, n), DivScalar(all, n), gcml.Complexity(y, x)}
 }
 
-// With batch norm in training mode "the GC of a batch" may mean several things:
-// one backward pass per output for the sum over the batch; each example's
-// outputs by its own input; all outputs by all inputs; and what gcml takes, by
-// its own input with the batch's statistics held fixed.
+// With batch norm in training mode "the GC of a batch" is ambiguous. The columns are: "summed", one
+// backward pass per output for the sum over the batch; "own", each example's outputs with respect
+// to its own input; "all", all outputs with respect to all inputs; and "fixed", which gcml
+// measures: each example's outputs with respect to its own input, with the batch's statistics held
+// fixed.
 func ExampleBatchNorm() {
 	backend := openBackend()
 	fmt.Println("examples  summed   own   all  fixed  evaluation mode")
@@ -56,13 +56,13 @@ func ExampleBatchNorm() {
 			log.Fatal(err)
 		}
 		x := normal(examples, 4)
-		v, err := model.CallOnceN(backend, store, trainingNumbers, x)
+		v, err := model.CallOnceN(backend, store, trainingComplexities, x)
 		if err != nil {
 			log.Fatal(err)
 		}
 		// After one step the running averages are the statistics of its batch.
 		evaluation, err := model.CallOnce(backend, store, func(scope *model.Scope, x *Node) *Node {
-			return gcml.Complexity(normalized(scope, x), x)
+			return gcml.Complexity(batchNormNetwork(scope, x), x)
 		}, x)
 		if err != nil {
 			log.Fatal(err)

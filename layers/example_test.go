@@ -26,7 +26,7 @@ func openBackend() compute.Backend {
 	return backend
 }
 
-// normal is a tensor of standard normal numbers, always the same.
+// normal returns a tensor of standard normal numbers, the same in each call.
 func normal(dims ...int) *tensors.Tensor {
 	rng := rand.New(rand.NewPCG(1, 2))
 	values := make([]float64, shapes.Make(dtypes.Float64, dims...).Size())
@@ -49,7 +49,8 @@ func call(network func(scope *model.Scope, x *Node) *Node, x any) *tensors.Tenso
 // prints its size.
 func describe(network func(scope *model.Scope, x *Node) *Node, dims ...int) {
 	store := model.NewStore()
-	logits := network(store.RootScope(), Parameter(NewGraph(openBackend(), "describe"), "x", shapes.Make(dtypes.Float32, dims...)))
+	x := Parameter(NewGraph(openBackend(), "describe"), "x", shapes.Make(dtypes.Float32, dims...))
+	logits := network(store.RootScope(), x)
 	parameters := 0
 	for v := range store.IterVariables() {
 		if v.Trainable {
@@ -135,7 +136,7 @@ func ExampleInitialization_Variance() {
 	// Output: 0.0025
 }
 
-// The schemes initialize GoMLX's own layers too.
+// GoMLX's own layers can use the schemes too.
 func ExampleInitialization_Initializer() {
 	store := model.NewStore()
 	if err := store.SetRNGStateFromSeed(1); err != nil {

@@ -8,15 +8,16 @@ import (
 	. "github.com/gomlx/gomlx/support/exceptions"
 )
 
-// GroupNorm normalizes x, shaped [batch, ..., channels], over each group of neighbouring channels and all
-// axes between, example by example, then scales and shifts every channel by learned values (Wu & He 2018).
-// epsilon, added to the variance, is 1e-5.
+// GroupNorm normalizes x, shaped [batch, ..., channels], for each example over each group of
+// neighbouring channels and all axes between batch and channels, then scales and shifts every
+// channel by learned values (Wu & He 2018). epsilon, added to the variance, is 1e-5.
 //
-// It does the same in training and evaluation, and no example sees another. One group is a layer
-// normalization; for normalizing the last axis alone GoMLX's norm.LayerNorm is right to every order.
+// It behaves the same in training and evaluation, and an example's output does not depend on the
+// other examples. One group is a layer normalization; to normalize the last axis alone, use GoMLX's
+// norm.LayerNorm, whose derivatives are right to every order.
 //
-// Its variables are "group_normalization/scale" and "/offset", each shaped [channels]. It panics if the
-// channels cannot be divided into the groups.
+// Its variables are "group_normalization/scale" and "/offset", each shaped [channels]. It panics if
+// groups does not divide the number of channels.
 func GroupNorm(scope *model.Scope, x *Node, groups int) *Node {
 	if x.Rank() < 2 {
 		Panicf("layers.GroupNorm: x must be shaped [batch, ..., channels], got %s", x.Shape())

@@ -34,11 +34,11 @@ func setValue(t testing.TB, v *model.Variable, value *tensors.Tensor) {
 	}
 }
 
-// modelFn builds a model on x, float64.
+// modelFn builds a model on a float64 x.
 type modelFn func(scope *model.Scope, x *Node) *Node
 
-// checkedModel holds a model whose variables have been given random values, so that none starts at the 0 or
-// 1 that would hide a mistake.
+// checkedModel holds a model whose variables have random values, because variables at their initial
+// 0 or 1 would hide mistakes.
 type checkedModel struct {
 	store     *model.Store
 	exec      *model.Exec
@@ -47,8 +47,9 @@ type checkedModel struct {
 	rng       *rand.Rand
 }
 
-// newCheckedModel builds scalars, each a function of x and of the model's variables, and their gradients: the
-// exec returns the scalars, then for each scalar its gradients by x and by the trainable variables.
+// newCheckedModel builds scalars, each a function of x and of the model's variables, and their
+// gradients: exec returns the scalars, then for each scalar its gradients with respect to x and to
+// the trainable variables.
 func newCheckedModel(t *testing.T, b compute.Backend, training bool, xDims []int,
 	scalars func(scope *model.Scope, x *Node) []*Node) *checkedModel {
 	t.Helper()
@@ -60,17 +61,17 @@ func newCheckedModel(t *testing.T, b compute.Backend, training bool, xDims []int
 	m.exec = model.MustNewExec(b, m.store, func(scope *model.Scope, x *Node) []*Node {
 		scope.Store().SetTraining(x.Graph(), training)
 		values := scalars(scope, x)
-		by := []*Node{x}
+		inputs := []*Node{x}
 		m.trainable = nil
 		for v := range scope.Store().IterVariables() {
 			if v.Trainable && v.DType() == dtypes.Float64 {
 				m.trainable = append(m.trainable, v)
-				by = append(by, v.NodeValue(x.Graph()))
+				inputs = append(inputs, v.NodeValue(x.Graph()))
 			}
 		}
 		outputs := values
 		for _, value := range values {
-			outputs = append(outputs, Gradient(value, by...)...)
+			outputs = append(outputs, Gradient(value, inputs...)...)
 		}
 		return outputs
 	})
@@ -92,8 +93,8 @@ func newCheckedModel(t *testing.T, b compute.Backend, training bool, xDims []int
 	return m
 }
 
-// check compares the gradients of all scalars with central differences, for x and each variable along a random
-// direction.
+// check compares the gradients of all scalars with central differences, for x and each variable
+// along a random direction.
 func (m *checkedModel) check(t *testing.T, scalars int, h, tolerance float64) {
 	t.Helper()
 	outputs := m.exec.MustCall(m.x)
@@ -104,17 +105,17 @@ func (m *checkedModel) check(t *testing.T, scalars int, h, tolerance float64) {
 			name, value = m.trainable[i-1].Path(), m.trainable[i-1].MustValue()
 		}
 		direction := gctest.RandomTensor(m.rng, value.Shape().Dimensions...)
-		value = gctest.Moved(value, 0, direction) // A copy: setting a variable ends its old value.
-		moved := func(step float64) []*tensors.Tensor {
-			at := gctest.Moved(value, step, direction)
+		value = gctest.Moved(value, 0, direction) // A copy, because SetValue frees the old value.
+		evaluate := func(step float64) []*tensors.Tensor {
+			point := gctest.Moved(value, step, direction)
 			if i == 0 {
-				return m.exec.MustCall(at)
+				return m.exec.MustCall(point)
 			}
-			setValue(t, m.trainable[i-1], at)
+			setValue(t, m.trainable[i-1], point)
 			return m.exec.MustCall(m.x)
 		}
-		up := moved(h)
-		down := moved(-h)
+		up := evaluate(h)
+		down := evaluate(-h)
 		if i > 0 {
 			setValue(t, m.trainable[i-1], value)
 		}
@@ -128,7 +129,8 @@ func (m *checkedModel) check(t *testing.T, scalars int, h, tolerance float64) {
 	}
 }
 
-// checkJointly is check along one random direction for x and all variables at once: it needs two calls in all.
+// checkJointly is check along one random direction of x and all variables together, which takes two
+// calls instead of two for each of them.
 func (m *checkedModel) checkJointly(t *testing.T, scalars int, h, tolerance float64) {
 	t.Helper()
 	outputs := m.exec.MustCall(m.x)
@@ -146,13 +148,13 @@ func (m *checkedModel) checkJointly(t *testing.T, scalars int, h, tolerance floa
 			got[s] += gctest.Inner(outputs[scalars+s*inputs+i], directions[i])
 		}
 	}
-	moved := func(step float64) []*tensors.Tensor {
+	evaluate := func(step float64) []*tensors.Tensor {
 		for i, v := range m.trainable {
 			setValue(t, v, gctest.Moved(values[i+1], step, directions[i+1]))
 		}
 		return m.exec.MustCall(gctest.Moved(values[0], step, directions[0]))
 	}
-	up, down := moved(h), moved(-h)
+	up, down := evaluate(h), evaluate(-h)
 	for s := range scalars {
 		want := (tensors.ToScalar[float64](up[s]) - tensors.ToScalar[float64](down[s])) / (2 * h)
 		scale := tensors.ToScalar[float64](outputs[s])
@@ -161,22 +163,22 @@ func (m *checkedModel) checkJointly(t *testing.T, scalars int, h, tolerance floa
 	}
 }
 
-// checkLayer checks a layer to second order: with L = sum(w·y + y²/2), the gradients of L and of the sum of
-// squares of L's gradients by x and by all variables.
+// checkLayer checks a layer to second order: with L = sum(w·y + y²/2), the gradients of L and of
+// the sum of squares of L's gradients with respect to x and to all variables.
 func checkLayer(t *testing.T, b compute.Backend, training bool, layer modelFn, xDims ...int) {
 	t.Helper()
 	m := newCheckedModel(t, b, training, xDims, func(scope *model.Scope, x *Node) []*Node {
 		y := layer(scope, x)
 		w := Sin(MulScalar(AddScalar(IotaFull(y.Graph(), y.Shape()), 1), 12.9898))
 		loss := ReduceAllSum(Add(Mul(w, y), MulScalar(Square(y), 0.5)))
-		by := []*Node{x}
+		inputs := []*Node{x}
 		for v := range scope.Store().IterVariables() {
 			if v.Trainable && v.DType() == dtypes.Float64 {
-				by = append(by, v.NodeValue(x.Graph()))
+				inputs = append(inputs, v.NodeValue(x.Graph()))
 			}
 		}
 		sum := ScalarZero(x.Graph(), x.DType())
-		for _, d := range Gradient(loss, by...) {
+		for _, d := range Gradient(loss, inputs...) {
 			sum = Add(sum, ReduceAllSum(Square(d)))
 		}
 		return []*Node{loss, sum}
@@ -184,8 +186,9 @@ func checkLayer(t *testing.T, b compute.Backend, training bool, layer modelFn, x
 	m.check(t, 2, 2e-5, 5e-6)
 }
 
-// plainComplexity is the geometric complexity by its definition, one gradient per output: the mean over the
-// batch of the squared norm of the Jacobian. It is right where no example sees another.
+// plainComplexity is the geometric complexity by its definition, one gradient per output: the mean
+// over the batch of the squared norm of the Jacobian. It is right if no example's output depends on
+// another example.
 func plainComplexity(outputs, x *Node) *Node {
 	sum := ScalarZero(x.Graph(), x.DType())
 	for k := range outputs.Shape().Dim(1) {

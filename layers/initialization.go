@@ -13,10 +13,12 @@ import (
 	"example.com/geometric-complexity/internal/random"
 )
 
-// Initialization is a scheme for random weights of mean 0. Biases (anything of rank 1 or less) start at 0.
+// Initialization is a scheme for random weights of mean 0. Biases (anything of rank 1 or less)
+// start at 0.
 //
-// With fan_in the number of inputs that one output sums over (for a convolution: input channels times the
-// kernel's area) and fan_out its mirror image, the variance is
+// With fan_in the number of inputs that one output sums over (for a convolution: input channels
+// times the kernel's area) and fan_out the number of outputs that one input contributes to, the
+// variance is
 //
 //	standard, LeCun   1/fan_in
 //	Glorot            2/(fan_in+fan_out)
@@ -26,9 +28,9 @@ import (
 type Initialization int
 
 const (
-	// InitStandard is a normal distribution cut off at two standard deviations, with variance 1/fan_in
-	// after the cut. It is the zero value. (The Linear layer of Haiku has 1/fan_in before the cut, which
-	// leaves 0.774/fan_in.)
+	// InitStandard is a normal distribution truncated at two standard deviations, with variance
+	// 1/fan_in after the truncation. It is the zero value. (Haiku's Linear has 1/fan_in before the
+	// truncation, which leaves 0.774/fan_in.)
 	InitStandard Initialization = iota
 	// InitLeCunNormal is a normal distribution of variance 1/fan_in.
 	InitLeCunNormal
@@ -84,10 +86,11 @@ func (i Initialization) Variance(fanIn, fanOut int) float64 {
 	}
 }
 
-// Initializer returns the scheme in GoMLX's form, for Scope.WithInitializer. It draws from the random
-// state of the scope's store, so that the store's seed decides the weights.
+// Initializer returns the scheme as an initializer for Scope.WithInitializer. It draws from the
+// random state of the scope's store, so that the store's seed determines the weights.
 //
-// Shapes: weights of dense layers are [fan_in, fan_out], kernels [height, width, channels in, channels out].
+// Shapes: weights of dense layers are [fan_in, fan_out], kernels [height, width, channels in,
+// channels out].
 func (i Initialization) Initializer(scope *model.Scope) initializer.VariableInitializer {
 	return func(g *Graph, shape shapes.Shape) *Node {
 		if shape.Rank() <= 1 || !shape.DType.IsFloat() {
@@ -116,21 +119,21 @@ func fans(shape shapes.Shape) (fanIn, fanOut int) {
 	return area * shape.Dimensions[rank-2], area * shape.Dimensions[rank-1]
 }
 
-// truncatedNormalStd is the standard deviation of a standard normal variable cut off at ±2:
-// the square root of 1 - 4·φ(2)/(2·Φ(2)-1).
+// truncatedNormalStd is the standard deviation of a standard normal variable truncated at ±2: the
+// square root of 1 - 4·φ(2)/(2·Φ(2)-1).
 const truncatedNormalStd = 0.87962566103423978
 
-// truncatedNormal turns values that are uniform in [0, 1) into values of the standard normal distribution
-// cut off at ±2, by the inverse of its distribution function: √2·erfinv(u) with u uniform in (-p, p) and
-// p = erf(2/√2).
+// truncatedNormal maps values that are uniform in [0, 1) to values of the standard normal
+// distribution truncated at ±2, by the inverse of its distribution function: √2·erfinv(u) with u
+// uniform in (-p, p) and p = erf(2/√2).
 func truncatedNormal(uniform *Node) *Node {
 	p := math.Erf(math.Sqrt2)
 	u := AddScalar(MulScalar(uniform, 2*p), -p)
 	return MulScalar(centralErfInv(u), math.Sqrt2)
 }
 
-// centralErfInv is the inverse error function for |u| < 0.99, to single precision: the central polynomial
-// of M. Giles, "Approximating the erfinv function", GPU Computing Gems (2011), table 1.
+// centralErfInv is the inverse error function for |u| < 0.99, to single precision: the central
+// polynomial of M. Giles, "Approximating the erfinv function", GPU Computing Gems (2011), table 1.
 func centralErfInv(u *Node) *Node {
 	w := AddScalar(Neg(Log(OneMinus(Square(u)))), -2.5)
 	coefficients := []float64{2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087,

@@ -41,11 +41,12 @@ func TestFans(t *testing.T) {
 	}
 }
 
-// TestInitializationMoments compares the sample's mean, variance, fourth moment and largest value with
-// those of the distribution. The fourth moment tells normal, truncated and uniform apart.
+// TestInitializationMoments compares the sample's mean, variance, fourth moment and largest value
+// with those of the distribution. The fourth moment distinguishes normal, truncated and uniform
+// distributions.
 func TestInitializationMoments(t *testing.T) {
 	const fanIn, fanOut = 300, 500
-	// Kurtosis of the normal distribution, of the normal one cut off at ±2, and of the uniform one.
+	// Kurtosis of the normal, the normal truncated at ±2, and the uniform distribution.
 	const normal, truncated, uniform = 3, 2.3660, 1.8
 	// Bounds in standard deviations; the largest of 150,000 normal values is almost surely below 6.
 	kurtosis := map[Initialization]float64{

@@ -15,8 +15,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestLayerDerivatives checks every layer to second order, by its input and its parameters; GoMLX's own
-// beside ours.
+// TestLayerDerivatives checks the first and second derivatives of this package's layers and of
+// GoMLX's, with respect to input and parameters.
 func TestLayerDerivatives(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -28,7 +28,8 @@ func TestLayerDerivatives(t *testing.T) {
 			return Conv(scope, x).Channels(4).KernelSize(3).Strides(2).PadSame().Done()
 		}},
 		{"Conv with options", []int{2, 5, 6, 2}, false, func(scope *model.Scope, x *Node) *Node {
-			return Conv(scope, x).Channels(3).KernelSize(2, 3).Strides(1, 2).PaddingPerAxis([2]int{2, 0}, [2]int{0, 1}).UseBias(false).Done()
+			return Conv(scope, x).Channels(3).KernelSize(2, 3).Strides(1, 2).
+				PaddingPerAxis([2]int{2, 0}, [2]int{0, 1}).UseBias(false).Done()
 		}},
 		{"stock Convolution", []int{2, 5, 6, 2}, false, func(scope *model.Scope, x *Node) *Node {
 			return stock.Convolution(scope, x).Channels(4).KernelSize(1).Strides(2).PadSame().Done()
@@ -43,8 +44,10 @@ func TestLayerDerivatives(t *testing.T) {
 		{"stock LayerNorm", []int{3, 5}, false, func(scope *model.Scope, x *Node) *Node {
 			return norm.LayerNorm(scope, x, -1).Done()
 		}},
-		{"stock RMSNorm", []int{3, 5}, false, func(scope *model.Scope, x *Node) *Node { return norm.RMSNorm(scope, x).Done() }},
-		{"GlobalMeanPool", []int{2, 3, 2, 2}, false, func(_ *model.Scope, x *Node) *Node { return Square(GlobalMeanPool(x)) }},
+		{"stock RMSNorm", []int{3, 5}, false,
+			func(scope *model.Scope, x *Node) *Node { return norm.RMSNorm(scope, x).Done() }},
+		{"GlobalMeanPool", []int{2, 3, 2, 2}, false,
+			func(_ *model.Scope, x *Node) *Node { return Square(GlobalMeanPool(x)) }},
 		{"GlobalMaxPool", []int{2, 3, 2, 2}, false, func(_ *model.Scope, x *Node) *Node { return Square(GlobalMaxPool(x)) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -93,7 +96,8 @@ func TestMisuse(t *testing.T) {
 		fn    func()
 		words []string
 	}{
-		{"kernel larger than the image", func() { conv().KernelSize(9).Done() }, []string{"layers.Conv", "larger", "[2, 8, 8, 3]"}},
+		{"kernel larger than the image", func() { conv().KernelSize(9).Done() },
+			[]string{"layers.Conv", "larger", "[2, 8, 8, 3]"}},
 		{"stride 0", func() { conv().KernelSize(3).Strides(0) }, []string{"layers.Conv: Strides(0)", "at least 1"}},
 		{"no kernel", func() { conv().Done() }, []string{"layers.Conv", "KernelSize"}},
 		{"no channels", func() { Conv(scope, images).KernelSize(3).Done() }, []string{"layers.Conv", "Channels(n)"}},
@@ -113,8 +117,10 @@ func TestMisuse(t *testing.T) {
 		{"groups", func() { GroupNorm(scope, images, 2) }, []string{"layers.GroupNorm", "2 groups", "[2, 8, 8, 3]"}},
 		{"global pooling", func() { GlobalMeanPool(Zeros(g, makeShape(2, 3))) }, []string{"[2, 3]"}},
 		{"ResNet18 without outputs", func() { ResNet18(scope, images).Done() }, []string{"layers.ResNet18", "Outputs(n)"}},
-		{"ResNet18 of vectors", func() { ResNet18(scope, Zeros(g, makeShape(2, 3))).Outputs(1).Done() }, []string{"layers.ResNet18", "[2, 3]"}},
-		{"VGG13 of small images", func() { VGG13(scope, images).Outputs(1).Done() }, []string{"layers.VGG13", "32×32", "[2, 8, 8, 3]"}},
+		{"ResNet18 of vectors", func() { ResNet18(scope, Zeros(g, makeShape(2, 3))).Outputs(1).Done() },
+			[]string{"layers.ResNet18", "[2, 3]"}},
+		{"VGG13 of small images", func() { VGG13(scope, images).Outputs(1).Done() },
+			[]string{"layers.VGG13", "32×32", "[2, 8, 8, 3]"}},
 	} {
 		t.Run(test.name, func(t *testing.T) { wantPanic(t, test.fn, test.words...) })
 	}

@@ -19,12 +19,12 @@ type MLPBuilder struct {
 	bias           bool
 }
 
-// MLP prepares the fully connected network of the paper's experiments on x, shaped [batch, ...]: all axes
-// but the first are flattened. It is GoMLX's fnn network with the paper's initializations, so that
-// fnn's hyperparameters (dropout, normalization, residual connections) work here too.
+// MLP prepares the fully connected network of the paper's experiments on x, shaped [batch, ...]:
+// all axes but the first are flattened. It is GoMLX's fnn network with the paper's initializations,
+// so that fnn's hyperparameters (dropout, normalization, residual connections) work here too.
 //
-// The defaults are those of the paper: ReLU, biases that start at 0, weights from a truncated normal
-// distribution of variance 1/fan_in. There are no hidden layers unless Hidden asks for them.
+// The defaults follow the paper: ReLU, biases that start at 0, weights from a truncated normal
+// distribution of variance 1/fan_in. Without Hidden, the network has no hidden layers.
 func MLP(scope *model.Scope, x *Node) *MLPBuilder {
 	return &MLPBuilder{scope: scope, x: x, activation: activation.TypeRelu, initialization: InitStandard, bias: true}
 }
@@ -47,7 +47,7 @@ func (b *MLPBuilder) Activation(act activation.Type) *MLPBuilder {
 	return b
 }
 
-// Initializer sets how the weights start; the default is InitStandard.
+// Initializer sets the distribution of the initial weights; the default is InitStandard.
 func (b *MLPBuilder) Initializer(initialization Initialization) *MLPBuilder {
 	b.initialization = initialization
 	return b
@@ -59,9 +59,9 @@ func (b *MLPBuilder) UseBias(bias bool) *MLPBuilder {
 	return b
 }
 
-// Done builds the network and returns its outputs (logits), shaped [batch, outputs].
-// The variables are "fnn_hidden_layer_<i>/weights" and "/biases", and "fnn_output_layer/...".
-// It panics if the number of outputs is not set, or if x has no axis but the batch.
+// Done builds the network and returns its outputs (logits), shaped [batch, outputs]. The variables
+// are "fnn_hidden_layer_<i>/weights" and "/biases", and "fnn_output_layer/...". It panics if the
+// number of outputs is not set, or if x has only the batch axis.
 func (b *MLPBuilder) Done() *Node {
 	if b.x.Rank() < 2 {
 		Panicf("layers.MLP: x must be shaped [batch, ...], got %s", b.x.Shape())

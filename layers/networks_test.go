@@ -14,8 +14,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestParameterCounts compares with published numbers: kuangliu/pytorch-cifar for the first two networks with
-// batch norm; the others follow from them, see the comments.
+// TestParameterCounts compares with the published counts of kuangliu/pytorch-cifar for the networks
+// with batch norm on colour images; the other counts follow from them, as the comments say.
 func TestParameterCounts(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -23,14 +23,16 @@ func TestParameterCounts(t *testing.T) {
 		build modelFn
 		want  int
 	}{
-		{"ResNet18", []int{32, 32, 3}, func(s *model.Scope, x *Node) *Node { return ResNet18(s, x).Outputs(10).Done() }, 11_173_962},
-		// 64·9 weights less for each of the two missing input channels.
-		{"ResNet18 for grey images", []int{28, 28, 1}, func(s *model.Scope, x *Node) *Node { return ResNet18(s, x).Outputs(10).Done() },
+		{"ResNet18", []int{32, 32, 3}, func(s *model.Scope, x *Node) *Node { return ResNet18(s, x).Outputs(10).Done() },
+			11_173_962},
+		// Each of the two missing input channels saves 64·9 weights.
+		{"ResNet18 for grey images", []int{28, 28, 1},
+			func(s *model.Scope, x *Node) *Node { return ResNet18(s, x).Outputs(10).Done() },
 			11_173_962 - 2*64*9},
 		{"ResNet18 with group norm", []int{32, 32, 3}, func(s *model.Scope, x *Node) *Node {
 			return ResNet18(s, x).Outputs(10).Norm(NormGroup).Done()
 		}, 11_173_962},
-		// The 4,800 normalized channels have 2 parameters each; without normalization one bias each.
+		// Each of the 4,800 normalized channels has 2 parameters, and 1 bias without normalization.
 		{"ResNet18 without norm", []int{32, 32, 3}, func(s *model.Scope, x *Node) *Node {
 			return ResNet18(s, x).Outputs(10).Norm(NormNone).Done()
 		}, 11_173_962 - 4800},
@@ -38,7 +40,7 @@ func TestParameterCounts(t *testing.T) {
 			return ResNet18(s, x).Outputs(10).Norm(NormNone).UseBias(false).Done()
 		}, 11_173_962 - 2*4800},
 		{"VGG13", []int{32, 32, 3}, func(s *model.Scope, x *Node) *Node { return VGG13(s, x).Outputs(10).Done() }, 9_416_010},
-		// 2·(64+128+256+512+512) normalized channels.
+		// Each of the 2·(64+128+256+512+512) channels has 2 normalization parameters less.
 		{"VGG13 without norm", []int{32, 32, 3}, func(s *model.Scope, x *Node) *Node {
 			return VGG13(s, x).Outputs(10).Norm(NormNone).Done()
 		}, 9_416_010 - 2*2944},
@@ -54,7 +56,7 @@ func TestParameterCounts(t *testing.T) {
 	}
 }
 
-// stockResNet18 is ResNet18 without normalization made of GoMLX's own layers.
+// stockResNet18 is ResNet18 without normalization, built from GoMLX's own layers.
 func stockResNet18(scope *model.Scope, x *Node, outputs, width int) *Node {
 	convolution := func(scope *model.Scope, x *Node, channels, kernel, stride int) *Node {
 		return stock.Convolution(scope, x).Channels(channels).KernelSize(kernel).Strides(stride).PadSame().Done()
@@ -78,17 +80,18 @@ func stockResNet18(scope *model.Scope, x *Node, outputs, width int) *Node {
 	return stock.DenseWithBias(scope.In("head"), ReduceMean(x, 1, 2), outputs)
 }
 
-// TestNetworkComplexityGradients checks the derivative of the geometric complexity by the input and by every
-// variable, for narrow networks. In training mode batch norm couples the examples; the scalar is then the
-// same sum of squared gradients, which tests all derivatives all the same.
+// TestNetworkComplexityGradients checks the derivative of the geometric complexity with respect to
+// the input and every variable, for narrow networks. In training mode batch norm couples the
+// examples; the sum of squared gradients is then not the geometric complexity, but still tests all
+// derivatives.
 func TestNetworkComplexityGradients(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		image    []int
 		training bool
 		build    modelFn
-		each     bool // Whether the Go backend checks each variable by itself.
-		xla      bool // XLA takes many seconds to compile each of these.
+		each     bool // Whether the Go backend checks each variable separately.
+		xla      bool // Whether XLA runs too, which takes many seconds to compile.
 	}{
 		{"ResNet18, batch norm in training", []int{3, 9, 8, 2}, true, func(s *model.Scope, x *Node) *Node {
 			return ResNet18(s, x).Outputs(2).Width(2).Done()
@@ -117,7 +120,7 @@ func TestNetworkComplexityGradients(t *testing.T) {
 				m := newCheckedModel(t, b, test.training, test.image, func(scope *model.Scope, x *Node) []*Node {
 					return []*Node{plainComplexity(test.build(scope, x), x)}
 				})
-				// The step is small so that no ReLU changes its side within it.
+				// The step is so small that no ReLU's input changes sign within it.
 				if b.String() == "go" && test.each {
 					m.check(t, 1, 1e-7, 1e-5)
 				} else {
@@ -133,8 +136,8 @@ func TestNetworkComplexityGradients(t *testing.T) {
 	}
 }
 
-// TestBackendsAgree compares the outputs and the geometric complexity of one ResNet18 with batch norm in
-// evaluation mode on both backends, in float32.
+// TestBackendsAgree compares the outputs and the geometric complexity of one ResNet18 with batch
+// norm in evaluation mode on both backends, in float32.
 func TestBackendsAgree(t *testing.T) {
 	var want []float64
 	weights := map[string][]float32{}
@@ -153,7 +156,7 @@ func TestBackendsAgree(t *testing.T) {
 			if v.DType() != dtypes.Float32 {
 				continue
 			}
-			if _, ok := weights[v.Path()]; !ok { // The first backend's.
+			if _, ok := weights[v.Path()]; !ok { // The first backend sets the weights for both.
 				weights[v.Path()] = tensors.MustCopyFlatData[float32](v.MustValue())
 			}
 			setValue(t, v, tensors.FromFlatDataAndDimensions(weights[v.Path()], v.Shape().Dimensions...))

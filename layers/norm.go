@@ -14,10 +14,10 @@ type Norm int
 const (
 	// NormBatch is batch normalization after every convolution. It is the zero value.
 	NormBatch Norm = iota
-	// NormNone is none; the convolutions get biases instead.
+	// NormNone leaves the normalization out; the convolutions get biases instead.
 	NormNone
-	// NormGroup is group normalization after every convolution, with 32 groups, or one per channel if there
-	// are fewer channels.
+	// NormGroup is group normalization after every convolution, with the largest number of groups,
+	// up to 32, that divides the channels.
 	NormGroup
 )
 

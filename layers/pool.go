@@ -7,14 +7,16 @@ import (
 	"example.com/geometric-complexity/internal/convolution"
 )
 
-// There are no pooling layers of our own for windows: with the gradients that this package registers,
-// GoMLX's graph.MaxPool, MinPool, MeanPool and SumPool can be differentiated twice, overlapping or not.
+// This package has no window pooling, because GoMLX's graph.MaxPool, MinPool, MeanPool and SumPool
+// can be differentiated twice with the gradients that this package registers, whether their windows
+// overlap or not.
 
-// GlobalMeanPool returns the mean over all spatial axes of x, shaped [batch, spatial..., channels]: [batch, channels].
+// GlobalMeanPool returns the mean over all spatial axes of x, shaped [batch, spatial..., channels]:
+// [batch, channels].
 func GlobalMeanPool(x *Node) *Node { return ReduceMean(convolution.Apart(x), spatialAxes(x)...) }
 
-// GlobalMaxPool returns the largest element over all spatial axes of x, shaped [batch, spatial..., channels]:
-// [batch, channels]. Equal largest elements all get the gradient.
+// GlobalMaxPool returns the largest element over all spatial axes of x, shaped [batch, spatial...,
+// channels]: [batch, channels]. Equal largest elements all get the gradient.
 func GlobalMaxPool(x *Node) *Node { return ReduceMax(x, spatialAxes(x)...) }
 
 func spatialAxes(x *Node) []int {

@@ -19,13 +19,13 @@ type ResNet18Builder struct {
 }
 
 // ResNet18 prepares the residual network for small images of the paper's experiments on x, shaped
-// [batch, height, width, channels], usually 32×32 or 28×28: a 3×3 convolution, four stages of two blocks
-// with k, 2k, 4k and 8k channels, of which the last three halve the image, a global mean and a dense layer
-// (He et al. 2016; the stages' widths in terms of k as in Nakkiran et al. 2020). A shortcut that changes
-// the shape is a 1×1 convolution.
+// [batch, height, width, channels], usually 32×32 or 28×28: a 3×3 convolution, four stages of two
+// blocks with k, 2k, 4k and 8k channels, of which the last three halve the image, a global mean and
+// a dense layer (He et al. 2016; the stages' widths in terms of k as in Nakkiran et al. 2020). A
+// shortcut that changes the shape is a 1×1 convolution.
 //
-// The defaults are k = 64, batch normalization and InitHeNormal. With 3 input channels and 10 outputs it then
-// has the 11,173,962 parameters of the usual CIFAR-10 network.
+// The defaults are k = 64, batch normalization and InitHeNormal. With 3 input channels and 10
+// outputs it then has the 11,173,962 parameters of the usual CIFAR-10 network.
 func ResNet18(scope *model.Scope, x *Node) *ResNet18Builder {
 	return &ResNet18Builder{scope: scope, x: x, width: 64, initialization: InitHeNormal}
 }
@@ -48,14 +48,14 @@ func (b *ResNet18Builder) Norm(norm Norm) *ResNet18Builder {
 	return b
 }
 
-// UseBias sets whether the convolutions have biases. The default is that they do if there is no
-// normalization, which would make them useless.
+// UseBias sets whether the convolutions have biases. By default they have biases only without
+// normalization, because a normalization adds offsets of its own.
 func (b *ResNet18Builder) UseBias(bias bool) *ResNet18Builder {
 	b.bias = &bias
 	return b
 }
 
-// Initializer sets how the weights start. The default is InitHeNormal.
+// Initializer sets the distribution of the initial weights. The default is InitHeNormal.
 func (b *ResNet18Builder) Initializer(initialization Initialization) *ResNet18Builder {
 	b.initialization = initialization
 	return b
@@ -79,7 +79,7 @@ func (b *ResNet18Builder) Done() *Node {
 	return layers.Dense(head.WithInitializer(b.initialization.Initializer(head)), GlobalMeanPool(x), true, b.outputs)
 }
 
-// block is a basic residual block: two 3×3 convolutions beside a shortcut.
+// block builds a basic residual block: two 3×3 convolutions beside a shortcut.
 func (b *ResNet18Builder) block(scope *model.Scope, x *Node, channels, stride int) *Node {
 	y := activation.Relu(b.convolution(scope.In("first"), x, channels, 3, stride))
 	y = b.convolution(scope.In("second"), y, channels, 3, 1)
@@ -89,7 +89,7 @@ func (b *ResNet18Builder) block(scope *model.Scope, x *Node, channels, stride in
 	return activation.Relu(Add(y, x))
 }
 
-// convolution is a convolution and its normalization.
+// convolution builds a convolution and its normalization.
 func (b *ResNet18Builder) convolution(scope *model.Scope, x *Node, channels, kernel, stride int) *Node {
 	bias := b.norm == NormNone
 	if b.bias != nil {
@@ -100,7 +100,7 @@ func (b *ResNet18Builder) convolution(scope *model.Scope, x *Node, channels, ker
 	return b.norm.apply(scope, y)
 }
 
-// checkImages panics unless x are images, and the outputs and the width are positive.
+// checkImages panics unless x holds images, and the outputs and the width are positive.
 func checkImages(network string, x *Node, outputs, width int) {
 	if x.Rank() != 4 {
 		Panicf("%s: x must be shaped [batch, height, width, channels], got %s", network, x.Shape())

@@ -17,12 +17,13 @@ type VGG13Builder struct {
 	initialization Initialization
 }
 
-// VGG13 prepares the plain convolutional network for small images on x, shaped [batch, height, width, channels]
-// of 32×32 or more: five stages of two 3×3 convolutions with biases and a max pooling, with k, 2k, 4k, 8k and
-// 8k channels, then one dense layer (Simonyan & Zisserman 2015, in its usual form for CIFAR-10).
+// VGG13 prepares the plain convolutional network for small images on x, shaped [batch, height,
+// width, channels] of 32×32 or more: five stages of two 3×3 convolutions with biases and a max
+// pooling, with k, 2k, 4k, 8k and 8k channels, then one dense layer (Simonyan & Zisserman 2015, in
+// its usual form for CIFAR-10).
 //
-// The defaults are k = 64, batch normalization and InitHeNormal. With 32×32 images of 3 channels and 10
-// outputs it then has the usual 9,416,010 parameters.
+// The defaults are k = 64, batch normalization and InitHeNormal. With 32×32 images of 3 channels
+// and 10 outputs it then has the usual 9,416,010 parameters.
 func VGG13(scope *model.Scope, x *Node) *VGG13Builder {
 	return &VGG13Builder{scope: scope, x: x, width: 64, initialization: InitHeNormal}
 }
@@ -45,7 +46,7 @@ func (b *VGG13Builder) Norm(norm Norm) *VGG13Builder {
 	return b
 }
 
-// Initializer sets how the weights start. The default is InitHeNormal.
+// Initializer sets the distribution of the initial weights. The default is InitHeNormal.
 func (b *VGG13Builder) Initializer(initialization Initialization) *VGG13Builder {
 	b.initialization = initialization
 	return b
@@ -55,7 +56,7 @@ func (b *VGG13Builder) Initializer(initialization Initialization) *VGG13Builder 
 func (b *VGG13Builder) Done() *Node {
 	checkImages("layers.VGG13", b.x, b.outputs, b.width)
 	if b.x.Shape().Dim(1) < 32 || b.x.Shape().Dim(2) < 32 {
-		Panicf("layers.VGG13: five poolings need images of 32×32 or more, got x %s", b.x.Shape())
+		Panicf("layers.VGG13: the five poolings need images of 32×32 or more, got x %s", b.x.Shape())
 	}
 	x := b.x
 	for stage, factor := range []int{1, 2, 4, 8, 8} {

@@ -20,12 +20,12 @@ import (
 	"example.com/geometric-complexity/schedule"
 )
 
-// regularizer is one of those that have a coefficient, the penalties and the noises alike.
+// regularizer is a penalty or a noise with a coefficient.
 type regularizer struct {
 	name, param string
 	isPenalty   bool
-	// build returns the regularized mlp and its loss. c < 0 gives no option WithCoefficient, and a
-	// nil factor no WithSchedule.
+	// build returns the regularized model and its loss. It omits WithCoefficient if c < 0, and
+	// WithSchedule if factor is nil.
 	build func(fn train.ModelFn, c float64, factor schedule.Func) (train.ModelFn, train.LossFn)
 	set   func(store *model.Store, c float64) error
 }
@@ -34,34 +34,39 @@ var (
 	crossEntropy = loss.SparseCategoricalCrossEntropyLogits
 
 	allRegularizers = []regularizer{
-		{"GC", gcml.ParamCoefficient, true, func(fn train.ModelFn, c float64, factor schedule.Func) (train.ModelFn, train.LossFn) {
-			var opts []gcml.Option
-			if c >= 0 {
-				opts = append(opts, gcml.WithCoefficient(c))
-			}
-			if factor != nil {
-				opts = append(opts, gcml.WithSchedule(factor))
-			}
-			return gcml.Regularize(fn, opts...), crossEntropy
-		}, func(store *model.Store, c float64) error { return gcml.SetCoefficient(store, c) }},
-		ofModel("L2", regularizers.ParamL2, true, regularizers.L2[train.ModelFn]),
-		ofModel("Spectral", regularizers.ParamSpectral, true, regularizers.Spectral[train.ModelFn]),
-		ofLoss("Flatness", regularizers.ParamFlatness, true, regularizers.Flatness),
-		ofModel("InputNoise", regularizers.ParamInputNoise, false, regularizers.InputNoise[train.ModelFn]),
-		ofLoss("LabelNoise", regularizers.ParamLabelNoise, false, regularizers.LabelNoise),
+		{"GC", gcml.ParamCoefficient, true,
+			func(fn train.ModelFn, c float64, factor schedule.Func) (train.ModelFn, train.LossFn) {
+				var opts []gcml.Option
+				if c >= 0 {
+					opts = append(opts, gcml.WithCoefficient(c))
+				}
+				if factor != nil {
+					opts = append(opts, gcml.WithSchedule(factor))
+				}
+				return gcml.Regularize(fn, opts...), crossEntropy
+			}, func(store *model.Store, c float64) error { return gcml.SetCoefficient(store, c) }},
+		modelRegularizer("L2", regularizers.ParamL2, true, regularizers.L2[train.ModelFn]),
+		modelRegularizer("Spectral", regularizers.ParamSpectral, true, regularizers.Spectral[train.ModelFn]),
+		lossRegularizer("Flatness", regularizers.ParamFlatness, true, regularizers.Flatness),
+		modelRegularizer("InputNoise", regularizers.ParamInputNoise, false, regularizers.InputNoise[train.ModelFn]),
+		lossRegularizer("LabelNoise", regularizers.ParamLabelNoise, false, regularizers.LabelNoise),
 	}
 )
 
-func ofModel(name, param string, isPenalty bool, decorate func(train.ModelFn, ...regularizers.Option) train.ModelFn) regularizer {
-	return regularizer{name, param, isPenalty, func(fn train.ModelFn, c float64, factor schedule.Func) (train.ModelFn, train.LossFn) {
-		return decorate(fn, optionsFor(c, factor)...), crossEntropy
-	}, setter(param)}
+func modelRegularizer(name, param string, isPenalty bool,
+	decorate func(train.ModelFn, ...regularizers.Option) train.ModelFn) regularizer {
+	return regularizer{name, param, isPenalty,
+		func(fn train.ModelFn, c float64, factor schedule.Func) (train.ModelFn, train.LossFn) {
+			return decorate(fn, optionsFor(c, factor)...), crossEntropy
+		}, setter(param)}
 }
 
-func ofLoss(name, param string, isPenalty bool, decorate func(train.LossFn, ...regularizers.Option) train.LossFn) regularizer {
-	return regularizer{name, param, isPenalty, func(fn train.ModelFn, c float64, factor schedule.Func) (train.ModelFn, train.LossFn) {
-		return fn, decorate(crossEntropy, optionsFor(c, factor)...)
-	}, setter(param)}
+func lossRegularizer(name, param string, isPenalty bool,
+	decorate func(train.LossFn, ...regularizers.Option) train.LossFn) regularizer {
+	return regularizer{name, param, isPenalty,
+		func(fn train.ModelFn, c float64, factor schedule.Func) (train.ModelFn, train.LossFn) {
+			return fn, decorate(crossEntropy, optionsFor(c, factor)...)
+		}, setter(param)}
 }
 
 func setter(param string) func(*model.Store, float64) error {
@@ -78,8 +83,8 @@ func optionsFor(c float64, factor schedule.Func) (opts []regularizers.Option) {
 	return opts
 }
 
-// counted returns mlp, and how many training graphs it was built into.
-func counted(builds *int) train.ModelFn {
+// countingModel returns mlp and increments *builds for each training graph that it is built into.
+func countingModel(builds *int) train.ModelFn {
 	return func(scope *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
 		if scope.IsTraining(inputs[0].Graph()) {
 			*builds++
@@ -88,7 +93,7 @@ func counted(builds *int) train.ModelFn {
 	}
 }
 
-// The penalty is c times the term, to the last digit.
+// The penalty is exactly c times the term.
 func TestCoefficientTimesTerm(t *testing.T) {
 	const c = 0.3
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -103,9 +108,9 @@ func TestCoefficientTimesTerm(t *testing.T) {
 				data := batch()
 				term := p.call(t, data.Inputs[0], data.Labels[0]).penalty
 				if term <= 0 {
-					t.Fatalf("the term is %g", term)
+					t.Fatalf("the term is %g, want > 0", term)
 				}
-				if r.name == "Spectral" { // The iteration has come further.
+				if r.name == "Spectral" { // A second call iterates further.
 					term = p.call(t, data.Inputs[0], data.Labels[0]).penalty
 				}
 				if err := r.set(store, c); err != nil {
@@ -113,7 +118,7 @@ func TestCoefficientTimesTerm(t *testing.T) {
 				}
 				got := p.call(t, data.Inputs[0], data.Labels[0]).penalty
 				relTol := 0.0
-				if r.name == "Spectral" { // A sum of two products, and the iteration goes on.
+				if r.name == "Spectral" { // Each call iterates further.
 					relTol = 1e-3
 				}
 				gctest.AssertClose(t, []float64{got}, []float64{c * term}, relTol, 0, "penalty")
@@ -122,8 +127,8 @@ func TestCoefficientTimesTerm(t *testing.T) {
 	})
 }
 
-// Not set is not there: the training graph has the same nodes.
-func TestNotSetIsNoNode(t *testing.T) {
+// A regularizer whose coefficient is not set adds no nodes to the training graph.
+func TestUnsetCoefficientAddsNoNodes(t *testing.T) {
 	b := gctest.GoBackend(t)
 	nodes := func(modelFn train.ModelFn, lossFn train.LossFn) int {
 		var count int
@@ -154,8 +159,8 @@ func TestNotSetIsNoNode(t *testing.T) {
 	}
 }
 
-// Changing the coefficient between steps, also from 0, is what a second training with the other
-// coefficient is, and compiles nothing.
+// Changing the coefficient between steps, also from 0, has the effect of a new trainer with the
+// other coefficient, and compiles nothing.
 func TestSetCoefficientBetweenSteps(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, r := range allRegularizers {
@@ -165,7 +170,7 @@ func TestSetCoefficientBetweenSteps(t *testing.T) {
 			t.Run(r.name, func(t *testing.T) {
 				coefficients := []float64{0, 0.05, 0.5}
 				builds := 0
-				modelFn, lossFn := r.build(counted(&builds), -1, nil)
+				modelFn, lossFn := r.build(countingModel(&builds), -1, nil)
 				store := seeded(t, map[string]any{r.param: coefficients[0]})
 				trainer := newTrainer(b, store, modelFn, lossFn)
 				var got []float64
@@ -179,30 +184,30 @@ func TestSetCoefficientBetweenSteps(t *testing.T) {
 					t.Errorf("%d training graphs were built, want 1", builds)
 				}
 				var want []float64
-				apart := seeded(t, nil)
+				reference := seeded(t, nil)
 				for _, c := range coefficients {
-					apart.SetParam(r.param, c)
-					want = append(want, trainSteps(t, newTrainer(b, apart, modelFn, lossFn), 2)...)
+					reference.SetParam(r.param, c)
+					want = append(want, trainSteps(t, newTrainer(b, reference, modelFn, lossFn), 2)...)
 				}
 				gctest.AssertClose(t, got, want, 0, 0, "losses")
-				gctest.AssertClose(t, parameters(store), parameters(apart), 0, 0, "parameters")
+				gctest.AssertClose(t, parameters(store), parameters(reference), 0, 0, "parameters")
 
 				if b.String() != "go" {
 					return
 				}
-				still := seeded(t, map[string]any{r.param: coefficients[0]})
-				trainSteps(t, newTrainer(b, still, modelFn, lossFn), 6)
-				if different := parameters(still); different[0] == parameters(store)[0] {
-					t.Error("the coefficient changes nothing, which tests nothing")
+				constant := seeded(t, map[string]any{r.param: coefficients[0]})
+				trainSteps(t, newTrainer(b, constant, modelFn, lossFn), 6)
+				if parameters(constant)[0] == parameters(store)[0] {
+					t.Error("the coefficient does not change the training, so this test shows nothing")
 				}
 			})
 		}
 	})
 }
 
-// descentOfNorm trains w = 1 on a loss that is 0, with the penalty c·w² scaled by the schedule:
-// after each step of rate h, w is (1 - 2hc·factor) times what it was.
-func descentOfNorm(t *testing.T, b compute.Backend, store *model.Store, fn train.ModelFn, steps int) []float64 {
+// trainOnPenalty trains w = 1 on a loss of 0 with the penalty c·w², scaled by the schedule, and
+// returns w after each step. Each step of rate h multiplies w by 1 - 2hc·factor.
+func trainOnPenalty(t *testing.T, b compute.Backend, store *model.Store, fn train.ModelFn, steps int) []float64 {
 	t.Helper()
 	zero := func(_, predictions []*graph.Node) *graph.Node {
 		return graph.MulScalar(graph.ReduceAllSum(predictions[0]), 0)
@@ -211,7 +216,8 @@ func descentOfNorm(t *testing.T, b compute.Backend, store *model.Store, fn train
 		optimizer.StochasticGradientDescent().WithLearningRate(0.1).WithDecay(false).Done(), nil, nil)
 	var w []float64
 	for range steps {
-		if _, err := trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{tensors.FromValue([][]float64{{1}})}}); err != nil {
+		batch := train.Batch{Inputs: []*tensors.Tensor{tensors.FromValue([][]float64{{1}})}}
+		if _, err := trainer.TrainStep(batch); err != nil {
 			t.Fatal(err)
 		}
 		w = append(w, values(t, store, "/w")...)
@@ -223,8 +229,8 @@ func scalarModel(scope *model.Scope, x *graph.Node) *graph.Node {
 	return graph.Dot(x, scope.VariableWithValue("w", [][]float64{{1}}).NodeValue(x)).Product()
 }
 
-// A schedule counts the optimizer's steps, from 0, and goes on where it was in a second training of
-// the same store.
+// A schedule counts the optimizer's steps from 0; a second training of the same store continues the
+// count.
 func TestScheduleInTraining(t *testing.T) {
 	const c, steps = 0.7, 9
 	schedules := []struct {
@@ -253,16 +259,16 @@ func TestScheduleInTraining(t *testing.T) {
 				}
 				store := seeded(t, nil)
 				fn := regularizers.L2(scalarModel, optionsFor(c, s.fn)...)
-				got := descentOfNorm(t, b, store, fn, 4)
-				got = append(got, descentOfNorm(t, b, store, fn, steps-4)...)
+				got := trainOnPenalty(t, b, store, fn, 4)
+				got = append(got, trainOnPenalty(t, b, store, fn, steps-4)...)
 				gctest.AssertClose(t, got, want, 1e-13, 0, "w")
 			})
 		}
 	})
 }
 
-// Who wins over a checkpoint of GoMLX: the option, and what the program sets after loading; not
-// what it sets before, as for all hyperparameters.
+// The option and coefficients that the program sets after loading override a GoMLX checkpoint. The
+// checkpoint overrides what the program sets before, as for all hyperparameters.
 func TestCoefficientAndCheckpoint(t *testing.T) {
 	b := gctest.GoBackend(t)
 	const saved, program, rate = 2.0, 0.5, 0.1
@@ -273,7 +279,7 @@ func TestCoefficientAndCheckpoint(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		descentOfNorm(t, b, store, regularizers.L2(scalarModel), 1)
+		trainOnPenalty(t, b, store, regularizers.L2(scalarModel), 1)
 		if err := handler.Save(); err != nil {
 			t.Fatal(err)
 		}
@@ -298,7 +304,8 @@ func TestCoefficientAndCheckpoint(t *testing.T) {
 					t.Fatal(err)
 				}
 			}},
-		{name: "SetCoefficient after an option", want: program, opts: []regularizers.Option{regularizers.WithCoefficient(0.125)},
+		{name: "SetCoefficient after an option", want: program,
+			opts: []regularizers.Option{regularizers.WithCoefficient(0.125)},
 			after: func(store *model.Store) {
 				if err := regularizers.SetCoefficient(store, regularizers.ParamL2, program); err != nil {
 					t.Fatal(err)
@@ -323,14 +330,15 @@ func TestCoefficientAndCheckpoint(t *testing.T) {
 				if c.after != nil {
 					c.after(store)
 				}
-				gctest.AssertClose(t, descentOfNorm(t, b, store, fn, 1), []float64{after(c.want)}, 1e-14, 0, "w")
+				gctest.AssertClose(t, trainOnPenalty(t, b, store, fn, 1), []float64{after(c.want)}, 1e-14, 0, "w")
 			})
 		}
 	}
 }
 
-// A graph that is built anew, for another batch size say, keeps what SetCoefficient has set.
-func TestSetCoefficientOutlivesTheGraph(t *testing.T) {
+// A new graph, for another batch size for example, uses the coefficient that SetCoefficient has
+// set.
+func TestSetCoefficientAppliesToNewGraphs(t *testing.T) {
 	b := gctest.GoBackend(t)
 	store := seeded(t, nil)
 	modelFn, lossFn := allRegularizers[1].build(regularizers.Combine(mlp), 1, nil)
@@ -343,16 +351,16 @@ func TestSetCoefficientOutlivesTheGraph(t *testing.T) {
 	gctest.AssertClose(t, []float64{second}, []float64{3 * first}, 1e-15, 0, "penalty")
 }
 
-// Regularizers in scopes of their own have coefficients of their own, and those that have none take
-// the one above.
+// Regularizers in different scopes can have different coefficients. A scope without a coefficient
+// inherits that of its parent.
 func TestCoefficientsOfScopes(t *testing.T) {
 	b := gctest.GoBackend(t)
-	half := func(name string) train.ModelFn {
+	scaling := func() train.ModelFn {
 		return regularizers.L2(func(scope *model.Scope, x *graph.Node) *graph.Node {
 			return graph.Dot(x, scope.VariableWithValue("w", [][]float64{{1}}).NodeValue(x)).Product()
 		})
 	}
-	first, second := half("first"), half("second")
+	first, second := scaling(), scaling()
 	both := func(scope *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
 		return second(scope.In("second"), nil, first(scope.In("first"), nil, inputs))
 	}
@@ -374,11 +382,11 @@ func TestCoefficientsOfScopes(t *testing.T) {
 	assertOneLineError(t, err, "l2_coefficient", "a scope of its own")
 }
 
-// One store serves graphs of both float dtypes.
-func TestCoefficientOfBothDTypes(t *testing.T) {
+// Graphs of float32 and float64 can share a store.
+func TestCoefficientInBothDTypes(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		store := seeded(t, nil)
-		const c = 0.1 // Has no exact binary form: float32 rounds it.
+		const c = 0.1 // Not exact in binary, so float32 rounds it.
 		for _, single := range []bool{true, false} {
 			fn := regularizers.L2(func(scope *model.Scope, x *graph.Node) *graph.Node {
 				name, value := "double", any([][]float64{{3}})
@@ -393,7 +401,8 @@ func TestCoefficientOfBothDTypes(t *testing.T) {
 			if single {
 				x, want = tensors.FromValue([][]float32{{1}}), float64(float32(c)*9)
 			}
-			gctest.AssertClose(t, []float64{newProbe(t, b, store, fn, sumLoss, true).call(t, x).penalty}, []float64{want}, 0, 0, "penalty")
+			got := newProbe(t, b, store, fn, sumLoss, true).call(t, x).penalty
+			gctest.AssertClose(t, []float64{got}, []float64{want}, 0, 0, "penalty")
 		}
 	})
 }
@@ -415,7 +424,7 @@ func TestSetCoefficientErrors(t *testing.T) {
 			newProbe(t, b, store, modelFn, lossFn, true).call(t, data.Inputs[0], data.Labels[0])
 			assertOneLineError(t, r.set(store, 0.1), "built without", "/"+r.param)
 
-			// A schedule of nothing.
+			// A schedule needs a coefficient.
 			modelFn, lossFn = r.build(regularizers.Combine(mlp), -1, schedule.WarmUp(3))
 			_, err := newProbe(t, b, seeded(t, nil), modelFn, lossFn, true).exec.Call(batch().Inputs[0], batch().Labels[0])
 			assertOneLineError(t, err, r.param, "schedule", "no value")
@@ -450,7 +459,9 @@ func TestOptionsThatDoNotApply(t *testing.T) {
 		"InputNoise: the option WithVariables":   func() { regularizers.InputNoise(mlp, variables) },
 		"InputNoise: the option WithConvolution": func() { regularizers.InputNoise(mlp, regularizers.WithConvolutions(nil)) },
 		"Flatness: the option WithVariables":     func() { regularizers.Flatness(crossEntropy, variables) },
-		"LabelNoise: the option WithInputs":      func() { regularizers.LabelNoise(crossEntropy, regularizers.WithInputs(0)) },
+		"LabelNoise: the option WithInputs": func() {
+			regularizers.LabelNoise(crossEntropy, regularizers.WithInputs(0))
+		},
 	} {
 		t.Run(name, func(t *testing.T) { assertOneLineError(t, exceptions.TryCatch[error](call), name, "does not apply") })
 	}

@@ -11,25 +11,24 @@ import (
 	"example.com/geometric-complexity/internal/convolution"
 )
 
-// ConvolutionOperator says on what a kernel [spatial..., cin, cout] acts, for
-// [WithConvolutions]: one example [InputSize..., cin], channels last, no
-// dilation and no groups.
+// ConvolutionOperator describes the convolution that a kernel [spatial..., cin, cout] computes on
+// one example [InputSize..., cin], for [WithConvolutions]: channels last, without dilations and
+// groups.
 type ConvolutionOperator struct {
-	// InputSize are the spatial sizes of the layer's input, one for each spatial
-	// axis of the kernel.
+	// InputSize holds the spatial sizes of the layer's input, one for each spatial axis of the
+	// kernel.
 	InputSize []int
 
-	// Strides, one for each spatial axis; nil means 1.
+	// Strides holds one stride for each spatial axis; nil means 1.
 	Strides []int
 
-	// Paddings with zeros at the start and the end of each spatial axis; nil
-	// means none. GoMLX's PadSame pads a kernel axis of size k by (k-1)/2 and
-	// k/2, whatever the stride: see [PadSame].
+	// Paddings holds the numbers of zeros at the start and the end of each spatial axis; nil means
+	// none. [PadSame] returns those of GoMLX's PadSame, which do not depend on the stride.
 	Paddings [][2]int
 }
 
-// PadSame returns the zero padding that GoMLX's PadSame means for a kernel with
-// these spatial sizes, to be used as ConvolutionOperator.Paddings.
+// PadSame returns the zero padding that GoMLX's PadSame applies for a kernel with these spatial
+// sizes, for ConvolutionOperator.Paddings: (k-1)/2 before and k/2 after an axis of size k.
 func PadSame(kernelSizes ...int) [][2]int {
 	paddings := make([][2]int, len(kernelSizes))
 	for i, k := range kernelSizes {
@@ -38,10 +37,9 @@ func PadSame(kernelSizes ...int) [][2]int {
 	return paddings
 }
 
-// patchMap is a convolution of one example written as one product,
-// patches(x)·W with the weights [taps·cin, cout]. Its adjoint adds the patches
-// up where they came from. Both are slices, pads and products only, which every
-// backend runs, and differentiates, fast.
+// patchMap is a convolution of one example as a matrix product, patches(x)·W with W [taps·cin,
+// cout]. Its adjoint adds the values of each patch at their positions in x. Both consist of slices,
+// pads and products, which every backend runs and differentiates fast.
 type patchMap struct {
 	input, output []int // Spatial sizes.
 	strides       []int
@@ -50,8 +48,8 @@ type patchMap struct {
 	cin           int
 }
 
-// lowered checks the operator against the kernel's shape.
-func (c ConvolutionOperator) lowered(name string, kernel shapes.Shape) linearMap {
+// toLinearMap checks the operator against the kernel's shape and returns it as a linear map.
+func (c ConvolutionOperator) toLinearMap(name string, kernel shapes.Shape) linearMap {
 	rank := kernel.Rank() - 2
 	m := patchMap{input: c.InputSize, strides: c.Strides, paddings: c.Paddings, output: make([]int, rank)}
 	if m.strides == nil {
@@ -61,36 +59,39 @@ func (c ConvolutionOperator) lowered(name string, kernel shapes.Shape) linearMap
 		m.paddings = make([][2]int, rank)
 	}
 	if rank < 1 || len(m.input) != rank || len(m.strides) != rank || len(m.paddings) != rank {
-		exceptions.Panicf("regularizers.Spectral: kernel %q with shape %s has %d spatial axes, but its ConvolutionOperator gives "+
-			"%d input sizes, %d strides and %d paddings", name, kernel, max(rank, 0), len(m.input), len(m.strides), len(m.paddings))
+		exceptions.Panicf("regularizers.Spectral: kernel %q with shape %s has %d spatial axes, but its "+
+			"ConvolutionOperator has %d input sizes, %d strides and %d paddings",
+			name, kernel, max(rank, 0), len(m.input), len(m.strides), len(m.paddings))
 	}
 	m.kernel, m.cin = kernel.Dimensions[:rank], kernel.Dimensions[rank]
 	for i := range rank {
 		low, high := m.paddings[i][0], m.paddings[i][1]
-		room := m.input[i] + low + high - m.kernel[i]
-		if m.input[i] < 1 || m.strides[i] < 1 || low < 0 || high < 0 || room < 0 {
-			exceptions.Panicf("regularizers.Spectral: kernel %q with shape %s does not fit its ConvolutionOperator on spatial axis %d: "+
-				"input size %d, stride %d, padding %d and %d", name, kernel, i, m.input[i], m.strides[i], low, high)
+		lastStart := m.input[i] + low + high - m.kernel[i] // The largest offset at which the kernel fits.
+		if m.input[i] < 1 || m.strides[i] < 1 || low < 0 || high < 0 || lastStart < 0 {
+			exceptions.Panicf("regularizers.Spectral: kernel %q with shape %s does not fit its ConvolutionOperator "+
+				"on spatial axis %d: input size %d, stride %d, padding %d and %d",
+				name, kernel, i, m.input[i], m.strides[i], low, high)
 		}
-		m.output[i] = room/m.strides[i] + 1
+		m.output[i] = lastStart/m.strides[i] + 1
 	}
 	return m
 }
 
 func (m patchMap) domain() []int { return append(slices.Clone(m.input), m.cin) }
 
-// apply takes x [input..., cin] to [positions, cout].
+// apply maps x [input..., cin] to [positions, cout].
 func (m patchMap) apply(w matrix, x, zero *graph.Node) *graph.Node {
 	pads := make([]compute.PadAxis, len(m.input)+1) // None on the channels.
 	for i, p := range m.paddings {
 		pads[i] = compute.PadAxis{Start: p[0], End: p[1]}
 	}
 	padded := graph.Pad(x, zero, pads...)
-	patches := convolution.Patches(padded, 0, -1, convolution.Taps(m.kernel), m.strides, slices.Repeat([]int{1}, len(m.kernel)), m.output)
+	dilations := slices.Repeat([]int{1}, len(m.kernel))
+	patches := convolution.Patches(padded, 0, -1, convolution.Taps(m.kernel), m.strides, dilations, m.output)
 	return graph.Dot(graph.Reshape(patches, -1, w.plain.Shape().Dim(0)), w.plain).Product()
 }
 
-// adjoint takes y [positions, cout] to [input..., cin].
+// adjoint maps y [positions, cout] to [input..., cin].
 func (m patchMap) adjoint(w matrix, y, zero *graph.Node) *graph.Node {
 	patches := graph.Dot(y, w.plain).General([]int{1}, nil, []int{1}, nil)
 	patches = graph.Reshape(patches, append(slices.Clone(m.output), -1)...)
@@ -102,7 +103,8 @@ func (m patchMap) adjoint(w matrix, y, zero *graph.Node) *graph.Node {
 		pads := make([]compute.PadAxis, len(m.input)+1)
 		for i, o := range offset {
 			padded := m.input[i] + m.paddings[i][0] + m.paddings[i][1]
-			pads[i] = compute.PadAxis{Start: o, End: padded - o - convolution.Dilated(m.output[i], m.strides[i]), Interior: m.strides[i] - 1}
+			end := padded - o - convolution.Dilated(m.output[i], m.strides[i])
+			pads[i] = compute.PadAxis{Start: o, End: end, Interior: m.strides[i] - 1}
 		}
 		tap = graph.Pad(tap, zero, pads...)
 		if sum == nil {

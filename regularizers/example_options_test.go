@@ -16,7 +16,7 @@ import (
 func ExampleWith() {
 	store := model.NewStore()
 	store.SetParam(regularizers.ParamL2, 0.5)
-	store.SetParam(gcml.ParamCoefficient, 1.0) // Of a linear map GC is the squared norm of its matrix as well.
+	store.SetParam(gcml.ParamCoefficient, 1.0) // The GC of a linear map is the squared norm of its matrix.
 	modelFn := regularizers.Combine(linear,
 		regularizers.With(regularizers.L2),
 		regularizers.With(gcml.Regularize, gcml.WithEstimator(gcml.Projection(2))))
@@ -24,7 +24,7 @@ func ExampleWith() {
 	// Output: training 19.500, evaluation 0.000
 }
 
-// Label noise inside, so that the flatness is that of the noisy loss.
+// Label noise comes first, so that Flatness penalizes the gradient of the noisy loss.
 func ExampleCombineLoss() {
 	store := model.NewStore()
 	store.SetParam(regularizers.ParamFlatness, 0.5)
@@ -34,7 +34,7 @@ func ExampleCombineLoss() {
 	// Output: training 0.000, evaluation 0.000
 }
 
-// Only the variables that a function selects.
+// The penalty applies only to the variables that a function selects.
 func ExampleWithVariables() {
 	product := func(scope *model.Scope, x *graph.Node) *graph.Node {
 		first := scope.In("first").VariableWithValue("w", [][]float64{{3, 0}, {0, 1}})
@@ -48,8 +48,8 @@ func ExampleWithVariables() {
 	// Output: training 5.000, evaluation 0.000
 }
 
-// A kernel of three ones on signals of length 2, padded: as a matrix [3, 1] its
-// largest singular value is √3, as the map that it is, {{1, 1}, {1, 1}}, it is 2.
+// A kernel of three ones acts on padded signals of length 2. As a matrix [3, 1] its largest
+// singular value is √3; as the linear map {{1, 1}, {1, 1}} it is 2.
 func ExampleWithConvolutions() {
 	convolution := func(scope *model.Scope, x *graph.Node) *graph.Node {
 		kernel := scope.VariableWithValue("kernel", [][][]float64{{{1}}, {{1}}, {{1}}})

@@ -32,8 +32,8 @@ func linear(scope *model.Scope, x *graph.Node) *graph.Node {
 	return graph.Dot(x, w.NodeValue(x)).Product()
 }
 
-// oneStep trains linear for one step, on the example x = (1, 0), y = (3, 0) that it
-// fits already, and prints the loss of the step and that of an evaluation before it.
+// oneStep evaluates the model and then trains it for one step, both on the example x = (1, 0), y =
+// (3, 0), which linear fits exactly, and prints both losses.
 func oneStep(store *model.Store, modelFn train.ModelFn, lossFn train.LossFn) {
 	trainer := train.NewTrainer(pureGo(), store, modelFn, lossFn,
 		optimizer.StochasticGradientDescent().WithLearningRate(0.1).WithDecay(false).Done(), nil, nil)
@@ -73,12 +73,12 @@ func ExampleSpectral() {
 func ExampleFlatness() {
 	store := model.NewStore()
 	store.SetParam(regularizers.ParamFlatness, 0.5)
-	// The gradient is that of a mean over two outputs, each off by 2: (2, 2) in the
-	// first row of W, and 0 in the second.
-	off := func(labels, predictions []*graph.Node) *graph.Node {
+	// Each of the two outputs is off by 2, so the gradient of their mean squared error is (2, 2) in
+	// the first row of W, and 0 in the second.
+	shiftedLoss := func(labels, predictions []*graph.Node) *graph.Node {
 		return loss.MeanSquaredError(labels, []*graph.Node{graph.AddScalar(predictions[0], 2)})
 	}
-	oneStep(store, regularizers.Combine(linear), regularizers.Flatness(off))
+	oneStep(store, regularizers.Combine(linear), regularizers.Flatness(shiftedLoss))
 	// Output: training 8.000, evaluation 4.000
 }
 
@@ -89,7 +89,7 @@ func ExampleCombine() {
 	modelFn := regularizers.Combine(linear,
 		regularizers.With(regularizers.L2),
 		regularizers.With(regularizers.Spectral),
-		regularizers.With(regularizers.InputNoise)) // Its σ is not set: off.
+		regularizers.With(regularizers.InputNoise)) // Its σ is not set, so it does nothing.
 	lossFn := regularizers.CombineLoss(loss.MeanSquaredError,
 		regularizers.With(regularizers.LabelNoise), regularizers.With(regularizers.Flatness))
 	oneStep(store, modelFn, lossFn)
@@ -103,8 +103,8 @@ func ExampleInputNoise() {
 		fmt.Println(err)
 		return
 	}
-	// 20,000 copies of one example, in training mode: the mean squared error is
-	// σ²·‖W‖² = 0.25·(9 + 4) more than without noise, where it is 0.
+	// On 20,000 copies of one example in training mode, the mean squared error is σ²·‖W‖² = 0.25·(9
+	// + 4). Without noise it is 0.
 	noisy := regularizers.InputNoise(linear)
 	squaredError := func(scope *model.Scope, g *graph.Graph) *graph.Node {
 		scope.SetTraining(g, true)
@@ -125,14 +125,14 @@ func ExampleLabelNoise() {
 		fmt.Println(err)
 		return
 	}
-	// Of 20,000 labels of class 0, half are drawn anew from 5 classes: a fraction
-	// 0.5·(1 - 1/5) is wrong.
-	wrong := regularizers.LabelNoise(func(labels, _ []*graph.Node) *graph.Node {
+	// Half of 20,000 labels of class 0 are replaced by one of 5 classes, so a fraction 0.5·(1 -
+	// 1/5) is wrong.
+	wrongLabels := regularizers.LabelNoise(func(labels, _ []*graph.Node) *graph.Node {
 		return graph.ReduceAllMean(graph.ConvertDType(graph.Sign(labels[0]), dtypes.Float64))
 	})
 	fraction := func(scope *model.Scope, labels, logits *graph.Node) *graph.Node {
 		scope.SetTraining(labels.Graph(), true)
-		return wrong([]*graph.Node{labels}, []*graph.Node{logits})
+		return wrongLabels([]*graph.Node{labels}, []*graph.Node{logits})
 	}
 	logits := tensors.FromFlatDataAndDimensions(make([]float64, 5*20000), 20000, 5)
 	mean := model.MustNewExec(pureGo(), store, fraction).MustCall1(make([]int32, 20000), logits)
@@ -154,7 +154,8 @@ func ExampleModifiedLoss() {
 func ExampleMeasureImplicit() {
 	backend := pureGo()
 	ds := regression([]float64{1, 2, 3, 4}, []float64{0, 1, 0, 1}, 2, 2) // Two batches of two.
-	got, err := regularizers.MeasureImplicit(context.Background(), backend, model.NewStore(), line, loss.MeanSquaredError, ds, 0.1)
+	got, err := regularizers.MeasureImplicit(context.Background(), backend, model.NewStore(), line,
+		loss.MeanSquaredError, ds, 0.1)
 	if err != nil {
 		fmt.Println(err)
 		return

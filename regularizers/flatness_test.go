@@ -16,7 +16,7 @@ import (
 	"example.com/geometric-complexity/regularizers"
 )
 
-// reluMLP and convNet are further models of stock layers.
+// reluMLP and convNet are models of GoMLX's layers, as mlp is.
 func reluMLP(scope *model.Scope, x *graph.Node) *graph.Node {
 	x = graph.Max(layers.Dense(scope.In("hidden"), x, true, 6), graph.ScalarZero(x.Graph(), x.DType()))
 	return layers.Dense(scope.In("out"), x, true, 3)
@@ -29,9 +29,9 @@ func convNet(scope *model.Scope, x *graph.Node) *graph.Node {
 	return graph.ReduceMean(x, 1, 2)
 }
 
-// The penalty equals c times the squared norm of a gradient taken by central
-// differences of the loss, and the penalty's own gradient, through the second
-// derivative of the network, that of central differences of the penalty.
+// The penalty equals c times the squared norm of the loss's central differences, and its gradient,
+// which takes the second derivative of the network, equals the central differences of loss +
+// penalty.
 func TestFlatness(t *testing.T) {
 	const c = 0.2
 	oneHot := func() *tensors.Tensor {
@@ -64,34 +64,36 @@ func TestFlatness(t *testing.T) {
 				got := p.call(t, x, y)
 
 				theta := parameters(store)
-				at := func(value func(s step) float64) func([]float64) float64 {
+				ofParameters := func(value func(s step) float64) func([]float64) float64 {
 					return func(theta []float64) float64 {
 						setParameters(t, store, theta)
 						return value(p.call(t, x, y))
 					}
 				}
-				mainLoss := at(func(s step) float64 { return s.main })
-				total := at(func(s step) float64 { return s.main + s.penalty })
+				mainLoss := ofParameters(func(s step) float64 { return s.main })
+				total := ofParameters(func(s step) float64 { return s.main + s.penalty })
 				want := 0.0
 				for _, d := range gctest.CentralDifference(mainLoss, theta, 1e-5) {
 					want += c * d * d
 				}
 				gctest.AssertClose(t, []float64{got.penalty}, []float64{want}, 1e-8, 0, "penalty")
-				gctest.AssertClose(t, got.gradient, gctest.CentralDifference(total, theta, 1e-5), 1e-8, 0, "gradient of loss + penalty")
+				gctest.AssertClose(t, got.gradient, gctest.CentralDifference(total, theta, 1e-5), 1e-8, 0,
+					"gradient of loss + penalty")
 
-				// Without the penalty the gradient is another: the comparison above can fail.
+				// The penalty changes the gradient, so the comparison above would notice if it were
+				// missing.
 				plain := newProbe(t, b, store, tc.model, tc.loss, true)
 				setParameters(t, store, theta)
 				base := plain.call(t, x, y)
 				if base.main != got.main {
 					t.Errorf("the main loss is %g, want %g", got.main, base.main)
 				}
-				differ := 0.0
+				change := 0.0
 				for i := range base.gradient {
-					differ = max(differ, base.gradient[i]-got.gradient[i], got.gradient[i]-base.gradient[i])
+					change = max(change, base.gradient[i]-got.gradient[i], got.gradient[i]-base.gradient[i])
 				}
-				if differ < 1e-4 {
-					t.Errorf("the penalty changes the gradient by %g at most", differ)
+				if change < 1e-4 {
+					t.Errorf("the penalty changes the gradient by %g at most, want 1e-4 or more", change)
 				}
 			})
 		}
@@ -125,7 +127,7 @@ func TestFlatnessOffAndEvaluation(t *testing.T) {
 			got := newProbe(t, b, store, mlp, regularizers.Flatness(loss.MeanSquaredError), tc.training).
 				call(t, gaussian(1, 4, 4), gaussian(2, 4, 3))
 			if got.penalty != 0 {
-				t.Errorf("penalty %g", got.penalty)
+				t.Errorf("penalty %g, want 0", got.penalty)
 			}
 		})
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 )
 
-// mlp is a model of GoMLX's own layers: 4 inputs, 5 tanh units, 3 outputs.
+// mlp is a model of GoMLX's layers: 4 inputs, 5 tanh units, 3 outputs.
 func mlp(scope *model.Scope, x *graph.Node) *graph.Node {
 	x = activation.Apply(activation.TypeTanh, layers.Dense(scope.In("hidden"), x, true, 5))
 	return layers.Dense(scope.In("out"), x, true, 3)
@@ -57,25 +57,26 @@ func classes(seed uint64, n, k int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(values, n, 1)
 }
 
-// step is what one training-mode graph gave.
+// step holds the results of one call of a probe.
 type step struct {
 	main, penalty float64
-	gradient      []float64 // Of main + penalty, by the trainable variables in the store's order.
+	gradient      []float64 // Of main + penalty with respect to the trainable variables, in the store's order.
 }
 
-// probe builds the training (or evaluation) graph as the trainer does and
-// reports its parts instead of updating the weights.
+// probe builds the training or evaluation graph as the trainer does, but returns the parts of the
+// loss and their gradient instead of updating the weights.
 type probe struct {
 	store *model.Store
 	exec  *model.Exec
 }
 
-func newProbe[F train.ModelFnCompatible](t testing.TB, b compute.Backend, store *model.Store, modelFn F, lossFn train.LossFn, training bool) *probe {
+func newProbe[F train.ModelFnCompatible](t testing.TB, b compute.Backend, store *model.Store, modelFn F,
+	lossFn train.LossFn, training bool) *probe {
 	t.Helper()
 	exec, err := model.NewExec(b, store, func(scope *model.Scope, nodes []*graph.Node) []*graph.Node {
 		g := nodes[0].Graph()
 		scope.SetTraining(g, training)
-		// What the trainer accepts is what the decorators give: a train.ModelFn.
+		// The decorators return a train.ModelFn, as the trainer accepts it.
 		var outputs []*graph.Node
 		switch f := any(modelFn).(type) {
 		case train.ModelFn:
@@ -143,13 +144,14 @@ func setParameters(t testing.TB, store *model.Store, flat []float64) {
 			continue
 		}
 		n := v.Shape().Size()
-		if err := v.SetValue(tensors.FromFlatDataAndDimensions(append([]float64(nil), flat[:n]...), v.Shape().Dimensions...)); err != nil {
+		if err := v.SetValue(tensors.FromFlatDataAndDimensions(append([]float64(nil), flat[:n]...),
+			v.Shape().Dimensions...)); err != nil {
 			t.Fatal(err)
 		}
 		flat = flat[n:]
 	}
 	if len(flat) != 0 {
-		t.Fatalf("%d parameters too many", len(flat))
+		t.Fatalf("%d values too many for the store's parameters", len(flat))
 	}
 }
 

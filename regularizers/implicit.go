@@ -20,18 +20,17 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// ModifiedLoss returns the scalar L + (h/4)·‖∇L‖², for a loss L (averaged first
-// if it is not a scalar), h = learningRate, and the gradient with respect to
-// the parameters. It is the loss whose gradient flow gradient descent with step
-// h follows to second order in h: after the time h the two are O(h³) apart,
-// where the flow of L itself is O(h²) away.
+// ModifiedLoss returns the scalar L + (h/4)·‖∇L‖², for a loss L (averaged first if it is not a
+// scalar), h = learningRate, and the gradient with respect to the parameters. Gradient descent with
+// step h follows the gradient flow of this loss to second order in h: after time h the two differ
+// by O(h³), whereas the flow of L itself differs by O(h²).
 //
-// As a training loss it is an explicit form of gradient descent's own
-// regularization; [MeasureImplicit] reports it for a model and its data.
-// It panics if h is negative or not finite or if no parameters are given.
+// As a training loss it makes the implicit regularization of gradient descent explicit;
+// [MeasureImplicit] reports it for a model and its data. It panics if h is negative or not finite,
+// or without parameters.
 //
-// Source: Barrett and Dherin, Implicit Gradient Regularization (2021), which the
-// paper's account of implicit regularization rests on.
+// Source: Barrett and Dherin, Implicit Gradient Regularization (2021), on which the paper bases its
+// account of implicit regularization.
 func ModifiedLoss(loss *graph.Node, learningRate float64, parameters ...*graph.Node) *graph.Node {
 	if err := checkLearningRate(learningRate); err != nil {
 		exceptions.Panicf("regularizers.ModifiedLoss: %v", err)
@@ -45,12 +44,12 @@ func ModifiedLoss(loss *graph.Node, learningRate float64, parameters ...*graph.N
 
 func checkLearningRate(h float64) error {
 	if !(h >= 0) || math.IsInf(h, 1) {
-		return errors.Errorf("the learning rate is %g, but it must be a finite number >= 0", h)
+		return errors.Errorf("the learning rate is %g, want a finite number >= 0", h)
 	}
 	return nil
 }
 
-// Implicit is what [MeasureImplicit] finds at one point of parameter space.
+// Implicit holds the results of [MeasureImplicit] at one point of parameter space.
 type Implicit struct {
 	// Loss is L: the mean over all examples.
 	Loss float64
@@ -58,38 +57,37 @@ type Implicit struct {
 	// SquaredParameterGradientNorm is ‖∇L‖² over all trainable parameters.
 	SquaredParameterGradientNorm float64
 
-	// BatchVariance is Σ_i w_i·‖∇L_i - ∇L‖², with L_i the loss of batch i and w_i
-	// its share of the examples: for equal batches the mean over the m batches.
-	// It belongs to the division into batches that the data set gave.
+	// BatchVariance is Σ_i w_i·‖∇L_i - ∇L‖², with L_i the loss of batch i and w_i its share of the
+	// examples: for equal batches the mean over all batches. It depends on how the data set divides
+	// the examples into batches.
 	BatchVariance float64
 
-	// DescentTerm is (h/4)·‖∇L‖², what gradient descent on all the data adds to L.
+	// DescentTerm is (h/4)·‖∇L‖², the term that full-batch gradient descent adds to L.
 	DescentTerm float64
 
-	// SGDTerm is (h/4)·BatchVariance, what taking one batch at a time adds further
-	// (in the mean over the orders of the batches of an epoch).
+	// SGDTerm is (h/4)·BatchVariance, the further term that SGD adds by taking one batch at a time,
+	// averaged over the orders of the batches in an epoch.
 	SGDTerm float64
 
-	// Modified is Loss + DescentTerm + SGDTerm; for gradient descent on all the
-	// data leave SGDTerm out, or give all the data as one batch.
+	// Modified is Loss + DescentTerm + SGDTerm; for full-batch gradient descent leave SGDTerm out,
+	// or give all the data as one batch.
 	Modified float64
 
 	Examples, Batches int
 }
 
-// MeasureImplicit computes the terms that gradient descent and SGD with step
-// learningRate add to the loss by themselves, at the store's present parameters
-// and over one pass of ds. The model runs in evaluation mode, so no variable
-// changes and no noise or penalty takes part; lossFn's loss is averaged over
-// each batch, and batches are weighted by their number of examples, which is the
+// MeasureImplicit computes the terms that gradient descent and SGD with step learningRate
+// implicitly add to the loss, at the store's current parameters and in one pass over ds. The model
+// runs in evaluation mode: no variable changes, and noises and penalties are off. lossFn's loss is
+// averaged over each batch, and each batch is weighted by its number of examples, which is the
 // first axis of the first input.
 //
-// The gradients of all batches are added up in float64; memory is one gradient.
-// It returns an error if the model cannot be built or run, if the store holds no
-// trainable variable of the model, if ds is empty, or if ctx ends.
+// The gradients of all batches are summed in float64, which takes the memory of one gradient. It
+// returns an error if the model cannot be built or run, if the store holds no trainable variable of
+// the model, if ds is empty, or if ctx ends.
 //
-// Source: Barrett and Dherin (2021) for the first term; Smith, Dherin, Barrett
-// and De (2021) for the second.
+// Source: Barrett and Dherin (2021) for the first term; Smith, Dherin, Barrett and De (2021) for
+// the second.
 func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend compute.Backend, store *model.Store,
 	modelFn F, lossFn train.LossFn, ds train.Dataset, learningRate float64) (Implicit, error) {
 	var result Implicit
@@ -111,13 +109,13 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 		if err := ctx.Err(); err != nil {
 			return result, errors.WithMessagef(err, "measuring the implicit terms stopped after %d batches", result.Batches)
 		}
-		examples, batchLoss, ofVariables, err := gradients.call(batch)
+		examples, batchLoss, variableGradients, err := gradients.call(batch)
 		if err != nil {
 			return result, errors.WithMessagef(err, "batch %d of data set %q", result.Batches, ds.Name())
 		}
 		n := float64(examples)
-		for _, g := range ofVariables {
-			if sum[g.path] == nil { // A spec may bring variables that the batches before did not use.
+		for _, g := range variableGradients {
+			if sum[g.path] == nil { // A new spec may use variables that earlier batches did not.
 				sum[g.path] = make([]float64, len(g.gradient))
 			}
 			floats.AddScaled(sum[g.path], n, g.gradient)
@@ -151,14 +149,15 @@ type variableGradient struct {
 	gradient []float64
 }
 
-// batchGradients computes the loss and its gradient of one batch after the other.
+// batchGradients computes the loss and its gradients for one batch at a time.
 type batchGradients struct {
 	modelFn train.ModelFn
 	lossFn  train.LossFn
-	graphs  *compiled.Graphs[[]string] // With the paths of the variables.
+	graphs  *compiled.Graphs[[]string] // Each graph's value is the paths of its variables.
 }
 
-func newBatchGradients(backend compute.Backend, store *model.Store, modelFn train.ModelFn, lossFn train.LossFn) *batchGradients {
+func newBatchGradients(backend compute.Backend, store *model.Store, modelFn train.ModelFn,
+	lossFn train.LossFn) *batchGradients {
 	b := &batchGradients{modelFn: modelFn, lossFn: lossFn}
 	b.graphs = compiled.New("regularizers.MeasureImplicit", backend, store, b.build)
 	return b
@@ -166,7 +165,7 @@ func newBatchGradients(backend compute.Backend, store *model.Store, modelFn trai
 
 func (b *batchGradients) finalize() { b.graphs.Finalize() }
 
-// build is the graph of the mean loss and its gradients, all as float64.
+// build returns the mean loss and its gradients, all as float64, and the paths of the variables.
 func (b *batchGradients) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, []string) {
 	g := a.Inputs[0].Graph()
 	scope.SetTraining(g, false)
@@ -198,7 +197,7 @@ func (b *batchGradients) call(batch train.Batch) (examples int, loss float64, gr
 		}
 	}()
 	if len(batch.Inputs) == 0 || batch.Inputs[0].Shape().Rank() == 0 || batch.Inputs[0].Shape().Dim(0) == 0 {
-		return 0, 0, nil, errors.New("the batch has no inputs with a batch axis and examples on it")
+		return 0, 0, nil, errors.New("the first input of the batch must have a batch axis with one or more examples")
 	}
 	results, paths, err := b.graphs.Call(batch)
 	if err != nil {

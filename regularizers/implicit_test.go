@@ -24,9 +24,10 @@ func twoParameters(a, b *graph.Node) *graph.Node {
 	return graph.MulScalar(graph.Square(residual), 0.5)
 }
 
-// field returns θ -> -∇(E + (h/4)‖∇E‖²), from ModifiedLoss, and with the value
-// of the modified loss.
-func field(t testing.TB, backend compute.Backend, h float64) func(theta []float64) (value float64, minusGradient []float64) {
+// gradientField returns a function from θ to the modified loss E + (h/4)‖∇E‖² and its negative
+// gradient.
+func gradientField(t testing.TB, backend compute.Backend, h float64,
+) func(theta []float64) (value float64, minusGradient []float64) {
 	t.Helper()
 	exec := graph.MustNewExec(backend, func(a, b *graph.Node) []*graph.Node {
 		modified := regularizers.ModifiedLoss(twoParameters(a, b), h, a, b)
@@ -42,18 +43,18 @@ func field(t testing.TB, backend compute.Backend, h float64) func(theta []float6
 func TestModifiedLossClosedForm(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
 		const h, a, b = 0.03, 2.8, 3.5
-		value, minusGradient := field(t, backend, h)([]float64{a, b})
-		closed := func(theta []float64) float64 {
+		value, minusGradient := gradientField(t, backend, h)([]float64{a, b})
+		closedForm := func(theta []float64) float64 {
 			r := 0.6 - theta[0]*theta[1]
 			return r*r/2 + h/4*(r*r*(theta[0]*theta[0]+theta[1]*theta[1]))
 		}
-		gctest.AssertClose(t, []float64{value}, []float64{closed([]float64{a, b})}, 1e-13, 0, "modified loss")
-		want := gctest.CentralDifference(func(theta []float64) float64 { return -closed(theta) }, []float64{a, b}, 1e-5)
+		gctest.AssertClose(t, []float64{value}, []float64{closedForm([]float64{a, b})}, 1e-13, 0, "modified loss")
+		want := gctest.CentralDifference(func(theta []float64) float64 { return -closedForm(theta) }, []float64{a, b}, 1e-5)
 		gctest.AssertClose(t, minusGradient, want, 1e-8, 0, "gradient")
 	})
 }
 
-// rungeKutta4 integrates the flow of the field for a time in equal steps.
+// rungeKutta4 follows the flow of f from theta for a time, in equal steps.
 func rungeKutta4(f func([]float64) (float64, []float64), theta []float64, time float64, steps int) []float64 {
 	h := time / float64(steps)
 	shifted := func(theta, k []float64, by float64) []float64 {
@@ -73,37 +74,38 @@ func rungeKutta4(f func([]float64) (float64, []float64), theta []float64, time f
 	return theta
 }
 
-// Gradient descent from (2.8, 3.5) for a fixed time is a first-order integrator
-// of the flow of E, and a second-order one of the flow of the modified loss:
-// halving h must quarter the distance to the latter, and only halve that to the
-// former.
+// Gradient descent from (2.8, 3.5) for a fixed time integrates the flow of E to first order and the
+// flow of the modified loss to second order: halving h halves its distance to the former and
+// quarters its distance to the latter.
 func TestGradientDescentFollowsTheModifiedFlow(t *testing.T) {
 	const time = 0.4
 	backend := gctest.GoBackend(t)
 	start := []float64{2.8, 3.5}
-	flow := rungeKutta4(field(t, backend, 0), start, time, 500)
+	flow := rungeKutta4(gradientField(t, backend, 0), start, time, 500)
 	// 500 steps of fourth order leave an error far below the distances compared.
 	var original, modified []float64
 	for _, steps := range []int{64, 128, 256, 512} {
 		h := time / float64(steps)
 		descent := start
-		gradient := field(t, backend, 0)
+		gradient := gradientField(t, backend, 0)
 		for range steps {
 			_, g := gradient(descent)
 			descent = []float64{descent[0] + h*g[0], descent[1] + h*g[1]}
 		}
-		bent := rungeKutta4(field(t, backend, h), start, time, 500)
+		modifiedFlow := rungeKutta4(gradientField(t, backend, h), start, time, 500)
 		original = append(original, math.Hypot(descent[0]-flow[0], descent[1]-flow[1]))
-		modified = append(modified, math.Hypot(descent[0]-bent[0], descent[1]-bent[1]))
+		modified = append(modified, math.Hypot(descent[0]-modifiedFlow[0], descent[1]-modifiedFlow[1]))
 	}
 	for i := 1; i < len(original); i++ {
 		first, second := math.Log2(original[i-1]/original[i]), math.Log2(modified[i-1]/modified[i])
 		if math.Abs(first-1) > 0.15 || math.Abs(second-2) > 0.15 {
-			t.Errorf("orders of the distances are %.3f to the flow of E and %.3f to the modified one, want 1 and 2 (distances %.3g and %.3g)",
+			t.Errorf("the distances to the flows of E and of the modified loss have orders %.3f and %.3f, "+
+				"want 1 and 2 (distances %.3g and %.3g)",
 				first, second, original, modified)
 		}
 		if modified[i] > original[i]/10 {
-			t.Errorf("the modified flow is %g away, that of E %g", modified[i], original[i])
+			t.Errorf("the distance to the modified flow is %g, want at most a tenth of the distance to the flow of E, %g",
+				modified[i], original[i])
 		}
 	}
 }
@@ -129,7 +131,7 @@ func (ds *batches) Iter() iter.Seq2[train.Batch, error] {
 	}
 }
 
-// regression returns batches of (x, y) with these sizes, cut from one table.
+// regression returns batches of (x, y) with these sizes, taken from x and y in order.
 func regression(x, y []float64, sizes ...int) *batches {
 	ds := &batches{}
 	at := 0
@@ -185,7 +187,8 @@ func TestMeasureImplicit(t *testing.T) {
 					from += size
 				}
 				store := model.NewStore()
-				got, err := regularizers.MeasureImplicit(context.Background(), b, store, line, loss.MeanSquaredError, regression(x, y, tc.sizes...), h)
+				got, err := regularizers.MeasureImplicit(context.Background(), b, store, line, loss.MeanSquaredError,
+					regression(x, y, tc.sizes...), h)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -195,17 +198,19 @@ func TestMeasureImplicit(t *testing.T) {
 				gctest.AssertClose(t,
 					[]float64{got.Loss, got.SquaredParameterGradientNorm, got.DescentTerm, got.Modified},
 					[]float64{l / n, full, h / 4 * full, l/n + h/4*(full+variance)}, 1e-13, 0, "loss, ‖∇L‖², its term, modified loss")
-				gctest.AssertClose(t, []float64{got.BatchVariance, got.SGDTerm}, []float64{variance, h / 4 * variance}, 1e-13, 1e-13, "variance of the batches, its term")
+				gctest.AssertClose(t, []float64{got.BatchVariance, got.SGDTerm}, []float64{variance, h / 4 * variance}, 1e-13,
+					1e-13, "variance of the batches, its term")
 			})
 		}
 	})
 }
 
-// A spec may choose the variables: their gradients are not taken for one another, in whatever order
-// the batches come.
+// If the spec chooses the variables, the gradients of different variables are kept apart, whatever
+// the order of the batches.
 func TestMeasureImplicitSpecs(t *testing.T) {
 	const h = 0.2
-	chooses := func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node { // f(x) = w·x, w chosen by the spec.
+	// f(x) = w·x, where the spec chooses w.
+	modelFn := func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node {
 		w := scope.VariableWithValue(spec.(string), 0.5).NodeValue(inputs[0])
 		return []*graph.Node{graph.Mul(inputs[0], w)}
 	}
@@ -218,23 +223,25 @@ func TestMeasureImplicitSpecs(t *testing.T) {
 		sums[specs[i]] += gradient
 		squares += gradient * gradient / 3
 		ds.list = append(ds.list, func() train.Batch {
-			return train.Batch{Spec: specs[i], Inputs: []*tensors.Tensor{tensors.FromFlatDataAndDimensions(append([]float64(nil), x[i]...), 2, 1)},
+			return train.Batch{Spec: specs[i],
+				Inputs: []*tensors.Tensor{tensors.FromFlatDataAndDimensions(append([]float64(nil), x[i]...), 2, 1)},
 				Labels: []*tensors.Tensor{tensors.FromFlatDataAndDimensions(make([]float64, 2), 2, 1)}}
 		})
 	}
 	full := (sums["a"]*sums["a"] + sums["b"]*sums["b"]) / 9
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		got, err := regularizers.MeasureImplicit(context.Background(), b, model.NewStore(), train.ModelFn(chooses), loss.MeanSquaredError, ds, h)
+		got, err := regularizers.MeasureImplicit(context.Background(), b, model.NewStore(), train.ModelFn(modelFn),
+			loss.MeanSquaredError, ds, h)
 		if err != nil {
 			t.Fatal(err)
 		}
-		gctest.AssertClose(t, []float64{got.SquaredParameterGradientNorm, got.BatchVariance}, []float64{full, squares - full}, 1e-13, 0,
-			"‖∇L‖² and the variance of the batches")
+		gctest.AssertClose(t, []float64{got.SquaredParameterGradientNorm, got.BatchVariance}, []float64{full, squares - full},
+			1e-13, 0, "‖∇L‖² and the variance of the batches")
 	})
 }
 
-// The term agrees with ModifiedLoss, on a network and in evaluation mode in spite
-// of penalties and noise.
+// MeasureImplicit agrees with ModifiedLoss on a network without penalties and noise, because it
+// runs the model in evaluation mode.
 func TestMeasureImplicitAgreesWithModifiedLoss(t *testing.T) {
 	const h = 0.1
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {

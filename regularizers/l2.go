@@ -11,24 +11,22 @@ import (
 )
 
 const (
-	// ParamL2 is the coefficient c of the penalty c·Σ‖W‖². A float64 >= 0; where it
-	// is not set, there is no penalty. With plain gradient descent of step h it is the same as
-	// a weight decay that multiplies W by 1 - 2hc.
+	// ParamL2 is the coefficient c of the penalty c·Σ‖W‖². A float64 >= 0; unset means no penalty.
+	// With plain gradient descent of step h it equals a weight decay that multiplies W by 1 - 2hc.
 	ParamL2 = "l2_coefficient"
 
-	// ParamL2Biases makes [L2] penalize every trainable variable, and not the
-	// kernels (rank >= 2) alone. A bool; the default is false.
+	// ParamL2Biases makes [L2] penalize every trainable variable instead of kernels (rank >= 2)
+	// only. A bool; the default is false.
 	ParamL2Biases = "l2_biases"
 )
 
-// L2 decorates modelFn with the penalty c·Σ_i ‖W_i‖²: the sum of squares of all
-// entries (squared Frobenius norms, no mean, no factor 1/2) over the trainable
-// kernels that the model uses under the scope it is called with. A kernel is a
-// variable of rank >= 2; [ParamL2Biases] adds the others. c is [ParamL2].
+// L2 decorates modelFn with the penalty c·Σ_i ‖W_i‖²: the sum of squares of all entries (squared
+// Frobenius norms, no mean, no factor 1/2) over the trainable kernels that the model uses under the
+// scope it is called with. A kernel is a variable of rank >= 2; [ParamL2Biases] adds the others. c
+// is [ParamL2].
 //
-// The penalty is there in training only. It panics if c is negative or not
-// finite, or if c is set and there is nothing to penalize. Options: [WithCoefficient],
-// [WithSchedule], [WithVariables].
+// The penalty applies in training only. It panics if c is negative or not finite, or if c is set
+// and there is nothing to penalize. Options: [WithCoefficient], [WithSchedule], [WithVariables].
 //
 // Source: the parameter-norm regularization of the paper's Figure 3.
 func L2[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
@@ -43,7 +41,7 @@ func L2[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
 			vars := trainable(scope, g, selected)
 			if len(vars) == 0 {
 				exceptions.Panicf("regularizers.L2: the model uses no trainable variable to penalize in scope %q: "+
-					"look at ParamL2Biases, at the option WithVariables, and at what is trainable", scope.Scope())
+					"check ParamL2Biases, the option WithVariables and which variables are trainable", scope.Scope())
 			}
 			return []*graph.Node{sumOfSquares(nodeValues(vars, g))}
 		})
@@ -58,9 +56,9 @@ func nodeValues(vars []*model.Variable, g *graph.Graph) []*graph.Node {
 	return nodes
 }
 
-// sumOfSquares returns the scalar Σ x² over all entries of all nodes, which may
-// differ in dtype. Half precision is summed in float32: a sum of a million
-// squares has no digit left in it.
+// sumOfSquares returns the scalar Σ x² over all entries of all nodes, which may differ in dtype. It
+// sums half precision in float32, because a sum of a million squares has no correct digit in half
+// precision.
 func sumOfSquares(nodes []*graph.Node) *graph.Node {
 	dtype := accumulator(nodes[0].DType())
 	for _, x := range nodes {
@@ -80,7 +78,7 @@ func sumOfSquares(nodes []*graph.Node) *graph.Node {
 	return total
 }
 
-// accumulator returns the dtype to sum values of dtype in.
+// accumulator returns the dtype in which to sum values of dtype.
 func accumulator(dtype dtypes.DType) dtypes.DType {
 	if dtype.Size() < dtypes.Float32.Size() {
 		return dtypes.Float32

@@ -20,7 +20,7 @@ func TestL2(t *testing.T) {
 		name   string
 		params map[string]any
 		opts   []regularizers.Option
-		paths  []string // What is penalized.
+		paths  []string // Of the penalized variables.
 	}{
 		{"kernels by default", map[string]any{regularizers.ParamL2: c}, nil,
 			[]string{"/hidden/dense/weights", "/out/dense/weights"}},
@@ -42,7 +42,7 @@ func TestL2(t *testing.T) {
 				moveBiases(t, store)
 				base, got := plain.call(t, x, y), penalized.call(t, x, y)
 
-				// The oracle, from the variables' values: c·Σw² and its gradient 2cw.
+				// The oracle computes c·Σw² and its gradient 2cw from the variables' values.
 				want, gradient := 0.0, []float64{}
 				for v := range store.IterVariables() {
 					if !v.Trainable {
@@ -63,7 +63,7 @@ func TestL2(t *testing.T) {
 					t.Errorf("penalty %g, want %g", got.penalty, want)
 				}
 				if len(tc.paths) > 0 && want < 1e-3 {
-					t.Errorf("penalty %g is too small to test anything", want)
+					t.Errorf("the penalty is %g, too small for this test", want)
 				}
 				gctest.AssertClose(t, got.gradient, gradient, 1e-12, 0, "gradient")
 				if got.main != base.main {
@@ -74,7 +74,7 @@ func TestL2(t *testing.T) {
 	})
 }
 
-// moveBiases makes zero-initialized biases count.
+// moveBiases changes all parameters, so that biases are not 0.
 func moveBiases(t *testing.T, store *model.Store) {
 	t.Helper()
 	flat := parameters(store)
@@ -84,7 +84,7 @@ func moveBiases(t *testing.T, store *model.Store) {
 	setParameters(t, store, flat)
 }
 
-// Variables that are not trained are not penalized.
+// Variables that are not trainable are not penalized.
 func TestFrozenVariablesAreNotPenalized(t *testing.T) {
 	b := gctest.GoBackend(t)
 	frozen := func(scope *model.Scope, x *graph.Node) *graph.Node {
@@ -95,7 +95,8 @@ func TestFrozenVariablesAreNotPenalized(t *testing.T) {
 		return x
 	}
 	store := seeded(t, map[string]any{regularizers.ParamL2: 1.0})
-	got := newProbe(t, b, store, regularizers.L2(frozen), loss.MeanSquaredError, true).call(t, gaussian(1, 6, 4), gaussian(2, 6, 3))
+	got := newProbe(t, b, store, regularizers.L2(frozen), loss.MeanSquaredError, true).
+		call(t, gaussian(1, 6, 4), gaussian(2, 6, 3))
 	want := 0.0
 	for _, w := range values(t, store, "/out/dense/weights") {
 		want += w * w

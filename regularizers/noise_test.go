@@ -19,7 +19,8 @@ import (
 
 // run executes a model function in the given mode and returns its first output
 // as float64 values.
-func run(t testing.TB, b compute.Backend, store *model.Store, fn train.ModelFn, training bool, inputs ...any) []float64 {
+func run(t testing.TB, b compute.Backend, store *model.Store, fn train.ModelFn, training bool,
+	inputs ...any) []float64 {
 	t.Helper()
 	exec, err := model.NewExec(b, store, func(scope *model.Scope, nodes []*graph.Node) *graph.Node {
 		scope.SetTraining(nodes[0].Graph(), training)
@@ -56,9 +57,12 @@ func TestInputNoise(t *testing.T) {
 		first, second := noise(store), noise(store)
 		for name, e := range map[string][]float64{"first step": first, "second step": second} {
 			mean, sd := stat.MeanStdDev(e, nil)
-			// Five standard errors each; the kurtosis tells a Gaussian from a uniform (-1.2).
-			if math.Abs(mean) > 5*sigma/math.Sqrt(n) || math.Abs(sd/sigma-1) > 5/math.Sqrt(2*n) || math.Abs(stat.ExKurtosis(e, nil)) > 5*math.Sqrt(24.0/n) {
-				t.Errorf("%s: mean %g, standard deviation %g, kurtosis %g, want 0, %g, 0", name, mean, sd, stat.ExKurtosis(e, nil), sigma)
+			kurtosis := stat.ExKurtosis(e, nil)
+			// Five standard errors each; the excess kurtosis of a uniform distribution would be
+			// -1.2.
+			if math.Abs(mean) > 5*sigma/math.Sqrt(n) || math.Abs(sd/sigma-1) > 5/math.Sqrt(2*n) ||
+				math.Abs(kurtosis) > 5*math.Sqrt(24.0/n) {
+				t.Errorf("%s: mean %g, standard deviation %g, kurtosis %g, want 0, %g, 0", name, mean, sd, kurtosis, sigma)
 			}
 		}
 		if r := stat.Correlation(first, second, nil); math.Abs(r) > 5/math.Sqrt(n) {
@@ -75,8 +79,8 @@ func TestInputNoise(t *testing.T) {
 	})
 }
 
-// For a linear f, E‖f(x+σε) - y‖² = ‖f(x) - y‖² + σ²·‖J‖² exactly, however large
-// σ is: the mean over many draws must agree within its standard error.
+// For a linear f, E‖f(x+σε) - y‖² = ‖f(x) - y‖² + σ²·‖J‖² exactly, even for large σ: the mean over
+// many draws must agree within four standard errors.
 func TestInputNoiseIsTikhonovForLinearModels(t *testing.T) {
 	const sigma, copies = 1.5, 60000
 	weights := [][]float64{{0.5, -1, 2}, {1.5, 0.3, -0.7}} // [2 inputs, 3 outputs]
@@ -115,7 +119,7 @@ func TestInputNoiseIsTikhonovForLinearModels(t *testing.T) {
 			t.Errorf("mean squared error %g ± %g, want %g", mean, standardError, want)
 		}
 		if standardError > 0.01*sigma*sigma*jacobian {
-			t.Errorf("the standard error %g is too large beside the term %g to test it", standardError, sigma*sigma*jacobian)
+			t.Errorf("the standard error %g is too large to test the term %g", standardError, sigma*sigma*jacobian)
 		}
 		if got := stat.Mean(run(t, b, store, squaredErrors, false, x), nil); math.Abs(got-clean) > 1e-12*clean {
 			t.Errorf("in evaluation the squared error is %g, want %g", got, clean)
@@ -123,16 +127,18 @@ func TestInputNoiseIsTikhonovForLinearModels(t *testing.T) {
 	})
 }
 
-func TestWithInputsSomeInputs(t *testing.T) {
+func TestInputNoiseOfSomeInputs(t *testing.T) {
 	b := gctest.GoBackend(t)
 	store := seeded(t, map[string]any{regularizers.ParamInputNoise: 1.0})
-	second := regularizers.InputNoise(func(_ *model.Scope, _, indices *graph.Node) *graph.Node { return indices },
+	secondInput := regularizers.InputNoise(func(_ *model.Scope, _, indices *graph.Node) *graph.Node { return indices },
 		regularizers.WithInputs(0))
-	gctest.AssertClose(t, run(t, b, store, second, true, []float64{1, 2}, []int32{3, 4}), []float64{3, 4}, 0, 0, "integer input")
+	gctest.AssertClose(t, run(t, b, store, secondInput, true, []float64{1, 2}, []int32{3, 4}), []float64{3, 4}, 0, 0,
+		"integer input")
 }
 
-// noisyLabels runs LabelNoise around a loss that gives the labels back.
-func noisyLabels(t testing.TB, b compute.Backend, store *model.Store, training bool, labels any, predictions any) []float64 {
+// noisyLabels returns the labels that LabelNoise passes to its loss.
+func noisyLabels(t testing.TB, b compute.Backend, store *model.Store, training bool, labels any,
+	predictions any) []float64 {
 	t.Helper()
 	lossFn := regularizers.LabelNoise(func(labels, _ []*graph.Node) *graph.Node { return labels[0] })
 	return run(t, b, store, func(_ *model.Scope, _ any, nodes []*graph.Node) []*graph.Node {
@@ -170,9 +176,8 @@ func TestLabelNoise(t *testing.T) {
 	})
 }
 
-// checkNoise compares the labels, which were i mod k, with what p and k say: a
-// fraction p(1-1/k) is wrong, and the wrong ones are spread evenly over the
-// other classes. Five standard errors are allowed.
+// checkNoise checks labels that were i mod k before the noise: a fraction p(1-1/k) must be wrong,
+// and the wrong ones spread evenly over the other classes, within five standard errors.
 func checkNoise(t *testing.T, what string, labels []float64, p float64, k int) {
 	t.Helper()
 	n := float64(len(labels))
@@ -193,7 +198,7 @@ func checkNoise(t *testing.T, what string, labels []float64, p float64, k int) {
 	if math.Abs(wrong/n-rate) > 5*math.Sqrt(rate*(1-rate)/n) {
 		t.Errorf("%s: a fraction %g is wrong, want %g", what, wrong/n, rate)
 	}
-	// The classes came evenly, so they must end evenly.
+	// The noise must keep the classes balanced.
 	for c := range count {
 		if math.Abs(count[c]-n/float64(k)) > 5*math.Sqrt(n*p/float64(k)) {
 			t.Errorf("%s: %g labels are of class %d, want about %g", what, count[c], c, n/float64(k))
@@ -202,7 +207,7 @@ func checkNoise(t *testing.T, what string, labels []float64, p float64, k int) {
 	each := p / float64(k)
 	for d := 1; d < k; d++ {
 		if math.Abs(shift[d]/n-each) > 5*math.Sqrt(each*(1-each)/n) {
-			t.Errorf("%s: a fraction %g moved by %d, want %g", what, shift[d]/n, d, each)
+			t.Errorf("%s: a fraction %g of the labels moved by %d classes, want %g", what, shift[d]/n, d, each)
 		}
 	}
 }

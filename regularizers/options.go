@@ -11,15 +11,15 @@ import (
 	"example.com/geometric-complexity/schedule"
 )
 
-// Option changes what a regularizer does. Each says for which regularizers it is: given to
-// another, that panics.
+// Option configures a regularizer. Its documentation names the regularizers that accept it; the
+// others panic.
 type Option struct {
-	name  string
-	takes []string // The regularizers that it is for; nil for all.
-	apply func(*config)
+	name       string
+	acceptedBy []string // Names of regularizers; nil for all.
+	apply      func(*config)
 }
 
-// config is what the options of one regularizer say.
+// config holds the options of one regularizer.
 type config struct {
 	coefficient  modelfn.Coefficient
 	variables    func(v *model.Variable) bool
@@ -27,16 +27,16 @@ type config struct {
 	inputs       []int
 }
 
-// WithCoefficient sets the coefficient of a penalty or the level of a noise: it sets the
-// regularizer's hyperparameter, whatever the store or a checkpoint says, when the training graph
-// is built for the first time. [SetCoefficient] changes it later. For all regularizers; they
-// panic at once if c is negative or not finite, or for [LabelNoise] above 1.
+// WithCoefficient sets the coefficient of a penalty or the level of a noise: when the training
+// graph is built for the first time, it sets the regularizer's hyperparameter and so overrides the
+// store and a checkpoint. [SetCoefficient] changes it later. All regularizers accept this option;
+// they panic at once if c is negative or not finite, or for [LabelNoise] above 1.
 func WithCoefficient(c float64) Option {
 	return Option{"WithCoefficient", nil, func(o *config) { o.coefficient.Choose(c) }}
 }
 
 // WithSchedule multiplies the coefficient by a factor that depends on the training step, see
-// package schedule. For all regularizers.
+// package schedule. All regularizers accept this option.
 func WithSchedule(factor schedule.Func) Option {
 	if factor == nil {
 		exceptions.Panicf("regularizers.WithSchedule: the function is nil")
@@ -44,31 +44,33 @@ func WithSchedule(factor schedule.Func) Option {
 	return Option{"WithSchedule", nil, func(o *config) { o.coefficient.Schedule = factor }}
 }
 
-// WithVariables penalizes exactly the trainable floating-point variables that selected accepts:
-// for [L2] of any rank, and [ParamL2Biases] is then ignored; for [Spectral] kernels only.
+// WithVariables penalizes exactly the trainable floating-point variables for which selected returns
+// true. [L2] accepts variables of any rank and then ignores [ParamL2Biases]; [Spectral] accepts
+// kernels only.
 func WithVariables(selected func(v *model.Variable) bool) Option {
 	return Option{"WithVariables", []string{"L2", "Spectral"}, func(o *config) { o.variables = selected }}
 }
 
-// WithConvolutions makes [Spectral] take a convolution's kernel as the linear map that it is on
-// inputs of a given size, rather than as its reshaped matrix: operator says, for each kernel,
-// what that map is, or false for those that stay matrices.
+// WithConvolutions makes [Spectral] use the norm of a convolution as a linear map on inputs of a
+// given size, instead of the norm of its kernel reshaped to a matrix. operator returns the
+// convolution of a kernel, or false for a kernel that is to be reshaped.
 func WithConvolutions(operator func(v *model.Variable) (ConvolutionOperator, bool)) Option {
 	return Option{"WithConvolutions", []string{"Spectral"}, func(o *config) { o.convolutions = operator }}
 }
 
-// WithInputs makes [InputNoise] add its noise to the inputs with these indices only, which leaves
-// the others, integer ones for example, alone. Without it all inputs get noise.
+// WithInputs makes [InputNoise] add noise only to the inputs with these indices, and not to integer
+// inputs for example. By default all inputs get noise.
 func WithInputs(indices ...int) Option {
 	return Option{"WithInputs", []string{"InputNoise"}, func(o *config) { o.inputs = indices }}
 }
 
-// newConfig applies the options of the regularizer with this name.
+// newConfig applies the options to the configuration of the named regularizer.
 func newConfig(regularizer string, coefficient modelfn.Coefficient, opts []Option) *config {
 	c := &config{coefficient: coefficient}
 	for _, opt := range opts {
-		if opt.takes != nil && !slices.Contains(opt.takes, regularizer) {
-			exceptions.Panicf("regularizers.%s: the option %s does not apply, it is for %v", regularizer, opt.name, opt.takes)
+		if opt.acceptedBy != nil && !slices.Contains(opt.acceptedBy, regularizer) {
+			exceptions.Panicf("regularizers.%s: the option %s does not apply: it is for %v",
+				regularizer, opt.name, opt.acceptedBy)
 		}
 		opt.apply(c)
 	}
@@ -81,15 +83,15 @@ var coefficients = []modelfn.Coefficient{
 }
 
 // SetCoefficient sets the hyperparameter param ([ParamL2], [ParamSpectral], [ParamFlatness],
-// [ParamInputNoise] or [ParamLabelNoise]) to c in a scope, or in the root scope of a store, and
-// lets graphs that are compiled already see it from the next step on. Call it between steps.
+// [ParamInputNoise] or [ParamLabelNoise]) to c in a scope, or in the root scope of a store. Graphs
+// that are already compiled use it from the next step on. Call it between steps.
 //
-// It returns an error if c is out of range, and if a training graph would not see it because
-// it was built without the regularizer: its coefficient was not set then.
+// It returns an error if c is out of range, or if a training graph would ignore it because the
+// graph was built while the coefficient was not set, and so without the regularizer.
 func SetCoefficient(scopeOrStore model.StoreProvider, param string, c float64) error {
 	i := slices.IndexFunc(coefficients, func(known modelfn.Coefficient) bool { return known.Param == param })
 	if i < 0 {
-		return errors.Errorf("regularizers.SetCoefficient: %q is not the coefficient of a regularizer of this package", param)
+		return errors.Errorf("regularizers.SetCoefficient: no regularizer of this package has a coefficient %q", param)
 	}
 	coefficient := coefficients[i]
 	return errors.WithMessage(coefficient.Set(scopeOrStore, c), "regularizers.SetCoefficient")

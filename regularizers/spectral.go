@@ -20,14 +20,13 @@ import (
 )
 
 const (
-	// ParamSpectral is the coefficient c of the penalty c·Σ σ_max(W)². A float64
-	// >= 0; where it is not set, there is no penalty.
+	// ParamSpectral is the coefficient c of the penalty c·Σ σ_max(W)². A float64 >= 0; unset means
+	// no penalty.
 	ParamSpectral = "spectral_coefficient"
 
-	// ParamSpectralIterations is the largest number of power iterations per
-	// kernel and training step. An int >= 1; the default is 100, which the first
-	// step may need: later ones start from the vector that the step before
-	// ended with, and stop as [ParamSpectralTolerance] says.
+	// ParamSpectralIterations is the largest number of power iterations per kernel and training
+	// step. An int >= 1; the default is 100, which the first step may need. Later steps start from
+	// the last vector of the step before, so [ParamSpectralTolerance] ends them sooner.
 	ParamSpectralIterations = "spectral_iterations"
 
 	// ParamSpectralTolerance ends the power iteration: it stops when
@@ -39,38 +38,35 @@ const (
 	spectralIterationsDefault = 100
 	spectralToleranceDefault  = 1e-3
 
-	// spectralScope is where the iteration's vectors live in the store: outside
-	// the model's scopes, in one folder for each kernel.
+	// spectralScope holds the iteration's vectors in the store, outside the model's scopes, with
+	// one scope for each kernel.
 	spectralScope = "/regularizers/spectral"
 )
 
-// Spectral decorates modelFn with the penalty c·Σ_i σ_max(W_i)²: the sum of the
-// squares of the largest singular values (no mean, no factor 1/2) over the
-// trainable kernels, variables of rank >= 2, that the model uses under the scope
-// it is called with. c is [ParamSpectral].
+// Spectral decorates modelFn with the penalty c·Σ_i σ_max(W_i)²: the sum of the squares of the
+// largest singular values (no mean, no factor 1/2) over the trainable kernels, variables of rank >=
+// 2, that the model uses under the scope it is called with. c is [ParamSpectral].
 //
-// A kernel of rank > 2 is taken as the matrix [product of the other axes, last
-// axis], which for a convolution is [kh·kw·cin, cout]. That is not the norm of
-// the convolution itself: see [WithConvolutions].
+// A kernel of rank > 2 is reshaped to the matrix [product of the other axes, last axis], for a
+// convolution [kh·kw·cin, cout]. The norm of this matrix is not the norm of the convolution itself:
+// see [WithConvolutions].
 //
-// The largest singular value comes from a power iteration on WᵀW whose vector is
-// kept from step to step in a non-trainable variable, "direction" under
-// /regularizers/spectral, which checkpoints save. It starts from a fixed vector
-// that depends on the kernel's path alone, so that the penalty draws no random
-// numbers and a run with it starts from the same weights as one without.
-// An evaluation neither computes nor updates anything.
+// The largest singular value comes from a power iteration on WᵀW. A non-trainable variable,
+// "direction" under /regularizers/spectral, keeps the iteration's vector from step to step, and
+// checkpoints save it. The iteration starts from a fixed vector that depends only on the kernel's
+// path, so the penalty draws no random numbers and does not change a run's initial weights.
+// Evaluation graphs neither compute nor update anything for the penalty.
 //
-// The penalty is ‖Wv‖² with v a constant. Its gradient with respect to W,
-// 2σuvᵀ, is that of σ² where the largest singular value is simple (the envelope
-// theorem: at the maximizing v the value is stationary in v). Second derivatives
-// are those for constant v and not those of σ².
+// The penalty is ‖Wv‖² with constant v. Its gradient with respect to W, 2σuvᵀ, equals the gradient
+// of σ² if the largest singular value is simple (the envelope theorem: at the maximizing v the
+// value is stationary in v). Second derivatives treat v as constant too, so they differ from those
+// of σ².
 //
-// It panics if a hyperparameter is out of its range, and if c is set and there is
-// no kernel. Options: [WithCoefficient], [WithSchedule], [WithVariables],
-// [WithConvolutions].
+// It panics if a hyperparameter is out of range, or if c is set and there is no kernel. Options:
+// [WithCoefficient], [WithSchedule], [WithVariables], [WithConvolutions].
 //
-// Source: the spectral regularization of the paper's Figure 3; the power
-// iteration with a kept vector is that of Yoshida and Miyato (2017).
+// Source: the spectral regularization of the paper's Figure 3; the power iteration that keeps its
+// vector follows Yoshida and Miyato (2017).
 func Spectral[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelFn {
 	config := newConfig("Spectral", modelfn.Coefficient{Param: ParamSpectral}, opts)
 	fn := gomlxcompat.ModelFn(modelFn)
@@ -84,7 +80,8 @@ func Spectral[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelF
 				return isKernel(v) && (config.variables == nil || config.variables(v))
 			})
 			if len(vars) == 0 {
-				exceptions.Panicf("regularizers.Spectral: the model uses no trainable kernel (rank >= 2) in scope %q", scope.Scope())
+				exceptions.Panicf("regularizers.Spectral: the model uses no trainable kernel (rank >= 2) in scope %q",
+					scope.Scope())
 			}
 			limits := spectralLimits(scope)
 			norms := make([]*graph.Node, len(vars))
@@ -95,7 +92,7 @@ func Spectral[F train.ModelFnCompatible](modelFn F, opts ...Option) train.ModelF
 		})
 }
 
-// iterationLimits say when a power iteration ends.
+// iterationLimits are the conditions that end a power iteration.
 type iterationLimits struct {
 	iterations int
 	tolerance  float64
@@ -107,10 +104,11 @@ func spectralLimits(scope *model.Scope) iterationLimits {
 		tolerance:  model.GetParamOr(scope, ParamSpectralTolerance, spectralToleranceDefault),
 	}
 	if limits.iterations < 1 {
-		exceptions.Panicf("regularizers: hyperparameter %q is %d, but it must be at least 1", ParamSpectralIterations, limits.iterations)
+		exceptions.Panicf("regularizers.Spectral: hyperparameter %q is %d, want 1 or more",
+			ParamSpectralIterations, limits.iterations)
 	}
 	if !(limits.tolerance >= 0) || math.IsInf(limits.tolerance, 1) {
-		exceptions.Panicf("regularizers: hyperparameter %q is %g, but it must be a finite number >= 0",
+		exceptions.Panicf("regularizers.Spectral: hyperparameter %q is %g, want a finite number >= 0",
 			ParamSpectralTolerance, limits.tolerance)
 	}
 	return limits
@@ -126,7 +124,7 @@ func (c *config) squaredSpectralNorm(v *model.Variable, g *graph.Graph, limits i
 	var op linearMap = matrixMap{columns: kernel.Shape().Dim(-1)}
 	if c.convolutions != nil {
 		if convolution, ok := c.convolutions(v); ok {
-			op = convolution.lowered(v.Path(), kernel.Shape())
+			op = convolution.toLinearMap(v.Path(), kernel.Shape())
 		}
 	}
 	direction := directionVar(model.GetStore(g), v, op.domain(), kernel.DType())
@@ -136,8 +134,8 @@ func (c *config) squaredSpectralNorm(v *model.Variable, g *graph.Graph, limits i
 	return graph.ReduceAllSum(graph.Square(op.apply(matrix{plain: weights}, graph.StopGradient(vector), zero)))
 }
 
-// directionVar returns the variable that keeps the iteration's vector, and
-// creates it as a unit vector drawn from a generator seeded by the path.
+// directionVar returns the variable that keeps the iteration's vector. If it does not exist,
+// directionVar creates it as a unit vector drawn from a generator seeded by the kernel's path.
 func directionVar(store *model.Store, v *model.Variable, domain []int, dtype dtypes.DType) *model.Variable {
 	path := model.JoinPath(spectralScope, strings.TrimPrefix(v.Path(), model.ScopeSeparator), "direction")
 	if existing := store.GetVariable(path); existing != nil {
@@ -172,19 +170,19 @@ func directionVar(store *model.Store, v *model.Variable, domain []int, dtype dty
 	return store.VariableWithValue(path, value).SetTrainable(false)
 }
 
-// linearMap is a linear map that is linear in its weights, a matrix, too.
+// linearMap is a map of vectors that is linear in the vector and in its weights, a matrix.
 type linearMap interface {
-	// domain returns the shape of a vector that the map applies to.
+	// domain returns the shape of the vectors that the map accepts.
 	domain() []int
-	// apply maps a vector; the result is differentiable in the weights. zero is
-	// the constant 0 where the result is wanted.
+	// apply maps the vector x; the result is differentiable with respect to the weights. zero is
+	// the scalar 0 in the graph of x.
 	apply(w matrix, x, zero *graph.Node) *graph.Node
-	// adjoint maps a vector of apply's image back.
+	// adjoint applies the transposed map to y.
 	adjoint(w matrix, y, zero *graph.Node) *graph.Node
 }
 
-// matrix holds weights [rows, columns] for products in a loop, where productsPreferTranspose says so
-// with the transpose ready made.
+// matrix holds weights [rows, columns] for the products of a loop, together with their transpose if
+// productsPreferTranspose.
 type matrix struct{ plain, transposed *graph.Node }
 
 func newMatrix(weights *graph.Node) matrix {
@@ -215,15 +213,14 @@ func (m matrixMap) apply(w matrix, x, _ *graph.Node) *graph.Node { return w.time
 
 func (m matrixMap) adjoint(w matrix, y, _ *graph.Node) *graph.Node { return w.transposeTimesVector(y) }
 
-// powerIteration returns the unit vector that start turns into by iterating
-// x -> AᵀAx until the residual is within the tolerance. It is a loop in the
-// graph, through which no gradient goes: the weights must be a StopGradient.
+// powerIteration iterates x -> AᵀAx from start until the residual is within the tolerance, and
+// returns the resulting unit vector. The iteration is a loop in the graph, through which no
+// gradient flows, so the weights must be a StopGradient.
 //
-// Everything that the loop's closures use, but for the weights, is part of its
-// state, constants too. GoMLX keeps one node for each scalar constant of a graph,
-// so that one created in a closure would be taken where it is not defined, and
-// its XLA backend has no elementwise arithmetic between a closure's values and
-// those around it (products it has).
+// Everything that the loop's closures use except the weights is part of the loop's state, even
+// constants. GoMLX shares one node for each scalar constant of a graph, so a constant that one
+// closure creates would be used outside of it, where it is not defined. And GoMLX's XLA backend
+// supports products, but no elementwise arithmetic, between values inside and outside of a closure.
 func powerIteration(op linearMap, w matrix, start *graph.Node, limits iterationLimits) *graph.Node {
 	g := start.Graph()
 	dtype := start.DType()
@@ -256,7 +253,7 @@ func powerIteration(op linearMap, w matrix, start *graph.Node, limits iterationL
 		difference := graph.Sub(image, graph.Mul(quotient, s[atVector]))
 		residual := graph.Sqrt(inner(difference, difference))
 		s[atExcess] = graph.Sub(residual, graph.Mul(s[atTolerance], quotient))
-		// A zero matrix maps everything to 0: its vector stays what it is.
+		// A zero matrix maps everything to 0: it keeps its vector.
 		length := graph.Sqrt(inner(image, image))
 		positive := graph.GreaterThan(length, s[atConstant0])
 		next := graph.Div(image, graph.Where(positive, length, s[atConstant1]))
@@ -267,7 +264,7 @@ func powerIteration(op linearMap, w matrix, start *graph.Node, limits iterationL
 	return graph.While(cond, body, state...)[atVector]
 }
 
-// The places of the values in the state of powerIteration's loop.
+// Indices into the state of powerIteration's loop.
 const (
 	atIterated  = iota // Iterations so far, in the weights' dtype.
 	atExcess           // The residual minus what the tolerance allows.
@@ -278,8 +275,8 @@ const (
 	atConstant1
 )
 
-// inner returns the scalar Σ x·y. It is a product and not a reduction because
-// GoMLX's XLA backend has no reductions inside of closures.
+// inner returns the scalar Σ x·y. It is a product and not a reduction because GoMLX's XLA backend
+// does not support reductions in closures.
 func inner(x, y *graph.Node) *graph.Node {
 	return graph.Dot(graph.Reshape(x, -1), graph.Reshape(y, -1)).Product()
 }

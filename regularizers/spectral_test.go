@@ -28,9 +28,9 @@ func squaredSigma(t testing.TB, rows, columns int, values []float64) float64 {
 	return s * s
 }
 
-// holder returns a model that only holds a kernel of this value: its output does
-// not depend on it, so that the penalty's gradient is the whole gradient.
-func holder(kernel *tensors.Tensor) func(*model.Scope, *graph.Node) *graph.Node {
+// modelWithKernel returns a model with a kernel of this value on which its output does not depend,
+// so that the penalty's gradient is the whole gradient.
+func modelWithKernel(kernel *tensors.Tensor) func(*model.Scope, *graph.Node) *graph.Node {
 	return func(scope *model.Scope, x *graph.Node) *graph.Node {
 		w := scope.VariableWithValue("kernel", kernel).NodeValue(x)
 		return graph.Add(x, graph.ConvertDType(graph.MulScalar(graph.ReduceAllSum(graph.StopGradient(w)), 0), x.DType()))
@@ -57,7 +57,7 @@ func TestSpectralAgainstSVD(t *testing.T) {
 		for _, tc := range cases {
 			t.Run(fmt.Sprint(tc.dims), func(t *testing.T) {
 				store := seeded(t, map[string]any{regularizers.ParamSpectral: 1.0})
-				p := newProbe(t, b, store, regularizers.Spectral(holder(gaussian(3, tc.dims...))), sumLoss, true)
+				p := newProbe(t, b, store, regularizers.Spectral(modelWithKernel(gaussian(3, tc.dims...))), sumLoss, true)
 				var got step
 				for range tc.runs {
 					got = p.call(t, gaussian(1, 2))
@@ -72,8 +72,7 @@ func TestSpectralAgainstSVD(t *testing.T) {
 	})
 }
 
-// A tight tolerance makes the gradient that of σ², taken by central differences
-// of the SVD.
+// With a tight tolerance the gradient equals central differences of σ² from an SVD.
 func TestSpectralGradient(t *testing.T) {
 	const c = 0.3
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -84,7 +83,7 @@ func TestSpectralGradient(t *testing.T) {
 					regularizers.ParamSpectralIterations: 2000,
 					regularizers.ParamSpectralTolerance:  1e-11,
 				})
-				p := newProbe(t, b, store, regularizers.Spectral(holder(gaussian(5, dims...))), sumLoss, true)
+				p := newProbe(t, b, store, regularizers.Spectral(modelWithKernel(gaussian(5, dims...))), sumLoss, true)
 				got := p.call(t, gaussian(1, 2))
 				columns := dims[len(dims)-1]
 				kernel := values(t, store, "/kernel")
@@ -97,29 +96,29 @@ func TestSpectralGradient(t *testing.T) {
 	})
 }
 
-// With one iteration per step the vector must be kept between the steps: only
-// then does the value reach σ².
+// With one iteration per step the value reaches σ² only if the vector is kept between the steps.
 func TestSpectralKeepsItsVector(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		store := seeded(t, map[string]any{regularizers.ParamSpectral: 1.0, regularizers.ParamSpectralIterations: 1})
-		fn := regularizers.Spectral(holder(gaussian(3, 40, 30)))
+		fn := regularizers.Spectral(modelWithKernel(gaussian(3, 40, 30)))
 		p := newProbe(t, b, store, fn, sumLoss, true)
 		first := p.call(t, gaussian(1, 2)).penalty
 		want := squaredSigma(t, 40, 30, values(t, store, "/kernel"))
 		if first > 0.9*want {
-			t.Fatalf("one iteration gives %g of %g: too good to test that the vector is kept", first, want)
+			t.Fatalf("one iteration gives %g of %g, which is too close to show that the vector is kept", first, want)
 		}
 		direction := store.GetVariable("/regularizers/spectral/kernel/direction")
 		if direction == nil || direction.Trainable {
-			t.Fatalf("the vector %v must be a variable that is not trainable", direction)
+			t.Fatalf("the vector's variable is %v, want one that is not trainable", direction)
 		}
 
-		// An evaluation leaves it alone and has no penalty.
+		// An evaluation does not change it and has no penalty.
 		before := tensors.MustCopyFlatData[float64](direction.MustValue())
 		if eval := newProbe(t, b, store, fn, sumLoss, false).call(t, gaussian(1, 2)); eval.penalty != 0 {
 			t.Errorf("the penalty in evaluation is %g", eval.penalty)
 		}
-		gctest.AssertClose(t, tensors.MustCopyFlatData[float64](direction.MustValue()), before, 0, 0, "vector after an evaluation")
+		gctest.AssertClose(t, tensors.MustCopyFlatData[float64](direction.MustValue()), before, 0, 0,
+			"vector after an evaluation")
 
 		previous, last := 0.0, first
 		for range 60 {
@@ -142,33 +141,36 @@ func TestSpectralDTypesAndZero(t *testing.T) {
 				single[i] = float32(flat[i])
 			}
 			store := seeded(t, map[string]any{regularizers.ParamSpectral: 1.0})
-			p := newProbe(t, b, store, regularizers.Spectral(holder(tensors.FromFlatDataAndDimensions(single, 20, 30))), sumLoss, true)
+			p := newProbe(t, b, store, regularizers.Spectral(modelWithKernel(tensors.FromFlatDataAndDimensions(single, 20, 30))),
+				sumLoss,
+				true)
 			p.call(t, gaussian(1, 2))
 			got := p.call(t, gaussian(1, 2))
 			gctest.AssertClose(t, []float64{got.penalty}, []float64{squaredSigma(t, 20, 30, flat)}, 1e-3, 0, "σ²")
 			if d := store.GetVariable("/regularizers/spectral/kernel/direction").DType(); d != dtypes.Float32 {
-				t.Errorf("the vector has dtype %s", d)
+				t.Errorf("the vector has dtype %s, want Float32", d)
 			}
 		})
 		t.Run("zero matrix", func(t *testing.T) {
 			store := seeded(t, map[string]any{regularizers.ParamSpectral: 1.0})
-			p := newProbe(t, b, store, regularizers.Spectral(holder(tensors.FromFlatDataAndDimensions(make([]float64, 6), 2, 3))), sumLoss, true)
+			p := newProbe(t, b, store,
+				regularizers.Spectral(modelWithKernel(tensors.FromFlatDataAndDimensions(make([]float64, 6), 2, 3))), sumLoss, true)
 			got := p.call(t, gaussian(1, 2))
 			if got.penalty != 0 {
-				t.Errorf("σ² is %g", got.penalty)
+				t.Errorf("σ² is %g, want 0", got.penalty)
 			}
 			gctest.AssertClose(t, got.gradient, make([]float64, 6), 0, 0, "gradient")
 
-			// The kept vector must still be of use when the matrix no longer is 0.
+			// The kept vector must still work when the matrix is no longer 0.
 			setParameters(t, store, []float64{1, 2, 3, 4, 5, 6})
 			got = p.call(t, gaussian(1, 2))
-			gctest.AssertClose(t, []float64{got.penalty}, []float64{squaredSigma(t, 2, 3, []float64{1, 2, 3, 4, 5, 6})}, 1e-3, 0, "σ² afterwards")
+			gctest.AssertClose(t, []float64{got.penalty}, []float64{squaredSigma(t, 2, 3, []float64{1, 2, 3, 4, 5, 6})}, 1e-3, 0,
+				"σ² afterwards")
 		})
 	})
 }
 
-// The penalty draws no random numbers: the weights that a model starts from are
-// the same with and without it.
+// The penalty draws no random numbers, so it does not change a model's initial weights.
 func TestSpectralLeavesTheInitialWeights(t *testing.T) {
 	b := gctest.GoBackend(t)
 	weights := func(c float64) []float64 {
@@ -179,7 +181,7 @@ func TestSpectralLeavesTheInitialWeights(t *testing.T) {
 	with, without := weights(1), weights(0)
 	gctest.AssertClose(t, with, without, 0, 0, "initial weights")
 	if math.Abs(with[0]) == 0 {
-		t.Error("the weights are zero, which tests nothing")
+		t.Error("the initial weights are zero, so this test shows nothing")
 	}
 }
 
@@ -189,11 +191,14 @@ func TestSpectralConvolutionOperator(t *testing.T) {
 		kernel []int
 		op     regularizers.ConvolutionOperator
 	}{
-		{"3x3 same", []int{3, 3, 2, 3}, regularizers.ConvolutionOperator{InputSize: []int{5, 4}, Paddings: regularizers.PadSame(3, 3)}},
+		{"3x3 same", []int{3, 3, 2, 3},
+			regularizers.ConvolutionOperator{InputSize: []int{5, 4}, Paddings: regularizers.PadSame(3, 3)}},
 		{"3x3 valid", []int{3, 3, 2, 3}, regularizers.ConvolutionOperator{InputSize: []int{5, 6}}},
-		{"3x3 stride 2 same", []int{3, 3, 3, 2}, regularizers.ConvolutionOperator{InputSize: []int{6, 5}, Strides: []int{2, 2}, Paddings: regularizers.PadSame(3, 3)}},
+		{"3x3 stride 2 same", []int{3, 3, 3, 2}, regularizers.ConvolutionOperator{InputSize: []int{6, 5},
+			Strides: []int{2, 2}, Paddings: regularizers.PadSame(3, 3)}},
 		{"1x1 stride 2", []int{1, 1, 3, 4}, regularizers.ConvolutionOperator{InputSize: []int{5, 6}, Strides: []int{2, 2}}},
-		{"even kernel, uneven padding", []int{2, 4, 2, 2}, regularizers.ConvolutionOperator{InputSize: []int{4, 5}, Strides: []int{1, 3}, Paddings: [][2]int{{0, 2}, {3, 1}}}},
+		{"even kernel, uneven padding", []int{2, 4, 2, 2},
+			regularizers.ConvolutionOperator{InputSize: []int{4, 5}, Strides: []int{1, 3}, Paddings: [][2]int{{0, 2}, {3, 1}}}},
 		{"one axis", []int{3, 2, 2}, regularizers.ConvolutionOperator{InputSize: []int{7}, Paddings: [][2]int{{1, 1}}}},
 	}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -207,7 +212,8 @@ func TestSpectralConvolutionOperator(t *testing.T) {
 				operators := regularizers.WithConvolutions(func(v *model.Variable) (regularizers.ConvolutionOperator, bool) {
 					return tc.op, v.Name() == "kernel"
 				})
-				p := newProbe(t, b, store, regularizers.Spectral(holder(gaussian(9, tc.kernel...)), operators), sumLoss, true)
+				p := newProbe(t, b, store, regularizers.Spectral(modelWithKernel(gaussian(9, tc.kernel...)), operators), sumLoss,
+					true)
 				got := p.call(t, gaussian(1, 2))
 
 				kernel := values(t, store, "/kernel")
@@ -217,10 +223,12 @@ func TestSpectralConvolutionOperator(t *testing.T) {
 				}
 				want := sigma(kernel)
 				gctest.AssertClose(t, []float64{got.penalty}, []float64{want}, 1e-9, 0, "σ² of the operator")
-				// Otherwise the reshaped kernel would pass, too.
+				// If the two were equal, the reshaped kernel would pass too.
 				last := tc.kernel[len(tc.kernel)-1]
-				if reshaped := squaredSigma(t, len(kernel)/last, last, kernel); tc.name != "1x1 stride 2" && math.Abs(reshaped-want) < 0.01*want {
-					t.Errorf("the operator's σ² %g is that of the reshaped kernel, %g: the case tests nothing", want, reshaped)
+				if reshaped := squaredSigma(t, len(kernel)/last, last, kernel); tc.name != "1x1 stride 2" &&
+					math.Abs(reshaped-want) < 0.01*want {
+					t.Errorf("the operator's σ² %g is close to that of the reshaped kernel, %g, so this case shows nothing",
+						want, reshaped)
 				}
 				gctest.AssertClose(t, got.gradient, gctest.CentralDifference(sigma, kernel, 1e-5), 1e-6, 0, "gradient")
 			})
@@ -228,9 +236,10 @@ func TestSpectralConvolutionOperator(t *testing.T) {
 	})
 }
 
-// explicitConvolution writes out the matrix of a convolution from its definition:
-// y[p, o] = Σ_{k,c} x[p·stride + k - padding, c]·W[k, c, o].
-func explicitConvolution(dims []int, w []float64, op regularizers.ConvolutionOperator) (rows, columns int, m []float64) {
+// explicitConvolution returns the matrix of a convolution by its definition: y[p, o] = Σ_{k,c}
+// x[p·stride + k - padding, c]·W[k, c, o].
+func explicitConvolution(dims []int, w []float64,
+	op regularizers.ConvolutionOperator) (rows, columns int, m []float64) {
 	rank := len(dims) - 2
 	cin, cout := dims[rank], dims[rank+1]
 	strides, paddings := op.Strides, op.Paddings
@@ -252,11 +261,11 @@ func explicitConvolution(dims []int, w []float64, op regularizers.ConvolutionOpe
 		forEachIndex(dims[:rank], func(tap int, k []int) {
 			pixel := 0
 			for i := range rank {
-				at := p[i]*strides[i] + k[i] - paddings[i][0]
-				if at < 0 || at >= op.InputSize[i] {
+				coordinate := p[i]*strides[i] + k[i] - paddings[i][0]
+				if coordinate < 0 || coordinate >= op.InputSize[i] {
 					return
 				}
-				pixel = pixel*op.InputSize[i] + at
+				pixel = pixel*op.InputSize[i] + coordinate
 			}
 			for c := range cin {
 				for o := range cout {
@@ -287,25 +296,29 @@ func forEachIndex(sizes []int, f func(flat int, index []int)) {
 
 func TestSpectralSelection(t *testing.T) {
 	b := gctest.GoBackend(t)
-	store := seeded(t, map[string]any{regularizers.ParamSpectral: 2.0, regularizers.ParamSpectralTolerance: 1e-9, regularizers.ParamSpectralIterations: 1000})
+	store := seeded(t, map[string]any{regularizers.ParamSpectral: 2.0, regularizers.ParamSpectralTolerance: 1e-9,
+		regularizers.ParamSpectralIterations: 1000})
 	only := func(path string) train.ModelFn {
-		return regularizers.Spectral(mlp, regularizers.WithVariables(func(v *model.Variable) bool { return v.Path() == path }))
+		return regularizers.Spectral(mlp,
+			regularizers.WithVariables(func(v *model.Variable) bool { return v.Path() == path }))
 	}
 	x := gaussian(1, 2, 4)
 	all := newProbe(t, b, store, regularizers.Spectral(mlp), sumLoss, true).call(t, x).penalty
 	hidden := newProbe(t, b, store, only("/hidden/dense/weights"), sumLoss, true).call(t, x).penalty
 	out := newProbe(t, b, store, only("/out/dense/weights"), sumLoss, true).call(t, x).penalty
 	gctest.AssertClose(t, []float64{hidden, out},
-		[]float64{2 * squaredSigma(t, 4, 5, values(t, store, "/hidden/dense/weights")), 2 * squaredSigma(t, 5, 3, values(t, store, "/out/dense/weights"))},
+		[]float64{2 * squaredSigma(t, 4, 5, values(t, store, "/hidden/dense/weights")),
+			2 * squaredSigma(t, 5, 3, values(t, store, "/out/dense/weights"))},
 		1e-8, 0, "one kernel each")
 	gctest.AssertClose(t, []float64{all}, []float64{hidden + out}, 1e-8, 0, "both kernels")
 }
 
-// PadSame is what GoMLX's PadSame does, even kernels and strides included.
-func TestPadSameIsThatOfGoMLX(t *testing.T) {
+// PadSame agrees with GoMLX's PadSame, for even kernels and with strides too.
+func TestPadSameAgreesWithGoMLX(t *testing.T) {
 	b := gctest.GoBackend(t)
 	dims := []int{2, 3, 2, 2}
-	op := regularizers.ConvolutionOperator{InputSize: []int{5, 4}, Strides: []int{2, 1}, Paddings: regularizers.PadSame(2, 3)}
+	op := regularizers.ConvolutionOperator{InputSize: []int{5, 4}, Strides: []int{2, 1},
+		Paddings: regularizers.PadSame(2, 3)}
 	x, w := gaussian(1, 1, 5, 4, 2), gaussian(2, dims...)
 	input, kernel := tensors.MustCopyFlatData[float64](x), tensors.MustCopyFlatData[float64](w)
 	got := graph.MustExecOnce(b, func(x, w *graph.Node) *graph.Node {

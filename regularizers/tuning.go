@@ -6,12 +6,12 @@ import (
 	"example.com/geometric-complexity/internal/platform"
 )
 
-// Every choice that was found by measuring is here, each with the benchmark that it comes from.
-// None of them changes what is computed, only how.
+// This file holds the choices that come from measurements, each with its benchmark. They change how
+// a result is computed, not the result.
 
-// productsPreferTranspose tells whether a product of a matrix's rows with a vector is faster from
-// its transpose, ready made. The pure-Go backend transposes the matrix for each such product, which
-// costs more than the product: for the 18 kernels of a ResNet18, 11 million weights, 100 iterations
-// on 2 cores took 4.3 s instead of 16 s. XLA does not, and is faster without.
-// BenchmarkPenaltyStep/Spectral watches it.
+// productsPreferTranspose reports whether Wᵀ·y is faster with a transpose that is computed once.
+// The Go backend transposes W for each such product, which costs more than the product: with one
+// transpose, 100 iterations for the 18 kernels of a ResNet18 (11 million weights) took 4.3 s
+// instead of 16 s on 2 cores. XLA is faster without it. BenchmarkPenaltyStep/Spectral measures this
+// choice.
 func productsPreferTranspose(b compute.Backend) bool { return platform.Of(b) == platform.Go }

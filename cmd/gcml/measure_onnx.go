@@ -122,29 +122,24 @@ func openArrays(network *onnxmodel.Model, o measureOptions, axes batchAxes) (exa
 	if err != nil {
 		return nil, err
 	}
-	columns := make([]onnxmodel.Column, 0, len(paths))
-	for i, in := range network.Inputs() {
-		values, err := readArray(paths[i], in.Name, o)
+	var columns []onnxmodel.Column
+	for _, path := range paths {
+		in := network.Inputs()[len(columns)]
+		values, err := readArray(path, in.Name, o)
 		if err != nil {
 			return nil, err
 		}
-		axis := axes.of(in.Name)
-		got := values.Shape().Dimensions
-		if in.Unshaped {
-			if err := network.SetRank(i, len(got)); err != nil {
+		if values.Shape().Rank() == 0 && in.Shape.Rank() == 0 && in.Name != network.InputName() {
+			if err := network.SetConstant(len(columns), values); err != nil {
 				return nil, err
 			}
-		} else if !fits(got, in.Shape.Dimensions, axis) {
-			return nil, fmt.Errorf("%s: array of shape %v, but input %s of %s takes %s: give one row per example, arranged so",
-				paths[i], got, in.Name, o.onnx, dimensions(in.Shape.Dimensions, axis))
+			continue
 		}
-		c := onnxmodel.Column{Values: values, DType: in.Shape.DType, Whole: len(got) == 0}
-		if !c.Whole {
-			if c.Values, err = onnxmodel.BatchFirst(values, axis); err != nil {
-				return nil, fmt.Errorf("%s: %w", paths[i], err)
-			}
+		column, err := openColumn(network, len(columns), values, path, axes, o)
+		if err != nil {
+			return nil, err
 		}
-		columns = append(columns, c)
+		columns = append(columns, column)
 	}
 	var labels *tensors.Tensor
 	if o.labels != "" {
@@ -153,6 +148,27 @@ func openArrays(network *onnxmodel.Model, o measureOptions, axes batchAxes) (exa
 		}
 	}
 	return onnxmodel.NewArrays(strings.Join(o.inputs, ", "), columns, labels, o.examples, o.batch)
+}
+
+// openColumn is the array of an input, with its examples first.
+func openColumn(network *onnxmodel.Model, i int, values *tensors.Tensor, path string, axes batchAxes,
+	o measureOptions) (onnxmodel.Column, error) {
+	in := network.Inputs()[i]
+	axis, dims := axes.of(in.Name), values.Shape().Dimensions
+	switch {
+	case in.Unshaped:
+		if err := network.SetRank(i, len(dims)); err != nil {
+			return onnxmodel.Column{}, err
+		}
+	case !fits(dims, in.Shape.Dimensions, axis):
+		return onnxmodel.Column{}, fmt.Errorf("%s: array of shape %v, but input %s of %s takes %s: give one row per example, arranged so",
+			path, dims, in.Name, o.onnx, dimensions(in.Shape.Dimensions, axis))
+	}
+	first, err := onnxmodel.BatchFirst(values, axis)
+	if err != nil {
+		return onnxmodel.Column{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return onnxmodel.Column{Values: first, DType: in.Shape.DType}, nil
 }
 
 // readArray reads an array within the limit, or says how to lift it.

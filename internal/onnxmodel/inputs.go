@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"google.golang.org/protobuf/proto"
 
@@ -132,6 +133,35 @@ func (m *Model) SetRank(input, rank int) error {
 	}
 	t := m.graph.Input[input].GetType().GetTensorType()
 	t.Shape = dynamic(rank)
+	return m.again()
+}
+
+// SetConstant gives an input of a network one value for all examples, such as a rate of samples: it is
+// no input any more. Its value may decide which branch of the network is taken.
+func (m *Model) SetConstant(input int, value *tensors.Tensor) error {
+	in := m.graph.Input[input]
+	t := &protos.TensorProto{Name: in.Name, DataType: in.GetType().GetTensorType().GetElemType()}
+	for _, d := range value.Shape().Dimensions {
+		t.Dims = append(t.Dims, int64(d))
+	}
+	c, err := newColumn(Column{Values: value, DType: m.shapes[input].DType, Whole: true})
+	if err != nil {
+		return fmt.Errorf("%s: input %s: %w", m.path, in.Name, err)
+	}
+	if err := c.slice(0, 0).ConstBytes(func(data []byte) { t.RawData = slices.Clone(data) }); err != nil {
+		return err
+	}
+	m.graph.Input = slices.Delete(slices.Clone(m.graph.Input), input, input+1)
+	m.graph.Node = append([]*protos.NodeProto{{Name: in.Name, OpType: "Constant", Output: []string{in.Name},
+		Attribute: []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: t}}}}, m.graph.Node...)
+	if m.wrt > input {
+		m.wrt--
+	}
+	return m.again()
+}
+
+// again hands the network to the importer once more, with what was changed.
+func (m *Model) again() error {
 	m.segments = nil
 	if err := attempt(func() error { return m.parseSegments(m.file) }); err != nil {
 		return fmt.Errorf("%s: cannot be imported: %w", m.path, oneLine(err))

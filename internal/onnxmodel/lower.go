@@ -32,6 +32,9 @@ type lowering struct {
 	dtypes  map[string]int32
 	float   int32
 	emitted []*protos.NodeProto
+	outer   *lowering // of the graph around this one, or nil
+	weights map[string]*protos.TensorProto
+	makers  map[string]*protos.NodeProto // of what is emitted
 	*lowered
 }
 
@@ -47,12 +50,16 @@ type lowered struct {
 func lower(g *protos.GraphProto, opset int64) *lowered {
 	all := &lowered{origins: make(map[string]*protos.NodeProto), refusals: make(map[string]error)}
 	all.types = make(map[string]int32)
-	lowerGraph(g, opset, int32(protos.TensorProto_FLOAT), all.types, all)
+	lowerGraph(&lowering{graph: g, opset: opset, float: int32(protos.TensorProto_FLOAT), dtypes: all.types, lowered: all})
 	return all
 }
 
-func lowerGraph(g *protos.GraphProto, opset int64, float int32, outside map[string]int32, all *lowered) {
-	l := &lowering{graph: g, opset: opset, dtypes: outside, float: float, lowered: all}
+func lowerGraph(l *lowering) {
+	g := l.graph
+	l.weights, l.makers = make(map[string]*protos.TensorProto), make(map[string]*protos.NodeProto)
+	for _, w := range g.Initializer {
+		l.weights[w.Name] = w
+	}
 	for _, w := range g.Initializer {
 		l.dtypes[w.Name] = w.DataType
 	}
@@ -98,7 +105,7 @@ func (l *lowering) node(n *protos.NodeProto) error {
 	for _, a := range n.Attribute {
 		for _, inner := range append(slices.Clone(a.Graphs), a.G) {
 			if inner != nil {
-				lowerGraph(inner, l.opset, l.float, l.dtypes, l.lowered)
+				lowerGraph(&lowering{graph: inner, opset: l.opset, float: l.float, dtypes: l.dtypes, outer: l, lowered: l.lowered})
 			}
 		}
 	}
@@ -132,6 +139,7 @@ func (l *lowering) add(n *protos.NodeProto) {
 		}
 	}
 	for _, out := range n.Output {
+		l.makers[out] = n
 		if _, known := l.dtypes[out]; known {
 			continue
 		}
@@ -240,30 +248,66 @@ func (l *lowering) rank(name string) (int, bool) {
 			return len(shape.Dim), true
 		}
 	}
+	if l.outer != nil {
+		return l.outer.rank(name)
+	}
 	return 0, false
 }
 
-// constant is the value of a weight or of a Constant node of integers.
-func (l *lowering) constant(name string) ([]int64, bool) {
-	for _, w := range l.graph.Initializer {
-		if w.Name == name {
-			return integersOf(w)
-		}
+// constant is the value of a weight, a Constant node or a few operators of these, of integers.
+func (l *lowering) constant(name string) ([]int64, bool) { return l.fold(name, 16) }
+
+// fold computes what PyTorch's exporter writes around constants, such as Unsqueeze and Concat, going
+// back a number of nodes.
+func (l *lowering) fold(name string, depth int) ([]int64, bool) {
+	if t := l.tensor(name); t != nil {
+		return integersOf(t)
 	}
-	for _, n := range l.emitted {
-		if n.OpType != "Constant" || !slices.Contains(n.Output, name) {
-			continue
+	n := l.makers[name]
+	if n == nil && l.outer != nil {
+		return l.outer.fold(name, depth)
+	}
+	if n == nil || depth == 0 || len(n.Input) == 0 {
+		return nil, false
+	}
+	var all [][]int64
+	for _, in := range n.Input {
+		values, ok := l.fold(in, depth-1)
+		if !ok {
+			return nil, false
 		}
-		for _, a := range n.Attribute {
-			switch a.Name {
-			case "value":
-				return integersOf(a.T)
-			case "value_ints":
-				return a.Ints, true
-			case "value_int":
-				return []int64{a.I}, true
-			}
+		all = append(all, values)
+	}
+	combine := func(f func(a, b int64) int64) ([]int64, bool) {
+		if len(all) != 2 || len(all[0]) != len(all[1]) {
+			return nil, false
 		}
+		values := make([]int64, len(all[0]))
+		for i := range values {
+			values[i] = f(all[0][i], all[1][i])
+		}
+		return values, true
+	}
+	switch n.OpType {
+	case "Identity", "Unsqueeze", "Squeeze", "Reshape":
+		return all[0], true
+	case "Cast":
+		to := protos.TensorProto_DataType(intOr(n, "to", 0))
+		return all[0], to == protos.TensorProto_INT64 || to == protos.TensorProto_INT32
+	case "Concat":
+		return slices.Concat(all...), intOr(n, "axis", 0) == 0
+	case "Neg":
+		values := slices.Clone(all[0])
+		for i := range values {
+			values[i] = -values[i]
+		}
+		return values, true
+	case "Add":
+		return combine(func(a, b int64) int64 { return a + b })
+	case "Sub":
+		return combine(func(a, b int64) int64 { return a - b })
+	case "Mul":
+		return combine(func(a, b int64) int64 { return a * b })
 	}
 	return nil, false
 }

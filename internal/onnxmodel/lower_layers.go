@@ -261,15 +261,17 @@ func (l *lowering) floats(name string) ([]float32, bool) {
 
 // tensor is a weight or the value of a Constant, or nil.
 func (l *lowering) tensor(name string) *protos.TensorProto {
-	for _, w := range l.graph.Initializer {
-		if w.Name == name {
-			return w
-		}
+	if w := l.weights[name]; w != nil {
+		return w
 	}
-	for _, n := range l.emitted {
-		if a := attribute(n, "value"); n.OpType == "Constant" && a != nil && slices.Contains(n.Output, name) {
-			return a.T
+	if n := l.makers[name]; n != nil {
+		if n.OpType == "Constant" {
+			return attribute(n, "value").GetT()
 		}
+		return nil
+	}
+	if l.outer != nil {
+		return l.outer.tensor(name)
 	}
 	return nil
 }

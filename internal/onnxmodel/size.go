@@ -29,8 +29,53 @@ func (s *sizeGuard) Builder(name string) compute.Builder {
 			panic(err)
 		}
 	}
-	return s.Backend.Builder(name)
+	return &guardedBuilder{s.Backend.Builder(name), s}
 }
+
+// guardedBuilder makes programs whose results belong to the guard, so that they can be given to other
+// programs of the guard: a tensor cannot change its backend.
+type guardedBuilder struct {
+	compute.Builder
+	guard *sizeGuard
+}
+
+// Compile implements compute.Builder.
+func (b *guardedBuilder) Compile() (compute.Executable, error) {
+	program, err := b.Builder.Compile()
+	if err != nil {
+		return nil, err
+	}
+	return &guardedProgram{program, b.guard}, nil
+}
+
+type guardedProgram struct {
+	compute.Executable
+	guard *sizeGuard
+}
+
+// Execute implements compute.Executable.
+func (p *guardedProgram) Execute(inputs []compute.Buffer, donate []bool, device compute.DeviceNum) ([]compute.Buffer, error) {
+	plain := make([]compute.Buffer, len(inputs))
+	for i, in := range inputs {
+		plain[i] = in
+		if guarded, ok := in.(*guardedBuffer); ok {
+			plain[i] = guarded.Buffer
+		}
+	}
+	outputs, err := p.Executable.Execute(plain, donate, device)
+	for i, out := range outputs {
+		outputs[i] = &guardedBuffer{out, p.guard}
+	}
+	return outputs, err
+}
+
+type guardedBuffer struct {
+	compute.Buffer
+	guard *sizeGuard
+}
+
+// Backend implements compute.Buffer.
+func (b *guardedBuffer) Backend() compute.Backend { return b.guard }
 
 func (s *sizeGuard) check() error {
 	nodes := s.graph.Nodes()

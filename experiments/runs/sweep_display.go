@@ -134,36 +134,41 @@ func (d *display) estimate(todo, busy []Item) {
 	}
 }
 
-// left estimates the time until all is done, from what runs like those that are
-// left took. It is not known before any run came some way.
+// left estimates the time until all is done, from what runs like those that are left took. It is not
+// known before a run of each kind of task that is left came some way.
 func (d *display) left(now time.Time, waiting []Item) (time.Duration, bool) {
 	costs := maps.Clone(d.costs)
 	for _, at := range d.atWork {
 		costs.add(at.Item, now.Sub(at.since).Seconds(), at.done-at.base)
 	}
-	if len(costs) == 0 {
-		return 0, false
-	}
 	var sum, longest float64
-	for _, at := range d.atWork {
-		seconds := costs.of(at.Item) * float64(max(0, at.Task.Units()-at.done))
+	add := func(item Item, units int64) (known bool) {
+		each, known := costs.of(item)
+		seconds := each * float64(units)
 		sum, longest = sum+seconds, max(longest, seconds)
+		return known
+	}
+	for _, at := range d.atWork {
+		if !add(at.Item, max(0, at.Task.Units()-at.done)) {
+			return 0, false
+		}
 	}
 	for _, item := range waiting {
-		seconds := costs.of(item) * float64(item.Task.Units())
-		sum, longest = sum+seconds, max(longest, seconds)
+		if !add(item, item.Task.Units()) {
+			return 0, false
+		}
 	}
 	seconds := max(longest, sum/float64(d.workers))
 	return time.Duration(seconds * float64(time.Second)), true
 }
 
-// costs gathers how long units of work took: of the runs of one experiment that
-// differ in their seeds alone, of an experiment, and at all.
+// costs gathers how long units of work took: of the runs of one experiment that differ in their seeds
+// alone, of an experiment, and of all. Kinds of tasks are kept apart, as their units are.
 type costs map[costKey]cost
 
 type costKey struct {
-	part  *Part
-	label string
+	part        *Part
+	label, kind string
 }
 
 type cost struct {
@@ -171,7 +176,10 @@ type cost struct {
 	units   int64
 }
 
-func costKeys(item Item) [3]costKey { return [3]costKey{{item.Part, item.Label}, {item.Part, ""}, {}} }
+func costKeys(item Item) [3]costKey {
+	kind := item.Task.Kind()
+	return [3]costKey{{item.Part, item.Label, kind}, {item.Part, "", kind}, {nil, "", kind}}
+}
 
 func (c costs) add(item Item, seconds float64, units int64) {
 	if units <= 0 {
@@ -189,12 +197,13 @@ func (c costs) addRecord(item Item, record *Record) {
 	}
 }
 
-// of gives the seconds for a unit of the most similar runs that there are.
-func (c costs) of(item Item) float64 {
+// of gives the seconds for a unit of the most similar runs that there are. It is not known before a task
+// of that kind came some way.
+func (c costs) of(item Item) (seconds float64, known bool) {
 	for _, key := range costKeys(item) {
 		if c[key].units > 0 {
-			return c[key].seconds / float64(c[key].units)
+			return c[key].seconds / float64(c[key].units), true
 		}
 	}
-	return 0
+	return 0, false
 }

@@ -199,9 +199,16 @@ func TestShards(t *testing.T) {
 	}
 }
 
+// drawn is a task of another kind, whose units take another time.
+type drawn struct{ scripted }
+
+func (*drawn) Kind() string { return "drawn" }
+
 func TestTimeLeft(t *testing.T) {
 	_, cheap := scriptedItems(t, t.TempDir(), "cheap", []int64{0, 1}, "complete")
 	_, dear := scriptedItems(t, t.TempDir(), "dear", []int64{0, 1}, "complete", "another")
+	strange := cheap[1]
+	strange.Task = &drawn{}
 	now := time.Now()
 	record := func(seconds float64) *Record {
 		return &Record{Status: Complete, Provenance: Provenance{Seconds: seconds}}
@@ -219,6 +226,7 @@ func TestTimeLeft(t *testing.T) {
 		{"like any", 1, map[*Item]float64{&cheap[0]: 2}, nil, []Item{dear[1], dear[2]}, 4 * time.Second},
 		{"side by side", 2, map[*Item]float64{&cheap[0]: 2, &dear[0]: 50}, nil, []Item{dear[1], dear[2]}, 50 * time.Second},
 		{"resumed at 4, now at 6 after 3 s", 1, nil, []*atWork{{Item: dear[0], done: 6, base: 4, since: now.Add(-3 * time.Second)}}, nil, 6 * time.Second},
+		{"another kind of task", 1, map[*Item]float64{&cheap[0]: 2}, nil, []Item{cheap[1], strange}, -1},
 		{"nothing known", 1, nil, []*atWork{{Item: dear[0]}}, cheap, -1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

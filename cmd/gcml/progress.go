@@ -56,6 +56,8 @@ func (p *pace) left() string {
 	var left time.Duration
 	switch {
 	case p.done >= p.total:
+	case p.told < 0:
+		return ""
 	case !p.toldAt.IsZero():
 		left = max(0, p.told-time.Since(p.toldAt))
 	case p.done > 0:

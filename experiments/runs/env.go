@@ -23,8 +23,9 @@ type Progress interface {
 	Add(n int64)
 	// Describe says what is being done now.
 	Describe(text string)
-	// Left says how long the rest will take. Where it is called it knows better
-	// than an extrapolation from the units done, which may differ in what they take.
+	// Left says how long the rest will take; a negative duration says that this is not known yet.
+	// Units may differ in the time that they take, so that a display which is told does not
+	// extrapolate from the units done.
 	Left(time.Duration)
 	// Finish ends the display.
 	Finish()

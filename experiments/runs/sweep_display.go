@@ -128,10 +128,12 @@ func (d *display) estimate(todo, busy []Item) {
 	if now.Sub(d.shown) < estimateEvery {
 		return
 	}
-	if left, known := d.left(now, append(slices.Clone(todo), busy...)); known {
-		d.shown = now
-		d.progress.Left(left)
+	left, known := d.left(now, append(slices.Clone(todo), busy...))
+	if !known {
+		left = -1
 	}
+	d.shown = now
+	d.progress.Left(left)
 }
 
 // left estimates the time until all is done, from what runs like those that are left took. It is not

@@ -13,7 +13,7 @@ type progress struct {
 	begin, last time.Time
 	total, done int64
 	text        string
-	left        time.Duration // 0 if it was not told
+	left        time.Duration // 0 if it was not told, negative if it is not known
 }
 
 // progressEvery is the shortest time between two updates of the line.
@@ -48,7 +48,7 @@ func (p *progress) show() {
 	left := "?"
 	if p.left > 0 {
 		left = p.left.Round(time.Second).String()
-	} else if p.done > 0 && spent > guessAfter {
+	} else if p.left == 0 && p.done > 0 && spent > guessAfter {
 		left = (time.Duration(float64(spent) * float64(p.total-p.done) / float64(p.done))).Round(time.Second).String()
 	}
 	showHTML(p.id, `<progress max="%d" value="%d"></progress> %d %% &middot; %s &middot; %s so far, about %s left`,

@@ -273,9 +273,9 @@ func (s *subject) relTol() float64 {
 	switch {
 	case s.program.Has(func(k *programs.Kind) bool { return k.Name == "through_bfloat16" }):
 		return 0.15
-	case s.program.DType == dtypes.Float32, s.program.Has(func(k *programs.Kind) bool { return k.Lowers }):
+	case s.program.DType == dtypes.Float32, s.program.Has(func(k *programs.Kind) bool { return k.LowersPrecision }):
 		return 2e-3
-	case s.program.Has(func(k *programs.Kind) bool { return k.Approximates }):
+	case s.program.Has(func(k *programs.Kind) bool { return k.UsesErf }):
 		return 1e-3
 	case s.program.Has(func(k *programs.Kind) bool { return k.Kinks }):
 		return 2e-4 // The second derivative may jump, as a spline's does.

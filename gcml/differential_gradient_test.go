@@ -35,7 +35,7 @@ func penaltyOptions(outputs int) [][]gcml.Option {
 // checkGradient compares the gradient of Regularize's penalty, along a random direction of all
 // weights at once, with central differences of the GC on the Go backend in float64.
 func (s *subject) checkGradient(b compute.Backend, seed int) error {
-	stops := s.program.Has(func(k *programs.Kind) bool { return k.Stops })
+	stops := s.program.Has(func(k *programs.Kind) bool { return k.StopsGradient })
 	switch {
 	case stops:
 		return untested{errors.New("gradients are stopped on purpose")}
@@ -179,7 +179,7 @@ func (d *drawnBatches) Iter() iter.Seq2[train.Batch, error] {
 func (s *subject) checkMeasure(b compute.Backend, seed int) error {
 	full := s.program.Shape[0]
 	sizes := [][]int{{full, full}, {full, full, 1}, {1, full}, {full, full + 1, full}}[seed%4]
-	if s.program.Has(func(k *programs.Kind) bool { return k.Mixes }) {
+	if s.program.Has(func(k *programs.Kind) bool { return k.MixesExamples }) {
 		sizes = slices.DeleteFunc(sizes, func(size int) bool { return size == 1 }) // See programs.Generator.
 	}
 	ds := &drawnBatches{}

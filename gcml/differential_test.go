@@ -75,7 +75,7 @@ func TestKnownPrograms(t *testing.T) {
 
 // modes are the modes that matter to a program: training and evaluation, or evaluation alone.
 func modes(p programs.Program) []bool {
-	if p.Has(func(k *programs.Kind) bool { return k.Trains }) {
+	if p.Has(func(k *programs.Kind) bool { return k.MixesInTraining }) {
 		return []bool{false, true}
 	}
 	return []bool{false}
@@ -192,7 +192,7 @@ func (c trial) run(t testing.TB, b compute.Backend) error {
 		}
 	}
 	for _, e := range randomEstimates() {
-		lowered := s.program.Has(func(k *programs.Kind) bool { return k.Lowers })
+		lowered := s.program.Has(func(k *programs.Kind) bool { return k.LowersPrecision })
 		if e.name == "noise" && lowered {
 			continue // Rounding is larger than the noise.
 		}

@@ -12,7 +12,7 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// TestBarrier checks that the operands come back in their order, from one on.
+// TestBarrier checks that one or more operands come back in their order.
 func TestBarrier(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		exec := MustNewExec(b, func(g *Graph) []*Node {
@@ -21,13 +21,13 @@ func TestBarrier(t *testing.T) {
 		})
 		got := exec.MustCall()
 		if len(got) != 3 || got[0].Shape().Size() != 2 || got[1].Shape().Size() != 1 || got[2].Shape().Size() != 2 {
-			t.Errorf("Barrier gives %v", got)
+			t.Errorf("Barrier returns %v, want the operands in their order", got)
 		}
 	})
 }
 
-// TestAfter checks that x waits for its own square, and the value and both derivatives of x³, which
-// do not see the waiting.
+// TestAfter checks that x waits for its own square, and that waiting changes neither the value nor
+// the first two derivatives of x³.
 func TestAfter(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		got := MustExecOnceN(b, func(x *Node) []*Node {

@@ -10,7 +10,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// stockRules are GoMLX's, as they were before Register.
+// stockRules are GoMLX's own rules, copied before Register.
 var stockRules map[NodeType]VJP
 
 func TestMain(m *testing.M) {
@@ -19,8 +19,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestStockRule checks that every rule that Register replaced is remembered, and named where users
-// read of it.
+// TestStockRule checks that StockRule returns every rule that Register replaced, and that the
+// documentation of gcml names its op.
 func TestStockRule(t *testing.T) {
 	documentation, err := os.ReadFile("../../gcml/doc.go")
 	if err != nil {
@@ -38,13 +38,13 @@ func TestStockRule(t *testing.T) {
 			t.Errorf("the documentation of gcml does not say that the rule of %s changes", nodeType)
 		}
 		if got := StockRule(nodeType); (got != nil) != had || had && code(got) != code(stock) {
-			t.Errorf("the stock rule of %s was not remembered", nodeType)
+			t.Errorf("StockRule(%s) is not GoMLX's own rule", nodeType)
 		}
 	}
 	if changed == 0 {
 		t.Error("Register changed nothing")
 	}
 	if StockRule(NodeTypeAdd) != nil {
-		t.Error("Add has a stock rule, although Register left it")
+		t.Error("Add has a stock rule, although Register did not replace its rule")
 	}
 }

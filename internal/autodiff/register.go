@@ -9,33 +9,33 @@ import (
 	"example.com/geometric-complexity/internal/convolution"
 )
 
-// Register puts the gradients of this package into GoMLX's registry, for the whole process: those
-// of ops that have none, or one that is wrong, cannot be differentiated again, or is needlessly
-// slow. It does so once, however often it is called. The package comment of gcml lists the ops.
+// Register puts the gradient rules of this package into GoMLX's registry, for the whole process.
+// They are for ops whose own rule is missing, wrong, slow, or has no second derivative. Calls after
+// the first do nothing. The package comment of gcml lists the ops.
 //
-// They are, with what GoMLX v0.28.16 has instead:
+// The ops, and the faults of their rules in GoMLX v0.28.16:
 //
-//	ConvGeneral            panics for some strides, slow on CPUs, slow and for the Go backend very slow to second order
-//	ReduceMax, ReduceMin   wrong on XLA where the operand is computed again with another rounding; count all ties in full
-//	ScatterMax, ScatterMin the same
-//	ReduceWindow           max and min pooling have no second derivative
-//	Rsqrt, Expm1, Clamp    have no first
-//	BatchNormForTraining   has no second (XLA only; the Go backend lacks the op)
-//	BatchNormForInference  has no first  (XLA only)
+//	ConvGeneral            panics for some strides; slow on CPUs; second derivative slow, on the Go backend very slow
+//	ReduceMax, ReduceMin   wrong if XLA computes the operand again with another rounding; full gradient to every tie
+//	ScatterMax, ScatterMin as ReduceMax
+//	ReduceWindow           no second derivative of max and min pooling
+//	Rsqrt, Expm1, Clamp    no derivative
+//	BatchNormForTraining   no second derivative (XLA only; the Go backend lacks the op)
+//	BatchNormForInference  no derivative (XLA only)
 //	Pad                    panics for negative paddings
-//	FusedDense             has no second (Go backend; GoMLX's dense layers use it there)
-//	FusedActivation        has no second, and a wrong first for SwiGLU and the approximate GELU (Go backend)
-//	Gather, ScatterSum     have none for some of their forms, as GatherSlices differentiated twice
-//	Identity               has none where it is no IdentityWithCustomGradient
+//	FusedDense             no second derivative (Go backend, whose dense layers use it)
+//	FusedActivation        no second derivative; first one wrong for SwiGLU and the approximate GELU (Go backend)
+//	Gather, ScatterSum     no derivative of some forms, such as GatherSlices differentiated twice
+//	Identity               no derivative unless it is an IdentityWithCustomGradient
 func Register() { registerOnce.Do(register) }
 
 var registerOnce sync.Once
 
-// replaced are the rules that Register found, nil for ops that had none.
+// replaced holds the rules that Register replaced, nil for ops without one.
 var replaced = map[NodeType]VJP{}
 
-// StockRule returns the rule that GoMLX itself has for an op that Register gave another one; nil
-// for none.
+// StockRule returns GoMLX's own rule of an op whose rule Register replaced; nil if GoMLX has none,
+// or if Register did not replace it.
 func StockRule(nodeType NodeType) VJP {
 	Register()
 	return replaced[nodeType]
@@ -52,14 +52,14 @@ func register() {
 	registerIndexing()
 }
 
-// registerOne replaces the rule of an op of one output: the new one is given the node and the
-// gradient v of its output, and returns the gradient of every input, nil for those that have none.
+// registerOne replaces the rule of an op with one output. The rule takes the node and the gradient
+// v of its output, and returns the gradients of the inputs, nil for inputs without a gradient.
 func registerOne(nodeType NodeType, rule func(node, v *Node) []*Node) {
 	replace(nodeType, func(node *Node, vjps []*Node, _ shapes.Shape) []*Node { return rule(node, vjps[0]) })
 }
 
-// replace registers a rule and remembers the one that it replaces, which it returns; nil for none.
-// All rules of this package are registered here.
+// replace registers a rule. It remembers and returns the rule that it replaces, nil if there is
+// none. All rules of this package go through replace.
 func replace(nodeType NodeType, rule VJP) (stock VJP) {
 	stock = VJPRegistration[nodeType]
 	replaced[nodeType] = stock

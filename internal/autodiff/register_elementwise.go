@@ -13,12 +13,12 @@ func registerElementwise() {
 		return []*Node{Mul(v, OnePlus(node))}
 	})
 	registerOne(NodeTypeClamp, clampVJP)
-	// GoMLX passes gradients through an Identity by its custom gradient, or not at all.
+	// GoMLX passes a gradient through an Identity only if it has a custom gradient.
 	registerOne(NodeTypeIdentity, func(_, v *Node) []*Node { return []*Node{v} })
 }
 
-// clampVJP passes the gradient where x lies within the limits, which get none: GoMLX's Clip and
-// this rule take them for constants, as every use of Clip in GoMLX does.
+// clampVJP passes the gradient where x lies within the limits. The limits get no gradient: they are
+// constants wherever GoMLX uses Clip.
 func clampVJP(node, v *Node) []*Node {
 	low, x, high := node.Inputs()[0], node.Inputs()[1], node.Inputs()[2]
 	inside := LogicalAnd(GreaterOrEqual(x, low), LessOrEqual(x, high))

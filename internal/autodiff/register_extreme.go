@@ -13,22 +13,22 @@ import (
 
 // The gradient of a maximum goes to the element that is the maximum. GoMLX's rules find it by
 // comparing every element with the maximum that the forward pass computed. XLA computes the
-// elements again for that comparison, fused with other ops and so with another rounding: the
-// largest element is then often not equal to the maximum and gets no gradient, or two elements get
-// it.
+// elements again for this comparison, fused with other ops and therefore with another rounding. The
+// largest element then often differs from the maximum and gets no gradient, or two elements get
+// one.
 //
-// The rules here compare integers instead: the position of the extremum, found in one pass over the
-// elements, always names exactly one of them. A position is computed once and kept (see once), so
-// that everything that uses it uses the same one.
+// The rules here compare integers instead. One pass over the elements finds the position of the
+// extremum, which is exactly one element. A barrier (see once) keeps XLA from computing the
+// position again, so that all its users see the same one.
 //
-// At a tie a maximum has no derivative, and the choice of one element is a subgradient. All rules
-// choose the first in the order of the axes. Which element that is, is constant almost everywhere:
-// the second derivative is that of a fixed selection.
+// At a tie a maximum has no derivative, and choosing one element gives a subgradient. All rules
+// choose the first element in the order of the axes. The chosen position is constant almost
+// everywhere, so that the second derivative treats the selection as fixed.
 
-// registerExtremes replaces GoMLX's rules of maxima and minima; those of pooling and of scattering
-// are in files of their own. That of the elementwise Max and Min stays: it compares the operands
-// with each other, not with a result that was computed elsewhere. Of equal operands Max gives the
-// gradient to the first and Min to the second.
+// registerExtremes replaces GoMLX's rules of maxima and minima, except pooling, which
+// registerPooling replaces. The rule of the elementwise Max and Min stays, because it compares the
+// operands with each other and not with a result computed elsewhere. For equal operands Max gives
+// the gradient to the first and Min to the second.
 func registerExtremes() {
 	registerOne(NodeTypeReduceMax, reduceExtremeVJP)
 	registerOne(NodeTypeReduceMin, reduceExtremeVJP)
@@ -36,8 +36,8 @@ func registerExtremes() {
 	registerOne(NodeTypeScatterMin, scatterExtremeVJP)
 }
 
-// once returns the values of x computed once, whatever else XLA fuses with what uses them. It has
-// no gradient.
+// once returns x behind a barrier, so that XLA computes its values only once instead of fusing them
+// into every op that uses them. It has no gradient.
 func once(x *Node) *Node { return StopGradient(gomlxcompat.Barrier(x)[0]) }
 
 // reduceExtremeVJP is the rule of ReduceMax and ReduceMin over any axes.
@@ -47,16 +47,16 @@ func reduceExtremeVJP(node, v *Node) []*Node {
 	if len(axes) == 0 { // x is a scalar.
 		return []*Node{v}
 	}
-	if x.Shape().IsDynamic() { // Nothing here runs graphs of unknown sizes, and XLA does not take them.
+	if x.Shape().IsDynamic() { // Unknown sizes: XLA does not support them, and so this rule need not.
 		return replaced[node.Type()](node, []*Node{v}, shapes.Shape{})
 	}
-	// [kept axes..., reduced axes as one]; the first of equal elements is the first in the order of
-	// the axes.
+	// [kept axes..., reduced axes merged]. Sorted axes make the first of equal elements the first
+	// in the order of the axes.
 	axes = slices.Clone(axes)
 	slices.Sort(axes)
 	kept := slices.DeleteFunc(xslices.Iota(0, x.Rank()), func(axis int) bool { return slices.Contains(axes, axis) })
 	rows := StopGradient(x)
-	position := 0 // The axis of rows along which the extremum is sought.
+	position := 0 // The axis of rows to search for the extremum.
 	if len(axes) == 1 {
 		position = axes[0]
 	} else {
@@ -69,8 +69,7 @@ func reduceExtremeVJP(node, v *Node) []*Node {
 		find = ArgMin
 	}
 	selected := once(find(rows, position, dtypes.Int32))
-	// The number of every element among those that are reduced together, to be compared with the
-	// one selected.
+	// Number the elements that are reduced together, and compare the numbers with the selected one.
 	keptDims, reducedDims := slices.Clone(x.Shape().Dimensions), slices.Repeat([]int{1}, x.Rank())
 	for _, axis := range axes {
 		keptDims[axis], reducedDims[axis] = 1, x.Shape().Dim(axis)

@@ -21,7 +21,7 @@ var reductions = map[string]func(x *Node, axes ...int) *Node{"max": ReduceMax, "
 var axisSubsets = [][]int{{0}, {1}, {2}, {0, 1}, {0, 2}, {1, 2}, {0, 1, 2}}
 
 // TestReduceExtremes checks the first and second derivatives over all sets of axes. The values are
-// normal, so that no two are close enough for a central difference to change which is the largest.
+// normal, so that a central difference is too small to change which of them is the largest.
 func TestReduceExtremes(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for name, reduce := range reductions {
@@ -38,9 +38,9 @@ func TestReduceExtremes(t *testing.T) {
 	})
 }
 
-// TestExtremesOfRecomputedValues checks, in float32, maxima of values that XLA computes again, with
-// another rounding, for their gradient. A rule that compares these with the maximum fails for
-// nearly every batch.
+// TestExtremesOfRecomputedValues checks, in float32, the gradients of maxima whose operand XLA
+// computes again with another rounding. A rule that compares the elements with the maximum fails
+// for nearly every batch.
 func TestExtremesOfRecomputedValues(t *testing.T) {
 	layerNorm := func(x *Node) *Node {
 		centered := Sub(x, ReduceAndKeep(x, ReduceMean, 2))
@@ -101,21 +101,21 @@ func weighted(y *Node) *Node {
 	return ReduceSum(Mul(y, Sin(AddScalar(Iota(y.Graph(), y.Shape(), 1), 1))), 1)
 }
 
-// perExampleDifferences returns the central differences of f, [batch, ...] to [batch], whose
-// examples are independent: an element is moved in all of them at once.
+// perExampleDifferences returns the central differences of f, from [batch, ...] to [batch]. The
+// examples are independent, so that it changes an element of all of them at once.
 func perExampleDifferences(f *Exec, x *tensors.Tensor) []float64 {
 	const h = 1e-6
 	batch := x.Shape().Dim(0)
 	size := x.Shape().Size() / batch
 	differences := make([]float64, batch*size)
 	for i := range size {
-		direction := make([]float64, batch*size)
+		entries := make([]float64, batch*size)
 		for example := range batch {
-			direction[example*size+i] = 1
+			entries[example*size+i] = 1
 		}
-		along := tensors.FromFlatDataAndDimensions(direction, x.Shape().Dimensions...)
-		up, down := gctest.Flat(f.MustCall(gctest.Moved(x, h, along))[0]),
-			gctest.Flat(f.MustCall(gctest.Moved(x, -h, along))[0])
+		direction := tensors.FromFlatDataAndDimensions(entries, x.Shape().Dimensions...)
+		up, down := gctest.Flat(f.MustCall(gctest.Moved(x, h, direction))[0]),
+			gctest.Flat(f.MustCall(gctest.Moved(x, -h, direction))[0])
 		for example := range batch {
 			differences[example*size+i] = (up[example] - down[example]) / (2 * h)
 		}
@@ -135,15 +135,15 @@ func toFloat64(x *tensors.Tensor) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(gctest.Flat(x), x.Shape().Dimensions...)
 }
 
-// TestExtremeTies checks that of equal elements the first in the order of the axes gets the whole
-// gradient, in every dtype, and that so does the second derivative.
+// TestExtremeTies checks that the first of equal elements, in the order of the axes, gets the whole
+// first and second derivative, in every dtype.
 func TestExtremeTies(t *testing.T) {
 	x := [][]float64{{3, 1, 3}, {3, 1, 1}}
 	flat := slices.Concat(x...)
 	for _, test := range []struct {
 		name string
 		f    func(x *Node) *Node
-		want []float64 // Of the sum of the results' squares, which is 2·value where selected.
+		want []float64 // The gradient of the sum of the results' squares: 2·value for a selected element.
 	}{
 		{"max, axis 0", func(x *Node) *Node { return ReduceMax(x, 0) }, []float64{6, 2, 6, 0, 0, 0}},
 		{"max, axis 1", func(x *Node) *Node { return ReduceMax(x, 1) }, []float64{6, 0, 0, 6, 0, 0}},
@@ -158,7 +158,7 @@ func TestExtremeTies(t *testing.T) {
 		{"scatter max", func(x *Node) *Node {
 			operand := OnesLike(SliceAxis(x, 0, AxisRange(0, 1)))
 			return ScatterMax(operand, Const(x.Graph(), [][]int32{{0}, {0}}), x, false, false)
-		}, []float64{6, 0, 6, 0, 0, 0}}, // The second column's 1 is the operand's.
+		}, []float64{6, 0, 6, 0, 0, 0}}, // The 1 in the second column comes from the operand.
 		{"scatter min", func(x *Node) *Node {
 			operand := MulScalar(OnesLike(SliceAxis(x, 0, AxisRange(0, 1))), 5)
 			return ScatterMin(operand, Const(x.Graph(), [][]int32{{0}, {0}}), x, false, false)
@@ -179,7 +179,7 @@ func TestExtremeTies(t *testing.T) {
 				}, x)
 				for i, dtype := range halvesToo {
 					gctest.AssertClose(t, gctest.Flat(got[2*i]), test.want, 0, 0, fmt.Sprint("gradient in ", dtype))
-					var want []float64 // The first is 2·n·value for an element that n windows select.
+					var want []float64 // The first derivative is 2·n·value for an element that n windows select.
 					for j, first := range test.want {
 						windows := first / (2 * flat[j])
 						want = append(want, 4*windows*first)
@@ -191,8 +191,8 @@ func TestExtremeTies(t *testing.T) {
 	}
 }
 
-// TestExtremesThatAreNotFinite checks that one row of values that are not finite does not reach the
-// others' gradients, and that no gradient becomes NaN.
+// TestExtremesThatAreNotFinite checks that a row with infinite or NaN values does not change the
+// gradients of other rows, and that no gradient becomes NaN.
 func TestExtremesThatAreNotFinite(t *testing.T) {
 	inf, nan := math.Inf(1), math.NaN()
 	x := [][]float64{{1, 2, 0}, {nan, 1, 2}, {-inf, -inf, -inf}, {inf, 0, inf}}

@@ -11,8 +11,8 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// registerFused gives the fused ops of the pure-Go backend gradients made of primitive ops. GoMLX's
-// own are fused too, and have no derivative.
+// registerFused registers gradients of the pure-Go backend's fused ops that consist of primitive
+// ops. GoMLX's own gradients are fused ops without a derivative.
 func registerFused() {
 	registerOne(NodeTypeFusedDense, fusedDenseVJP)
 	registerOne(NodeTypeFusedActivation, fusedActivationVJP)
@@ -26,7 +26,7 @@ func fusedDenseVJP(node, v *Node) []*Node {
 	dz := v
 	if p.Activation != compute.ActivationNone {
 		y, z := node, (*Node)(nil)
-		if p.Activation.VJPRequiresInput() { // GoMLX's dense layer never asks for this.
+		if p.Activation.VJPRequiresInput() { // GoMLX's dense layer never uses such an activation here.
 			var bias *Node
 			if p.HasBias {
 				bias = node.Inputs()[2]
@@ -52,11 +52,11 @@ func fusedDenseVJP(node, v *Node) []*Node {
 	return gradients
 }
 
-// fusedActivationVJP takes the value of the gradient from the fused op, which reads every element
-// once, and its derivative from primitive ops. GoMLX's fused op is wrong for the approximate GELU:
-// at -0.5 it gives 0.238 where the slope is 0.133. So it is for SwiGLU where half of the last axis
-// has more elements than a register and not a multiple of it: the gate's gradient is written over
-// the first elements of the other half's.
+// fusedActivationVJP takes the gradient's value from the fused op, which reads every element once,
+// and the gradient's derivative from primitive ops. For two activations the fused op is wrong, and
+// primitive ops replace it. For the approximate GELU it returns 0.238 at -0.5, where the slope is
+// 0.133. For SwiGLU, if half of the last axis is longer than a SIMD register and no multiple of it,
+// the gate's gradient overwrites the first elements of the other half's gradient.
 func fusedActivationVJP(node, v *Node) []*Node {
 	activation, _ := gomlxcompat.FusedActivationOf(node)
 	x := node.Inputs()[0]
@@ -122,7 +122,7 @@ func activationVJP(activation compute.ActivationType, x, y, v *Node) *Node {
 	return nil
 }
 
-// siluDerivative is d (x·σ(x)) = σ(x)·(1 + x·(1 - σ(x))).
+// siluDerivative returns the derivative of x·σ(x), σ(x)·(1 + x·(1 - σ(x))).
 func siluDerivative(x *Node) *Node {
 	sigmoid := Sigmoid(x)
 	return Mul(sigmoid, OnePlus(Mul(x, OneMinus(sigmoid))))

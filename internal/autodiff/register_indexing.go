@@ -8,10 +8,11 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// registerIndexing gives Gather and ScatterSum the rules that hold for all their forms. Each is the
-// other's: what a gather reads is where its gradient is added. GoMLX's rules are for the forms that
-// Gather and ScatterSum themselves make: the gradient of GatherSlices, and so of Interpolate, has
-// none, and neither has GatherSlices of whole axes.
+// registerIndexing registers rules of Gather and ScatterSum for all their forms. Each op is the
+// gradient of the other: the gradient of a gather adds to the elements that it reads. GoMLX's rules
+// cover only the forms that graph.Gather and graph.ScatterSum build. They cover neither
+// GatherSlices of whole axes nor the gradient of GatherSlices, and therefore not the second
+// derivative of Interpolate.
 func registerIndexing() {
 	registerOne(NodeTypeGather, gatherVJP)
 	registerOne(NodeTypeScatterSum, scatterSumVJP)

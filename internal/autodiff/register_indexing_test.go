@@ -9,8 +9,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestIndexing checks gathers and sums by index in forms that differ in their axes, the first two
-// being those that GoMLX's own rules are for.
+// TestIndexing checks forms of gathers and of sums by index that differ in their axes. GoMLX's own
+// rules cover only the first two.
 func TestIndexing(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, c := range []struct {

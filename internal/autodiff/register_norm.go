@@ -7,9 +7,9 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// registerNormalization gives the batch normalization ops, which only XLA has, gradients made of
-// primitive ops: they are functions of the operand, through the batch statistics too, so that their
-// own derivatives are complete.
+// registerNormalization registers gradients of the batch normalization ops, which only XLA has,
+// that consist of primitive ops. These depend on the operand also through the batch statistics, so
+// that their own derivatives are complete.
 func registerNormalization() {
 	replace(NodeTypeBatchNormForTraining, func(node *Node, vjps []*Node, _ shapes.Shape) []*Node {
 		return batchNormForTrainingVJP(node, vjps[0], vjps[1], vjps[2])
@@ -17,8 +17,8 @@ func registerNormalization() {
 	registerOne(NodeTypeBatchNormForInference, batchNormForInferenceVJP)
 }
 
-// batchNormForTrainingVJP is given the gradients of the normalized values, of the batch mean and of
-// the batch variance (the mean squared distance to the mean).
+// batchNormForTrainingVJP takes the gradients of the three outputs: the normalized values, the
+// batch mean and the batch variance (the mean squared distance to the mean).
 func batchNormForTrainingVJP(node, v, vMean, vVariance *Node) []*Node {
 	p, _ := gomlxcompat.BatchNormOf(node)
 	x, scale := node.Inputs()[0], node.Inputs()[1]
@@ -46,7 +46,7 @@ func batchNormForInferenceVJP(node, v *Node) []*Node {
 	x, scale, mean, variance := node.Inputs()[0], node.Inputs()[1], node.Inputs()[3], node.Inputs()[4]
 	axes, perFeature := featureAxes(x, p.FeatureAxis)
 
-	inverseStd := Reciprocal(Sqrt(AddScalar(variance, p.Epsilon))) // [features], as scale and mean.
+	inverseStd := Reciprocal(Sqrt(AddScalar(variance, p.Epsilon))) // [features], like scale and mean.
 	slope := Mul(scale, inverseStd)
 	centered := Sub(x, Reshape(mean, perFeature...))
 	dx := Mul(v, Reshape(slope, perFeature...))
@@ -58,8 +58,8 @@ func batchNormForInferenceVJP(node, v *Node) []*Node {
 	return []*Node{dx, dScale, dOffset, dMean, dVariance}
 }
 
-// featureAxes returns all axes of x but that of the features, and the dimensions that one value per
-// feature has when it is broadcast to x.
+// featureAxes returns all axes of x except the feature axis, and the dimensions with which one
+// value per feature broadcasts to x.
 func featureAxes(x *Node, featureAxis int) (others, perFeature []int) {
 	for axis := range x.Rank() {
 		if axis == featureAxis {

@@ -11,8 +11,7 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// TestBatchNormOps checks the ops that GoMLX's batch normalization layer uses, and that only XLA
-// has.
+// TestBatchNormOps checks the ops that GoMLX's batch normalization layer uses. Only XLA has them.
 func TestBatchNormOps(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		if !b.Capabilities().Operations[compute.OpTypeBatchNormForTraining] {

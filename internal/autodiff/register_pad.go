@@ -7,14 +7,14 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// registerPad replaces GoMLX's rule, which fails for negative paddings (they crop) and takes the
-// fill value for a constant.
+// registerPad replaces GoMLX's rule, which fails for negative paddings (they crop) and treats the
+// fill value as a constant.
 func registerPad() { registerOne(NodeTypePad, padVJP) }
 
 func padVJP(node, v *Node) []*Node {
 	axes, _ := gomlxcompat.PadOf(node)
 	x, fill := node.Inputs()[0], node.Inputs()[1]
-	// Elements of x that were cropped are put back with gradient 0.
+	// Cropped elements of x get gradient 0.
 	restored := make([]PadAxis, len(axes))
 	spec := make([]SliceAxisSpec, len(axes))
 	cropped := false

@@ -14,8 +14,8 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// registerPooling replaces the rule of max and min pooling by one whose result can be
-// differentiated again; the other reductions keep GoMLX's.
+// registerPooling replaces the rule of max and min pooling by one with a second derivative; other
+// poolings keep GoMLX's rule.
 func registerPooling() {
 	var stock VJP
 	stock = replace(NodeTypeReduceWindow, func(node *Node, vjps []*Node, outputShape shapes.Shape) []*Node {
@@ -27,12 +27,12 @@ func registerPooling() {
 	})
 }
 
-// extremePoolingVJP sends the gradient of every window to its largest (smallest) element; of equal
-// ones to the first in the order of the axes. See register_extreme.go.
+// extremePoolingVJP gives the gradient of every window to the window's largest (smallest) element;
+// among equal elements to the first in the order of the axes. See register_extreme.go.
 func extremePoolingVJP(p gomlxcompat.ReduceWindowAttributes, node, v *Node) *Node {
 	x := node.Inputs()[0]
 	if !slices.Equal(p.InputDilations, slices.Repeat([]int{1}, x.Rank())) {
-		Panicf("autodiff: the gradient of a pooling with dilated input is not defined (node %s)", node)
+		Panicf("autodiff: node %s pools a dilated input, which has no gradient here: dilate the input with Pad instead", node)
 	}
 	taps := convolution.Taps(p.Window)
 	selected := selectedTap(p, x, taps, node.Shape().Dimensions)
@@ -56,10 +56,10 @@ func extremePoolingVJP(p gomlxcompat.ReduceWindowAttributes, node, v *Node) *Nod
 	return dx
 }
 
-// selectedTap returns, for every window, the number of the tap that finds its largest (smallest)
+// selectedTap returns, for every window, the number of the tap at the window's largest (smallest)
 // element, [outputDims...].
 func selectedTap(p gomlxcompat.ReduceWindowAttributes, x *Node, taps [][]int, outputDims []int) *Node {
-	// Pooling is over all axes, in the manner of a convolution's spatial axes.
+	// A pooling treats all axes like the spatial axes of a convolution.
 	padded := padPooled(StopGradient(x), p, taps[len(taps)-1], outputDims)
 	isBetter, better := GreaterThan, Max
 	if p.Reduction == compute.ReduceOpMin {
@@ -79,8 +79,8 @@ func selectedTap(p gomlxcompat.ReduceWindowAttributes, x *Node, taps [][]int, ou
 	return once(selected)
 }
 
-// padPooled pads (or crops) x so that every tap finds its elements; those outside x are never
-// chosen.
+// padPooled pads (or crops) x so that it has an element for every tap of every window. The padding
+// is infinite, so that its elements are never selected.
 func padPooled(x *Node, p gomlxcompat.ReduceWindowAttributes, lastTap, outputDims []int) *Node {
 	sign := -1
 	if p.Reduction == compute.ReduceOpMin {

@@ -11,8 +11,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestStockPooling checks GoMLX's pooling, windows side by side and overlapping. The values are
-// normal, so that no two are close enough for a central difference to change which is the largest.
+// TestStockPooling checks GoMLX's pooling with adjacent and overlapping windows. The values are
+// normal, so that a central difference is too small to change which of them is the largest.
 func TestStockPooling(t *testing.T) {
 	pools := map[string]func(*Node) *PoolBuilder{"max": MaxPool, "min": MinPool, "mean": MeanPool, "sum": SumPool}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -34,8 +34,8 @@ func TestStockPooling(t *testing.T) {
 	})
 }
 
-// TestPoolingTies checks that of equal elements the first gets the gradient, as GoMLX's own rule
-// has it.
+// TestPoolingTies checks that the first of equal elements gets the gradient, as with GoMLX's own
+// rule.
 func TestPoolingTies(t *testing.T) {
 	Register()
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {

@@ -15,11 +15,11 @@ import (
 )
 
 // CheckDerivatives compares the first and second derivatives of f with central differences in
-// float64. f is any function of float64 inputs with the given dimensions, smooth or piecewise so.
+// float64. f is a smooth or piecewise smooth function of float64 inputs with the given dimensions.
 //
-// With L = sum(w·y + y²/2) for fixed irregular w, and S the sum of squares of all of L's gradients,
-// it checks the gradients of L and of S along random directions, for every input. S holds every
-// second derivative.
+// Let L = sum(w·y + y²/2) for y = f(inputs) and fixed irregular w, and S the sum of squares of all
+// gradients of L. CheckDerivatives checks the gradients of L and of S in random directions, for
+// every input. The gradient of S depends on all second derivatives.
 func CheckDerivatives(t *testing.T, backend compute.Backend, f func(inputs []*Node) *Node, dims ...[]int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -52,7 +52,8 @@ func CheckDerivatives(t *testing.T, backend compute.Backend, f func(inputs []*No
 	}
 }
 
-// lossesAndGradients returns L and S of CheckDerivatives, then the gradients of L, then those of S.
+// lossesAndGradients returns L and S of CheckDerivatives, then the gradients of L, then the
+// gradients of S.
 func lossesAndGradients(f func(inputs []*Node) *Node, inputs []*Node) []*Node {
 	y := f(inputs)
 	w := Sin(MulScalar(AddScalar(IotaFull(y.Graph(), y.Shape()), 1), 12.9898))
@@ -73,7 +74,7 @@ func callWith(exec *Exec, inputs []*tensors.Tensor) []*tensors.Tensor {
 	return exec.MustCall(args...)
 }
 
-// RandomTensor returns float64 values of the standard normal distribution.
+// RandomTensor returns a float64 tensor of standard normal values.
 func RandomTensor(rng *rand.Rand, dims ...int) *tensors.Tensor {
 	values := make([]float64, shapes.Make(dtypes.Float64, dims...).Size())
 	for i := range values {
@@ -100,7 +101,7 @@ func Moved(x *tensors.Tensor, step float64, direction *tensors.Tensor) *tensors.
 	return tensors.FromFlatDataAndDimensions(values, x.Shape().Dimensions...)
 }
 
-// Inner returns the sum of the products of the elements.
+// Inner returns the inner product of x and y, over all elements.
 func Inner(x, y *tensors.Tensor) (sum float64) {
 	b := Flat(y)
 	for i, v := range Flat(x) {

@@ -1,5 +1,5 @@
-// Package gctest holds what the tests of the toolkit share: the backends to run on, central
-// differences, and the slow oracles that every fast implementation is compared with.
+// Package gctest holds what the toolkit's tests share: the backends to run on, and central
+// differences. Its package programs has random models and their slow oracle.
 package gctest
 
 import (
@@ -25,7 +25,7 @@ var (
 		if !ok {
 			return nil, nil
 		}
-		b, _, err := backend.OpenConfig("xla:" + path) // As programs open it, with the flags that suit the plugin.
+		b, _, err := backend.OpenConfig("xla:" + path) // As programs open it, with the flags for the plugin.
 		return b, err
 	})
 	cudaBackend = sync.OnceValues(func() (compute.Backend, error) {
@@ -44,19 +44,18 @@ func GoBackend(t testing.TB) compute.Backend {
 	return b
 }
 
-// EnvBackends is the variable that names the backends of ForEachBackend: a list of "go", "xla" (on
-// the CPU) and "cuda" with commas between. Without it they are go and xla.
+// EnvBackends is the environment variable that selects the backends of ForEachBackend: a
+// comma-separated list of "go", "xla" (on the CPU) and "cuda". The default is go and xla.
 //
-// The tests have the same tolerances on all of them: TF32 is off on a GPU, and they allow for the
-// rounding of sums in another order. Only cuDNN may round float32 convolutions more, where it
-// computes them by transforms (Winograd, FFT). A failure says by how much, so that the two can be
-// told apart.
+// The tests have the same tolerances on all backends, which allow for the rounding of sums in
+// another order; TF32 is off on a GPU. Only cuDNN can exceed them, when it computes float32
+// convolutions by transforms (Winograd, FFT). A failure prints the difference, so that the reader
+// can distinguish such rounding from a fault.
 const EnvBackends = "GCML_TEST_BACKENDS"
 
-// ForEachBackend runs fn as a subtest for each backend that EnvBackends names, "go" and "xla" on
-// the CPU by default. "xla" is skipped with one line where no plugin is found, unless
-// GCML_REQUIRE_XLA is set, which makes that a failure; a "cuda" that does not open is a failure, as
-// it was asked for.
+// ForEachBackend runs fn as a subtest for each backend that EnvBackends names. If no XLA CPU plugin
+// is found, the subtest "xla" is skipped, or fails if GCML_REQUIRE_XLA is set. If CUDA does not
+// open, the subtest "cuda" fails.
 func ForEachBackend(t *testing.T, fn func(t *testing.T, b compute.Backend)) {
 	t.Helper()
 	for _, name := range namesOf(t) {
@@ -81,7 +80,7 @@ func namesOf(t testing.TB) []string {
 	return names
 }
 
-// open returns the backend of a name that EnvBackends may have, or ends the test.
+// open has for each valid name in EnvBackends a function that returns its backend or ends the test.
 var open = map[string]func(t testing.TB) compute.Backend{
 	"go": func(t testing.TB) compute.Backend { return GoBackend(t) },
 	"xla": func(t testing.TB) compute.Backend {
@@ -94,14 +93,14 @@ var open = map[string]func(t testing.TB) compute.Backend{
 	"cuda": func(t testing.TB) compute.Backend {
 		b, err := cudaBackend()
 		if err != nil {
-			t.Fatalf("%s asks for cuda: %v", EnvBackends, err)
+			t.Fatalf("%s names cuda, which does not open: %v", EnvBackends, err)
 		}
 		return b
 	},
 }
 
-// backendNames reads the value of EnvBackends. A name that is not known is an error: nothing would
-// be tested.
+// backendNames parses the value of EnvBackends. An unknown name is an error, because otherwise a
+// typo would leave the backend untested.
 func backendNames(list string) ([]string, error) {
 	if list == "" {
 		return []string{"go", "xla"}, nil
@@ -115,8 +114,8 @@ func backendNames(list string) ([]string, error) {
 	return names, nil
 }
 
-// XLABackend returns XLA on the CPU, one per test binary, nil where no plugin is found. That is a
-// failure where GCML_REQUIRE_XLA is set.
+// XLABackend returns XLA on the CPU, one per test binary. If no plugin is found, it returns nil, or
+// fails the test if GCML_REQUIRE_XLA is set.
 func XLABackend(t testing.TB) compute.Backend {
 	t.Helper()
 	b, err := xlaBackend()
@@ -129,11 +128,11 @@ func XLABackend(t testing.TB) compute.Backend {
 	return b
 }
 
-// requireXLA is the variable that makes a missing XLA a failure: a test that compares with it must
-// not pass idly.
+// requireXLA is the environment variable that makes a missing XLA plugin a failure, so that a test
+// run cannot pass with its XLA tests skipped.
 const requireXLA = "GCML_REQUIRE_XLA"
 
-// WithoutXLA ends a test that needs XLA where no plugin is found: it is skipped, and fails where
+// WithoutXLA ends a test that needs XLA when no plugin is found: it skips the test, or fails it if
 // GCML_REQUIRE_XLA is set.
 func WithoutXLA(t testing.TB) {
 	t.Helper()
@@ -145,7 +144,7 @@ func WithoutXLA(t testing.TB) {
 }
 
 // CentralDifference returns the gradient of f at x by (f(x+h)-f(x-h))/2h, one coordinate at a time.
-// x is left as it was.
+// It restores x.
 func CentralDifference(f func(x []float64) float64, x []float64, h float64) []float64 {
 	grad := make([]float64, len(x))
 	for i, xi := range x {
@@ -159,9 +158,9 @@ func CentralDifference(f func(x []float64) float64, x []float64, h float64) []fl
 	return grad
 }
 
-// AssertClose fails the test unless |got-want| <= absTol + relTol*max|want| for every element: the
-// scale is the largest wanted value, so that elements near zero are held to the precision of the
-// whole.
+// AssertClose fails the test unless |got-want| <= absTol + relTol*max|want| for every element. The
+// scale is the largest wanted value, because elements near zero have the rounding errors of the
+// largest ones.
 func AssertClose(t testing.TB, got, want []float64, relTol, absTol float64, what string) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 )
 
-// KillSelf is kill -9 of this process. It does not return.
+// KillSelf kills this process with SIGKILL. It does not return.
 func KillSelf() {
 	self, err := os.FindProcess(os.Getpid())
 	if err == nil {

@@ -11,8 +11,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestRequireXLA checks, in processes of their own that find no plugin, that a test on each backend
-// is skipped on XLA, and fails where XLA is required.
+// TestRequireXLA runs itself in child processes that find no plugin. It checks that the XLA subtest
+// is skipped, and that it fails if XLA is required.
 func TestRequireXLA(t *testing.T) {
 	if os.Getenv("GCML_TEST_CHILD") != "" {
 		gctest.ForEachBackend(t, func(*testing.T, compute.Backend) {})
@@ -21,8 +21,10 @@ func TestRequireXLA(t *testing.T) {
 	if matches, _ := os.ReadDir("/usr/local/lib/go-xla"); len(matches) > 0 {
 		t.Skip("a plugin is installed for the whole system")
 	}
-	for setting, want := range map[string]string{"OTHER=1": "--- SKIP: TestRequireXLA/xla",
-		"GCML_REQUIRE_XLA=1": "--- FAIL: TestRequireXLA/xla"} {
+	for setting, want := range map[string]string{
+		"OTHER=1":            "--- SKIP: TestRequireXLA/xla",
+		"GCML_REQUIRE_XLA=1": "--- FAIL: TestRequireXLA/xla",
+	} {
 		child := exec.Command(os.Args[0], "-test.v", "-test.run=^TestRequireXLA$")
 		child.Dir = t.TempDir()
 		child.Env = []string{"GCML_TEST_CHILD=1", "HOME=" + child.Dir, setting}
@@ -34,8 +36,8 @@ func TestRequireXLA(t *testing.T) {
 	}
 }
 
-// TestBackends checks which subtests EnvBackends asks for, in processes of their own that find no
-// plugin.
+// TestBackends runs itself in child processes that find no plugin. It checks which subtests
+// EnvBackends selects.
 func TestBackends(t *testing.T) {
 	if os.Getenv("GCML_TEST_CHILD") != "" {
 		gctest.ForEachBackend(t, func(*testing.T, compute.Backend) {})
@@ -43,7 +45,7 @@ func TestBackends(t *testing.T) {
 	}
 	for list, want := range map[string]string{
 		"go":      "--- PASS: TestBackends/go",
-		"go,cuda": "GCML_TEST_BACKENDS asks for cuda: ", // A plugin that is asked for has to open.
+		"go,cuda": "GCML_TEST_BACKENDS names cuda, which does not open: ", // A named backend has to open.
 		"gpu":     `GCML_TEST_BACKENDS="gpu": no backend "gpu"; known: go, xla, cuda`,
 	} {
 		child := exec.Command(os.Args[0], "-test.v", "-test.run=^TestBackends$")

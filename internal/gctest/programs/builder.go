@@ -16,23 +16,22 @@ import (
 	"github.com/pkg/errors"
 )
 
-// Builder is what an op is given to build itself in a graph.
+// Builder is the context in which an op builds itself in a graph.
 type Builder struct {
-	// Scope is the op's own.
+	// Scope is the op's own scope.
 	Scope *model.Scope
 
-	// Earlier are the values before x, the inputs first.
+	// Earlier are the values before the op's input, the program's inputs first.
 	Earlier []*Node
 
-	// Exact says that the program is built for the oracle: ops that lower the precision do nothing,
-	// and ops with an implementation of the plainest kind choose it.
+	// Exact says that the program is built for the oracle: ops that lower the precision keep it.
 	Exact bool
 
 	held *Node
 }
 
-// Held returns the value that stands for x where the op computes values from several examples: x
-// itself, or in the oracle the value of x for inputs that do not move.
+// Held returns the value from which the op computes statistics of several examples: x itself, or in
+// the oracle the value of x for the unperturbed inputs, which holds the statistics fixed.
 func (b *Builder) Held(x *Node) *Node {
 	if b.held == nil {
 		return x
@@ -40,9 +39,9 @@ func (b *Builder) Held(x *Node) *Node {
 	return b.held
 }
 
-// Graph builds the program on x, of the program's shape, and returns the value after each op, x
-// first. Where held is not nil, values that mix examples are computed from the values in it, as
-// Graph returned them.
+// Graph builds the program on x, which has the program's shape. It returns x and then the value
+// after each op. If held is not nil, it has the values that Graph returned for other inputs, and
+// ops that mix examples compute their statistics from these.
 func (p Program) Graph(scope *model.Scope, x *Node, held []*Node, exact bool) []*Node {
 	values := []*Node{x}
 	scope = scope.ResetVisited()
@@ -53,27 +52,27 @@ func (p Program) Graph(scope *model.Scope, x *Node, held []*Node, exact bool) []
 		}
 		y := op.Kind.Build(b, values[i], op.Params)
 		if y == nil {
-			exceptions.Panicf("programs: op %d, %q, does not fit %s", i, op, values[i].Shape())
+			exceptions.Panicf("programs: op %d, %q, cannot be applied to a value of shape %s", i, op, values[i].Shape())
 		}
 		values = append(values, y)
 	}
 	return values
 }
 
-// Model returns the program as a model function: one output of the shape [batch, ...].
+// Model is the program as a model function with one output, [batch, ...].
 func (p Program) Model(scope *model.Scope, x *Node) *Node {
 	values := p.Graph(scope, x, nil, false)
 	return values[len(values)-1]
 }
 
-// ModelOfInner is Model with a second output, the value in the middle of the program.
+// ModelOfInner is Model with a second output: the value in the middle of the program.
 func (p Program) ModelOfInner(scope *model.Scope, x *Node) (output, inner *Node) {
 	values := p.Graph(scope, x, nil, false)
 	return values[len(values)-1], values[len(values)/2]
 }
 
-// NewStore returns a store with the weights of the program. They depend on their names and shapes
-// alone, and have the precision of bfloat16, so that they are the same in every dtype.
+// NewStore returns a store with the weights of the program. The weights depend only on their names
+// and shapes, and bfloat16 represents them exactly, so that they are the same in every dtype.
 func (p Program) NewStore(goBackend compute.Backend, exact bool) (store *model.Store, err error) {
 	store = model.NewStore()
 	if err = store.SetRNGStateFromSeed(42); err != nil {
@@ -109,7 +108,7 @@ func (p Program) dtype(exact bool) dtypes.DType {
 	return p.DType
 }
 
-// weight draws the values of a variable.
+// weight draws a value for a variable.
 func weight(v *model.Variable) (*tensors.Tensor, error) {
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(v.Path()))
@@ -138,7 +137,7 @@ func Tensor(dtype dtypes.DType, values []float64, dims ...int) (*tensors.Tensor,
 	case dtypes.BFloat16:
 		return tensors.FromFlatDataAndDimensions(convert(values, bfloat16.FromFloat64), dims...), nil
 	}
-	return nil, errors.Errorf("programs: no values of dtype %s", dtype)
+	return nil, errors.Errorf("programs: dtype is %s, want Float64, Float32 or BFloat16", dtype)
 }
 
 func convert[T any](values []float64, to func(float64) T) []T {
@@ -149,7 +148,7 @@ func convert[T any](values []float64, to func(float64) T) []T {
 	return converted
 }
 
-// Inputs draws the inputs of one batch, with the precision of float32.
+// Inputs draws the inputs of one batch. Float32 represents them exactly.
 func (p Program) Inputs(seed uint64) []float64 {
 	rng := rand.New(rand.NewPCG(seed, 11))
 	values := make([]float64, shapes.Make(dtypes.Float64, p.Shape...).Size())

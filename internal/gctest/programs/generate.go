@@ -12,16 +12,16 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The sizes that keep a program quick: of the inputs of an example, of a value between, of the
-// outputs.
+// The largest numbers of values per example, which keep a program quick: inputs, intermediate
+// values and outputs.
 const (
 	maxInputs  = 24
 	maxInner   = 64
 	maxOutputs = 10
 )
 
-// Generator draws programs of the kinds that are allowed. Their shapes are found on the given
-// backend, which nothing is executed on.
+// Generator draws programs of the allowed kinds. It builds graphs on the given backend to find the
+// shapes of values, but executes nothing.
 func Generator(backend compute.Backend, allowed func(k *Kind) bool) *rapid.Generator[Program] {
 	kinds := slices.DeleteFunc(slices.Clone(Kinds), func(k *Kind) bool { return !allowed(k) })
 	return rapid.Custom(func(t *rapid.T) Program {
@@ -57,16 +57,16 @@ func drawShape(t *rapid.T) []int {
 	return shape
 }
 
-// evenly draws one of n indices. Rapid's own generators prefer small numbers, which would leave
-// most kinds out.
+// evenly draws an index below n, all equally likely. Rapid's own generators prefer small numbers,
+// which would leave out most kinds.
 func evenly(t *rapid.T, label string, n int) int {
-	const odd = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio: spreads small numbers, and leaves 0 where it is.
+	const odd = 0x9e3779b97f4a7c15 // 2⁶⁴ divided by the golden ratio: spreads small numbers, and maps 0 to 0.
 	return int(rapid.Uint64().Draw(t, label) * odd >> 33 % uint64(n))
 }
 
 func drawOp(t *rapid.T, kinds []*Kind) Op {
 	kind := kinds[evenly(t, "kind", len(kinds))]
-	if kind.Refused && evenly(t, "refused", 10) < 9 {
+	if kind.NoDerivative && evenly(t, "refused", 10) < 9 {
 		kind = kinds[0]
 	}
 	op := Op{Kind: kind}
@@ -76,7 +76,7 @@ func drawOp(t *rapid.T, kinds []*Kind) Op {
 	return op
 }
 
-// sketch is a graph that grows with a program, to see what fits.
+// sketch is a graph that grows with a program, to find out which op can come next.
 type sketch struct {
 	program Program
 	graph   *Graph
@@ -93,18 +93,18 @@ func newSketch(backend compute.Backend, p Program) *sketch {
 
 func (s *sketch) last() *Node { return s.values[len(s.values)-1] }
 
-// size is the number of values per example.
+// size returns the number of values per example.
 func size(x *Node) int { return x.Shape().Size() / batchOf(x) }
 
-// try appends the op if it fits.
+// try appends the op to the program if it can be applied to the last value.
 func (s *sketch) try(op Op) {
-	lowers := func(k *Kind) bool { return k.Lowers }
+	lowers := func(k *Kind) bool { return k.LowersPrecision }
 	kinks := func(k *Kind) bool { return k.Kinks }
-	if op.Kind.Lowers && s.program.Has(kinks) || op.Kind.Kinks && s.program.Has(lowers) {
-		return // Rounding decides on which side of a kink a value lies.
+	if op.Kind.LowersPrecision && s.program.Has(kinks) || op.Kind.Kinks && s.program.Has(lowers) {
+		return // Rounding would decide on which side of a kink a value lies.
 	}
-	if op.Kind.Mixes && s.program.Shape[0] == 1 {
-		return // In a batch of one, some look like what mixes nothing: see docs/batch-norm.md.
+	if op.Kind.MixesExamples && s.program.Shape[0] == 1 {
+		return // In a batch of one, some look like ops that mix nothing: see docs/batch-norm.md.
 	}
 	s.tries++
 	b := &Builder{Scope: s.scope.In("try%d", s.tries), Earlier: s.values[:len(s.values)-1]}

@@ -10,48 +10,48 @@ import (
 type Kind struct {
 	Name string
 
-	// Params are the ranges that the parameters are drawn from, both ends included.
+	// Params are the ranges of the parameters, both ends included.
 	Params []Range
 
 	// Build applies the op to x, of shape [batch, ...] and a float dtype, and returns a node of
-	// that form. It returns nil where the op does not fit x.
+	// that form. It returns nil if the op cannot be applied to x.
 	Build func(b *Builder, x *Node, p []int) *Node
 
 	// Kinks says that the op is not differentiable everywhere.
 	Kinks bool
 
-	// Mixes says that the op computes values from several examples. Build takes them from
-	// Builder.Held.
-	Mixes bool
+	// MixesExamples says that the op computes statistics of several examples. Build computes them
+	// from Builder.Held.
+	MixesExamples bool
 
-	// Trains says that the op mixes examples in training alone.
-	Trains bool
+	// MixesInTraining says that the op mixes examples in training only.
+	MixesInTraining bool
 
-	// Refused says that GoMLX has no derivative of the op. Few programs have one, to see that it is
-	// said.
-	Refused bool
+	// NoDerivative says that GoMLX has no derivative of the op. A few programs have such an op, to
+	// check the error message.
+	NoDerivative bool
 
-	// Stops says that the op stops gradients on purpose, so that a derivative by a weight is not
-	// the slope.
-	Stops bool
+	// StopsGradient says that the op stops gradients on purpose, so that GoMLX's derivative with
+	// respect to a weight differs from the slope.
+	StopsGradient bool
 
-	// Approximates says that the op is the error function, which the Go backend approximates, with
-	// a small step at 0: there the oracle's slope is off by some 1e-4.
-	Approximates bool
+	// UsesErf says that the op uses the error function. The Go backend approximates it with a small
+	// step at 0, where the oracle's slope is off by about 1e-4.
+	UsesErf bool
 
-	// Lowers says that the op computes in less than the program's precision.
-	Lowers bool
+	// LowersPrecision says that the op computes in a lower precision than the program's dtype.
+	LowersPrecision bool
 }
 
-// Range is a closed range of whole numbers.
+// Range is a closed range of integers.
 type Range struct{ Min, Max int }
 
-// one returns the builder of an op of no parameters that needs nothing but x.
+// one returns the Build function of an op that has no parameters and needs only x.
 func one(f func(x *Node) *Node) func(b *Builder, x *Node, p []int) *Node {
 	return func(_ *Builder, x *Node, _ []int) *Node { return f(x) }
 }
 
-// axis makes an axis of x that is not the batch axis of any whole number.
+// axis maps a parameter to an axis of x other than the batch axis.
 func axis(x *Node, p int) int { return 1 + p%(x.Rank()-1) }
 
 func dim(x *Node, axis int) int { return x.Shape().Dim(axis) }
@@ -64,11 +64,11 @@ var (
 	flag       = Range{0, 1}
 )
 
-// Kinds has every op there is, simple ones first, which is what programs shrink to.
+// Kinds are all ops. Simple ops come first, because failing programs shrink to the first ops.
 var Kinds = slices.Concat(elementwise, reductions, shapeOps, indexOps, layerOps, imageOps, sequenceOps,
 	dtypeOps, moreOps, mixingOps)
 
-// Lookup returns the kind of that name, nil if there is none.
+// Lookup returns the kind with this name, nil if there is none.
 func Lookup(name string) *Kind {
 	for _, kind := range Kinds {
 		if kind.Name == name {

@@ -5,17 +5,17 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 )
 
-// soft keeps values within a range where functions are well conditioned.
+// soft maps values into (-0.9, 0.9), where the functions are well conditioned.
 func soft(x *Node) *Node { return MulScalar(Tanh(x), 0.9) }
 
-// aboveOne is 1 + x²/4.
+// aboveOne returns 1 + x²/4.
 func aboveOne(x *Node) *Node { return AddScalar(MulScalar(Square(x), 0.25), 1) }
 
 func apply(act activation.Type) func(b *Builder, x *Node, p []int) *Node {
 	return one(func(x *Node) *Node { return activation.Apply(act, x) })
 }
 
-// elementwise are the ops on every value apart.
+// elementwise are the ops that apply a function to every value.
 var elementwise = []*Kind{
 	{Name: "tanh", Build: one(Tanh)},
 	{Name: "sin", Build: one(Sin)},
@@ -31,7 +31,7 @@ var elementwise = []*Kind{
 	{Name: "mirrored_log1p", Kinks: true, Build: one(MirroredLog1p)},
 	{Name: "sqrt", Build: one(func(x *Node) *Node { return Sqrt(aboveOne(x)) })},
 	{Name: "rsqrt", Build: one(func(x *Node) *Node { return Rsqrt(aboveOne(x)) })},
-	{Name: "erf", Approximates: true, Build: one(Erf)},
+	{Name: "erf", UsesErf: true, Build: one(Erf)},
 	{Name: "pow", Build: one(func(x *Node) *Node {
 		return Pow(aboveOne(x), AddScalar(MulScalar(Sin(x), 0.5), 1))
 	})},
@@ -39,7 +39,7 @@ var elementwise = []*Kind{
 	{Name: "div", Build: one(func(x *Node) *Node { return Div(x, aboveOne(x)) })},
 	{Name: "reciprocal", Build: one(func(x *Node) *Node { return Reciprocal(aboveOne(x)) })},
 	{Name: "add_mul_sub", Build: one(func(x *Node) *Node { return Sub(Mul(x, Sin(x)), Add(x, Cos(x))) })},
-	{Name: "atan2", Refused: true, Build: one(func(x *Node) *Node { return Atan2(x, aboveOne(x)) })},
+	{Name: "atan2", NoDerivative: true, Build: one(func(x *Node) *Node { return Atan2(x, aboveOne(x)) })},
 	{Name: "softplus", Build: one(Softplus)},
 	{Name: "log_add_exp", Build: one(func(x *Node) *Node { return LogAddExp(x, Sin(x)) })},
 	{Name: "relu", Kinks: true, Build: apply(activation.TypeRelu)},
@@ -48,7 +48,7 @@ var elementwise = []*Kind{
 	{Name: "hard_sigmoid", Kinks: true, Build: apply(activation.TypeHardSigmoid)},
 	{Name: "hard_swish", Kinks: true, Build: apply(activation.TypeHardSwish)},
 	{Name: "swish", Build: apply(activation.TypeSwish)},
-	{Name: "gelu", Approximates: true, Build: apply(activation.TypeGelu)},
+	{Name: "gelu", UsesErf: true, Build: apply(activation.TypeGelu)},
 	{Name: "gelu_approximate", Build: apply(activation.TypeGeluApprox)},
 	{Name: "swiglu", Build: func(_ *Builder, x *Node, _ []int) *Node {
 		if dim(x, -1)%2 != 0 {
@@ -68,11 +68,11 @@ var elementwise = []*Kind{
 		return Where(GreaterThan(x, ZerosLike(x)), Sin(x), Square(x))
 	})},
 	{Name: "sign", Kinks: true, Build: one(func(x *Node) *Node { return Mul(x, Sign(x)) })},
-	{Name: "round", Refused: true, Kinks: true, Build: one(func(x *Node) *Node { return Sub(x, Round(x)) })},
-	{Name: "floor", Refused: true, Kinks: true, Build: one(func(x *Node) *Node { return Mul(x, Floor(x)) })},
-	{Name: "ceil", Refused: true, Kinks: true, Build: one(func(x *Node) *Node { return Mul(x, Ceil(x)) })},
-	{Name: "mod", Refused: true, Kinks: true, Build: one(func(x *Node) *Node { return ModScalar(x, 0.7) })},
-	{Name: "stop_gradient", Stops: true, Build: func(b *Builder, x *Node, _ []int) *Node {
+	{Name: "round", NoDerivative: true, Kinks: true, Build: one(func(x *Node) *Node { return Sub(x, Round(x)) })},
+	{Name: "floor", NoDerivative: true, Kinks: true, Build: one(func(x *Node) *Node { return Mul(x, Floor(x)) })},
+	{Name: "ceil", NoDerivative: true, Kinks: true, Build: one(func(x *Node) *Node { return Mul(x, Ceil(x)) })},
+	{Name: "mod", NoDerivative: true, Kinks: true, Build: one(func(x *Node) *Node { return ModScalar(x, 0.7) })},
+	{Name: "stop_gradient", StopsGradient: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		return Mul(x, StopGradient(Sin(b.Held(x))))
 	}},
 	{Name: "custom_gradient", Build: one(func(x *Node) *Node {

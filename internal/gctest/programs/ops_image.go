@@ -7,7 +7,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers"
 )
 
-// image returns x with 1 to 3 spatial axes and one of channels, nil where x is no such thing.
+// image returns x if it has 1 to 3 spatial axes and a channel axis, else nil.
 func image(x *Node) *Node {
 	if x.Rank() < 3 || x.Rank() > 5 {
 		return nil
@@ -15,7 +15,7 @@ func image(x *Node) *Node {
 	return x
 }
 
-// fitsWindow tells whether every spatial axis of x is at least n long.
+// fitsWindow reports whether every spatial axis of x has at least n elements.
 func fitsWindow(x *Node, n int) bool {
 	for axis := 1; axis < x.Rank()-1; axis++ {
 		if dim(x, axis) < n {
@@ -25,7 +25,8 @@ func fitsWindow(x *Node, n int) bool {
 	return true
 }
 
-// pool builds a pooling of window p[0], stride p[1], padded to the same size where p[2] is 1.
+// pool builds a pooling with window p[0] and stride p[1], and with padding to the same size if p[2]
+// is 1.
 func pool(start func(x *Node) *PoolBuilder) func(b *Builder, x *Node, p []int) *Node {
 	return func(_ *Builder, x *Node, p []int) *Node {
 		if image(x) == nil || p[2] == 0 && !fitsWindow(x, p[0]) {
@@ -77,7 +78,7 @@ var imageOps = []*Kind{
 		w := b.variable(x, "w", append(kernel, dim(x, -1), 2)...)
 		return Convolve(x, w).InputDilationPerAxis(dilations...).PaddingPerDim(padding).Done()
 	}},
-	// Patches of size p[0] as tokens: a vision transformer's first layer.
+	// Patches of size p[0] as tokens, as in a vision transformer's first layer.
 	{Name: "patches", Params: []Range{{1, 2}, {1, 3}}, Build: func(b *Builder, x *Node, p []int) *Node {
 		if image(x) == nil || !fitsWindow(x, p[0]) {
 			return nil

@@ -11,7 +11,7 @@ import (
 // last returns x as [batch, rest, last], for ops on the last axis.
 func last(x *Node) *Node { return Reshape(x, batchOf(x), -1, dim(x, -1)) }
 
-// picks are the indices 0, 2, 4, ... modulo n, [n, 1].
+// picks returns the indices 0, 2, 4, ... modulo n, [n, 1].
 func picks(x *Node, n int) *Node {
 	indices := make([][]int32, n)
 	for i := range indices {
@@ -20,10 +20,10 @@ func picks(x *Node, n int) *Node {
 	return Const(x.Graph(), indices)
 }
 
-// tokensFirst applies f to x with the axis 1 in front, and turns the result back.
+// tokensFirst applies f to x with axes 0 and 1 swapped, and swaps the axes of the result back.
 func tokensFirst(x *Node, f func(x *Node) *Node) *Node { return Transpose(f(Transpose(x, 0, 1)), 0, 1) }
 
-// indexOps choose values by index or by size.
+// indexOps choose values by their index or by their rank in size.
 var indexOps = []*Kind{
 	{Name: "gather", Build: one(func(x *Node) *Node {
 		return tokensFirst(x, func(x *Node) *Node { return Gather(x, picks(x, dim(x, 0))) })
@@ -36,12 +36,13 @@ var indexOps = []*Kind{
 		slices := GatherSlices(x, []int{axis(x, p[0])}, starts, []int{1}, false) // [2, batch, ...].
 		return Transpose(slices, 0, 1)
 	}},
-	{Name: "gather_own", Build: one(func(x *Node) *Node { // Of every example the element at an index of its own.
-		own := Iota(x.Graph(), shapes.Make(dtypes.Int32, batchOf(x), 1), 0)
-		at := ModScalar(AddScalar(own, 1), dim(x, 1))
-		y := Gather(x, Concatenate([]*Node{own, at}, 1))
-		return Reshape(y, append([]int{batchOf(x), 1}, x.Shape().Dimensions[2:]...)...)
-	})},
+	{Name: "gather_own",
+		Build: one(func(x *Node) *Node { // One element of every example, at an index that differs between examples.
+			own := Iota(x.Graph(), shapes.Make(dtypes.Int32, batchOf(x), 1), 0)
+			at := ModScalar(AddScalar(own, 1), dim(x, 1))
+			y := Gather(x, Concatenate([]*Node{own, at}, 1))
+			return Reshape(y, append([]int{batchOf(x), 1}, x.Shape().Dimensions[2:]...)...)
+		})},
 	{Name: "scatter_sum", Build: one(func(x *Node) *Node {
 		return tokensFirst(x, func(x *Node) *Node {
 			return ScatterSum(Sin(x), picks(x, dim(x, 0)), x, false, false)
@@ -96,19 +97,21 @@ var indexOps = []*Kind{
 		hot := OneHot(ArgMax(x, -1), dim(x, -1), x.DType())
 		return ReduceSum(Mul(x, hot), -1)
 	})},
-	{Name: "sort", Refused: true, Params: []Range{axisRange, flag}, Kinks: true,
+	{Name: "sort", NoDerivative: true, Params: []Range{axisRange, flag}, Kinks: true,
 		Build: func(_ *Builder, x *Node, p []int) *Node {
 			return Sort(x, axis(x, p[0]), p[1] == 1)
 		}},
-	{Name: "top_k", Refused: true, Params: []Range{axisRange}, Kinks: true, Build: along(func(x *Node, axis int) *Node {
-		values, _ := TopK(x, min(2, dim(x, axis)), axis)
-		return values
-	})},
-	{Name: "bottom_k", Refused: true, Params: []Range{axisRange}, Kinks: true, Build: along(func(x *Node, axis int) *Node {
-		values, _ := BottomK(x, min(2, dim(x, axis)), axis)
-		return values
-	})},
-	{Name: "top_k_mask", Params: []Range{axisRange}, Kinks: true, Build: along(func(x *Node, axis int) *Node {
+	{Name: "top_k", NoDerivative: true, Params: []Range{axisRange}, Kinks: true,
+		Build: onAxis(func(x *Node, axis int) *Node {
+			values, _ := TopK(x, min(2, dim(x, axis)), axis)
+			return values
+		})},
+	{Name: "bottom_k", NoDerivative: true, Params: []Range{axisRange}, Kinks: true,
+		Build: onAxis(func(x *Node, axis int) *Node {
+			values, _ := BottomK(x, min(2, dim(x, axis)), axis)
+			return values
+		})},
+	{Name: "top_k_mask", Params: []Range{axisRange}, Kinks: true, Build: onAxis(func(x *Node, axis int) *Node {
 		return Where(TopKMask(x, min(2, dim(x, axis)), axis), x, ZerosLike(x))
 	})},
 	{Name: "triangular", Build: func(_ *Builder, x *Node, _ []int) *Node {
@@ -121,7 +124,7 @@ var indexOps = []*Kind{
 		return Where(LessThan(Iota(x.Graph(), shapes.Make(dtypes.Int32, x.Shape().Dimensions...), -1),
 			Const(x.Graph(), int32(1))), Square(x), Sin(x))
 	})},
-	{Name: "if", Refused: true, Build: one(func(x *Node) *Node {
+	{Name: "if", NoDerivative: true, Build: one(func(x *Node) *Node {
 		g := x.Graph()
 		branches := make([]*Function, 2)
 		for i, f := range []func(*Node) *Node{Sin, Square} {
@@ -129,7 +132,7 @@ var indexOps = []*Kind{
 		}
 		return If(Const(g, true), branches[0], branches[1])[0]
 	})},
-	{Name: "while", Refused: true, Build: one(func(x *Node) *Node {
+	{Name: "while", NoDerivative: true, Build: one(func(x *Node) *Node {
 		g := x.Graph()
 		state := func(g *Graph) (count, value *Node) {
 			return Parameter(g, "count", shapes.Make(dtypes.Int32)), Parameter(g, "value", x.Shape())

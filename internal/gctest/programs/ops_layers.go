@@ -22,7 +22,7 @@ func (b *Builder) variable(x *Node, name string, dims ...int) *Node {
 
 func ones(n int) []int { return slices.Repeat([]int{1}, n) }
 
-// layerOps are layers of vectors of features: they work on the last axis.
+// layerOps are layers of feature vectors: they work on the last axis.
 var layerOps = []*Kind{
 	{Name: "scale", Build: func(b *Builder, x *Node, _ []int) *Node {
 		return Mul(x, Reshape(b.variable(x, "scale", 1), ones(x.Rank())...))
@@ -33,9 +33,9 @@ var layerOps = []*Kind{
 	{Name: "dense_no_bias", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		return layers.Dense(b.Scope, x, false, p[0])
 	}},
-	{Name: "dense_act", Kinks: true, Approximates: true,
+	{Name: "dense_act", Kinks: true, UsesErf: true,
 		Params: []Range{widthRange, {int(activation.TypeNone), int(activation.TypeGeluApprox)}},
-		Build: func(b *Builder, x *Node, p []int) *Node { // The op that is fused on the Go backend.
+		Build: func(b *Builder, x *Node, p []int) *Node { // A fused op on the Go backend.
 			w, bias := b.variable(x, "w", dim(x, -1), p[0]), b.variable(x, "b", p[0])
 			return nn.Dense(x, w, bias, 0, activation.Type(p[1]))
 		}},
@@ -45,12 +45,12 @@ var layerOps = []*Kind{
 	{Name: "dot", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		return Dot(x, b.variable(x, "w", dim(x, -1), p[0])).Product()
 	}},
-	// The batch axis second.
+	// The batch axis is the second axis of the product.
 	{Name: "dot_left", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		flat := Reshape(x, batchOf(x), -1)
 		return Transpose(Einsum("ki,bi->kb", b.variable(x, "w", p[0], dim(flat, 1)), flat), 0, 1)
 	}},
-	// Over the axis 1.
+	// A product over the tokens, axis 1.
 	{Name: "dense_tokens", Params: []Range{widthRange}, Build: func(b *Builder, x *Node, p []int) *Node {
 		if x.Rank() != 3 {
 			return nil
@@ -99,8 +99,8 @@ var layerOps = []*Kind{
 		return Reshape(Div(centred, Sqrt(AddScalar(variance, 0.05))), x.Shape().Dimensions...)
 	}},
 	// GoMLX stops the gradient at the statistics of the batch.
-	{Name: "batch_norm", Trains: true, Stops: true, Build: batchNorm(false)},
-	{Name: "batch_norm_fused", Trains: true, Build: batchNorm(true)},
+	{Name: "batch_norm", MixesInTraining: true, StopsGradient: true, Build: batchNorm(false)},
+	{Name: "batch_norm_fused", MixesInTraining: true, Build: batchNorm(true)},
 	{Name: "fnn", Params: []Range{widthRange, flag}, Build: func(b *Builder, x *Node, p []int) *Node {
 		return fnn.New(b.Scope, Reshape(x, batchOf(x), -1), p[0]).NumHiddenLayers(1, 4).
 			Activation(activation.TypeSwish).Residual(p[1] == 1).Done()
@@ -124,15 +124,15 @@ var layerOps = []*Kind{
 		}
 		return vnn.Relu(b.Scope.In("relu"), vnn.New(b.Scope, x, p[0]).Done()).Done()
 	}},
-	// Of rounded values, times x.
+	// An embedding of rounded values, times x.
 	{Name: "embedding", Kinks: true, Build: func(b *Builder, x *Node, _ []int) *Node {
 		indices := ConvertDType(ClipScalar(Round(AddScalar(StopGradient(b.Held(x)), 2)), 0, 4), 3)
 		return Mul(InsertAxes(x, -1), layers.Embedding(b.Scope, InsertAxes(indices, -1), x.DType(), 5, 2))
 	}},
 }
 
-// batchNorm is GoMLX's layer; for the oracle in training it is the formula with the statistics of
-// the values that are held.
+// batchNorm builds GoMLX's layer; for the oracle in training it builds the formula, with the
+// statistics of the held values.
 func batchNorm(fused bool) func(b *Builder, x *Node, p []int) *Node {
 	return func(b *Builder, x *Node, _ []int) *Node {
 		const epsilon = 0.05

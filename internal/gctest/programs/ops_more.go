@@ -11,7 +11,7 @@ import (
 	"github.com/gomlx/gomlx/ml/nn"
 )
 
-// moreOps are short forms and variants of ops that have a kind of their own, several in one kind.
+// moreOps are short forms and variants of the ops above, several of them in one kind.
 var moreOps = []*Kind{
 	{Name: "scalars", Build: one(func(x *Node) *Node {
 		y := MinusOne(OnePlus(OneMinus(DivScalar(MulScalar(SubScalar(AddScalar(x, 3), 1), 0.7), 1.3))))
@@ -38,20 +38,20 @@ var moreOps = []*Kind{
 	{Name: "masked_min", Params: []Range{{0, 3}}, Kinks: true, Build: reduce(func(x *Node, axes ...int) *Node {
 		return MaskedReduceMin(x, firstTwo(x, axes[0]), axes...)
 	})},
-	{Name: "masked_keep", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+	{Name: "masked_keep", Params: []Range{axisRange}, Build: onAxis(func(x *Node, axis int) *Node {
 		return Mul(x, Sin(MaskedReduceAndKeep(x, firstTwo(x, axis), MaskedReduceSum, axis)))
 	})},
-	{Name: "masked_log_softmax", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+	{Name: "masked_log_softmax", Params: []Range{axisRange}, Build: onAxis(func(x *Node, axis int) *Node {
 		mask := firstTwo(x, axis)
 		return Where(mask, MaskedLogSoftmax(x, mask, axis), ZerosLike(x))
 	})},
-	{Name: "keep", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+	{Name: "keep", Params: []Range{axisRange}, Build: onAxis(func(x *Node, axis int) *Node {
 		return Add(x, Sin(ReduceAndKeep(Square(x), ReduceMean, axis)))
 	})},
-	{Name: "norm_squared", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+	{Name: "norm_squared", Params: []Range{axisRange}, Build: onAxis(func(x *Node, axis int) *Node {
 		return L2NormSquare(x, axis)
 	})},
-	{Name: "axes", Build: func(_ *Builder, x *Node, _ []int) *Node { // Axes of size 1 that come and go.
+	{Name: "axes", Build: func(_ *Builder, x *Node, _ []int) *Node { // Inserts and removes axes of size 1.
 		if x.Rank() > 3 {
 			return nil
 		}
@@ -91,7 +91,7 @@ var moreOps = []*Kind{
 		y := Add(ShiftLeft(x, 1, 0.2), ShiftRight(x, 1, 0.3))
 		return Add(y, ShiftWithValue(x, -1, ShiftDirLeft, 1, Scalar(x.Graph(), x.DType(), 0.1)))
 	}},
-	{Name: "grow_right", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+	{Name: "grow_right", Params: []Range{axisRange}, Build: onAxis(func(x *Node, axis int) *Node {
 		return GrowRight(x, axis, 2, 0.3)
 	})},
 	{Name: "products", Build: func(b *Builder, x *Node, _ []int) *Node { // The same product in several ways.
@@ -135,7 +135,7 @@ var moreOps = []*Kind{
 		gain, offset := b.variable(x, "gain", dim(x, -1)), b.variable(x, "offset", dim(x, -1))
 		return nn.LayerNorm(x, []int{x.Rank() - 1}, 0.05, gain, offset, nil)
 	}},
-	{Name: "dropout", Build: func(b *Builder, x *Node, _ []int) *Node { // In evaluation, where it does nothing.
+	{Name: "dropout", Build: func(b *Builder, x *Node, _ []int) *Node { // In evaluation dropout does nothing.
 		if b.Scope.IsTraining(x.Graph()) {
 			return Sin(x)
 		}

@@ -18,7 +18,7 @@ func tokens(build func(b *Builder, x *Node, p []int) *Node) func(b *Builder, x *
 	}
 }
 
-// attend builds self-attention of p[0] heads of p[1] features.
+// attend builds self-attention with p[0] heads of p[1] features.
 func attend(configure func(a *attention.MultiHeadAttentionBuilder, x *Node) *attention.MultiHeadAttentionBuilder,
 ) func(b *Builder, x *Node, p []int) *Node {
 	return tokens(func(b *Builder, x *Node, p []int) *Node {
@@ -28,7 +28,7 @@ func attend(configure func(a *attention.MultiHeadAttentionBuilder, x *Node) *att
 
 var headRange = []Range{{1, 2}, {1, 3}}
 
-// recurrent builds an LSTM of p[0] units.
+// recurrent builds an LSTM with p[0] units.
 func recurrent(build func(b *Builder, x *Node, l *lstm.LSTM) *Node) func(b *Builder, x *Node, p []int) *Node {
 	return tokens(func(b *Builder, x *Node, p []int) *Node { return build(b, x, lstm.New(b.Scope, x, p[0])) })
 }
@@ -57,7 +57,7 @@ var sequenceOps = []*Kind{
 		func(a *attention.MultiHeadAttentionBuilder, _ *Node) *attention.MultiHeadAttentionBuilder {
 			return a.WithNumKVHeads(1).WithScoreSoftCap(3)
 		})},
-	// Projection and attention by themselves.
+	// The projection and the attention without the rest of the layer.
 	{Name: "qkv_core", Build: tokens(func(b *Builder, x *Node, _ []int) *Node {
 		d := dim(x, -1)
 		q, k, v := attention.QKVProjection(x, b.variable(x, "w", d, 3*d), nil, nil, nil, d, d)
@@ -65,7 +65,7 @@ var sequenceOps = []*Kind{
 		y, _ := attention.Core(heads(q), heads(k), heads(v), attention.LayoutBSHD, attention.CoreOptions{})
 		return Add(x, Squeeze(y, 2))
 	})},
-	// One output of three, beside a residual branch.
+	// One of three outputs, added to a residual branch.
 	{Name: "qkv_first", Build: func(b *Builder, x *Node, _ []int) *Node {
 		d := dim(x, -1)
 		q, _, _ := attention.QKVProjection(x, b.variable(x, "w", d, 3*d), nil, nil, nil, d, d)
@@ -109,7 +109,7 @@ var sequenceOps = []*Kind{
 		_, hidden, _ := l.Ragged(Const(x.Graph(), lengths)).Done()
 		return Reshape(Transpose(hidden, 0, 1), batchOf(x), -1)
 	})},
-	// Of plain ops: GoMLX has none.
+	// Built from plain ops, because GoMLX has no GRU.
 	{Name: "gru", Params: []Range{{1, 2}}, Build: tokens(func(b *Builder, x *Node, p []int) *Node {
 		units, g := p[0], x.Graph()
 		w, u := b.variable(x, "w", dim(x, -1), 3*units), b.variable(x, "u", units, 3*units)

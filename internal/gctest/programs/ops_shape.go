@@ -6,7 +6,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// shapeOps move values about, and join branches.
+// shapeOps rearrange values, and join branches.
 var shapeOps = []*Kind{
 	{Name: "flatten", Build: func(_ *Builder, x *Node, _ []int) *Node { return Reshape(x, batchOf(x), -1) }},
 	{Name: "split_axis", Params: []Range{axisRange, {2, 3}}, Build: func(_ *Builder, x *Node, p []int) *Node {
@@ -30,7 +30,7 @@ var shapeOps = []*Kind{
 		}
 		return Transpose(x, axis(x, p[0]), axis(x, p[1]))
 	}},
-	{Name: "reverse", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+	{Name: "reverse", Params: []Range{axisRange}, Build: onAxis(func(x *Node, axis int) *Node {
 		return Reverse(x, axis)
 	})},
 	{Name: "slice", Params: []Range{axisRange, {1, 2}}, Build: func(_ *Builder, x *Node, p []int) *Node {
@@ -61,10 +61,10 @@ var shapeOps = []*Kind{
 		}
 		return Shift(x, at, ShiftDirection(p[1] == 1), 1)
 	}},
-	{Name: "grow", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+	{Name: "grow", Params: []Range{axisRange}, Build: onAxis(func(x *Node, axis int) *Node {
 		return GrowLeft(x, axis, 1, 0.3)
 	})},
-	{Name: "difference", Params: []Range{axisRange}, Build: along(func(x *Node, axis int) *Node {
+	{Name: "difference", Params: []Range{axisRange}, Build: onAxis(func(x *Node, axis int) *Node {
 		return ConsecutiveDifference(x, axis, true)
 	})},
 	{Name: "broadcast", Params: []Range{axisRange}, Build: func(_ *Builder, x *Node, p []int) *Node {
@@ -140,7 +140,8 @@ var shapeOps = []*Kind{
 		dims := x.Shape().Dimensions
 		return Reshape(Sin(Reshape(x, append([]int{dims[0] / 2, 2}, dims[1:]...)...)), dims...)
 	}},
-	{Name: "ensemble", Build: func(_ *Builder, x *Node, _ []int) *Node { // Copies of the batch in front.
+	{Name: "ensemble", Build: func(_ *Builder, x *Node,
+		_ []int) *Node { // Two copies of the batch, along a new first axis.
 		two := BroadcastToDims(InsertAxes(x, 0), append([]int{2}, x.Shape().Dimensions...)...)
 		two = Mul(two, AddScalar(Iota(x.Graph(), two.Shape(), 0), 0.5))
 		return ReduceMean(Tanh(two), 0)
@@ -157,7 +158,7 @@ var shapeOps = []*Kind{
 		turned := Transpose(x, 0, 1)
 		return Transpose(Add(turned, Tanh(ReduceAndKeep(turned, ReduceMean, 0))), 0, 1)
 	}},
-	// Tokens merged, then y + tanh(mean over T).
+	// An op on the merged tokens, then y + tanh(mean over the tokens).
 	{Name: "tokens_and_mean", Build: func(_ *Builder, x *Node, _ []int) *Node {
 		if x.Rank() < 3 {
 			return nil
@@ -168,7 +169,7 @@ var shapeOps = []*Kind{
 	}},
 }
 
-// branch joins x with an earlier value of the same shape: the p-th before it of that shape.
+// branch joins x with an earlier value of the same shape: it skips the p[0] latest ones.
 func branch(join func(x, y *Node) *Node) func(b *Builder, x *Node, p []int) *Node {
 	return func(b *Builder, x *Node, p []int) *Node {
 		left := p[0]

@@ -11,20 +11,20 @@ import (
 	"github.com/pkg/errors"
 )
 
-// Jacobian is that of each example's outputs with respect to the example's own inputs.
+// Jacobian holds, for each example, the Jacobian of its outputs with respect to its own inputs.
 type Jacobian struct {
 	Batch, Outputs, Inputs int
 	Values                 []float64 // [batch, outputs, inputs].
 
-	// Kinked says of each example whether a derivative jumps within a step of its inputs, where
-	// differences say nothing.
+	// Kinked says for each example whether a derivative jumps within one step of the inputs, where
+	// central differences are meaningless.
 	Kinked []bool
 }
 
 // At returns ∂outputs[b, k]/∂inputs[b, i].
 func (j *Jacobian) At(b, k, i int) float64 { return j.Values[(b*j.Outputs+k)*j.Inputs+i] }
 
-// RowNorms returns the squared norms of the rows, [batch, outputs].
+// RowNorms returns the squared norms of the Jacobians' rows, [batch, outputs].
 func (j *Jacobian) RowNorms() []float64 {
 	norms := make([]float64, j.Batch*j.Outputs)
 	for row := range norms {
@@ -35,7 +35,7 @@ func (j *Jacobian) RowNorms() []float64 {
 	return norms
 }
 
-// Norms returns the squared norms of the examples' Jacobians, [batch].
+// Norms returns the squared Frobenius norms of the Jacobians, [batch].
 func (j *Jacobian) Norms() []float64 {
 	norms := make([]float64, j.Batch)
 	for row, norm := range j.RowNorms() {
@@ -44,8 +44,8 @@ func (j *Jacobian) Norms() []float64 {
 	return norms
 }
 
-// Spread returns, for each example, Σ (J·Jᵀ)²ₖₗ over all k and l, and over those that differ: half
-// the variance of ‖vᵀJ‖² for v of normal entries, and of ±1.
+// Spread returns two sums for each example: Σ (J·Jᵀ)²ₖₗ over all k and l, and over k ≠ l. They are
+// half the variance of ‖vᵀJ‖² for v with standard normal entries, and for v with random signs ±1.
 func (j *Jacobian) Spread() (all, offDiagonal []float64) {
 	all, offDiagonal = make([]float64, j.Batch), make([]float64, j.Batch)
 	for b := range j.Batch {
@@ -66,14 +66,14 @@ func (j *Jacobian) Spread() (all, offDiagonal []float64) {
 }
 
 // Oracle computes Jacobians of a program by central differences of its forward pass in float64 on
-// the pure-Go backend: one input of one example at a time. Values that mix examples are those of
-// the inputs that did not move.
+// the pure-Go backend: one input of one example at a time. Statistics of several examples stay at
+// their values for the unperturbed inputs.
 type Oracle struct {
 	program Program
 	exec    *model.Exec
 }
 
-// NewOracle compiles the forward pass, in evaluation or in training mode.
+// NewOracle compiles the forward pass, in evaluation or training mode.
 func NewOracle(goBackend compute.Backend, p Program, training bool) (*Oracle, error) {
 	store, err := p.NewStore(goBackend, true)
 	if err != nil {
@@ -88,10 +88,10 @@ func NewOracle(goBackend compute.Backend, p Program, training bool) (*Oracle, er
 	return &Oracle{program: p, exec: exec}, err
 }
 
-// Finalize frees what the oracle compiled.
+// Finalize frees the compiled forward pass.
 func (o *Oracle) Finalize() { o.exec.Finalize() }
 
-// forward returns the outputs for inputs that moved away from still.
+// forward returns the outputs for the inputs x, with the statistics of the inputs still.
 func (o *Oracle) forward(x, still []float64) ([]float64, error) {
 	dims := o.program.Shape
 	out, err := o.exec.Call(tensors.FromFlatDataAndDimensions(slices.Clone(x), dims...),
@@ -104,7 +104,7 @@ func (o *Oracle) forward(x, still []float64) ([]float64, error) {
 	return values, nil
 }
 
-// Jacobian differentiates at x.
+// Jacobian returns the Jacobian at x. It returns an error if a derivative is not finite.
 func (o *Oracle) Jacobian(x []float64) (*Jacobian, error) {
 	middle, err := o.forward(x, x)
 	if err != nil {
@@ -115,7 +115,7 @@ func (o *Oracle) Jacobian(x []float64) (*Jacobian, error) {
 	j.Values = make([]float64, batch*j.Outputs*j.Inputs)
 	h := 1e-5
 	if o.program.DType.Size() < 8 {
-		h = 1e-4 // Rounding moves the inputs further.
+		h = 1e-4 // Values of a lower precision lie further apart.
 	}
 	moved := slices.Clone(x)
 	for at := range x {

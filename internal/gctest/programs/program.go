@@ -1,13 +1,13 @@
-// Package programs describes small models by small values: a list of ops with whole-number
-// parameters, which has a text form, can be drawn at random and shrunk, and is built as a GoMLX
-// graph. It has the slow oracle that their Jacobians are compared with.
+// Package programs describes small models as programs: lists of ops with integer parameters. A
+// program has a text form, can be drawn at random and shrunk, and builds a GoMLX graph. An oracle
+// computes its Jacobian by central differences, for comparison with fast implementations.
 //
 // The text form of a program names the dtype, the shape of the inputs with the batch size first,
 // and the ops:
 //
 //	float32 3x4x2: dense 5; tanh; mha 2 1; mean 1
 //
-// The parameters of an op are those of its Kind; axes never mean the batch axis.
+// Kind lists the parameters of each op; an axis is never the batch axis.
 package programs
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/pkg/errors"
 )
 
-// Program is a model: the ops are applied to the inputs one after the other.
+// Program is a model that applies its ops to the inputs one after the other.
 type Program struct {
 	DType dtypes.DType // Of the inputs and the weights: Float32 or Float64.
 	Shape []int        // Of the inputs, the batch size first.
@@ -91,11 +91,11 @@ func Parse(text string) (Program, error) {
 func parseOp(text string) (Op, error) {
 	fields := strings.Fields(text)
 	if len(fields) == 0 {
-		return Op{}, errors.New("an op is empty")
+		return Op{}, errors.New("an op is empty: remove a \";\" or name an op")
 	}
 	kind := Lookup(fields[0])
 	if kind == nil {
-		return Op{}, errors.Errorf("there is no op %q", fields[0])
+		return Op{}, errors.Errorf("unknown op %q", fields[0])
 	}
 	op := Op{Kind: kind}
 	for _, field := range fields[1:] {
@@ -111,7 +111,7 @@ func parseOp(text string) (Op, error) {
 	return op, nil
 }
 
-// MustParse is Parse for texts that are written in tests.
+// MustParse is Parse for texts in tests; it panics instead of returning an error.
 func MustParse(text string) Program {
 	p, err := Parse(text)
 	if err != nil {
@@ -120,7 +120,7 @@ func MustParse(text string) Program {
 	return p
 }
 
-// Has tells whether an op of the program fulfills the condition.
+// Has reports whether an op of the program meets the condition.
 func (p Program) Has(condition func(k *Kind) bool) bool {
 	return slices.ContainsFunc(p.Ops, func(o Op) bool { return condition(o.Kind) })
 }

@@ -9,7 +9,7 @@ import (
 	"example.com/geometric-complexity/internal/gctest/programs"
 )
 
-// TestTextForm: a program that was drawn is what its text says.
+// TestTextForm checks that parsing the text form of a random program returns the program.
 func TestTextForm(t *testing.T) {
 	everything := func(*programs.Kind) bool { return true }
 	generator := programs.Generator(gctest.GoBackend(t), everything)
@@ -33,12 +33,12 @@ func TestTextForm(t *testing.T) {
 func TestOracle(t *testing.T) {
 	for _, c := range []struct {
 		program string
-		want    func(x float64) float64 // The derivative of an output by its own input; by others it is 0.
+		want    func(x float64) float64 // The derivative of an output by the input at its position; the others are 0.
 	}{
 		{"float64 3x2: square", func(x float64) float64 { return 2 * x }},
 		{"float64 3x2: square; neg", func(x float64) float64 { return -2 * x }},
-		{"float32 2x2: mixup", func(float64) float64 { return 0.7 }},      // The others are held.
-		{"float64 2x2: ghost_centre", func(float64) float64 { return 1 }}, // The mean is held.
+		{"float32 2x2: mixup", func(float64) float64 { return 0.7 }},      // The other example is held fixed.
+		{"float64 2x2: ghost_centre", func(float64) float64 { return 1 }}, // The mean is held fixed.
 	} {
 		t.Run(c.program, func(t *testing.T) {
 			p := programs.MustParse(c.program)

@@ -12,13 +12,13 @@ import (
 // Batches is a train.Dataset over images. Each batch has one input, [batch, H, W, C] or [batch,
 // H·W·C], and one label tensor, int32 [batch, 1].
 //
-// What the batch of a step holds is a pure function of the images, the configuration and the step.
-// So training that was interrupted after s steps goes on with StartAt(s) as if nothing had
-// happened, and [Batches.Iter] always begins anew. GoMLX's own dataset.InMemory cannot do this: its
-// order depends on how often it was iterated over, and to get to a step it has to produce all
-// batches before it.
+// The batch of a step is a pure function of the images, the configuration and the step. So training
+// that was interrupted after s steps continues with StartAt(s) as if it had not been interrupted,
+// and every [Batches.Iter] yields the same batches. GoMLX's own dataset.InMemory cannot do this:
+// its order depends on the number of iterations before, and it can reach a step only by producing
+// all batches before it.
 //
-// It is built by [NewBatches] and safe for concurrent use.
+// [NewBatches] builds it. It is safe for concurrent use.
 type Batches struct {
 	images    *Images
 	converter *converter
@@ -41,9 +41,9 @@ type BatchesConfig struct {
 	noiseSeed uint64
 }
 
-// NewBatches starts the configuration of a dataset that yields the images in batches. Without
-// options it goes once through them in order, with a last short batch if batchSize does not divide
-// their number. End it by Done:
+// NewBatches starts the configuration of a dataset that yields the images in batches. By default
+// the dataset yields each image once, in order, with a short last batch if batchSize does not
+// divide their number. Finish with Done:
 //
 //	ds, err := datasets.NewBatches(images, 128).Shuffle(seed).DropLast().Infinite().Done()
 func NewBatches(images *Images, batchSize int) *BatchesConfig {
@@ -60,50 +60,51 @@ func (c *BatchesConfig) Name(name string) *BatchesConfig { c.name = name; return
 // Format sets dtype, shape and normalization of the inputs.
 func (c *BatchesConfig) Format(format Format) *BatchesConfig { c.format = format; return c }
 
-// Shuffle visits the images in an order drawn anew for each epoch, from the seed and the epoch's
-// number.
+// Shuffle yields the images of each epoch in a random order that depends on the seed and the
+// epoch's number.
 //
-// Without Infinite every Iter is epoch 0 again (or the epoch in which StartAt lies): use Infinite
-// with train.Loop's RunSteps rather than RunEpochs if each epoch shall have an order of its own.
+// Without Infinite every Iter repeats epoch 0, or the epoch of StartAt: for a different order in
+// each epoch use Infinite with train.Loop's RunSteps instead of RunEpochs.
 func (c *BatchesConfig) Shuffle(seed uint64) *BatchesConfig {
 	c.shuffled, c.seed = true, seed
 	return c
 }
 
-// DropLast leaves out the last batch of an epoch if it is short, so that all have the same shape.
+// DropLast omits the last batch of an epoch if it is short, so that all batches have the same
+// shape.
 func (c *BatchesConfig) DropLast() *BatchesConfig { c.dropLast = true; return c }
 
-// Infinite goes on with the next epoch for ever, as train.Loop.RunSteps needs it.
+// Infinite yields epoch after epoch without end, as train.Loop.RunSteps needs it.
 func (c *BatchesConfig) Infinite() *BatchesConfig { c.infinite = true; return c }
 
-// StartAt makes Iter begin with the batch of this step, counted from 0 over all epochs. It takes no
-// longer for a later step. Without Infinite the rest of the epoch follows in which the step lies.
+// StartAt makes Iter begin with the batch of this step, counted from 0 over all epochs, in constant
+// time. Without Infinite, Iter ends at the end of the step's epoch.
 func (c *BatchesConfig) StartAt(step int) *BatchesConfig { c.start = step; return c }
 
-// FreshLabelNoise replaces each label with this probability whenever it is yielded, drawn anew at
-// each step from the seed and the step: the label noise of stochastic-gradient theory (Blanc et al.
-// 2020). For noise that stays the same over training see [Images.WithLabelNoise].
+// FreshLabelNoise replaces each yielded label with this probability, by random numbers that depend
+// on the seed and the step: the label noise of stochastic-gradient theory (Blanc et al. 2020).
+// [Images.WithLabelNoise] is for noise that stays the same during training.
 func (c *BatchesConfig) FreshLabelNoise(probability float64, kind NoiseKind, seed uint64) *BatchesConfig {
 	c.noise, c.noiseKind, c.noiseSeed = probability, kind, seed
 	return c
 }
 
-// Done returns the dataset. Errors are images that are none or contradict themselves, a batch size
-// below 1, or with DropLast above the number of images, a negative start, and a format or noise
-// that does not fit.
+// Done returns the dataset. It returns an error if there are no images or their fields contradict
+// each other, if the batch size is below 1 or with DropLast above the number of images, if the
+// start is negative, and if the format or the noise does not fit the images.
 func (c *BatchesConfig) Done() (*Batches, error) {
 	if err := c.images.check(); err != nil {
 		return nil, err
 	}
 	if c.batchSize < 1 {
-		return nil, fmt.Errorf("%s: batch size %d, want at least 1", c.name, c.batchSize)
+		return nil, fmt.Errorf("%s: batch size %d, want 1 or more", c.name, c.batchSize)
 	}
 	if c.dropLast && c.batchSize > c.images.N {
-		return nil, fmt.Errorf("%s: batch size %d is larger than the %d images, and short batches are dropped: no batch is left",
+		return nil, fmt.Errorf("%s: batch size %d is larger than the %d images, and DropLast leaves no batch",
 			c.name, c.batchSize, c.images.N)
 	}
 	if c.start < 0 {
-		return nil, fmt.Errorf("%s: cannot start at step %d", c.name, c.start)
+		return nil, fmt.Errorf("%s: start step %d, want 0 or more", c.name, c.start)
 	}
 	if c.noise != 0 {
 		if err := c.images.checkNoise(c.noise, c.noiseKind); err != nil {
@@ -115,7 +116,7 @@ func (c *BatchesConfig) Done() (*Batches, error) {
 		return nil, err
 	}
 	config := *c
-	config.batchSize = min(c.batchSize, c.images.N) // Sums with the largest of integers would overflow.
+	config.batchSize = min(c.batchSize, c.images.N) // Sums with huge batch sizes would overflow.
 	return &Batches{images: c.images, converter: converter, config: config}, nil
 }
 
@@ -127,8 +128,8 @@ var (
 // Name implements train.Dataset.
 func (b *Batches) Name() string { return b.config.name }
 
-// ShortName implements train.HasShortName: what follows the first slash of the name, as "test" in
-// "mnist/test", else its first three bytes.
+// ShortName implements train.HasShortName: the part of the name after its first slash, as "test" of
+// "mnist/test", or else its first three bytes.
 func (b *Batches) ShortName() string {
 	if _, split, ok := strings.Cut(b.config.name, "/"); ok {
 		return split
@@ -136,10 +137,10 @@ func (b *Batches) ShortName() string {
 	return b.config.name[:min(3, len(b.config.name))]
 }
 
-// NumExamples is the number of images, whether or not a short batch is dropped.
+// NumExamples returns the number of images, including those of a short batch that is dropped.
 func (b *Batches) NumExamples() int { return b.images.N }
 
-// StepsPerEpoch is the number of batches of one epoch.
+// StepsPerEpoch returns the number of batches of one epoch.
 func (b *Batches) StepsPerEpoch() int {
 	if b.config.dropLast {
 		return b.images.N / b.config.batchSize
@@ -147,14 +148,14 @@ func (b *Batches) StepsPerEpoch() int {
 	return (b.images.N + b.config.batchSize - 1) / b.config.batchSize
 }
 
-// StartingAt returns the same dataset beginning at another step; see [BatchesConfig.StartAt].
+// StartingAt returns the same dataset with another start step; see [BatchesConfig.StartAt].
 func (b *Batches) StartingAt(step int) (*Batches, error) {
 	config := b.config
 	return config.StartAt(step).Done()
 }
 
-// Iter implements train.Dataset. The caller owns the tensors it gets. All iterations over one
-// dataset are the same.
+// Iter implements train.Dataset. The caller owns the tensors. All iterations over a dataset yield
+// the same batches.
 func (b *Batches) Iter() iter.Seq2[train.Batch, error] {
 	return func(yield func(train.Batch, error) bool) {
 		perEpoch := b.StepsPerEpoch()
@@ -177,7 +178,7 @@ func (b *Batches) Iter() iter.Seq2[train.Batch, error] {
 	}
 }
 
-// order returns the indices of the images as an epoch visits them.
+// order returns the indices of the images in the order of an epoch.
 func (b *Batches) order(epoch int) []int {
 	if !b.config.shuffled {
 		order := make([]int, b.images.N)
@@ -186,8 +187,8 @@ func (b *Batches) order(epoch int) []int {
 		}
 		return order
 	}
-	// Two generators give the epoch's seed, so that (seed, epoch) and (seed+1, epoch-1) have
-	// nothing in common.
+	// One generator seeds the next, so that the orders of (seed, epoch) and (seed+1, epoch-1) are
+	// unrelated.
 	rng := rand.New(rand.NewPCG(rand.NewPCG(b.config.seed, streamShuffle).Uint64(), uint64(epoch)))
 	return rng.Perm(b.images.N)
 }

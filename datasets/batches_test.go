@@ -9,7 +9,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 )
 
-// step is a batch as plain numbers; images stands for the images by their first pixel.
+// step is a batch as numbers, with the first pixel of each image.
 type step struct {
 	images, labels []float64
 }
@@ -60,7 +60,7 @@ func sizes(steps []step) (n []int) {
 	return n
 }
 
-// The first pixels of the 10 images, in order.
+// firstPixels are the first pixels of 10 test images, in order.
 var firstPixels = []float64{0, 12, 24, 36, 48, 60, 72, 84, 96, 108}
 
 func TestBatchesInOrder(t *testing.T) {
@@ -110,7 +110,7 @@ func TestBatchesShuffled(t *testing.T) {
 		var order []float64
 		for _, s := range steps[3*epoch : 3*epoch+3] {
 			order = append(order, s.images...)
-			for i, pixel := range s.images { // each image keeps its label
+			for i, pixel := range s.images { // Each image must keep its label.
 				if want := float64(int(pixel/12) % 3); s.labels[i] != want {
 					t.Errorf("image %g has label %g, want %g", pixel, s.labels[i], want)
 				}
@@ -127,21 +127,21 @@ func TestBatchesShuffled(t *testing.T) {
 		}
 	}
 	if again := take(t, done(t, config(1)), 15); fmt.Sprint(again) != fmt.Sprint(steps) {
-		t.Error("the same seed gave another order")
+		t.Error("the same seed gave different orders")
 	}
 	other := take(t, done(t, config(2)), 15)
 	for epoch := range 4 {
 		if fmt.Sprint(other[3*epoch:3*epoch+3]) == fmt.Sprint(steps[3*epoch+3:3*epoch+6]) {
-			t.Error("the next seed gave the same orders, one epoch earlier")
+			t.Error("the next seed gave the same orders one epoch earlier")
 		}
 	}
 	if fmt.Sprint(other) == fmt.Sprint(steps) {
-		t.Error("another seed gave the same order")
+		t.Error("different seeds gave the same order")
 	}
 }
 
-// A dataset that starts at a step yields what the uninterrupted one yields from that step on; with
-// fresh label noise, short batches or without.
+// A dataset that starts at a step yields the batches that the uninterrupted one yields from that
+// step on, with and without fresh label noise and short batches.
 func TestBatchesResume(t *testing.T) {
 	images := testImages(10)
 	for name, config := range map[string]func() *BatchesConfig{
@@ -164,7 +164,7 @@ func TestBatchesResume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range 2 { // every Iter begins anew
+			for range 2 { // Every Iter begins at the start step.
 				if got := take(t, ds, 5); fmt.Sprint(got) != fmt.Sprint(whole[7:]) {
 					t.Errorf("StartingAt(7): %v, want %v", got, whole[7:])
 				}
@@ -172,9 +172,9 @@ func TestBatchesResume(t *testing.T) {
 		})
 	}
 	t.Run("a late step is reached at once", func(t *testing.T) {
-		const late = 3 * 1_000_000_000_000 // a loop over the epochs before would never end
+		const late = 3 * 1_000_000_000_000 // A loop over the earlier epochs would never end.
 		if got := take(t, done(t, NewBatches(images, 4).Shuffle(3).Infinite().StartAt(late)), 1); len(got) != 1 {
-			t.Errorf("got %v", got)
+			t.Errorf("got the batches %v, want one", got)
 		}
 	})
 }
@@ -212,7 +212,7 @@ func TestBatchesNames(t *testing.T) {
 		}
 	}
 	if got := done(t, NewBatches(images, 1)).Name(); got != "tiny/train" {
-		t.Errorf("default name %q", got)
+		t.Errorf("default name %q, want tiny/train", got)
 	}
 }
 
@@ -226,7 +226,7 @@ func TestBatchesErrors(t *testing.T) {
 		{"nil", NewBatches(nil, 4), "empty"},
 		{"empty", NewBatches(&Images{}, 4), "empty"},
 		{"batch size 0", NewBatches(images, 0), "batch size 0"},
-		{"nothing left", NewBatches(images, 6).DropLast(), "no batch is left"},
+		{"nothing left", NewBatches(images, 6).DropLast(), "leaves no batch"},
 		{"negative start", NewBatches(images, 2).StartAt(-1), "step -1"},
 		{"noise", NewBatches(images, 2).FreshLabelNoise(2, AnyClass, 1), "label noise 2"},
 		{"noise not a number", NewBatches(images, 2).FreshLabelNoise(math.NaN(), AnyClass, 1), "label noise NaN"},

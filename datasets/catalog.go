@@ -1,25 +1,25 @@
 package datasets
 
-// dataSet is what is known of a data set beforehand.
+// dataSet describes a data set of the catalog.
 type dataSet struct {
 	name, title string
 	embedded    bool
-	// side is the height and width of the images.
+	// side is the height and the width of the images.
 	side    int
 	classes []string
-	// places are where the set is looked for: absolute, or relative to the data folder.
-	places []string
-	// packaged is the Debian package that holds the set.
-	packaged string
+	// locations are the paths to search for the set: absolute, or relative to the data folder.
+	locations []string
+	// debianPackage is the Debian package that contains the set, if any.
+	debianPackage string
 	// contents maps each file, without .gz, to the SHA-256 of its uncompressed content.
 	contents map[string]string
-	// copies are known sets of files that hold the same images in other bytes.
+	// copies are known sets of files with the same images in other bytes.
 	copies []knownCopy
 	// downloads are the published files.
 	downloads []download
 }
 
-// knownCopy is a set of files that is not the published one, and known for what it is.
+// knownCopy is a known set of files that differs from the published one.
 type knownCopy struct {
 	title    string
 	contents map[string]string
@@ -30,25 +30,25 @@ type download struct {
 	file   string
 	size   int64
 	sha256 string
-	// urls are the publisher and its mirrors, in the order in which they are tried. Plain http is
-	// acceptable as the content is checked by its SHA-256.
+	// urls are the addresses at the publisher and its mirrors, in the order in which to try them.
+	// Plain http is acceptable because the content is checked by its SHA-256.
 	urls []string
 }
 
 // Where the checksums come from.
 //
 //   - Fashion-MNIST, contents: computed from the files of Debian's package dataset-fashion-mnist
-//     0.0~git20200523.55506a9-1. Downloads: the published .gz files differ from Debian's in nothing
-//     but the gzip header (file name and time). Putting that header back gives files with exactly
-//     the sizes and SHA-256 sums below (a test does this where the package is installed), and the
-//     MD5 sum that Zalando's README lists for the test labels.
-//   - MNIST, contents and downloads; CIFAR-10, contents and download: as published by several
+//     0.0~git20200523.55506a9-1. Downloads: the published .gz files differ from Debian's only in
+//     the gzip header (file name and time). With that header, Debian's files have exactly the sizes
+//     and SHA-256 sums below (a test checks this where the package is installed), and the MD5 sum
+//     that Zalando's README lists for the test labels.
+//   - MNIST, contents and downloads; CIFAR-10, contents and download: published by several
 //     independent projects (the MNIST sums by TensorFlow's data set code among others, the CIFAR-10
-//     sum by GoMLX and torchvision's Ruby port). They were not verified against the files
-//     themselves.
-//   - The JPEG copy of CIFAR-10: computed from its files, as Pillow 13.0.0 decodes them. Of 1,000
-//     of its test images every label is that of a lossless copy, and the root mean square
-//     difference of the pixels is 7.6 of 255.
+//     sum by GoMLX and torchvision's Ruby port). Nobody has compared them with the files themselves
+//     for this catalog.
+//   - The JPEG copy of CIFAR-10: computed from its files as decoded by Pillow 13.0.0. For 1,000 of
+//     its test images, every label agrees with a lossless copy, and the pixels differ by a root
+//     mean square of 7.6 of 255.
 //   - The subset: computed when it was drawn, see fashion_mnist_subset/README.md.
 var catalog = []*dataSet{
 	{
@@ -64,15 +64,15 @@ var catalog = []*dataSet{
 	{
 		name: NameFashionMNIST, title: "Fashion-MNIST, 60,000 + 10,000 images",
 		side: 28, classes: fashionClasses,
-		places:   []string{"fashion-mnist", "FashionMNIST/raw", debianFashionMNIST},
-		packaged: "dataset-fashion-mnist",
+		locations:     []string{"fashion-mnist", "FashionMNIST/raw", debianFashionMNIST},
+		debianPackage: "dataset-fashion-mnist",
 		contents: map[string]string{
 			"train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
 			"train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
 			"t10k-images-idx3-ubyte":  "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
 			"t10k-labels-idx1-ubyte":  "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 		},
-		downloads: mirrored([]string{
+		downloads: withURLs([]string{
 			"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 			"https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
 		}, []download{
@@ -89,14 +89,14 @@ var catalog = []*dataSet{
 	{
 		name: NameMNIST, title: "MNIST, 60,000 + 10,000 images",
 		side: 28, classes: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
-		places: []string{"mnist", "MNIST/raw"},
+		locations: []string{"mnist", "MNIST/raw"},
 		contents: map[string]string{
 			"train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
 			"train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
 			"t10k-images-idx3-ubyte":  "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
 			"t10k-labels-idx1-ubyte":  "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 		},
-		downloads: mirrored([]string{
+		downloads: withURLs([]string{
 			"https://ossci-datasets.s3.amazonaws.com/mnist/",
 			"https://storage.googleapis.com/cvdf-datasets/mnist/",
 		}, []download{
@@ -113,7 +113,7 @@ var catalog = []*dataSet{
 	{
 		name: NameCIFAR10, title: "CIFAR-10, 50,000 + 10,000 images",
 		side: cifarSide, classes: cifar10Classes,
-		places: []string{
+		locations: []string{
 			"cifar10", "cifar10/cifar-10-batches-bin", "cifar-10-batches-bin",
 			"cifar10/cifar-10-binary.tar.gz", "cifar-10-binary.tar.gz",
 		},
@@ -133,7 +133,7 @@ var catalog = []*dataSet{
 			"data_batch_5.bin": "529a8ade44656f3582069a2b45694b7a4964a0dfc555904bacc92a6dad618777",
 			"test_batch.bin":   "21ff644a0745dff07cf018a4314ad5dbc8b65bf1bb9f9c184f68eaf61bb554dd",
 		}}},
-		downloads: mirrored([]string{"https://www.cs.toronto.edu/~kriz/"}, []download{
+		downloads: withURLs([]string{"https://www.cs.toronto.edu/~kriz/"}, []download{
 			{file: "cifar-10-binary.tar.gz", size: 170052171,
 				sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
 		}),
@@ -144,8 +144,8 @@ var fashionClasses = []string{
 	"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 }
 
-// mirrored completes downloads with their addresses: each base with the file's name.
-func mirrored(bases []string, files []download) []download {
+// withURLs completes the downloads with their addresses: each base followed by the file's name.
+func withURLs(bases []string, files []download) []download {
 	for i := range files {
 		for _, base := range bases {
 			files[i].urls = append(files[i].urls, base+files[i].file)

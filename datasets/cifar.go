@@ -15,8 +15,8 @@ import (
 const (
 	cifarSide   = 32
 	cifarPixels = cifarSide * cifarSide * 3
-	// cifarRecord is one label byte and then the red, the green and the blue plane, each row-major
-	// 32×32.
+	// cifarRecord is the size of a record: one label byte, then the red, the green and the blue
+	// plane, each row-major 32×32.
 	cifarRecord = 1 + cifarPixels
 	// maxCIFARBytes bounds one batch file; the real ones have 10,000 records, 30.7 MB.
 	maxCIFARBytes = 100_000 * cifarRecord
@@ -40,26 +40,24 @@ func cifarFiles(split Split) []string {
 
 // ReadCIFAR10 reads a split of CIFAR-10 in its binary version, from the folder that holds the batch
 // files (cifar-10-batches-bin) or from the archive cifar-10-binary.tar.gz. The images are [n, 32,
-// 32, 3], red, green, blue last, where the files hold them as planes.
-//
-// It returns an error that names the file if one is missing, truncated, damaged, or holds a label
-// over 9.
+// 32, 3] with red, green and blue on the last axis; the files hold them as planes. It returns an
+// error that names the file if one is missing, truncated or damaged, or contains a label above 9.
 //
 // The format: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
 func ReadCIFAR10(dirOrArchive string, split Split) (*Images, error) {
 	return readCIFAR10(dirOrArchive, split, nil)
 }
 
-func readCIFAR10(dirOrArchive string, split Split, sums tap) (*Images, error) {
+func readCIFAR10(dirOrArchive string, split Split, hashes fileHashes) (*Images, error) {
 	info, err := os.Stat(dirOrArchive)
 	if err != nil {
 		return nil, err
 	}
 	images := &Images{H: cifarSide, W: cifarSide, C: 3, Classes: cifar10Classes, Name: NameCIFAR10 + "/" + split.String()}
 	if info.IsDir() {
-		err = readCIFARFolder(images, dirOrArchive, split, sums)
+		err = readCIFARFolder(images, dirOrArchive, split, hashes)
 	} else {
-		err = readCIFARArchive(images, dirOrArchive, split, sums)
+		err = readCIFARArchive(images, dirOrArchive, split, hashes)
 	}
 	if err != nil {
 		return nil, err
@@ -67,27 +65,27 @@ func readCIFAR10(dirOrArchive string, split Split, sums tap) (*Images, error) {
 	return images, nil
 }
 
-func readCIFARFolder(images *Images, dir string, split Split, sums tap) error {
+func readCIFARFolder(images *Images, dir string, split Split, hashes fileHashes) error {
 	for _, name := range cifarFiles(split) {
-		if err := readCIFARFile(images, dir, name, sums); err != nil {
+		if err := readCIFARFile(images, dir, name, hashes); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func readCIFARFile(images *Images, dir, name string, sums tap) error {
+func readCIFARFile(images *Images, dir, name string, hashes fileHashes) error {
 	path := filepath.Join(dir, name)
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return appendCIFAR(images, sums.reader(name, f), path)
+	return appendCIFAR(images, hashes.reader(name, f), path)
 }
 
-// readCIFARArchive finds the batch files in a tar archive, whatever their order in it.
-func readCIFARArchive(images *Images, archive string, split Split, sums tap) error {
+// readCIFARArchive reads the batch files from a tar archive, which may hold them in any order.
+func readCIFARArchive(images *Images, archive string, split Split, hashes fileHashes) error {
 	f, err := os.Open(archive)
 	if err != nil {
 		return err
@@ -110,7 +108,7 @@ func readCIFARArchive(images *Images, archive string, split Split, sums tap) err
 		for _, name := range wanted {
 			if header.Typeflag == tar.TypeReg && path.Base(header.Name) == name {
 				batch := *images
-				if err := appendCIFAR(&batch, sums.reader(name, reader), archive+": "+header.Name); err != nil {
+				if err := appendCIFAR(&batch, hashes.reader(name, reader), archive+": "+header.Name); err != nil {
 					return err
 				}
 				found[name] = &batch
@@ -130,7 +128,7 @@ func readCIFARArchive(images *Images, archive string, split Split, sums tap) err
 }
 
 func noFileInArchive(archive, name string) error {
-	return fmt.Errorf("%s: no %s in this archive, want the binary version, cifar-10-binary.tar.gz", archive, name)
+	return fmt.Errorf("%s: no %s in this archive, want cifar-10-binary.tar.gz, the binary version", archive, name)
 }
 
 func archiveError(archive string, err error) error {
@@ -140,7 +138,7 @@ func archiveError(archive string, err error) error {
 	return readError(archive, err)
 }
 
-// appendCIFAR reads the records of one batch file to the end and turns planes into channels.
+// appendCIFAR reads all records of one batch file and moves the channels to the last axis.
 func appendCIFAR(images *Images, r io.Reader, name string) error {
 	var raw bytes.Buffer
 	n, err := io.Copy(&raw, io.LimitReader(r, maxCIFARBytes+1))
@@ -150,11 +148,11 @@ func appendCIFAR(images *Images, r io.Reader, name string) error {
 	case n == 0:
 		return fmt.Errorf("%s: the file is empty", name)
 	case n > maxCIFARBytes:
-		return fmt.Errorf("%s: more than %d bytes, want a CIFAR-10 batch of 10000 records of %d bytes", name, maxCIFARBytes,
-			cifarRecord)
+		return fmt.Errorf("%s: more than %d bytes, want a CIFAR-10 batch of 10000 records of %d bytes",
+			name, maxCIFARBytes, cifarRecord)
 	case n%cifarRecord != 0:
-		return fmt.Errorf("%s: %d bytes are not a whole number of CIFAR-10 records of %d bytes: truncated, or not the binary version",
-			name, n, cifarRecord)
+		return fmt.Errorf("%s: %d bytes are not a whole number of CIFAR-10 records of %d bytes: "+
+			"truncated, or not the binary version", name, n, cifarRecord)
 	}
 	count := int(n) / cifarRecord
 	images.Pixels = slices.Grow(images.Pixels, count*cifarPixels)

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// record is a CIFAR record whose pixel (row, col, channel) is row + 2·col + 64·channel + label.
+// record returns a CIFAR record whose pixel (row, col, channel) is row + 2·col + 64·channel +
+// label.
 func record(label byte) []byte {
 	b := []byte{label}
 	for channel := range 3 {
@@ -23,7 +24,7 @@ func record(label byte) []byte {
 	return b
 }
 
-// batch is a batch file of the given labels.
+// batch returns a batch file with these labels.
 func batch(labels ...byte) []byte {
 	var b []byte
 	for _, label := range labels {
@@ -32,7 +33,7 @@ func batch(labels ...byte) []byte {
 	return b
 }
 
-// cifarBatches are the six files of a tiny CIFAR-10; together the training labels are 0 to 9.
+// cifarBatches returns the six files of a tiny CIFAR-10, whose training labels are 0 to 9.
 func cifarBatches() map[string][]byte {
 	return map[string][]byte{
 		"data_batch_1.bin": batch(0, 1), "data_batch_2.bin": batch(2, 3), "data_batch_3.bin": batch(4, 5),
@@ -52,8 +53,8 @@ func writeFiles(t testing.TB, dir string, files map[string][]byte) {
 	}
 }
 
-// archive is a gzipped tar file of the files, last name first, so that the reader cannot rely on
-// their order.
+// archive returns a gzipped tar file of the files in reverse order, so that the reader cannot rely
+// on their order.
 func archive(t testing.TB, folder string, files map[string][]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -105,7 +106,7 @@ func TestReadCIFAR10(t *testing.T) {
 	}
 }
 
-// checkCIFARImage compares an image [32, 32, 3] with the rule of record.
+// checkCIFARImage compares an image [32, 32, 3] with the pixels that record sets.
 func checkCIFARImage(t *testing.T, image []uint8, label byte) {
 	t.Helper()
 	for row := range 32 {
@@ -135,7 +136,7 @@ func TestReadCIFAR10Errors(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		files map[string][]byte
-		want  string // of the folder
+		want  string // For the folder.
 	}{
 		{"missing", without(third), third},
 		{"empty", replace(third, nil), "empty"},
@@ -149,7 +150,7 @@ func TestReadCIFAR10Errors(t *testing.T) {
 			_, err := ReadCIFAR10(dir, Train)
 			wantError(t, err, dir, third, test.want)
 			if _, err := ReadCIFAR10(dir, Test); err != nil {
-				t.Errorf("the test split does not need %s, but: %v", third, err)
+				t.Errorf("the test split does not need %s, but reading it failed: %v", third, err)
 			}
 		})
 		t.Run("archive "+test.name, func(t *testing.T) {
@@ -168,7 +169,7 @@ func TestReadCIFAR10Errors(t *testing.T) {
 		want    string
 	}{
 		{"python version", archive(t, "cifar-10-batches-py", map[string][]byte{"data_batch_1": {1}}),
-			"want the binary version"},
+			"want cifar-10-binary.tar.gz, the binary version"},
 		{"not gzip", []byte(strings.Repeat("this is no archive. ", 100)), "not a tar archive"},
 		{"gzip of something else", gzipped(t, []byte(strings.Repeat("this is no archive. ", 100))), "not a tar archive"},
 		{"gzip header only", good[:6], "truncated gzip"},
@@ -188,7 +189,7 @@ func TestReadCIFAR10Errors(t *testing.T) {
 	})
 }
 
-// Whatever the bytes of a batch file, there is an error or a consistent set.
+// For any bytes of a batch file, the reader returns an error or a consistent set.
 func FuzzReadCIFAR(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(batch(1, 9))

@@ -19,23 +19,23 @@ import (
 	"time"
 )
 
-// Content says what a data set holds, whoever packed its files.
+// Content identifies what a data set contains, independently of how its files are packed.
 type Content struct {
-	// SHA256 is that of a list of the set's files in the order of their names, one line
-	// "SUM  FILE\n" each, as sha256sum writes it: the SHA-256 of a file's uncompressed bytes, two
-	// spaces, its name without .gz.
+	// SHA256 is the sum of a list of the set's files, sorted by name, with one line "SUM  FILE\n"
+	// for each file as sha256sum writes it: the SHA-256 of the file's uncompressed bytes, two
+	// spaces, and its name without .gz.
 	SHA256 string
-	// Published says that every file is the published one.
+	// Published is true if every file is the published one.
 	Published bool
-	// Copy describes a known copy that differs from the published files; empty for others.
+	// Copy describes the files if they are a known copy that differs from the published ones;
+	// otherwise it is empty.
 	Copy string
-	// Differs names the first file that is not the published one; empty if Published.
+	// Differs is the first file that differs from the published one; it is empty if Published.
 	Differs string
-	// sums of the files.
-	sums map[string]string
+	sums    map[string]string
 }
 
-// String says in a few words what the content is.
+// String describes the content in a few words.
 func (c Content) String() string {
 	switch {
 	case c.Published:
@@ -46,9 +46,9 @@ func (c Content) String() string {
 	return "not the published content (" + c.Differs + " differs)"
 }
 
-// Identify says what a data set holds on this machine. The files are read once: their sums are
-// kept, by path, size and time. Errors are those of [Locate], a [NotFoundError], and files that
-// cannot be read.
+// Identify identifies the content of a data set on this machine. It reads the files once and keeps
+// their sums by path, size and modification time. It returns the errors of [Locate], a
+// [NotFoundError] if the set is not there, and an error if a file cannot be read.
 func Identify(name string) (Content, error) {
 	set, source, err := locate(name)
 	if err != nil {
@@ -57,7 +57,7 @@ func Identify(name string) (Content, error) {
 	return set.identify(source)
 }
 
-// PublishedContent is what Identify gives where a data set's files are the published ones.
+// PublishedContent returns the content that Identify returns for the published files of a data set.
 func PublishedContent(name string) (Content, error) {
 	set, err := lookup(name)
 	if err != nil {
@@ -66,7 +66,7 @@ func PublishedContent(name string) (Content, error) {
 	return set.content(set.contents), nil
 }
 
-// locate finds a data set that is there.
+// locate is Locate with an error for a data set that is not found.
 func locate(name string) (*dataSet, Source, error) {
 	source, err := Locate(name)
 	if err != nil {
@@ -87,7 +87,7 @@ func (set *dataSet) identify(source Source) (Content, error) {
 	return set.content(sums), nil
 }
 
-// content judges the sums of a set's files.
+// content compares the sums of a set's files with the catalog.
 func (set *dataSet) content(sums map[string]string) Content {
 	c := Content{sums: sums}
 	var list strings.Builder
@@ -107,7 +107,7 @@ func (set *dataSet) content(sums map[string]string) Content {
 	return c
 }
 
-// fileSums gives the SHA-256 of the uncompressed bytes of each file of the set.
+// fileSums returns the SHA-256 of the uncompressed bytes of each file of the set.
 func (set *dataSet) fileSums(source Source) (map[string]string, error) {
 	if info, err := os.Stat(source.Path); err == nil && !info.IsDir() {
 		return set.archiveSums(source.Path)
@@ -132,8 +132,8 @@ func (set *dataSet) fileSum(source Source, file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := stamp(filepath.Join(source.Path, file), info)
-	known, err := sumsOnce(key, func() (map[string]string, error) {
+	key := stampOf(filepath.Join(source.Path, file), info)
+	known, err := cachedSums(key, func() (map[string]string, error) {
 		plain, err := gunzip(f, key.path)
 		if err != nil {
 			return nil, err
@@ -147,16 +147,16 @@ func (set *dataSet) fileSum(source Source, file string) (string, error) {
 	return known[file], err
 }
 
-// open opens a file of the set, as it was packed.
+// open opens a file of the set, which may be compressed.
 func (set *dataSet) open(source Source, file string) (fs.File, error) {
 	if set.embedded {
 		return embedded.Open("fashion_mnist_subset/" + file + ".gz")
 	}
-	at := filepath.Join(source.Path, file)
-	if found := existing(at); found != "" {
-		at = found
+	path := filepath.Join(source.Path, file)
+	if found := existingFile(path); found != "" {
+		path = found
 	}
-	return os.Open(at)
+	return os.Open(path)
 }
 
 func (set *dataSet) archiveSums(archive string) (map[string]string, error) {
@@ -169,7 +169,7 @@ func (set *dataSet) archiveSums(archive string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sumsOnce(stamp(archive, info), func() (map[string]string, error) {
+	return cachedSums(stampOf(archive, info), func() (map[string]string, error) {
 		plain, err := gunzip(f, archive)
 		if err != nil {
 			return nil, err
@@ -212,48 +212,49 @@ func sum(r io.Reader) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// fileStamp tells a file from another, and from what it was before it was changed.
+// fileStamp identifies one version of a file.
 type fileStamp struct {
 	path string
 	size int64
 	time time.Time
 }
 
-func stamp(path string, info fs.FileInfo) fileStamp {
+func stampOf(path string, info fs.FileInfo) fileStamp {
 	return fileStamp{path, info.Size(), info.ModTime()}
 }
 
-// summed keeps the sums of files that were read.
-var summed sync.Map // of map[string]string, by fileStamp
+// sumCache holds the sums of the files that have been read.
+var sumCache sync.Map // From fileStamp to map[string]string.
 
-func sumsOnce(key fileStamp, read func() (map[string]string, error)) (map[string]string, error) {
-	if known, ok := summed.Load(key); ok {
+func cachedSums(key fileStamp, read func() (map[string]string, error)) (map[string]string, error) {
+	if known, ok := sumCache.Load(key); ok {
 		return known.(map[string]string), nil
 	}
 	sums, err := read()
 	if err == nil {
-		summed.Store(key, sums)
+		sumCache.Store(key, sums)
 	}
 	return sums, err
 }
 
-// tap sums files while they are read. A nil tap does not.
-type tap map[string]hash.Hash
+// fileHashes hashes files while they are read. Nil fileHashes do nothing.
+type fileHashes map[string]hash.Hash
 
-// reader gives the uncompressed bytes of a file, which have to be read to their end.
-func (t tap) reader(file string, plain io.Reader) io.Reader {
-	if t == nil {
+// reader returns a reader of the same bytes that hashes them. The caller must read them to their
+// end.
+func (h fileHashes) reader(file string, plain io.Reader) io.Reader {
+	if h == nil {
 		return plain
 	}
-	t[file] = sha256.New()
-	return io.TeeReader(plain, t[file])
+	h[file] = sha256.New()
+	return io.TeeReader(plain, h[file])
 }
 
-// check compares what was read with the sums of the set, which may have been taken before.
-func (t tap) check(c Content, source Source) error {
-	for file, hash := range t {
+// check compares the hashes with the sums of the set, which may come from an earlier reading.
+func (h fileHashes) check(c Content, source Source) error {
+	for file, hash := range h {
 		if hex.EncodeToString(hash.Sum(nil)) != c.sums[file] {
-			return fmt.Errorf("%s: the file was changed while the program ran; start it again",
+			return fmt.Errorf("%s: the file was changed while the program ran: start the program again",
 				filepath.Join(source.Path, file))
 		}
 	}

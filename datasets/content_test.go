@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The same content has one SHA-256, however it is packed, and it is that of the list that sha256sum
-// would write.
+// However its files are packed, the same content has the same SHA-256, the sum of the list that
+// sha256sum would write.
 func TestContentDoesNotDependOnThePacking(t *testing.T) {
 	var list strings.Builder
 	for _, file := range []string{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
@@ -33,7 +33,7 @@ func TestContentDoesNotDependOnThePacking(t *testing.T) {
 			}
 			images, err := Load(NameCIFAR10, Test)
 			if err != nil || images.SHA256 != want {
-				t.Errorf("loaded images are of %q, %v; want %s", images.SHA256, err, want)
+				t.Errorf("the loaded images have SHA-256 %q, %v; want %s", images.SHA256, err, want)
 			}
 		})
 	}
@@ -47,11 +47,11 @@ func TestPublishedContent(t *testing.T) {
 		t.Errorf("the embedded set is %+v, %v; want %+v, %v", got, err, want, errWant)
 	}
 	if _, err := PublishedContent("minst"); err == nil {
-		t.Error("an unknown set has a content")
+		t.Error("no error for an unknown set")
 	}
 }
 
-// A copy in the catalog is called what it is, until a byte of it is changed.
+// A copy in the catalog is recognised, but not after a byte of it has changed.
 func TestKnownCopy(t *testing.T) {
 	files := mnistFiles(t, 2)
 	sums := make(map[string]string)
@@ -89,8 +89,8 @@ func TestKnownCopy(t *testing.T) {
 	}
 }
 
-// Files that were exchanged behind the back of the kept sums are noticed when they are read.
-func TestExchangedFileIsNoticed(t *testing.T) {
+// Load notices files that were replaced after their sums were cached.
+func TestLoadNoticesReplacedFiles(t *testing.T) {
 	dir := filepath.Join(dataFolder(t), "mnist")
 	files := mnistFiles(t, 1)
 	writeFiles(t, dir, files)
@@ -114,7 +114,7 @@ func TestExchangedFileIsNoticed(t *testing.T) {
 	}
 }
 
-// What the catalog says of the sets is well formed: a sum with a typing error would never match.
+// The catalog's sums are well-formed: a sum with a typing error would never match.
 func TestCatalogSums(t *testing.T) {
 	for _, set := range catalog {
 		for _, known := range append(set.copies, knownCopy{set.title, set.contents}) {

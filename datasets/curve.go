@@ -17,11 +17,11 @@ type Curve struct {
 	X, Y []float64
 }
 
-// Parabola returns n evenly spaced points of y = x² on [-1, 1], both ends among them. With n = 10
-// it is the regression set of the paper's Figure 1 (which parabola the paper took is not known).
+// Parabola returns n evenly spaced points of y = x² on [-1, 1], including both ends. n = 10 stands
+// for the regression set of the paper's Figure 1, which does not say which parabola it used.
 func Parabola(n int) (Curve, error) {
 	if n < 2 {
-		return Curve{}, fmt.Errorf("a curve needs at least 2 points, not %d", n)
+		return Curve{}, fmt.Errorf("a curve of %d points, want 2 or more", n)
 	}
 	x, y := make([]float64, n), make([]float64, n)
 	for i := range n {
@@ -33,27 +33,28 @@ func Parabola(n int) (Curve, error) {
 }
 
 // NewCurve returns the curve through the given points. It returns an error for fewer than 2 points,
-// slices of different lengths, X not strictly increasing, and values that are not finite.
+// slices of different lengths, values of x that do not strictly increase, and values that are not
+// finite.
 func NewCurve(x, y []float64) (Curve, error) {
 	if len(x) != len(y) {
-		return Curve{}, fmt.Errorf("a curve needs as many y as x, got %d x and %d y", len(x), len(y))
+		return Curve{}, fmt.Errorf("a curve of %d x and %d y, want as many y as x", len(x), len(y))
 	}
 	if len(x) < 2 {
-		return Curve{}, fmt.Errorf("a curve needs at least 2 points, not %d", len(x))
+		return Curve{}, fmt.Errorf("a curve of %d points, want 2 or more", len(x))
 	}
 	for i := range x {
-		if math.IsNaN(x[i]-x[i]) || math.IsNaN(y[i]-y[i]) { // v-v is NaN for NaN and ±Inf
+		if math.IsNaN(x[i]-x[i]) || math.IsNaN(y[i]-y[i]) { // v-v is NaN for NaN and ±Inf.
 			return Curve{}, fmt.Errorf("point %d of the curve is not finite: (%g, %g)", i, x[i], y[i])
 		}
 		if i > 0 && x[i] <= x[i-1] {
-			return Curve{}, fmt.Errorf("the x of a curve must increase, but x[%d] = %g follows %g", i, x[i], x[i-1])
+			return Curve{}, fmt.Errorf("the x of a curve must strictly increase, but x[%d] is %g after %g", i, x[i], x[i-1])
 		}
 	}
 	return Curve{X: x, Y: y}, nil
 }
 
-// DirichletIntegral is ∫ g'(x)² dx of the piecewise-linear interpolant g, from the first X to the
-// last: Σ (ΔY)²/ΔX.
+// DirichletIntegral returns ∫ g'(x)² dx of the piecewise-linear interpolant g, from the first X to
+// the last: Σ (ΔY)²/ΔX.
 func (c Curve) DirichletIntegral() float64 {
 	var sum float64
 	for i := 1; i < len(c.X); i++ {
@@ -63,16 +64,16 @@ func (c Curve) DirichletIntegral() float64 {
 	return sum
 }
 
-// DirichletEnergy is [Curve.DirichletIntegral] divided by the length of the interval: the mean of
-// g'(x)² under x uniform on it, which is the geometric complexity of the interpolant with respect
-// to that distribution. (The mean over the data points themselves is not defined, as the
-// interpolant has its kinks there.) Among all functions through the points the interpolant has the
-// smallest one.
+// DirichletEnergy returns [Curve.DirichletIntegral] divided by the length of the interval: the mean
+// of g'(x)² for x uniform on it, which is the geometric complexity of the interpolant for that
+// distribution. (The mean over the data points themselves is not defined, because the interpolant
+// has kinks there.) No function through the points has a smaller Dirichlet energy than the
+// interpolant.
 func (c Curve) DirichletEnergy() float64 {
 	return c.DirichletIntegral() / (c.X[len(c.X)-1] - c.X[0])
 }
 
-// ArcLength is the length ∫ sqrt(1 + g'(x)²) dx of the piecewise-linear interpolant.
+// ArcLength returns the length ∫ sqrt(1 + g'(x)²) dx of the piecewise-linear interpolant.
 func (c Curve) ArcLength() float64 {
 	var sum float64
 	for i := 1; i < len(c.X); i++ {
@@ -81,7 +82,7 @@ func (c Curve) ArcLength() float64 {
 	return sum
 }
 
-// At evaluates the piecewise-linear interpolant, continued by its outermost pieces.
+// At evaluates the piecewise-linear interpolant, whose outermost pieces continue beyond the points.
 func (c Curve) At(x float64) float64 {
 	i := min(max(sort.SearchFloat64s(c.X, x), 1), len(c.X)-1)
 	t := (x - c.X[i-1]) / (c.X[i] - c.X[i-1])
@@ -102,7 +103,7 @@ func (c Curve) Tensors(dtype dtypes.DType) (inputs, targets *tensors.Tensor, err
 
 func column(values []float64, dtype dtypes.DType) (*tensors.Tensor, error) {
 	if dtype != dtypes.Float32 && dtype != dtypes.Float64 {
-		return nil, fmt.Errorf("cannot give a curve as %s, want float32 or float64", dtype)
+		return nil, fmt.Errorf("a curve of dtype %s, want float32 or float64", dtype)
 	}
 	t := tensors.FromShape(shapes.Make(dtype, len(values), 1))
 	var err error
@@ -118,12 +119,12 @@ func column(values []float64, dtype dtypes.DType) (*tensors.Tensor, error) {
 	return t, err
 }
 
-// Dataset returns a train.Dataset whose every batch is the whole curve, as full-batch gradient
-// descent needs it: inputs [n, 1] and labels [n, 1] of the dtype. It never ends if infinite, else
-// after one batch.
+// Dataset returns a train.Dataset for full-batch gradient descent, in which every batch is the
+// whole curve: inputs [n, 1] and labels [n, 1] of the dtype. It yields one batch, or if infinite
+// the same batch without end.
 func (c Curve) Dataset(dtype dtypes.DType, infinite bool) (train.Dataset, error) {
 	if dtype != dtypes.Float32 && dtype != dtypes.Float64 {
-		return nil, fmt.Errorf("cannot give a curve as %s, want float32 or float64", dtype)
+		return nil, fmt.Errorf("a curve of dtype %s, want float32 or float64", dtype)
 	}
 	return &curveDataset{c, dtype, infinite}, nil
 }

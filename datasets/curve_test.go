@@ -39,16 +39,16 @@ func TestParabola(t *testing.T) {
 		t.Errorf("arc length %.12g, want %.12g", got, want)
 	}
 	_, err := Parabola(1)
-	wantError(t, err, "at least 2 points, not 1")
+	wantError(t, err, "1 points, want 2 or more")
 }
 
-// On uneven points the energy is the numerical integral of the squared slope of At.
+// On unevenly spaced points the energy equals the numerical integral of the squared slope of At.
 func TestCurveUneven(t *testing.T) {
 	curve, err := NewCurve([]float64{-1, 0, 0.5, 3}, []float64{2, -1, -1, 4})
 	if err != nil {
 		t.Fatal(err)
 	}
-	const pieces = 8000 // divides all points' distances
+	const pieces = 8000 // Divides the distances of all points.
 	h := 4. / pieces
 	var integral, length float64
 	for i := range pieces {
@@ -80,9 +80,9 @@ func TestNewCurveErrors(t *testing.T) {
 		want string
 	}{
 		{"lengths", []float64{1, 2}, []float64{1}, "2 x and 1 y"},
-		{"one point", []float64{1}, []float64{1}, "at least 2 points"},
-		{"equal x", []float64{1, 1}, []float64{1, 2}, "must increase"},
-		{"falling x", []float64{1, 0}, []float64{1, 2}, "x[1] = 0 follows 1"},
+		{"one point", []float64{1}, []float64{1}, "1 points, want 2 or more"},
+		{"equal x", []float64{1, 1}, []float64{1, 2}, "must strictly increase"},
+		{"falling x", []float64{1, 0}, []float64{1, 2}, "x[1] is 0 after 1"},
 		{"NaN", []float64{0, math.NaN()}, []float64{1, 2}, "not finite"},
 		{"infinite", []float64{0, 1}, []float64{1, math.Inf(-1)}, "not finite"},
 	} {

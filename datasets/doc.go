@@ -1,14 +1,14 @@
 // Package datasets reads the data sets of the experiments and feeds them to GoMLX.
 //
-//   - [Load] gives the images of a named data set: "fashion-mnist-subset" (embedded, always there),
-//     "fashion-mnist", "mnist" and "cifar10" (from a data folder). [Locate] says where a set was
-//     found or how to get it, and [Download] fetches it. Nothing is ever downloaded unless Download
-//     is called.
+//   - [Load] returns the images of a named data set: "fashion-mnist-subset" (embedded),
+//     "fashion-mnist", "mnist" and "cifar10" (from a data folder). [Locate] reports where a set is
+//     or how to get it. Only [Download] downloads.
 //   - [ReadIDX] and [ReadCIFAR10] read the standard file formats.
 //   - [Images] holds a split in memory as uint8 pixels; [Images.Balanced], [Images.First],
-//     [Images.WithLabelNoise] and [Images.RandomLabels] derive others from it.
+//     [Images.WithLabelNoise] and [Images.RandomLabels] derive other sets from it.
 //   - [NewBatches] turns images into a GoMLX train.Dataset whose order is a pure function of (seed,
-//     step), so that an interrupted run resumes with exactly the batches it would have seen.
+//     step), so that an interrupted run resumes with exactly the batches that an uninterrupted run
+//     would get.
 //   - [Parabola] is the 1-D regression set of the paper's Figure 1.
 //
 // Pixels are scaled to [0, 1] (divided by 255) unless a [Normalization] is given.
@@ -17,5 +17,5 @@
 //
 // Fashion-MNIST: MIT, copyright 2017 Zalando SE; the embedded subset comes with the licence text.
 // MNIST (LeCun, Cortes, Burges) and CIFAR-10 (Krizhevsky, Nair, Hinton) are not part of this
-// repository; their terms are their authors'.
+// repository; the terms of their authors apply.
 package datasets

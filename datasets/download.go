@@ -16,20 +16,19 @@ import (
 	"example.com/geometric-complexity/internal/atomicfile"
 )
 
-// Progress is told how many bytes of a file have arrived.
+// Progress receives the number of bytes of a file that have arrived, and their total.
 type Progress func(file string, done, total int64)
 
 // Download fetches the published files of a data set into dir/<name>, where [Locate] finds them if
-// dir is the data folder; an empty dir is the data folder ([DataDir]). Files that are already there
-// with the right SHA-256 are kept. Each file is written under a temporary name, checked by size and
-// SHA-256, and renamed. What has arrived of a file that could not be completed is kept, and the
-// next address or the next call goes on from there; content that is wrong is removed. An address
-// that does not answer, or sends next to nothing for half a minute, is given up for the next one.
-// The progress function may be nil.
+// dir is the data folder; if dir is empty, it is the data folder ([DataDir]). Download keeps files
+// that are already there with the right SHA-256. It writes each file under a temporary name, checks
+// its size and SHA-256, and renames it. It keeps the beginning of an incomplete file, from which
+// the next address or the next call continues, and removes wrong content. If an address does not
+// answer or stalls for half a minute, it tries the next one. progress may be nil.
 //
-// Errors are an unknown name, a set that has nothing to download (the embedded one), a cancelled
-// context, and for each file the reasons why none of its addresses gave the right content, with the
-// other ways to get the set.
+// It returns an error for an unknown name, for the embedded set, which has nothing to download, and
+// if the context is cancelled. If no address has the right content of a file, the error gives the
+// reason for each address, and other ways to get the set.
 func Download(ctx context.Context, name, dir string, progress Progress) error {
 	set, err := lookup(name)
 	if err != nil {
@@ -46,7 +45,7 @@ func Download(ctx context.Context, name, dir string, progress Progress) error {
 	err = newFetcher().fetchAll(ctx, set.downloads, filepath.Join(dir, set.name), progress)
 	var failed *fetchError
 	if errors.As(err, &failed) && ctx.Err() == nil {
-		return fmt.Errorf("%w; to get it otherwise: %s", err, set.otherWays(dir))
+		return fmt.Errorf("%w; other ways to get it: %s", err, set.alternatives(dir))
 	}
 	return err
 }
@@ -54,7 +53,7 @@ func Download(ctx context.Context, name, dir string, progress Progress) error {
 // fetcher downloads files.
 type fetcher struct {
 	client *http.Client
-	// window is how long an address may take to send leastBytes.
+	// window is the time within which an address must send leastBytes.
 	window     time.Duration
 	leastBytes int64
 }
@@ -93,7 +92,7 @@ func isFile(path, want string) bool {
 	return err == nil && got == want
 }
 
-// fetchError is a file that none of its addresses gave.
+// fetchError reports that no address has a file.
 type fetchError struct {
 	file    string
 	reasons error
@@ -118,7 +117,7 @@ func (f *fetcher) fetch(ctx context.Context, file download, path string, progres
 			return part.complete(path)
 		}
 		if ctx.Err() != nil {
-			failures = []error{ctx.Err()} // What the address says of it is the same.
+			failures = []error{ctx.Err()} // The address's error would say the same.
 			break
 		}
 		failures = append(failures, err)
@@ -126,7 +125,7 @@ func (f *fetcher) fetch(ctx context.Context, file download, path string, progres
 	return errors.Join(&fetchError{file.file, oneLine(failures)}, part.keep(path))
 }
 
-// oneLine joins errors by semicolons, where errors.Join would put them on lines of their own.
+// oneLine joins errors with semicolons, because errors.Join uses line breaks.
 func oneLine(errs []error) error {
 	joined := errs[0]
 	for _, err := range errs[1:] {
@@ -135,13 +134,13 @@ func oneLine(errs []error) error {
 	return joined
 }
 
-// errResumed says that the content was wrong and began with what another address, or an earlier
-// call, left. It is removed then, and the same address is asked for all of it.
-var errResumed = errors.New("what had arrived before was wrong")
+// errResumed reports wrong content that began with a part from another address or an earlier call.
+// The part is removed, and the same address is asked again for the whole file.
+var errResumed = errors.New("the part from before was wrong")
 
-var errStalled = errors.New("it sends next to nothing")
+var errStalled = errors.New("the transfer stalled")
 
-// fetchURL appends what is missing of a file to its part, and checks the whole.
+// fetchURL appends the missing bytes of a file to its part, and checks the whole file.
 func (f *fetcher) fetchURL(ctx context.Context, file download, url string, part *part, progress Progress) error {
 	have, err := part.size()
 	if err != nil {
@@ -179,7 +178,8 @@ func (f *fetcher) fetchURL(ctx context.Context, file download, url string, part 
 	if err := part.truncate(have); err != nil {
 		return err
 	}
-	body := &watchedReader{r: response.Body, window: f.window, least: f.leastBytes, stalled: func() { cancel(errStalled) }}
+	body := &stallReader{r: response.Body, window: f.window, least: f.leastBytes,
+		stalled: func() { cancel(errStalled) }}
 	defer body.stop()
 	if err := receive(part, body, file, have, progress); err != nil {
 		if errors.Is(context.Cause(ctx), errStalled) {
@@ -194,22 +194,22 @@ func (f *fetcher) fetchURL(ctx context.Context, file download, url string, part 
 	return err
 }
 
-// startsAt tells whether a partial answer begins with the byte that was asked for.
+// startsAt reports whether a partial response begins at the byte that was requested.
 func startsAt(response *http.Response, first int64) bool {
 	var start int64
 	_, err := fmt.Sscanf(response.Header.Get("Content-Range"), "bytes %d-", &start)
 	return err == nil && first > 0 && start == first
 }
 
-// receive copies the body behind the first bytes that are there. One byte more than expected is
-// read, so that a longer body is noticed.
+// receive appends the body to the bytes that are there. It reads one byte more than expected, to
+// notice a longer body.
 func receive(w io.Writer, body io.Reader, file download, have int64, progress Progress) error {
 	counted := &countingWriter{file: file, done: have, progress: progress}
 	_, err := io.Copy(io.MultiWriter(w, counted), io.LimitReader(body, file.size-have+1))
 	return err
 }
 
-// countingWriter reports what went through it.
+// countingWriter reports how many bytes were written to it.
 type countingWriter struct {
 	file     download
 	done     int64
@@ -224,19 +224,18 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// watchedReader calls stalled if a window of time passes in which fewer bytes than the least
-// arrive.
-type watchedReader struct {
+// stallReader calls stalled if fewer than least bytes arrive within a window of time.
+type stallReader struct {
 	r       io.Reader
 	window  time.Duration
 	least   int64
 	stalled func()
 
-	bytes int64 // in this window
+	bytes int64 // In this window.
 	timer *time.Timer
 }
 
-func (w *watchedReader) Read(p []byte) (int, error) {
+func (w *stallReader) Read(p []byte) (int, error) {
 	switch {
 	case w.timer == nil:
 		w.timer = time.AfterFunc(w.window, w.stalled)
@@ -249,22 +248,22 @@ func (w *watchedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (w *watchedReader) stop() {
+func (w *stallReader) stop() {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
 }
 
-// part is what has arrived of a file.
+// part is an incomplete file.
 type part struct{ file *os.File }
 
-// partLife is how long a part with another process's name is left alone: a download that is at work
-// writes more often.
-const partLife = 2 * time.Minute
+// abandonedAfter is the time without a write after which a part of another process counts as
+// abandoned: active downloads write more often.
+const abandonedAfter = 2 * time.Minute
 
-// openPart opens the part of a file, of which an earlier call may have left the beginning. Each
-// process writes under a name of its own, and takes over by renaming, so that no two write to one
-// file.
+// openPart opens the part of a file and continues the part of an earlier call if there is one. Each
+// process writes to its own file, and takes over an abandoned part by renaming it, so that no two
+// processes write to one file.
 func openPart(path string) (*part, error) {
 	own, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
 	if err != nil {
@@ -276,7 +275,7 @@ func openPart(path string) (*part, error) {
 	}
 	for _, other := range append(left, path+".part") {
 		info, err := os.Stat(other)
-		if err != nil || other == own.Name() || other != path+".part" && time.Since(info.ModTime()) < partLife {
+		if err != nil || other == own.Name() || other != path+".part" && time.Since(info.ModTime()) < abandonedAfter {
 			continue
 		}
 		if err := own.Close(); err != nil {
@@ -292,7 +291,7 @@ func openPart(path string) (*part, error) {
 	return &part{own}, nil
 }
 
-// escapeGlob makes a path stand for itself in a pattern.
+// escapeGlob returns a pattern that matches exactly this path.
 func escapeGlob(path string) string {
 	var escaped []byte
 	for i := range len(path) {
@@ -316,7 +315,7 @@ func (p *part) size() (int64, error) {
 	return info.Size(), nil
 }
 
-// truncate keeps the first n bytes, after which Write goes on.
+// truncate keeps the first n bytes and makes Write append to them.
 func (p *part) truncate(n int64) error {
 	if err := p.file.Truncate(n); err != nil {
 		return err
@@ -325,8 +324,8 @@ func (p *part) truncate(n int64) error {
 	return err
 }
 
-// check compares size and SHA-256 with those of the published file. Of a file that is too short
-// everything is kept, and of one that is wrong nothing.
+// check compares the size and SHA-256 with the published ones. It keeps a part that is too short,
+// and empties a wrong one.
 func (p *part) check(file download, url string) error {
 	n, err := p.size()
 	if err != nil {
@@ -351,7 +350,7 @@ func (p *part) check(file download, url string) error {
 	return nil
 }
 
-// complete gives the file its name.
+// complete renames the part to path, which makes it the file.
 func (p *part) complete(path string) error {
 	if err := errors.Join(p.file.Chmod(0o644), p.file.Sync(), p.file.Close()); err != nil {
 		return err
@@ -362,7 +361,7 @@ func (p *part) complete(path string) error {
 	return atomicfile.SyncDir(filepath.Dir(path))
 }
 
-// keep leaves what has arrived for the next call, if anything has.
+// keep saves the part for the next call, unless it is empty.
 func (p *part) keep(path string) error {
 	n, err := p.size()
 	if err := errors.Join(err, p.file.Close()); err != nil {

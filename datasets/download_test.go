@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// offer is a download of the content at the address path of the server.
-func offer(server *httptest.Server, file string, content []byte, paths ...string) download {
+// newDownload describes the content as a download at these paths of the server.
+func newDownload(server *httptest.Server, file string, content []byte, paths ...string) download {
 	sum := sha256.Sum256(content)
 	d := download{file: file, size: int64(len(content)), sha256: hex.EncodeToString(sum[:])}
 	for _, path := range paths {
@@ -27,8 +27,8 @@ func offer(server *httptest.Server, file string, content []byte, paths ...string
 	return d
 }
 
-// fetcherOf downloads from a server, with little patience.
-func fetcherOf(server *httptest.Server) *fetcher {
+// testFetcher downloads from a server and gives up soon.
+func testFetcher(server *httptest.Server) *fetcher {
 	client := server.Client()
 	client.Transport.(*http.Transport).ResponseHeaderTimeout = time.Second
 	return &fetcher{client: client, window: time.Second / 2, leastBytes: 1000}
@@ -57,7 +57,8 @@ func TestFetch(t *testing.T) {
 
 	fetch := func(t *testing.T, paths ...string) (string, error) {
 		dir := filepath.Join(t.TempDir(), "set")
-		return dir, fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, paths...)}, dir, nil)
+		return dir, testFetcher(server).fetchAll(t.Context(), []download{newDownload(server, "file", content, paths...)},
+			dir, nil)
 	}
 	for _, test := range []struct {
 		name  string
@@ -80,7 +81,7 @@ func TestFetch(t *testing.T) {
 	}
 	for path, test := range map[string]struct {
 		want string
-		left int // files: what has arrived of a file is kept, but nothing that is wrong
+		left int // Files: the beginning of a file is kept, but wrong content is not.
 	}{
 		"/short": {"50000 bytes, the published file has 100000", 1}, "/long": {"more than the 100000 bytes", 0},
 		"/wrong": {"SHA-256", 0}, "/broken": {"unexpected EOF", 1}, "/absent": {"404 Not Found", 0},
@@ -91,7 +92,7 @@ func TestFetch(t *testing.T) {
 			wantFiles(t, dir, test.left)
 		})
 	}
-	t.Run("all reasons in one line", func(t *testing.T) {
+	t.Run("all reasons on one line", func(t *testing.T) {
 		_, err := fetch(t, "/short", "/absent")
 		wantError(t, err, "/short", "/absent", "; ")
 	})
@@ -99,18 +100,18 @@ func TestFetch(t *testing.T) {
 		dir := t.TempDir()
 		writeFiles(t, dir, map[string][]byte{"file": content})
 		requests = 0
-		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, dir,
+		if err := testFetcher(server).fetchAll(t.Context(), []download{newDownload(server, "file", content, "/good")}, dir,
 			nil); err != nil {
 			t.Fatal(err)
 		}
 		if requests != 0 {
-			t.Errorf("%d requests for a file that is there", requests)
+			t.Errorf("%d requests for a file that is there, want 0", requests)
 		}
 	})
 	t.Run("replaced if it is wrong", func(t *testing.T) {
 		dir := t.TempDir()
 		writeFiles(t, dir, map[string][]byte{"file": content[:10]})
-		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, dir,
+		if err := testFetcher(server).fetchAll(t.Context(), []download{newDownload(server, "file", content, "/good")}, dir,
 			nil); err != nil {
 			t.Fatal(err)
 		}
@@ -126,8 +127,8 @@ func TestFetch(t *testing.T) {
 			}
 			last = done
 		}
-		if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/good")}, t.TempDir(),
-			progress); err != nil {
+		if err := testFetcher(server).fetchAll(t.Context(), []download{newDownload(server, "file", content, "/good")},
+			t.TempDir(), progress); err != nil {
 			t.Fatal(err)
 		}
 		if last != 100_000 {
@@ -144,28 +145,28 @@ func TestFetch(t *testing.T) {
 			<-r.Context().Done()
 		}))
 		defer slow.Close()
-		err := fetcherOf(slow).fetchAll(ctx, []download{offer(slow, "file", content, "/a", "/b")}, dir, stop)
+		err := testFetcher(slow).fetchAll(ctx, []download{newDownload(slow, "file", content, "/a", "/b")}, dir, stop)
 		wantError(t, err, "cannot download file")
 		if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "/b") {
-			t.Errorf("got %v, want it cancelled at the first address", err)
+			t.Errorf("got %v, want a cancellation at the first address", err)
 		}
 		wantFiles(t, dir, 1)
 	})
 }
 
-// A server that does all it can to keep a download from its end: the next address ends it, from
-// where it was if that was right.
+// An address of a hostile server does not keep a download from completing: the next address
+// completes it, from the part that is there if that is right.
 func TestFetchFromHostileServer(t *testing.T) {
 	content := ramp(100_000)
 	var mu sync.Mutex
-	var ranges []string // of the requests to the good address
-	over := make(chan struct{})
+	var ranges []string // Of the requests to the good address.
+	finished := make(chan struct{})
 	mux := http.NewServeMux()
 	hang := func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 		select {
 		case <-r.Context().Done():
-		case <-over:
+		case <-finished:
 		}
 	}
 	mux.HandleFunc("/good", func(w http.ResponseWriter, r *http.Request) {
@@ -177,7 +178,7 @@ func TestFetchFromHostileServer(t *testing.T) {
 	mux.HandleFunc("/silent", func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
-		case <-over:
+		case <-finished:
 		}
 	})
 	mux.HandleFunc("/stalls",
@@ -191,7 +192,7 @@ func TestFetchFromHostileServer(t *testing.T) {
 			select {
 			case <-r.Context().Done():
 				return
-			case <-over:
+			case <-finished:
 				return
 			case <-time.After(10 * time.Millisecond):
 			}
@@ -210,11 +211,11 @@ func TestFetchFromHostileServer(t *testing.T) {
 	})
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	defer close(over)
+	defer close(finished)
 
 	for _, test := range []struct {
 		paths  []string
-		ranges []string // that the good address is asked for
+		ranges []string // Of the requests to the good address.
 	}{
 		{[]string{"/silent", "/good"}, []string{""}},
 		{[]string{"/stalls", "/good"}, []string{"bytes=60000-"}},
@@ -226,8 +227,8 @@ func TestFetchFromHostileServer(t *testing.T) {
 		t.Run(strings.Join(test.paths, " "), func(t *testing.T) {
 			ranges = nil
 			dir := t.TempDir()
-			if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, test.paths...)}, dir,
-				nil); err != nil {
+			if err := testFetcher(server).fetchAll(t.Context(), []download{newDownload(server, "file", content, test.paths...)},
+				dir, nil); err != nil {
 				t.Fatal(err)
 			}
 			if got, _ := os.ReadFile(filepath.Join(dir, "file")); !bytes.Equal(got, content) {
@@ -235,23 +236,24 @@ func TestFetchFromHostileServer(t *testing.T) {
 			}
 			wantFiles(t, dir, 1)
 			if !slices.Equal(ranges, test.ranges) {
-				t.Errorf("the good address was asked for the ranges %q; want %q", ranges, test.ranges)
+				t.Errorf("the good address got requests for the ranges %q, want %q", ranges, test.ranges)
 			}
 		})
 	}
 	t.Run("no address is good", func(t *testing.T) {
 		dir := t.TempDir()
-		err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/silent", "/trickles")},
+		err := testFetcher(server).fetchAll(t.Context(),
+			[]download{newDownload(server, "file", content, "/silent", "/trickles")},
 			dir, nil)
 		wantError(t, err, "cannot download file", "/silent", "timeout",
-			"/trickles: it sends next to nothing (less than 1000 bytes in 500ms)")
+			"/trickles: the transfer stalled (less than 1000 bytes in 500ms)")
 		if strings.Contains(err.Error(), "\n") {
 			t.Errorf("more than one line: %v", err)
 		}
 	})
 }
 
-func TestFetchGoesOn(t *testing.T) {
+func TestFetchContinues(t *testing.T) {
 	content := ramp(100_000)
 	var asked string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -281,7 +283,7 @@ func TestFetchGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			asked = "none"
-			if err := fetcherOf(server).fetchAll(t.Context(), []download{offer(server, "file", content, "/")}, dir,
+			if err := testFetcher(server).fetchAll(t.Context(), []download{newDownload(server, "file", content, "/")}, dir,
 				nil); err != nil {
 				t.Fatal(err)
 			}
@@ -293,7 +295,7 @@ func TestFetchGoesOn(t *testing.T) {
 	}
 }
 
-// wantFiles fails unless the folder holds n files: no temporary ones are left.
+// wantFiles fails unless the folder contains n files, without temporary ones.
 func wantFiles(t *testing.T, dir string, n int) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -306,14 +308,15 @@ func wantFiles(t *testing.T, dir string, n int) {
 }
 
 func TestDownload(t *testing.T) {
-	t.Run("what else can be done", func(t *testing.T) {
+	t.Run("other ways", func(t *testing.T) {
 		defer func(set *dataSet, downloads []download) { set.downloads = downloads }(catalog[1], catalog[1].downloads)
 		catalog[1].downloads = []download{{file: "file", size: 1, sha256: "0", urls: []string{"http://127.0.0.1:1/file"}}}
 		dir := t.TempDir()
 		err := Download(t.Context(), NameFashionMNIST, dir, nil)
 		wantError(t, err, "cannot download file: ",
-			"connection refused; to get it otherwise: put file (http://127.0.0.1:1/) into "+
-				filepath.Join(dir, "fashion-mnist")+", or have GCML_DATA name your data folder, or apt-get install dataset-fashion-mnist")
+			"connection refused; other ways to get it: put file (http://127.0.0.1:1/) into "+
+				filepath.Join(dir, "fashion-mnist")+", or set GCML_DATA to your data folder, "+
+				"or apt-get install dataset-fashion-mnist")
 	})
 	t.Run("unknown", func(t *testing.T) {
 		wantError(t, Download(t.Context(), "minst", "", nil), `did you mean "mnist"`)
@@ -326,7 +329,7 @@ func TestDownload(t *testing.T) {
 		cancel()
 		err := Download(ctx, NameMNIST, t.TempDir(), nil)
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v, want it cancelled", err)
+			t.Errorf("got %v, want a cancellation", err)
 		}
 	})
 	t.Run("no folder", func(t *testing.T) {
@@ -336,7 +339,7 @@ func TestDownload(t *testing.T) {
 	})
 }
 
-// The download table is complete: sums of the right length, sizes, and an address for each file.
+// Every download in the catalog has a size, a sum of the right length and an address.
 func TestCatalog(t *testing.T) {
 	for _, set := range catalog {
 		t.Run(set.name, func(t *testing.T) {

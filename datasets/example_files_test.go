@@ -12,7 +12,7 @@ import (
 	"example.com/geometric-complexity/datasets"
 )
 
-// temporaryFolder is removed by the second result.
+// temporaryFolder returns a new folder and a function that removes it.
 func temporaryFolder() (dir string, remove func()) {
 	dir, err := os.MkdirTemp("", "datasets-example")
 	if err != nil {
@@ -32,7 +32,7 @@ func ExampleNames() {
 	// cifar10
 }
 
-// A set that is not on the machine is an error that says how to get it.
+// For a set that is not on the machine, the error explains how to get it.
 func ExampleNotFoundError() {
 	dir, remove := temporaryFolder()
 	defer remove()
@@ -51,7 +51,7 @@ func ExampleNotFoundError() {
 	// Output: true mnist false
 }
 
-// Nothing but this downloads; the embedded set has nothing to download.
+// Only this function downloads. The embedded set has nothing to download.
 func ExampleDownload() {
 	err := datasets.Download(context.Background(), "fashion-mnist-subset", "", nil)
 	fmt.Println(err)
@@ -80,7 +80,7 @@ func ExampleReadIDX() {
 	// short: truncated: the header announces 9 bytes of data for dimensions [9], found 2
 }
 
-// Images of your own in MNIST's format.
+// Your own images in MNIST's format.
 func ExampleReadIDXImages() {
 	dir, remove := temporaryFolder()
 	defer remove()
@@ -104,8 +104,8 @@ func ExampleReadIDXImages() {
 	// Output: 2 images of 1 × 2 with labels [0 1]
 }
 
-// A test split of one image, class 3, in CIFAR-10's binary format: the planes of
-// the file become the last axis.
+// A test split of one image, class 3, in CIFAR-10's binary format: the file's planes become the
+// last axis.
 func ExampleReadCIFAR10() {
 	dir, remove := temporaryFolder()
 	defer remove()

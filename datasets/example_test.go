@@ -37,7 +37,7 @@ func ExampleLocate() {
 	// unknown data set "fashion-minst"; did you mean "fashion-mnist"?
 }
 
-// A training run that was interrupted after 1000 steps goes on where it was.
+// A training run that was interrupted after 1000 steps continues with the next batch.
 func ExampleNewBatches() {
 	images, err := datasets.Load("fashion-mnist-subset", datasets.Train)
 	if err != nil {
@@ -103,8 +103,8 @@ func ExampleParabola() {
 	// 1.3169
 }
 
-// Other training sets from one: fewer images, evenly over the classes, or all
-// of them with labels that mean nothing.
+// Other training sets from one set: fewer images, with the same number for each class, or all
+// images with random labels.
 func ExampleImages_Balanced() {
 	images, err := datasets.Load("fashion-mnist-subset", datasets.Train)
 	if err != nil {
@@ -131,7 +131,7 @@ func ExampleImages_Balanced() {
 	// 538 of 5000 random labels are right by chance
 }
 
-// Labels that are wrong in another way at each step.
+// At each step, other labels are wrong.
 func ExampleBatchesConfig_FreshLabelNoise() {
 	images, err := datasets.Load("fashion-mnist-subset", datasets.Test)
 	if err != nil {
@@ -181,7 +181,7 @@ func ExampleImages_Tensors() {
 	// Output: (Float64)[1000, 784] (Int32)[1000, 1], mean 0.000, variance 1.000
 }
 
-// A regression set of your own.
+// Your own regression set.
 func ExampleNewCurve() {
 	curve, err := datasets.NewCurve([]float64{0, 1, 3}, []float64{0, 2, 2})
 	if err != nil {

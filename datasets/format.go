@@ -16,9 +16,9 @@ type Normalization struct {
 }
 
 // Standardization returns the normalization under which every channel of these images has mean 0
-// and variance 1. Take it from the training split and use it for all splits. Mean and variance are
-// over all N·H·W pixels of a channel, computed exactly in integers, the variance with divisor
-// N·H·W. A constant channel gets Std 1.
+// and variance 1. Compute it from the training split and use it for all splits. Mean and variance
+// are over all N·H·W pixels of a channel, from exact integer sums, the variance with divisor N·H·W.
+// A constant channel gets Std 1.
 func Standardization(train *Images) (*Normalization, error) {
 	if err := train.check(); err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func Standardization(train *Images) (*Normalization, error) {
 	norm := &Normalization{Mean: make([]float64, train.C), Std: make([]float64, train.C)}
 	n := float64(train.N * train.H * train.W)
 	for c := range train.C {
-		var sum, squares uint64 // at most 255²·2³⁰, far from overflow
+		var sum, squares uint64 // At most 255²·2³⁰, far from overflow.
 		for i := c; i < len(train.Pixels); i += train.C {
 			p := uint64(train.Pixels[i])
 			sum += p
@@ -42,18 +42,18 @@ func Standardization(train *Images) (*Normalization, error) {
 	return norm, nil
 }
 
-// Format says what images become as tensors. The zero value is float32 [batch, H, W, C] with pixels
-// in [0, 1].
+// Format describes the tensors of images. The zero value is float32 [batch, H, W, C] with pixels in
+// [0, 1].
 type Format struct {
-	// DType of the inputs, float32 (also the zero value) or float64.
+	// DType of the inputs: float32, which is also the meaning of the zero value, or float64.
 	DType dtypes.DType
-	// Flat gives inputs [batch, H·W·C] instead of [batch, H, W, C].
+	// Flat selects inputs [batch, H·W·C] instead of [batch, H, W, C].
 	Flat bool
 	// Normalization of the pixels; nil divides them by 255.
 	Normalization *Normalization
 }
 
-// dtype resolves the zero value.
+// dtype returns DType, or float32 for the zero value.
 func (f Format) dtype() dtypes.DType {
 	if f.DType == dtypes.InvalidDType {
 		return dtypes.Float32
@@ -63,7 +63,7 @@ func (f Format) dtype() dtypes.DType {
 
 func (f Format) check(images *Images) error {
 	if dtype := f.dtype(); dtype != dtypes.Float32 && dtype != dtypes.Float64 {
-		return fmt.Errorf("%s: cannot give images as %s, want float32 or float64", images.Name, dtype)
+		return fmt.Errorf("%s: images of dtype %s, want float32 or float64", images.Name, dtype)
 	}
 	norm := f.Normalization
 	if norm == nil {
@@ -76,13 +76,14 @@ func (f Format) check(images *Images) error {
 	for c := range images.C {
 		if mean, std := norm.Mean[c], norm.Std[c]; !(std > 0) || math.IsInf(std, 0) || math.IsNaN(mean) ||
 			math.IsInf(mean, 0) {
-			return fmt.Errorf("%s: normalization of channel %d has mean %g and standard deviation %g", images.Name, c, mean, std)
+			return fmt.Errorf("%s: normalization of channel %d has mean %g and standard deviation %g, "+
+				"want a finite mean and a positive, finite standard deviation", images.Name, c, mean, std)
 		}
 	}
 	return nil
 }
 
-// value is what pixel p of channel c becomes.
+// value returns the tensor's value for pixel p of channel c.
 func (f Format) value(p uint8, c int) float64 {
 	v := float64(p) / 255
 	if f.Normalization != nil {
@@ -99,7 +100,7 @@ func (f Format) dims(images *Images, batch int) []int {
 }
 
 // Tensors returns all images and labels: inputs [N, H, W, C], or [N, H·W·C] if the format is flat,
-// and int32 labels [N, 1], as GoMLX's sparse losses take them. The caller owns the tensors.
+// and int32 labels [N, 1], as GoMLX's sparse losses accept them. The caller owns the tensors.
 func (im *Images) Tensors(format Format) (inputs, labels *tensors.Tensor, err error) {
 	if err := im.check(); err != nil {
 		return nil, nil, err
@@ -115,7 +116,7 @@ func (im *Images) Tensors(format Format) (inputs, labels *tensors.Tensor, err er
 	return converter.tensors(indices, im.Labels)
 }
 
-// converter turns pixels into tensors by a table of the 256 possible values of each channel.
+// converter turns pixels into tensors with a table of the 256 possible values of each channel.
 type converter struct {
 	images  *Images
 	format  Format
@@ -138,7 +139,7 @@ func newConverter(images *Images, format Format) (*converter, error) {
 	return c, nil
 }
 
-// tensors gathers the images of the indices, with one label for each of them.
+// tensors returns the images with these indices and the labels, one for each image.
 func (c *converter) tensors(indices []int, labels []uint8) (inputsT, labelsT *tensors.Tensor, err error) {
 	inputsT = tensors.FromShape(shapes.Make(c.format.dtype(), c.format.dims(c.images, len(indices))...))
 	if c.format.dtype() == dtypes.Float64 {

@@ -55,7 +55,7 @@ func TestTensors(t *testing.T) {
 			for i, got := range values(t, inputs) {
 				want := float64(images.Pixels[i]) / 255
 				if test.format.Normalization != nil {
-					want = (want - norm.Mean[i%2]) / norm.Std[i%2] // channels alternate
+					want = (want - norm.Mean[i%2]) / norm.Std[i%2] // Channels alternate.
 				}
 				if math.Abs(got-want) > test.tol {
 					t.Fatalf("value %d is %g, want %g", i, got, want)
@@ -96,7 +96,7 @@ func TestFormatErrors(t *testing.T) {
 
 func TestStandardization(t *testing.T) {
 	images := testImages(30)
-	images.Pixels[5], images.Pixels[7] = 200, 9 // away from the ramp
+	images.Pixels[5], images.Pixels[7] = 200, 9 // Not the values of the ramp.
 	norm, err := Standardization(images)
 	if err != nil {
 		t.Fatal(err)
@@ -133,8 +133,8 @@ func TestStandardization(t *testing.T) {
 		_, err := Standardization(&Images{})
 		wantError(t, err, "empty")
 	})
-	// The figures that others give for the training split of Fashion-MNIST are 0.2860 and 0.3530;
-	// 5,000 of its 60,000 images come close.
+	// The usual figures for the training split of Fashion-MNIST are 0.2860 and 0.3530. The subset
+	// of 5,000 of its 60,000 images has almost the same.
 	t.Run("Fashion-MNIST subset", func(t *testing.T) {
 		images, err := Load(NameFashionMNISTSubset, Train)
 		if err != nil {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FuzzReadCIFARArchive: an archive is refused in one line, or gives images and labels that fit
-// together.
+// FuzzReadCIFARArchive checks that any archive gives an error of one line, or images and labels
+// that fit together.
 func FuzzReadCIFARArchive(f *testing.F) {
 	whole := archive(f, "cifar-10-batches-bin", cifarBatches())
 	f.Add(whole)

@@ -11,12 +11,11 @@ import (
 	"os"
 )
 
-// maxIDXBytes bounds what a header may ask for. The largest IDX set in common use, EMNIST ByClass,
-// has 547 MB.
+// maxIDXBytes limits the size that a header may announce. The largest IDX set in common use, EMNIST
+// ByClass, has 547 MB.
 const maxIDXBytes = 1 << 30
 
-// idxUint8 is the IDX code of the element type "unsigned byte", the only one that the image sets
-// use.
+// idxUint8 is the IDX code of the element type "unsigned byte", which all image sets use.
 const idxUint8 = 0x08
 
 // IDX is the content of an IDX file of unsigned bytes: a row-major array Data of shape Dims.
@@ -26,11 +25,11 @@ type IDX struct {
 }
 
 // ReadIDX reads one IDX array of unsigned bytes, plain or compressed by gzip (recognised by its
-// first two bytes). The name stands for the file in the error messages.
+// first two bytes). Error messages call the file name.
 //
-// It returns an error, without ever allocating more than a small multiple of the bytes that are
-// really there, for a wrong magic number, an element type other than uint8, dimensions that no
-// image set has, truncated data, bytes after the end, and a damaged gzip stream.
+// It returns an error for a wrong magic number, an element type other than uint8, dimensions that
+// no image set has, truncated data, bytes after the end, and a damaged gzip stream. It never
+// allocates more than a small multiple of the bytes that r contains.
 //
 // The format: two zero bytes, the element type, the rank, then each dimension as a big-endian
 // uint32, then the data (http://yann.lecun.com/exdb/mnist/, "The IDX file format").
@@ -43,35 +42,35 @@ func ReadIDX(r io.Reader, name string) (IDX, error) {
 	if err != nil {
 		return IDX{}, err
 	}
-	// The buffer grows with the data that arrives: a forged header cannot make it large.
+	// The buffer grows with the data that arrives, so a forged header cannot make it large.
 	var data bytes.Buffer
 	n, err := io.Copy(&data, io.LimitReader(plain, int64(total)))
 	if err != nil {
 		return IDX{}, readError(name, err)
 	}
 	if n < int64(total) {
-		return IDX{}, fmt.Errorf("%s: truncated: the header announces %d bytes of data for dimensions %v, found %d", name,
-			total, dims, n)
+		return IDX{}, fmt.Errorf("%s: truncated: the header announces %d bytes of data for dimensions %v, found %d",
+			name, total, dims, n)
 	}
 	// Reading to the end of the file also makes gzip compare its checksum.
 	switch _, err := io.ReadFull(plain, make([]byte, 1)); {
 	case err == nil:
-		return IDX{}, fmt.Errorf("%s: bytes after the end: dimensions %v need %d bytes of data, the file has more", name,
-			dims, total)
+		return IDX{}, fmt.Errorf("%s: bytes after the end: dimensions %v need %d bytes of data, the file has more",
+			name, dims, total)
 	case !errors.Is(err, io.EOF):
 		return IDX{}, readError(name, err)
 	}
 	return IDX{Dims: dims, Data: data.Bytes()}, nil
 }
 
-// readIDXHeader returns the dimensions and the number of data bytes they stand for.
+// readIDXHeader returns the dimensions and their product, the number of data bytes.
 func readIDXHeader(r io.Reader, name string) (dims []int, total int, err error) {
 	var magic [4]byte
 	if _, err := io.ReadFull(r, magic[:]); err != nil {
 		return nil, 0, headerError(name, err)
 	}
 	if magic[0] != 0 || magic[1] != 0 {
-		return nil, 0, fmt.Errorf("%s: not an IDX file: it begins with %#x, want 0x0000 and then type and rank", name, magic)
+		return nil, 0, fmt.Errorf("%s: not an IDX file: it begins with %#x, want 0x0000, the type and the rank", name, magic)
 	}
 	if magic[2] != idxUint8 {
 		return nil, 0, fmt.Errorf("%s: IDX element type %#02x is not supported, want 0x08 (uint8)", name, magic[2])
@@ -91,10 +90,10 @@ func readIDXHeader(r io.Reader, name string) (dims []int, total int, err error) 
 		if dim == 0 {
 			return nil, 0, fmt.Errorf("%s: IDX dimension %d is 0", name, i)
 		}
-		// Compared by division, as the product of forged dimensions overflows.
+		// Compares by division because the product of forged dimensions may overflow.
 		if int64(dim) > int64(maxIDXBytes/total) {
-			return nil, 0, fmt.Errorf("%s: IDX dimensions %v need more than %d bytes; the header is likely damaged", name,
-				dims[:i+1], maxIDXBytes)
+			return nil, 0, fmt.Errorf("%s: IDX dimensions %v need more than %d bytes: the header is probably damaged",
+				name, dims[:i+1], maxIDXBytes)
 		}
 		total *= int(dim)
 	}
@@ -149,7 +148,7 @@ func pairIDX(pixels, labels IDX, imagesName, labelsName string) (*Images, error)
 		return nil, fmt.Errorf("%s: dimensions %v, want [labels]", labelsName, labels.Dims)
 	}
 	if pixels.Dims[0] != labels.Dims[0] {
-		return nil, fmt.Errorf("%s has %d images, but %s has %d labels: they are not of the same set",
+		return nil, fmt.Errorf("%s has %d images, but %s has %d labels: they belong to different sets",
 			imagesName, pixels.Dims[0], labelsName, labels.Dims[0])
 	}
 	return &Images{
@@ -167,7 +166,7 @@ func readIDXFile(path string) (IDX, error) {
 	return ReadIDX(f, path)
 }
 
-// gunzip returns the plain content of r, which may be compressed.
+// gunzip returns the uncompressed content of r, whether r is compressed or not.
 func gunzip(r io.Reader, name string) (io.Reader, error) {
 	buffered := bufio.NewReader(r)
 	start, err := buffered.Peek(2)
@@ -186,12 +185,12 @@ func gunzip(r io.Reader, name string) (io.Reader, error) {
 
 func headerError(name string, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%s: truncated: the file ends within its header", name)
+		return fmt.Errorf("%s: truncated: the file ends inside its header", name)
 	}
 	return readError(name, err)
 }
 
-// readError names the file and says what a damaged gzip stream means for the user.
+// readError adds the file's name, and explains errors of a damaged gzip stream.
 func readError(name string, err error) error {
 	switch {
 	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), isCorrupt(err):

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// header is an IDX header of unsigned bytes.
+// header returns an IDX header of unsigned bytes.
 func header(dims ...uint32) []byte {
 	b := []byte{0, 0, 8, byte(len(dims))}
 	for _, d := range dims {
@@ -34,7 +34,7 @@ func gzipped(t testing.TB, content []byte) []byte {
 	return b.Bytes()
 }
 
-// ramp is n bytes 0, 1, 2, ... modulo 256.
+// ramp returns n bytes 0, 1, 2, ... modulo 256.
 func ramp(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -43,7 +43,7 @@ func ramp(n int) []byte {
 	return b
 }
 
-// wantError fails unless err is one line that holds every part.
+// wantError fails unless err is one line that contains every part.
 func wantError(t *testing.T, err error, parts ...string) {
 	t.Helper()
 	if err == nil {
@@ -79,18 +79,18 @@ func TestReadIDXErrors(t *testing.T) {
 	plain := append(header(2, 3, 4), ramp(24)...)
 	packed := gzipped(t, plain)
 	flipped := slices.Clone(packed)
-	flipped[len(flipped)-6] ^= 1 // a bit of the checksum
+	flipped[len(flipped)-6] ^= 1 // A bit of the checksum.
 	damaged := slices.Clone(packed)
-	damaged[10] = 0xff // an invalid block type
+	damaged[10] = 0xff // An invalid block type.
 	float := append([]byte{0, 0, 0x0d, 1}, header(1)[4:]...)
 	for _, test := range []struct {
 		name string
 		file []byte
 		want string
 	}{
-		{"empty", nil, "ends within its header"},
-		{"cut in magic", plain[:3], "ends within its header"},
-		{"cut in dimensions", plain[:9], "ends within its header"},
+		{"empty", nil, "ends inside its header"},
+		{"cut in magic", plain[:3], "ends inside its header"},
+		{"cut in dimensions", plain[:9], "ends inside its header"},
 		{"cut before data", plain[:16], "found 0"},
 		{"cut in data", plain[:len(plain)-1], "announces 24 bytes of data for dimensions [2 3 4], found 23"},
 		{"one byte too many", append(slices.Clone(plain), 7), "bytes after the end"},
@@ -198,8 +198,8 @@ func TestWriteIDX(t *testing.T) {
 	}
 }
 
-// Whatever the bytes, the reader returns either an error that names the file or an array that is
-// written back to the same bytes.
+// For any bytes, the reader returns either an error that names the file, or an array that WriteIDX
+// turns into the same bytes.
 func FuzzReadIDX(f *testing.F) {
 	plain := append(header(2, 3, 4), ramp(24)...)
 	for _, seed := range [][]byte{
@@ -212,7 +212,7 @@ func FuzzReadIDX(f *testing.F) {
 		got, err := ReadIDX(bytes.NewReader(file), "the-file")
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "the-file: ") || strings.Contains(err.Error(), "\n") {
-				t.Errorf("error does not begin with the file or is not one line: %q", err)
+				t.Errorf("error does not begin with the file's name or is not one line: %q", err)
 			}
 			return
 		}

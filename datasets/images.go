@@ -49,20 +49,19 @@ type Images struct {
 	N, H, W, C int
 	// Classes are the names of the classes, by label.
 	Classes []string
-	// Name of the set and split, as "mnist/train".
+	// Name is the name of the set and the split, such as "mnist/train".
 	Name string
-	// SHA256 is that of the [Content] of the set that [Load] read them from; empty for others.
+	// SHA256 is the sum of the set's [Content] if [Load] read the images; otherwise it is empty.
 	SHA256 string
 }
 
-// Size is the number of values of one image, H·W·C.
+// Size returns the number of values of one image, H·W·C.
 func (im *Images) Size() int { return im.H * im.W * im.C }
 
 // Image returns the pixels of image i, row-major [H, W, C]. It is a view, not a copy.
 func (im *Images) Image(i int) []uint8 { return im.Pixels[i*im.Size() : (i+1)*im.Size()] }
 
-// check returns an error if the fields contradict each other; images come from files, but also from
-// callers.
+// check returns an error if the fields contradict each other, because callers may fill them too.
 func (im *Images) check() error {
 	if im == nil || im.N <= 0 {
 		return errors.New("no images: the data set is empty")
@@ -94,7 +93,7 @@ func (im *Images) Counts() []int {
 	return counts
 }
 
-// Select returns a copy of the images of the given indices, in their order. It panics on an index
+// Select returns a copy of the images with the given indices, in their order. It panics on an index
 // out of range.
 func (im *Images) Select(indices []int) *Images {
 	out := *im
@@ -108,7 +107,7 @@ func (im *Images) Select(indices []int) *Images {
 	return &out
 }
 
-// First returns the first n images, sharing their memory.
+// First returns the first n images, which share the memory of im.
 func (im *Images) First(n int) (*Images, error) {
 	if n <= 0 || n > im.N {
 		return nil, fmt.Errorf("%s: cannot take the first %d of %d images", im.Name, n, im.N)
@@ -118,8 +117,8 @@ func (im *Images) First(n int) (*Images, error) {
 	return &out, nil
 }
 
-// Balanced draws perClass images of every class without replacement. The result keeps the order of
-// the source and depends on nothing but the source, perClass and the seed.
+// Balanced draws perClass images of every class without replacement. The result keeps their order
+// and depends only on the images, perClass and the seed.
 func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
 	if perClass <= 0 {
 		return nil, fmt.Errorf("%s: cannot draw %d images per class", im.Name, perClass)
@@ -146,8 +145,8 @@ func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
 	return im.Select(chosen), nil
 }
 
-// The second word of each random generator's seed: uses of the same seed for different purposes
-// stay independent.
+// The second word of each random generator's seed, which makes uses of one seed for different
+// purposes independent.
 const (
 	streamBalanced uint64 = 0x62616c616e636564 + iota
 	streamLabelNoise
@@ -155,15 +154,15 @@ const (
 	streamFreshNoise
 )
 
-// NoiseKind says what a noisy label is replaced by.
+// NoiseKind is the distribution of the classes that replace labels.
 type NoiseKind int
 
 const (
-	// OtherClass draws uniformly from the other classes: a fraction p of noise is a fraction p of
-	// wrong labels. This is the label noise of the double-descent literature (Nakkiran et al.
-	// 2019).
+	// OtherClass draws uniformly from the other classes, so noise of a fraction p makes a fraction
+	// p of the labels wrong. This is the label noise of the double-descent literature (Nakkiran et
+	// al. 2019).
 	OtherClass NoiseKind = iota
-	// AnyClass draws uniformly from all k classes, the true one among them: a fraction p of noise
+	// AnyClass draws uniformly from all k classes, including the true one, so noise of a fraction p
 	// makes about p·(k-1)/k of the labels wrong (Zhang et al. 2017).
 	AnyClass
 )
@@ -173,7 +172,7 @@ func (kind NoiseKind) draw(label uint8, classes int, rng *rand.Rand) uint8 {
 	if kind == AnyClass {
 		return uint8(rng.IntN(classes))
 	}
-	// One of the classes-1 others: those from the true label on are shifted by one.
+	// Draws one of the classes-1 others; adding 1 from the true label on skips the true label.
 	other := uint8(rng.IntN(classes - 1))
 	if other >= label {
 		other++
@@ -189,14 +188,14 @@ func (im *Images) checkNoise(fraction float64, kind NoiseKind) error {
 		return fmt.Errorf("%s: unknown kind of label noise %d, want OtherClass or AnyClass", im.Name, int(kind))
 	}
 	if len(im.Classes) < 2 {
-		return fmt.Errorf("%s: label noise needs at least 2 classes, there are %d", im.Name, len(im.Classes))
+		return fmt.Errorf("%s: label noise needs at least 2 classes, but there are %d", im.Name, len(im.Classes))
 	}
 	return nil
 }
 
-// WithLabelNoise returns the images, sharing their pixels, with the labels of exactly
-// round(fraction·N) of them replaced, once and for all. Which, and by what, depends on nothing but
-// the labels, the arguments and the seed.
+// WithLabelNoise returns the images with the labels of exactly round(fraction·N) of them replaced.
+// The choice of the labels and their replacements depends only on the labels and the arguments. The
+// result shares the pixels of im.
 func (im *Images) WithLabelNoise(fraction float64, kind NoiseKind, seed uint64) (*Images, error) {
 	if err := im.checkNoise(fraction, kind); err != nil {
 		return nil, err
@@ -210,8 +209,8 @@ func (im *Images) WithLabelNoise(fraction float64, kind NoiseKind, seed uint64) 
 	return &out, nil
 }
 
-// RandomLabels returns the images, sharing their pixels, with every label drawn uniformly from all
-// classes (Zhang et al. 2017).
+// RandomLabels returns the images with every label drawn uniformly from all classes (Zhang et al.
+// 2017). The result shares the pixels of im.
 func (im *Images) RandomLabels(seed uint64) (*Images, error) {
 	return im.WithLabelNoise(1, AnyClass, seed)
 }

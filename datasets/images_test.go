@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// testImages are n images of 2×3 pixels and 2 channels of ascending bytes, with labels 0, 1, 2, 0,
-// 1, 2, ...
+// testImages returns n images of 2×3 pixels and 2 channels of ascending bytes, with labels 0, 1, 2,
+// 0, 1, 2, ...
 func testImages(n int) *Images {
 	images := &Images{
 		Pixels: ramp(n * 12), Labels: make([]uint8, n), N: n, H: 2, W: 3, C: 2,
@@ -76,7 +76,7 @@ func TestFirst(t *testing.T) {
 }
 
 func TestBalanced(t *testing.T) {
-	images := testImages(20) // 7, 7 and 6 of the classes
+	images := testImages(20) // 7, 7 and 6 images of the classes.
 	draw := func(perClass int, seed uint64) *Images {
 		t.Helper()
 		got, err := images.Balanced(perClass, seed)
@@ -93,14 +93,14 @@ func TestBalanced(t *testing.T) {
 		t.Errorf("counts %v", got.Counts())
 	}
 	if !bytes.Equal(got.Pixels, draw(4, 1).Pixels) {
-		t.Error("the same seed drew other images")
+		t.Error("the same seed drew different images")
 	}
 	if bytes.Equal(got.Pixels, draw(4, 2).Pixels) {
-		t.Error("another seed drew the same images")
+		t.Error("different seeds drew the same images")
 	}
 	last := -1
 	for i := range got.N {
-		j := -1 // the source image it is; their pixels all differ
+		j := -1 // The index of the source image; no two have the same pixels.
 		for k := range images.N {
 			if bytes.Equal(images.Image(k), got.Image(i)) {
 				j = k
@@ -175,7 +175,7 @@ func TestWithLabelNoise(t *testing.T) {
 			}
 		}
 	})
-	t.Run("seeded and without touching the source", func(t *testing.T) {
+	t.Run("seeded, without changing the source", func(t *testing.T) {
 		before := slices.Clone(images.Labels)
 		a, _ := images.WithLabelNoise(0.5, OtherClass, 1)
 		b, _ := images.WithLabelNoise(0.5, OtherClass, 1)

@@ -19,28 +19,28 @@ const (
 	NameCIFAR10            = "cifar10"
 )
 
-// EnvData is the environment variable that names the data folder. Without it the folder is "data"
-// in the current one.
+// EnvData is the environment variable with the path of the data folder. Without it the data folder
+// is "data" in the current folder.
 const EnvData = "GCML_DATA"
 
-// debianFashionMNIST is where Debian's package dataset-fashion-mnist installs the four files.
+// debianFashionMNIST is the folder of Debian's package dataset-fashion-mnist.
 const debianFashionMNIST = "/usr/share/datasets/fashion-mnist"
 
 //go:embed fashion_mnist_subset/*.gz
 var embedded embed.FS
 
-// Source says where a data set is, or how to get it.
+// Source describes where a data set is, or how to get it.
 type Source struct {
-	// Name is what [Load] takes; Title what people call the set.
+	// Name is the name that [Load] accepts; Title describes the set.
 	Name, Title string
-	// Found says whether the set can be loaded.
+	// Found is true if the set can be loaded.
 	Found bool
-	// Embedded says that the set is part of the program.
+	// Embedded is true if the set is part of the program.
 	Embedded bool
-	// Path is the folder, or for CIFAR-10 possibly the archive, in which the set was found; empty
-	// for an embedded set and for one not found.
+	// Path is the folder of the set, or for CIFAR-10 possibly its archive. It is empty if the set
+	// is embedded or not found.
 	Path string
-	// Hint says how to get a set that was not found, in one line; empty otherwise.
+	// Hint explains in one line how to get a set that was not found; otherwise it is empty.
 	Hint string
 }
 
@@ -64,9 +64,10 @@ func Names() []string {
 	return names
 }
 
-// Locate looks for a data set in the data folder ($GCML_DATA, else ./data) and then, for
-// Fashion-MNIST, where Debian's package puts it. That the set is not there is no error, but Found
-// false and a Hint. Errors are an unknown name, and a GCML_DATA that is not a folder.
+// Locate looks for a data set in the data folder ($GCML_DATA, or else ./data) and then, for
+// Fashion-MNIST, in the folder of Debian's package. If the set is not there, Found is false and
+// Hint explains how to get it. Locate returns an error for an unknown name, and if GCML_DATA is not
+// a folder.
 func Locate(name string) (Source, error) {
 	set, err := lookup(name)
 	if err != nil {
@@ -88,7 +89,7 @@ func Locate(name string) (Source, error) {
 	return source, nil
 }
 
-// DataDir returns the data folder: $GCML_DATA if that is set, else "data", which need not exist.
+// DataDir returns the data folder: $GCML_DATA if it is set, or else "data", which need not exist.
 func DataDir() (string, error) {
 	dir := os.Getenv(EnvData)
 	if dir == "" {
@@ -96,7 +97,7 @@ func DataDir() (string, error) {
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w; create the folder or unset %s", EnvData, err, EnvData)
+		return "", fmt.Errorf("%s: %w: create the folder or unset %s", EnvData, err, EnvData)
 	}
 	if !info.IsDir() {
 		return "", fmt.Errorf("%s: %s is not a folder", EnvData, dir)
@@ -107,13 +108,13 @@ func DataDir() (string, error) {
 // NotFoundError reports that a known data set is not on this machine.
 type NotFoundError struct{ Source Source }
 
-// Error says what is missing and how to get it.
+// Error names the data set and explains how to get it.
 func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("data set %s not found; %s", e.Source.Name, e.Source.Hint)
 }
 
-// Load reads a split of a data set by name, see [Names]. It never downloads: a set that is not
-// there is a [NotFoundError], whose text says how to get it.
+// Load reads a split of a data set by name, see [Names]. It never downloads: if the set is not
+// there, it returns a [NotFoundError], which explains how to get it.
 func Load(name string, split Split) (*Images, error) {
 	if split != Train && split != Test {
 		return nil, fmt.Errorf("%s: unknown split %s, want Train or Test", name, split)
@@ -126,12 +127,12 @@ func Load(name string, split Split) (*Images, error) {
 	if err != nil {
 		return nil, err
 	}
-	sums := make(tap)
-	images, err := set.read(source, split, sums)
+	hashes := make(fileHashes)
+	images, err := set.read(source, split, hashes)
 	if err != nil {
 		return nil, err
 	}
-	if err := sums.check(content, source); err != nil {
+	if err := hashes.check(content, source); err != nil {
 		return nil, err
 	}
 	images.Name, images.Classes, images.SHA256 = set.name+"/"+split.String(), slices.Clone(set.classes), content.SHA256
@@ -142,23 +143,23 @@ func Load(name string, split Split) (*Images, error) {
 	return images, images.check()
 }
 
-func (set *dataSet) read(source Source, split Split, sums tap) (*Images, error) {
+func (set *dataSet) read(source Source, split Split, hashes fileHashes) (*Images, error) {
 	if set.name == NameCIFAR10 {
-		return readCIFAR10(source.Path, split, sums)
+		return readCIFAR10(source.Path, split, hashes)
 	}
 	var arrays [2]IDX
 	var paths [2]string
 	for i, file := range idxFiles(split) {
 		paths[i] = filepath.Join(source.Path, file)
 		var err error
-		if arrays[i], err = set.readIDX(source, file, sums); err != nil {
+		if arrays[i], err = set.readIDX(source, file, hashes); err != nil {
 			return nil, err
 		}
 	}
 	return pairIDX(arrays[0], arrays[1], paths[0], paths[1])
 }
 
-func (set *dataSet) readIDX(source Source, file string, sums tap) (IDX, error) {
+func (set *dataSet) readIDX(source Source, file string, hashes fileHashes) (IDX, error) {
 	f, err := set.open(source, file)
 	if err != nil {
 		return IDX{}, err
@@ -169,7 +170,7 @@ func (set *dataSet) readIDX(source Source, file string, sums tap) (IDX, error) {
 	if err != nil {
 		return IDX{}, err
 	}
-	return ReadIDX(sums.reader(file, plain), name)
+	return ReadIDX(hashes.reader(file, plain), name)
 }
 
 // idxFiles are the standard names of the images and labels of a split, without .gz.
@@ -181,8 +182,8 @@ func idxFiles(split Split) [2]string {
 	return [2]string{prefix + "-images-idx3-ubyte", prefix + "-labels-idx1-ubyte"}
 }
 
-// existing returns the path of a plain or gzipped file, or "".
-func existing(path string) string {
+// existingFile returns the path of the gzipped or plain file, or "" if there is none.
+func existingFile(path string) string {
 	for _, candidate := range []string{path + ".gz", path} {
 		if info, err := os.Stat(candidate); err == nil && info.Mode().IsRegular() {
 			return candidate
@@ -191,55 +192,55 @@ func existing(path string) string {
 	return ""
 }
 
-// find returns the first place that holds all files of the set, or "".
+// find returns the first location that contains all files of the set, or "".
 func (set *dataSet) find(root string) string {
-	for _, place := range set.places {
-		if !filepath.IsAbs(place) {
-			place = filepath.Join(root, place)
+	for _, path := range set.locations {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(root, path)
 		}
-		if set.completeAt(place) {
-			return place
+		if set.completeAt(path) {
+			return path
 		}
 	}
 	return ""
 }
 
-func (set *dataSet) completeAt(place string) bool {
-	if info, err := os.Stat(place); err != nil {
+func (set *dataSet) completeAt(path string) bool {
+	if info, err := os.Stat(path); err != nil {
 		return false
 	} else if !info.IsDir() {
-		return true // an archive: what it holds is seen when it is read
+		return true // An archive: reading it will check what it contains.
 	}
 	for file := range set.contents {
-		if existing(filepath.Join(place, file)) == "" {
+		if existingFile(filepath.Join(path, file)) == "" {
 			return false
 		}
 	}
 	return true
 }
 
-// hint says how to get the set, in one line.
+// hint explains in one line how to get the set.
 func (set *dataSet) hint(root string) string {
-	return fmt.Sprintf("to get it: gcml fetch %s, or %s", set.name, set.otherWays(root))
+	return fmt.Sprintf("to get it: gcml fetch %s, or %s", set.name, set.alternatives(root))
 }
 
-// otherWays says how to get the set without gcml fetch.
-func (set *dataSet) otherWays(root string) string {
+// alternatives explains how to get the set without gcml fetch.
+func (set *dataSet) alternatives(root string) string {
 	last := set.downloads[len(set.downloads)-1]
 	address := strings.TrimSuffix(last.urls[0], last.file)
 	what := "the published files"
 	if len(set.downloads) == 1 {
 		what = last.file
 	}
-	ways := fmt.Sprintf("put %s (%s) into %s, or have %s name your data folder",
-		what, address, filepath.Join(root, set.places[0]), EnvData)
-	if set.packaged != "" {
-		ways += ", or apt-get install " + set.packaged
+	ways := fmt.Sprintf("put %s (%s) into %s, or set %s to your data folder",
+		what, address, filepath.Join(root, set.locations[0]), EnvData)
+	if set.debianPackage != "" {
+		ways += ", or apt-get install " + set.debianPackage
 	}
 	return ways
 }
 
-// lookup finds a set by name.
+// lookup returns the set with this name.
 func lookup(name string) (*dataSet, error) {
 	for _, set := range catalog {
 		if set.name == name {
@@ -250,8 +251,8 @@ func lookup(name string) (*dataSet, error) {
 }
 
 // Verify compares the files of a data set with the published ones by the SHA-256 of their
-// uncompressed content, so that it does not matter who compressed them; see [Identify]. It returns
-// nil if all are genuine, and a [NotFoundError] if there are none.
+// uncompressed content, however they are compressed; see [Identify]. It returns nil if all are the
+// published ones, and a [NotFoundError] if the set is not there.
 func Verify(name string) error {
 	set, source, err := locate(name)
 	if err != nil {
@@ -261,6 +262,6 @@ func Verify(name string) error {
 	if err != nil || c.Published {
 		return err
 	}
-	return fmt.Errorf("%s: content has SHA-256 %s, the published file %s",
+	return fmt.Errorf("%s: the content has SHA-256 %s, want %s as published",
 		filepath.Join(source.Path, c.Differs), c.sums[c.Differs], set.contents[c.Differs])
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// mnistFiles are the four files of a tiny MNIST of n training and n test images.
+// mnistFiles returns the four files of a tiny MNIST of n training and n test images.
 func mnistFiles(t testing.TB, n int) map[string][]byte {
 	t.Helper()
 	images := append(header(uint32(n), 28, 28), ramp(n*28*28)...)
@@ -24,7 +24,7 @@ func mnistFiles(t testing.TB, n int) map[string][]byte {
 	}
 }
 
-// dataFolder makes an empty folder the data folder.
+// dataFolder sets an empty folder as the data folder and returns it.
 func dataFolder(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -48,7 +48,7 @@ func TestEmbeddedSubset(t *testing.T) {
 			if want := NameFashionMNISTSubset + "/" + split.String(); images.Name != want {
 				t.Errorf("name %q, want %q", images.Name, want)
 			}
-			// Classes come mixed, so that the first images of the set stand for all.
+			// The classes are mixed, so that the first images represent the set.
 			if first, _ := images.First(100); slices.Contains(first.Counts(), 0) {
 				t.Errorf("the first 100 images have counts %v", first.Counts())
 			}
@@ -63,8 +63,8 @@ func TestEmbeddedSubset(t *testing.T) {
 	}
 }
 
-// The checksums of the gzipped files are those in the folder's README.
-func TestEmbeddedFilesAreThoseOfTheReadme(t *testing.T) {
+// The gzipped files have the checksums in the folder's README.
+func TestReadmeListsEmbeddedFiles(t *testing.T) {
 	readme, err := os.ReadFile("fashion_mnist_subset/README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func TestDataDir(t *testing.T) {
 			t.Run(name, func(t *testing.T) { wantError(t, call(), EnvData, "absent") })
 		}
 		if _, err := Load(NameFashionMNISTSubset, Test); err != nil {
-			t.Errorf("the embedded set needs no data folder, but: %v", err)
+			t.Errorf("the embedded set needs no data folder, but loading it failed: %v", err)
 		}
 	})
 	t.Run("a file", func(t *testing.T) {
@@ -247,12 +247,12 @@ func TestLoadErrors(t *testing.T) {
 	})
 }
 
-// Where Debian's package is installed: the full set loads, its files are genuine, and the official
-// .gz files, which differ from Debian's in their gzip header alone, have the checksums and sizes of
-// the download table.
+// If Debian's package is installed, the full set loads, its files are the published ones, and the
+// official .gz files, which differ from Debian's only in the gzip header, have the checksums and
+// sizes of the catalog's downloads.
 func TestDebianFashionMNIST(t *testing.T) {
 	if _, err := os.Stat(debianFashionMNIST); err != nil {
-		t.Skip("Debian's dataset-fashion-mnist is not installed: the full set was not checked")
+		t.Skip("the full set was not checked: Debian's dataset-fashion-mnist is not installed")
 	}
 	dataFolder(t)
 	if err := Verify(NameFashionMNIST); err != nil {
@@ -269,7 +269,7 @@ func TestDebianFashionMNIST(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The times in the official headers, found by trying: 2017-08-31, 10:50 UTC.
+	// The times in the official headers, 2017-08-31, 10:50 UTC, were found by trial.
 	times := map[string]uint32{"train": 1504176606, "t10k-": 1504176627}
 	for _, file := range set.downloads {
 		packed, err := os.ReadFile(filepath.Join(debianFashionMNIST, file.file))
@@ -281,7 +281,8 @@ func TestDebianFashionMNIST(t *testing.T) {
 			[]byte(strings.TrimSuffix(file.file, ".gz")), []byte{0}, packed[10:])
 		sum := sha256.Sum256(official)
 		if got := hex.EncodeToString(sum[:]); got != file.sha256 || int64(len(official)) != file.size {
-			t.Errorf("%s: %d bytes, SHA-256 %s; the table has %d and %s", file.file, len(official), got, file.size, file.sha256)
+			t.Errorf("%s: %d bytes, SHA-256 %s, want %d and %s as in the catalog",
+				file.file, len(official), got, file.size, file.sha256)
 		}
 	}
 }

@@ -29,15 +29,14 @@ func linearTrainer(t *testing.T, backend compute.Backend, store *model.Store) *t
 	return train.NewTrainer(backend, store, logits, loss.SparseCategoricalCrossEntropyLogits, sgd, nil, nil)
 }
 
-// GoMLX's trainer and loop take the datasets as they are: a linear classifier learns, is evaluated
-// with a last short batch, and a run that was cut in two ends with exactly the weights of the
-// uninterrupted one.
+// The datasets work with GoMLX's trainer and loop: a linear classifier learns, evaluation includes
+// a short last batch, and an interrupted run ends with exactly the weights of an uninterrupted one.
 func TestTrainWithLoop(t *testing.T) {
 	images, err := Load(NameFashionMNISTSubset, Train)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if images, err = images.Balanced(20, 1); err != nil { // 200 images: batches of 64 cross epochs
+	if images, err = images.Balanced(20, 1); err != nil { // 200 images, so that batches of 64 cross epochs.
 		t.Fatal(err)
 	}
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
@@ -72,10 +71,10 @@ func TestTrainWithLoop(t *testing.T) {
 		}
 		whole, before, after := run(20)
 		if !(after < 0.7*before) {
-			t.Errorf("20 steps took the loss from %g to %g only", before, after)
+			t.Errorf("20 steps reduced the loss only from %g to %g", before, after)
 		}
 		if cut, _, _ := run(4, 11, 20); !slices.Equal(cut, whole) {
-			t.Error("the run that was cut at steps 4 and 11 ended with other weights")
+			t.Error("the run that was interrupted at steps 4 and 11 ended with other weights")
 		}
 	})
 }

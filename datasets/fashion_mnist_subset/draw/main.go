@@ -1,7 +1,7 @@
-// Command draw makes the embedded subset of Fashion-MNIST from the full set. It reads the full set
-// where the library finds it (see datasets.Locate; on Debian: apt-get install
-// dataset-fashion-mnist), and writes four gzipped IDX files into the folder given as its argument,
-// by default the current one:
+// Command draw draws the embedded subset of Fashion-MNIST from the full set. It reads the full set
+// from the location that datasets.Locate finds (on Debian: apt-get install dataset-fashion-mnist),
+// and writes four gzipped IDX files into the folder given as its argument, by default the current
+// one:
 //
 //	go run ./datasets/fashion_mnist_subset/draw datasets/fashion_mnist_subset
 package main
@@ -19,9 +19,9 @@ import (
 	"example.com/geometric-complexity/internal/atomicfile"
 )
 
-// The seed of the draw, and how many images of each of the 10 classes are drawn from either split.
+// The seed of the draw, and the numbers of images per class from each split.
 const (
-	seed          = 2209_13083 // the paper's number on arXiv
+	seed          = 2209_13083 // The paper's number on arXiv.
 	trainPerClass = 500
 	testPerClass  = 100
 )
@@ -67,7 +67,7 @@ func draw(dir string, report io.Writer) error {
 }
 
 // write stores one array as path.gz and reports the checksums of its content and of the file. The
-// gzip header holds neither name nor time, so that the file depends on the content alone.
+// gzip header contains neither name nor time, so that the file depends only on its content.
 func write(path string, dims []int, data []uint8, report io.Writer) error {
 	var plain, packed bytes.Buffer
 	if err := datasets.WriteIDX(&plain, dims, data); err != nil {

@@ -11,14 +11,14 @@ import (
 	"example.com/geometric-complexity/datasets"
 )
 
-// Drawing again gives the embedded files, wherever the full set is present.
+// Drawing again gives the embedded files, if the full set is present.
 func TestDrawReproducesTheSubset(t *testing.T) {
 	source, err := datasets.Locate(datasets.NameFashionMNIST)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !source.Found {
-		t.Skipf("the full set is not here, so the subset was not drawn again: %s", source.Hint)
+		t.Skipf("the subset was not drawn again, because the full set was not found: %s", source.Hint)
 	}
 	dir := t.TempDir()
 	if err := draw(dir, t.Output()); err != nil {
@@ -40,10 +40,10 @@ func TestDrawReproducesTheSubset(t *testing.T) {
 		if bytes.Equal(got, want) {
 			continue
 		}
-		// How compress/gzip packs the bytes is not part of Go's compatibility promise; what they
-		// are is ours.
+		// Go's compatibility promise does not cover the compressed bytes, so only the content must
+		// be equal.
 		if !bytes.Equal(plain(t, got), plain(t, want)) {
-			t.Errorf("%s: drawn again it has another content", filepath.Base(file))
+			t.Errorf("%s: drawing it again gave another content", filepath.Base(file))
 			continue
 		}
 		t.Logf("%s: the same content, but this version of Go compresses it differently", filepath.Base(file))

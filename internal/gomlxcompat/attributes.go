@@ -11,12 +11,12 @@ import (
 // This file reads the static parameters of graph nodes: strides, paddings, axes and so on.
 //
 // GoMLX's registry of gradients (graph.VJPRegistration) is public and meant to be extended, but the
-// parameters that a rule needs are kept in unexported structs. They are read here by reflection,
-// read-only and without package unsafe. Every accessor returns false for a node of another type,
-// and panics with one line that names the field if a future GoMLX renames it.
+// parameters that a rule needs are in unexported structs. This file reads them by reflection,
+// read-only and without package unsafe. Every accessor returns false for a node of another type. If
+// a future GoMLX renames a field, it panics with one line that names the field.
 
 // DotGeneralAttributes holds the axes of a generalized product, see graph.DotGeneral. The output's
-// axes are: the batch axes, then the remaining axes of lhs, then those of rhs.
+// axes are the batch axes, then the remaining axes of lhs, then the remaining axes of rhs.
 type DotGeneralAttributes struct {
 	LHSContracting, LHSBatch []int
 	RHSContracting, RHSBatch []int
@@ -46,7 +46,6 @@ func TransposeOf(n *graph.Node) (permutation []int, ok bool) {
 }
 
 // BroadcastInDimOf returns, for every axis of the input, the axis of the output that it becomes.
-// The output's dimensions are those of n.Shape().
 func BroadcastInDimOf(n *graph.Node) (broadcastAxes []int, ok bool) {
 	p, ok := parametersOf(n, graph.NodeTypeBroadcastInDim)
 	if !ok {
@@ -88,8 +87,8 @@ func PadOf(n *graph.Node) (axes []compute.PadAxis, ok bool) {
 	return axes, true
 }
 
-// ReduceOf returns the axes, never empty for an input with axes, that a ReduceSum, ReduceMax,
-// ReduceMin or ReduceProduct removes.
+// ReduceOf returns the axes that a ReduceSum, ReduceMax, ReduceMin or ReduceProduct removes. They
+// are empty only if the input is a scalar.
 func ReduceOf(n *graph.Node) (axes []int, ok bool) {
 	switch n.Type() {
 	case graph.NodeTypeReduceSum, graph.NodeTypeReduceMax, graph.NodeTypeReduceMin, graph.NodeTypeReduceProduct:
@@ -107,7 +106,7 @@ func ReduceOf(n *graph.Node) (axes []int, ok bool) {
 }
 
 // ConvAttributes holds the parameters of a convolution, see graph.ConvGeneral. The slices have one
-// entry per spatial axis; absent ones are filled in with their defaults (stride 1, padding 0,
+// entry per spatial axis; ConvOf replaces missing ones by their defaults (stride 1, padding 0,
 // dilation 1).
 type ConvAttributes struct {
 	Axes                               graph.ConvolveAxesConfig
@@ -146,8 +145,8 @@ func ConvOf(n *graph.Node) (ConvAttributes, bool) {
 	}, true
 }
 
-// ReduceWindowAttributes holds the parameters of a pooling, one entry per axis of the input (batch
-// and channels too); absent ones are filled in with their defaults.
+// ReduceWindowAttributes holds the parameters of a pooling, one entry per axis of the input, batch
+// and channels included. ReduceWindowOf replaces missing ones by their defaults.
 type ReduceWindowAttributes struct {
 	Reduction                       graph.ReduceOpType
 	Window, Strides                 []int
@@ -166,7 +165,7 @@ func ReduceWindowOf(n *graph.Node) (ReduceWindowAttributes, bool) {
 	return ReduceWindowAttributes{
 		Reduction:       graph.ReduceOpType(p.int("reductionType")),
 		Window:          window,
-		Strides:         orCopy(p.ints("strides"), window), // GoMLX's default: windows side by side.
+		Strides:         orCopy(p.ints("strides"), window), // GoMLX's default: adjacent windows.
 		InputDilations:  orRepeat(p.ints("inputDilations"), 1, rank),
 		WindowDilations: orRepeat(p.ints("windowDilations"), 1, rank),
 		Paddings:        orNoPadding(p.pairs("paddings"), rank),
@@ -231,8 +230,8 @@ type BatchNormAttributes struct {
 }
 
 // BatchNormOf returns the parameters of a BatchNormForTraining (inputs: operand, scale, offset), a
-// BatchNormForInference (the same, then mean and variance) or a BatchNormGradient (operand, scale,
-// mean, variance, gradient of the output).
+// BatchNormForInference (inputs: operand, scale, offset, mean, variance) or a BatchNormGradient
+// (inputs: operand, scale, mean, variance, gradient of the output).
 func BatchNormOf(n *graph.Node) (BatchNormAttributes, bool) {
 	switch n.Type() {
 	case graph.NodeTypeBatchNormForTraining, graph.NodeTypeBatchNormForInference, graph.NodeTypeBatchNormGradient:
@@ -246,7 +245,8 @@ func BatchNormOf(n *graph.Node) (BatchNormAttributes, bool) {
 	}, true
 }
 
-// SplitOf returns which output of its (multiple-output) input a SplitNode stands for.
+// SplitOf returns the index of the output that a SplitNode takes from its input, a node with
+// several outputs.
 func SplitOf(n *graph.Node) (index int, ok bool) {
 	p, ok := parametersOf(n, graph.NodeTypeSplitNode)
 	if !ok {
@@ -255,9 +255,8 @@ func SplitOf(n *graph.Node) (index int, ok bool) {
 	return p.int("index"), true
 }
 
-// AlternateOutputs returns the nodes, built of primitive ops, through which GoMLX differentiates a
-// fused op instead of through the fused op itself: one per output, nil if the node has none. The
-// alternates lie before the node in the graph.
+// AlternateOutputs returns the nodes of primitive ops that GoMLX differentiates in place of a fused
+// op: one per output, nil if the node has none. The alternates come before the node in the graph.
 func AlternateOutputs(n *graph.Node) []*graph.Node {
 	pointers := nodeField(n, "vjpAlternateOutputs", reflect.Slice)
 	if pointers.Len() == 0 {
@@ -282,13 +281,13 @@ func AlternateOutputs(n *graph.Node) []*graph.Node {
 	return alternates
 }
 
-// parameters is a struct of node whose fields are read by name.
+// parameters is a struct in a node; its methods read fields by name.
 type parameters struct {
 	node  *graph.Node
 	value reflect.Value
 }
 
-// parametersOf returns the parameters of n, or false if n is not of the type wanted.
+// parametersOf returns the parameters of n, or false if n is not of the wanted type.
 func parametersOf(n *graph.Node, wanted graph.NodeType) (parameters, bool) {
 	if n.Type() != wanted {
 		return parameters{}, false
@@ -309,7 +308,7 @@ func nodeField(n *graph.Node, name string, kind reflect.Kind) reflect.Value {
 	return parameters{node: n, value: reflect.ValueOf(n).Elem()}.field(name, kind)
 }
 
-// field returns the field of that name, and panics if there is none or if it is of another kind.
+// field returns the field with this name, and panics if there is none or if it is of another kind.
 func (p parameters) field(name string, kind reflect.Kind) reflect.Value {
 	f := p.value.FieldByName(name)
 	if !f.IsValid() {

@@ -5,15 +5,15 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// GatherAttributes holds the axes of a Gather. Its inputs are the operand and the indices; along
-// the indices' axis IndexVector lie the positions on the operand's axes IndexedAxes, in that order.
+// GatherAttributes holds the axes of a Gather. Its inputs are the operand and the indices. The axis
+// IndexVector of the indices lists positions on the operand's axes IndexedAxes, in that order.
 type GatherAttributes struct {
 	IndexVector int
-	// OffsetAxes are the axes of the result that the operand's axes become, but for the
-	// CollapsedAxes, in their order. The other axes of the result are those of the indices.
+	// OffsetAxes are the axes of the result that come from the operand's axes without
+	// CollapsedAxes, in their order. The other axes of the result come from the indices.
 	OffsetAxes, CollapsedAxes []int
 	IndexedAxes               []int
-	SliceSizes                []int // Of every axis of the operand.
+	SliceSizes                []int // One per axis of the operand.
 }
 
 // GatherOf returns the parameters of a Gather.
@@ -32,12 +32,12 @@ func GatherOf(n *graph.Node) (GatherAttributes, bool) {
 }
 
 // ScatterAttributes holds the axes of a scatter. Its inputs are the operand, the indices and the
-// updates; along the indices' axis IndexVector lie the positions on the operand's axes IndexedAxes,
+// updates. The axis IndexVector of the indices lists positions on the operand's axes IndexedAxes,
 // in that order.
 type ScatterAttributes struct {
 	IndexVector int
-	// WindowAxes are the axes of the updates that the operand's axes are, but for the InsertedAxes,
-	// in their order. The other axes of the updates are those of the indices.
+	// WindowAxes are the axes of the updates that belong to the operand's axes without
+	// InsertedAxes, in their order. The other axes of the updates belong to the indices.
 	WindowAxes, InsertedAxes []int
 	IndexedAxes              []int
 }
@@ -68,7 +68,7 @@ func DynamicSliceOf(n *graph.Node) (sizes []int, ok bool) {
 	return p.ints("sliceDims"), true
 }
 
-// AxisOf returns the one axis along which a CumSum, a Sort, a FusedSoftmax or an Iota works.
+// AxisOf returns the axis along which a CumSum, a Sort, a FusedSoftmax or an Iota works.
 func AxisOf(n *graph.Node) (axis int, ok bool) {
 	name := "axis"
 	switch n.Type() {
@@ -83,7 +83,7 @@ func AxisOf(n *graph.Node) (axis int, ok bool) {
 }
 
 // FusedLayerNormOf returns the axes over which a FusedLayerNorm normalizes; its inputs are x and,
-// where there are any, gamma and beta.
+// if present, gamma and beta.
 func FusedLayerNormOf(n *graph.Node) (axes []int, ok bool) {
 	p, ok := parametersOf(n, graph.NodeTypeFusedLayerNorm)
 	if !ok {

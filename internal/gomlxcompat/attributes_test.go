@@ -24,8 +24,8 @@ func want[T any](t *testing.T, what string, got T, ok bool, want T) {
 	}
 }
 
-// TestAttributes builds every op whose parameters are read, with parameters that all differ from
-// each other and from the defaults, so that a mix-up shows.
+// TestAttributes builds every op whose parameters this package reads. All parameters differ from
+// each other and from the defaults, so that the test notices when two are swapped.
 func TestAttributes(t *testing.T) {
 	g := graph.NewGraph(goBackend(t), "attributes")
 	param := func(name string, dims ...int) *graph.Node {

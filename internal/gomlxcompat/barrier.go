@@ -7,14 +7,14 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-// optimizationBarrier is GoMLX's own op, which is generated but not exported. A program that links
-// against a GoMLX without it does not build.
+// optimizationBarrier is GoMLX's function for the op, which it does not export. A program does not
+// link if its GoMLX lacks the function.
 //
 //go:linkname optimizationBarrier github.com/gomlx/gomlx/core/graph.backendOptimizationBarrier
 func optimizationBarrier(operands ...*graph.Node) []*graph.Node
 
-// Barrier returns its operands, which XLA computes once, before anything that uses one of the
-// results, and apart from it. It has no gradient.
+// Barrier returns its operands behind an optimization barrier: XLA computes all of them, once,
+// before any op that uses a result, and does not fuse them with such an op. It has no gradient.
 func Barrier(operands ...*graph.Node) []*graph.Node {
 	if len(operands) == 1 { // go-xla ignores a barrier with a single operand on a CPU.
 		return optimizationBarrier(operands[0], operands[0])[:1]
@@ -22,17 +22,16 @@ func Barrier(operands ...*graph.Node) []*graph.Node {
 	return optimizationBarrier(operands...)
 }
 
-// After returns x, computed after the nodes done and apart from what uses it. It can be
-// differentiated like x.
+// After returns x behind a barrier that waits for the nodes done. It has the derivatives of x.
 func After(x *graph.Node, done ...*graph.Node) *graph.Node {
 	return WithGradientOf(x, func() *graph.Node {
-		// A node of its own, not an output of another.
+		// The result has to be a node, not one output of a node with several.
 		return graph.Identity(Barrier(append([]*graph.Node{x}, done...)...)[0])
 	})
 }
 
-// WithGradientOf returns the value of fast with the derivatives of node, which is not executed:
-// what GoMLX does for its own fused ops. It panics if their shapes differ.
+// WithGradientOf returns the value of fast with the derivatives of node, as GoMLX does for its own
+// fused ops. Node itself is not executed. It panics if the shapes differ.
 func WithGradientOf(node *graph.Node, fast func() *graph.Node) *graph.Node {
 	value, _ := graph.InternalFusedOpCaller(fast, func() *graph.Node { return node }, true)
 	if !value.Shape().Equal(node.Shape()) {

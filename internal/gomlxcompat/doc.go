@@ -1,13 +1,13 @@
-// Package gomlxcompat is the one place for what reaches into GoMLX v0.28.16 (with compute v0.1.14
-// and go-xla v0.4.13) behind its public API: by linkname, by reflection, through functions that
-// GoMLX names Internal, or by what its code happens to do. The test of package internal/rooms holds
-// all other packages to that.
+// Package gomlxcompat holds all code that depends on GoMLX v0.28.16 (with compute v0.1.14 and
+// go-xla v0.4.13) beyond its public API: by linkname, by reflection, through functions that GoMLX
+// names Internal, or on undocumented behaviour. The test of package internal/rooms keeps such code
+// out of all other packages.
 //
 // Importing it changes one thing in the program: on the pure Go backend every graph sees the
-// present values of variables (variables.go).
+// current values of variables (variables.go).
 //
-// The reaches, each with its reason, what GoMLX would have to offer instead, and the test that
-// fails when a new GoMLX breaks it:
+// The dependencies follow, each with its reason, what GoMLX would have to offer instead, and the
+// test that fails when a new GoMLX breaks it:
 //
 //	what        goCapabilities (variables.go): linkname of a variable
 //	why         on the Go backend, graphs outside of training keep the weights that they were

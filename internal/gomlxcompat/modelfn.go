@@ -31,8 +31,8 @@ var (
 	anyType   = reflect.TypeFor[any]()
 )
 
-// arguments lays out scope, spec and inputs as the model function fn wants them: the constraint
-// train.ModelFnCompatible says which types can occur.
+// arguments returns scope, spec and inputs as arguments for the model function fn. The constraint
+// train.ModelFnCompatible says which types of parameters can occur.
 func arguments(fn reflect.Type, scope *model.Scope, spec any, inputs []*graph.Node) []reflect.Value {
 	args := []reflect.Value{reflect.ValueOf(scope)}
 	nodes := 0
@@ -55,7 +55,8 @@ func arguments(fn reflect.Type, scope *model.Scope, spec any, inputs []*graph.No
 	return args
 }
 
-// collect flattens what a model function returned: nothing, one slice, or one to three nodes.
+// collect returns the results of a model function as one slice. They are nothing, one slice, or one
+// to three nodes.
 func collect(results []reflect.Value) []*graph.Node {
 	var outputs []*graph.Node
 	for _, result := range results {
@@ -69,6 +70,6 @@ func collect(results []reflect.Value) []*graph.Node {
 
 func requireInputs(inputs []*graph.Node, n int) {
 	if len(inputs) < n {
-		exceptions.Panicf("the model function takes at least %d inputs, but the data set gives %d", n, len(inputs))
+		exceptions.Panicf("the model function takes at least %d inputs, but the data set yields %d", n, len(inputs))
 	}
 }

@@ -18,7 +18,7 @@ type (
 )
 
 // TestModelFn calls one function of each kind of signature, with the spec 7 and two inputs, and
-// compares what comes out.
+// checks its outputs.
 func TestModelFn(t *testing.T) {
 	sum := func(spec any, nodes ...node) node {
 		total := nodes[0]
@@ -69,7 +69,7 @@ func TestTooFewInputs(t *testing.T) {
 	fn := ModelFn(func(_ scope, a, b, c node) node { return c })
 	_, err := model.CallOnce(goBackend(t), model.NewStore(),
 		func(s scope, a node) node { return fn(s, nil, []node{a})[0] }, 1.0)
-	if err == nil || !strings.Contains(err.Error(), "takes at least 2 inputs, but the data set gives 1") {
+	if err == nil || !strings.Contains(err.Error(), "takes at least 2 inputs, but the data set yields 1") {
 		t.Errorf("got error %v", err)
 	}
 }

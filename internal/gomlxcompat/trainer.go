@@ -5,10 +5,10 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 )
 
-// LossMetric returns where the trainer keeps the metric of the training loss, to be replaced by
-// another one before the training graph is built. A trainer builds its metrics last, so that
-// UpdateGraph sees the new values of all variables, those of the optimizer too, and may change them
-// once more.
+// LossMetric returns a pointer to the trainer's metric of the training loss, so that the caller can
+// replace it before the training graph is built. A trainer builds its metrics after the optimizer.
+// UpdateGraph therefore sees the new values of all variables, the optimizer's included, and may
+// change them again.
 func LossMetric(trainer *train.Trainer) *metric.Interface {
-	return &trainer.TrainMetrics()[0] // GoMLX gives its own slice of them, the loss first.
+	return &trainer.TrainMetrics()[0] // GoMLX returns its own slice, not a copy; the loss is first.
 }

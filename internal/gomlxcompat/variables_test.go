@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
-	_ "github.com/gomlx/compute/gobackend" // As in a program that opens the backend without this module's package backend.
+	_ "github.com/gomlx/compute/gobackend" // As in a program that does not use this module's package backend.
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/dataset"
@@ -29,7 +29,7 @@ func scaled(scope *model.Scope, x *Node) *Node {
 func goBackend(t *testing.T) compute.Backend {
 	t.Helper()
 	if slices.Contains(compute.List(), "xla") {
-		t.Fatal("this test must not import package backend: it is about programs that do not")
+		t.Fatal("this test imports package backend, but it is about programs that do not")
 	}
 	b, err := compute.NewWithConfig("go")
 	if err != nil {
@@ -39,7 +39,7 @@ func goBackend(t *testing.T) compute.Backend {
 	return b
 }
 
-// weight returns the present value of w.
+// weight returns the current value of w.
 func weight(t *testing.T, store *model.Store) float64 {
 	t.Helper()
 	value, err := store.RootScope().GetVariable("w").Value()
@@ -51,9 +51,9 @@ func weight(t *testing.T, store *model.Store) float64 {
 
 func scalar(x *tensors.Tensor) float64 { return tensors.ToScalar[float64](x) }
 
-// TestGraphsSeeChangedVariables checks all that reads a network while it is trained, on a backend
-// that the program opens itself and with nothing imported but gcml: what was compiled before a step
-// must see the weights after it.
+// TestGraphsSeeChangedVariables checks that graphs compiled before a training step see the weights
+// after it: evaluation, measurement, metrics and the program's own Exec. The program opens the
+// backend itself and imports only gcml.
 func TestGraphsSeeChangedVariables(t *testing.T) {
 	b := goBackend(t)
 	store := model.NewStore()
@@ -126,8 +126,8 @@ func TestGraphsSeeChangedVariables(t *testing.T) {
 	}
 }
 
-// TestGraphsSeeSetVariables checks a graph that ran with the variables of a checkpoint before the
-// program set them.
+// TestGraphsSeeSetVariables checks that a graph that ran with the variables of a checkpoint sees
+// the values that the program sets later.
 func TestGraphsSeeSetVariables(t *testing.T) {
 	b, dir := goBackend(t), t.TempDir()
 	trained := model.NewStore()

@@ -1,6 +1,5 @@
-// Package plots draws the experiments' figures as PNG and SVG: panels of lines with bands over
-// seeds, one legend below them that never covers data, and a caption that says what the bands are.
-// Drawing is gonum/plot's.
+// Package plots draws the experiments' figures as PNG and SVG with gonum/plot: panels of lines with
+// bands over seeds, one legend below them, which never covers data, and a caption.
 package plots
 
 import (
@@ -18,37 +17,36 @@ import (
 
 // Series is one line, or set of points, with an optional band.
 type Series struct {
-	Name   string    // legend entry; series of equal name share their colour and one entry
-	X, Y   []float64 // same length; points that are not finite are left out
-	Lo, Hi []float64 // band around Y, each nil or as long as X
-	Points bool      // markers at the points
-	NoLine bool      // no line between the points; implies markers
+	Name   string    // Legend entry; series with one name share it and their colour.
+	X, Y   []float64 // Of one length; points that are not finite are left out.
+	Lo, Hi []float64 // Band around Y, each nil or as long as X.
+	Points bool      // Markers at the points.
+	NoLine bool      // No line between the points; implies markers.
 	Dashed bool
-	// Reference draws in black what the other series are compared with; it takes no colour from
-	// them.
+	// Reference draws the series in black: the other series are compared with it.
 	Reference bool
 }
 
 // Panel is one pair of axes.
 type Panel struct {
-	Title, XLabel, YLabel string // labels carry their unit
-	LogX, LogY            bool   // points at or below 0 are left out
-	// ZeroX lets a logarithmic X axis show points at 0, apart from the others at its left end: the
-	// state before the first step of a training.
+	Title, XLabel, YLabel string // Labels include their unit.
+	LogX, LogY            bool   // Points at or below 0 are left out.
+	// ZeroX makes a logarithmic X axis show points at 0, such as the state before the first
+	// training step. They stand at its left end, separate from the other points.
 	ZeroX bool
 	// Categories labels the positions X = 0, 1, 2, …, for sweeps whose values have no common scale
-	// (a zero beside powers of ten).
+	// (such as zero and powers of ten).
 	Categories []string
 	Series     []Series
 }
 
-// Figure is a row, or rows, of panels over one legend.
+// Figure is one or more rows of panels with one legend below them.
 type Figure struct {
 	Title   string
-	Caption string // below the legend; says what the bands are and what was run
-	Columns int    // panels in a row; 0 is all of them
-	// Ordered colours the series by a sequential scale, for sweeps over one quantity, instead of by
-	// distinct hues.
+	Caption string // Below the legend; says what the bands are and what was run.
+	Columns int    // Panels in a row; 0 means all of them.
+	// Ordered colours the series by a sequential scale instead of distinct hues, for sweeps over
+	// one quantity.
 	Ordered bool
 	Panels  []Panel
 }
@@ -76,9 +74,8 @@ func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 		axis.Tick.Label.Font = sans(tickSize)
 		axis.Tick.Marker = linearTicks{}
 	}
-	// A logarithmic axis is a linear one of decimal logarithms. With gonum's own LogScale the label
-	// counts as standing near the axis's upper end, which shifts the panel, and an axis of one
-	// point panics.
+	// A logarithmic axis is a linear axis of decimal logarithms. gonum's LogScale shifts the panel,
+	// because it misplaces the tick labels, and panics if the axis has a single point.
 	if p.LogX {
 		pl.X.Tick.Marker = exponentTicks{}
 		if zero, first, ok := p.zero(); ok {
@@ -121,7 +118,7 @@ func (p Panel) plot(style map[string]seriesStyle) (*plot.Plot, error) {
 	return pl, nil
 }
 
-// title says so where a panel has no point that its axes can show.
+// title returns the title, with a remark if the panel has no point that its axes can show.
 func (p Panel) title() string {
 	for _, s := range p.Series {
 		for i := range s.X {
@@ -133,8 +130,8 @@ func (p Panel) title() string {
 	return strings.TrimSpace(p.Title + " (no finite value)")
 }
 
-// padRange widens an axis so that lines do not run along its ends, and gives a constant series some
-// height.
+// padRange widens an axis so that lines do not run along its ends, and so that the axis of a
+// constant series is not empty.
 func padRange(axis *plot.Axis) {
 	pad := 0.05 * (axis.Max - axis.Min)
 	if pad == 0 {
@@ -143,8 +140,9 @@ func padRange(axis *plot.Axis) {
 	axis.Min, axis.Max = axis.Min-pad, axis.Max+pad
 }
 
-// zero is where a logarithmic X axis has 0, if it shows it: to the left of the smallest other
-// point, by a seventh of the way to the largest. First is where that smallest point is.
+// zero returns the position of 0 on a logarithmic X axis, and of the smallest positive point,
+// first. Zero stands to the left of first, at a seventh of the distance from first to the largest
+// point. ok is false if the axis does not show 0.
 func (p Panel) zero() (at, first float64, ok bool) {
 	smallest, largest, some := math.Inf(1), math.Inf(-1), false
 	for _, s := range p.Series {
@@ -158,7 +156,7 @@ func (p Panel) zero() (at, first float64, ok bool) {
 	return smallest - max(0.2, (largest-smallest)/7), smallest, p.LogX && p.ZeroX && some && largest >= smallest
 }
 
-// point is where the panel's axes have a point.
+// point returns the position of a point on the panel's axes.
 func (p Panel) point(x, y float64) plotter.XY {
 	if p.LogX {
 		if zero, _, ok := p.zero(); ok && x == 0 {
@@ -184,14 +182,14 @@ func (p Panel) addBand(pl *plot.Plot, s Series, style seriesStyle) error {
 		return nil
 	}
 	if len(s.Lo) != len(s.X) || len(s.Hi) != len(s.X) {
-		return fmt.Errorf("%d positions with a band of %d and %d", len(s.X), len(s.Lo), len(s.Hi))
+		return fmt.Errorf("it has %d X values and a band of %d and %d: want equal lengths", len(s.X), len(s.Lo), len(s.Hi))
 	}
 	var upper, lower plotter.XYs
 	for i, x := range s.X {
 		lo := s.Lo[i]
 		if p.LogY && lo <= 0 && s.Hi[i] > 0 && i < len(s.Y) {
-			// A band that reaches zero or below has no lower edge on a log axis: it is drawn down
-			// to a tenth of the middle line.
+			// The lower edge of this band is not on a logarithmic axis: the band ends at a tenth of
+			// the middle line.
 			lo = s.Y[i] / 10
 		}
 		if p.visible(x, lo) && p.visible(x, s.Hi[i]) && !(p.LogX && x == 0) {
@@ -218,20 +216,20 @@ func (p Panel) addBand(pl *plot.Plot, s Series, style seriesStyle) error {
 
 func (p Panel) addLine(pl *plot.Plot, s Series, style seriesStyle) (drawn bool, err error) {
 	if len(s.X) != len(s.Y) {
-		return false, fmt.Errorf("%d positions with %d values", len(s.X), len(s.Y))
+		return false, fmt.Errorf("it has %d X values and %d Y values: want equal lengths", len(s.X), len(s.Y))
 	}
-	var points, apart plotter.XYs // apart are those at the zero of a logarithmic axis, which no line joins
+	var points, atZero plotter.XYs // No line joins atZero, the points at 0 of a logarithmic axis.
 	for i := range s.X {
 		switch {
 		case !p.visible(s.X[i], s.Y[i]):
 		case p.LogX && s.X[i] == 0:
-			apart = append(apart, p.point(s.X[i], s.Y[i]))
+			atZero = append(atZero, p.point(s.X[i], s.Y[i]))
 		default:
 			points = append(points, p.point(s.X[i], s.Y[i]))
 		}
 	}
-	if len(apart) > 0 {
-		scatter, err := plotter.NewScatter(apart)
+	if len(atZero) > 0 {
+		scatter, err := plotter.NewScatter(atZero)
 		if err != nil {
 			return false, err
 		}
@@ -239,7 +237,7 @@ func (p Panel) addLine(pl *plot.Plot, s Series, style seriesStyle) (drawn bool, 
 		pl.Add(scatter)
 	}
 	if len(points) == 0 {
-		return len(apart) > 0, nil
+		return len(atZero) > 0, nil
 	}
 	if !s.NoLine {
 		line, err := plotter.NewLine(points)
@@ -260,7 +258,7 @@ func (p Panel) addLine(pl *plot.Plot, s Series, style seriesStyle) (drawn bool, 
 	return true, nil
 }
 
-// seriesStyle is how a name looks in every panel of a figure.
+// seriesStyle is the style of one name in every panel of a figure.
 type seriesStyle struct {
 	color color.NRGBA
 	shape draw.GlyphDrawer

@@ -52,7 +52,7 @@ func sample() Figure {
 func TestSave(t *testing.T) {
 	dir := t.TempDir()
 	if keep := os.Getenv("PLOTS_TEST_DIR"); keep != "" {
-		dir = keep // to look at them
+		dir = keep // To look at the figures.
 	}
 	for _, ordered := range []bool{false, true} {
 		f := sample()
@@ -84,7 +84,7 @@ func TestSave(t *testing.T) {
 		for _, want := range []string{"GC (mean squared)", "without penalty", "1e-4", "(no finite value)", "three seeds",
 			"Liberation Sans,Arial"} {
 			if !strings.Contains(string(svg), want) {
-				t.Errorf("SVG does not hold %q", want)
+				t.Errorf("SVG does not contain %q", want)
 			}
 		}
 	}
@@ -106,13 +106,13 @@ func TestSaveTwiceGivesTheSameBytes(t *testing.T) {
 			if round == 0 {
 				first[i] = raw
 			} else if !bytes.Equal(raw, first[i]) {
-				t.Errorf("%s differs from its first drawing", p)
+				t.Errorf("%s differs between two drawings of the same figure", p)
 			}
 		}
 	}
 }
 
-// Axes that a single point, or a constant, leaves without length.
+// A single point or a constant series would give an axis of length 0.
 func TestDegenerateRanges(t *testing.T) {
 	for _, log := range []bool{false, true} {
 		for name, s := range map[string]Series{
@@ -140,7 +140,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"no panels", Figure{}, "has no panels"},
 		{"lengths", Figure{Panels: []Panel{{Series: []Series{{Name: "a", X: []float64{1}, Y: nil}}}}},
-			`panel 1: series "a": 1 positions with 0 values`},
+			`panel 1: series "a": it has 1 X values and 0 Y values`},
 		{"band", Figure{Panels: []Panel{{Series: []Series{{Name: "a", X: []float64{1}, Y: []float64{1}, Lo: []float64{1},
 			Hi: []float64{}}}}}}, "band of 1 and 0"},
 	} {
@@ -151,7 +151,7 @@ func TestErrors(t *testing.T) {
 				t.Errorf("error %v; want %q", err, tc.want)
 			}
 			if _, err := os.Stat(base + ".png"); err == nil {
-				t.Error("a file was left")
+				t.Error("Save failed and left a file")
 			}
 		})
 	}
@@ -211,8 +211,8 @@ func TestLogTicks(t *testing.T) {
 	}
 }
 
-// A logarithmic axis must not cost its panel height: gonum's LogScale took a tenth of it for this
-// one.
+// A logarithmic axis must not make its panel lower: with gonum's LogScale this panel lost a tenth
+// of its height.
 func TestLogPanelKeepsItsHeight(t *testing.T) {
 	height := func(log bool) vg.Length {
 		p := Panel{Title: "training loss", XLabel: "step", YLabel: "mean squared error", LogY: log, Series: []Series{
@@ -229,7 +229,7 @@ func TestLogPanelKeepsItsHeight(t *testing.T) {
 	}
 }
 
-// A logarithmic axis shows 0 if it is told to, apart from the smallest other point.
+// With ZeroX a logarithmic axis shows 0, to the left of the smallest positive point.
 func TestZeroOnALogarithmicAxis(t *testing.T) {
 	p := Panel{LogX: true, ZeroX: true, Series: []Series{{Name: "a", X: []float64{0, 1, 1e7}, Y: []float64{3, 4, 5}}}}
 	if at, first, ok := p.zero(); !ok || at != -1 || first != 0 {
@@ -244,21 +244,21 @@ func TestZeroOnALogarithmicAxis(t *testing.T) {
 	}
 	for _, tick := range ticks[1:] {
 		if tick.Value < -0.1 {
-			t.Errorf("tick %+v stands beside 0", tick)
+			t.Errorf("tick %+v is too close to 0", tick)
 		}
 	}
 	p.ZeroX = false
 	if p.visible(0, 3) {
-		t.Error("0 is shown where it was not asked for")
+		t.Error("0 is visible without ZeroX")
 	}
 }
 
-func TestUsualNamesKeepTheirLook(t *testing.T) {
+func TestCommonNamesKeepTheirStyle(t *testing.T) {
 	first, second := styles([]string{"test data", "other", "training data"}, false),
 		styles([]string{"training data", "test data"}, false)
 	for _, name := range []string{"test data", "training data"} {
 		if first[name] != second[name] {
-			t.Errorf("%q looks different in two figures", name)
+			t.Errorf("%q has different styles in two figures", name)
 		}
 	}
 	if first["other"].color == first["test data"].color {

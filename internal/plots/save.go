@@ -16,20 +16,21 @@ import (
 	"example.com/geometric-complexity/internal/atomicfile"
 )
 
-// dpi of the PNG: a panel is about 660 pixels wide.
+// dpi is the resolution of the PNG: a panel is about 660 pixels wide.
 const dpi = 144
 
-// Save writes the figure to base+".png" and base+".svg" and returns both paths. A file is complete
-// or as it was before.
+// Save writes the figure to base+".png" and base+".svg" and returns both paths. It replaces each
+// file as a whole or leaves it unchanged. It returns an error if the figure cannot be drawn or
+// written.
 func (f Figure) Save(base string) (paths []string, err error) {
-	// gonum/plot panics on what it cannot draw.
+	// gonum/plot panics on figures that it cannot draw.
 	defer func() {
 		if r := recover(); r != nil {
 			paths, err = nil, fmt.Errorf("figure %s cannot be drawn: %v", base, r)
 		}
 	}()
 	if len(f.Panels) == 0 {
-		return nil, fmt.Errorf("figure %s has no panels", base)
+		return nil, fmt.Errorf("figure %s has no panels: want at least one", base)
 	}
 	width, height := f.size()
 	png := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi))
@@ -58,7 +59,7 @@ func (f Figure) Save(base string) (paths []string, err error) {
 	return paths, nil
 }
 
-// A viewer without the Liberation fonts takes one of the same widths.
+// A viewer without the Liberation fonts uses a font whose letters have the same widths.
 const (
 	svgFont     = "font-family:Liberation Sans"
 	svgFallback = ",Arial,Helvetica,sans-serif"
@@ -88,7 +89,7 @@ func (f Figure) size() (width, height vg.Length) {
 
 func lineHeight(size vg.Length) vg.Length { return size * 1.5 }
 
-// textStyle is for text outside the panels, its upper left corner at the point.
+// textStyle returns the style of text outside the panels, whose position is its upper left corner.
 func textStyle(size vg.Length) text.Style {
 	return text.Style{Color: black, Font: sans(size), YAlign: draw.YTop, Handler: plot.DefaultTextHandler}
 }
@@ -112,16 +113,16 @@ func (f Figure) draw(c draw.Canvas) error {
 	if len(caption) > 0 {
 		c.Min.Y += captionGap + vg.Length(len(caption))*lineHeight(tickSize)
 	}
-	look := f.styles()
+	styleOf := f.styles()
 	rows := f.legendRows(width)
 	for i, row := range rows {
-		f.drawLegendRow(c, row, c.Min.Y+vg.Length(len(rows)-i)*lineHeight(labelSize), look)
+		f.drawLegendRow(c, row, c.Min.Y+vg.Length(len(rows)-i)*lineHeight(labelSize), styleOf)
 	}
 	c.Min.Y += vg.Length(len(rows)) * lineHeight(labelSize)
-	return f.drawPanels(c, look)
+	return f.drawPanels(c, styleOf)
 }
 
-func (f Figure) drawPanels(c draw.Canvas, look map[string]seriesStyle) error {
+func (f Figure) drawPanels(c draw.Canvas, styleOf map[string]seriesStyle) error {
 	rows, cols := f.grid()
 	title := lineHeight(labelSize)
 	tiles := draw.Tiles{Rows: rows, Cols: cols, PadX: 14, PadY: 14 + title, PadTop: 4 + title, PadBottom: 6, PadRight: 8}
@@ -133,7 +134,7 @@ func (f Figure) drawPanels(c draw.Canvas, look map[string]seriesStyle) error {
 			if i >= len(f.Panels) {
 				continue
 			}
-			p, err := f.Panels[i].plot(look)
+			p, err := f.Panels[i].plot(styleOf)
 			if err != nil {
 				return fmt.Errorf("panel %d: %w", i+1, err)
 			}
@@ -146,7 +147,7 @@ func (f Figure) drawPanels(c draw.Canvas, look map[string]seriesStyle) error {
 				continue
 			}
 			built[r][k].Draw(canvas)
-			// Here rather than in the plot, so that the titles of a row are in line.
+			// Draw the title here instead of in the plot, so that the titles of a row are level.
 			style := textStyle(labelSize)
 			style.XAlign = draw.XCenter
 			axes := built[r][k].DataCanvas(canvas)
@@ -157,7 +158,8 @@ func (f Figure) drawPanels(c draw.Canvas, look map[string]seriesStyle) error {
 	return nil
 }
 
-// styles gives each name its look: references black, the others by their order.
+// styles returns the style of each name: references are black, the others get colours by their
+// order.
 func (f Figure) styles() map[string]seriesStyle {
 	var coloured []string
 	out := make(map[string]seriesStyle)
@@ -174,7 +176,7 @@ func (f Figure) styles() map[string]seriesStyle {
 	return out
 }
 
-// names lists the series in the order of first use.
+// names lists the names of the series in the order of first use.
 func (f Figure) names() (names []string) {
 	for _, p := range f.Panels {
 		for _, s := range p.Series {
@@ -217,7 +219,7 @@ func (f Figure) legendRows(width vg.Length) (rows [][]string) {
 }
 
 // drawLegendRow draws the names in a row whose top is at y, centred.
-func (f Figure) drawLegendRow(c draw.Canvas, row []string, y vg.Length, look map[string]seriesStyle) {
+func (f Figure) drawLegendRow(c draw.Canvas, row []string, y vg.Length, styleOf map[string]seriesStyle) {
 	total := vg.Length(-legendSpace)
 	for _, name := range row {
 		total += entryWidth(name)
@@ -228,21 +230,21 @@ func (f Figure) drawLegendRow(c draw.Canvas, row []string, y vg.Length, look map
 		middle := y - 0.42*lineHeight(labelSize)
 		if s.Lo != nil {
 			box := vg.Rectangle{Min: vg.Point{X: x, Y: middle - 5}, Max: vg.Point{X: x + thumbWidth, Y: middle + 5}}
-			c.SetColor(look[name].band())
+			c.SetColor(styleOf[name].band())
 			c.Fill(box.Path())
 		}
 		if !s.NoLine {
-			c.StrokeLine2(look[name].line(s.Dashed), x, middle, x+thumbWidth, middle)
+			c.StrokeLine2(styleOf[name].line(s.Dashed), x, middle, x+thumbWidth, middle)
 		}
 		if s.Points || s.NoLine {
-			c.DrawGlyph(look[name].glyph(), vg.Point{X: x + thumbWidth/2, Y: middle})
+			c.DrawGlyph(styleOf[name].glyph(), vg.Point{X: x + thumbWidth/2, Y: middle})
 		}
 		c.FillText(textStyle(labelSize), vg.Point{X: x + thumbWidth + 6, Y: y + 1}, name)
 		x += entryWidth(name)
 	}
 }
 
-// first is the first series of that name.
+// first returns the first series with this name.
 func (f Figure) first(name string) Series {
 	for _, p := range f.Panels {
 		for _, s := range p.Series {

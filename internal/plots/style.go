@@ -11,9 +11,9 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// hues are Okabe and Ito's eight colours, told apart with any of the common colour vision
-// deficiencies. Their yellow is left out, too pale for a line, and their black is kept for
-// references.
+// hues are six of Okabe and Ito's eight colours, which readers with any common colour vision
+// deficiency can distinguish. Yellow is left out because it is too pale for a line, and black is
+// reserved for references.
 var hues = []color.NRGBA{
 	{0x00, 0x72, 0xB2, 0xFF}, // blue
 	{0xD5, 0x5E, 0x00, 0xFF}, // vermilion
@@ -25,28 +25,28 @@ var hues = []color.NRGBA{
 
 var black = color.NRGBA{A: 0xFF}
 
-// sequence holds anchors of matplotlib's viridis, whose lightness rises evenly so that order reads
-// without hue; its palest end is left out.
+// sequence holds anchors of matplotlib's viridis, whose lightness rises evenly, so that its order
+// is visible without hue. Its palest end is left out.
 var sequence = []color.NRGBA{
 	{0x44, 0x01, 0x54, 0xFF}, {0x3B, 0x52, 0x8B, 0xFF}, {0x21, 0x91, 0x8C, 0xFF},
 	{0x5E, 0xC9, 0x62, 0xFF}, {0xB5, 0xDE, 0x2B, 0xFF},
 }
 
-// shapes differ beside the colours, for print without colour.
+// shapes distinguish the series in print without colour.
 var shapes = []draw.GlyphDrawer{
 	draw.CircleGlyph{}, draw.SquareGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{},
 	draw.CrossGlyph{},
 }
 
-// usual are names that keep their look in every figure that has them.
-var usual = []string{"training data", "test data", "training data, best step"}
+// common are names that have the same style in every figure.
+var common = []string{"training data", "test data", "training data, best step"}
 
-// styles gives each name its look: the usual ones always the same, the others in the order of first
-// use.
+// styles returns the style of each name: the common names always have the same one, the others get
+// theirs by their order.
 func styles(names []string, ordered bool) map[string]seriesStyle {
-	if !ordered && slices.ContainsFunc(names, func(name string) bool { return slices.Contains(usual, name) }) {
-		rest := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(usual, name) })
-		names = slices.Concat(usual, rest)
+	if !ordered && slices.ContainsFunc(names, func(name string) bool { return slices.Contains(common, name) }) {
+		rest := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(common, name) })
+		names = slices.Concat(common, rest)
 	}
 	out := make(map[string]seriesStyle, len(names))
 	for i, name := range names {
@@ -59,7 +59,7 @@ func styles(names []string, ordered bool) map[string]seriesStyle {
 	return out
 }
 
-// sequential is the i-th of n colours along the sequence.
+// sequential returns the i-th of n colours along the sequence.
 func sequential(i, n int) color.NRGBA {
 	if n < 2 {
 		return sequence[0]
@@ -72,7 +72,7 @@ func sequential(i, n int) color.NRGBA {
 	return color.NRGBA{R: mix(a.R, b.R), G: mix(a.G, b.G), B: mix(a.B, b.B), A: 0xFF}
 }
 
-// linearTicks labels about five round positions, with the shortest labels that tell them apart.
+// linearTicks labels about five round positions with the shortest labels that distinguish them.
 type linearTicks struct{}
 
 func (linearTicks) Ticks(lo, hi float64) []plot.Tick {
@@ -97,8 +97,8 @@ func (linearTicks) Ticks(lo, hi float64) []plot.Tick {
 	return ticks
 }
 
-// roundTo10 rounds to 10 digits, which turns 0.30000000000000004 into 0.3, and takes the sign from
-// zero.
+// roundTo10 rounds to 10 significant digits, which turns 0.30000000000000004 into 0.3, and turns -0
+// into 0.
 func roundTo10(v float64) float64 {
 	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 10, 64), 64)
 	return v + 0
@@ -112,9 +112,9 @@ func formatTick(v float64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// logTicks labels powers of ten, and also their doubles and fives where fewer than two powers of
-// ten lie on the axis; long axes skip powers evenly, and an axis too short for two labels gets all
-// multiples, or round numbers.
+// logTicks labels powers of ten, or every n-th power on a long axis. An axis with fewer than two
+// powers of ten also labels their multiples by 2 and 5. An axis too short for two such labels
+// labels all multiples, or round numbers.
 type logTicks struct{}
 
 func (logTicks) Ticks(lo, hi float64) []plot.Tick {
@@ -169,8 +169,8 @@ func (exponentTicks) Ticks(lo, hi float64) []plot.Tick {
 	return ticks
 }
 
-// zeroTicks are exponentTicks of an axis that has 0 apart at its left end.
-type zeroTicks struct{ zero, first float64 } // the decimal logarithm of the first other point
+// zeroTicks are exponentTicks of an axis with 0 at its left end (see Panel.ZeroX).
+type zeroTicks struct{ zero, first float64 } // first is the decimal logarithm of the smallest positive point.
 
 func (z zeroTicks) Ticks(lo, hi float64) []plot.Tick {
 	ticks := []plot.Tick{{Value: z.zero, Label: "0"}}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// InWords says what the figure shows, for those who do not see it: its panels with their axes, its
-// lines, and the caption.
+// InWords describes the figure for readers who cannot see it: its panels with their axes, its
+// series, and the caption.
 func (f Figure) InWords() string {
 	var panels []string
 	for _, p := range f.Panels {
@@ -28,7 +28,7 @@ func (f Figure) InWords() string {
 	return strings.Join(parts, " ")
 }
 
-// inWords is "title: y label against x label", with the axes that are logarithmic.
+// inWords returns "title: y label against x label", and marks logarithmic axes.
 func (p Panel) inWords() string {
 	text := fmt.Sprintf("%s against %s", axis(p.YLabel, p.LogY), axis(p.XLabel, p.LogX))
 	if p.Title != "" {
@@ -44,7 +44,7 @@ func axis(label string, log bool) string {
 	return label
 }
 
-// list joins the names after a lead; a long list by its first and last.
+// list joins the names after a lead; from a long list it takes the first names and the last.
 func list(lead string, names []string) string {
 	if len(names) == 0 {
 		return ""

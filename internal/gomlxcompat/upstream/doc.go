@@ -1,3 +1,3 @@
-// Package upstream holds tests alone: they show what GoMLX's Go backend does in a program without
-// this module.
+// Package upstream holds only tests. They show how GoMLX's Go backend behaves in a program that
+// does not use this module.
 package upstream

@@ -25,8 +25,8 @@ func readAfterChange(backend compute.Backend) (before, after float32) {
 	return before, after
 }
 
-// TestUpstreamVariables runs the report's program as it is in a program without this module. If it
-// fails, the fault is mended upstream: delete the report and gomlxcompat/variables.go.
+// TestUpstreamVariables runs the program of the report in docs/upstream.md without this module. If
+// it fails, GoMLX has fixed the fault: delete the report and gomlxcompat/variables.go.
 func TestUpstreamVariables(t *testing.T) {
 	b, err := compute.NewWithConfig("go")
 	if err != nil {
@@ -34,6 +34,6 @@ func TestUpstreamVariables(t *testing.T) {
 	}
 	defer b.Finalize()
 	if before, after := readAfterChange(b); before != 1 || after != 1 {
-		t.Errorf("the variable is read as %g and %g", before, after)
+		t.Errorf("the graph reads the variable as %g and %g, want 1 and 1 as long as GoMLX has the fault", before, after)
 	}
 }

@@ -143,6 +143,9 @@ func (p *lineProgress) Add(n int64) {
 		return
 	}
 	p.tenths, p.last = p.done*10/p.total, time.Now()
-	fmt.Fprintf(p.w, "%3d %%  %s  (%s so far, %s)\n", p.done*100/p.total, p.text, time.Since(p.begin).Round(time.Second),
-		p.left())
+	spent := time.Since(p.begin).Round(time.Second).String() + " so far"
+	if left := p.left(); left != "" {
+		spent += ", " + left
+	}
+	fmt.Fprintf(p.w, "%3d %%  %s  (%s)\n", p.done*100/p.total, p.text, spent)
 }

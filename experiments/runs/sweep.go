@@ -1,9 +1,11 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -212,6 +214,11 @@ func (w *sweeping) outcome(ctx context.Context) error {
 		return &InterruptedError{Cause: err, Out: w.Items[0].Part.Out}
 	}
 	if len(w.failures) > 0 {
+		// In the order of the plan: workers fail in an order of their own.
+		position := func(f Failure) int {
+			return slices.IndexFunc(w.Items, func(item Item) bool { return item.Part == f.Part && item.Index == f.index })
+		}
+		slices.SortFunc(w.failures, func(a, b Failure) int { return cmp.Compare(position(a), position(b)) })
 		return &FailedError{Failures: w.failures, Runs: len(w.Items)}
 	}
 	return nil
@@ -219,12 +226,13 @@ func (w *sweeping) outcome(ctx context.Context) error {
 
 // Failure is a run that failed.
 type Failure struct {
-	Part *Part
+	Part  *Part
+	index int // in the part's plan
 	RunError
 }
 
 func newFailure(item Item, backendName string, err error) Failure {
-	f := Failure{Part: item.Part}
+	f := Failure{Part: item.Part, index: item.Index}
 	var known *RunError
 	if errors.As(err, &known) {
 		f.RunError = *known

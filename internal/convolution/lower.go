@@ -50,15 +50,14 @@ func convolve(x, kernel *Node, c geometry) *Node {
 	outputDims := spatialDims(node)
 	pixels, in, out := product(outputDims), kernel.Shape().Dim(-2), kernel.Shape().Dim(-1)
 	isFastOnXLA := pixels > fewPixels || in < fewDepth || strided && pixels > fewPixels/4
-	if !dilates && (on == oneDNN || on == xlaCPU && isFastOnXLA) {
-		return node
-	}
-	return gomlxcompat.WithGradientOf(node, func() *Node {
-		if strided && dilates {
-			x, c = dilateExplicitly(x, c)
-			dilates = false
-		}
+	isNative := !dilates && (on == oneDNN || on == xlaCPU && isFastOnXLA)
+	return lowerSmall(node, x, kernel, c, func() *Node {
 		switch {
+		case isNative:
+			return node
+		case strided && dilates:
+			x, c = dilateExplicitly(x, c)
+			return convolve(x, kernel, c)
 		case on == onGo && allOnes(c.kernelDilations):
 			return convolveByWindows(x, kernel, c, outputDims)
 		case on == oneDNN && allOnes(c.kernelDilations) && product(kernel.Shape().Dimensions[:c.spatial()]) > 1:
@@ -198,7 +197,7 @@ func phaseOf(x, kernel *Node, c geometry, phase, outputDims []int) *Node {
 	if empty { // No tap reaches these.
 		return Zeros(x.Graph(), shapes.Make(x.DType(), append(dims, kernel.Shape().Dim(-1))...))
 	}
-	return convolutionNode(Slice(x, crop...), Slice(kernel, taps...), sub)
+	return convolve(Slice(x, crop...), Slice(kernel, taps...), sub)
 }
 
 // shifted puts what one tap gives for every element of x at the outputs that it reaches.
@@ -230,6 +229,9 @@ func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 		if on == onGo && allOnes(c.kernelDilations) {
 			return kernelGradientByWindows(c, x, v, kernelDims)
 		}
+		if on != onGo && isDense(c, x.Shape().Dim(0), spatialDims(x), kernelDims) {
+			return kernelGradientByMatrix(c, x, v, kernelDims)
+		}
 		pixels, channels := product(spatialDims(v)), x.Shape().Dim(-1)
 		if on == oneDNN && (product(kernelDims) > 1 || allOnes(c.strides)) {
 			return kernelGradientByGroups(c, x, v, kernelDims)
@@ -245,6 +247,9 @@ func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 // kernelGradientByGroups is the gradient of the kernel as a convolution over each group of images.
 func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
 	n, batch := c.spatial(), x.Shape().Dim(0)
+	if product(spatialDims(v)) > product(spatialDims(x)) {
+		x, c = padApart(x, c, kernelDims, spatialDims(v))
+	}
 	apart := gomlxcompat.Barrier(x, v) // Both are transposed.
 	x, v = apart[0], apart[1]
 	images := batch

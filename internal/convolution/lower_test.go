@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"example.com/geometric-complexity/internal/gctest"
 	"example.com/geometric-complexity/internal/platform"
@@ -28,7 +29,7 @@ func TestLowerings(t *testing.T) {
 			paddings: [][2]int{test.paddingOf(7), test.paddingOf(8)}}
 		x, k := []int{4, 7, 8, 2}, []int{test.kernel, test.kernel, 2, 3}
 		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{
-			"patches": convolveByPatches, "windows": convolveByWindows} {
+			"patches": convolveByPatches, "windows": convolveByWindows, "matrix": convolveByMatrix} {
 			compare(t, name, func(x, k *Node) (*Node, *Node) {
 				want := convolutionNode(x, k, c)
 				return lower(x, k, c, spatialDims(want)), want
@@ -39,7 +40,7 @@ func TestLowerings(t *testing.T) {
 		back := geometry{strides: ones, inputDilations: c.strides, kernelDilations: ones, paddings: c.paddings}
 		for name, lower := range map[string]func(*Node, *Node, geometry, []int) *Node{
 			"columns": convolveByColumns, "taps": convolveByTaps, "phases": convolveByPhases,
-			"windows of dilated images": convolveByWindows} {
+			"windows of dilated images": convolveByWindows, "matrix of dilated images": convolveByMatrix} {
 			compare(t, name, func(x, k *Node) (*Node, *Node) {
 				want := convolutionNode(x, k, back)
 				return lower(x, k, back, spatialDims(want)), want
@@ -52,7 +53,8 @@ func TestLowerings(t *testing.T) {
 		v := []int{4, outputs[0], outputs[1], 3}
 		for name, lower := range map[string]func(geometry, *Node, *Node, []int) *Node{
 			"kernel gradient by patches": kernelGradientByPatches, "kernel gradient by rows": kernelGradientByRows,
-			"kernel gradient by windows": kernelGradientByWindows, "kernel gradient by groups": kernelGradientByGroups} {
+			"kernel gradient by windows": kernelGradientByWindows, "kernel gradient by groups": kernelGradientByGroups,
+			"kernel gradient by matrix": kernelGradientByMatrix} {
 			compare(t, name, func(x, v *Node) (*Node, *Node) {
 				return lower(c, x, v, k[:2]), kernelGradientNode(c, x, v, k[:2])
 			}, x, v)
@@ -73,15 +75,19 @@ func TestGroups(t *testing.T) {
 }
 
 // TestOneDNN compares first and second derivatives in float32, for which XLA uses oneDNN where it
-// is told to, with those of float64, for which it never does.
+// is told to, with those of the Go backend in float64: of large images, and of such that are no
+// larger than the kernel, in batches that are worth a dense matrix and in smaller ones.
 func TestOneDNN(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		if b.String() != "go" && !platform.HasOneDNN() {
 			t.Skip("this plugin came without flags for oneDNN")
 		}
 		rng := rand.New(rand.NewPCG(15, 16))
-		for _, test := range []struct{ size, kernel, stride, in, out int }{
-			{8, 3, 1, 16, 16}, {9, 3, 2, 16, 32}, {8, 3, 2, 16, 32}, {8, 1, 2, 16, 32}, {8, 3, 1, 3, 16}, {7, 5, 3, 4, 4}, {4, 2, 2, 3, 5}} {
+		for _, test := range []struct{ batch, size, kernel, stride, in, out int }{
+			{2, 8, 3, 1, 16, 16}, {2, 9, 3, 2, 16, 32}, {2, 8, 3, 2, 16, 32}, {2, 8, 1, 2, 16, 32}, {2, 8, 3, 1, 3, 16},
+			{2, 7, 5, 3, 4, 4}, {2, 4, 2, 2, 3, 5},
+			{40, 2, 3, 1, 3, 5}, {2, 2, 3, 1, 3, 5}, {40, 2, 3, 2, 3, 5}, {2, 2, 3, 2, 3, 5},
+			{40, 1, 3, 1, 3, 5}, {1, 1, 3, 1, 3, 5}, {2, 3, 5, 1, 2, 3}, {40, 3, 5, 2, 2, 3}} {
 			t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 				derivatives := func(x, k *Node) []*Node {
 					half := (test.kernel - 1) / 2
@@ -90,9 +96,14 @@ func TestOneDNN(t *testing.T) {
 					squares := Add(ReduceAllSum(Square(first[0])), ReduceAllSum(Square(first[1])))
 					return append([]*Node{y}, append(first, Gradient(squares, x, k)...)...)
 				}
-				x := gctest.RandomTensor(rng, 2, test.size, test.size, test.in)
+				x := gctest.RandomTensor(rng, test.batch, test.size, test.size, test.in)
 				k := gctest.RandomTensor(rng, test.kernel, test.kernel, test.in, test.out)
-				want := MustExecOnceN(b, derivatives, x, k)
+				want := MustExecOnceN(gctest.GoBackend(t), derivatives, x, k)
+				for _, input := range []*tensors.Tensor{x, k} {
+					if err := input.ToLocal(); err != nil { // From one backend to the other.
+						t.Fatal(err)
+					}
+				}
 				got := MustExecOnceN(b, func(x, k *Node) []*Node {
 					return derivatives(ConvertDType(x, dtypes.Float32), ConvertDType(k, dtypes.Float32))
 				}, x, k)
@@ -112,14 +123,14 @@ func TestBlocks(t *testing.T) {
 	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1}, paddings: [][2]int{{1, 1}, {1, 1}}}
 	w := windowsOf(c, k[:2], v[1:3], v[3])
 	rng := rand.New(rand.NewPCG(11, 12))
-	tensors := []any{gctest.RandomTensor(rng, x...), gctest.RandomTensor(rng, k...), gctest.RandomTensor(rng, v...)}
+	inputs := []any{gctest.RandomTensor(rng, x...), gctest.RandomTensor(rng, k...), gctest.RandomTensor(rng, v...)}
 	out := MustExecOnceN(gctest.GoBackend(t), func(x, k, v *Node) []*Node {
 		if blocks := w.blocks(x, forwardElements); len(blocks) != 2 || blocks[1] != (imageBlock{3, 2}) || w.group[1] == 1 {
 			t.Errorf("blocks %v and groups %v: not what this test is about", blocks, w.group)
 		}
 		return []*Node{convolveByWindows(x, k, c, spatialDims(v)), convolutionNode(x, k, c),
 			kernelGradientByWindows(c, x, v, []int{3, 3}), kernelGradientNode(c, x, v, []int{3, 3})}
-	}, tensors...)
+	}, inputs...)
 	gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 0, "convolution")
 	gctest.AssertClose(t, gctest.Flat(out[2]), gctest.Flat(out[3]), 1e-12, 1e-12, "kernel gradient")
 }

@@ -24,12 +24,11 @@ import (
 	"example.com/geometric-complexity/internal/sealed"
 )
 
-// A run's checkpoints are folders checkpoint/save-N-step-S, the N-th that was
-// saved and the step that it is of. Each holds all that a run is made of: the
-// variables, as GoMLX's checkpoint package writes them, and in state.json the
-// points measured so far, how the run ended if it did, and the SHA-256 of each
-// of the other files. It is written under another name, synced, and appears by
-// a rename; the one before is removed only when the one after it is there.
+// A run's checkpoints are folders checkpoint/save-N-step-S: N counts the saves and S is the
+// training step. Each holds the whole state of the run: the variables, as GoMLX's checkpoint
+// package writes them, and state.json with the points measured so far, the run's status if it has
+// ended, and the SHA-256 of every other file. A checkpoint is written under a temporary name,
+// synced and then renamed; the previous one is removed only after that.
 const (
 	CheckpointDir = "checkpoint"
 	StateFile     = "state.json"
@@ -37,40 +36,41 @@ const (
 
 var checkpointName = regexp.MustCompile(`^save-(\d+)-step-(\d+)$`)
 
-// State is what a checkpoint holds beside the variables.
+// State is the content of a checkpoint apart from the variables.
 type State struct {
 	Address string `json:"address"` // of the run
 	Save    int64  `json:"save"`
 	Step    int64  `json:"step"`
-	// Status is empty for a run that is not at its end.
+	// Status is empty until the run has ended.
 	Status  Status  `json:"status,omitempty"`
 	Message string  `json:"message,omitempty"`
 	Points  []Point `json:"points"`
-	// Files has the SHA-256 of the other files of the folder.
+	// Files maps the names of the folder's other files to their SHA-256.
 	Files map[string]string `json:"files"`
 }
 
-// Name of the checkpoint's folder.
+// Name returns the name of the checkpoint's folder.
 func (s *State) Name() string { return fmt.Sprintf("save-%d-step-%d", s.Save, s.Step) }
 
-// Checkpoints are those of a run whose folder is locked.
+// Checkpoints are the checkpoints of one run. The caller holds the lock of the run's folder.
 type Checkpoints struct {
 	runDir, address string
-	save            int64  // the number of the newest one, readable or not
-	good            string // the name of the one that was saved or restored last; empty if none
+	save            int64  // number of the newest checkpoint, even if it is unreadable
+	current         string // name of the checkpoint saved or restored last; empty if none
 }
 
-// Dir is the folder that they are in.
+// Dir returns the folder that holds the checkpoints.
 func (c *Checkpoints) Dir() string { return filepath.Join(c.runDir, CheckpointDir) }
 
-// Current is the name of the one that was written or restored last; empty if none was.
-func (c *Checkpoints) Current() string { return c.good }
+// Current returns the name of the checkpoint written or restored last; it is empty if there is
+// none.
+func (c *Checkpoints) Current() string { return c.current }
 
-// RemoveOthers removes all but the current one.
-func (c *Checkpoints) RemoveOthers() error { return c.removeAllBut(c.good) }
+// RemoveOthers removes all checkpoints except the current one.
+func (c *Checkpoints) RemoveOthers() error { return c.removeAllBut(c.current) }
 
-// Write saves all variables of the store with the state after a step. The
-// checkpoint before it is kept, except beside the last one of a run.
+// Write saves all variables of the store with the state after a step. It keeps the previous
+// checkpoint unless the run has ended.
 func (c *Checkpoints) Write(store *model.Store, s State) (err error) {
 	defer func() {
 		if err != nil {
@@ -85,7 +85,7 @@ func (c *Checkpoints) Write(store *model.Store, s State) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temporary) // It is not there any more if all went well.
+	defer os.RemoveAll(temporary) // After success it has been renamed.
 	if err := fillCheckpoint(temporary, store, s); err != nil {
 		return err
 	}
@@ -95,12 +95,12 @@ func (c *Checkpoints) Write(store *model.Store, s State) (err error) {
 	if err := atomicfile.SyncDir(c.Dir()); err != nil {
 		return err
 	}
-	before := c.good
-	c.save, c.good = s.Save, s.Name()
+	before := c.current
+	c.save, c.current = s.Save, s.Name()
 	if s.Status != "" {
-		return c.removeAllBut(c.good)
+		return c.removeAllBut(c.current)
 	}
-	return c.removeAllBut(c.good, before)
+	return c.removeAllBut(c.current, before)
 }
 
 // fillCheckpoint writes the files of a checkpoint into an empty folder.
@@ -121,14 +121,13 @@ func fillCheckpoint(dir string, store *model.Store, s State) (err error) {
 	return atomicfile.SyncFiles(dir)
 }
 
-// saveStore writes one GoMLX checkpoint into an empty folder. Without
-// compression: weights hardly compress, and the compressing writer of GoMLX
-// v0.28 leaves its file open. GoMLX v0.28 also returns no error for a variable
-// that it could not write, and leaves it out: what is there is compared with the
+// saveStore writes one GoMLX checkpoint into an empty folder. It does not compress, because weights
+// hardly compress and GoMLX v0.28's compressing writer leaves its file open. GoMLX v0.28 also omits
+// a variable that it fails to write without returning an error, so the files are compared with the
 // store.
 func saveStore(store *model.Store, dir string) error {
 	loader := store.Loader()
-	defer store.SetLoader(loader) // the handler attaches itself to the store
+	defer store.SetLoader(loader) // The handler attaches itself to the store.
 	handler, err := checkpoint.Build(store).Dir(dir).ExcludeAllParams().WithCompression(checkpoint.BinUncompressed).Done()
 	if err != nil {
 		return err
@@ -139,12 +138,12 @@ func saveStore(store *model.Store, dir string) error {
 	return checkSaved(store, dir)
 }
 
-// checkSaved compares a GoMLX checkpoint, the only one in its folder, with the
-// store: it has all variables, and their values take all of its data file.
+// checkSaved compares the only GoMLX checkpoint in a folder with the store: all variables must be
+// in it, and their values must fill its data file.
 func checkSaved(store *model.Store, dir string) error {
 	metadata, err := filepath.Glob(filepath.Join(dir, "*"+checkpoint.JsonNameSuffix))
 	if err != nil || len(metadata) != 1 {
-		return fmt.Errorf("%s has %d files of metadata, want 1 (%v)", dir, len(metadata), err)
+		return fmt.Errorf("%s has %d metadata files, want 1 (%v)", dir, len(metadata), err)
 	}
 	raw, err := os.ReadFile(metadata[0])
 	if err != nil {
@@ -180,7 +179,7 @@ func checkSaved(store *model.Store, dir string) error {
 	return nil
 }
 
-// fileSums gives the SHA-256 of each file of a checkpoint but its state.
+// fileSums returns the SHA-256 of each file of a checkpoint except its state.
 func fileSums(dir string) (map[string]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -211,9 +210,9 @@ func fileSum(path string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// removeAllBut removes older checkpoints and what a kill left half written. What
-// is removed loses its name first, so that a kill leaves no half of a checkpoint
-// that looks like a whole one.
+// removeAllBut removes all other checkpoints, and those that a killed process left incomplete. Each
+// is renamed before it is removed: a process killed during the removal then leaves nothing that
+// looks like a complete checkpoint.
 func (c *Checkpoints) removeAllBut(keep ...string) error {
 	entries, err := os.ReadDir(c.Dir())
 	if err != nil {
@@ -238,11 +237,10 @@ func (c *Checkpoints) removeAllBut(keep ...string) error {
 	return nil
 }
 
-// Restore puts the variables of the newest checkpoint that can be read into an
-// empty store, and returns its state, nil if the run has no checkpoint. Of those
-// that were passed over the errors say why. If there are checkpoints and none
-// can be read, that is an error.
-func (c *Checkpoints) Restore(store *model.Store) (s *State, passedOver []error, err error) {
+// Restore loads the variables of the newest readable checkpoint into an empty store and returns the
+// checkpoint's state, or nil if the run has no checkpoint. The errors in skipped say why newer
+// checkpoints are unreadable. It returns an error if there are checkpoints and all are unreadable.
+func (c *Checkpoints) Restore(store *model.Store) (s *State, skipped []error, err error) {
 	found, err := ListCheckpoints(c.runDir)
 	if err != nil || len(found) == 0 {
 		return nil, nil, err
@@ -252,18 +250,18 @@ func (c *Checkpoints) Restore(store *model.Store) (s *State, passedOver []error,
 		dir := filepath.Join(c.Dir(), candidate.Name())
 		s, err := ReadState(dir, c.address)
 		if err != nil {
-			passedOver = append(passedOver, err)
+			skipped = append(skipped, err)
 			continue
 		}
-		c.good = s.Name()
-		return s, passedOver, loadCheckpoint(store, dir)
+		c.current = s.Name()
+		return s, skipped, loadCheckpoint(store, dir)
 	}
-	return nil, nil, fmt.Errorf("%w; no other checkpoint can be read: to start the run anew, remove %s",
-		passedOver[0], c.Dir())
+	return nil, nil, fmt.Errorf("%w; all other checkpoints are unreadable too: remove %s to restart the run",
+		skipped[0], c.Dir())
 }
 
-// ListCheckpoints lists the checkpoints of a run by what their names say, the
-// newest first.
+// ListCheckpoints lists the checkpoints of a run, newest first. Only Save and Step of each state
+// are set, from the folder's name.
 func ListCheckpoints(runDir string) (found []State, err error) {
 	entries, err := os.ReadDir(filepath.Join(runDir, CheckpointDir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -289,61 +287,61 @@ func ListCheckpoints(runDir string) (found []State, err error) {
 	return found, nil
 }
 
-// ReadState reads the state of a checkpoint of a run, and checks that all files
-// of the folder are what was saved there.
+// ReadState reads the state of a run's checkpoint, and returns an error if any file of the folder
+// was changed, removed or added since.
 func ReadState(dir, address string) (*State, error) {
 	raw, err := os.ReadFile(filepath.Join(dir, StateFile))
 	if err != nil {
-		return nil, damaged(dir, err)
+		return nil, unusable(dir, err)
 	}
 	var s State
 	if err := sealed.Unmarshal(raw, &s); err != nil {
-		return nil, damaged(filepath.Join(dir, StateFile), err)
+		return nil, unusable(filepath.Join(dir, StateFile), err)
 	}
 	if s.Name() != filepath.Base(dir) {
-		return nil, damaged(dir, fmt.Errorf("it was saved as %s", s.Name()))
+		return nil, unusable(dir, fmt.Errorf("it was saved as %s", s.Name()))
 	}
 	if s.Address != address {
-		return nil, damaged(dir, fmt.Errorf("it is of run %s", s.Address))
+		return nil, unusable(dir, fmt.Errorf("it belongs to run %s", s.Address))
 	}
 	sums, err := fileSums(dir)
 	if err != nil {
-		return nil, damaged(dir, err)
+		return nil, unusable(dir, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Files)) {
 		if sums[name] != s.Files[name] {
-			return nil, damaged(filepath.Join(dir, name), sealed.ErrBroken)
+			return nil, unusable(filepath.Join(dir, name), sealed.ErrBroken)
 		}
 	}
 	if len(sums) != len(s.Files) {
-		return nil, damaged(dir, errors.New("there are files that were not saved there"))
+		return nil, unusable(dir, errors.New("there are files that were not saved there"))
 	}
 	return &s, nil
 }
 
-func damaged(path string, err error) error {
+func unusable(path string, err error) error {
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {
 		err = fmt.Errorf("%s: %w", filepath.Base(at.Path), at.Err)
 	}
-	return fmt.Errorf("%s cannot be used: %w", path, err)
+	return fmt.Errorf("cannot use %s: %w", path, err)
 }
 
-// loadCheckpoint puts the variables of a checkpoint folder into an empty store.
+// loadCheckpoint loads the variables of a checkpoint folder into an empty store.
 func loadCheckpoint(store *model.Store, dir string) error {
 	handler, err := checkpoint.Load(store).Dir(dir).ExcludeAllParams().Done()
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
-	// GoMLX loads a variable when a graph first asks for it. Loading all of them
-	// now lets the store be saved again at any time, unused ones included.
+	// GoMLX loads a variable when a graph first uses it. Loading all of them now makes later saves
+	// of the store complete, including variables that no graph has used yet.
 	for _, key := range slices.Sorted(maps.Keys(handler.LoadedVariables())) {
 		path := strings.TrimPrefix(key, "var:")
 		v := store.GetVariable(path)
 		if v == nil {
-			return fmt.Errorf("%s: variable %s does not load", dir, path)
+			return fmt.Errorf("%s: cannot load variable %s", dir, path)
 		}
-		// Loaded variables count as trainable. Layers and optimizers set theirs
-		// right when their graph is built; nobody does for the random state.
+		// GoMLX marks loaded variables as trainable. Layers and optimizers correct this for their
+		// variables when they build a graph; nothing does for the random number generator's state.
 		if path == "/"+model.RNGStateVariableName {
 			v.SetTrainable(false)
 		}
@@ -352,8 +350,8 @@ func loadCheckpoint(store *model.Store, dir string) error {
 	return nil
 }
 
-// LoadNewest puts the variables of the newest checkpoint of a run's folder into an empty store, and
-// returns the step that it is of.
+// LoadNewest loads the variables of the newest checkpoint of a run's folder into an empty store,
+// and returns its step.
 func LoadNewest(dir, address string, store *model.Store) (step int64, err error) {
 	found, err := ListCheckpoints(dir)
 	if err != nil {
@@ -365,7 +363,7 @@ func LoadNewest(dir, address string, store *model.Store) (step int64, err error)
 	newest := filepath.Join(dir, CheckpointDir, found[0].Name())
 	s, err := ReadState(newest, address)
 	if err != nil {
-		return 0, fmt.Errorf("%w; remove %s to use what is left", err, newest)
+		return 0, fmt.Errorf("%w; remove %s to use an older checkpoint", err, newest)
 	}
 	return s.Step, loadCheckpoint(store, newest)
 }

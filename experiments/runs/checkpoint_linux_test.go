@@ -9,8 +9,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// A variable that does not fit on the disk any more is an error of the checkpoint: GoMLX leaves it
-// out of the file and returns none.
+// Saving a checkpoint returns an error if a variable no longer fits on the disk. GoMLX itself
+// returns none, and omits the variable from the file.
 func TestCheckpointThatIsNotWhole(t *testing.T) {
 	var before syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {

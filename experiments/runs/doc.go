@@ -1,10 +1,10 @@
-// Package runs does the runs of experiments so that nothing is lost and nothing is done twice.
+// Package runs executes the runs of experiments: it loses no work and repeats none.
 //
-// A run ([Run]) is a seed and a [Task]. All of its numbers follow from the JSON form of the task, its
-// revision, the seed, the backend and the content of the data; their hash is the run's address, the
-// name of its folder. A run that is complete there is not done again. One that was interrupted goes on
-// from its checkpoint, and ends with the same numbers as one that nothing interrupted. A lock keeps
-// two processes from doing the same run.
+// A run ([Run]) is a seed and a [Task]. The JSON form of the task, its revision, the seed, the
+// backend and the content of the data decide all of its numbers; the hash of these is the run's
+// address and the name of its folder. A complete run is not repeated. An interrupted run resumes
+// from its checkpoint and ends with the same numbers as an uninterrupted one. A lock keeps two
+// processes from doing the same run.
 //
-// [Execute] does one run. A [Schedule] does many of them, by several workers side by side.
+// [Execute] does one run. A [Schedule] does many runs with several workers in parallel.
 package runs

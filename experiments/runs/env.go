@@ -9,13 +9,13 @@ import (
 
 	"github.com/gomlx/compute"
 
-	// Importing it makes graphs outside training see changed weights on the
-	// pure-Go backend, however that was opened.
+	// Its import makes graphs outside training see changed weights on the pure-Go backend, even on
+	// one that the caller opened.
 	_ "example.com/geometric-complexity/backend"
 )
 
-// Progress is told how far the work is. Its calls never come two at a time. A
-// bar of a terminal or of a notebook implements it.
+// Progress displays how far the work is. Its methods are never called concurrently. A terminal's or
+// a notebook's progress bar implements it.
 type Progress interface {
 	// Start begins a display of total units (training steps over all runs).
 	Start(total int64, title string)
@@ -23,34 +23,33 @@ type Progress interface {
 	Add(n int64)
 	// Describe says what is being done now.
 	Describe(text string)
-	// Left says how long the rest will take; a negative duration says that this is not known yet.
-	// Units may differ in the time that they take, so that a display which is told does not
+	// Left reports the estimated time until all units are done; it is negative while there is no
+	// estimate. Units may differ in cost, so a display that receives this estimate must not
 	// extrapolate from the units done.
 	Left(time.Duration)
 	// Finish ends the display.
 	Finish()
 }
 
-// Env is where and how an experiment runs. Nothing of it but the backend's
-// name takes part in a run's numbers.
+// Env says where and how an experiment runs. Only the backend's name influences a run's numbers.
 type Env struct {
 	Backend compute.Backend
-	// BackendName is the backend as it stands in results and in the address of
-	// a run, such as "go" or "xla:cpu": on another backend the same seed gives
-	// other random numbers. Empty: the first word of Backend.Name().
+	// BackendName names the backend in results and in a run's address, such as "go" or "xla:cpu":
+	// the same seed gives other random numbers on another backend. If empty, it is the first word
+	// of Backend.Name().
 	BackendName string
-	// Out is the folder that results go to; it is made if it is not there.
+	// Out is the folder for results; it is created if it does not exist.
 	Out string
 	// Progress may be nil.
 	Progress Progress
 	// Log may be nil.
 	Log *slog.Logger
-	// CheckpointEvery is the longest time between two checkpoints of a run; 0 is
-	// 20 seconds. A checkpoint is also saved on cancellation.
+	// CheckpointEvery is the longest time between two checkpoints of a run; 0 is 20 seconds. A
+	// checkpoint is also saved on cancellation.
 	CheckpointEvery time.Duration
 }
 
-// WithDefaults fills what may be left out, and says what may not.
+// WithDefaults fills optional fields that are empty, and returns an error if a required one is.
 func (e Env) WithDefaults() (Env, error) {
 	if e.Backend == nil {
 		return e, errors.New("experiments: Env.Backend is nil; open one, for example with compute.NewWithConfig(\"go\")")
@@ -73,6 +72,7 @@ func (e Env) WithDefaults() (Env, error) {
 	return e, nil
 }
 
+// NoProgress ignores all progress.
 type NoProgress struct{}
 
 func (NoProgress) Start(int64, string) {}

@@ -13,8 +13,8 @@ import (
 	"example.com/geometric-complexity/experiments/training"
 )
 
-// temporaryEnv runs on the pure Go backend, in a folder that the second result
-// removes.
+// temporaryEnv returns an environment on the pure-Go backend with a temporary output folder, and a
+// function that removes the folder.
 func temporaryEnv() (env runs.Env, remove func()) {
 	backend, err := compute.NewWithConfig("go")
 	if err != nil {
@@ -27,14 +27,14 @@ func temporaryEnv() (env runs.Env, remove func()) {
 	return runs.Env{Backend: backend, BackendName: "go", Out: out}, func() { os.RemoveAll(out) }
 }
 
-// small is a training of a few seconds on the embedded images.
+// small returns a training of a few seconds on the embedded images.
 func small() runs.Run {
 	return runs.Run{Label: "small", Seed: 1, Task: &training.Train{
 		Data:    training.Data{Name: datasets.NameFashionMNISTSubset, Train: 500, Test: 100, Measure: 100},
 		Network: training.MLP(1, 16), LearningRate: 0.1, BatchSize: 50, Steps: 40, Measurements: 1}}
 }
 
-// A run's address is a hash of all that decides its numbers: not of its label.
+// A run's address is a hash of everything that decides its numbers; its label does not.
 func ExampleRun_Address() {
 	run, same, other := small(), small(), small()
 	same.Label = "another name"
@@ -51,7 +51,7 @@ func ExampleRun_Address() {
 	// Output: 16 true false
 }
 
-// A run that is complete is not done again: its record is read.
+// A complete run is not repeated: its record is read.
 func ExampleExecute() {
 	env, remove := temporaryEnv()
 	defer remove()
@@ -63,14 +63,15 @@ func ExampleExecute() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(second.Provenance.Starts, first.Weights == second.Weights, first.Provenance.Finished.Equal(second.Provenance.Finished))
+	fmt.Println(second.Provenance.Starts, first.Weights == second.Weights,
+		first.Provenance.Finished.Equal(second.Provenance.Finished))
 	fmt.Printf("GC on test data from %.2f to %.2f\n", first.Points[0].Value("test_gc"), first.FinalValue("test_gc"))
 	// Output:
 	// 1 true true
 	// GC on test data from 5.37 to 11.75
 }
 
-// An interrupted run goes on from its checkpoint, and comes to the same weights.
+// An interrupted run resumes from its checkpoint and ends with the same weights.
 func ExampleInterruptedError() {
 	env, remove := temporaryEnv()
 	defer remove()
@@ -96,7 +97,7 @@ func ExampleInterruptedError() {
 	// 2 starts, the same weights: true
 }
 
-// cancelOnAdd is a progress display that interrupts the work at its first step.
+// cancelOnAdd is a progress display that cancels the context after the first step.
 type cancelOnAdd struct{ cancel func() }
 
 func (cancelOnAdd) Start(int64, string) {}

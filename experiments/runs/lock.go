@@ -13,15 +13,15 @@ import (
 	"example.com/geometric-complexity/internal/atomicfile"
 )
 
-// lockFile is locked by the process that works in its folder. The lock belongs
-// to the open file and not to the file's being there: the system lets go of it
-// however the process ends, so that no lock is ever stale.
+// lockFile is locked by the process that works in its folder. The lock belongs to the open file,
+// not to the file's existence: the system releases it when the process ends, even if it is killed,
+// so no lock is ever stale.
 const lockFile = ".lock"
 
-// lockPoll is how often a lock that another process holds is tried again.
+// lockPoll is the time between two attempts to take a lock that another process holds.
 const lockPoll = 250 * time.Millisecond
 
-// ErrBusy says that another process is at the run.
+// ErrBusy says that another process is doing the run.
 var ErrBusy = errors.New("another process is doing this run")
 
 func newLock(dir string) (*flock.Flock, error) {
@@ -32,7 +32,7 @@ func newLock(dir string) (*flock.Flock, error) {
 	return flock.New(filepath.Join(dir, lockFile), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666)), nil
 }
 
-// tryLock locks a folder; ErrBusy if another process has it locked.
+// tryLock locks a folder, or returns ErrBusy if another process has locked it.
 func tryLock(dir string) (*flock.Flock, error) {
 	lock, err := newLock(dir)
 	if err != nil {
@@ -48,7 +48,7 @@ func tryLock(dir string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// waitLock locks a folder once it is free.
+// Lock waits until no other process has locked the folder, and locks it.
 func Lock(ctx context.Context, dir string) (*flock.Flock, error) {
 	lock, err := newLock(dir)
 	if err != nil {
@@ -64,9 +64,9 @@ func Lock(ctx context.Context, dir string) (*flock.Flock, error) {
 }
 
 func lockError(dir string, err error) error {
-	return fmt.Errorf("%s cannot be locked: %w; results need a file system with locks (flock)", dir, err)
+	return fmt.Errorf("cannot lock %s: %w; choose an output folder on a file system that supports flock", dir, err)
 }
 
-// Unlock lets go of the lock. The file stays: removing it would let two
-// processes lock two files of the same name.
-func Unlock(lock *flock.Flock) { _ = lock.Unlock() } // closing it at the process's end does the same
+// Unlock releases the lock. The file stays: if it were removed, two processes could lock two files
+// of the same name.
+func Unlock(lock *flock.Flock) { _ = lock.Unlock() } // The system releases it when the process ends.

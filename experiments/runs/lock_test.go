@@ -17,7 +17,7 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := tryLock(dir); !errors.Is(err, ErrBusy) {
-		t.Fatalf("locking what is locked: %v; want ErrBusy", err)
+		t.Fatalf("locking a locked folder: %v; want ErrBusy", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -27,13 +27,12 @@ func TestLock(t *testing.T) {
 	Unlock(lock)
 	again, err := Lock(context.Background(), dir)
 	if err != nil {
-		t.Fatalf("locking what is free: %v", err)
+		t.Fatalf("locking a free folder: %v", err)
 	}
 	Unlock(again)
 }
 
-// While another process is doing a run, Execute waits, and takes what the other
-// one came to.
+// While another process is doing a run, Execute waits, and then returns that process's record.
 func TestExecuteWaitsForTheLock(t *testing.T) {
 	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	run := Run{Label: "shared", Seed: 1, Task: &scripted{"complete", 3}}
@@ -77,6 +76,6 @@ func TestExecuteWaitsForTheLock(t *testing.T) {
 	}
 	Unlock(lock)
 	if got := <-waited; got == nil || got.Provenance.Starts != 1 || got.Final().Value("n") != record.Final().Value("n") {
-		t.Errorf("after the wait: %+v; want the record that the other came to", got)
+		t.Errorf("after the wait: %+v; want the other process's record", got)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// Number is a float64 that JSON can hold whatever its value: NaN and the
-// infinities, which JSON lacks, are null and come back as NaN.
+// Number is a float64 that can always be written as JSON: NaN and the infinities, which JSON lacks,
+// are written as null and read as NaN.
 type Number float64
 
 // MarshalJSON implements json.Marshaler.
@@ -34,7 +34,7 @@ func (n *Number) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Numbers converts values.
+// Numbers converts float64 values to Numbers.
 func Numbers(values []float64) []Number {
 	out := make([]Number, len(values))
 	for i, v := range values {
@@ -43,7 +43,7 @@ func Numbers(values []float64) []Number {
 	return out
 }
 
-// Floats converts values back.
+// Floats converts Numbers to float64 values.
 func Floats(values []Number) []float64 {
 	out := make([]float64, len(values))
 	for i, v := range values {
@@ -52,8 +52,8 @@ func Floats(values []Number) []float64 {
 	return out
 }
 
-// ShortNumber is the float64 of fewest digits that rounds to the float32, so
-// that an array of them takes half the room in a file.
+// ShortNumber returns the float64 with the fewest digits that rounds to the float32: arrays of such
+// numbers take half the space in a file.
 func ShortNumber(v float32) Number {
 	short, err := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"example.com/geometric-complexity/internal/machine"
 )
 
-// CurrentProvenance describes this program and machine; it is called once per run.
+// CurrentProvenance describes this program and machine.
 func CurrentProvenance() Provenance {
 	p := Provenance{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
@@ -28,8 +28,8 @@ func CurrentProvenance() Provenance {
 	return p
 }
 
-// deviceName is what the numbers were computed on: the processor, or what an
-// accelerator calls itself.
+// deviceName describes the device that computes the numbers: the processor, or the accelerator as
+// the backend describes it.
 func deviceName(env Env) string {
 	if _, device, _ := strings.Cut(env.BackendName, ":"); device == "" || device == "cpu" {
 		return fmt.Sprintf("%s, %d cores", machine.Processor(), runtime.NumCPU())

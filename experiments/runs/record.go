@@ -15,14 +15,14 @@ import (
 	"example.com/geometric-complexity/internal/sealed"
 )
 
-// Point is what was measured at one step of a run.
+// Point holds the measurements at one step of a run.
 type Point struct {
 	Step   int64               `json:"step"`
 	Values map[string]Number   `json:"values"`
 	Arrays map[string][]Number `json:"arrays,omitempty"`
 }
 
-// Value returns a measured value; NaN if it was not measured, or not finite.
+// Value returns a measured value; it is NaN if the value was not measured or is not finite.
 func (p Point) Value(name string) float64 {
 	if v, ok := p.Values[name]; ok {
 		return float64(v)
@@ -43,13 +43,13 @@ type Status string
 
 const (
 	Complete Status = "complete"
-	// Diverged runs met a loss that is NaN or infinite. That is a result: the
-	// sweep goes on and the report leaves the run's final values out.
+	// Diverged is the status of a run whose loss became NaN or infinite. That is a result, not a
+	// failure: the sweep continues and statistics exclude the run's final values.
 	Diverged Status = "diverged"
 )
 
-// Record is the result of one run. From Kind to Data it is what decided the run's
-// numbers, and Hash is the address that follows from these.
+// Record is the result of one run. The fields from Kind to Data decided the run's numbers, and
+// Hash, the run's address, is computed from them.
 type Record struct {
 	Hash     string          `json:"hash"`
 	Kind     string          `json:"kind"`
@@ -57,32 +57,33 @@ type Record struct {
 	Seed     int64           `json:"seed"`
 	Backend  string          `json:"backend"`
 	Task     json.RawMessage `json:"task"`
-	Data     *DataContent    `json:"data,omitempty"` // of the task's data set; nil if it takes none
+	Data     *DataContent    `json:"data,omitempty"` // nil if the task reads no data set
 	Status   Status          `json:"status"`
 	Step     int64           `json:"step"`              // the last step done
 	Message  string          `json:"message,omitempty"` // why it diverged
 	Points   []Point         `json:"points"`
 	Weights  string          `json:"weights,omitempty"` // SHA-256 of the final trained variables
-	// Dead is set for a classifier whose final accuracy on the training data is no better than chance.
+	// Dead reports that a classifier's final accuracy on the training data is no better than
+	// chance.
 	Dead       bool       `json:"dead,omitempty"`
 	Provenance Provenance `json:"provenance"`
 }
 
-// DataContent says what a data set held when a run was made with it.
+// DataContent identifies the content of a data set at the time of a run.
 type DataContent struct {
 	Name string `json:"name"`
-	// SHA256 is that of the content of all its files; see datasets.Content.
+	// SHA256 covers the content of all the set's files; see datasets.Content.
 	SHA256 string `json:"sha256"`
-	// Content says whether that is the published content, a known copy, or neither.
+	// Content says whether this is the published content, a known copy, or neither.
 	Content string `json:"content"`
 }
 
-// String is the set's name, what its content is, and the beginning of its SHA-256.
+// String returns the set's name, its kind of content, and the beginning of its SHA-256.
 func (c DataContent) String() string {
 	return fmt.Sprintf("%s: %s (SHA-256 %.16s…)", c.Name, c.Content, c.SHA256)
 }
 
-// Final returns the last point; an empty one if nothing was measured.
+// Final returns the last point, or an empty point if nothing was measured.
 func (r *Record) Final() Point {
 	if len(r.Points) == 0 {
 		return Point{}
@@ -90,11 +91,11 @@ func (r *Record) Final() Point {
 	return r.Points[len(r.Points)-1]
 }
 
-// Counts says whether the run's values take part in statistics: those of a run that diverged, or that
-// ended at chance, do not.
+// Counts reports whether statistics include the run's values. They exclude runs that diverged or
+// ended no better than chance.
 func (r *Record) Counts() bool { return r.Status == Complete && !r.Dead }
 
-// FinalValue returns a value of the last point, and NaN for a run that does not count.
+// FinalValue returns a value of the last point; it is NaN for a run that does not count.
 func (r *Record) FinalValue(name string) float64 {
 	if !r.Counts() {
 		return math.NaN()
@@ -102,14 +103,14 @@ func (r *Record) FinalValue(name string) float64 {
 	return r.Final().Value(name)
 }
 
-// Provenance says what made a record. Nothing of it takes part in the numbers.
+// Provenance says which program and machine made a record. The run's numbers do not depend on it.
 type Provenance struct {
 	Version  string    `json:"version"`
 	Commit   string    `json:"commit,omitempty"`
 	Modified bool      `json:"modified,omitempty"` // the working tree had changes
 	Go       string    `json:"go"`
 	Platform string    `json:"platform"`
-	Device   string    `json:"device,omitempty"` // of a run: what it was computed on
+	Device   string    `json:"device,omitempty"` // that computed the run's numbers
 	Finished time.Time `json:"finished"`
 	Seconds  float64   `json:"seconds"` // wall clock, over all starts of the run
 	Starts   int       `json:"starts"`  // 1, or more if it was interrupted
@@ -121,8 +122,8 @@ const (
 	LogFile    = "log.jsonl"
 )
 
-// ReadRecord returns the record of a run folder, or nil if it has none yet. It
-// refuses one that is not as it was written, or is another run's.
+// ReadRecord returns the record of a run folder, or nil if there is none yet. It returns an error
+// if the record was changed since it was written, or belongs to another run.
 func ReadRecord(dir string) (*Record, error) {
 	path := filepath.Join(dir, RecordFile)
 	raw, err := os.ReadFile(path)
@@ -138,15 +139,15 @@ func ReadRecord(dir string) (*Record, error) {
 		err = r.check(filepath.Base(dir))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be used: %w; remove it to do the run again", path, err)
+		return nil, fmt.Errorf("cannot use %s: %w; remove it to repeat the run", path, err)
 	}
 	return &r, nil
 }
 
-// check compares a record with the address that it was found at.
+// check compares a record with the address of its folder.
 func (r *Record) check(address string) error {
 	if r.Hash != address {
-		return fmt.Errorf("it is of run %s", r.Hash)
+		return fmt.Errorf("it belongs to run %s", r.Hash)
 	}
 	if r.Status != Complete && r.Status != Diverged {
 		return fmt.Errorf("its status is %q", r.Status)
@@ -154,7 +155,7 @@ func (r *Record) check(address string) error {
 	return r.checkAddress()
 }
 
-// checkAddress compares what decided the numbers with the address.
+// checkAddress checks that the fields that decided the numbers match the address.
 func (r *Record) checkAddress() error {
 	address, err := r.Address()
 	if err != nil {
@@ -175,8 +176,8 @@ func writeRecord(dir string, r *Record) error {
 	return atomicfile.Write(filepath.Join(dir, RecordFile), data)
 }
 
-// RewriteLog replaces a run's log by the points of its record. The log is for people to look at: the
-// points are in the checkpoint and in the record.
+// RewriteLog replaces the run's log by the points of its record. Only people read the log: the
+// program reads points from checkpoints and records.
 func (j *Job) RewriteLog() error {
 	var b bytes.Buffer
 	for _, p := range j.Record.Points {
@@ -189,7 +190,7 @@ func (j *Job) RewriteLog() error {
 	return atomicfile.Replace(filepath.Join(j.Dir, LogFile), b.Bytes())
 }
 
-// AppendLog adds a line to a run's log, in one write.
+// AppendLog appends a point to the run's log with a single write.
 func (j *Job) AppendLog(p Point) error {
 	line, err := json.Marshal(p)
 	if err != nil {
@@ -206,7 +207,7 @@ func (j *Job) AppendLog(p Point) error {
 	return err
 }
 
-// Lookup returns the record of a run that is complete in the output folder, or nil.
+// Lookup returns the record of a run in the output folder, or nil if the run is not complete.
 func Lookup(out, backendName string, run Run) (*Record, error) {
 	address, err := run.Address(backendName)
 	if err != nil {

@@ -14,7 +14,8 @@ func assertRefusedInOneLine(t *testing.T, err error) {
 	}
 }
 
-// FuzzReadRecord: the record of a run is refused in one line, or can be written again.
+// FuzzReadRecord checks that any record is either rejected with a one-line error or can be written
+// again.
 func FuzzReadRecord(f *testing.F) {
 	dir := f.TempDir()
 	if err := writeRecord(dir, &Record{Hash: filepath.Base(dir), Kind: "train", Status: Complete, Step: 3,

@@ -16,40 +16,40 @@ import (
 	"example.com/geometric-complexity/internal/atomicfile"
 )
 
-// Task is the work of one run. Its JSON form, together with the seed and the
-// backend, decides every number of the run.
+// Task is the work of one run. Its JSON form decides, with the seed, the backend and the data,
+// every number of the run.
 type Task interface {
 	// Kind names the type of task, such as "train".
 	Kind() string
-	// Revision is raised whenever a change to the code changes the numbers, so
-	// that records made before are not taken for new ones.
+	// Revision is incremented when a change to the code changes the numbers, so that old records
+	// are not mistaken for new ones.
 	Revision() int
 	// Units is the amount of work, in the progress display's units.
 	Units() int64
-	// Do runs the task, from where it was interrupted if it was.
+	// Do runs the task, or resumes it where it was interrupted.
 	Do(ctx context.Context, job *Job) error
 }
 
 // Run is one entry of an experiment's list: a task and a seed.
 type Run struct {
-	// Label names the run among its experiment's, such as "coefficient 0.01". It
-	// takes no part in the address.
+	// Label names the run within its experiment, such as "coefficient 0.01". The address does not
+	// depend on it.
 	Label string
 	Seed  int64
 	Task  Task
 }
 
-// ContentTask is a task with a data set.
+// ContentTask is a task that may read a data set.
 type ContentTask interface {
 	Task
-	// Content says what the data set holds, nil if the task as it is takes none. Of
-	// a set that is not on this machine it is the published content.
+	// Content identifies the data set's content; it is nil if this task reads no data set. If the
+	// set is not on this machine, it is the published content.
 	Content() (*DataContent, error)
 }
 
-// Address is the hash under which the run's result is kept: of the task's kind,
-// revision and JSON form, the seed, the backend's name and, where the task has a
-// data set, the SHA-256 of its content. An error is of that content.
+// Address returns the hash that names the run's folder. It covers the task's kind, revision and
+// JSON form, the seed, the backend's name and, if the task reads a data set, the SHA-256 of the
+// set's content. It returns an error if that content cannot be read.
 func (r Run) Address(backendName string) (string, error) {
 	record, err := r.newRecord(backendName)
 	if err != nil {
@@ -58,14 +58,14 @@ func (r Run) Address(backendName string) (string, error) {
 	return record.Hash, nil
 }
 
-// Key tells runs apart whatever backend and data they meet: two runs have the same key if their seed
-// and the kind, revision and JSON form of their task are the same.
+// Key identifies a run independently of backend and data: two runs have the same key if they have
+// the same seed and their tasks have the same kind, revision and JSON form.
 func (r Run) Key() (string, error) {
 	task, err := json.Marshal(r.Task)
 	return fmt.Sprintf("%s/%d/%d/%s", r.Task.Kind(), r.Task.Revision(), r.Seed, task), err
 }
 
-// newRecord returns a record with nothing but what decides the run's numbers.
+// newRecord returns a record that holds only what decides the run's numbers.
 func (r Run) newRecord(backendName string) (*Record, error) {
 	task, err := json.Marshal(r.Task)
 	if err != nil {
@@ -81,11 +81,11 @@ func (r Run) newRecord(backendName string) (*Record, error) {
 	return record, err
 }
 
-// recordFormat is raised when what a run's folder holds changes its form, so that
-// folders of before are not met.
-const recordFormat = 2
+// folderFormat is incremented when the format of a run's folder changes: addresses change with it,
+// so that older folders are not read.
+const folderFormat = 2
 
-// Address is the hash of what decided the record's numbers.
+// Address returns the hash of everything that decided the record's numbers.
 func (r *Record) Address() (string, error) {
 	var task bytes.Buffer
 	if err := json.Compact(&task, r.Task); err != nil {
@@ -103,7 +103,7 @@ func (r *Record) Address() (string, error) {
 		Seed     int64
 		Backend  string
 		Data     string
-	}{recordFormat, r.Kind, r.Revision, task.Bytes(), r.Seed, r.Backend, data})
+	}{folderFormat, r.Kind, r.Revision, task.Bytes(), r.Seed, r.Backend, data})
 	if err != nil {
 		return "", err
 	}
@@ -111,33 +111,32 @@ func (r *Record) Address() (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// Job is a run at work: its folder, and what is known of it so far.
+// Job is a run in progress: its folder and its record so far.
 type Job struct {
 	Env
 	Run    Run
 	Dir    string
 	Record *Record
-	// Started is when this start of the run began.
+	// Started is when this process started or resumed the run.
 	Started time.Time
-	// ran counts the units told to the progress display.
-	ran int64
+	// reported counts the units that the progress display has received.
+	reported int64
 }
 
-// Advance tells the progress display that the run has come to a unit.
+// Advance reports to the progress display that so many of the run's units are done.
 func (j *Job) Advance(units int64) {
-	if units > j.ran {
-		j.Progress.Add(units - j.ran)
-		j.ran = units
+	if units > j.reported {
+		j.Progress.Add(units - j.reported)
+		j.reported = units
 	}
 }
 
 // RunsDir is the folder below the output folder that holds the runs.
 const RunsDir = "runs"
 
-// Execute does one run, or returns its record if it is complete already. While
-// another process is doing the run, it waits. On cancellation the run's state is
-// saved and the error is an *InterruptedError; a failure of the run is a *RunError,
-// a panic of a graph builder among them.
+// Execute does one run, or returns its record if it is already complete. It waits while another
+// process is doing the run. On cancellation it saves the run's state and returns an
+// *InterruptedError. If the run fails, even by a panic of a graph builder, it returns a *RunError.
 func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
 	for {
 		record, err := tryExecute(ctx, env, run)
@@ -151,7 +150,7 @@ func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
 	}
 }
 
-// tryExecute is Execute, but gives ErrBusy where that would wait.
+// tryExecute does what Execute does, but returns ErrBusy where Execute would wait.
 func tryExecute(ctx context.Context, env Env, run Run) (*Record, error) {
 	env, err := env.WithDefaults()
 	if err != nil {
@@ -169,7 +168,7 @@ func tryExecute(ctx context.Context, env Env, run Run) (*Record, error) {
 	return nil, &RunError{Address: blank.Hash, Label: run.Label, Seed: run.Seed, Err: err}
 }
 
-// executeAt does the run whose record, still blank, it is given.
+// executeAt does a run, starting from a record that newRecord returned.
 func executeAt(ctx context.Context, env Env, run Run, blank *Record) (*Record, error) {
 	dir := filepath.Join(env.Out, RunsDir, blank.Hash)
 	if record, err := ReadRecord(dir); err != nil || record != nil {
@@ -183,14 +182,14 @@ func executeAt(ctx context.Context, env Env, run Run, blank *Record) (*Record, e
 		return nil, err
 	}
 	defer Unlock(lock)
-	// Whoever held the lock may have come to the end meanwhile.
+	// The process that held the lock may have completed the run meanwhile.
 	if record, err := ReadRecord(dir); err != nil || record != nil {
 		return record, err
 	}
 	return do(ctx, env, run, dir, blank)
 }
 
-// do does a run whose folder is locked.
+// do does a run; the caller holds the lock of its folder.
 func do(ctx context.Context, env Env, run Run, dir string, blank *Record) (*Record, error) {
 	if err := atomicfile.RemoveTemporary(dir); err != nil {
 		return nil, err
@@ -212,14 +211,14 @@ func do(ctx context.Context, env Env, run Run, dir string, blank *Record) (*Reco
 	return job.Record, nil
 }
 
-// RunError says which run failed, and why.
+// RunError reports which run failed, and why.
 type RunError struct {
-	Address, Label string // no address if it is the data set that cannot be read
+	Address, Label string // Address is empty if the data set cannot be read
 	Seed           int64
 	Err            error
 }
 
-// Error is one line.
+// Error implements error; its text is one line.
 func (e *RunError) Error() string {
 	if e.Address == "" {
 		return fmt.Sprintf("run (%s, seed %d): %v", e.Label, e.Seed, e.Err)
@@ -227,10 +226,10 @@ func (e *RunError) Error() string {
 	return fmt.Sprintf("run %s (%s, seed %d): %v", e.Address, e.Label, e.Seed, e.Err)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *RunError) Unwrap() error { return e.Err }
 
-// Protect turns a panic into an error: graph builders panic on misuse.
+// Protect calls fn and returns its panic as an error, because graph builders panic on misuse.
 func Protect(fn func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
@@ -244,9 +243,9 @@ func Protect(fn func() error) (err error) {
 	return fn()
 }
 
-// started is the content of run.json: what the run is, and how often and how
-// long it was at work before.
-type started struct {
+// runFile is the content of run.json: it identifies the run, and counts its starts and the seconds
+// worked so far.
+type runFile struct {
 	Record
 	Label string `json:"label"`
 }
@@ -255,21 +254,21 @@ func newJob(env Env, run Run, dir string, blank *Record) (*Job, error) {
 	record := *blank
 	record.Provenance = CurrentProvenance()
 	record.Provenance.Device = deviceName(env)
-	if before, err := readStarted(dir); err == nil {
+	if before, err := readRunFile(dir); err == nil {
 		record.Provenance.Starts = before.Provenance.Starts
 		record.Provenance.Seconds = before.Provenance.Seconds
 	}
 	record.Provenance.Starts++
 	job := &Job{Env: env, Run: run, Dir: dir, Record: &record, Started: time.Now()}
-	return job, job.saveStarted(0)
+	return job, job.writeRunFile(0)
 }
 
 // SaveTime writes run.json with the time worked so far.
-func (j *Job) SaveTime() error { return j.saveStarted(time.Since(j.Started).Seconds()) }
+func (j *Job) SaveTime() error { return j.writeRunFile(time.Since(j.Started).Seconds()) }
 
-// saveStarted writes run.json with the seconds worked so far.
-func (j *Job) saveStarted(seconds float64) error {
-	s := started{Record: *j.Record, Label: j.Run.Label}
+// writeRunFile writes run.json with the seconds worked so far.
+func (j *Job) writeRunFile(seconds float64) error {
+	s := runFile{Record: *j.Record, Label: j.Run.Label}
 	s.Points = nil
 	s.Provenance.Seconds += seconds
 	data, err := json.MarshalIndent(s, "", "  ")
@@ -279,26 +278,27 @@ func (j *Job) saveStarted(seconds float64) error {
 	return atomicfile.Replace(filepath.Join(j.Dir, RunFile), append(data, '\n'))
 }
 
-// Checkpoints are those of the run.
+// Checkpoints returns the run's checkpoints.
 func (j *Job) Checkpoints() *Checkpoints { return &Checkpoints{runDir: j.Dir, address: j.Record.Hash} }
 
-// ReadFolder reads what the run of a folder, out/runs/ADDRESS, is: a record without its results.
+// ReadFolder identifies the run of a folder, out/runs/ADDRESS. The record it returns has no
+// results.
 func ReadFolder(dir string) (*Record, error) {
-	run, err := readStarted(dir)
+	run, err := readRunFile(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is no run's folder: it has no %s; runs are in the folder %q below an experiment's output", dir, RunFile, RunsDir)
+		return nil, fmt.Errorf("%s is not the folder of a run: it has no %s; look in the folder %q of an experiment's output folder", dir, RunFile, RunsDir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	if err := run.checkAddress(); err != nil {
-		return nil, fmt.Errorf("%s was changed: %w; to do the run again, remove %s", filepath.Join(dir, RunFile), err, dir)
+		return nil, fmt.Errorf("%s was changed: %w; to repeat the run, remove %s", filepath.Join(dir, RunFile), err, dir)
 	}
 	return &run.Record, nil
 }
 
-func readStarted(dir string) (started, error) {
-	var s started
+func readRunFile(dir string) (runFile, error) {
+	var s runFile
 	raw, err := os.ReadFile(filepath.Join(dir, RunFile))
 	if err != nil {
 		return s, err
@@ -306,30 +306,31 @@ func readStarted(dir string) (started, error) {
 	return s, json.Unmarshal(raw, &s)
 }
 
-// finish writes the record; from then on the run is complete.
+// finish writes the record, which makes the run complete.
 func (j *Job) finish() error {
 	j.Record.Provenance.Finished = time.Now().UTC().Truncate(time.Second)
 	j.Record.Provenance.Seconds += time.Since(j.Started).Seconds()
 	return writeRecord(j.Dir, j.Record)
 }
 
-// InterruptedError reports that the context was cancelled. All work up to Step
-// is saved: the same call with the same output folder goes on from there.
+// InterruptedError reports that the context was cancelled. All work up to Step is saved: the same
+// call with the same output folder resumes there.
 type InterruptedError struct {
 	Cause     error
-	Label     string // the run that was at work, if exactly one was
+	Label     string // of the interrupted run, if there is exactly one
 	Seed      int64
-	Step, End int64  // where it stopped, and where it would have ended
+	Step, End int64  // the last step done, and the run's last step
 	Out       string // the output folder
 }
 
-// Error says where the work stopped.
+// Error implements error.
 func (e *InterruptedError) Error() string {
 	if e.Label == "" {
 		return "interrupted; what was done is saved"
 	}
-	return fmt.Sprintf("interrupted at step %d of %d (%s, seed %d); what was done is saved", e.Step, e.End, e.Label, e.Seed)
+	return fmt.Sprintf("interrupted at step %d of %d (%s, seed %d); what was done is saved", e.Step, e.End, e.Label,
+		e.Seed)
 }
 
-// Unwrap gives the context's error.
+// Unwrap returns the context's error.
 func (e *InterruptedError) Unwrap() error { return e.Cause }

@@ -11,19 +11,19 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// Panicking is a task as a wrong graph builder would be.
-type Panicking struct{ value any }
+// panicking is a task that panics, as a faulty graph builder does.
+type panicking struct{ value any }
 
-func (Panicking) Kind() string                     { return "panicking" }
-func (Panicking) Revision() int                    { return 1 }
-func (Panicking) Units() int64                     { return 1 }
-func (p Panicking) Do(context.Context, *Job) error { panic(p.value) }
-func (p Panicking) MarshalJSON() ([]byte, error)   { return []byte(`{}`), nil }
+func (panicking) Kind() string                     { return "panicking" }
+func (panicking) Revision() int                    { return 1 }
+func (panicking) Units() int64                     { return 1 }
+func (p panicking) Do(context.Context, *Job) error { panic(p.value) }
+func (p panicking) MarshalJSON() ([]byte, error)   { return []byte(`{}`), nil }
 
 func TestPanicsBecomeErrors(t *testing.T) {
 	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	for _, value := range []any{errors.New("shapes differ"), "shapes differ"} {
-		_, err := Execute(context.Background(), env, Run{Label: "a label", Seed: 7, Task: Panicking{value}})
+		_, err := Execute(context.Background(), env, Run{Label: "a label", Seed: 7, Task: panicking{value}})
 		if err == nil || !strings.HasSuffix(err.Error(), "(a label, seed 7): shapes differ") {
 			t.Errorf("panic of a %T: %v", value, err)
 		}
@@ -40,7 +40,7 @@ func TestNumberJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	if back[0] != 1.5 || !math.IsNaN(float64(back[1])) || back[3] != 1e-300 {
-		t.Errorf("came back as %v", back)
+		t.Errorf("read back as %v", back)
 	}
 	if got, _ := json.Marshal(ShortNumber(0.1)); string(got) != "0.1" {
 		t.Errorf("float32 0.1 is written %s; want 0.1", got)
@@ -49,6 +49,6 @@ func TestNumberJSON(t *testing.T) {
 		t.Errorf("infinity became %v", got)
 	}
 	if err := json.Unmarshal([]byte(`["x"]`), &back); err == nil {
-		t.Error("a string was taken for a number")
+		t.Error("a string was read as a number: want an error")
 	}
 }

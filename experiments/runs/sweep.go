@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Part is one experiment of a sweep: its runs, and the folder that its results go to.
+// Part is one experiment of a sweep: its runs and the folder for its results.
 type Part struct {
 	Number, Name, Title string // of the experiment
 	Runs                []Run
@@ -22,7 +22,7 @@ type Part struct {
 type Item struct {
 	Run
 	Part  *Part
-	Index int // in the part's plan
+	Index int // in Part.Runs
 }
 
 // Items lists the runs of all parts, in the order of their plans.
@@ -35,16 +35,16 @@ func Items(parts ...*Part) (items []Item) {
 	return items
 }
 
-// Worker does runs, one at a time, in this process or in another.
+// Worker does one run at a time, in this process or in another.
 type Worker interface {
-	// Do does a run, and says as it goes how many of its units are done. It
-	// returns ErrBusy, without having waited, if another process is at the run,
-	// and an *InterruptedError once ctx is cancelled and the state is saved.
+	// Do does a run and calls advance with the number of its units done so far. If another process
+	// is doing the run, it returns ErrBusy at once. When ctx is cancelled, it saves the run's state
+	// and returns an *InterruptedError.
 	Do(ctx context.Context, item Item, advance func(units int64)) error
 }
 
-// NewWorker returns a worker that does runs in this process, where and how the
-// environment says but for its output folder and its progress display.
+// NewWorker returns a worker that does runs in this process with the environment, except for its
+// output folder and progress display: the schedule sets these.
 func NewWorker(env Env) Worker { return inProcess{env} }
 
 type inProcess struct{ env Env }
@@ -52,105 +52,103 @@ type inProcess struct{ env Env }
 // Do implements Worker.
 func (w inProcess) Do(ctx context.Context, item Item, advance func(units int64)) error {
 	env := w.env
-	env.Out, env.Progress = item.Part.Out, &adding{advance: advance}
+	env.Out, env.Progress = item.Part.Out, &unitCounter{advance: advance}
 	_, err := tryExecute(ctx, env, item.Run)
 	return err
 }
 
-// adding is a progress display that adds up what a single run is told.
-type adding struct {
+// unitCounter is a progress display that reports the total units of a single run.
+type unitCounter struct {
 	NoProgress
 	advance func(units int64)
 	units   int64
 }
 
-func (p *adding) Add(n int64) { p.units += n; p.advance(p.units) }
+func (p *unitCounter) Add(n int64) { p.units += n; p.advance(p.units) }
 
-// Schedule is a list of runs to be done by workers side by side. Other processes
-// may be at the same runs: a run that one of them is doing is looked at again
-// later, and is done here if the other one gave it up.
+// Schedule is a list of runs that workers do in parallel. Other processes may work on the same
+// runs: a run that another process is doing is tried again later, and done here if that process
+// gave it up.
 type Schedule struct {
 	Items       []Item
-	BackendName string   // as in Env; the workers' backends must have it
+	BackendName string   // as in Env; all workers' backends must have this name
 	Progress    Progress // may be nil
 }
 
-// Run does the runs that are not complete yet, and counts for each part those
-// that were. A run that fails does not stop the others: they are reported
-// together, by a *FailedError at the end. Cancelling ctx gives an
-// *InterruptedError.
+// Run does the runs that are not complete yet, and returns for each part how many were complete
+// already. A failed run does not stop the others: all failures are returned together, in a
+// *FailedError. If ctx is cancelled, Run returns an *InterruptedError.
 func (s *Schedule) Run(ctx context.Context, workers ...Worker) (reused map[*Part]int, err error) {
-	w := &sweeping{Schedule: s, display: newDisplay(s.Progress, len(s.Items), len(workers))}
+	e := &execution{Schedule: s, display: newDisplay(s.Progress, len(s.Items), len(workers))}
 	reused = make(map[*Part]int)
 	for _, item := range s.Items {
-		// A record that cannot be read is met again, and reported, by a worker.
+		// If the record is unreadable, a worker finds that again and reports it.
 		if record, err := s.lookUp(item); err == nil && record != nil {
 			reused[item.Part]++
-			w.display.reuse(item, record)
+			e.display.reuse(item, record)
 		} else {
-			w.todo = append(w.todo, item)
+			e.todo = append(e.todo, item)
 		}
 	}
-	if len(w.todo) == 0 {
+	if len(e.todo) == 0 {
 		return reused, nil
 	}
-	w.display.start(w.todo)
-	defer w.display.progress.Finish()
+	e.display.start(e.todo)
+	defer e.display.progress.Finish()
 	var group sync.WaitGroup
 	for _, worker := range workers {
-		group.Go(func() { w.work(ctx, worker) })
+		group.Go(func() { e.work(ctx, worker) })
 	}
 	group.Wait()
-	return reused, w.outcome(ctx)
+	return reused, e.outcome(ctx)
 }
 
 func (s *Schedule) lookUp(item Item) (*Record, error) {
 	return Lookup(item.Part.Out, s.BackendName, item.Run)
 }
 
-// sweeping is a sweep at work.
-type sweeping struct {
+// execution is the state of a Schedule's Run.
+type execution struct {
 	*Schedule
-	mu sync.Mutex // of all that follows
-	// todo are the runs that were not begun, busy those that another process was
-	// found to be doing.
+	mu sync.Mutex // guards the fields below
+	// todo lists the runs that nobody has begun, busy those that another process was doing when a
+	// worker tried them.
 	todo, busy []Item
 	display    *display
 	failures   []Failure
 	stopped    []*InterruptedError
 }
 
-func (w *sweeping) work(ctx context.Context, worker Worker) {
+func (e *execution) work(ctx context.Context, worker Worker) {
 	for {
-		item, ok := w.next(ctx)
+		item, ok := e.next(ctx)
 		if !ok {
 			return
 		}
-		at := w.begin(item)
-		err := worker.Do(ctx, item, func(units int64) { w.advance(at, units) })
-		w.end(at, err)
+		run := e.begin(item)
+		err := worker.Do(ctx, item, func(units int64) { e.advance(run, units) })
+		e.end(run, err)
 	}
 }
 
-// next gives the next run to try: those that another process is doing come
-// last, and not at once again.
-func (w *sweeping) next(ctx context.Context) (Item, bool) {
-	if item, ok := w.pop(ctx, &w.todo); ok {
+// next returns the next run to try. Runs that another process is doing come last, after a pause.
+func (e *execution) next(ctx context.Context) (Item, bool) {
+	if item, ok := e.pop(ctx, &e.todo); ok {
 		return item, true
 	}
-	if !w.waiting() {
+	if !e.waiting() {
 		return Item{}, false
 	}
 	select {
 	case <-ctx.Done():
 	case <-time.After(lockPoll):
 	}
-	return w.pop(ctx, &w.busy)
+	return e.pop(ctx, &e.busy)
 }
 
-func (w *sweeping) pop(ctx context.Context, queue *[]Item) (item Item, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (e *execution) pop(ctx context.Context, queue *[]Item) (item Item, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if ctx.Err() != nil || len(*queue) == 0 {
 		return Item{}, false
 	}
@@ -158,68 +156,68 @@ func (w *sweeping) pop(ctx context.Context, queue *[]Item) (item Item, ok bool) 
 	return item, true
 }
 
-// waiting says whether runs are left that another process was doing.
-func (w *sweeping) waiting() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.display.wait(len(w.busy))
-	return len(w.busy) > 0
+// waiting reports whether runs remain that another process was doing.
+func (e *execution) waiting() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.display.wait(len(e.busy))
+	return len(e.busy) > 0
 }
 
-func (w *sweeping) begin(item Item) *atWork {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.display.begin(item)
+func (e *execution) begin(item Item) *activeRun {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.display.begin(item)
 }
 
-func (w *sweeping) advance(at *atWork, units int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.display.advance(at, units)
-	w.display.estimate(w.todo, w.busy)
+func (e *execution) advance(run *activeRun, units int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.display.advance(run, units)
+	e.display.estimate(e.todo, e.busy)
 }
 
-// end notes how a try of a run ended.
-func (w *sweeping) end(at *atWork, err error) {
+// end records the outcome of a worker's attempt at a run.
+func (e *execution) end(run *activeRun, err error) {
 	var record *Record
 	if err == nil {
-		if record, err = w.lookUp(at.Item); err == nil && record == nil {
-			err = errors.New("it left no record")
+		if record, err = e.lookUp(run.Item); err == nil && record == nil {
+			err = errors.New("it ended without writing a record")
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	var interrupted *InterruptedError
 	switch {
 	case errors.Is(err, ErrBusy):
-		w.busy = append(w.busy, at.Item)
-		w.display.giveUp(at)
+		e.busy = append(e.busy, run.Item)
+		e.display.giveUp(run)
 		return
 	case errors.As(err, &interrupted):
-		w.stopped = append(w.stopped, interrupted)
-		w.display.giveUp(at)
+		e.stopped = append(e.stopped, interrupted)
+		e.display.giveUp(run)
 		return
 	case err != nil:
-		w.failures = append(w.failures, newFailure(at.Item, w.BackendName, err))
+		e.failures = append(e.failures, newFailure(run.Item, e.BackendName, err))
 	}
-	w.display.end(at, record)
-	w.display.estimate(w.todo, w.busy)
+	e.display.end(run, record)
+	e.display.estimate(e.todo, e.busy)
 }
 
-func (w *sweeping) outcome(ctx context.Context) error {
-	if err := ctx.Err(); err != nil && len(w.todo)+len(w.busy)+len(w.stopped) > 0 {
-		if len(w.stopped) == 1 {
-			return w.stopped[0]
+func (e *execution) outcome(ctx context.Context) error {
+	if err := ctx.Err(); err != nil && len(e.todo)+len(e.busy)+len(e.stopped) > 0 {
+		if len(e.stopped) == 1 {
+			return e.stopped[0]
 		}
-		return &InterruptedError{Cause: err, Out: w.Items[0].Part.Out}
+		return &InterruptedError{Cause: err, Out: e.Items[0].Part.Out}
 	}
-	if len(w.failures) > 0 {
-		// In the order of the plan: workers fail in an order of their own.
+	if len(e.failures) > 0 {
+		// Sorted by the plan, because the order in which workers fail varies.
 		position := func(f Failure) int {
-			return slices.IndexFunc(w.Items, func(item Item) bool { return item.Part == f.Part && item.Index == f.index })
+			return slices.IndexFunc(e.Items, func(item Item) bool { return item.Part == f.Part && item.Index == f.index })
 		}
-		slices.SortFunc(w.failures, func(a, b Failure) int { return cmp.Compare(position(a), position(b)) })
-		return &FailedError{Failures: w.failures, Runs: len(w.Items)}
+		slices.SortFunc(e.failures, func(a, b Failure) int { return cmp.Compare(position(a), position(b)) })
+		return &FailedError{Failures: e.failures, Runs: len(e.Items)}
 	}
 	return nil
 }
@@ -238,18 +236,18 @@ func newFailure(item Item, backendName string, err error) Failure {
 		f.RunError = *known
 		return f
 	}
-	address, _ := item.Address(backendName) // an error of this is err itself, or is beside the point
+	address, _ := item.Address(backendName) // If this fails, err already says why.
 	f.RunError = RunError{Address: address, Label: item.Label, Seed: item.Seed, Err: err}
 	return f
 }
 
-// FailedError reports that runs failed. All the others are complete.
+// FailedError reports that runs failed. All other runs are complete.
 type FailedError struct {
 	Failures []Failure
-	Runs     int // how many runs there were in all
+	Runs     int // number of all runs, failed or not
 }
 
-// Error says which failed if they did for one reason, and how many otherwise.
+// Error returns the only line of Lines, or the number of failures if there are several lines.
 func (e *FailedError) Error() string {
 	if lines := e.Lines(); len(lines) == 1 {
 		return lines[0]
@@ -257,7 +255,7 @@ func (e *FailedError) Error() string {
 	return fmt.Sprintf("%d of %d runs failed", len(e.Failures), e.Runs)
 }
 
-// Lines has one line for each failure; those for the same reason share one.
+// Lines returns one line for each distinct reason of failure.
 func (e *FailedError) Lines() []string {
 	var order []string
 	same := make(map[string][]Failure)
@@ -274,7 +272,8 @@ func (e *FailedError) Lines() []string {
 		if n := len(same[reason]) - 1; n > 0 {
 			others = fmt.Sprintf(" and %d of the others", n)
 		}
-		lines[i] = fmt.Sprintf("%s: run %s (%s, seed %d)%s: %s", first.Part.Name, first.Address, first.Label, first.Seed, others, reason)
+		lines[i] = fmt.Sprintf("%s: run %s (%s, seed %d)%s: %s", first.Part.Name, first.Address, first.Label, first.Seed,
+			others, reason)
 	}
 	return lines
 }

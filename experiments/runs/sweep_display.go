@@ -7,27 +7,28 @@ import (
 	"time"
 )
 
-// estimateEvery is how often the display is told the time left.
+// estimateEvery is the time between two estimates of the time left.
 const estimateEvery = 500 * time.Millisecond
 
-// display shows one progress of all the runs of a sweep.
+// display shows the progress of all runs of a schedule as one.
 type display struct {
 	progress Progress
 	workers  int
-	// Of all runs, how many were complete before or begun, and how many failed.
+	// Numbers of runs: all, those complete before or begun, and those that failed.
 	total, begun, failed int
-	several              bool // experiments
-	atWork               []*atWork
+	several              bool // whether the runs belong to several experiments
+	active               []*activeRun
 	costs                costs
-	shown                time.Time // when the time left was last told
+	shown                time.Time // time of the last estimate
 }
 
-// atWork is a run that a worker is doing.
-type atWork struct {
+// activeRun is a run that a worker is doing.
+type activeRun struct {
 	Item
 	number int // among all runs
-	// The units done, now and when the first were told: what a resumed run did
-	// before, and compiling, would make the others look faster or slower.
+	// done counts the units done; base counts those done at the first report, at time since. The
+	// estimate excludes the time before it, in which the graphs compile, and the units that a
+	// resumed run had done earlier.
 	done, base int64
 	since      time.Time
 }
@@ -39,13 +40,13 @@ func newDisplay(p Progress, total, workers int) *display {
 	return &display{progress: p, workers: workers, total: total, costs: make(costs)}
 }
 
-// reuse counts a run that was complete before.
+// reuse counts a run that was already complete.
 func (d *display) reuse(item Item, record *Record) {
 	d.begun++
 	d.costs.addRecord(item, record)
 }
 
-// start begins the display of what is to be done.
+// start begins the display with the runs to do.
 func (d *display) start(todo []Item) {
 	var units int64
 	parts := make(map[*Part]bool)
@@ -60,69 +61,69 @@ func (d *display) start(todo []Item) {
 	d.progress.Start(units, title)
 }
 
-func (d *display) begin(item Item) *atWork {
+func (d *display) begin(item Item) *activeRun {
 	d.begun++
-	at := &atWork{Item: item, number: d.begun}
-	d.atWork = append(d.atWork, at)
-	d.describe(at)
-	return at
+	run := &activeRun{Item: item, number: d.begun}
+	d.active = append(d.active, run)
+	d.describe(run)
+	return run
 }
 
-// describe names a run at work: the only one, or the latest.
-func (d *display) describe(at *atWork) {
-	text := fmt.Sprintf("%s, seed %d", at.Label, at.Seed)
+// describe names the run that began last.
+func (d *display) describe(run *activeRun) {
+	text := fmt.Sprintf("%s, seed %d", run.Label, run.Seed)
 	if d.several {
-		text = at.Part.Number + " " + text
+		text = run.Part.Number + " " + text
 	}
-	text = fmt.Sprintf("run %d/%d: %s", at.number, d.total, text)
+	text = fmt.Sprintf("run %d/%d: %s", run.number, d.total, text)
 	if d.failed > 0 {
 		text += fmt.Sprintf(" (%d failed)", d.failed)
 	}
 	d.progress.Describe(text)
 }
 
-// wait says that there is nothing to do but to wait for another process.
+// wait shows that all remaining runs are being done by another process.
 func (d *display) wait(runs int) {
-	if runs > 0 && len(d.atWork) == 0 {
+	if runs > 0 && len(d.active) == 0 {
 		d.progress.Describe(fmt.Sprintf("waiting for another process that is doing %d of %d runs", runs, d.total))
 	}
 }
 
-func (d *display) advance(at *atWork, units int64) {
-	if at.since.IsZero() {
-		at.base, at.since = units, time.Now()
+func (d *display) advance(run *activeRun, units int64) {
+	if run.since.IsZero() {
+		run.base, run.since = units, time.Now()
 	}
-	if units > at.done {
-		d.progress.Add(units - at.done)
-		at.done = units
+	if units > run.done {
+		d.progress.Add(units - run.done)
+		run.done = units
 	}
 }
 
-// end counts a run as done. One that failed, or ended early, counts as whole:
-// its units will not come.
-func (d *display) end(at *atWork, record *Record) {
-	d.remove(at)
-	if rest := at.Task.Units() - at.done; rest > 0 {
+// end counts a run as done. All units of a run that failed or ended early count as done, because it
+// will report no more.
+func (d *display) end(run *activeRun, record *Record) {
+	d.remove(run)
+	if rest := run.Task.Units() - run.done; rest > 0 {
 		d.progress.Add(rest)
 	}
 	if record == nil {
 		d.failed++
 		return
 	}
-	d.costs.addRecord(at.Item, record)
+	d.costs.addRecord(run.Item, record)
 }
 
-// giveUp takes back a run that will be tried again.
-func (d *display) giveUp(at *atWork) {
-	d.remove(at)
+// giveUp forgets the attempt at a run that will be tried again.
+func (d *display) giveUp(run *activeRun) {
+	d.remove(run)
 	d.begun--
 }
 
-func (d *display) remove(at *atWork) {
-	d.atWork = slices.DeleteFunc(d.atWork, func(other *atWork) bool { return other == at })
+func (d *display) remove(run *activeRun) {
+	d.active = slices.DeleteFunc(d.active, func(other *activeRun) bool { return other == run })
 }
 
-// estimate tells the display the time left, now and then.
+// estimate reports the time left to the display, at most once every estimateEvery.
 func (d *display) estimate(todo, busy []Item) {
 	now := time.Now()
 	if now.Sub(d.shown) < estimateEvery {
@@ -136,22 +137,22 @@ func (d *display) estimate(todo, busy []Item) {
 	d.progress.Left(left)
 }
 
-// left estimates the time until all is done, from what runs like those that are left took. It is not
-// known before a run of each kind of task that is left came some way.
+// left estimates the time until all runs are done, from the time that similar runs took. There is
+// no estimate until some units are done for each remaining kind of task.
 func (d *display) left(now time.Time, waiting []Item) (time.Duration, bool) {
 	costs := maps.Clone(d.costs)
-	for _, at := range d.atWork {
-		costs.add(at.Item, now.Sub(at.since).Seconds(), at.done-at.base)
+	for _, run := range d.active {
+		costs.add(run.Item, now.Sub(run.since).Seconds(), run.done-run.base)
 	}
 	var sum, longest float64
 	add := func(item Item, units int64) (known bool) {
-		each, known := costs.of(item)
+		each, known := costs.perUnit(item)
 		seconds := each * float64(units)
 		sum, longest = sum+seconds, max(longest, seconds)
 		return known
 	}
-	for _, at := range d.atWork {
-		if !add(at.Item, max(0, at.Task.Units()-at.done)) {
+	for _, run := range d.active {
+		if !add(run.Item, max(0, run.Task.Units()-run.done)) {
 			return 0, false
 		}
 	}
@@ -164,8 +165,9 @@ func (d *display) left(now time.Time, waiting []Item) (time.Duration, bool) {
 	return time.Duration(seconds * float64(time.Second)), true
 }
 
-// costs gathers how long units of work took: of the runs of one experiment that differ in their seeds
-// alone, of an experiment, and of all. Kinds of tasks are kept apart, as their units are.
+// costs adds up how long units of work took, at three levels: the runs of an experiment that differ
+// only in their seeds, an experiment, and all experiments. Kinds of tasks are separate, because
+// their units differ.
 type costs map[costKey]cost
 
 type costKey struct {
@@ -192,16 +194,16 @@ func (c costs) add(item Item, seconds float64, units int64) {
 	}
 }
 
-// addRecord adds a complete run. A diverged one did not do all its units.
+// addRecord adds a complete run. It ignores diverged runs, which did not do all of their units.
 func (c costs) addRecord(item Item, record *Record) {
 	if record.Status == Complete {
 		c.add(item, record.Provenance.Seconds, item.Task.Units())
 	}
 }
 
-// of gives the seconds for a unit of the most similar runs that there are. It is not known before a task
-// of that kind came some way.
-func (c costs) of(item Item) (seconds float64, known bool) {
+// perUnit returns the seconds that a unit took in the most similar runs. It is unknown until units
+// of a task of that kind are done.
+func (c costs) perUnit(item Item) (seconds float64, known bool) {
 	for _, key := range costKeys(item) {
 		if c[key].units > 0 {
 			return c[key].seconds / float64(c[key].units), true

@@ -12,7 +12,7 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// scripted is a task that does as its name says.
+// scripted is a task whose name selects its outcome.
 type scripted struct {
 	Does string `json:"does"` // "complete", "diverge", or what it fails with
 	N    int    `json:"n"`
@@ -36,7 +36,7 @@ func (s *scripted) Do(_ context.Context, job *Job) error {
 	return nil
 }
 
-// scriptedItems are the runs of a part with a run for each word and seed.
+// scriptedItems returns the runs of a part, one for each word and seed.
 func scriptedItems(t *testing.T, out, name string, seeds []int64, words ...string) (*Part, []Item) {
 	t.Helper()
 	part := &Part{Number: "77", Name: name, Title: "A script", Out: filepath.Join(out, name)}
@@ -58,25 +58,25 @@ func workersOf(t *testing.T, n int) []Worker {
 	return workers
 }
 
-// watched is a progress display that keeps what it was told.
-type watched struct {
+// recordingProgress is a progress display that records the calls of its methods.
+type recordingProgress struct {
 	NoProgress
 	total, added int64
 	texts        []string
 	finished     int
 }
 
-func (p *watched) Start(total int64, _ string) { p.total = total }
-func (p *watched) Add(n int64)                 { p.added += n }
-func (p *watched) Describe(text string)        { p.texts = append(p.texts, text) }
-func (p *watched) Finish()                     { p.finished++ }
+func (p *recordingProgress) Start(total int64, _ string) { p.total = total }
+func (p *recordingProgress) Add(n int64)                 { p.added += n }
+func (p *recordingProgress) Describe(text string)        { p.texts = append(p.texts, text) }
+func (p *recordingProgress) Finish()                     { p.finished++ }
 
 func TestSweepGoesOnAfterFailures(t *testing.T) {
 	out := t.TempDir()
 	first, items := scriptedItems(t, out, "first", []int64{0, 1}, "complete", "no such data", "diverge")
 	second, more := scriptedItems(t, out, "second", []int64{0}, "shapes\ndiffer", "complete")
 	items = append(items, more...)
-	progress := &watched{}
+	progress := &recordingProgress{}
 	sweep := &Schedule{Items: items, BackendName: "go", Progress: progress}
 	_, err := sweep.Run(context.Background(), workersOf(t, 3)...)
 	var failed *FailedError
@@ -84,18 +84,20 @@ func TestSweepGoesOnAfterFailures(t *testing.T) {
 		t.Fatalf("error %v; want 3 of 8 failures", err)
 	}
 	lines := strings.Join(failed.Lines(), "\n")
-	for _, want := range []string{"(word 1, seed 0) and 1 of the others: no such data", "second: run ", "(word 0, seed 0): shapes differ"} {
+	for _, want := range []string{"(word 1, seed 0) and 1 of the others: no such data", "second: run ",
+		"(word 0, seed 0): shapes differ"} {
 		if !strings.Contains(lines, want) {
 			t.Errorf("lines\n%s\nlack %q", lines, want)
 		}
 	}
 	if progress.total != 80 || progress.added != 80 || progress.finished != 1 {
-		t.Errorf("progress came to %d of %d, and ended %d times", progress.added, progress.total, progress.finished)
+		t.Errorf("progress reached %d of %d and finished %d times; want all units, finished once", progress.added,
+			progress.total, progress.finished)
 	}
-	// What did not fail is not done again.
+	// Runs that succeeded are not repeated.
 	reused, err := sweep.Run(context.Background(), workersOf(t, 1)...)
 	if reused[first] != 4 || reused[second] != 1 || !errors.As(err, &failed) || len(failed.Failures) != 3 {
-		t.Errorf("again: %v reused, %v", reused, err)
+		t.Errorf("second time: reused %v, error %v", reused, err)
 	}
 }
 
@@ -107,7 +109,7 @@ func TestOneReasonIsSaidOnce(t *testing.T) {
 	}
 }
 
-// Runs that another process is doing come last; what it gave up is done.
+// Runs that another process is doing come last, and are done once that process gives them up.
 func TestSweepComesBackToBusyRuns(t *testing.T) {
 	_, items := scriptedItems(t, t.TempDir(), "busy", []int64{0, 1}, "complete")
 	address, err := items[0].Address("go")
@@ -118,37 +120,39 @@ func TestSweepComesBackToBusyRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	progress := &releasing{release: func() { Unlock(lock) }}
-	if _, err := (&Schedule{Items: items, BackendName: "go", Progress: progress}).Run(context.Background(), workersOf(t, 2)...); err != nil {
+	progress := &releasingProgress{release: func() { Unlock(lock) }}
+	if _, err := (&Schedule{Items: items, BackendName: "go", Progress: progress}).Run(context.Background(),
+		workersOf(t, 2)...); err != nil {
 		t.Fatal(err)
 	}
 	for _, item := range items {
-		if record, err := Lookup(item.Part.Out, "go", item.Run); err != nil || record == nil || record.Provenance.Starts != 1 {
+		if record, err := Lookup(item.Part.Out, "go", item.Run); err != nil || record == nil ||
+			record.Provenance.Starts != 1 {
 			t.Errorf("record %+v, %v", record, err)
 		}
 	}
 }
 
-// releasing lets go of a lock when it is told that the sweep waits for it.
-type releasing struct {
+// releasingProgress releases a lock when the schedule reports that it waits for another process.
+type releasingProgress struct {
 	NoProgress
 	release func()
 }
 
-func (p *releasing) Describe(text string) {
+func (p *releasingProgress) Describe(text string) {
 	if text == "waiting for another process that is doing 1 of 2 runs" {
 		p.release()
 	}
 }
 
-// stopping is a worker that cancels the sweep in its second run.
-type stopping struct {
+// cancellingWorker cancels the context when its second run begins.
+type cancellingWorker struct {
 	Worker
 	cancel context.CancelFunc
 	runs   int
 }
 
-func (w *stopping) Do(ctx context.Context, item Item, advance func(int64)) error {
+func (w *cancellingWorker) Do(ctx context.Context, item Item, advance func(int64)) error {
 	if w.runs++; w.runs == 2 {
 		w.cancel()
 	}
@@ -158,14 +162,15 @@ func (w *stopping) Do(ctx context.Context, item Item, advance func(int64)) error
 func TestSweepIsInterrupted(t *testing.T) {
 	part, items := scriptedItems(t, t.TempDir(), "stopped", []int64{0, 1, 2, 3}, "complete")
 	ctx, cancel := context.WithCancel(context.Background())
-	_, err := (&Schedule{Items: items, BackendName: "go"}).Run(ctx, &stopping{Worker: workersOf(t, 1)[0], cancel: cancel})
+	_, err := (&Schedule{Items: items, BackendName: "go"}).Run(ctx,
+		&cancellingWorker{Worker: workersOf(t, 1)[0], cancel: cancel})
 	var interrupted *InterruptedError
 	if !errors.As(err, &interrupted) || !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v; want an interruption", err)
 	}
 	reused, err := (&Schedule{Items: items, BackendName: "go"}).Run(context.Background(), workersOf(t, 1)...)
 	if err != nil || reused[part] != 1 {
-		t.Errorf("going on: %v reused, %v; want the one run from before", reused, err)
+		t.Errorf("resumed: reused %v, error %v; want the one complete run reused", reused, err)
 	}
 }
 
@@ -190,8 +195,8 @@ func TestShards(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"": "is not i/n", "2": "is not i/n", "-1/2": "is not i/n", "1/2/3": "is not i/n", "a/b": "is not i/n",
-		"0/0": "n must be", "4/4": "the last of 4 shards is 3/4", "0/99999999999999999999": "n must be",
+		"": "want i/n", "2": "want i/n", "-1/2": "want i/n", "1/2/3": "want i/n", "a/b": "want i/n",
+		"0/0": "n, the number of shards, must be", "4/4": "the last of 4 shards is 3/4", "0/99999999999999999999": "n, the number of shards, must be",
 	} {
 		if _, err := ParseShard(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseShard(%q): %v; want %q", text, err, want)
@@ -199,16 +204,16 @@ func TestShards(t *testing.T) {
 	}
 }
 
-// drawn is a task of another kind, whose units take another time.
-type drawn struct{ scripted }
+// otherTask is a task of another kind, whose units take a different time.
+type otherTask struct{ scripted }
 
-func (*drawn) Kind() string { return "drawn" }
+func (*otherTask) Kind() string { return "drawn" }
 
 func TestTimeLeft(t *testing.T) {
 	_, cheap := scriptedItems(t, t.TempDir(), "cheap", []int64{0, 1}, "complete")
-	_, dear := scriptedItems(t, t.TempDir(), "dear", []int64{0, 1}, "complete", "another")
-	strange := cheap[1]
-	strange.Task = &drawn{}
+	_, costly := scriptedItems(t, t.TempDir(), "costly", []int64{0, 1}, "complete", "another")
+	otherKind := cheap[1]
+	otherKind.Task = &otherTask{}
 	now := time.Now()
 	record := func(seconds float64) *Record {
 		return &Record{Status: Complete, Provenance: Provenance{Seconds: seconds}}
@@ -217,24 +222,26 @@ func TestTimeLeft(t *testing.T) {
 		name    string
 		workers int
 		done    map[*Item]float64 // seconds
-		atWork  []*atWork
+		active  []*activeRun
 		waiting []Item
 		want    time.Duration
 	}{
-		{"like its seed", 1, map[*Item]float64{&cheap[0]: 2, &dear[0]: 50}, nil, []Item{cheap[1]}, 2 * time.Second},
-		{"like its experiment", 1, map[*Item]float64{&cheap[0]: 2, &dear[0]: 50}, nil, []Item{dear[1]}, 50 * time.Second},
-		{"like any", 1, map[*Item]float64{&cheap[0]: 2}, nil, []Item{dear[1], dear[2]}, 4 * time.Second},
-		{"side by side", 2, map[*Item]float64{&cheap[0]: 2, &dear[0]: 50}, nil, []Item{dear[1], dear[2]}, 50 * time.Second},
-		{"resumed at 4, now at 6 after 3 s", 1, nil, []*atWork{{Item: dear[0], done: 6, base: 4, since: now.Add(-3 * time.Second)}}, nil, 6 * time.Second},
-		{"another kind of task", 1, map[*Item]float64{&cheap[0]: 2}, nil, []Item{cheap[1], strange}, -1},
-		{"nothing known", 1, nil, []*atWork{{Item: dear[0]}}, cheap, -1},
+		{"like its seed", 1, map[*Item]float64{&cheap[0]: 2, &costly[0]: 50}, nil, []Item{cheap[1]}, 2 * time.Second},
+		{"like its experiment", 1, map[*Item]float64{&cheap[0]: 2, &costly[0]: 50}, nil, []Item{costly[1]}, 50 * time.Second},
+		{"like any", 1, map[*Item]float64{&cheap[0]: 2}, nil, []Item{costly[1], costly[2]}, 4 * time.Second},
+		{"side by side", 2, map[*Item]float64{&cheap[0]: 2, &costly[0]: 50}, nil, []Item{costly[1], costly[2]},
+			50 * time.Second},
+		{"resumed at 4, now at 6 after 3 s", 1, nil,
+			[]*activeRun{{Item: costly[0], done: 6, base: 4, since: now.Add(-3 * time.Second)}}, nil, 6 * time.Second},
+		{"another kind of task", 1, map[*Item]float64{&cheap[0]: 2}, nil, []Item{cheap[1], otherKind}, -1},
+		{"nothing known", 1, nil, []*activeRun{{Item: costly[0]}}, cheap, -1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := newDisplay(nil, 10, tc.workers)
 			for item, seconds := range tc.done {
 				v.costs.addRecord(*item, record(seconds))
 			}
-			v.atWork = tc.atWork
+			v.active = tc.active
 			left, known := v.left(now, tc.waiting)
 			if known != (tc.want >= 0) || known && left.Round(time.Millisecond) != tc.want {
 				t.Errorf("%v left, known %t; want %v", left, known, tc.want)

@@ -144,7 +144,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			if err := os.CopyFS(filepath.Join(filepath.Dir(dir), filepath.Base(foreign)), os.DirFS(foreign)); err != nil {
 				t.Fatal(err)
 			}
-		}, "it is of run "},
+		}, "it belongs to run "},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var log bytes.Buffer
@@ -163,7 +163,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			assertSameNumbers(t, got, want)
 			text := log.String()
 			if strings.Count(text, "\n") != 1 || !strings.Contains(text, tc.says) ||
-				!strings.Contains(text, "goes on from step 5") {
+				!strings.Contains(text, "resumes at step 5") {
 				t.Errorf("log %q; want one line with %q and the step before", text, tc.says)
 			}
 			if left := checkpointDirs(t, dir); len(left) != 1 {
@@ -183,7 +183,7 @@ func TestNoCheckpointCanBeUsed(t *testing.T) {
 	}
 	_, err := runs.Execute(context.Background(), env, run)
 	remove := filepath.Join(dir, runs.CheckpointDir)
-	if err == nil || !strings.HasSuffix(err.Error(), "to start the run anew, remove "+remove) || strings.Contains(err.Error(), "\n") {
+	if err == nil || !strings.HasSuffix(err.Error(), "remove "+remove+" to restart the run") || strings.Contains(err.Error(), "\n") {
 		t.Fatalf("error %v; want one line that says to remove %s", err, remove)
 	}
 	if _, err := OpenRun(dir); err == nil || !strings.Contains(err.Error(), "remove "+checkpointDirs(t, dir)[0]) {
@@ -283,7 +283,7 @@ func TestDamagedRecord(t *testing.T) {
 	} {
 		write(t, path, text)
 		_, err := runs.Execute(context.Background(), env, run)
-		if err == nil || !strings.HasSuffix(err.Error(), "remove it to do the run again") ||
+		if err == nil || !strings.HasSuffix(err.Error(), "remove it to repeat the run") ||
 			!strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v; want one line that says to remove %s", name, err, path)
 		}

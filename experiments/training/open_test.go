@@ -13,9 +13,9 @@ import (
 // A run from a stranger is of what it says, but of no more than this machine holds.
 func TestOpenRunOfImpossibleSize(t *testing.T) {
 	for want, task := range map[string]*Train{
-		"data: needs 800 GB at least": {Data: Data{Name: NameParabola, Train: 100_000_000_000}},
+		"data: needs at least 800 GB": {Data: Data{Name: NameParabola, Train: 100_000_000_000}},
 		"network: needs ":             {Data: Data{Name: NameParabola}, Network: Network{Kind: KindMLP, HiddenLayers: 2, Width: 1 << 40}},
-		"network.width: -1":           {Data: Data{Name: NameParabola}, Network: Network{Kind: KindMLP, Width: -1}},
+		"network.width is -1":           {Data: Data{Name: NameParabola}, Network: Network{Kind: KindMLP, Width: -1}},
 	} {
 		raw, err := json.Marshal(task)
 		if err != nil {

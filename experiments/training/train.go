@@ -212,12 +212,12 @@ func oneHotSquaredError(labels, predictions []*graph.Node) *graph.Node {
 // restore loads the newest checkpoint. Without one the store starts from the seed.
 func (s *fitting) restore() error {
 	record := s.job.Record
-	before, passedOver, err := s.kept.Restore(s.store)
+	before, skipped, err := s.kept.Restore(s.store)
 	if err != nil {
 		return err
 	}
-	for _, why := range passedOver {
-		s.job.Log.Warn(fmt.Sprintf("%v; run %s goes on from step %d", why, record.Hash, before.Step))
+	for _, why := range skipped {
+		s.job.Log.Warn(fmt.Sprintf("%v; run %s resumes at step %d", why, record.Hash, before.Step))
 	}
 	if before == nil {
 		if err := s.store.SetRNGStateFromSeed(record.Seed); err != nil {
@@ -225,7 +225,7 @@ func (s *fitting) restore() error {
 		}
 	} else {
 		if err := s.task.checkPoints(before); err != nil {
-			return fmt.Errorf("%s: %w; to start the run anew, remove %s", s.kept.Current(), err, s.kept.Dir())
+			return fmt.Errorf("%s: %w; remove %s to restart the run", s.kept.Current(), err, s.kept.Dir())
 		}
 		record.Step, record.Points = before.Step, before.Points
 		record.Status, record.Message = before.Status, before.Message

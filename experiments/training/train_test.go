@@ -295,7 +295,7 @@ func TestOpenRun(t *testing.T) {
 	if digest != record.Weights || trained.Step != 12 || trained.Seed != 3 || !reflect.DeepEqual(trained.Task, run.Task) {
 		t.Errorf("opened weights %s of step %d, task %+v; want %s of step 12, %+v", digest, trained.Step, trained.Task, record.Weights, run.Task)
 	}
-	if _, err := OpenRun(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no run's folder") {
+	if _, err := OpenRun(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not the folder of a run") {
 		t.Errorf("opening an empty folder: %v", err)
 	}
 	if _, err := trained.Dataset("parabole", datasets.Train, 0, 10); err == nil || !strings.Contains(err.Error(), `did you mean "parabola"?`) {

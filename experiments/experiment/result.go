@@ -161,7 +161,7 @@ func (r *Result) claimsText() string {
 		caveat = fmt.Sprintf("%s: %s\n", r.Scale, r.Scale.Caveat())
 	}
 	if r.Scale.Decides() {
-		return caveat + evidence.ClaimsText(r.Claims)
+		return caveat + "not corrected for the number of claims: gcml report corrects\n" + evidence.ClaimsText(r.Claims)
 	}
 	claims := slices.Clone(r.Claims)
 	for i, c := range claims {

@@ -48,7 +48,11 @@ func HTML(folders []*Folder) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		data.Results = append(data.Results, v)
+		if j.Superseded {
+			data.FirstLooks = append(data.FirstLooks, v)
+		} else {
+			data.Results = append(data.Results, v)
+		}
 	}
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, data); err != nil {
@@ -72,12 +76,17 @@ type page struct {
 	Policy  string // of what the page may do
 	Summary string
 	Results []view
+	// FirstLooks are the results that a larger scale supersedes: they are folded.
+	FirstLooks []view
 }
+
+// All are the results in their order on the page.
+func (p page) All() []view { return slices.Concat(p.Results, p.FirstLooks) }
 
 // Verdicts are those that some claim has, failures first.
 func (p page) Verdicts() (some []evidence.Verdict) {
 	for _, verdict := range verdicts {
-		if slices.ContainsFunc(p.Results, func(v view) bool { return len(v.with(verdict)) > 0 }) {
+		if slices.ContainsFunc(p.All(), func(v view) bool { return len(v.with(verdict)) > 0 }) {
 			some = append(some, verdict)
 		}
 	}

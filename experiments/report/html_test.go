@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/geometric-complexity/experiments/evidence"
 	"example.com/geometric-complexity/experiments/experiment"
 	"example.com/geometric-complexity/experiments/runs"
 	"example.com/geometric-complexity/internal/plots"
@@ -126,6 +127,20 @@ func TestPageBeginsWithWhatMatters(t *testing.T) {
 	}
 	if want := []string{"does not hold", "undecided", "holds"}; !slices.Equal(order, want) {
 		t.Errorf("claims in the order %q; want %q", order, want)
+	}
+}
+
+// A first look that a larger scale supersedes is folded: neither among the failures nor in the overview.
+func TestPageFoldsFirstLooks(t *testing.T) {
+	page, err := HTML([]*Folder{folder("01", experiment.Laptop, claim("look", evidence.DoesNotHold, 0.04)),
+		folder("01", desk, claim("night", evidence.Holds, 0.04))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, folded, ok := strings.Cut(string(page), `<details class="more" id="first-looks">`)
+	if !ok || strings.Contains(before, "claim look") || !strings.Contains(before, "claim night") ||
+		!strings.Contains(folded, "claim look") || strings.Contains(folded, "claim night") {
+		t.Errorf("the page is\n%s", page)
 	}
 }
 

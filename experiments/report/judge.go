@@ -146,11 +146,11 @@ func (c JudgedClaim) PValues() string {
 
 // Finding is the claim's effect in words, with where the runs were compared.
 func (c JudgedClaim) Finding() string {
-	text := c.Summary()
-	if c.Effect != "" && len(c.Matched) > 0 {
-		text += ", " + c.Matched[0].Matching
+	if c.Effect == "" || len(c.Matched) == 0 {
+		return c.Summary()
 	}
-	return text
+	// What keeps it from deciding the claim comes last.
+	return c.Effect + ", " + c.Matched[0].Matching + strings.TrimPrefix(c.Summary(), c.Effect)
 }
 
 // RankText is the rank correlation; empty where there is none.

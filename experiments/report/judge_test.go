@@ -205,6 +205,8 @@ func TestFound(t *testing.T) {
 		want   string
 	}{
 		{[]evidence.Claim{theorem, plain, first, second}, "Accuracy rises by 2, at equal training loss (0.3)."},
+		{[]evidence.Claim{effect(evidence.Claim{ClaimText: evidence.ClaimText{ID: "d"}, Verdict: evidence.Undecided}, "GC falls", "at the last step")},
+			"GC falls, at the last step; 0 seed(s) cannot decide it, at least 3 are needed."},
 		{[]evidence.Claim{theorem, plain}, "The claim a (holds): value 0."},
 		{[]evidence.Claim{theorem}, ""},
 	} {

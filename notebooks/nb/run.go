@@ -143,6 +143,9 @@ func (o *Outcome) verdicts() string {
 	if caveat := o.Scale.Caveat(); caveat != "" {
 		text = fmt.Sprintf("<p>%s: %s</p>", o.Scale, caveat) + text
 	}
+	if o.Scale.Decides() {
+		text += "<p>These verdicts are not corrected for the number of claims; the published ones are.</p>"
+	}
 	return text
 }
 

@@ -15,6 +15,12 @@ function apply() {
     shown += section.hidden ? 0 : 1;
   }
   none.hidden = shown !== 0;
+  if (experiment !== "") unfold(document.getElementById(experiment));
+}
+function unfold(element) {
+  for (; element !== null; element = element.parentElement) {
+    if (element.matches("details")) element.open = true;
+  }
 }
 // A link to a claim that the filter hides shows all again.
 function reveal() {
@@ -23,9 +29,9 @@ function reveal() {
   if (claim.closest("[hidden]") !== null) {
     for (const list of lists) list.value = "";
     apply();
-    claim.scrollIntoView();
   }
-  if (claim.matches("details")) claim.open = true;
+  unfold(claim);
+  claim.scrollIntoView();
 }
 filter.addEventListener("change", apply);
 window.addEventListener("hashchange", reveal);

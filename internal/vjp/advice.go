@@ -6,7 +6,7 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// TypeName returns the name of a type of node, also of those that GoMLX gives none.
+// TypeName returns the name of a type of node, including the types without a name in GoMLX.
 func TypeName(t NodeType) string {
 	switch t {
 	case NodeTypeCall:
@@ -21,8 +21,8 @@ func TypeName(t NodeType) string {
 	return t.String()
 }
 
-// Advice says in a few words what to do about an op that stands between the input and the outputs
-// of a measurement, and that GoMLX cannot differentiate.
+// Advice says in a few words what a user can do if a measurement needs the derivative of an op that
+// GoMLX cannot differentiate.
 func Advice(t NodeType) string {
 	if words, ok := advice[t]; ok {
 		return words
@@ -31,31 +31,31 @@ func Advice(t NodeType) string {
 		Replacement(t)
 }
 
-// Replacement says in a few words what to use instead of an op.
+// Replacement says in a few words what a user can use instead of an op without a derivative.
 func Replacement(t NodeType) string {
 	if words, ok := advice[t]; ok {
 		return words
 	}
-	return "build the layer of other ops"
+	return "build the layer from other ops"
 }
 
-// advice has the ops without a gradient that models meet. GoMLX's MaxPool is not among them, nor
-// are its dense and batch normalization layers: their ops have rules in package autodiff. A test
-// follows every line.
+// advice lists the ops without a gradient that models use. MaxPool and the dense and batch
+// normalization layers are missing because package autodiff has rules for their ops. A test checks
+// every entry.
 var advice = map[NodeType]string{
 	NodeTypeReduceProduct: "write it as Exp(ReduceSum(Log(x))) where x is positive, or as a Mul of slices",
 	NodeTypeRound:         constantAlmostEverywhere,
 	NodeTypeFloor:         constantAlmostEverywhere,
 	NodeTypeCeil:          constantAlmostEverywhere,
-	// On CUDA alone. The Go backend's fused attention is differentiated through the ops that stand
-	// for it.
+	// On CUDA only. GoMLX differentiates the Go backend's fused attention through its alternate
+	// ops.
 	NodeTypeFusedScaledDotProductAttentionVJP: "give WithFusion(false) to the attention layer",
 }
 
 const constantAlmostEverywhere = "it is constant almost everywhere: put StopGradient around it"
 
-// NotDifferentiable returns the nodes between value and any of the wanted nodes for which GoMLX has
-// no gradient, so that a later Gradient of value would fail.
+// NotDifferentiable returns the nodes without a gradient in GoMLX that lie between value and any of
+// the wanted nodes. They would make a Gradient of value fail.
 func NotDifferentiable(value *Node, wanted []*Node) []*Node {
 	depends := make(map[*Node]bool)
 	for _, w := range wanted {

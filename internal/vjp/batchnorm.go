@@ -8,8 +8,8 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// pullMultiOutput is the rule of a node of several outputs, given the adjoint of each (nil for
-// none).
+// pullMultiOutput is the rule of a node with several outputs. vs has the adjoint of each output,
+// nil if it has none.
 func (s *Pullback) pullMultiOutput(n *Node, vs []*Node) []*Node {
 	if !slices.ContainsFunc(vs, func(v *Node) bool { return v != nil }) {
 		return nil
@@ -23,14 +23,14 @@ func (s *Pullback) pullMultiOutput(n *Node, vs []*Node) []*Node {
 	return s.pullEach(n, vs)
 }
 
-// holdsStatistics tells whether n is a batch norm op in training mode that normalizes over
-// examples.
+// holdsStatistics reports whether n is a batch norm op in training mode that normalizes over
+// several examples.
 func (s *Pullback) holdsStatistics(n *Node) bool {
 	return n.Type() == NodeTypeBatchNormForTraining && len(s.places[n][1]) == 0
 }
 
-// pullBatchNorm scales by scale / sqrt(variance + epsilon), with the variance held constant with
-// respect to the inputs.
+// pullBatchNorm multiplies v by scale / sqrt(variance + epsilon). It holds the statistics constant
+// with respect to the inputs.
 func pullBatchNorm(n, v, variance *Node) []*Node {
 	params, _ := gomlxcompat.BatchNormOf(n)
 	gain := Div(n.Inputs()[1], Sqrt(AddScalar(variance, params.Epsilon)))
@@ -44,8 +44,8 @@ func pullBatchNorm(n, v, variance *Node) []*Node {
 	return pulled
 }
 
-// batchMean and batchVariance compute again, in nodes that can be differentiated, the statistics
-// that a training-mode batch norm op normalizes by.
+// batchMean and batchVariance compute the statistics of a training-mode batch norm op again, in
+// differentiable nodes.
 func batchMean(n *Node) *Node {
 	return ReduceMean(n.Inputs()[0], axesOfStatistics(n)...)
 }
@@ -61,8 +61,8 @@ func axesOfStatistics(n *Node) []int {
 	return slices.DeleteFunc(axesFrom(0, n.Inputs()[0].Rank()), func(axis int) bool { return axis == params.FeatureAxis })
 }
 
-// normalizedBy is what a training-mode batch norm op gives for x, scale and offset with the
-// statistics of its own operand.
+// normalizedBy returns the result of the training-mode batch norm op n for another x, scale and
+// offset, but with the statistics of n's own operand.
 func normalizedBy(n, x, scale, offset *Node) *Node {
 	params, _ := gomlxcompat.BatchNormOf(n)
 	dims := slices.Repeat([]int{1}, x.Rank())

@@ -4,13 +4,13 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// In a network of dense layers and elementwise functions alone, adjoints may be kept as columns:
-// [units, C·batch] instead of [C, batch, units]. Then every product is W·p, whose result has as
-// many columns as there are examples, most often a multiple of what a CPU computes at once, where
-// the numbers of units and inputs need not be one; and a sum of squares over the inputs is one over
-// rows, which needs no sum within a register.
+// In a network of only dense layers and elementwise functions, a Pullback can store adjoints as
+// columns: [units, C·batch] instead of [C, batch, units]. This has two advantages on a CPU. Every
+// product is W·p with C·batch columns, most often a multiple of the SIMD width, which the numbers
+// of units and inputs may not be. And a sum of squares over the inputs adds rows, so that no sum
+// within a SIMD register is needed.
 
-// PreferColumns has Pull keep adjoints as columns, if the network is such a one.
+// PreferColumns makes Pull store adjoints as columns, if the network allows it.
 func (s *Pullback) PreferColumns() {
 	for _, n := range s.nodes {
 		if n != s.inputs && !s.isColumnwise(n) {
@@ -20,7 +20,7 @@ func (s *Pullback) PreferColumns() {
 	s.columns = make(map[*Node]*Node)
 }
 
-// isColumnwise tells whether n is a dense layer's product or an elementwise function, of shape
+// isColumnwise reports whether n is a dense layer's product or an elementwise function, of shape
 // [batch, units], or a reshape of the inputs to that shape.
 func (s *Pullback) isColumnwise(n *Node) bool {
 	if n.NumOutputs() != 1 || n.Rank() != 2 {
@@ -37,12 +37,12 @@ func (s *Pullback) isColumnwise(n *Node) bool {
 	return passing[n.Type()] || isElementwise(n)
 }
 
-// Columns returns an adjoint that Pull gave, [C, batch, ...], as [units, C·batch], where it was
-// kept so, else nil.
+// Columns returns the columns, [units, C·batch], of an adjoint [C, batch, ...] that Pull returned;
+// nil if Pull did not store it as columns.
 func (s *Pullback) Columns(v *Node) *Node { return s.columns[v] }
 
-// fromColumns returns the adjoint [C, batch, units] whose columns are p, for the nodes that ask for
-// it so. XLA drops what none does.
+// fromColumns returns the adjoint [C, batch, units] with the columns p, and remembers the columns.
+// XLA drops the adjoint if nothing uses it in this form.
 func (s *Pullback) fromColumns(p *Node, cotangents int) *Node {
 	units, columns := p.Shape().Dimensions[0], p.Shape().Dimensions[1]
 	v := Reshape(Transpose(p, 0, 1), cotangents, columns/cotangents, units)
@@ -50,7 +50,8 @@ func (s *Pullback) fromColumns(p *Node, cotangents int) *Node {
 	return v
 }
 
-// keepColumns returns reshaped, which is v with other axes in place of that of the units.
+// keepColumns returns reshaped and remembers v's columns for it. reshaped is v with other axes in
+// place of the axis of the units.
 func (s *Pullback) keepColumns(reshaped, v *Node) *Node {
 	if p := s.columns[v]; p != nil {
 		s.columns[reshaped] = p
@@ -58,8 +59,8 @@ func (s *Pullback) keepColumns(reshaped, v *Node) *Node {
 	return reshaped
 }
 
-// timesMatrix is TimesMatrix for v of shape [C, batch, units], as columns where they are kept. Of a
-// v that is the same for every example, [C, 1, units], it is a small product either way.
+// timesMatrix is TimesMatrix, but uses columns for v of shape [C, batch, units] if the Pullback
+// stores them. For v equal for every example, [C, 1, units], the product is small in either form.
 func (s *Pullback) timesMatrix(v, w *Node, axis int) *Node {
 	if s.columns == nil || v.Rank() != 3 || v.Shape().Dimensions[1] == 1 {
 		return TimesMatrix(v, w, axis)
@@ -87,11 +88,11 @@ func (s *Pullback) timesDiagonal(v, d *Node) *Node {
 	default:
 		return Mul(v, InsertAxes(d, 0))
 	}
-	p = Mul(p, InsertAxes(Transpose(d, 0, 1), 1)) // Each [units, C, batch], or broadcast to it.
+	p = Mul(p, InsertAxes(Transpose(d, 0, 1), 1)) // Both factors are [units, C, batch] or broadcast to it.
 	return s.fromColumns(Reshape(p, units, cotangents*batch), cotangents)
 }
 
-// sum returns a+b, of either nil the other. Sizes of 1 broadcast.
+// sum returns a+b, or the other one if either is nil. Axes of size 1 broadcast.
 func (s *Pullback) sum(a, b *Node) *Node {
 	switch {
 	case a == nil:
@@ -101,7 +102,7 @@ func (s *Pullback) sum(a, b *Node) *Node {
 	}
 	if p, q := s.columns[a], s.columns[b]; p != nil && q != nil {
 		total := s.fromColumns(Add(p, q), a.Shape().Dimensions[0])
-		return s.keepColumns(Reshape(total, a.Shape().Dimensions...), total) // The inputs' axes are their own.
+		return s.keepColumns(Reshape(total, a.Shape().Dimensions...), total) // Restores the axes of the inputs.
 	}
 	return Add(a, b)
 }

@@ -9,8 +9,8 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// dotSide is one operand of a DotGeneral: which of its axes are contracted, which are batch axes,
-// and which are left and appear in the result.
+// dotSide is one operand of a DotGeneral, with its contracted axes, its batch axes and its own
+// axes: the remaining ones, which appear in the result.
 type dotSide struct {
 	operand                 *Node
 	contracting, batch, own []int
@@ -31,7 +31,7 @@ func dotSides(n *Node) (lhs, rhs dotSide) {
 }
 
 // pullDot is the rule of a generalized product. The result's axes are the batch axes, then the own
-// axes of lhs, then those of rhs.
+// axes of lhs, then the own axes of rhs.
 func (s *Pullback) pullDot(n, v *Node) []*Node {
 	lhs, rhs := dotSides(n)
 	batch := len(lhs.batch)
@@ -52,8 +52,9 @@ func (s *Pullback) pullDot(n, v *Node) []*Node {
 	return pulled
 }
 
-// pullDotSide contracts v with the other operand over the axes of v that came from it, and puts the
-// axes in the order of the wanted operand.
+// pullDotSide returns the adjoint of the wanted operand: it contracts v with the other operand over
+// the axes of v that come from the other operand, and transposes the product to the axes of the
+// wanted one.
 func (s *Pullback) pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int) *Node {
 	v = spreadAxes(v, n, append(slices.Clone(fromOther), axesFrom(1, 1+len(wanted.batch))...))
 	var product *Node
@@ -62,8 +63,8 @@ func (s *Pullback) pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fro
 	} else {
 		product = Dot(v, other.operand).General(fromOther, axesFrom(1, 1+len(wanted.batch)), other.own, other.batch)
 	}
-	// Now: batch axes, C, the wanted operand's own axes, the other's contracted axes in its own
-	// order.
+	// The product's axes are the batch axes, C, the wanted operand's own axes, and the other
+	// operand's contracted axes in ascending order.
 	batch := len(wanted.batch)
 	order := make([]int, 1+wanted.operand.Rank())
 	order[0] = batch
@@ -85,8 +86,8 @@ func (s *Pullback) pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fro
 }
 
 // TimesMatrix contracts the last axis of v with an axis of the matrix w, whose other axis takes its
-// place. The axes of v before it are one meanwhile: the gradient with respect to w is then a
-// product over one axis, which XLA computes without transposing v.
+// place. It merges the other axes of v for the product. The gradient with respect to w then
+// contracts a single axis, which XLA does without transposing v.
 func TimesMatrix(v, w *Node, axis int) *Node {
 	dims := slices.Clone(v.Shape().Dimensions)
 	last := len(dims) - 1
@@ -95,8 +96,8 @@ func TimesMatrix(v, w *Node, axis int) *Node {
 	return Reshape(Dot(rows, w).General([]int{1}, nil, []int{axis}, nil), dims...)
 }
 
-// factored is an adjoint u∘d of one cotangent: u is the same for every example, [1, 1, units], and
-// d is the local derivative of an activation, [batch, units].
+// factored is an adjoint u∘d of one cotangent. u, [1, 1, units], is the same for every example, and
+// d, [batch, units], is the local derivative of an activation.
 type factored struct {
 	uniform, diagonal *Node
 }
@@ -109,11 +110,10 @@ func (s *Pullback) keepFactors(p, v, d *Node) {
 	}
 }
 
-// pullFactored pulls an adjoint that is a product u∘d through a layer with the weights w, whose
-// axis own is that of the units: as d·(u∘w)ᵀ instead of (u∘d)·wᵀ. That is the same number of
-// operations, but where d is piecewise constant, as that of ReLU, the gradient of the former is one
-// product less: the one with respect to d·u, of which only the sum over examples is wanted. It
-// returns nil where v is no such product.
+// pullFactored pulls an adjoint u∘d through a layer with the weights w, whose axis own has the
+// units. It computes d·(u∘w)ᵀ instead of (u∘d)·wᵀ, in the same number of operations. If d is
+// piecewise constant, as for ReLU, the gradient then needs one product less, because only u∘w
+// depends on the parameters, and d needs no gradient. It returns nil if v is not factored.
 func (s *Pullback) pullFactored(v, w *Node, own []int) *Node {
 	f, ok := s.factors[v]
 	if !ok || w.Rank() != 2 || len(own) != 1 {
@@ -128,8 +128,8 @@ func (s *Pullback) pullFactored(v, w *Node, own []int) *Node {
 	return InsertAxes(Dot(f.diagonal, scaled).General([]int{1}, nil, own, nil), 0)
 }
 
-// plainDense returns the weights of a fused dense layer without an activation, which the pure-Go
-// backend makes of GoMLX's Dense, and the axis of the weights that is contracted.
+// plainDense returns the weights and their contracted axis of a fused dense layer without an
+// activation. GoMLX's Dense is such a node on the pure-Go backend.
 func plainDense(n *Node) (weights *Node, contracted int, ok bool) {
 	dense, ok := gomlxcompat.FusedDenseOf(n)
 	if !ok || dense.Activation != compute.ActivationNone || n.Inputs()[1].Rank() != 2 {
@@ -141,7 +141,7 @@ func plainDense(n *Node) (weights *Node, contracted int, ok bool) {
 	return n.Inputs()[1], contracted, true
 }
 
-// pullFusedDense returns nil where the layer has an activation, or where its weights depend on the
+// pullFusedDense returns nil if the layer has an activation, or if its weights depend on the
 // inputs.
 func (s *Pullback) pullFusedDense(n, v *Node) []*Node {
 	weights, contracted, ok := plainDense(n)
@@ -154,7 +154,7 @@ func (s *Pullback) pullFusedDense(n, v *Node) []*Node {
 	return []*Node{TimesMatrix(spreadAxes(v, n, []int{v.Rank() - 1}), weights, 1-contracted)}
 }
 
-// spreadAxes brings the given axes of v, the adjoint of n, to n's sizes.
+// spreadAxes broadcasts the given axes of v, the adjoint of n, to n's sizes.
 func spreadAxes(v, n *Node, axes []int) *Node {
 	dims := slices.Clone(v.Shape().Dimensions)
 	for _, axis := range axes {
@@ -166,8 +166,8 @@ func spreadAxes(v, n *Node, axes []int) *Node {
 	return BroadcastToDims(v, dims...)
 }
 
-// FirstLinear describes the product through which alone the inputs enter: the node Dot(x, W),
-// perhaps with a bias, where x is the inputs or a reshape of them.
+// FirstLinear describes the first layer of a network that uses its inputs only in the product
+// Dot(x, W), perhaps with a bias, where x is the inputs or a reshape of them.
 type FirstLinear struct {
 	// Node is the product, of shape [batch, units].
 	Node *Node
@@ -176,8 +176,8 @@ type FirstLinear struct {
 	Transposed bool
 }
 
-// FirstLinear finds the first layer, if there is nothing else that the inputs go into and it is a
-// plain product with weights that do not depend on them.
+// FirstLinear finds the first layer. It returns false unless this layer is the only user of the
+// inputs, and a plain product with weights that do not depend on the inputs.
 func (s *Pullback) FirstLinear() (FirstLinear, bool) {
 	at := s.inputs
 	for {
@@ -203,8 +203,8 @@ func (s *Pullback) FirstLinear() (FirstLinear, bool) {
 	}
 }
 
-// PullToFirst is Pull stopped at the product that FirstLinear found: the result has shape [C,
-// batch, units].
+// PullToFirst is Pull down to the product that FirstLinear found. The result has shape [C, batch,
+// units].
 func (s *Pullback) PullToFirst(first FirstLinear, cotangents *Node) *Node {
 	return spread(s.pull(cotangents, first.Node)[first.Node], first.Node)
 }

@@ -9,36 +9,38 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// flow is what a rule says about a node, given the layouts of its inputs.
+// flow is the result of a rule for a node, given the layouts of its inputs.
 type flow struct {
-	// outputs has, for every output, the layouts that it may have, the likeliest first: one, except
-	// in a batch of one. An output without any does not depend on the inputs, or is held constant.
+	// outputs has the possible layouts of every output, the likeliest first. There is only one,
+	// except in a batch of one. An output without a layout does not depend on the inputs, or is
+	// held constant.
 	outputs [][]layout
-	// fixed are the inputs of the node that are held constant in it: those of other examples.
+	// fixed are the inputs of the node that it holds constant, because they come from other
+	// examples.
 	fixed []int
-	// mixes is set if the node's values are each computed from several examples.
+	// mixes says that every value of the node depends on several examples.
 	mixes bool
-	// holdsStatistics is set if the node holds statistics of several examples constant within.
+	// holdsStatistics says that the node holds statistics of several examples constant.
 	holdsStatistics bool
-	// unknown says why the node cannot be followed, "" if it can.
+	// unknown says why the rule cannot follow the examples through the node; "" if it can.
 	unknown string
 }
 
 func (f flow) isClean() bool { return !f.mixes && f.unknown == "" && len(f.fixed) == 0 }
 
-// one is the flow of a node of one output.
+// one returns the flow of a node with one output.
 func one(layouts ...layout) flow { return flow{outputs: [][]layout{layouts}} }
 
 var mixes = flow{mixes: true}
 
 func unknown(why string) flow { return flow{unknown: why} }
 
-// rule follows the examples through a node. in has the layout of every input, nil for one that does
-// not depend on the inputs of the network.
+// rule follows the examples through a node. in has the layout of every input of the node, nil for
+// an input that does not depend on the network's inputs.
 type rule func(n *Node, in []*layout, batch int) flow
 
-// follow finds the layouts of n's outputs, and tells whether any depends on the inputs. It notes
-// which of n's inputs are held constant.
+// follow finds the layouts of n's outputs, and reports whether any output depends on the network's
+// inputs. It records which inputs n holds constant.
 func (s *Pullback) follow(n *Node) bool {
 	if alternate := alternateOf(n); alternate != nil {
 		s.places[n] = s.places[alternate]
@@ -54,7 +56,7 @@ func (s *Pullback) follow(n *Node) bool {
 	}
 	f := s.flowOf(n)
 	if f.unknown != "" {
-		Panicf("vjp: the examples of the batch cannot be followed through %s: %s; "+
+		Panicf("vjp: cannot follow the examples of the batch through %s: %s; "+
 			"put StopGradient around it to hold it constant", n, f.unknown)
 	}
 	if f.mixes || f.holdsStatistics || len(f.fixed) > 0 {
@@ -65,17 +67,17 @@ func (s *Pullback) follow(n *Node) bool {
 	return slices.ContainsFunc(f.outputs, func(places []layout) bool { return len(places) > 0 })
 }
 
-// mustNotCapture panics for nodes whose functions may use values of the graph around them without
-// any sign of it in the node: no derivative would pass through those.
+// mustNotCapture panics for nodes with functions that may use values of the surrounding graph.
+// These values are not inputs of the node, so that the derivative would miss them.
 func mustNotCapture(n *Node) {
 	if n.Type() == NodeTypeIf || n.Type() == NodeTypeWhile {
-		Panicf("vjp: the examples of the batch cannot be followed into the functions of %s: "+
-			"write out what they do, or put StopGradient around its results", n)
+		Panicf("vjp: cannot follow the examples of the batch into the functions of %s: "+
+			"use plain ops instead, or put StopGradient around its results", n)
 	}
 }
 
-// flowOf asks the rule of n for every choice of layouts of its inputs, of which there are several
-// in a batch of one only. Those by which n mixes no examples are taken, if there are any.
+// flowOf applies the rule of n to every choice of layouts of its inputs; only a batch of one has
+// several choices. It keeps the flows in which n mixes no examples, if there are any.
 func (s *Pullback) flowOf(n *Node) flow {
 	var flows, clean []flow
 	for _, in := range s.choices(n) {
@@ -91,7 +93,7 @@ func (s *Pullback) flowOf(n *Node) flow {
 	return flows[max(0, slices.IndexFunc(flows, func(f flow) bool { return f.unknown == "" }))]
 }
 
-// flowFor asks the rule of n for given layouts of its inputs.
+// flowFor applies the rule of n to given layouts of its inputs.
 func flowFor(n *Node, in []*layout, batch int) flow {
 	r, ok := rules[n.Type()]
 	switch {
@@ -100,21 +102,21 @@ func flowFor(n *Node, in []*layout, batch int) flow {
 	case n.NumOutputs() == 1 && n.DType().IsComplex():
 		return unknown(complexNumbers)
 	case n.NumOutputs() == 1 && n.Shape().Size() == 0:
-		return flow{outputs: make([][]layout, 1)} // Nothing depends on no values.
+		return flow{outputs: make([][]layout, 1)} // A node without values depends on nothing.
 	case !slices.ContainsFunc(in, func(l *layout) bool { return l != nil }):
-		return flow{outputs: make([][]layout, n.NumOutputs())} // Its inputs may all be held constant.
+		return flow{outputs: make([][]layout, n.NumOutputs())} // All its inputs are held constant.
 	}
 	return r(n, in, batch)
 }
 
-// mostChoices bounds the choices for one node, in a batch of one, of several inputs each of which
-// may have several layouts.
+// mostChoices limits the choices for one node in a batch of one, where each input may have several
+// layouts.
 const mostChoices = 64
 
 // choices returns every combination of the layouts of n's inputs, the likeliest first.
 func (s *Pullback) choices(n *Node) [][]*layout {
 	chosen := make(map[*Node]*layout)
-	decided := make(map[*Node]bool) // To be constant.
+	decided := make(map[*Node]bool) // Inputs that this choice holds constant.
 	var all [][]*layout
 	var choose func(i int)
 	choose = func(i int) {
@@ -149,7 +151,7 @@ func (s *Pullback) choices(n *Node) [][]*layout {
 	return all
 }
 
-// united puts the layouts of clean flows together, each once.
+// united merges clean flows: each output gets all layouts that it has in any of them.
 func united(flows []flow) flow {
 	outputs := make([][]layout, len(flows[0].outputs))
 	for i := range outputs {
@@ -164,10 +166,10 @@ func united(flows []flow) flow {
 	return flow{outputs: outputs, holdsStatistics: flows[0].holdsStatistics}
 }
 
-// combined is the flow of a node each element of which is computed from the same element of all of
-// its inputs, whose layouts are given, nil for those that do not depend on the inputs of the
-// network. Where they differ, those of other examples than the element's own are held constant: in
-// x - x[0], x[0].
+// combined returns the flow of a node that computes each element from the same element of all its
+// inputs. layouts has the inputs' layouts, nil for inputs that do not depend on the network's
+// inputs. If the layouts differ, the node holds constant the inputs that come from other examples
+// than the element's own: x[0] in x - x[0].
 func combined(layouts []*layout, batch int) flow {
 	var result, whole *layout
 	same := true
@@ -202,11 +204,11 @@ func combined(layouts []*layout, batch int) flow {
 	return f
 }
 
-// isFixed tells whether input i of n is held constant in it.
+// isFixed reports whether n holds its input i constant.
 func (s *Pullback) isFixed(n *Node, i int) bool { return slices.Contains(s.fixed[n], i) }
 
-// HasBatchFirst tells whether n is [batch, ...], every example in its place, each with all that n
-// has of it.
+// HasBatchFirst reports whether n is [batch, ...] and index i along its first axis belongs to
+// example i.
 func (s *Pullback) HasBatchFirst(n *Node) bool {
 	if !s.onPath[n] || n.NumOutputs() != 1 || n.Rank() == 0 || n.Shape().Dimensions[0] != s.batch() {
 		return false

@@ -9,9 +9,9 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// followGather keeps the batch on axes that are taken whole. Where examples are picked by their
-// number, it has to know the numbers: an Iota, alone or among the indices, keeps every example in
-// its place; others, and shuffles by random numbers, mix them.
+// followGather keeps the batch on axes that the gather takes whole. If the gather selects examples
+// by number, the numbers have to be known: an Iota, alone or as a component of the indices, keeps
+// every example in its place. Other numbers, and random shuffles, mix the examples.
 func followGather(n *Node, in []*layout, batch int) flow {
 	g, _ := gomlxcompat.GatherOf(n)
 	operand, indices := n.Inputs()[0], n.Inputs()[1]
@@ -59,35 +59,34 @@ func withAxis(places []layout, axis int, factors []factor, moved int) []layout {
 	return changed
 }
 
-// othersThan returns the axes below rank that are not among the given ones.
+// othersThan returns the axes below rank except the given ones.
 func othersThan(rank int, axes []int) []int {
 	return slices.DeleteFunc(axesFrom(0, rank), func(axis int) bool { return slices.Contains(axes, axis) })
 }
 
-// picked is the flow of a node that takes a part of an axis that is not known: of the batch alone,
-// it is other examples.
+// picked returns the flow of a node that takes an unknown part of an axis. If the axis is the batch
+// alone, the part consists of other examples.
 func picked(factors []factor) flow {
 	if len(factors) == 1 {
 		return mixes
 	}
-	return unknown("it takes a part of an axis that the batch is merged into")
+	return unknown("it takes a part of an axis that contains the batch and another axis")
 }
 
-// column are the numbers of one component of indices.
+// column describes the numbers of one component of indices.
 type column struct {
-	values   []int // Nil if they are not known.
-	dims     []int // Of the indices, without the axis of the components.
-	counts   bool  // Whether an Iota is among what they are made of,
-	random   bool  // or random numbers,
-	constant bool  // or nothing but constants.
+	values   []int // Nil if unknown.
+	dims     []int // The dimensions of the indices, without the axis of the components.
+	counts   bool  // The numbers depend on an Iota.
+	random   bool  // They depend on random numbers.
+	constant bool  // They depend on neither random numbers nor parameters.
 }
 
-// columnOf returns what can be told of component k of indices whose components lie along the axis
-// vector.
+// columnOf describes component k of indices whose components lie along the axis vector.
 func columnOf(indices *Node, vector, k int) column {
 	dims := slices.Clone(dimsOf(indices))
 	c := column{dims: dims}
-	if vector < len(dims) { // Else there is one component, without an axis.
+	if vector < len(dims) { // Otherwise there is only one component, without an axis.
 		c.dims = slices.Delete(slices.Clone(dims), vector, vector+1)
 		if indices.Type() == NodeTypeConcatenate {
 			if axis, _ := gomlxcompat.ConcatenateOf(indices); axis == vector {
@@ -119,10 +118,11 @@ func columnOf(indices *Node, vector, k int) column {
 	return c
 }
 
-// pick replaces, in places, the axes along which the column counts by the factors that it counts.
-// It returns no places and a flow if the picked examples are others, or are not known.
+// pick puts factors, those of the indexed axis, on the axis of the layouts along which the column
+// counts. If the column selects other or unknown examples, it returns no layouts, and the flow to
+// return instead.
 func (c column) pick(places []layout, factors []factor, indexAxes []int, batch int) ([]layout, flow) {
-	if batch == 1 && (c.counts || c.constant) { // A count along an axis of size 1 may be along any such.
+	if batch == 1 && (c.counts || c.constant) { // A count along one axis of size 1 is a count along every other one.
 		var found []layout
 		for k, axis := range indexAxes {
 			if c.dims[k] == 1 {
@@ -145,14 +145,14 @@ func (c column) pick(places []layout, factors []factor, indexAxes []int, batch i
 	}
 	switch {
 	case len(factors) > 1:
-		return nil, unknown("it picks by number from an axis that the batch is merged into")
+		return nil, unknown("it selects by number from an axis that contains the batch and another axis")
 	case c.values != nil || c.random:
 		return nil, mixes
 	}
-	return nil, unknown("it picks examples by numbers that are computed, or of a constant too large to be kept")
+	return nil, unknown("it selects examples by numbers that are computed, or come from a constant too large for GoMLX to keep")
 }
 
-// progression tells whether the values are start + step·index along one axis, which is -1 if all
+// progression reports whether the values are start + step·index along one axis, with axis -1 if all
 // are equal.
 func (c column) progression() (axis, start, step int, ok bool) {
 	start = c.values[0]
@@ -179,7 +179,7 @@ func (c column) progression() (axis, start, step int, ok bool) {
 	return axis, start, step, axis < 0 || step > 0
 }
 
-// madeOf tells what a node is computed from.
+// madeOf reports what n depends on: an Iota, random numbers, or only constants (an Iota included).
 func madeOf(n *Node) (counts, random, constant bool) {
 	constant = true
 	seen := map[*Node]bool{n: true}
@@ -203,8 +203,8 @@ func madeOf(n *Node) (counts, random, constant bool) {
 	return counts, random, constant
 }
 
-// valuesOf computes a node of integers that is made of Iotas, small constants and what moves them
-// about.
+// valuesOf computes the values of an integer node from Iotas, small constants, and ops that
+// rearrange them. It returns false for other nodes.
 func valuesOf(n *Node) (values []int, ok bool) {
 	var in []int
 	if len(n.Inputs()) > 0 {
@@ -213,7 +213,7 @@ func valuesOf(n *Node) (values []int, ok bool) {
 		}
 	}
 	values = make([]int, n.Shape().Size())
-	at := func(i int) int { return i } // From which element of in.
+	at := func(i int) int { return i } // The element of in that becomes element i.
 	switch n.Type() {
 	case NodeTypeConstant:
 		return constantInts(n.ConstantValue())
@@ -244,8 +244,8 @@ func valuesOf(n *Node) (values []int, ok bool) {
 	return values, true
 }
 
-// elementAt returns which element of from is at element i of n, where axis a of from became axis
-// axes[a] of n.
+// elementAt returns the index of the element of from that becomes element i of n, where axis a of
+// from becomes axis axes[a] of n.
 func elementAt(n, from *Node, i int, axes []int) (element int) {
 	for a, size := range dimsOf(from) {
 		index := i / product(dimsOf(n)[axes[a]+1:]) % dimsOf(n)[axes[a]]
@@ -257,7 +257,7 @@ func elementAt(n, from *Node, i int, axes []int) (element int) {
 	return element
 }
 
-// constantInts returns the elements of a constant, of which GoMLX keeps those of small ones.
+// constantInts returns the elements of a constant. GoMLX keeps them only for small constants.
 func constantInts(t *tensors.Tensor) (values []int, ok bool) {
 	if t == nil {
 		return nil, false
@@ -283,8 +283,8 @@ func toInts[T int32 | int64 | uint32](flat []T) []int {
 	return values
 }
 
-// followScatter keeps the batch on axes that the updates cover whole, and on one that an Iota
-// counts along.
+// followScatter keeps the batch on axes that the updates cover whole, and on an axis along which an
+// Iota counts.
 func followScatter(n *Node, in []*layout, batch int) flow {
 	sc, _ := gomlxcompat.ScatterOf(n)
 	if in[1] != nil {
@@ -301,7 +301,8 @@ func followScatter(n *Node, in []*layout, batch int) flow {
 	return combined(wide, batch)
 }
 
-// scattered returns the layout that updates of layout l have in the result, or why there is none.
+// scattered returns the layout in the result of updates with layout l, or if there is none, the
+// flow to return instead.
 func scattered(n *Node, sc gomlxcompat.ScatterAttributes, l layout, batch int) (*layout, flow) {
 	moved := plain(dimsOf(n))
 	moved.first = l.first
@@ -334,13 +335,13 @@ func scattered(n *Node, sc gomlxcompat.ScatterAttributes, l layout, batch int) (
 		case known && batch > 1:
 			return nil, picked(l.axes[from])
 		default:
-			return nil, unknown("it puts examples where computed indices say")
+			return nil, unknown("it puts examples at computed indices")
 		}
 	}
 	return &moved, flow{}
 }
 
-// countsAlong tells whether the column is the index along axis k.
+// countsAlong reports whether the column is the index along axis k.
 func (c column) countsAlong(k, batch int) bool {
 	if batch == 1 {
 		return (c.counts || c.constant) && c.dims[k] == 1
@@ -352,7 +353,7 @@ func (c column) countsAlong(k, batch int) bool {
 	return ok && axis == k && start == 0 && step == 1
 }
 
-// followDynamicSlice keeps the batch on axes that are taken whole.
+// followDynamicSlice keeps the batch on axes that the slice takes whole.
 func followDynamicSlice(n *Node, in []*layout, batch int) flow {
 	sizes, _ := gomlxcompat.DynamicSliceOf(n)
 	l := *in[0]

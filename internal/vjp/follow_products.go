@@ -9,9 +9,9 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// followDot is the rule of a generalized product, whose axes are the batch axes, then the own ones
-// of lhs and of rhs. It mixes if it sums over the batch, and if both operands have it on an axis of
-// their own, as X·Xᵀ.
+// followDot is the rule of a generalized product, whose axes are the batch axes, then the own axes
+// of lhs, then the own axes of rhs. The product mixes examples if it sums over the batch, or if
+// both operands have the batch on an own axis, as in X·Xᵀ.
 func followDot(n *Node, in []*layout, batch int) flow {
 	lhs, rhs := dotSides(n)
 	wide := make([]*layout, 2)
@@ -40,8 +40,8 @@ func followDot(n *Node, in []*layout, batch int) flow {
 	return combined(wide, batch)
 }
 
-// followConvolution keeps the batch on the images' batch axis, or in front of the groups of
-// channels, where the kernel may have it too: a kernel for every example.
+// followConvolution keeps the batch on the images' batch axis, or on the groups of channels. The
+// kernel may have the batch on its groups too: a kernel for every example.
 func followConvolution(n *Node, in []*layout, batch int) flow {
 	c, _ := gomlxcompat.ConvOf(n)
 	if c.BatchGroupCount > 1 {
@@ -75,10 +75,10 @@ func followConvolution(n *Node, in []*layout, batch int) flow {
 	return combined(wide, batch)
 }
 
-// groupsOf returns the factors that number the groups of an axis, false if the batch changes within
-// a group.
+// groupsOf returns the factors that number the groups of an axis. It returns false if the example
+// changes within a group.
 func groupsOf(factors []factor, groups int) ([]factor, bool) {
-	var rest, lone []factor // A factor of size 1 is that of a batch of one.
+	var rest, lone []factor // lone is the factor of a batch of one.
 	before := 1
 	for _, f := range factors {
 		if f.size == 1 {
@@ -105,7 +105,7 @@ func followDense(n *Node, in []*layout, batch int) flow {
 	}
 	wide := make([]*layout, len(in))
 	leading := n.Inputs()[0].Rank() - 1
-	contracted, own := 0, 1 // The first of the weights' output axes.
+	contracted, own := 0, 1 // own is the first output axis of the weights.
 	if d.WeightLayout == compute.DenseLayoutOutputsInput {
 		contracted, own = n.Inputs()[1].Rank()-1, 0
 	}
@@ -134,7 +134,7 @@ func followDense(n *Node, in []*layout, batch int) flow {
 	return combined(wide, batch)
 }
 
-// sizesMatch tells whether the outputs of a dense layer are those of its weights.
+// sizesMatch reports whether a dense layer has as many outputs as its weights.
 func sizesMatch(n *Node, d gomlxcompat.FusedDenseAttributes) bool {
 	x, w := dimsOf(n.Inputs()[0]), dimsOf(n.Inputs()[1])
 	outputs := w[1:]
@@ -144,8 +144,8 @@ func sizesMatch(n *Node, d gomlxcompat.FusedDenseAttributes) bool {
 	return slices.Equal(dimsOf(n), slices.Concat(x[:len(x)-1], outputs))
 }
 
-// followProjection is the rule of the product of the last axis of the first input with what does
-// not depend on the inputs.
+// followProjection is the rule of a product over the last axis of the first input. The other inputs
+// must not depend on the network's inputs.
 func followProjection(n *Node, in []*layout, batch int) flow {
 	last := n.Rank() - 1
 	switch {
@@ -161,7 +161,7 @@ func followProjection(n *Node, in []*layout, batch int) flow {
 func followAttention(n *Node, in []*layout, batch int) flow {
 	order, _ := gomlxcompat.FusedAttentionOf(n)
 	if n.NumOutputs() == 1 {
-		return unknown("GoMLX cannot copy it: build the attention of Dot and Softmax")
+		return unknown("GoMLX cannot copy it: build the attention from Dot and Softmax")
 	}
 	wide := make([]*layout, len(in))
 	for i, l := range in {
@@ -180,13 +180,13 @@ func followAttention(n *Node, in []*layout, batch int) flow {
 	}
 	f := combined(wide, batch)
 	for len(f.outputs) > 0 && len(f.outputs) < n.NumOutputs() {
-		f.outputs = append(f.outputs, nil) // What its gradient needs again.
+		f.outputs = append(f.outputs, nil) // Outputs that only its gradient uses.
 	}
 	return f
 }
 
-// followBatchNorm is the rule of a normalization by given statistics: element by element, with one
-// value for every feature.
+// followBatchNorm is the rule of a normalization by given statistics: an elementwise function of x
+// and of one value per feature.
 func followBatchNorm(n *Node, in []*layout, batch int) flow {
 	p, _ := gomlxcompat.BatchNormOf(n)
 	wide := make([]*layout, len(in))
@@ -204,11 +204,11 @@ func followBatchNorm(n *Node, in []*layout, batch int) flow {
 	return combined(wide, batch)
 }
 
-// followBatchNormInTraining holds the statistics of the batch constant. Where the batch is part of
-// the axis of the features, every example has its own.
+// followBatchNormInTraining holds the statistics constant if they are over several examples. If the
+// feature axis contains the batch, every example has its own statistics, which stay variable.
 func followBatchNormInTraining(n *Node, in []*layout, batch int) flow {
 	if in[0] == nil {
-		return unknown("its scale or offset depends on the inputs, what it normalizes does not")
+		return unknown("its scale or offset depends on the inputs, but the values that it normalizes do not")
 	}
 	f := followBatchNorm(n, in, batch)
 	if !f.isClean() {
@@ -224,7 +224,8 @@ func followBatchNormInTraining(n *Node, in []*layout, batch int) flow {
 	return f
 }
 
-// normalizesOverBatch tells whether the statistics of a batch norm op are of several examples.
+// normalizesOverBatch reports whether a batch norm op computes its statistics over several
+// examples.
 func normalizesOverBatch(n *Node, l layout) bool {
 	p, _ := gomlxcompat.BatchNormOf(n)
 	for axis := range l.axes {

@@ -8,12 +8,12 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// rules has every type of node of GoMLX: how the examples of the batch pass through it.
+// rules has a rule for every type of node of GoMLX.
 var rules = map[NodeType]rule{
-	// Without inputs, or without a result that can depend on them in a way that has a derivative.
+	// These nodes have no inputs, or no derivative with respect to them.
 	NodeTypeInvalid: neverReached, NodeTypeConstant: neverReached, NodeTypeParameter: neverReached,
 	NodeTypeIota: neverReached, NodeTypeDynamicIota: neverReached, NodeTypeRNGBitGenerator: neverReached,
-	NodeTypeSplitNode: neverReached, // Its outputs' layouts are those of the node that it splits.
+	NodeTypeSplitNode: neverReached, // Method follow handles it: it has the layout of an output of its input.
 
 	NodeTypeAbs: elementByElement, NodeTypeAdd: elementByElement, NodeTypeAtan2: elementByElement,
 	NodeTypeBitCount: elementByElement, NodeTypeBitwiseAnd: elementByElement, NodeTypeBitwiseNot: elementByElement,
@@ -81,13 +81,13 @@ var rules = map[NodeType]rule{
 	NodeTypeDynamicUpdateSlice: followDynamicUpdateSlice,
 
 	NodeTypeFFT:                               cannot(complexNumbers),
-	NodeTypeBitcast:                           cannot("its result is no smooth function of its input"),
+	NodeTypeBitcast:                           cannot("its result is not a smooth function of its input"),
 	NodeTypeAllReduce:                         cannot("it sums over devices, which hold other examples"),
 	NodeTypeSelectAndScatterMax:               cannot("it is the gradient of a pooling"),
 	NodeTypeSelectAndScatterMin:               cannot("it is the gradient of a pooling"),
 	NodeTypeBatchNormGradient:                 cannot("it is the gradient of a batch normalization"),
 	NodeTypeFusedDenseVJP:                     cannot("it is the gradient of a dense layer"),
-	NodeTypeQuantizedEmbeddingLookup:          cannot("its table is not made of floats"),
+	NodeTypeQuantizedEmbeddingLookup:          cannot("its table has an integer dtype"),
 	NodeTypeFusedScaledDotProductAttentionVJP: cannot("it is the gradient of an attention"),
 	NodeTypeDynamicBroadcastInDim:             cannot(dynamicShapes),
 	NodeTypeDynamicDimensionSize:              cannot(dynamicShapes),
@@ -100,12 +100,12 @@ var rules = map[NodeType]rule{
 }
 
 const (
-	complexNumbers = "complex numbers are not followed: compute with real and imaginary parts"
-	dynamicShapes  = "only fixed dimensions are followed"
-	functions      = "functions of a graph of their own are not followed: write out what it does"
+	complexNumbers = "it has complex numbers: compute with real and imaginary parts"
+	dynamicShapes  = "it has dynamic dimensions: use fixed ones"
+	functions      = "it calls functions of the graph: use plain ops instead"
 )
 
-// cannot is the rule of a type of node that is refused.
+// cannot returns the rule of a type of node through which no example can be followed.
 func cannot(why string) rule {
 	return func(*Node, []*layout, int) flow { return unknown(why) }
 }
@@ -136,7 +136,8 @@ func elementByElement(n *Node, in []*layout, batch int) flow {
 	return combined(wide, batch)
 }
 
-// followClamp refuses limits that depend on the inputs, for which the gradient has nothing.
+// followClamp rejects limits that depend on the inputs, because the gradient of Clamp ignores its
+// limits.
 func followClamp(n *Node, in []*layout, batch int) flow {
 	if in[0] != nil || in[2] != nil {
 		return unknown("its limits depend on the inputs: use Min and Max")
@@ -144,14 +145,14 @@ func followClamp(n *Node, in []*layout, batch int) flow {
 	return elementByElement(n, in, batch)
 }
 
-// followActivation knows the one activation that makes one value of two along the last axis.
+// followActivation is the rule of activations, including gated ones, which halve the last axis.
 func followActivation(n *Node, in []*layout, batch int) flow {
 	if sameDims(n.Inputs()[0], n) {
 		return elementByElement(n, in, batch)
 	}
 	last := n.Rank() - 1
 	if in[0].carries(last) {
-		return unknown("a gated activation halves the axis of the batch")
+		return unknown("it is a gated activation, which halves the axis of the batch")
 	}
 	return one(in[0].with(last, []factor{{dimsOf(n)[last], 0}}, 0).normal(batch))
 }
@@ -166,7 +167,7 @@ func followBarrier(n *Node, in []*layout, _ int) flow {
 	return f
 }
 
-// followSchedulingBarrier passes the first operand on, which waits for the others.
+// followSchedulingBarrier passes on the first operand, which waits for the others.
 func followSchedulingBarrier(_ *Node, in []*layout, _ int) flow {
 	if in[0] == nil {
 		return flow{outputs: make([][]layout, 1)}
@@ -177,7 +178,7 @@ func followSchedulingBarrier(_ *Node, in []*layout, _ int) flow {
 func followReshape(n *Node, in []*layout, batch int) flow {
 	places := in[0].reshaped(dimsOf(n), batch)
 	if len(places) == 0 {
-		return unknown("the reshape splits the batch where no example ends")
+		return unknown("it splits the batch within an example")
 	}
 	return one(places...)
 }
@@ -207,7 +208,7 @@ func followSlice(n *Node, in []*layout, batch int) flow {
 	for axis, start := range s.Starts {
 		kept, moved, ok := sliced(l.axes[axis], start, s.Strides[axis], dimsOf(n)[axis])
 		if !ok {
-			return unknown("the slice cuts through an axis that the batch is merged into")
+			return unknown("it is a slice that cuts through an axis with the batch and another axis")
 		}
 		l = l.with(axis, kept, moved)
 	}
@@ -224,7 +225,7 @@ func followReverse(n *Node, in []*layout, batch int) flow {
 	return one(l.normal(batch))
 }
 
-// followPad takes the padding along the batch for examples that are not there.
+// followPad treats padding along the batch as examples outside the batch.
 func followPad(n *Node, in []*layout, batch int) flow {
 	if in[1] != nil {
 		return unknown("its fill value depends on the inputs")
@@ -242,7 +243,7 @@ func followPad(n *Node, in []*layout, batch int) flow {
 				factors[0].stride = l.axes[axis][0].stride
 				moved = -p.Start * factors[0].stride
 			default:
-				return unknown("the padding cuts through an axis that the batch is merged into")
+				return unknown("it pads an axis that contains the batch and another axis")
 			}
 		}
 		l = l.with(axis, factors, moved)
@@ -250,8 +251,8 @@ func followPad(n *Node, in []*layout, batch int) flow {
 	return one(l.normal(batch))
 }
 
-// followConcatenate puts together what lies side by side, also along the batch: parts of it in
-// order, or the same twice.
+// followConcatenate follows concatenations, also along the batch: of parts of the batch in order,
+// or of the same part several times.
 func followConcatenate(n *Node, in []*layout, batch int) flow {
 	axis, _ := gomlxcompat.ConcatenateOf(n)
 	along := slices.ContainsFunc(in, func(l *layout) bool { return l != nil && l.carries(axis) })
@@ -268,7 +269,7 @@ func followConcatenate(n *Node, in []*layout, batch int) flow {
 	}
 	parts := partsOf(n, in, axis)
 	if parts == nil && along {
-		return unknown("it concatenates along an axis that the batch is merged into")
+		return unknown("it concatenates along an axis that contains the batch and another axis")
 	}
 	if row, ok := inOrder(n, in, parts, axis, batch); ok {
 		return one(row)
@@ -277,19 +278,19 @@ func followConcatenate(n *Node, in []*layout, batch int) flow {
 		return f
 	}
 	if slices.ContainsFunc(parts, func(p part) bool { return p.first == p.at }) {
-		return unknown("it concatenates examples in their place with examples that are not")
+		return unknown("it concatenates examples at their own position with examples at other positions")
 	}
 	return mixes
 }
 
 // part is an operand of a concatenation along the batch.
 type part struct {
-	operand, at, size int // Which it is, and where it begins.
-	first, stride     int // Its examples; the stride is 0 for a single one.
+	operand, at, size int // The operand's number, and the index where it begins.
+	first, stride     int // The examples in it; the stride is 0 for a single example.
 }
 
-// partsOf returns the parts that depend on the inputs, nil if the batch is merged with something in
-// one.
+// partsOf returns the operands that depend on the inputs. It returns nil if the axis of an operand
+// contains the batch and another axis.
 func partsOf(n *Node, in []*layout, axis int) []part {
 	var parts []part
 	at := 0
@@ -311,8 +312,8 @@ func partsOf(n *Node, in []*layout, axis int) []part {
 	return parts
 }
 
-// inOrder returns the layout of parts that are all the same, or that follow each other with even
-// strides, perhaps with values between them that depend on nothing.
+// inOrder returns the layout of a concatenation of equal parts, or of parts whose examples continue
+// with one stride. Operands that do not depend on the inputs may stand between them.
 func inOrder(n *Node, in []*layout, parts []part, axis, batch int) (layout, bool) {
 	if len(parts) == 0 {
 		return layout{}, false
@@ -352,8 +353,8 @@ func followReduce(n *Node, in []*layout, batch int) flow {
 	return one(kept)
 }
 
-// alongAxis is the rule of a node that mixes the values along one axis, and has the shape of its
-// inputs.
+// alongAxis is the rule of a node that has the shape of its inputs and mixes the values along one
+// axis.
 func alongAxis(n *Node, in []*layout, batch int) flow {
 	axis, _ := gomlxcompat.AxisOf(n)
 	if slices.ContainsFunc(in, func(l *layout) bool { return l != nil && l.carries(axis) }) {
@@ -377,7 +378,7 @@ func followLayerNorm(n *Node, in []*layout, _ int) flow {
 	return one(*in[0])
 }
 
-// followWindow keeps the batch on an axis that is pooled by windows of one example.
+// followWindow keeps the batch on axes with a window of size 1.
 func followWindow(n *Node, in []*layout, batch int) flow {
 	w, _ := gomlxcompat.ReduceWindowOf(n)
 	l := *in[0]
@@ -389,13 +390,13 @@ func followWindow(n *Node, in []*layout, batch int) flow {
 		case len(l.axes[axis]) == 1 && size > 1:
 			return mixes
 		default:
-			return unknown("it pools along an axis that the batch is merged into")
+			return unknown("it pools along an axis that contains the batch and another axis")
 		}
 	}
 	return one(l.normal(batch))
 }
 
-// treatsAlone tells whether a pooling leaves an axis as it is.
+// treatsAlone reports whether a pooling treats every index along an axis separately.
 func treatsAlone(w gomlxcompat.ReduceWindowAttributes, axis int) bool {
 	return w.Window[axis] == 1 && w.Strides[axis] == 1 && w.Paddings[axis] == [2]int{} && w.InputDilations[axis] == 1
 }

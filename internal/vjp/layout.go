@@ -4,34 +4,35 @@ import (
 	"slices"
 )
 
-// factor is a part of an axis. The index along an axis is a number whose digits, the slowest first,
-// are those of its factors.
+// factor is a part of an axis. An index along the axis is a mixed-radix number with one digit per
+// factor, the slowest first.
 type factor struct {
 	size int
-	// stride is by how much the number of the example grows with the digit; 0 for a factor that has
-	// nothing to do with the batch.
+	// stride is the change of the example's number when the digit grows by 1; 0 for a factor that
+	// is independent of the batch.
 	stride int
 }
 
-// layout says to which example every element of a node belongs, that is, on whose input alone it
-// depends: to number first + Σ digit·stride. In [B, T, D], the shape of tokens, axis 0 is the one
-// factor {B, 1}. Merged to [B·T, D], axis 0 has the factors {B, 1}, {T, 0}. Split into ghost
-// batches of 8, as [B/8, 8, T, D], axis 0 is {B/8, 8} and axis 1 is {8, 1}.
+// layout says to which example every element of a node belongs: the only example on whose input the
+// element depends. Its number is first + Σ digit·stride. In [B, T, D], the shape of tokens, axis 0
+// has the single factor {B, 1}. Merged to [B·T, D], axis 0 has the factors {B, 1}, {T, 0}. Split
+// into ghost batches of 8, as [B/8, 8, T, D], axis 0 has the factor {B/8, 8} and axis 1 the factor
+// {8, 1}.
 //
-// In a batch of one, a factor {1, 1} marks the place that the batch has in larger ones.
+// In a batch of one, a factor {1, 1} marks the position of the batch.
 type layout struct {
 	first int
 	axes  [][]factor
 }
 
-// batchFirst is the layout of inputs and outputs.
+// batchFirst returns the layout of inputs and outputs.
 func batchFirst(dims []int) layout {
 	l := plain(dims)
 	l.axes[0] = []factor{{dims[0], 1}}
 	return l
 }
 
-// plain is the layout of values that all belong to example 0.
+// plain returns a layout without the batch: all values belong to example 0.
 func plain(dims []int) layout {
 	l := layout{axes: make([][]factor, len(dims))}
 	for axis, dim := range dims {
@@ -40,7 +41,7 @@ func plain(dims []int) layout {
 	return l
 }
 
-// normal returns l in its one shortest form, in which equal layouts are the same.
+// normal returns the normal form of l, the shortest one, so that layouts can be compared.
 func (l layout) normal(batch int) layout {
 	n := layout{first: l.first, axes: make([][]factor, len(l.axes))}
 	for axis, factors := range l.axes {
@@ -49,7 +50,7 @@ func (l layout) normal(batch int) layout {
 	return n
 }
 
-// joined drops factors of size 1, and makes one of neighbours that are parts of one.
+// joined drops factors of size 1, and merges neighbours that are parts of one factor.
 func joined(factors []factor, batch int) []factor {
 	var short []factor
 	for _, f := range factors {
@@ -70,7 +71,7 @@ func (l layout) equal(other layout) bool {
 	return l.first == other.first && slices.EqualFunc(l.axes, other.axes, slices.Equal[[]factor])
 }
 
-// isWhole tells whether every example of the batch has its part in l, in order.
+// isWhole reports whether l covers every example of the batch once, from the first to the last.
 func (l layout) isWhole(batch int) bool {
 	var parts []factor
 	for _, factors := range l.axes {
@@ -91,22 +92,23 @@ func (l layout) isWhole(batch int) bool {
 	return l.first == 0 && len(parts) > 0 && covered == batch
 }
 
-// carries tells whether the example changes along the axis.
+// carries reports whether the example changes along the axis.
 func (l layout) carries(axis int) bool { return anyOfBatch(l.axes[axis]) }
 
 func anyOfBatch(factors []factor) bool {
 	return slices.ContainsFunc(factors, func(f factor) bool { return f.stride != 0 })
 }
 
-// with returns l with other factors along one axis, and the example at index 0 moved.
+// with returns l with other factors on one axis, and with moved added to the number of its first
+// example.
 func (l layout) with(axis int, factors []factor, moved int) layout {
 	axes := slices.Clone(l.axes)
 	axes[axis] = factors
 	return layout{first: l.first + moved, axes: axes}
 }
 
-// spread is the layout of a node of dimensions from once it is broadcast to dimensions to, of as
-// many axes (a scalar: of any number).
+// spread returns the layout of a node with dimensions from after broadcasting to dimensions to.
+// Both have the same number of axes, unless the node is a scalar.
 func (l layout) spread(from, to []int) layout {
 	if len(from) == 0 {
 		wide := plain(to)
@@ -120,7 +122,7 @@ func (l layout) spread(from, to []int) layout {
 	return layout{first: l.first, axes: axes}
 }
 
-// repeated are the factors of an axis of size from that is broadcast to size to.
+// repeated returns the factors of an axis of size from after broadcasting to size to.
 func repeated(factors []factor, from, to int) []factor {
 	if from == to {
 		return factors
@@ -144,15 +146,14 @@ func sizeOf(factors []factor) int {
 	return p
 }
 
-// reshaped returns the layouts that l may have with other dimensions. There is one, as the order of
-// the factors stays; or none, where an axis would get a part of a factor that is no whole number of
-// digits. In a batch of one the factor of the batch, of size 1, may have several places: the
-// likeliest is first.
+// reshaped returns the possible layouts of l after a reshape. There is one, because the factors
+// keep their order; or none, if a factor cannot be split at the end of an axis. In a batch of one
+// the batch's factor has size 1 and may have several positions: the likeliest layout is first.
 func (l layout) reshaped(to []int, batch int) []layout {
 	var factors []factor
-	var lone *factor        // The batch's, of size 1.
-	var own, before int     // Its axis, and the product of the sizes before it.
-	sizes := make([]int, 0) // Of the axes.
+	var lone *factor        // The batch's factor, if it has size 1.
+	var own, before int     // The axis of lone, and the number of elements before it.
+	sizes := make([]int, 0) // The sizes of l's axes.
 	for axis, along := range l.axes {
 		for _, f := range along {
 			if f.size == 1 && f.stride != 0 {
@@ -180,7 +181,8 @@ func (l layout) reshaped(to []int, batch int) []layout {
 	return places
 }
 
-// divided deals the factors out to axes of the given sizes.
+// divided distributes the factors over axes of the given sizes, and splits factors as needed. It
+// returns false if the sizes do not match.
 func divided(factors []factor, to []int) ([][]factor, bool) {
 	factors = slices.Clone(factors)
 	axes := make([][]factor, len(to))
@@ -207,11 +209,12 @@ func divided(factors []factor, to []int) ([][]factor, bool) {
 	return axes, true
 }
 
-// placesFor returns the axes that may hold a factor of size 1 that was on axis own of the given
-// sizes, with before elements before it; the likeliest first. That is an axis of size 1: the first
-// after those that were there before. Where no more of them are left than other axes of size 1 were
-// there, it may also be merged into the axis that ends at its place, or begins there. Where there
-// are none, it has to be, or into the axis within which it falls.
+// placesFor returns the axes, after a reshape to the sizes to, that may contain the batch's factor
+// of size 1; the likeliest first. Before the reshape the factor was on axis own, with before
+// elements before it. Afterwards it is most likely on an axis of size 1 at the same position: the
+// first one that corresponds to no earlier axis of size 1. If there are too few such axes for all
+// earlier ones, the factor may instead be merged into the axis that ends, begins or lies around its
+// position.
 func placesFor(before, own int, sizes, to []int) []int {
 	others, first := 0, 0
 	start := 1
@@ -244,7 +247,7 @@ func placesFor(before, own int, sizes, to []int) []int {
 		alone = slices.Concat(alone[first:], alone[:first])
 	}
 	switch {
-	case len(alone) == others+1: // None more, none less: they are the same.
+	case len(alone) == others+1: // Each axis of size 1 corresponds to an earlier one.
 		return alone[:1]
 	case len(alone) > others:
 		return alone
@@ -252,8 +255,8 @@ func placesFor(before, own int, sizes, to []int) []int {
 	return slices.Concat(alone, within, ending, beginning)
 }
 
-// sliced returns the factors of count elements along an axis, from start on, stride apart, and by
-// how much the example at index 0 moves. It returns false for elements that make no factors.
+// sliced returns the factors of a slice of an axis, count elements from start with a stride, and
+// the change of the example's number at index 0. It returns false if the slice has no factors.
 func sliced(factors []factor, start, stride, count int) (kept []factor, moved int, ok bool) {
 	size := sizeOf(factors)
 	switch {
@@ -269,7 +272,7 @@ func sliced(factors []factor, start, stride, count int) (kept []factor, moved in
 	switch {
 	case stride == 1 && start%inner == 0 && count%inner == 0:
 		return append([]factor{{count / inner, slow.stride}}, rest...), slow.stride * (start / inner), true
-	case stride%inner == 0: // The faster digits stay as they are at start.
+	case stride%inner == 0: // The faster digits keep their values at start.
 		return []factor{{count, slow.stride * (stride / inner)}}, exampleAt(factors, start), true
 	case start/inner == (start+(count-1)*stride)/inner: // The slowest digit stays.
 		kept, moved, ok = sliced(rest, start%inner, stride, count)
@@ -278,7 +281,7 @@ func sliced(factors []factor, start, stride, count int) (kept []factor, moved in
 	return nil, 0, false
 }
 
-// exampleAt returns Σ digit·stride of an index along an axis.
+// exampleAt returns the example's number Σ digit·stride at an index along an axis.
 func exampleAt(factors []factor, index int) (example int) {
 	for i := len(factors) - 1; i >= 0; i-- {
 		example += index % factors[i].size * factors[i].stride
@@ -287,7 +290,8 @@ func exampleAt(factors []factor, index int) (example int) {
 	return example
 }
 
-// reversed returns the factors of an axis read backwards.
+// reversed returns the factors of a reversed axis, and the change of the example's number at index
+// 0.
 func reversed(factors []factor) (turned []factor, moved int) {
 	for _, f := range factors {
 		turned = append(turned, factor{f.size, -f.stride})

@@ -8,14 +8,14 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// AdjointBytes estimates how much memory the adjoints of one cotangent take that Pull carries down
-// to the node until: alive is the most that is needed at once, all the sum of them, which a later
-// gradient of what was pulled keeps.
+// AdjointBytes estimates the memory of one cotangent's adjoints, in bytes, when Pull computes them
+// down to the node until. alive is the largest amount needed at one time. all is the sum over all
+// adjoints, which a later gradient of Pull's result keeps.
 //
-// It counts the adjoints in the order of the graph, each in the size and dtype of its node. One
-// that an op passes on unchanged is counted once, and what an elementwise op makes of an adjoint
-// that nothing else needs takes its place. It does not count what the ops need besides, such as the
-// patches of a convolution, nor the local derivatives, of which all cotangents share one copy.
+// It counts the adjoints in the order of the graph, each with the size and dtype of its node. It
+// counts an adjoint once if an op passes it on unchanged, and assumes that an elementwise op
+// overwrites an adjoint that nothing else needs. It does not count the ops' temporary buffers, such
+// as the patches of a convolution, nor the local derivatives, which all cotangents share.
 func (s *Pullback) AdjointBytes(until *Node) (alive, all int) {
 	m := memory{held: make(map[*Node][]*buffer)}
 	m.give(s.outputs, m.allocate(s.outputs))
@@ -33,7 +33,7 @@ func (s *Pullback) AdjointBytes(until *Node) (alive, all int) {
 	return m.most, m.all
 }
 
-// count does in m what pull does with the adjoint of n.
+// count records in m the memory of the adjoints that pull computes from the adjoint of n.
 func (s *Pullback) count(m *memory, n *Node) {
 	operands := s.operandsOnPath(n)
 	for _, in := range operands {
@@ -49,7 +49,7 @@ func (s *Pullback) count(m *memory, n *Node) {
 	}
 }
 
-// operandsOnPath are the nodes that n's adjoint goes on to.
+// operandsOnPath returns the nodes that receive an adjoint from n.
 func (s *Pullback) operandsOnPath(n *Node) []*Node {
 	var operands []*Node
 	for i, in := range edges(n) {
@@ -60,7 +60,7 @@ func (s *Pullback) operandsOnPath(n *Node) []*Node {
 	return operands
 }
 
-// passesOn tells whether the adjoint of n's operand in is that of n, perhaps reshaped.
+// passesOn reports whether the adjoint of n's operand in is the adjoint of n, perhaps reshaped.
 func (s *Pullback) passesOn(n, in *Node) bool {
 	if alternateOf(n) != nil {
 		return true
@@ -69,7 +69,7 @@ func (s *Pullback) passesOn(n, in *Node) bool {
 		return true
 	}
 	switch n.Type() {
-	case NodeTypeReshape, NodeTypeReduceSum: // That of a sum has sizes of 1 until it is spread.
+	case NodeTypeReshape, NodeTypeReduceSum: // The adjoint of a sum's operand has axes of size 1 until it is broadcast.
 		return true
 	case NodeTypeAdd, NodeTypeIdentity, NodeTypeOptimizationBarrier:
 		return sameDims(in, n)
@@ -79,8 +79,8 @@ func (s *Pullback) passesOn(n, in *Node) bool {
 	return false
 }
 
-// bytesOf is the size of the adjoint of n for one cotangent. A node that has several outputs has
-// none of its own.
+// bytesOf returns the size of the adjoint of n for one cotangent; 0 for a node with several
+// outputs, whose outputs have the adjoints.
 func bytesOf(n *Node) int {
 	if n.NumOutputs() != 1 {
 		return 0
@@ -88,9 +88,9 @@ func bytesOf(n *Node) int {
 	return int(n.Shape().ByteSize())
 }
 
-// memory counts buffers.
+// memory counts the bytes of buffers.
 type memory struct {
-	held           map[*Node][]*buffer // The adjoint of a node; several for one with several outputs.
+	held           map[*Node][]*buffer // The adjoint of a node; several if it has several outputs.
 	now, most, all int                 // In bytes.
 }
 
@@ -113,8 +113,7 @@ func (m *memory) release(buffers ...*buffer) {
 	}
 }
 
-// give adds the buffer to the adjoint of n. A sum takes the place of a term that nothing else
-// needs.
+// give adds the buffer to the adjoint of n. The sum overwrites a term that nothing else needs.
 func (m *memory) give(n *Node, b *buffer) {
 	held := m.held[n]
 	switch {
@@ -132,7 +131,7 @@ func (m *memory) give(n *Node, b *buffer) {
 	}
 }
 
-// share gives buffers that another node has, too.
+// share is give for buffers that another node also holds.
 func (m *memory) share(n *Node, buffers []*buffer) {
 	for _, b := range buffers {
 		b.users++

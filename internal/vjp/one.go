@@ -8,17 +8,19 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// In a batch of one, a reshape may leave open where the batch is: from [1] to [1, 1], on either
-// axis. What comes later decides: in the end the batch is the first axis of the outputs.
+// In a batch of one, a reshape may leave open which axis is the batch: after a reshape from [1] to
+// [1, 1] either axis can be. Later nodes decide, because the batch has to end up as the first axis
+// of the outputs. A reverse pass over the graph therefore finds the layouts that each node may
+// have.
 
-// alternative is one choice of layouts for a node's inputs, nil for those held constant, and the
-// layouts of its output by that choice.
+// alternative is one choice of layouts for a node's inputs, nil for inputs held constant, with the
+// resulting layouts of its output.
 type alternative struct {
 	in  []*layout
 	out wish
 }
 
-// wish has the layouts that a node may have, and whether it may be constant.
+// wish is the set of layouts that a node may have, and whether it may be constant.
 type wish struct {
 	places   []layout
 	constant bool
@@ -28,7 +30,7 @@ func (w wish) has(place layout) bool { return slices.ContainsFunc(w.places, plac
 
 func (w wish) isEmpty() bool { return len(w.places) == 0 && !w.constant }
 
-// both returns what two wishes have in common.
+// both returns the intersection of two wishes.
 func (w wish) both(other wish) wish {
 	common := wish{constant: w.constant && other.constant}
 	for _, place := range w.places {
@@ -39,8 +41,8 @@ func (w wish) both(other wish) wish {
 	return common
 }
 
-// wishes returns, in a batch of one, the layouts of the nodes that fit outputs whose first axis is
-// the batch. A node that is not in it may have any.
+// wishes returns, in a batch of one, the layouts of the nodes that are compatible with outputs
+// whose first axis is the batch. A node without an entry may have any layout.
 func (s *Pullback) wishes(reached []*Node) map[*Node]wish {
 	if s.batch() != 1 {
 		return nil
@@ -73,7 +75,7 @@ func (s *Pullback) wishes(reached []*Node) map[*Node]wish {
 	return fitting
 }
 
-// tryAll gives n every layout that any choice of layouts for its inputs leads to.
+// tryAll records every layout of n that results from any choice of layouts for its inputs.
 func (s *Pullback) tryAll(n *Node) []alternative {
 	if alternate := alternateOf(n); alternate != nil {
 		s.places[n], s.constant[n] = s.places[alternate], s.constant[alternate]
@@ -109,12 +111,12 @@ func (s *Pullback) tryAll(n *Node) []alternative {
 		s.add(n)
 	}
 	if n.NumOutputs() > 1 || len(choices) == mostChoices {
-		return nil // Then nothing follows for its inputs.
+		return nil // Without all alternatives nothing follows for its inputs.
 	}
 	return alternatives
 }
 
-// wishesForInputs returns the layouts of n's inputs by which n fits.
+// wishesForInputs returns the layouts of n's inputs that give n a layout that fits.
 func wishesForInputs(n *Node, alternatives []alternative, fitting map[*Node]wish) map[*Node]wish {
 	wanted, ok := fitting[n]
 	fits := func(a alternative) bool { return !ok || !a.out.both(wanted).isEmpty() }
@@ -140,8 +142,8 @@ func wishesForInputs(n *Node, alternatives []alternative, fitting map[*Node]wish
 	return wishes
 }
 
-// narrow takes a further wish for n into account, unless it contradicts those of nodes that are
-// closer to the outputs.
+// narrow restricts n to a further wish, unless the wish contradicts those of nodes closer to the
+// outputs.
 func narrow(fitting map[*Node]wish, n *Node, w wish) {
 	if before, ok := fitting[n]; ok {
 		if w = before.both(w); w.isEmpty() {
@@ -151,7 +153,7 @@ func narrow(fitting map[*Node]wish, n *Node, w wish) {
 	fitting[n] = w
 }
 
-// keep drops the layouts of n that do not fit, unless none does.
+// keep drops the layouts of n that do not fit, unless that would drop all.
 func (s *Pullback) keep(n *Node, w wish) {
 	if n.NumOutputs() > 1 {
 		return

@@ -9,7 +9,7 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// piecewiseLinear are the nodes that are linear in their operands, or are so in pieces.
+// piecewiseLinear are the nodes that are linear or piecewise linear in their operands.
 var piecewiseLinear = map[NodeType]bool{
 	NodeTypeReshape: true, NodeTypeTranspose: true, NodeTypeBroadcastInDim: true, NodeTypeConcatenate: true,
 	NodeTypeReverse: true, NodeTypeSlice: true, NodeTypePad: true, NodeTypeReduceSum: true, NodeTypeReduceWindow: true,
@@ -17,14 +17,15 @@ var piecewiseLinear = map[NodeType]bool{
 	NodeTypeWhere: true, NodeTypeSplitNode: true,
 }
 
-// linearInEach are the nodes that are linear in an operand if the others stay as they are.
+// linearInEach are the nodes that are linear in one operand if the others are constant (Div: in its
+// first operand only).
 var linearInEach = map[NodeType]bool{
 	NodeTypeMul: true, NodeTypeDiv: true, NodeTypeDotGeneral: true, NodeTypeFusedDense: true, NodeTypeConvGeneral: true,
 }
 
-// IsPiecewiseLinear tells whether the local derivatives between inputs and outputs are all known to
-// be constant in pieces, as functions of the inputs and of what comes before: a gradient of what
-// Pull returns with respect to the parameters then does not go through the forward pass.
+// IsPiecewiseLinear reports whether all local derivatives between inputs and outputs are known to
+// be piecewise constant as functions of the earlier nodes. The gradient of Pull's result with
+// respect to the parameters then does not go through the forward pass.
 func (s *Pullback) IsPiecewiseLinear() bool {
 	moves := s.movedByInputs()
 	for _, n := range s.nodes {
@@ -53,7 +54,7 @@ func isFusedRelu(n *Node) bool {
 	return ok && activation == compute.ActivationRelu
 }
 
-// movedByInputs are the nodes of the graph that change with the inputs, on the path or not.
+// movedByInputs returns the nodes of the graph that change with the inputs, on the path or not.
 func (s *Pullback) movedByInputs() map[*Node]bool {
 	moved := map[*Node]bool{s.inputs: true}
 	for _, n := range s.inputs.Graph().Nodes()[s.inputs.Id():] {

@@ -15,8 +15,8 @@ var passing = map[NodeType]bool{
 	NodeTypeConvertDType: true, NodeTypeOptimizationBarrier: true,
 }
 
-// elementwise are the nodes whose Jacobian is diagonal once their operands are broadcast to the
-// shape of the result.
+// elementwise are the nodes whose Jacobian is diagonal after broadcasting the operands to the shape
+// of the result.
 var elementwise = map[NodeType]bool{
 	NodeTypeAbs: true, NodeTypeExp: true, NodeTypeExpm1: true, NodeTypeLog: true, NodeTypeLog1p: true,
 	NodeTypeSin: true, NodeTypeCos: true, NodeTypeTanh: true, NodeTypeLogistic: true, NodeTypeErf: true,
@@ -24,8 +24,8 @@ var elementwise = map[NodeType]bool{
 	NodeTypeMax: true, NodeTypeMin: true, NodeTypeWhere: true,
 }
 
-// isElementwise tells whether n's Jacobian is diagonal. A fused activation's is, but for a gated
-// one, which makes one value of two.
+// isElementwise reports whether n's Jacobian is diagonal. It is for a fused activation, except a
+// gated one, which computes each value from two.
 func isElementwise(n *Node) bool {
 	if n.Type() == NodeTypeFusedActivation {
 		return sameDims(n.Inputs()[0], n)
@@ -33,9 +33,9 @@ func isElementwise(n *Node) bool {
 	return elementwise[n.Type()]
 }
 
-// pullNode returns the adjoints of n's inputs (nil where not wanted), for v of shape [C, n's
-// dims...] with sizes of 1 allowed. Where there is no rule for C cotangents at once, they are
-// pulled through one by one.
+// pullNode returns the adjoints of n's inputs, nil where not needed. v, the adjoint of n, has shape
+// [C, n's dims...], where axes may have size 1. If there is no rule for C cotangents at once, it
+// pulls them one by one.
 func (s *Pullback) pullNode(n, v *Node) []*Node {
 	if n.CustomGradient() != nil {
 		return s.pullOneByOne(n, spread(v, n))
@@ -111,7 +111,7 @@ func (s *Pullback) pullElementwise(n, v *Node) []*Node {
 }
 
 // diagonal returns the derivatives of n with respect to its operands, each of the shape of n (for a
-// reduction: of its operand), by asking GoMLX's own rule for the adjoint of ones.
+// reduction: of its operand). They are the result of GoMLX's own rule for an adjoint of ones.
 func (s *Pullback) diagonal(n *Node) []*Node {
 	if d, ok := s.diagonals[n]; ok {
 		return d
@@ -163,7 +163,7 @@ func axesFrom(first, limit int) []int {
 	return axes
 }
 
-// shifted returns axes of a node as axes of its adjoint.
+// shifted converts axes of a node to axes of its adjoint.
 func shifted(axes []int) []int {
 	moved := make([]int, len(axes))
 	for i, axis := range axes {
@@ -177,7 +177,7 @@ func pullReshape(n, v *Node) *Node {
 	c, from, to := v.Shape().Dimensions[0], n.Shape().Dimensions, in.Shape().Dimensions
 	if len(from) > 0 && len(to) > 0 && from[0] == to[0] && v.Shape().Dimensions[1] == 1 &&
 		slices.Equal(v.Shape().Dimensions[2:], from[1:]) {
-		return Reshape(v, append([]int{c, 1}, to[1:]...)...) // The same for every example: stays so.
+		return Reshape(v, append([]int{c, 1}, to[1:]...)...) // An adjoint that is the same for every example stays small.
 	}
 	return Reshape(spread(v, n), append([]int{c}, to...)...)
 }
@@ -268,10 +268,10 @@ func pullPad(n, v *Node) *Node {
 	return Slice(v, specs...)
 }
 
-// pullTiled handles convolutions and poolings: the cotangents become a C times larger batch, and
-// the node's own rule is asked for a copy of the node on a batch repeated C times. The copy itself
-// is never computed by a rule that needs only the kernel. It returns nil where the node does not
-// treat every index along axis 0 alone.
+// pullTiled pulls C cotangents through a convolution or pooling at once. It merges them into a C
+// times larger batch, and applies the node's own rule to a copy of the node on the batch repeated C
+// times. XLA does not compute the copy if the rule needs only the kernel. pullTiled returns nil if
+// the node does not treat every index along axis 0 separately.
 func (s *Pullback) pullTiled(n, v *Node) []*Node {
 	in := n.Inputs()[0]
 	c := v.Shape().Dimensions[0]
@@ -292,19 +292,20 @@ func (s *Pullback) pullTiled(n, v *Node) []*Node {
 	return []*Node{Reshape(dx, append([]int{c}, in.Shape().Dimensions...)...)}
 }
 
-// mergeFront makes one axis of the first two.
+// mergeFront merges the first two axes.
 func mergeFront(x *Node) *Node {
 	dims := x.Shape().Dimensions
 	return Reshape(x, append([]int{dims[0] * dims[1]}, dims[2:]...)...)
 }
 
-// pullOneByOne asks the node's own rule once per cotangent: always right, and as large as the
-// number of cotangents.
+// pullOneByOne applies the node's own rule to each cotangent. It works for every node, but the
+// graph grows with the number of cotangents.
 func (s *Pullback) pullOneByOne(n, v *Node) []*Node {
 	return s.pullEach(n, []*Node{v})
 }
 
-// pullEach is pullOneByOne for a node of several outputs: vs has the adjoint of each, nil for none.
+// pullEach is pullOneByOne for a node with several outputs: vs has the adjoint of each, nil if it
+// has none.
 func (s *Pullback) pullEach(n *Node, vs []*Node) []*Node {
 	rule := gradientOf(n)
 	var c int
@@ -338,8 +339,9 @@ func (s *Pullback) pullEach(n *Node, vs []*Node) []*Node {
 	return stacked
 }
 
-// zerosFor returns, for the outputs of n to which no adjoint has come, zeros of their shape, as
-// GoMLX's rules expect. GoMLX makes a node for each output of a node that has several.
+// zerosFor returns zeros for the outputs of n without an adjoint, because GoMLX's rules expect an
+// adjoint for every output. It finds their shapes at the nodes that GoMLX adds for the outputs of
+// n.
 func zerosFor(n *Node, vs []*Node) []*Node {
 	zeros := make([]*Node, len(vs))
 	if !slices.Contains(vs, nil) {

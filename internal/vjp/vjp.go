@@ -1,5 +1,5 @@
-// Package vjp differentiates the outputs of a graph with respect to its inputs for many cotangents
-// at once, example by example.
+// Package vjp computes vector-Jacobian products of the outputs of a graph with respect to its
+// inputs, for many cotangents at once and separately for each example.
 package vjp
 
 import (
@@ -13,32 +13,32 @@ import (
 )
 
 // Pullback is a reverse pass over the part of a graph that lies between inputs and outputs. GoMLX's
-// own Gradient carries one cotangent; a Pullback carries C of them at once, as one more axis in
-// front: the adjoint of a node of shape [dims...] has shape [C, dims...]. That keeps the graph as
-// small as for one cotangent and turns C thin matrix products into one wide one. Everything it
-// builds is made of ordinary nodes, so that it can be differentiated again.
+// own Gradient computes one cotangent. A Pullback computes C cotangents at once, along a new first
+// axis: the adjoint of a node of shape [dims...] has shape [C, dims...]. The graph is as small as
+// for one cotangent, and C thin matrix products become one wide product. A Pullback builds only
+// ordinary nodes, so that its results can be differentiated again.
 //
-// Examples are kept apart. It follows to which example every element of a node belongs (see
-// layout), and holds constant what is computed from several: the statistics of batch norm in
-// training mode, for one, or the other example in a mixture of two. No adjoint passes through,
-// though the dependence on the parameters is still there for a later Gradient. So a Pullback takes
-// the derivative of each example's outputs with respect to that example's own input, and every
-// estimator built on it means the same quantity.
+// A Pullback separates the examples. It finds out to which example every element of a node belongs
+// (see layout), and holds constant every value that depends on several examples or on another one,
+// such as the statistics of batch norm in training mode, or the other example in a mixture of two.
+// No adjoint passes through such a value, but a later Gradient still sees its dependence on the
+// parameters. A Pullback thus takes the derivative of each example's outputs with respect to the
+// example's own input, so that all estimators built on it estimate the same quantity.
 type Pullback struct {
 	outputs, inputs *Node
 
-	// nodes on a path from inputs to outputs, in the order of the graph.
+	// nodes are the nodes on a path from inputs to outputs, in the order of the graph.
 	nodes  []*Node
 	onPath map[*Node]bool
 
-	// places has, for every output of a node on the path, the layouts that it may have, see flow.
+	// places has the possible layouts of every output of a node on the path, see flow.
 	places map[*Node][][]layout
 
-	// constant are the nodes that some choice of layouts holds constant, see wishes; nil once they
-	// are chosen.
+	// constant are the nodes that some choice of layouts holds constant, see wishes; nil after the
+	// choice.
 	constant map[*Node]bool
 
-	// fixed are the inputs of a node that are held constant in it.
+	// fixed has the inputs that each node holds constant.
 	fixed map[*Node][]int
 
 	// coupling are the nodes that mix examples.
@@ -47,17 +47,16 @@ type Pullback struct {
 	// diagonals caches the local derivatives of elementwise nodes.
 	diagonals map[*Node][]*Node
 
-	// factors has the two factors of adjoints that are products, see factored.
+	// factors has the factors of factored adjoints.
 	factors map[*Node]factored
 
-	// columns has the adjoints that are kept as columns as well, see PreferColumns; nil where none
-	// are.
+	// columns has the columns of adjoints, see PreferColumns; nil unless the Pullback stores them.
 	columns map[*Node]*Node
 }
 
-// New finds the nodes between inputs and outputs, both of shape [batch, ...] and of a float dtype.
-// It panics for a node through which the examples cannot be followed, and for outputs whose first
-// axis is not the batch.
+// New returns the Pullback of outputs and inputs, both of shape [batch, ...] and of a float dtype.
+// It panics if it cannot follow the examples through a node, and if the first axis of the outputs
+// is not the batch.
 func New(outputs, inputs *Node) *Pullback {
 	s := newPullback(outputs, inputs)
 	reached := s.reachedFromOutputs()
@@ -105,23 +104,23 @@ func (s *Pullback) add(n *Node) {
 
 func (s *Pullback) isOnPath(n *Node) bool { return s.onPath[n] }
 
-// passes tells whether a derivative may pass through n.
+// passes reports whether a derivative may pass through n.
 func passes(n *Node) bool {
 	return !n.StopGradient() && (n.NumOutputs() != 1 || n.DType().IsFloat() || n.DType().IsComplex())
 }
 
-// Depends tells whether the outputs depend on the inputs at all.
+// Depends reports whether the outputs depend on the inputs.
 func (s *Pullback) Depends() bool { return s.onPath[s.outputs] && s.onPath[s.inputs] }
 
-// Coupling returns the nodes that mix examples, which are held constant or hold other examples
-// constant.
+// Coupling returns the nodes that mix examples. The Pullback holds constant either their values or
+// their inputs from other examples.
 func (s *Pullback) Coupling() []*Node { return s.coupling }
 
 // Nodes returns the nodes between inputs and outputs, both included, in the order of the graph.
 func (s *Pullback) Nodes() []*Node { return s.nodes }
 
-// alternateOf returns the node of primitive ops that stands for a fused n in differentiation, nil
-// for none.
+// alternateOf returns the node of primitive ops that GoMLX differentiates in place of a fused n,
+// nil if there is none.
 func alternateOf(n *Node) *Node {
 	if alternates := gomlxcompat.AlternateOutputs(n); alternates != nil {
 		return alternates[0]
@@ -129,7 +128,7 @@ func alternateOf(n *Node) *Node {
 	return nil
 }
 
-// edges are the nodes that n's derivative passes to: its inputs, or the node that stands for it.
+// edges returns the nodes that n's derivative passes to: its inputs, or its alternate.
 func edges(n *Node) []*Node {
 	if alternate := alternateOf(n); alternate != nil {
 		return []*Node{alternate}
@@ -137,8 +136,8 @@ func edges(n *Node) []*Node {
 	return n.Inputs()
 }
 
-// reachedFromOutputs returns the ancestors of the outputs, in the order of the graph, without going
-// beyond the inputs or what has no derivative.
+// reachedFromOutputs returns the ancestors of the outputs, in the order of the graph. It stops at
+// the inputs and at nodes without a derivative.
 func (s *Pullback) reachedFromOutputs() []*Node {
 	seen := map[*Node]bool{s.outputs: true}
 	queue := []*Node{s.outputs}
@@ -157,8 +156,8 @@ func (s *Pullback) reachedFromOutputs() []*Node {
 	return queue
 }
 
-// dropDeadEnds removes nodes whose every way to the outputs goes through one where they are held
-// constant.
+// dropDeadEnds removes the nodes from which every path to the outputs goes through an input that is
+// held constant.
 func (s *Pullback) dropDeadEnds() {
 	alive := map[*Node]bool{s.outputs: s.onPath[s.outputs]}
 	for i := len(s.nodes) - 1; i >= 0; i-- {
@@ -173,18 +172,17 @@ func (s *Pullback) dropDeadEnds() {
 }
 
 // Pull returns the vector-Jacobian products of the cotangents: for cotangents of shape [C, output
-// dims...] the result has shape [C, input dims...]. An axis of the cotangents may have size 1 where
-// the output's is larger, which stands for the same value along it.
+// dims...] the result has shape [C, input dims...]. Axes of size 1 of the cotangents broadcast.
 func (s *Pullback) Pull(cotangents *Node) *Node {
 	adjoints := s.pull(cotangents, s.inputs)
 	v := adjoints[s.inputs]
 	if v == nil {
-		Panicf("vjp: no adjoint reached the inputs %s", s.inputs)
+		Panicf("vjp: no adjoint reached the inputs %s, although the outputs depend on them", s.inputs)
 	}
 	return spread(v, s.inputs)
 }
 
-// pull carries the cotangents down to the node until, and returns the adjoints.
+// pull computes the adjoints from the outputs down to the node until, and returns them.
 func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 	if !s.Depends() {
 		Panicf("vjp: outputs %s do not depend on inputs %s", s.outputs, s.inputs)
@@ -193,7 +191,7 @@ func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 		Panicf("vjp: cotangents have shape %s, want [C, %v]", cotangents.Shape(), s.outputs.Shape().Dimensions)
 	}
 	adjoints := map[*Node]*Node{s.outputs: cotangents}
-	split := make(map[*Node][]*Node) // Adjoints of the outputs of a node that has several.
+	split := make(map[*Node][]*Node) // The adjoints of the outputs of a node with several.
 	for i := len(s.nodes) - 1; i >= 0; i-- {
 		n := s.nodes[i]
 		if n == until {
@@ -207,8 +205,8 @@ func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 		if v == nil {
 			continue
 		}
-		// Before the outputs of a node that has several: a fused op of several outputs has
-		// alternates for each.
+		// Check this before SplitOf, because a fused op with several outputs has an alternate for
+		// each.
 		if alternate := alternateOf(n); alternate != nil {
 			adjoints[alternate] = s.sum(adjoints[alternate], v)
 			continue
@@ -226,7 +224,7 @@ func (s *Pullback) pull(cotangents, until *Node) map[*Node]*Node {
 	return adjoints
 }
 
-// collect adds the adjoints of n's inputs to what has arrived there already.
+// collect adds pulled, the adjoints of n's inputs, to the adjoints from other nodes.
 func (s *Pullback) collect(adjoints map[*Node]*Node, n *Node, pulled []*Node) {
 	for i, in := range n.Inputs() {
 		if i < len(pulled) && pulled[i] != nil && s.onPath[in] && !s.isFixed(n, i) {
@@ -235,7 +233,7 @@ func (s *Pullback) collect(adjoints map[*Node]*Node, n *Node, pulled []*Node) {
 	}
 }
 
-// spread returns v, the adjoint of n, with every axis at n's size.
+// spread broadcasts v, the adjoint of n, to n's sizes.
 func spread(v, n *Node) *Node {
 	dims := append([]int{v.Shape().Dimensions[0]}, n.Shape().Dimensions...)
 	if slices.Equal(dims, v.Shape().Dimensions) {
@@ -244,7 +242,7 @@ func spread(v, n *Node) *Node {
 	return BroadcastToDims(v, dims...)
 }
 
-// gradientOf returns the rule that GoMLX would use for n.
+// gradientOf returns GoMLX's gradient rule of n.
 func gradientOf(n *Node) VJP {
 	if rule := n.CustomGradient(); rule != nil {
 		return rule
@@ -259,11 +257,11 @@ func gradientOf(n *Node) VJP {
 	return nil
 }
 
-// Clone rebuilds the outputs from other inputs of the same shape and dtype, with the same
-// parameters. What is held constant keeps the value that it has for the original inputs.
+// Clone builds the outputs again for other inputs of the same shape and dtype, with the same
+// parameters. Values that the Pullback holds constant keep their values for the original inputs.
 func (s *Pullback) Clone(inputs *Node) *Node {
 	if !inputs.Shape().Equal(s.inputs.Shape()) {
-		Panicf("vjp: cannot put %s in the place of inputs %s", inputs.Shape(), s.inputs.Shape())
+		Panicf("vjp: Clone got inputs of shape %s, want %s", inputs.Shape(), s.inputs.Shape())
 	}
 	clones := map[*Node]*Node{s.inputs: inputs}
 	for _, n := range s.nodes {
@@ -282,7 +280,8 @@ func (s *Pullback) Clone(inputs *Node) *Node {
 		}
 		switch {
 		case s.holdsStatistics(n):
-			clones[n] = normalizedBy(n, replaced[0], replaced[1], replaced[2]) // Its first output, the only one on the path.
+			clones[n] = normalizedBy(n, replaced[0], replaced[1],
+				replaced[2]) // The first output; the others are not on the path.
 		case n.Type() == NodeTypeSplitNode && s.holdsStatistics(n.Inputs()[0]):
 			clones[n] = replaced[0]
 		default:

@@ -47,7 +47,7 @@ func (c benchCase) flopBound() float64 {
 		return 1 + k
 	case proto.TaskGCProjection:
 		return 1 + p
-	case proto.TaskStepPlain:
+	case proto.TaskStepPlain, proto.TaskLoop:
 		return 3
 	case proto.TaskStepExact, proto.TaskStepDense:
 		return 3 + 3*k
@@ -122,6 +122,14 @@ func allCases() []benchCase {
 	small := resnet
 	small.Width, small.Batch = 16, 16
 	add("resnet18k16", small, 10, 1e-3, nil, proto.TaskForward, proto.TaskStepPlain)
+	for _, size := range []int{16, 32} {
+		for _, width := range []int{8, 16} {
+			p := fixture.Problem{Model: "resnet18", Inputs: size, Width: width, Outputs: 10, Batch: 128, Norm: "batch",
+				Pixels: true}
+			cases = append(cases, benchCase{Name: fmt.Sprintf("loop/resnet18k%dbn-%d", width, size), Problem: p,
+				Task: proto.TaskLoop, LearningRate: 0.01, On: xla})
+		}
+	}
 	return cases
 }
 

@@ -51,6 +51,7 @@ type task struct {
 	exec     *model.Exec
 	inputs   []any
 	stepping bool
+	loop     *loop // Instead of exec and inputs, of proto.TaskLoop.
 }
 
 // newTask builds the task from the fixture's state. The graph is compiled at its first run.
@@ -60,9 +61,13 @@ func newTask(b compute.Backend, request proto.Request) (*task, error) {
 		return nil, err
 	}
 	f.stock = request.Variant == variantStock || request.Variant == variantStockForward
-	t := &task{fixture: f, stepping: strings.HasPrefix(request.Task, "step_")}
+	t := &task{fixture: f, stepping: request.Task == proto.TaskLoop || strings.HasPrefix(request.Task, "step_")}
 	if t.store, err = f.store(); err != nil {
 		return nil, err
+	}
+	if request.Task == proto.TaskLoop {
+		t.loop, err = newLoop(b, t.store, f, request.LearningRate)
+		return t, err
 	}
 	for _, input := range []*tensors.Tensor{f.x, f.y, f.directions} {
 		if err := input.ToDevice(b, 0); err != nil {
@@ -138,6 +143,9 @@ func measureOf(kind string, directions *Node) (options []gcml.Option, transform 
 
 // run executes the task once and waits for the number it gives.
 func (t *task) run() (float64, error) {
+	if t.loop != nil {
+		return t.loop.step()
+	}
 	outputs, err := t.exec.Exec(t.inputs...)
 	if err != nil {
 		return 0, err
@@ -168,7 +176,11 @@ func (t *task) check() (map[string]float64, error) {
 }
 
 func (t *task) finalize() {
-	t.exec.Finalize()
+	if t.loop != nil {
+		t.loop.trainer.ResetComputationGraphs()
+	} else {
+		t.exec.Finalize()
+	}
 	t.store.Finalize()
 }
 

@@ -70,6 +70,29 @@ func TestTasks(t *testing.T) {
 	})
 }
 
+// TestLoop compares the loop over a data set with steps on its one batch.
+func TestLoop(t *testing.T) {
+	p := benchfixture.Problem{Model: "resnet18", Inputs: 8, Width: 2, Outputs: 3, Batch: 64, Norm: "batch", Pixels: true}
+	folder, err := p.Write(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{backend: gctest.GoBackend(t), tasks: map[string]*task{}}
+	values := map[string]map[string]float64{}
+	for _, name := range []string{proto.TaskStepPlain, proto.TaskLoop} {
+		answer := s.answer(proto.Request{Op: proto.OpPrepare, ID: name, Fixture: folder, Task: name, LearningRate: 0.01})
+		if answer.Error != "" {
+			t.Fatalf("%s: %s", name, answer.Error)
+		}
+		values[name] = answer.Values
+	}
+	for key, want := range values[proto.TaskStepPlain] {
+		if got := values[proto.TaskLoop][key]; !(math.Abs(got-want) <= 1e-4*math.Abs(want)) {
+			t.Errorf("the loop's %s is %.8g, want %.8g", key, got, want)
+		}
+	}
+}
+
 // TestStockVariants checks that the networks on GoMLX's own convolution compute what ours does, and
 // that GoMLX's gradient is in the registry for one of them alone.
 func TestStockVariants(t *testing.T) {

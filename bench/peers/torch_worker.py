@@ -107,12 +107,13 @@ class Task:
         self.learning_rate = request.get("learning_rate", 0.0)
         self.native_norm = NATIVE_NORM in self.variant
         self.memory_format = torch.channels_last if CHANNELS_LAST in self.variant else torch.contiguous_format
-        self.stepping = self.task.startswith("step_")
+        self.stepping = self.task == "loop" or self.task.startswith("step_")
         self.y = torch.from_numpy(fixture.y).long().to(common.DEVICE)
         self.directions = torch.from_numpy(fixture.directions).to(common.DEVICE)
         self.statistics = {k: torch.from_numpy(v).to(common.DEVICE) for k, v in fixture.statistics().items()}
         self.params = {k: self.tensor(v).requires_grad_(self.stepping) for k, v in fixture.parameters().items()}
         self.x = self.tensor(fixture.x, is_input=True)
+        self.data, self.labels = self.x, self.y
         if COMPILED in self.variant:
             self.compile()
         self.replay = self.record() if CUDA_GRAPH in self.variant else None
@@ -194,7 +195,7 @@ class Task:
         return g.square().sum()
 
     def loss(self, params):
-        kind = self.task.removeprefix("step_")
+        kind = "plain" if self.task == "loop" else self.task.removeprefix("step_")
         if kind == "plain":
             return F.cross_entropy(self.model(params, self.x), self.y)
         gc, logits = self.complexity(kind, params)
@@ -214,6 +215,9 @@ class Task:
                 return self.model(self.params, self.x).square().mean()
         if not self.stepping:
             return self.complexity(self.task.removeprefix("gc_"), self.params)[0]
+        if self.task == "loop":  # A batch from the data set, which has no more than that, in a new order.
+            order = torch.randperm(len(self.data))
+            self.x, self.y = self.data[order], self.labels[order]
         if self.variant.startswith("torch_func"):
             detached = {k: v.detach() for k, v in self.params.items()}
             grads, loss = self.grads_and_loss(detached)
@@ -247,7 +251,7 @@ def variants(fixture, task):
 
 
 def variants_of_cpu(fixture, task):
-    plain = task in ("forward", "step_plain")
+    plain = task in ("forward", "step_plain", "loop")
     if fixture.model == "mlp":
         if plain:
             return ["torch"]

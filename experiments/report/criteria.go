@@ -43,7 +43,8 @@ func (f *Folder) doubt() (short, why string) {
 		return "The criteria may be younger than the runs.", "When these began is not known."
 	case f.Criteria.Fixed.After(began):
 		return "The criteria are younger than the runs.",
-			fmt.Sprintf("Commit %s fixed them on %s, and the first run began on %s.", shortHash(f.Criteria.Commit), minute(f.Criteria.Fixed), minute(began))
+			fmt.Sprintf("Commit %s fixed them on %s, and the first run began on %s.",
+				shortHash(f.Criteria.Commit), minute(f.Criteria.Fixed), minute(began))
 	}
 	return "", ""
 }

@@ -14,8 +14,8 @@ import (
 	"example.com/geometric-complexity/experiments/report"
 )
 
-// ShowDiscussion shows the verdicts on an experiment's claims that the repository publishes, and what
-// was written about them. They are corrected for the number of all claims that are published.
+// ShowDiscussion shows the verdicts on an experiment's claims that the repository publishes, and
+// what was written about them. They are corrected for the number of all claims that are published.
 func ShowDiscussion(e experiment.Experiment) {
 	root, ok := backend.RepositoryRoot()
 	if !ok {

@@ -116,8 +116,8 @@ func (o *Outcome) View(i int) *View {
 	return &View{o.records.Along(o.design.Axes[i])}
 }
 
-// ShowVerdicts shows the table of claims, each with its evidence and verdict. At a scale that decides
-// nothing it shows what the statistics came to.
+// ShowVerdicts shows the table of claims, each with its evidence and verdict. At a scale that
+// decides nothing it shows what the statistics came to.
 func (o *Outcome) ShowVerdicts() {
 	gonbui.DisplayHTML(o.verdicts())
 	seeds := strings.Trim(fmt.Sprint(o.Seeds), "[]")
@@ -137,7 +137,8 @@ func (o *Outcome) verdicts() string {
 			found = c.Summary()
 		}
 		rows[i] = []string{html.EscapeString(c.Text),
-			html.EscapeString(found) + "<br><i>holds if: " + html.EscapeString(c.Criterion) + "</i>", verdictCell(c.Verdict)}[:len(header)]
+			html.EscapeString(found) + "<br><i>holds if: " + html.EscapeString(c.Criterion) + "</i>",
+			verdictCell(c.Verdict)}[:len(header)]
 	}
 	text := table(header, rows)
 	if caveat := o.Scale.Caveat(); caveat != "" {

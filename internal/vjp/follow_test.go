@@ -7,7 +7,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// TestEveryTypeHasARule: a type of node that GoMLX adds must be followed, or refused in words.
+// TestEveryTypeHasARule checks that every type of node in GoMLX has a rule, so that a new GoMLX
+// cannot add one unnoticed.
 func TestEveryTypeHasARule(t *testing.T) {
 	types := append(slices.Clone(NodeTypeValues()), NodeTypeCall, NodeTypeIf, NodeTypeSort, NodeTypeWhile)
 	for _, nodeType := range types {
@@ -20,8 +21,8 @@ func TestEveryTypeHasARule(t *testing.T) {
 	}
 }
 
-// TestReshapedLayouts has the places of the batch of 4, and of one, in shapes that merge and split
-// axes.
+// TestReshapedLayouts checks the layouts of batches of 4 and of 1 after reshapes that merge and
+// split axes.
 func TestReshapedLayouts(t *testing.T) {
 	type dims = []int
 	b := factor{4, 1}
@@ -30,7 +31,7 @@ func TestReshapedLayouts(t *testing.T) {
 		axes       [][]factor
 		to         dims
 		batch      int
-		want       [][]factor // Of the likeliest layout, nil for none.
+		want       [][]factor // The likeliest layout, nil to skip the comparison.
 		candidates int
 	}{
 		{"tokens merged", [][]factor{{b}, {{3, 0}}, {{5, 0}}}, dims{12, 5}, 4, [][]factor{{b, {3, 0}}, {{5, 0}}}, 1},
@@ -66,8 +67,8 @@ func TestReshapedLayouts(t *testing.T) {
 	}
 }
 
-// TestSlicedLayouts compares the examples along a sliced axis with those of the elements one by
-// one.
+// TestSlicedLayouts compares the examples along a sliced axis with the example of every single
+// element.
 func TestSlicedLayouts(t *testing.T) {
 	axes := [][]factor{
 		{{6, 1}}, {{6, 0}}, {{6, -1}}, {{3, 2}, {2, 0}}, {{2, 0}, {3, 1}}, {{3, 2}, {2, 0}, {2, 1}}, {{2, 0}, {2, 6}, {3, 0}},

@@ -16,7 +16,7 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// onExample builds fn on a batch of 4, in training mode, and calls check.
+// onExample builds fn on inputs of the given dimensions, in training mode, and calls check.
 func onExample(t *testing.T, b compute.Backend, dims []int, fn func(s *model.Scope, x *Node) *Node,
 	check func(y, x *Node)) {
 	t.Helper()
@@ -32,22 +32,24 @@ func onExample(t *testing.T, b compute.Backend, dims []int, fn func(s *model.Sco
 	}
 }
 
-// TestAdjointBytes compares the estimate of all adjoints with the nodes that Pull builds, and that
-// of those alive at once with counts by hand. No dimension is a multiple of 7 but the cotangents'.
+// TestAdjointBytes compares the estimated size of all adjoints with the nodes that Pull builds, and
+// the largest size at one time with counts by hand. It recognizes adjoints by their size, a
+// multiple of 7: only the axis of the cotangents has 7 elements.
 func TestAdjointBytes(t *testing.T) {
 	const cotangents, float = 7, 4
 	cases := []struct {
 		name string
 		dims []int
 		fn   func(s *model.Scope, x *Node) *Node
-		// In values of an example. All is 0 where the nodes that Pull builds can be counted.
+		// Numbers of values per example. all is 0 if the test can count the nodes that Pull builds.
 		alive, all int
 	}{
-		// 3 to 6 units, the sine in place, and 6 to 5 inputs.
+		// The largest are the adjoints of 6 units and of 5 inputs; the sine works in place.
 		{"chain", []int{4, 5}, func(s *model.Scope, x *Node) *Node {
 			return DotProduct(Sin(DotProduct(x, weights(s, x, 5, 6))), weights(s, x, 6, 3))
 		}, 6 + 5, 0},
-		// The adjoint of the sum goes both ways, and stays while the other way is pulled.
+		// The adjoint of the sum goes to both branches, and stays alive while Pull handles the
+		// other one.
 		{"residual", []int{4, 5}, func(s *model.Scope, x *Node) *Node {
 			h := DotProduct(x, weights(s, x, 5, 6))
 			return DotProduct(Add(h, DotProduct(Tanh(DotProduct(h, weights(s, x, 6, 10))), weights(s, x, 10, 6))),
@@ -61,7 +63,7 @@ func TestAdjointBytes(t *testing.T) {
 			return layers.Dense(s.In("dense"), Reshape(y, 4, -1), true, 5)
 		}, 6*6*3 + 6*6*2, 5 + 2*6*6*3 + 6*6*2},
 	}
-	// A sum takes the place of a term, and the others are views.
+	// A sum overwrites a term, and the others are views.
 	free := map[NodeType]bool{NodeTypeReshape: true, NodeTypeBroadcastInDim: true, NodeTypeAdd: true}
 	b := gctest.GoBackend(t)
 	for _, c := range cases {
@@ -76,7 +78,7 @@ func TestAdjointBytes(t *testing.T) {
 						want += int(n.Shape().ByteSize()) / cotangents
 					}
 				}
-				if c.all > 0 { // Pull builds patches besides.
+				if c.all > 0 { // Pull also builds patches of the images, which the estimate leaves out.
 					want = c.all * 4 * float
 				}
 				if all != want {
@@ -90,7 +92,7 @@ func TestAdjointBytes(t *testing.T) {
 	}
 }
 
-// before returns the node and all that it is computed from.
+// before returns the node and all its ancestors.
 func before(n *Node) []*Node {
 	seen := map[*Node]bool{n: true}
 	nodes := []*Node{n}
@@ -105,7 +107,7 @@ func before(n *Node) []*Node {
 	return nodes
 }
 
-// TestIsPiecewiseLinear has networks whose local derivatives are known.
+// TestIsPiecewiseLinear checks networks whose local derivatives are known.
 func TestIsPiecewiseLinear(t *testing.T) {
 	dense := func(s *model.Scope, x *Node) *Node { return layers.Dense(s, x, true, 6) }
 	cases := []struct {

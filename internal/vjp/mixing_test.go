@@ -15,14 +15,14 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// mixtures are functions of a batch whose examples depend on each other, or look as if they did.
-// fn(x, others) is given the batch twice: others is where the values of several examples come from,
-// that are held constant. The oracle moves x alone.
+// mixtures are functions of a batch whose examples depend on each other, or seem to. fn(x, others)
+// gets the batch twice: it takes from others the values that the derivative holds constant. The
+// oracle perturbs only x.
 var mixtures = []struct {
 	name  string
 	dims  []int
 	fn    func(x, others *Node) *Node
-	model func(x *Node) *Node // What is measured, where it is not fn(x, x).
+	model func(x *Node) *Node // The measured function, if it is not fn(x, x).
 	only  string
 }{
 	{name: "mixup with the batch reversed", dims: []int{4, 3}, fn: func(x, others *Node) *Node {
@@ -65,7 +65,7 @@ var mixtures = []struct {
 	{name: "minibatch standard deviation", dims: []int{4, 3}, fn: func(x, others *Node) *Node {
 		deviation := Sqrt(ReduceMean(Square(Sub(others, ReduceAndKeep(others, ReduceMean, 0))), 0))
 		feature := BroadcastToDims(Reshape(ReduceAllMean(deviation), 1, 1), 4, 1)
-		return Tanh(DotProduct(Concatenate([]*Node{x, feature}, 1), fixed(x, 4, 2)))
+		return Tanh(DotProduct(Concatenate([]*Node{x, feature}, 1), irregular(x, 4, 2)))
 	}},
 	{name: "cumulative sum over the batch", dims: []int{4, 3}, fn: func(x, others *Node) *Node {
 		return Mul(x, CumSum(others, 0, nil))
@@ -79,14 +79,14 @@ var mixtures = []struct {
 		},
 		model: func(x *Node) *Node { return Softmax(x, 0) }},
 	{name: "attention between examples", dims: []int{4, 3}, fn: func(x, others *Node) *Node {
-		query, key := DotProduct(others, fixed(x, 3, 2)), DotProduct(Sin(others), fixed(x, 3, 2))
+		query, key := DotProduct(others, irregular(x, 3, 2)), DotProduct(Sin(others), irregular(x, 3, 2))
 		scores := Softmax(Dot(query, key).General([]int{1}, nil, []int{1}, nil), -1)
-		return Add(Sin(x), DotProduct(scores, DotProduct(others, fixed(x, 3, 3))))
+		return Add(Sin(x), DotProduct(scores, DotProduct(others, irregular(x, 3, 3))))
 	}},
 	{name: "attention between as many examples as values", dims: []int{4, 4}, fn: func(x, others *Node) *Node {
-		query, key := DotProduct(others, fixed(x, 4, 4)), DotProduct(Sin(others), fixed(x, 4, 4))
+		query, key := DotProduct(others, irregular(x, 4, 4)), DotProduct(Sin(others), irregular(x, 4, 4))
 		scores := Softmax(Dot(query, key).General([]int{1}, nil, []int{1}, nil), -1)
-		return Add(Sin(x), DotProduct(scores, DotProduct(others, fixed(x, 4, 4))))
+		return Add(Sin(x), DotProduct(scores, DotProduct(others, irregular(x, 4, 4))))
 	}},
 	{name: "similarities as features", dims: []int{4, 3}, fn: func(x, others *Node) *Node {
 		return Concatenate([]*Node{Sin(x), Dot(others, others).General([]int{1}, nil, []int{1}, nil)}, 1)
@@ -113,15 +113,15 @@ var mixtures = []struct {
 			return Mul(y, Reshape(Add(mean, variance), 1, 1, 3))
 		},
 		model: func(x *Node) *Node {
-			y, _, _ := InternalBatchNormForTraining(Square(x), fixed(x, 3), fixed(x, 3), 1e-2, 2)
-			_, mean, variance := InternalBatchNormForTraining(x, fixed(x, 3), fixed(x, 3), 1e-2, 2)
+			y, _, _ := InternalBatchNormForTraining(Square(x), irregular(x, 3), irregular(x, 3), 1e-2, 2)
+			_, mean, variance := InternalBatchNormForTraining(x, irregular(x, 3), irregular(x, 3), 1e-2, 2)
 			return Mul(y, Reshape(Add(mean, variance), 1, 1, 3))
 		}},
 
-	// Not mixed, though it looks so.
+	// These only seem to mix examples.
 	{name: "parts of the batch in turn", dims: []int{4, 3}, fn: func(x, _ *Node) *Node {
 		f := func(from, to int) *Node {
-			return Tanh(DotProduct(SliceAxis(x, 0, AxisRange(from, to)), fixed(x, 3, 2)))
+			return Tanh(DotProduct(SliceAxis(x, 0, AxisRange(from, to)), irregular(x, 3, 2)))
 		}
 		return Add(Concatenate([]*Node{f(0, 1), f(1, 4)}, 0), SliceAxis(x, 1, AxisRange(0, 2)))
 	}},
@@ -137,7 +137,7 @@ var mixtures = []struct {
 		return Add(x, Reshape(Concatenate([]*Node{InsertAxes(even, 1), InsertAxes(odd, 1)}, 1), 4, 3))
 	}},
 	{name: "two views in one batch", dims: []int{4, 3}, fn: func(x, _ *Node) *Node {
-		both := Tanh(DotProduct(Concatenate([]*Node{x, Sin(x)}, 0), fixed(x, 3, 2)))
+		both := Tanh(DotProduct(Concatenate([]*Node{x, Sin(x)}, 0), irregular(x, 3, 2)))
 		return Mul(SliceAxis(both, 0, AxisRange(0, 4)), SliceAxis(both, 0, AxisRange(4)))
 	}},
 	{name: "reversed and back", dims: []int{4, 3}, fn: func(x, _ *Node) *Node {
@@ -150,7 +150,8 @@ var mixtures = []struct {
 	}},
 	{name: "a token of every example", dims: []int{4, 3, 2}, fn: func(x, _ *Node) *Node {
 		example := Iota(x.Graph(), shapes.Make(dtypes.Int32, 4, 1), 0)
-		token := ConvertDType(ReduceSum(isPositive(x), 1, 2), dtypes.Int32) // Of the inputs, as a length would be.
+		token := ConvertDType(ReduceSum(isPositive(x), 1, 2),
+			dtypes.Int32) // Depends on the inputs, like the length of a sequence.
 		y := Gather(Sin(x), Concatenate([]*Node{example, Reshape(Min(token, Const(x.Graph(), int32(2))), 4, 1)}, 1))
 		return Add(y, ReduceMean(x, 1))
 	}},
@@ -171,13 +172,13 @@ var mixtures = []struct {
 			y := TransposeAllAxes(x, 1, 0, 2) // [3, 4, 2]: over the first axis.
 			mean := ReduceAndKeep(y, ReduceMean, 0)
 			variance := ReduceAndKeep(Square(Sub(y, mean)), ReduceMean, 0)
-			scale := Reshape(fixed(x, 8), 1, 4, 2)
+			scale := Reshape(irregular(x, 8), 1, 4, 2)
 			normal := Add(Mul(Div(Sub(y, mean), Sqrt(AddScalar(variance, 1e-2))), scale), scale)
 			return TransposeAllAxes(Mul(normal, Add(mean, variance)), 1, 0, 2)
 		},
 		model: func(x *Node) *Node {
 			y := Reshape(TransposeAllAxes(x, 1, 0, 2), 3, 8)
-			y, mean, variance := InternalBatchNormForTraining(y, fixed(x, 8), fixed(x, 8), 1e-2, 1)
+			y, mean, variance := InternalBatchNormForTraining(y, irregular(x, 8), irregular(x, 8), 1e-2, 1)
 			return TransposeAllAxes(Reshape(Mul(y, Reshape(Add(mean, variance), 1, 8)), 3, 4, 2), 1, 0, 2)
 		}},
 	{name: "batch norm op on each example alone, without the statistics", dims: []int{4, 3, 2}, only: "xla",
@@ -187,7 +188,7 @@ var mixtures = []struct {
 		},
 		model: func(x *Node) *Node {
 			y := Reshape(TransposeAllAxes(x, 1, 0, 2), 3, 8)
-			scale := Reshape(BroadcastToDims(Reshape(fixed(x, 2), 1, 2), 4, 2), 8)
+			scale := Reshape(BroadcastToDims(Reshape(irregular(x, 2), 1, 2), 4, 2), 8)
 			y, _, _ = InternalBatchNormForTraining(y, scale, scale, 1e-2, 1)
 			return TransposeAllAxes(Reshape(y, 3, 4, 2), 1, 0, 2)
 		}},
@@ -198,7 +199,7 @@ var mixtures = []struct {
 		},
 		model: func(x *Node) *Node {
 			y := Reshape(TransposeAllAxes(x, 1, 0, 2), 3, 8)
-			scale := Reshape(BroadcastToDims(Reshape(fixed(x, 2), 1, 2), 4, 2), 8)
+			scale := Reshape(BroadcastToDims(Reshape(irregular(x, 2), 1, 2), 4, 2), 8)
 			mean := ReduceMean(y, 0)
 			variance := ReduceMean(Square(Sub(y, Reshape(mean, 1, 8))), 0)
 			y = InternalBatchNormForInference(y, scale, scale, mean, variance, 1e-2, 1)
@@ -208,7 +209,7 @@ var mixtures = []struct {
 		return Add(x, Tanh(ReduceAndKeep(x, ReduceMean, 1)))
 	}},
 	{name: "as many examples as values", dims: []int{4, 4}, fn: func(x, _ *Node) *Node {
-		w := fixed(x, 4, 4)
+		w := irregular(x, 4, 4)
 		y := Dot(w, x).General([]int{1}, nil, []int{1}, nil) // [values, batch]
 		y = Sub(y, ReduceAndKeep(y, ReduceMean, 0))
 		return Add(Transpose(y, 0, 1), CumSum(x, 1, nil))
@@ -219,7 +220,7 @@ var mixtures = []struct {
 		for i := range 4 {
 			step := Reshape(SliceAxis(y, 0, AxisElem(i)), 4, 3)
 			if state != nil {
-				step = Add(step, DotProduct(state, fixed(x, 3, 3)))
+				step = Add(step, DotProduct(state, irregular(x, 3, 3)))
 			}
 			state = Tanh(step)
 		}
@@ -227,21 +228,21 @@ var mixtures = []struct {
 	}},
 }
 
-// isPositive is 1 where x is positive.
+// isPositive returns 1 where x is positive, else 0.
 func isPositive(x *Node) *Node {
 	return ConvertDType(GreaterThan(x, ScalarZero(x.Graph(), x.DType())), x.DType())
 }
 
-// normalized is x by the statistics of others over the axes, scaled and moved by the same numbers,
-// of features on the last.
+// normalized normalizes x by the statistics of others over the axes. It uses the same numbers, one
+// per feature on the last axis, as scale and offset.
 func normalized(x, others *Node, axes []int, features int) *Node {
 	mean := ReduceAndKeep(others, ReduceMean, axes...)
 	variance := ReduceAndKeep(Square(Sub(others, mean)), ReduceMean, axes...)
-	scale := Reshape(fixed(x, features), 1, 1, features)
+	scale := Reshape(irregular(x, features), 1, 1, features)
 	return Add(Mul(Div(Sub(x, mean), Sqrt(AddScalar(variance, 1e-2))), scale), scale)
 }
 
-// shuffle returns [4, 1] numbers in a random order.
+// shuffle returns the numbers 0 to 3 in a random order, [4, 1].
 func shuffle(x *Node) *Node {
 	_, values := RandomUniform(RNGStateFromSeedForGraph(x.Graph(), 3), shapes.Make(dtypes.Float64, 4))
 	numbers := SortFunc(NewClosure(x.Graph(), func(g *Graph) []*Node {
@@ -253,8 +254,9 @@ func shuffle(x *Node) *Node {
 	return Reshape(numbers, 4, 1)
 }
 
-// TestMixtures compares the Jacobian of every example, and the derivatives that a copy of the graph
-// on other inputs gives, with central differences in which only the example's own input moves.
+// TestMixtures compares the Jacobian of every example with central differences that change only the
+// example's own input. It also compares the Jacobian with differences between two clones of the
+// graph.
 func TestMixtures(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, m := range mixtures {
@@ -300,11 +302,11 @@ func axesFrom(first, limit int) []int {
 	return axes
 }
 
-// TestComplexIsRefused has what only XLA has.
+// TestComplexIsRefused checks the error for complex numbers, which only XLA has.
 func TestComplexIsRefused(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		if !b.Capabilities().Operations[compute.OpTypeComplex] {
-			return // It cannot be built at all.
+			return // The backend has no complex numbers.
 		}
 		for name, fn := range map[string]func(x *Node) *Node{
 			"made of two": func(x *Node) *Node { return Add(x, Real(Complex(Sin(x), x))) },
@@ -321,11 +323,11 @@ func TestComplexIsRefused(t *testing.T) {
 	})
 }
 
-// TestRefused has what cannot be followed, and what the message says.
+// TestRefused checks the message for functions whose examples cannot be followed.
 func TestRefused(t *testing.T) {
 	cases := []struct {
 		name string
-		fn   func(x *Node) *Node // Of [4, 6].
+		fn   func(x *Node) *Node // x is [4, 6].
 		want string
 	}{
 		{"a branch", func(x *Node) *Node {
@@ -372,7 +374,7 @@ func TestRefused(t *testing.T) {
 				return vjp.New(y, x).Pull(OnesLike(InsertAxes(y, 0)))
 			}, gctest.RandomTensor(rand.New(rand.NewPCG(1, 2)), 4, 6))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got error %v, want one that has %q", err, c.want)
+				t.Errorf("got error %v, want one that contains %q", err, c.want)
 			}
 		})
 	}

@@ -14,8 +14,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// block is a part of a network: [batch, tokens, values] to the same with any number of tokens and
-// values.
+// block is a part of a network: it maps [batch, tokens, values] to [batch, tokens, values] with
+// other numbers of tokens and values.
 type block struct {
 	name string
 	fn   func(x *Node) *Node
@@ -31,19 +31,22 @@ func timeMajor(x *Node, f func(x *Node) *Node) *Node {
 	return TransposeAllAxes(f(TransposeAllAxes(x, 1, 0, 2)), 1, 0, 2)
 }
 
-// blocks move the batch about in every way that a batch of one could hide.
+// blocks move the batch between axes, in ways that the shapes do not show in a batch of one.
 var blocks = []block{
 	{"dense on merged tokens", func(x *Node) *Node {
 		b, t, d := sizes(x)
-		return Reshape(DotProduct(Reshape(x, b*t, d), fixed(x, d, 3)), b, t, 3)
+		return Reshape(DotProduct(Reshape(x, b*t, d), irregular(x, d, 3)), b, t, 3)
 	}},
 	{"dense on merged tokens, tokens first", func(x *Node) *Node {
 		b, t, d := sizes(x)
-		return timeMajor(x, func(x *Node) *Node { return Reshape(DotProduct(Reshape(x, t*b, d), fixed(x, d, 2)), t, b, 2) })
+		return timeMajor(x, func(x *Node) *Node {
+			return Reshape(DotProduct(Reshape(x, t*b, d), irregular(x, d, 2)), t, b,
+				2)
+		})
 	}},
 	{"dense on all values", func(x *Node) *Node {
 		b, t, d := sizes(x)
-		return Reshape(DotProduct(Reshape(x, b, t*d), fixed(x, t*d, 4)), b, 2, 2)
+		return Reshape(DotProduct(Reshape(x, b, t*d), irregular(x, t*d, 4)), b, 2, 2)
 	}},
 	{"mean over tokens beside them", func(x *Node) *Node { return Add(x, Tanh(ReduceAndKeep(x, ReduceMean, 1))) }},
 	{"mean over values beside them", func(x *Node) *Node { return Add(x, Tanh(ReduceAndKeep(x, ReduceMean, 2))) }},
@@ -58,7 +61,7 @@ var blocks = []block{
 	}},
 	{"a token more", func(x *Node) *Node {
 		b, _, d := sizes(x)
-		return Concatenate([]*Node{BroadcastToDims(fixed(x, 1, 1, d), b, 1, d), x}, 1)
+		return Concatenate([]*Node{BroadcastToDims(irregular(x, 1, 1, d), b, 1, d), x}, 1)
 	}},
 	{"the first token", func(x *Node) *Node { return Add(Sin(x), SliceAxis(x, 1, AxisElem(0))) }},
 	{"tokens reversed", func(x *Node) *Node { return Add(Sin(x), Reverse(x, 1)) }},
@@ -70,7 +73,7 @@ var blocks = []block{
 	}},
 	{"heads merged with the batch", func(x *Node) *Node {
 		b, t, d := sizes(x)
-		heads := Reshape(DotProduct(Reshape(x, b*t, d), fixed(x, d, 4)), b, t, 2, 2)
+		heads := Reshape(DotProduct(Reshape(x, b*t, d), irregular(x, d, 4)), b, t, 2, 2)
 		heads = Reshape(TransposeAllAxes(heads, 0, 2, 1, 3), b*2, t, 2)
 		scores := Softmax(Dot(heads, heads).General([]int{2}, []int{0}, []int{2}, []int{0}), -1)
 		heads = Dot(scores, Sin(heads)).General([]int{2}, []int{0}, []int{1}, []int{0})
@@ -82,7 +85,7 @@ var blocks = []block{
 		state := Zeros(x.Graph(), shapes.Make(x.DType(), b, d))
 		for i := range t {
 			step := Reshape(SliceAxis(x, 1, AxisElem(i)), b, d)
-			state = Tanh(Add(step, DotProduct(state, fixed(x, d, d))))
+			state = Tanh(Add(step, DotProduct(state, irregular(x, d, d))))
 			states = append(states, state)
 		}
 		return Stack(states, 1)
@@ -106,7 +109,7 @@ var blocks = []block{
 	}},
 	{"convolution over tokens", func(x *Node) *Node {
 		_, _, d := sizes(x)
-		return Convolve(x, fixed(x, 3, d, 3)).PadSame().Done()
+		return Convolve(x, irregular(x, 3, d, 3)).PadSame().Done()
 	}},
 	{"pooled tokens", func(x *Node) *Node { return MeanPool(x).Window(2).Strides(1).PadSame().Done() }},
 	{"mixed with the reversed batch", func(x *Node) *Node {
@@ -114,13 +117,13 @@ var blocks = []block{
 	}},
 }
 
-// centred holds the mean of the batch constant: a batch of one has another mean, with the same
-// Jacobian.
+// centred subtracts the mean of the batch, which is held constant. A batch of one has another mean,
+// but the same Jacobian.
 var centred = block{"centred on the batch", func(x *Node) *Node { return Sub(x, ReduceAndKeep(x, ReduceMean, 0)) }}
 
-// TestBatchesOfOne compares the Jacobian of every example in a batch with that of the example
-// alone, for networks of random blocks, for every block, and for shapes in which the batch is as
-// large as something else.
+// TestBatchesOfOne compares the Jacobian of every example in a batch with the Jacobian of the
+// example alone. It does so for every block, for networks of random blocks, and for shapes in which
+// the batch axis is as long as others.
 func TestBatchesOfOne(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var networks [][]block
@@ -130,7 +133,7 @@ func TestBatchesOfOne(t *testing.T) {
 	for range 40 {
 		var n []block
 		for range 2 + rng.IntN(4) {
-			n = append(n, blocks[rng.IntN(len(blocks)-1)]) // No mixture: later blocks would see other values.
+			n = append(n, blocks[rng.IntN(len(blocks)-1)]) // Not the last block, a mixture: later blocks would get other values.
 		}
 		networks = append(networks, n)
 	}

@@ -17,37 +17,38 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// branches are the ops that have several outputs, or a fused form that is differentiated through
-// other nodes, as functions of [3, T, 4] that keep the examples apart. Each branch has the batch as
-// its first axis.
+// branches are functions of [3, T, 4] with ops that have several outputs, or a fused form that
+// GoMLX differentiates through other nodes. They do not mix examples, and the first axis of each
+// result is the batch.
 var branches = []struct {
 	name string
 	fn   func(x *Node) []*Node
 }{
 	{"fused query, key and value", func(x *Node) []*Node {
-		q, k, v := attention.QKVProjection(x, fixed(x, 4, 12), nil, nil, nil, 4, 4)
+		q, k, v := attention.QKVProjection(x, irregular(x, 4, 12), nil, nil, nil, 4, 4)
 		return []*Node{q, k, v}
 	}},
 	{"fused query, key and value with biases", func(x *Node) []*Node {
-		q, k, v := attention.QKVProjection(x, fixed(x, 4, 8), fixed(x, 4), fixed(x, 2), fixed(x, 2), 4, 2)
+		q, k, v := attention.QKVProjection(x, irregular(x, 4, 8), irregular(x, 4), irregular(x, 2), irregular(x, 2), 4, 2)
 		return []*Node{q, k, v}
 	}},
 	{"fused attention", func(x *Node) []*Node {
-		q, k, v := attention.QKVProjection(x, fixed(x, 4, 12), nil, nil, nil, 4, 4)
+		q, k, v := attention.QKVProjection(x, irregular(x, 4, 12), nil, nil, nil, 4, 4)
 		heads := func(y *Node) *Node { return Reshape(y, 3, y.Shape().Dimensions[1], 2, 2) }
 		y, _ := attention.Core(heads(q), heads(k), heads(v), attention.LayoutBSHD, attention.CoreOptions{UseCausalMask: true})
 		return []*Node{Reshape(y, x.Shape().Dimensions...), v}
 	}},
 	{"fused softmax", func(x *Node) []*Node { return []*Node{Softmax(x, -1), Softmax(x, 1)} }},
 	{"fused layer norm", func(x *Node) []*Node {
-		scaled := nn.LayerNorm(x, []int{-1}, 1e-3, fixed(x, 4), fixed(x, 4), nil)
+		scaled := nn.LayerNorm(x, []int{-1}, 1e-3, irregular(x, 4), irregular(x, 4), nil)
 		return []*Node{scaled, nn.LayerNorm(x, []int{1, 2}, 1e-3, nil, nil, nil)}
 	}},
 	{"gated activation", func(x *Node) []*Node {
 		return []*Node{activation.Apply(activation.TypeSwiGLU, x), activation.Apply(activation.TypeSwiGLU, Sin(x))}
 	}},
 	{"dense layer with a gated activation", func(x *Node) []*Node {
-		return []*Node{nn.Dense(x, fixed(x, 4, 6), fixed(x, 6), compute.DenseLayoutInputOutputs, activation.TypeSwiGLU)}
+		return []*Node{nn.Dense(x, irregular(x, 4, 6), irregular(x, 6), compute.DenseLayoutInputOutputs,
+			activation.TypeSwiGLU)}
 	}},
 	{"barrier of several nodes", func(x *Node) []*Node {
 		return OptimizationBarriers(Sin(x), Mul(x, x), Cos(x))
@@ -56,15 +57,16 @@ var branches = []struct {
 	{"scheduling barrier", func(x *Node) []*Node { return []*Node{SchedulingBarrier(Sin(x), Exp(x)), Exp(x)} }},
 }
 
-// fixed returns irregular numbers.
-func fixed(x *Node, dims ...int) *Node {
+// irregular returns constants without a pattern.
+func irregular(x *Node, dims ...int) *Node {
 	return Sin(MulScalar(AddScalar(IotaFull(x.Graph(), shapes.Make(x.DType(), dims...)), 1), 12.9898))
 }
 
-// flatten makes [batch, values] of a branch.
+// flatten reshapes y to [batch, values].
 func flatten(y *Node) *Node { return Reshape(y, y.Shape().Dimensions[0], -1) }
 
-// TestSeveralOutputs reads all outputs, single ones, and either with a way around beside them.
+// TestSeveralOutputs checks networks that use all outputs or only one, each with and without a path
+// around the op.
 func TestSeveralOutputs(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		x := gctest.RandomTensor(rand.New(rand.NewPCG(1, 2)), 3, 2, 4)
@@ -83,10 +85,10 @@ func TestSeveralOutputs(t *testing.T) {
 					return Add(y, SliceAxis(flatten(x), 1, AxisRange(0, y.Shape().Dimensions[1])))
 				}, x)
 				checkPull(t, b, "all outputs, with a way around", func(x *Node) *Node {
-					return Concatenate([]*Node{all(x), Mul(flatten(x), fixed(x, 1, 8))}, 1)
+					return Concatenate([]*Node{all(x), Mul(flatten(x), irregular(x, 1, 8))}, 1)
 				}, x)
 				if !isGo(b) {
-					return // No fused ops there, and each graph takes a second to compile.
+					return // XLA has no fused ops, and takes a second to compile each graph.
 				}
 				checkPull(t, b, "all outputs", all, x)
 				checkPull(t, b, "the first output", func(x *Node) *Node { return flatten(f.fn(x)[0]) }, x)
@@ -109,7 +111,7 @@ func checkPull(t *testing.T, b compute.Backend, what string, f func(x *Node) *No
 	gctest.AssertClose(t, got, want, 1e-7, 1e-8, what)
 }
 
-// jacobian returns [outputs, batch, inputs...] by unit cotangents.
+// jacobian returns the Jacobians, [outputs, batch, inputs...], from unit cotangents.
 func jacobian(y, x *Node) *Node {
 	y = flatten(y)
 	k := y.Shape().Dimensions[1]
@@ -118,7 +120,8 @@ func jacobian(y, x *Node) *Node {
 	return vjp.New(y, x).Pull(unit)
 }
 
-// differences is the oracle of jacobian: input j of all examples is moved at once.
+// differences is the oracle of jacobian by central differences. It changes input j of all examples
+// at once.
 func differences(exec *Exec, x *tensors.Tensor, others ...*tensors.Tensor) []float64 {
 	const h = 1e-5
 	batch := x.Shape().Dimensions[0]
@@ -150,5 +153,5 @@ func differences(exec *Exec, x *tensors.Tensor, others ...*tensors.Tensor) []flo
 	return values
 }
 
-// isGo tells whether b is the pure-Go backend, the only one with fused dense layers.
+// isGo reports whether b is the pure-Go backend, the only one with fused dense layers.
 func isGo(b compute.Backend) bool { return b.Capabilities().Operations[compute.OpTypeFusedDense] }

@@ -23,14 +23,14 @@ import (
 
 func init() { autodiff.Register() }
 
-// Every function maps [4, ...] to [4, ...] and keeps the examples apart, so that GoMLX's Gradient
-// of Σ cotangent·output, one cotangent at a time, is what Pull must give for all of them.
+// Every function maps [4, ...] to [4, ...] and does not mix examples. For each cotangent, Pull must
+// therefore return the same as GoMLX's Gradient of Σ cotangent·output.
 var functions = []struct {
 	name    string
 	dims    []int
 	fn      func(scope *model.Scope, x *Node) *Node
-	columns bool   // PreferColumns keeps the adjoints as columns.
-	only    string // The one backend to run on, where another lacks the op or would only repeat it.
+	columns bool   // PreferColumns stores the adjoints as columns.
+	only    string // The only backend to run on, if the other lacks the op or would only repeat the check.
 }{
 	{name: "product", dims: []int{4, 5}, columns: true,
 		fn: func(s *model.Scope, x *Node) *Node { return DotProduct(x, weights(s, x, 5, 3)) }},
@@ -109,8 +109,8 @@ var functions = []struct {
 	}},
 }
 
-// denseNetwork has every kind of node that keeps adjoints as columns: layers with weights in either
-// order, a branch, an activation, a bias, and the inputs reshaped, twice.
+// denseNetwork has every kind of node that supports adjoints as columns: layers with both layouts
+// of weights, a branch, an activation, a bias, and two reshapes of the inputs.
 func denseNetwork(s *model.Scope, x *Node) *Node {
 	h := Add(DotProduct(Reshape(x, 4, 6), weights(s, x, 6, 5)), weights(s, x, 1, 5))
 	h = Add(Tanh(h), Dot(Max(h, ZerosLike(h)), weights(s, x, 5, 5)).General([]int{1}, nil, []int{1}, nil))
@@ -154,13 +154,14 @@ func TestPullEqualsGradient(t *testing.T) {
 
 func tolerance(name string) float64 {
 	if name == "converted" {
-		return 1e-6 // Goes through float32.
+		return 1e-6 // It computes in float32.
 	}
 	return 1e-11
 }
 
-// pullAndGradient draws three cotangents, the same for every example if uniform, and pulls them
-// through all at once, as columns if that is asked for and possible, and through GoMLX one by one.
+// pullAndGradient draws three cotangents, the same for every example if uniform. It returns the
+// result of Pull for all of them, with columns if requested and possible, and GoMLX's gradient of
+// each.
 func pullAndGradient(scope *model.Scope, y, x *Node, uniform, columns bool) []*Node {
 	const c = 3
 	dims := append([]int{c}, y.Shape().Dimensions...)
@@ -184,7 +185,7 @@ func pullAndGradient(scope *model.Scope, y, x *Node, uniform, columns bool) []*N
 	return []*Node{v, Stack(rows, 0)}
 }
 
-// TestColumns says which networks' adjoints are kept as columns.
+// TestColumns checks for which networks Pull stores adjoints as columns.
 func TestColumns(t *testing.T) {
 	store := model.NewStore()
 	for _, f := range functions {
@@ -197,11 +198,11 @@ func TestColumns(t *testing.T) {
 			s := vjp.New(y, x)
 			cotangents := OnesLike(InsertAxes(y, 0))
 			if s.Columns(s.Pull(cotangents)) != nil {
-				t.Errorf("%s: columns without having asked for them", f.name)
+				t.Errorf("%s: columns without PreferColumns", f.name)
 			}
 			s.PreferColumns()
 			if got := s.Columns(s.Pull(cotangents)) != nil; got != f.columns {
-				t.Errorf("%s: columns kept: %v, want %v", f.name, got, f.columns)
+				t.Errorf("%s: columns stored: %v, want %v", f.name, got, f.columns)
 			}
 			return x
 		})
@@ -211,7 +212,7 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// TestClone rebuilds every function on other inputs.
+// TestClone clones every function to other inputs and back.
 func TestClone(t *testing.T) {
 	b := gctest.GoBackend(t)
 	for _, f := range functions {

@@ -15,16 +15,16 @@ import (
 //
 // The ops, and the faults of their rules in GoMLX v0.28.16:
 //
-//	ConvGeneral            panics for some strides; slow on CPUs; second derivative slow, on the Go backend very slow
-//	ReduceMax, ReduceMin   wrong if XLA computes the operand again with another rounding; full gradient to every tie
+//	ConvGeneral            panics for some strides; slow on CPUs; second derivative slow
+//	ReduceMax, ReduceMin   wrong if XLA rounds a recomputed operand differently; counts ties in full
 //	ScatterMax, ScatterMin as ReduceMax
 //	ReduceWindow           no second derivative of max and min pooling
 //	Rsqrt, Expm1, Clamp    no derivative
 //	BatchNormForTraining   no second derivative (XLA only; the Go backend lacks the op)
 //	BatchNormForInference  no derivative (XLA only)
 //	Pad                    panics for negative paddings
-//	FusedDense             no second derivative (Go backend, whose dense layers use it)
-//	FusedActivation        no second derivative; first one wrong for SwiGLU and the approximate GELU (Go backend)
+//	FusedDense             no second derivative (dense layers on the Go backend)
+//	FusedActivation        no second derivative; wrong for SwiGLU and approximate GELU (Go backend)
 //	Gather, ScatterSum     no derivative of some forms, such as GatherSlices differentiated twice
 //	Identity               no derivative unless it is an IdentityWithCustomGradient
 func Register() { registerOnce.Do(register) }

@@ -281,17 +281,17 @@ func Holm(p []float64) []float64 {
 	return HolmOf(p, each)
 }
 
-// HolmOf is Holm's correction where several hypotheses are on the same statistic, which is the i-th
-// entry of statistics for the i-th p-value, and name different values of it. At most one of them is
-// true, so that they count as one until the last of them is rejected (Shaffer 1986). It panics if the
-// lengths differ.
+// HolmOf is Holm for hypotheses some of which claim different values of one statistic;
+// statistics[i] numbers the statistic of p[i]. At most one of the hypotheses on a statistic is
+// true, so that they count as one test until the last of them is rejected (Shaffer 1986). It panics
+// if the lengths differ.
 func HolmOf(p []float64, statistics []int) []float64 {
 	if len(p) != len(statistics) {
-		panic(fmt.Sprintf("stats: HolmOf of %d p-values of %d statistics", len(p), len(statistics)))
+		panic(fmt.Sprintf("stats: HolmOf needs p and statistics of one length, got %d and %d", len(p), len(statistics)))
 	}
 	var order []int
 	out := make([]float64, len(p))
-	left := map[int]int{} // hypotheses that are not rejected yet, by statistic
+	left := map[int]int{} // Hypotheses not yet rejected, by statistic.
 	for i, v := range p {
 		if out[i] = v; !math.IsNaN(v) {
 			order = append(order, i)

@@ -118,7 +118,7 @@ func columnOf(indices *Node, vector, k int) column {
 	return c
 }
 
-// pick puts factors, those of the indexed axis, on the axis of the layouts along which the column
+// pick gives the factors of the indexed axis to the axis, in all layouts, along which the column
 // counts. If the column selects other or unknown examples, it returns no layouts, and the flow to
 // return instead.
 func (c column) pick(places []layout, factors []factor, indexAxes []int, batch int) ([]layout, flow) {

@@ -8,18 +8,18 @@ import (
 	"example.com/geometric-complexity/internal/stats"
 )
 
-// ClaimText is a claim before any run: its short name and what it says.
+// ClaimText is a claim as stated before any run: its ID and its text.
 type ClaimText struct {
 	ID   string `json:"id"`
 	Text string `json:"claim"`
 	// Proven is set for theorems and identities, which the runs can only fail to refute.
 	Proven bool `json:"proven,omitempty"`
-	// Shares is the ID of the claim of the same experiment that is decided by the same statistic, with
-	// another limit: the two count once.
+	// Shares is the ID of another claim of the experiment that the same statistic decides with
+	// another limit: corrections for multiple tests count the two once.
 	Shares string `json:"shares,omitempty"`
 }
 
-// Verdict says what the runs decide about a claim.
+// Verdict is the decision on a claim.
 type Verdict string
 
 const (
@@ -28,7 +28,7 @@ const (
 	Undecided   Verdict = "undecided"
 )
 
-// MinSeeds is the number of seeds below which no claim is decided.
+// MinSeeds is the smallest number of seeds that can decide a claim.
 const MinSeeds = 3
 
 // Claim is one statement of the paper with the evidence for or against it.
@@ -41,17 +41,17 @@ type Claim struct {
 	PerSeed   []runs.Number   `json:"per_seed,omitempty"`
 	Criterion string          `json:"criterion"` // when the claim holds
 	Verdict   Verdict         `json:"verdict"`
-	// P is the two-sided p-value of the test that the statistic is at the limit of the criterion, of two
-	// limits the nearer one; nil where there is no test, as of a theorem.
+	// P is the two-sided p-value of the null hypothesis that the statistic equals the criterion's
+	// limit, or the nearer of two limits; nil if there is no test, as for a theorem.
 	P *runs.Number `json:"p,omitempty"`
-	// Effect is what a trend comes to, in words; Rank its mean rank correlation over the seeds.
+	// Effect describes a trend in words; Rank is its mean rank correlation over the seeds.
 	Effect string       `json:"effect,omitempty"`
 	Rank   *runs.Number `json:"rank_correlation,omitempty"`
-	// Matched is a trend under each matching of the runs, the decisive one first.
+	// Matched has the trend under each matching of the runs; the first one decides the claim.
 	Matched []Matched `json:"matchings,omitempty"`
 }
 
-// Matched is what a trend comes to under one matching of the runs.
+// Matched is a trend under one matching of the runs.
 type Matched struct {
 	Matching string          `json:"matching"`
 	Effect   string          `json:"effect"`
@@ -60,7 +60,8 @@ type Matched struct {
 	Verdict  Verdict         `json:"verdict"`
 }
 
-// Summary is the statistic with its interval, and what keeps it from deciding the claim.
+// Summary returns the statistic with its interval and, if there are too few seeds for a verdict,
+// says so.
 func (c Claim) Summary() string {
 	if c.Verdict == Undecided && len(c.PerSeed) < MinSeeds {
 		return c.finding() + "; " + tooFewSeeds(len(c.PerSeed))
@@ -68,7 +69,7 @@ func (c Claim) Summary() string {
 	return c.finding()
 }
 
-// finding is the statistic with its interval, in words.
+// finding describes the statistic with its interval in words.
 func (c Claim) finding() string {
 	if c.Effect != "" {
 		return c.Effect
@@ -90,24 +91,24 @@ type Criterion struct {
 	text   string
 }
 
-// Below is met by an interval below a limit.
+// Below requires an interval below a limit.
 func Below(limit float64) Criterion {
 	return Criterion{math.Inf(-1), limit, fmt.Sprintf("interval below %.4g", limit)}
 }
 
-// Above is met by an interval above a limit.
+// Above requires an interval above a limit.
 func Above(limit float64) Criterion {
 	return Criterion{limit, math.Inf(1), fmt.Sprintf("interval above %.4g", limit)}
 }
 
-// Between is met by an interval between two limits.
+// Between requires an interval between two limits.
 func Between(lo, hi float64) Criterion {
 	return Criterion{lo, hi, fmt.Sprintf("interval within [%g, %g]", lo, hi)}
 }
 
-// decide compares the interval with the region: the claim holds if it lies
-// inside, does not hold if it lies outside, and is undecided if it crosses the
-// edge, or if there are fewer than three seeds.
+// decide compares the interval with the region: the claim holds if the interval lies inside, does
+// not hold if it lies outside, and is undecided if it crosses the edge or if there are fewer than
+// MinSeeds seeds.
 func (c Criterion) decide(interval stats.Interval, seeds int) Verdict {
 	switch {
 	case seeds < MinSeeds || math.IsNaN(interval.Lo) || math.IsNaN(interval.Hi):
@@ -121,8 +122,8 @@ func (c Criterion) decide(interval stats.Interval, seeds int) Verdict {
 	}
 }
 
-// p is the two-sided p-value of the test that the values' mean is at the limit, of two limits at the
-// nearer one.
+// p returns the two-sided p-value of the null hypothesis that the values' mean equals the limit, or
+// the nearer of two limits.
 func (c Criterion) p(perSeed []float64) float64 {
 	largest := math.NaN()
 	for _, limit := range []float64{c.lo, c.hi} {
@@ -141,11 +142,12 @@ func pValue(p float64) *runs.Number {
 	return &n
 }
 
-// NewClaim fills a claim whose statistic has one value per seed and an interval
-// over seeds. The evidence line is the statistic with its interval; what
-// follows it is added after a semicolon.
-func NewClaim(text ClaimText, statistic string, value float64, perSeed []float64, interval stats.Interval, c Criterion, more string) Claim {
-	claim := Claim{ClaimText: text, Statistic: statistic, P: pValue(c.p(perSeed)), Value: runs.Number(value), PerSeed: runs.Numbers(perSeed),
+// NewClaim decides a claim whose statistic has one value per seed and an interval over seeds. The
+// evidence is the statistic with its interval, followed by more if that is not empty.
+func NewClaim(text ClaimText, statistic string, value float64, perSeed []float64, interval stats.Interval, c Criterion,
+	more string) Claim {
+	claim := Claim{ClaimText: text, Statistic: statistic, P: pValue(c.p(perSeed)), Value: runs.Number(value),
+		PerSeed:   runs.Numbers(perSeed),
 		Criterion: c.text, Verdict: c.decide(interval, len(perSeed))}
 	if !math.IsNaN(interval.Lo) && !math.IsNaN(interval.Hi) {
 		claim.Interval = &interval
@@ -160,12 +162,13 @@ func NewClaim(text ClaimText, statistic string, value float64, perSeed []float64
 	return claim
 }
 
-// RankClaim is a claim on the rank correlation of two quantities, of each seed.
+// RankClaim decides a claim on the rank correlation of two quantities, one for each seed.
 func RankClaim(text ClaimText, of string, perSeed []float64, c Criterion, more string) Claim {
 	return RatioClaim(text, "rank correlation of "+of, perSeed, c, more)
 }
 
-// FactorClaim is a claim on a factor, of each seed: its mean and interval are those of the logarithm.
+// FactorClaim decides a claim on a factor, one for each seed. The mean and interval are computed on
+// the logarithms.
 func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterion, more string) Claim {
 	logs := make([]float64, 0, len(perSeed))
 	for _, v := range perSeed {
@@ -181,20 +184,19 @@ func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterio
 	return claim
 }
 
-// RatioClaim is a claim on a quantity with one value per seed.
+// RatioClaim decides a claim on a quantity with one value per seed.
 func RatioClaim(text ClaimText, statistic string, perSeed []float64, c Criterion, more string) Claim {
 	mean, _ := stats.MeanStd(perSeed)
 	return NewClaim(text, statistic, mean, perSeed, stats.TInterval(perSeed, stats.Level), c, more)
 }
 
-// DifferenceClaim is a claim on a paired difference, decided by its t interval.
+// DifferenceClaim decides a claim on a paired difference by its t interval.
 func DifferenceClaim(text ClaimText, statistic string, d stats.Difference, c Criterion, more string) Claim {
 	return NewClaim(text, statistic, d.Mean, d.PerSeed, d.T, c, more)
 }
 
-// LimitClaim is a claim that a quantity never exceeds a limit, given by each
-// seed's largest value. One value above it is enough to refute the claim, so
-// there is no interval.
+// LimitClaim decides a claim that a quantity never exceeds a limit, from each seed's largest value.
+// A single value above the limit refutes the claim, so there is no interval.
 func LimitClaim(text ClaimText, statistic string, perSeed []float64, limit float64, more string) Claim {
 	largest, c := math.Inf(-1), Criterion{text: fmt.Sprintf("no value above %.10g", limit)}
 	for _, v := range perSeed {

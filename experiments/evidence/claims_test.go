@@ -37,7 +37,8 @@ func TestVerdicts(t *testing.T) {
 }
 
 func TestTableText(t *testing.T) {
-	got := Table{Title: "Title", Header: []string{"", "value"}, Rows: [][]string{{"größe", "1 ± 2"}, {"b", "10.5"}}, Notes: "A note."}.String()
+	got := Table{Title: "Title", Header: []string{"", "value"}, Rows: [][]string{{"größe", "1 ± 2"}, {"b", "10.5"}},
+		Notes: "A note."}.String()
 	want := "Title\n         value\n  -----  -----\n  größe  1 ± 2\n  b       10.5\n  A note.\n"
 	if got != want {
 		t.Errorf("table:\n%q; want\n%q", got, want)

@@ -6,13 +6,13 @@ import (
 	"example.com/geometric-complexity/experiments/runs"
 )
 
-// Cell is one setting of an experiment: the runs that differ in their seeds alone.
+// Cell is one setting of an experiment: its runs differ only in their seeds.
 type Cell struct {
 	Label string
 	Runs  []runs.Run // one for each seed, in the order of the seeds
 }
 
-// NewCell lists the runs of a setting. It asks for a task for each seed.
+// NewCell lists the runs of a setting. It calls task once for each seed.
 func NewCell(label string, seeds []int64, task func() runs.Task) Cell {
 	c := Cell{Label: label}
 	for _, seed := range seeds {
@@ -21,11 +21,11 @@ func NewCell(label string, seeds []int64, task func() runs.Task) Cell {
 	return c
 }
 
-// Axis is a swept quantity: its values, and the setting at each of them. Runs, claims, tables,
-// figures and the views of notebooks derive from it.
+// Axis is a swept quantity: its values and the setting for each value. Runs, claims, tables,
+// figures and notebook views derive from it.
 type Axis struct {
 	Name   string // of the quantity, with its unit
-	Group  string // which of the experiment's sweeps over this quantity; empty where there is one
+	Group  string // distinguishes several sweeps over the same quantity; empty if there is only one
 	Values []float64
 	Cells  []Cell // one for each value
 }
@@ -42,14 +42,15 @@ func NewAxis[V int | float64, T runs.Task](name string, values []V, seeds []int6
 	return a
 }
 
-// Design is all that an experiment runs: its sweeps, and the settings that are on none of them.
+// Design lists everything that an experiment runs: its sweeps, and the settings outside of any
+// sweep.
 type Design struct {
 	Axes  []Axis
 	Cells []Cell
 }
 
-// Runs lists the runs of the design: those of the cells, then those of the axes. Where two settings
-// are the same task, they share their runs.
+// Runs lists the runs of the design: those of the cells, then those of the axes. Settings with
+// equal tasks share their runs.
 func (d Design) Runs() ([]runs.Run, error) {
 	cells := d.Cells
 	for _, a := range d.Axes {
@@ -88,8 +89,8 @@ func (r *Records) Add(run runs.Run, record *runs.Record) error {
 	return nil
 }
 
-// Of returns the records of a setting, one for each seed. It panics if one is missing: a report is
-// made when all runs are complete.
+// Of returns the records of a setting, one for each seed. It panics if one is missing, because
+// reports are made only after all runs are complete.
 func (r *Records) Of(c Cell) []*runs.Record {
 	records := make([]*runs.Record, len(c.Runs))
 	for i, run := range c.Runs {
@@ -98,13 +99,13 @@ func (r *Records) Of(c Cell) []*runs.Record {
 			panic(fmt.Sprintf("%s: %v", c.Label, err))
 		}
 		if records[i] = r.byKey[key]; records[i] == nil {
-			panic(fmt.Sprintf("there is no record of %q with seed %d", c.Label, run.Seed))
+			panic(fmt.Sprintf("missing record of %q with seed %d: complete all runs before the report", c.Label, run.Seed))
 		}
 	}
 	return records
 }
 
-// Along returns the sweep of an axis. Like Of it panics if a record is missing.
+// Along returns the sweep of an axis. It panics if a record is missing, as Of does.
 func (r *Records) Along(a Axis) Sweep {
 	s := Sweep{Axis: a}
 	for _, cell := range a.Cells {

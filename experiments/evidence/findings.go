@@ -4,14 +4,14 @@ import (
 	"example.com/geometric-complexity/internal/plots"
 )
 
-// Findings is what an experiment's report gives.
+// Findings is the content of an experiment's report.
 type Findings struct {
 	Claims  []Claim
 	Tables  []Table
 	Figures []NamedFigure
 }
 
-// NamedFigure is a figure with the name of its files.
+// NamedFigure is a figure with the base name of its files.
 type NamedFigure struct {
 	Name   string
 	Figure plots.Figure

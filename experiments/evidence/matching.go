@@ -7,15 +7,15 @@ import (
 	"example.com/geometric-complexity/experiments/runs"
 )
 
-// Matching says at which point of their trainings the runs of a sweep are compared. A network that is
-// further in its training has more GC, so that a difference at the last step may be one of progress.
+// Matching says at which point of their training the runs of a sweep are compared. GC grows during
+// training, so a difference at the last step may only show that one run has progressed further.
 type Matching struct {
 	Name string // such as "at equal training loss (0.25)"
-	// value gives a measured value of a run there; NaN where the run has none.
+	// value returns a measured value of a run at that point; NaN if the run has none.
 	value func(r *runs.Record, name string) float64
 }
 
-// of is the quantity of a measured value under the matching.
+// of returns the quantity that reads a measured value at the matching's point.
 func (m Matching) of(name string) Quantity {
 	return func(r *runs.Record) float64 { return m.value(r, name) }
 }
@@ -28,7 +28,7 @@ var bestStep = Matching{"at each run's best test accuracy", func(r *runs.Record,
 		return value
 	}
 	for _, p := range r.Points {
-		// The first of several equal ones.
+		// Of several equal accuracies, the first counts.
 		if accuracy := p.Value("test_accuracy"); !(accuracy <= best) && !math.IsNaN(accuracy) {
 			best, value = accuracy, p.Value(name)
 		}
@@ -36,10 +36,10 @@ var bestStep = Matching{"at each run's best test accuracy", func(r *runs.Record,
 	return value
 }}
 
-// EqualLoss compares the runs where their training loss first comes down to the smallest loss that all
-// of them reach. Between two measurements the loss and positive values are interpolated in their
-// logarithms, others linearly in the logarithm of the loss. Runs that diverged or stayed at chance do
-// not count.
+// EqualLoss compares the runs where their training loss first falls to the smallest loss that all
+// of them reach. Between two measurements, positive values are interpolated log-log against the
+// loss, and other values linearly against the logarithm of the loss. Runs that diverged or ended no
+// better than chance do not count.
 func (s Sweep) EqualLoss() Matching {
 	level := math.NaN()
 	for _, records := range s.Records {
@@ -64,7 +64,7 @@ func lowestLoss(r *runs.Record) float64 {
 	return lowest
 }
 
-// atLoss is a value where the training loss first is at most the level.
+// atLoss returns a measured value at the first point where the training loss is at most the level.
 func atLoss(r *runs.Record, level float64, name string) float64 {
 	if !r.Counts() {
 		return math.NaN()
@@ -75,7 +75,7 @@ func atLoss(r *runs.Record, level float64, name string) float64 {
 			continue
 		}
 		if i == 0 {
-			return math.NaN() // Nothing is trained yet: a run of the sweep never came below its first loss.
+			return math.NaN() // Some run never fell below its initial loss, so this one is untrained here.
 		}
 		if before := r.Points[i-1]; before.Value("train_loss") > level {
 			return between(before.Value("train_loss"), loss, level, before.Value(name), p.Value(name))
@@ -97,5 +97,6 @@ func between(x1, x2, x, y1, y2 float64) float64 {
 	return y1 + part*(y2-y1)
 }
 
-// Matchings are the ones that every claim on a trend is decided under, the decisive one first.
+// Matchings returns the matchings under which every trend is reported; the first one decides the
+// claim.
 func (s Sweep) Matchings() []Matching { return []Matching{s.EqualLoss(), lastStep, bestStep} }

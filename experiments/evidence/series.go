@@ -16,7 +16,8 @@ func Series(r *runs.Record, name string) (steps, values []float64) {
 	return steps, values
 }
 
-// Finals are the last values of a quantity, one per record; NaN where diverged.
+// Finals returns the last value of a quantity for each record; it is NaN for runs that do not
+// count.
 func Finals(records []*runs.Record, name string) []float64 {
 	out := make([]float64, len(records))
 	for i, r := range records {
@@ -33,7 +34,7 @@ func Pad(values []float64, n int) []float64 {
 	return values
 }
 
-// Constant is a value n times.
+// Constant returns a slice of n equal values.
 func Constant(value float64, n int) []float64 {
 	out := make([]float64, n)
 	for i := range out {
@@ -54,8 +55,8 @@ func Spread(points []runs.Point, n int) []runs.Point {
 	return out
 }
 
-// BandOf is a line through the mean over seeds with a band from the smallest to
-// the largest. perSeed holds a row of values per seed; NaN values are left out.
+// BandOf returns a line through the mean over seeds with a band from the smallest to the largest
+// value. perSeed has a row of values for each seed; NaN values are ignored.
 func BandOf(name string, x []float64, perSeed [][]float64) plots.Series {
 	s := plots.Series{Name: name, X: x}
 	for i := range x {
@@ -72,7 +73,7 @@ func BandOf(name string, x []float64, perSeed [][]float64) plots.Series {
 	return s
 }
 
-// MinNaN is the smaller of two values, of which one may be NaN.
+// MinNaN returns the smaller of two values, ignoring a NaN.
 func MinNaN(a, b float64) float64 {
 	if math.IsNaN(a) || b < a {
 		return b
@@ -87,7 +88,8 @@ func maxNaN(a, b float64) float64 {
 	return a
 }
 
-// AlongTraining is a quantity along training over the seeds' records.
+// AlongTraining returns the band of a quantity against the training step, over the records of
+// several seeds.
 func AlongTraining(name string, records []*runs.Record, quantity string) plots.Series {
 	var x []float64
 	rows := make([][]float64, len(records))
@@ -104,7 +106,7 @@ func AlongTraining(name string, records []*runs.Record, quantity string) plots.S
 	return BandOf(name, x, rows)
 }
 
-// BandCaption says what the lines and bands of BandOf are.
+// BandCaption explains the lines and bands of BandOf in a caption.
 func BandCaption(seeds int) string {
 	return fmt.Sprintf("Lines: mean over %d seeds; bands: smallest to largest.", seeds)
 }

@@ -18,16 +18,17 @@ type Sweep struct {
 // Seeds is the number of seeds.
 func (s Sweep) Seeds() int { return len(s.Records[0]) }
 
-// Quantity gives what is looked at of a run; NaN where the run has none.
+// Quantity computes a number from a run's record; NaN if the run does not have it.
 type Quantity func(*runs.Record) float64
 
-// AtEnd is a value at the last step.
+// AtEnd returns the quantity that reads a measured value at the last step.
 func AtEnd(name string) Quantity { return lastStep.of(name) }
 
-// AtBest is a value at the measured step of the best test accuracy, the first of several.
+// AtBest returns the quantity that reads a measured value at the step of the best test accuracy,
+// the first of equal ones.
 func AtBest(name string) Quantity { return bestStep.of(name) }
 
-// Rows gives, for each seed, a quantity of its runs along the axis.
+// Rows returns a row for each seed: the quantity at each value of the axis.
 func (s Sweep) Rows(of Quantity) [][]float64 {
 	rows := make([][]float64, s.Seeds())
 	for _, records := range s.Records {
@@ -38,8 +39,8 @@ func (s Sweep) Rows(of Quantity) [][]float64 {
 	return rows
 }
 
-// Difference compares a quantity under some values of the axis, their mean, with
-// that under the value at base, seed by seed.
+// Difference compares, seed by seed, the mean of a quantity over the axis values at the indices
+// under with the quantity at the index base.
 func (s Sweep) Difference(of Quantity, base int, under []int) stats.Difference {
 	rows := s.Rows(of)
 	reference, changed := make([]float64, len(rows)), make([]float64, len(rows))
@@ -52,15 +53,15 @@ func (s Sweep) Difference(of Quantity, base int, under []int) stats.Difference {
 	return stats.Paired(changed, reference)
 }
 
-// Column is a value of the records, as tables and figures name it.
+// Column is a measured value with its title in tables and figures.
 type Column struct{ Title, Name string }
 
-// endColumns are what is worth knowing of a classifier at the last step.
+// endColumns are the columns that describe a classifier at the last step.
 var endColumns = []Column{{"train loss", "train_loss"}, {"test loss", "test_loss"}, {"test accuracy", "test_accuracy"},
 	{"GC train", "train_gc"}, {"GC test", "test_gc"}}
 
-// Table gives the mean and deviation of the columns at the last step, and the GC
-// at the best test accuracy, for each value.
+// Table has a row for each value of the axis, with the mean and standard deviation of the columns
+// at the last step, and GC at the best test accuracy.
 func (s Sweep) Table(title string) Table {
 	t := Table{Title: title, Header: []string{s.Name},
 		Notes: fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step; the last column is at each run's best test accuracy. "+
@@ -95,7 +96,7 @@ type curve struct {
 	of   Quantity
 }
 
-// panel draws quantities along the axis, whose values stand side by side.
+// panel draws quantities against the axis, with its values evenly spaced.
 func (s Sweep) panel(title, ylabel string, logY bool, curves ...curve) plots.Panel {
 	p := plots.Panel{Title: title, XLabel: s.Name, YLabel: ylabel, LogY: logY}
 	x := make([]float64, len(s.Values))
@@ -111,20 +112,23 @@ func (s Sweep) panel(title, ylabel string, logY bool, curves ...curve) plots.Pan
 	return p
 }
 
-// GCPanel shows GC along the axis, at the end and at the best test accuracy.
+// GCPanel shows GC against the axis, at the last step and at the best test accuracy.
 func (s Sweep) GCPanel(title string) plots.Panel {
-	return s.panel(title, "GC of the logits", true, curve{"training data", AtEnd("train_gc")}, curve{"test data", AtEnd("test_gc")},
+	return s.panel(title, "GC of the logits", true, curve{"training data", AtEnd("train_gc")},
+		curve{"test data", AtEnd("test_gc")},
 		curve{"training data, best step", AtBest("train_gc")})
 }
 
-// AccuracyPanel shows the accuracy along the axis.
+// AccuracyPanel shows the accuracy against the axis.
 func (s Sweep) AccuracyPanel(title string) plots.Panel {
-	return s.panel(title, "fraction right", false, curve{"training data", AtEnd("train_accuracy")}, curve{"test data", AtEnd("test_accuracy")})
+	return s.panel(title, "fraction right", false, curve{"training data", AtEnd("train_accuracy")},
+		curve{"test data", AtEnd("test_accuracy")})
 }
 
-// LossPanel shows the losses along the axis.
+// LossPanel shows the losses against the axis.
 func (s Sweep) LossPanel(title string) plots.Panel {
-	return s.panel(title, "cross-entropy (nats)", true, curve{"training data", AtEnd("train_loss")}, curve{"test data", AtEnd("test_loss")})
+	return s.panel(title, "cross-entropy (nats)", true, curve{"training data", AtEnd("train_loss")},
+		curve{"test data", AtEnd("test_loss")})
 }
 
 // Training is the figure of the training curves, a line for each value of the axis.
@@ -143,8 +147,8 @@ func (s Sweep) Training(title, caption string) plots.Figure {
 	return f
 }
 
-// Dead draws the runs that ended at chance, which no other line has, at their final training accuracy.
-// It has no points if there are none.
+// Dead draws the runs that ended no better than chance, which other lines exclude, at their final
+// training accuracy. The series is empty if there are none.
 func (s Sweep) Dead() plots.Series {
 	dead := plots.Series{Name: "ended at chance, left out", NoLine: true}
 	for i, records := range s.Records {
@@ -158,7 +162,7 @@ func (s Sweep) Dead() plots.Series {
 	return dead
 }
 
-// Positions gives where values stand on the axis.
+// Positions returns the indices of the axis values that keep selects.
 func (s Sweep) Positions(keep func(value float64) bool) (at []int) {
 	for i, v := range s.Values {
 		if keep(v) {
@@ -168,7 +172,7 @@ func (s Sweep) Positions(keep func(value float64) bool) (at []int) {
 	return at
 }
 
-// FromZero checks the coefficients of a penalty: they rise from 0.
+// FromZero checks the coefficients of a penalty: they must start with 0 and rise.
 func FromZero(key string, coefficients []float64) error {
 	if len(coefficients) < 2 || coefficients[0] != 0 {
 		return fmt.Errorf("%s: they must start with 0, and there must be another", key)
@@ -176,7 +180,7 @@ func FromZero(key string, coefficients []float64) error {
 	return Rising(key, coefficients)
 }
 
-// Rising checks the values of a sweep.
+// Rising checks that a sweep has at least 2 values and that they rise.
 func Rising[T int | float64](key string, values []T) error {
 	if len(values) < 2 {
 		return errors.New(key + ": at least 2 values are needed")

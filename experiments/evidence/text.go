@@ -15,8 +15,8 @@ type Table struct {
 	Notes  string     `json:"notes,omitempty"`
 }
 
-// String renders the table with aligned columns: the first to the left, the
-// others to the right.
+// String renders the table as aligned text: the first column left-aligned, the others
+// right-aligned.
 func (t Table) String() string {
 	widths := make([]int, len(t.Header))
 	for _, row := range append([][]string{t.Header}, t.Rows...) {
@@ -93,7 +93,8 @@ func JoinInts(values []int64) string {
 	return strings.Join(parts, ", ")
 }
 
-// PlusMinus writes a mean with a standard deviation, which is left out where it is not known, as of a single value.
+// PlusMinus writes a mean with its standard deviation, which it omits if it is NaN, as for a single
+// value.
 func PlusMinus(mean, std float64) string {
 	if math.IsNaN(std) {
 		return fmt.Sprintf("%.4g", mean)

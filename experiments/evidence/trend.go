@@ -9,7 +9,7 @@ import (
 	"example.com/geometric-complexity/internal/stats"
 )
 
-// Direction is that in which a value is claimed to move along an axis.
+// Direction is the claimed direction of a trend along an axis.
 type Direction int
 
 // The directions.
@@ -18,16 +18,16 @@ const (
 	Rises
 )
 
-// scale is how a value is compared: GC spans orders of magnitude, accuracy does not.
+// scale says how values are compared: GC spans orders of magnitude, accuracy does not.
 type scale int
 
 const (
-	factors     scale = iota // its logarithm, so that effects are factors
-	differences              // the value itself
+	factors     scale = iota // by their logarithms, so that effects are factors
+	differences              // directly
 )
 
-// Places are the values of the axis on a scale from 0, the first, to 1, the last: evenly in their
-// logarithm, or, of an axis that starts at 0, evenly in their order.
+// Places maps the axis values to positions from 0 for the first to 1 for the last: linearly in
+// their logarithm or, if the axis starts at 0, linearly in their index.
 func (a Axis) Places() []float64 {
 	n := len(a.Values)
 	places := make([]float64, n)
@@ -41,15 +41,15 @@ func (a Axis) Places() []float64 {
 	return places
 }
 
-// GCTrend is the claim that GC moves along the axis: the factor from the first value to the last, by
-// least squares in the logarithm, of each seed. It is decided at equal training loss, and given under
-// the other matchings, too.
+// GCTrend claims that GC moves along the axis. The effect for each seed is the factor from the
+// first value to the last, by least squares on log GC. Equal training loss decides the claim; the
+// results under the other matchings are reported with it.
 func (s Sweep) GCTrend(text ClaimText, name string, d Direction) Claim {
 	return s.trendClaim(text, "GC", name, d, factors)
 }
 
-// AccuracyTrend is the claim that the test accuracy moves along the axis: the difference from the first
-// value to the last, by least squares, of each seed. It is decided as GCTrend is.
+// AccuracyTrend claims that the test accuracy moves along the axis. The effect for each seed is the
+// difference from the first value to the last, by least squares. It is decided as GCTrend is.
 func (s Sweep) AccuracyTrend(text ClaimText, d Direction) Claim {
 	return s.trendClaim(text, "test accuracy", "test_accuracy", d, differences)
 }
@@ -80,7 +80,7 @@ func (s Sweep) trendClaim(text ClaimText, what, name string, d Direction, sc sca
 	return claim
 }
 
-// LeftOut counts the runs that no statistic has.
+// LeftOut counts in words the runs that the statistics exclude.
 func (s Sweep) LeftOut() string {
 	diverged, dead := 0, 0
 	for _, records := range s.Records {
@@ -106,8 +106,8 @@ func (s Sweep) LeftOut() string {
 	return "left out: " + strings.Join(texts, " and ")
 }
 
-// RowsTrend is the claim that values, a row for each seed, move along the axis. With inFactors they are
-// compared in their logarithm. Where says under which matching they were taken.
+// RowsTrend claims that values, a row for each seed, move along the axis. With inFactors their
+// logarithms are compared. The argument where names the matching of the values.
 func RowsTrend(text ClaimText, what string, a Axis, rows [][]float64, d Direction, inFactors bool, where string) Claim {
 	var slopes, ranks []float64
 	for _, row := range rows {
@@ -150,7 +150,8 @@ func RowsTrend(text ClaimText, what string, a Axis, rows [][]float64, d Directio
 	rankCorrelation := runs.Number(rank)
 	claim.Rank = &rankCorrelation
 	claim.Effect = e.String()
-	claim.Matched = []Matched{{Matching: where, Effect: e.short(), Value: claim.Value, Interval: claim.Interval, Verdict: claim.Verdict}}
+	claim.Matched = []Matched{{Matching: where, Effect: e.short(), Value: claim.Value, Interval: claim.Interval,
+		Verdict: claim.Verdict}}
 	claim.Evidence = fmt.Sprintf("%s, %s; rank correlation %.2f", claim.Effect, where, rank)
 	if len(perSeed) < MinSeeds {
 		claim.Evidence += "; " + tooFewSeeds(len(perSeed))
@@ -158,7 +159,7 @@ func RowsTrend(text ClaimText, what string, a Axis, rows [][]float64, d Directio
 	return claim
 }
 
-// effect says in words what a trend comes to.
+// effect describes the size of a trend in words.
 type effect struct {
 	what      string
 	axis      Axis
@@ -168,13 +169,14 @@ type effect struct {
 	inFactors bool
 }
 
-// String is a sentence, such as "GC falls by a factor of 2.3 [1.9, 2.8] from learning rate 0.02 to 0.2".
+// String is a sentence, such as "GC falls by a factor of 2.3 [1.9, 2.8] from learning rate 0.02 to
+// 0.2".
 func (e effect) String() string {
 	ends := fmt.Sprintf("from %s %g to %g", e.axis.Name, e.axis.Values[0], e.axis.Values[len(e.axis.Values)-1])
 	return fmt.Sprintf("%s %s %s", e.what, e.short(), ends)
 }
 
-// short leaves out of what, and from where to where.
+// short omits the quantity and the ends of the axis.
 func (e effect) short() string {
 	if math.IsNaN(e.value) {
 		return "has no measured change"
@@ -189,7 +191,8 @@ func (e effect) short() string {
 		return fmt.Sprintf("changes by %+.3g %s", e.value, e.interval)
 	}
 	if e.interval.Hi < 1 {
-		return fmt.Sprintf("falls by a factor of %.3g %s", 1/e.value, stats.Interval{Lo: 1 / e.interval.Hi, Hi: 1 / e.interval.Lo})
+		return fmt.Sprintf("falls by a factor of %.3g %s", 1/e.value,
+			stats.Interval{Lo: 1 / e.interval.Hi, Hi: 1 / e.interval.Lo})
 	}
 	if e.interval.Lo > 1 {
 		return fmt.Sprintf("rises by a factor of %.3g %s", e.value, e.interval)

@@ -19,13 +19,16 @@ func trained(losses, gcs []float64) *runs.Record {
 	return r
 }
 
-// The first run comes to a loss of 1 at most, so that is where all are compared: the second is there
-// between its points of loss 2 and 0.5, halfway in the logarithm, where its GC is √(10·40) = 20.
+// The first run comes to a loss of 1 at most, so that is where all are compared: the second is
+// there between its points of loss 2 and 0.5, halfway in the logarithm, where its GC is √(10·40) =
+// 20.
 func TestEqualLoss(t *testing.T) {
 	diverged, dead := trained([]float64{4, 3}, []float64{1, 1}), trained([]float64{4, 3.9}, []float64{0, 0})
 	diverged.Status, dead.Dead = runs.Diverged, true
-	first, second := trained([]float64{4, 2, 1, 1.5}, []float64{1, 5, 7, 9}), trained([]float64{4, 2, 0.5}, []float64{1, 10, 40})
-	s := Sweep{Axis: Axis{Name: "rate", Values: []float64{1, 2, 3, 4}}, Records: [][]*runs.Record{{first}, {second}, {diverged}, {dead}}}
+	first, second := trained([]float64{4, 2, 1, 1.5}, []float64{1, 5, 7, 9}),
+		trained([]float64{4, 2, 0.5}, []float64{1, 10, 40})
+	s := Sweep{Axis: Axis{Name: "rate", Values: []float64{1, 2, 3, 4}},
+		Records: [][]*runs.Record{{first}, {second}, {diverged}, {dead}}}
 	m := s.EqualLoss()
 	if m.Name != "at equal training loss (1)" {
 		t.Errorf("matching %q", m.Name)
@@ -38,7 +41,8 @@ func TestEqualLoss(t *testing.T) {
 	if got, want := s.LeftOut(), "left out: 1 diverged run(s) and 1 run(s) that ended at chance"; got != want {
 		t.Errorf("%q; want %q", got, want)
 	}
-	untrained := Sweep{Axis: s.Axis, Records: [][]*runs.Record{{trained([]float64{2, 3}, []float64{1, 2})}, {trained([]float64{2, 1}, []float64{1, 2})}}}
+	untrained := Sweep{Axis: s.Axis,
+		Records: [][]*runs.Record{{trained([]float64{2, 3}, []float64{1, 2})}, {trained([]float64{2, 1}, []float64{1, 2})}}}
 	if row := untrained.Rows(untrained.EqualLoss().of("train_gc"))[0]; !math.IsNaN(row[0]) || !math.IsNaN(row[1]) {
 		t.Errorf("where a run never came below its first loss, GC is %v", row)
 	}
@@ -48,7 +52,8 @@ func TestEqualLoss(t *testing.T) {
 
 func TestPlaces(t *testing.T) {
 	gctest.AssertClose(t, Axis{Values: []float64{1, 2, 8}}.Places(), []float64{0, 1. / 3, 1}, 1e-12, 0, "in the logarithm")
-	gctest.AssertClose(t, Axis{Values: []float64{0, 1e-4, 1}}.Places(), []float64{0, 0.5, 1}, 1e-12, 0, "from 0, in their order")
+	gctest.AssertClose(t, Axis{Values: []float64{0, 1e-4, 1}}.Places(), []float64{0, 0.5, 1}, 1e-12, 0,
+		"from 0, in their order")
 }
 
 // sweepOf has a run of one measurement for each value and seed, with the GC that is given.
@@ -67,7 +72,8 @@ func sweepOf(gc func(value float64, seed int) float64) Sweep {
 func TestGCTrend(t *testing.T) {
 	text := ClaimText{ID: "falls", Text: "GC falls"}
 	noise := func(seed int) float64 { return 1 + 0.01*float64(seed) }
-	claim := sweepOf(func(v float64, seed int) float64 { return 50 * math.Pow(v, -0.5*noise(seed)) }).GCTrend(text, "train_gc", Falls)
+	claim := sweepOf(func(v float64, seed int) float64 { return 50 * math.Pow(v, -0.5*noise(seed)) }).GCTrend(text,
+		"train_gc", Falls)
 	if claim.Verdict != Holds || float64(*claim.Rank) != -1 || len(claim.Matched) != 3 {
 		t.Errorf("claim %+v", claim)
 	}
@@ -79,17 +85,20 @@ func TestGCTrend(t *testing.T) {
 		t.Errorf("p %g", p)
 	}
 	rising := sweepOf(func(v float64, seed int) float64 { return math.Pow(v, noise(seed)) })
-	if claim := rising.GCTrend(text, "train_gc", Falls); claim.Verdict != DoesNotHold || !strings.Contains(claim.Effect, "rises by a factor of 1") {
+	if claim := rising.GCTrend(text, "train_gc", Falls); claim.Verdict != DoesNotHold ||
+		!strings.Contains(claim.Effect, "rises by a factor of 1") {
 		t.Errorf("of what rises: %+v", claim)
 	}
 	scattered := sweepOf(func(v float64, seed int) float64 { return math.Pow(v, float64(seed)-1.4) })
-	if claim := scattered.GCTrend(text, "train_gc", Falls); claim.Verdict != Undecided || !strings.Contains(claim.Effect, "changes by") {
+	if claim := scattered.GCTrend(text, "train_gc", Falls); claim.Verdict != Undecided ||
+		!strings.Contains(claim.Effect, "changes by") {
 		t.Errorf("of what scatters: %+v", claim)
 	}
 }
 
-// At the last step the larger rate has the larger GC, because it came further; at equal loss it has the
-// smaller one. The verdict is that at equal loss, and the text says that the matchings disagree.
+// At the last step the larger rate has the larger GC, because it came further; at equal loss it has
+// the smaller one. The verdict is that at equal loss, and the text says that the matchings
+// disagree.
 func TestMatchingsDisagree(t *testing.T) {
 	s := Sweep{Axis: Axis{Name: "rate", Values: []float64{1, 2}}}
 	for i, losses := range [][]float64{{2, 1, 1}, {2, 1, 0.1}} {
@@ -114,7 +123,8 @@ func TestMatchingsDisagree(t *testing.T) {
 func TestFactorClaim(t *testing.T) {
 	text := ClaimText{ID: "f", Text: "f"}
 	c := FactorClaim(text, "factor", []float64{2, 4, 8}, Above(1), "")
-	gctest.AssertClose(t, []float64{float64(c.Value), c.Interval.Lo * c.Interval.Hi}, []float64{4, 16}, 1e-12, 0, "mean, and product of the ends")
+	gctest.AssertClose(t, []float64{float64(c.Value), c.Interval.Lo * c.Interval.Hi}, []float64{4, 16}, 1e-12, 0,
+		"mean, and product of the ends")
 	if c.Verdict != Undecided { // t = √3·2, of 2 degrees of freedom.
 		t.Errorf("verdict %s with interval %s", c.Verdict, c.Interval)
 	}

@@ -11,10 +11,9 @@ import (
 	"example.com/geometric-complexity/internal/settings"
 )
 
-// RepeatedBy gives the scale that a configuration with its seeds is nearest to,
-// and the command that repeats its result: the experiment at that scale, with
-// what differs from it. Of scales that are equally near, as where an experiment
-// knows only one, laptop comes first.
+// RepeatedBy returns the scale nearest to a configuration and its seeds, and the command that
+// repeats its result: the experiment at that scale, with flags for the differences. Of equally near
+// scales it prefers laptop, as for an experiment with the same configuration at every scale.
 func RepeatedBy(e Experiment, cfg any, seeds []int64) (nearest Scale, command string, err error) {
 	var fewest []string
 	for _, scale := range []Scale{Laptop, Desk, Paper, Smoke} {

@@ -11,23 +11,23 @@ import (
 	"example.com/geometric-complexity/experiments/evidence"
 )
 
-// criteriaFile lists, for each experiment, the definitions of its claims by their hash, with the commit
-// that fixed them. `make criteria` adds those of the last commit.
+// criteriaFile lists, for each experiment, the definitions of its claims by their hash, with the
+// commit that fixed them. `make criteria` adds those of the last commit.
 //
 //go:embed criteria.json
 var criteriaFile []byte
 
-// Criteria says since when the claims of a result have been decided as they are: a criterion that is
-// younger than the runs could have been chosen to fit them.
+// Criteria says when the criteria of a result's claims were fixed: criteria that are younger than
+// the runs could have been chosen to fit them.
 type Criteria struct {
 	SHA256 string `json:"sha256"` // of the claims' texts, statistics and criteria
-	// Commit fixed them, at that time; empty where they are in no commit, such as with a limit that was
-	// set on the command line.
+	// Commit is the commit that fixed the criteria, at the time Fixed; it is empty if no commit has
+	// them, for example if a limit was set on the command line.
 	Commit string    `json:"commit,omitempty"`
 	Fixed  time.Time `json:"fixed,omitzero"`
 }
 
-// CriteriaOf gives the criteria of an experiment's claims.
+// CriteriaOf returns the criteria of an experiment's claims; it is nil if there are no claims.
 func CriteriaOf(name string, claims []evidence.Claim) (*Criteria, error) {
 	if len(claims) == 0 {
 		return nil, nil
@@ -58,7 +58,7 @@ func CriteriaOf(name string, claims []evidence.Claim) (*Criteria, error) {
 	return c, nil
 }
 
-// FixedCriteria lists the criteria that commits have fixed, by the experiments' names.
+// FixedCriteria returns, for each experiment's name, the criteria that commits have fixed.
 func FixedCriteria() (map[string][]Criteria, error) {
 	var fixed map[string][]Criteria
 	if err := json.Unmarshal(criteriaFile, &fixed); err != nil {

@@ -16,13 +16,13 @@ type MissingError struct {
 	Missing, Total int
 }
 
-// Error says how many are missing.
+// Error implements error.
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s: %d of %d runs are missing", e.Name, e.Missing, e.Total)
 }
 
-// Decide implements Experiment. It writes what Run writes; result.json comes
-// last and stands for the rest. A *MissingError says that runs are missing.
+// Decide implements Experiment. It writes the same files as Run, result.json last: where it exists,
+// the others are complete. If runs are missing, it returns a *MissingError.
 func (d *Definition[C]) Decide(ctx context.Context, out, backendName string, cfg any, seeds []int64) (*Result, error) {
 	all, err := d.Plan(cfg, seeds)
 	if err != nil {
@@ -32,7 +32,7 @@ func (d *Definition[C]) Decide(ctx context.Context, out, backendName string, cfg
 	if err != nil {
 		return nil, err
 	}
-	// Several processes may find at once that the last run is complete.
+	// Several processes may see at the same time that the last run is complete.
 	lock, err := runs.Lock(ctx, out)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,11 @@ func (d *Definition[C]) Decide(ctx context.Context, out, backendName string, cfg
 	if err != nil {
 		return nil, err
 	}
-	if err := runs.Protect(func() (err error) { findings, err = d.Report(*cfg.(*C), seeds, records); return err }); err != nil {
+	if err := runs.Protect(func() (err error) {
+		findings,
+			err = d.Report(*cfg.(*C), seeds, records)
+		return err
+	}); err != nil {
 		return nil, fmt.Errorf("%s: report: %w", d.About.Name, err)
 	}
 	r, err := newResult(backendName, d, cfg, seeds, done, findings)

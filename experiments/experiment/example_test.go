@@ -12,8 +12,7 @@ import (
 	"example.com/geometric-complexity/experiments/runs"
 )
 
-// temporaryEnv runs on the pure Go backend, in a folder that the second result
-// removes.
+// temporaryEnv runs on the pure Go backend, in a folder that the second result removes.
 func temporaryEnv() (env runs.Env, remove func()) {
 	backend, err := compute.NewWithConfig("go")
 	if err != nil {
@@ -26,8 +25,7 @@ func temporaryEnv() (env runs.Env, remove func()) {
 	return runs.Env{Backend: backend, BackendName: "go", Out: out}, func() { os.RemoveAll(out) }
 }
 
-// The notebook and the command do the same: a configuration, changed where
-// needed, and a run.
+// The notebook and the command do the same: a configuration, changed where needed, and a run.
 func ExampleDefinition_Run() {
 	env, remove := temporaryEnv()
 	defer remove()

@@ -19,21 +19,19 @@ type Info struct {
 	Scales map[Scale]string     `json:"scales"` // what each scale runs
 }
 
-// Folder is the name of the folder that results at a scale go to, unless
-// somebody names another.
+// Folder is the name of the folder that results at a scale go to, unless somebody names another.
 func (i Info) Folder(scale Scale) string { return i.Name + "-" + string(scale) }
 
-// Experiment is what a command needs to know of an experiment whose
-// configuration type it does not know.
+// Experiment is an experiment of any configuration type, as commands use it.
 type Experiment interface {
 	Info() Info
 	// DefaultConfig returns a pointer to a new configuration of the scale.
 	DefaultConfig(Scale) any
-	// DefaultSeeds are the seeds that the scale runs with if none are asked for.
+	// DefaultSeeds returns the seeds of the scale, used if the caller chooses none.
 	DefaultSeeds(Scale) []int64
-	// Plan lists the runs of a configuration, given as DefaultConfig gives it.
+	// Plan lists the runs of a configuration, which must have the type that DefaultConfig returns.
 	Plan(cfg any, seeds []int64) ([]runs.Run, error)
-	// RunConfig runs a configuration, given as DefaultConfig gives it.
+	// RunConfig runs a configuration, which must have the type that DefaultConfig returns.
 	RunConfig(ctx context.Context, env runs.Env, cfg any, seeds []int64) (*Result, error)
 	// Decide decides the claims from the records of runs that are complete.
 	Decide(ctx context.Context, out, backendName string, cfg any, seeds []int64) (*Result, error)
@@ -42,14 +40,14 @@ type Experiment interface {
 // Definition is an experiment with configuration type C.
 type Definition[C any] struct {
 	About Info
-	// Config returns the configuration of a scale. What a scale changes is said,
-	// with its reason, in the comments of the function.
+	// Config returns the configuration of a scale. Comments in the function give the reason for
+	// each difference between scales.
 	Config func(Scale) C
 	// Seeds returns the default seeds of a scale.
 	Seeds func(Scale) []int64
-	// Design says what a configuration sweeps, and so which runs it has.
+	// Design returns the sweeps and other settings of a configuration, which determine its runs.
 	Design func(cfg C, seeds []int64) evidence.Design
-	// Report decides the claims from the records, and from nothing else.
+	// Report decides the claims from the records alone.
 	Report func(cfg C, seeds []int64, records *evidence.Records) (evidence.Findings, error)
 }
 
@@ -89,11 +87,10 @@ func (d *Definition[C]) Plan(cfg any, seeds []int64) ([]runs.Run, error) {
 	return d.Design(*c, seeds).Runs()
 }
 
-// Run does all runs of the configuration that are not complete yet in env.Out,
-// decides the claims, and writes records.jsonl, claims.txt, the figures and
-// result.json there. Cancelling ctx stops within a training step and gives an
-// *InterruptedError; calling again goes on. A run that fails does not keep the
-// others from being done; the error is a *FailedError then.
+// Run does all runs of the configuration that are not complete yet in env.Out, decides the claims,
+// and writes records.jsonl, claims.txt, the figures and result.json there. Cancelling ctx stops
+// within a training step with an *InterruptedError; another call resumes. A failed run does not
+// stop the others; Run then returns a *FailedError.
 func (d *Definition[C]) Run(ctx context.Context, env runs.Env, cfg C, seeds []int64) (*Result, error) {
 	return d.RunConfig(ctx, env, &cfg, seeds)
 }
@@ -108,7 +105,8 @@ func (d *Definition[C]) RunConfig(ctx context.Context, env runs.Env, cfg any, se
 	if err != nil {
 		return nil, err
 	}
-	reused, err := (&runs.Schedule{Items: runs.Items(p.Part), BackendName: env.BackendName, Progress: env.Progress}).Run(ctx, runs.NewWorker(env))
+	reused, err := (&runs.Schedule{Items: runs.Items(p.Part), BackendName: env.BackendName,
+		Progress: env.Progress}).Run(ctx, runs.NewWorker(env))
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +121,12 @@ func (d *Definition[C]) RunConfig(ctx context.Context, env runs.Env, cfg any, se
 type Planned struct {
 	*runs.Part
 	Experiment Experiment
-	Config     any // as the experiment's DefaultConfig gives it
+	Config     any // of the type that the experiment's DefaultConfig returns
 	Seeds      []int64
 }
 
-// Plan checks a configuration, given as the experiment's DefaultConfig gives it, and lists its runs.
+// Plan checks a configuration, which must have the type that the experiment's DefaultConfig
+// returns, and lists its runs.
 func Plan(e Experiment, cfg any, seeds []int64, out string) (*Planned, error) {
 	planned, err := e.Plan(cfg, seeds)
 	if err != nil {
@@ -143,12 +142,11 @@ func (p *Planned) Decide(ctx context.Context, backendName string) (*Result, erro
 	return p.Experiment.Decide(ctx, p.Out, backendName, p.Config, p.Seeds)
 }
 
-// validator is implemented by configurations that can be wrong in more ways
-// than their types say.
+// validator is implemented by configurations with constraints beyond their types.
 type validator interface{ Validate() error }
 
-// check runs the configuration's own validation, if it has one, and holds its
-// sizes to what the machine has.
+// check runs the configuration's own validation, if it has one, and checks that its sizes fit this
+// machine.
 func check(cfg any) error {
 	if v, ok := cfg.(validator); ok {
 		if err := v.Validate(); err != nil {

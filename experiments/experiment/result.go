@@ -14,7 +14,7 @@ import (
 	"example.com/geometric-complexity/internal/atomicfile"
 )
 
-// What Decide writes into an experiment's output folder, beside the figures.
+// Files that Decide writes into an experiment's output folder, besides the figures.
 const (
 	ResultFile  = "result.json"
 	ClaimsFile  = "claims.txt"    // Result.Text
@@ -34,7 +34,7 @@ type RunSummary struct {
 	Seconds float64     `json:"seconds"`
 }
 
-// Result is what an experiment came to.
+// Result is the outcome of an experiment.
 type Result struct {
 	Number  string          `json:"number"`
 	Name    string          `json:"name"`
@@ -48,11 +48,11 @@ type Result struct {
 	// Data says what the data sets of the runs held, each once.
 	Data   []runs.DataContent `json:"data,omitempty"`
 	Claims []evidence.Claim   `json:"claims"`
-	// Criteria says since when the claims are decided as they are; nil of a result without claims.
+	// Criteria says when the claims' criteria were fixed; nil for a result without claims.
 	Criteria *Criteria        `json:"criteria,omitempty"`
 	Tables   []evidence.Table `json:"tables,omitempty"`
 	Figures  []string         `json:"figures"` // paths below the output folder
-	// InWords says of each figure, by the name of its files, what it shows.
+	// InWords describes each figure in words, by the base name of its files.
 	InWords map[string]string `json:"figures_in_words,omitempty"`
 	Runs    []RunSummary      `json:"runs"`
 	// Provenance has the sum of the runs' seconds, and when the last of them ended.
@@ -61,7 +61,8 @@ type Result struct {
 	Reused int `json:"-"`
 }
 
-func newResult(backendName string, e Experiment, cfg any, seeds []int64, done []doneRun, findings evidence.Findings) (*Result, error) {
+func newResult(backendName string, e Experiment, cfg any, seeds []int64, done []doneRun,
+	findings evidence.Findings) (*Result, error) {
 	config, err := json.Marshal(cfg)
 	if err != nil {
 		return nil, err
@@ -88,10 +89,10 @@ func newResult(backendName string, e Experiment, cfg any, seeds []int64, done []
 	return r, err
 }
 
-// write writes the result and what it speaks of. result.json is removed first
-// and written last: where it is, all the rest is there.
+// write writes the result and the files that it names. It removes result.json first and writes it
+// last: where it exists, the other files are complete.
 func (r *Result) write(out string, done []doneRun, figures []evidence.NamedFigure) error {
-	if err := os.RemoveAll(filepath.Join(out, ResultFile)); err != nil { // it need not be there
+	if err := os.RemoveAll(filepath.Join(out, ResultFile)); err != nil { // RemoveAll ignores a missing file.
 		return err
 	}
 	if err := writeRecords(out, done); err != nil {
@@ -112,8 +113,8 @@ func (r *Result) write(out string, done []doneRun, figures []evidence.NamedFigur
 	return atomicfile.WriteJSON(filepath.Join(out, ResultFile), r)
 }
 
-// writeRecords writes all records, each with its run's label as one line of
-// JSON, in the order of the plan.
+// writeRecords writes all records, each with its run's label as one line of JSON, in the order of
+// the plan.
 func writeRecords(out string, done []doneRun) error {
 	var b bytes.Buffer
 	lines := json.NewEncoder(&b)
@@ -129,8 +130,8 @@ func writeRecords(out string, done []doneRun) error {
 	return atomicfile.Write(filepath.Join(out, RecordsFile), b.Bytes())
 }
 
-// Text renders the result for a terminal: its tables, then each claim with its
-// evidence and verdict.
+// Text renders the result for a terminal: its tables, then each claim with its evidence and
+// verdict.
 func (r *Result) Text() string {
 	var b strings.Builder
 	b.WriteString(strings.TrimSpace(fmt.Sprintf("%s %s: %s (%s)", r.Number, r.Name, r.Title, r.Paper)) + "\n")
@@ -153,8 +154,8 @@ func (r *Result) Text() string {
 	return b.String()
 }
 
-// claimsText renders the claims, with what their verdicts are worth. Where they are worth nothing,
-// there are only the statistics.
+// claimsText renders the claims, after the scale's caveat. At a scale that decides nothing it omits
+// the verdicts and shows the statistics only.
 func (r *Result) claimsText() string {
 	caveat := ""
 	if r.Scale.Caveat() != "" {
@@ -170,7 +171,7 @@ func (r *Result) claimsText() string {
 	return caveat + evidence.ClaimsText(claims)
 }
 
-// inWords says of each figure, by its name, what it shows.
+// inWords describes each figure in words, by its name.
 func inWords(figures []evidence.NamedFigure) map[string]string {
 	words := make(map[string]string, len(figures))
 	for _, f := range figures {

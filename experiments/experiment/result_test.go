@@ -41,17 +41,19 @@ func instantExperiment() *Definition[instantConfig] {
 		Config: func(Scale) instantConfig { return instantConfig{1} },
 		Seeds:  func(Scale) []int64 { return []int64{0} },
 		Design: func(_ instantConfig, seeds []int64) evidence.Design {
-			return evidence.Design{Cells: []evidence.Cell{evidence.NewCell("the run", seeds, func() runs.Task { return &instant{} })}}
+			return evidence.Design{Cells: []evidence.Cell{evidence.NewCell("the run", seeds,
+				func() runs.Task { return &instant{} })}}
 		},
 		Report: func(cfg instantConfig, _ []int64, _ *evidence.Records) (evidence.Findings, error) {
 			series := plots.Series{Name: "a line", X: []float64{0, 1}, Y: []float64{0, 1}}
-			return evidence.Findings{Figures: []evidence.NamedFigure{{Name: "drawn", Figure: plots.Figure{Panels: []plots.Panel{{XLabel: "x", YLabel: "y", Series: []plots.Series{series}}}}}}}, nil
+			return evidence.Findings{Figures: []evidence.NamedFigure{{Name: "drawn",
+				Figure: plots.Figure{Panels: []plots.Panel{{XLabel: "x", YLabel: "y", Series: []plots.Series{series}}}}}}}, nil
 		},
 	}
 }
 
-// A result says how it is repeated and what its figures show, and its runs on
-// what they were computed.
+// A result says how it is repeated and what its figures show, and its runs on what they were
+// computed.
 func TestResultExplainsItself(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	r, err := instantExperiment().Run(context.Background(), env, instantConfig{2}, []int64{0})
@@ -75,8 +77,7 @@ func TestResultExplainsItself(t *testing.T) {
 	}
 }
 
-// Where result.json is, all it speaks of is there, also when a later report
-// stops half way.
+// Where result.json is, all it speaks of is there, also when a later report stops half way.
 func TestNoResultBesideOtherFigures(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	run := func() error {
@@ -106,7 +107,8 @@ func TestResultNamesItsData(t *testing.T) {
 	copied := runs.DataContent{Name: "cifar10", SHA256: strings.Repeat("0123456789abcdef", 4), Content: "a JPEG copy"}
 	other := runs.DataContent{Name: "mnist", SHA256: strings.Repeat("f", 64), Content: "the published content"}
 	var done []doneRun
-	for _, content := range []*runs.DataContent{&copied, nil, &other, {Name: copied.Name, SHA256: copied.SHA256, Content: copied.Content}} {
+	for _, content := range []*runs.DataContent{&copied, nil, &other,
+		{Name: copied.Name, SHA256: copied.SHA256, Content: copied.Content}} {
 		done = append(done, doneRun{runs.Run{}, &runs.Record{Data: content}})
 	}
 	r, err := newResult("go", instantExperiment(), &instantConfig{1}, []int64{0}, done, evidence.Findings{})
@@ -138,7 +140,8 @@ func outcomes() *Definition[instantConfig] {
 	d := instantExperiment()
 	d.Design = func(_ instantConfig, seeds []int64) (design evidence.Design) {
 		for _, status := range []runs.Status{runs.Complete, runs.Diverged} {
-			design.Cells = append(design.Cells, evidence.NewCell(string(status), seeds, func() runs.Task { return &outcome{status} }))
+			design.Cells = append(design.Cells,
+				evidence.NewCell(string(status), seeds, func() runs.Task { return &outcome{status} }))
 		}
 		return design
 	}
@@ -184,7 +187,8 @@ func TestRecordsFile(t *testing.T) {
 		seconds += want.Provenance.Seconds
 	}
 	if result.Provenance.Seconds != seconds || result.Provenance.Finished.IsZero() {
-		t.Errorf("the result took %v s, until %v; want the sum of its runs, %v s", result.Provenance.Seconds, result.Provenance.Finished, seconds)
+		t.Errorf("the result took %v s, until %v; want the sum of its runs, %v s", result.Provenance.Seconds,
+			result.Provenance.Finished, seconds)
 	}
 	// Deciding again gives the same.
 	again, err := e.Decide(context.Background(), env.Out, "go", &cfg, seeds)
@@ -194,7 +198,8 @@ func TestRecordsFile(t *testing.T) {
 	}
 	seeds = append(seeds, 8, 9)
 	var missing *MissingError
-	if _, err := e.Decide(context.Background(), env.Out, "go", &cfg, seeds); !errors.As(err, &missing) || missing.Missing != 4 || missing.Total != 8 {
+	if _, err := e.Decide(context.Background(), env.Out, "go", &cfg, seeds); !errors.As(err, &missing) ||
+		missing.Missing != 4 || missing.Total != 8 {
 		t.Errorf("deciding with half of the runs: %v; want 4 of 8 missing", err)
 	}
 }
@@ -203,9 +208,11 @@ func TestRecordsFile(t *testing.T) {
 // scale, where the evidence, which has verdicts in it, is left out, too.
 func TestTextSaysWhatVerdictsAreWorth(t *testing.T) {
 	const effect, verdict = "GC falls by a factor of 2 [1.5, 3]", "HOLDS          larger: lower"
-	for scale, caveat := range map[Scale]string{Smoke: "smoke: too small for a verdict\n", Laptop: "laptop: a first look\n", Paper: ""} {
-		r := &Result{Scale: scale, Claims: []evidence.Claim{{ClaimText: evidence.ClaimText{ID: "a", Text: "larger: lower"}, Effect: effect,
-			Evidence: effect + "; at the last step: falls (holds)", Criterion: "interval below 1", Verdict: evidence.Holds}}}
+	for scale, caveat := range map[Scale]string{Smoke: "smoke: too small for a verdict\n",
+		Laptop: "laptop: a first look\n", Paper: ""} {
+		r := &Result{Scale: scale,
+			Claims: []evidence.Claim{{ClaimText: evidence.ClaimText{ID: "a", Text: "larger: lower"}, Effect: effect,
+				Evidence: effect + "; at the last step: falls (holds)", Criterion: "interval below 1", Verdict: evidence.Holds}}}
 		text := r.Text()
 		if !strings.Contains(text, "\n"+caveat) || caveat == "" && strings.Contains(text, "\npaper: ") {
 			t.Errorf("%s: no %q in\n%s", scale, caveat, text)

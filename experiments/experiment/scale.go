@@ -15,8 +15,7 @@ const (
 // Scales lists the scales, the smallest first.
 func Scales() []Scale { return []Scale{Smoke, Laptop, Desk, Paper} }
 
-// ParseScale is the inverse of the conversion to string. Its error names the
-// nearest scale.
+// ParseScale is the inverse of the conversion to string. Its error names the nearest scale.
 func ParseScale(s string) (Scale, error) {
 	var names []string
 	for _, scale := range Scales() {
@@ -28,7 +27,7 @@ func ParseScale(s string) (Scale, error) {
 	return "", nearest.Unknown("scale", s, names)
 }
 
-// Caveat says what a verdict at the scale is worth, where it is less than a verdict.
+// Caveat returns a warning about verdicts at the scale; it is empty if they count in full.
 func (s Scale) Caveat() string {
 	switch s {
 	case Smoke:

@@ -13,12 +13,12 @@ import (
 	"example.com/geometric-complexity/gcml"
 )
 
-// ArcLengths is the task of measuring random functions of one variable, ReLU
-// networks with random biases, on [-1, 1].
+// ArcLengths is the task of measuring random functions of one variable, ReLU networks with random
+// biases, on [-1, 1].
 //
-// There is one point for each function, with the function's number as its step:
-// "gc" is the mean of the squared derivative over the middles of the cells, and
-// "length" the length of the graph from cell to cell, which takes no derivative.
+// There is one point for each function, with the function's number as its step: "gc" is the mean of
+// the squared derivative over the middles of the cells, and "length" the length of the graph from
+// cell to cell, which takes no derivative.
 type ArcLengths struct {
 	HiddenLayers int   `json:"hidden_layers"`
 	Width        int   `json:"width"`
@@ -44,7 +44,8 @@ func (t *ArcLengths) Do(ctx context.Context, job *runs.Job) error {
 	}
 	for i := range t.Functions {
 		if err := ctx.Err(); err != nil {
-			return &runs.InterruptedError{Cause: err, Label: job.Run.Label, Seed: job.Record.Seed, Step: i, End: t.Functions, Out: job.Out}
+			return &runs.InterruptedError{Cause: err, Label: job.Run.Label, Seed: job.Record.Seed, Step: i, End: t.Functions,
+				Out: job.Out}
 		}
 		p, err := t.function(job, i)
 		if err != nil {
@@ -71,8 +72,8 @@ func (t *ArcLengths) function(job *runs.Job, i int64) (runs.Point, error) {
 	return runs.Point{Step: i, Values: map[string]runs.Number{"gc": runs.Number(gc), "length": runs.Number(length)}}, nil
 }
 
-// Values draws the i-th function of a seed and gives its values and squared
-// derivatives at the edges and middles of the cells in turn, from edge to edge.
+// Values draws the i-th function of a seed and gives its values and squared derivatives at the
+// edges and middles of the cells in turn, from edge to edge.
 func (t *ArcLengths) Values(backend compute.Backend, seed, i int64) (x, f, squares []float64, err error) {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d/%d", seed, i)

@@ -16,8 +16,7 @@ import (
 	"example.com/geometric-complexity/internal/sealed"
 )
 
-// interrupted does a run up to a step, with a checkpoint after each step, and
-// gives its folder.
+// interrupted does a run up to a step, with a checkpoint after each step, and gives its folder.
 func interruptedAt(t *testing.T, env runs.Env, run runs.Run, step int64) (dir string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -42,8 +41,8 @@ func checkpointDirs(t *testing.T, dir string) []string {
 	return dirs
 }
 
-// What a kill, or a full disk, leaves between the last checkpoint and the record
-// is the run's folder without the record. A run that diverged does not go on.
+// What a kill, or a full disk, leaves between the last checkpoint and the record is the run's
+// folder without the record. A run that diverged does not go on.
 func TestKilledBeforeTheRecord(t *testing.T) {
 	for name, task := range map[string]*Train{"complete": resumableTask(), "diverged": divergingTask()} {
 		t.Run(name, func(t *testing.T) {
@@ -111,8 +110,8 @@ func renameTo(name string) damage {
 	}
 }
 
-// A checkpoint that is not what was saved is passed over for the one before it,
-// with a line that says so, and the numbers stay.
+// A checkpoint that is not what was saved is passed over for the one before it, with a line that
+// says so, and the numbers stay.
 func TestDamagedCheckpoint(t *testing.T) {
 	backend := gctest.GoBackend(t)
 	run := runs.Run{Label: "damaged", Seed: 3, Task: resumableTask()}
@@ -183,7 +182,8 @@ func TestNoCheckpointCanBeUsed(t *testing.T) {
 	}
 	_, err := runs.Execute(context.Background(), env, run)
 	remove := filepath.Join(dir, runs.CheckpointDir)
-	if err == nil || !strings.HasSuffix(err.Error(), "remove "+remove+" to restart the run") || strings.Contains(err.Error(), "\n") {
+	if err == nil || !strings.HasSuffix(err.Error(), "remove "+remove+" to restart the run") ||
+		strings.Contains(err.Error(), "\n") {
 		t.Fatalf("error %v; want one line that says to remove %s", err, remove)
 	}
 	if _, err := OpenRun(dir); err == nil || !strings.Contains(err.Error(), "remove "+checkpointDirs(t, dir)[0]) {
@@ -197,8 +197,8 @@ func TestNoCheckpointCanBeUsed(t *testing.T) {
 	assertSameNumbers(t, got, execute(t, env, run))
 }
 
-// A state whose points are not those of the steps that were measured is refused,
-// however well it is sealed.
+// A state whose points are not those of the steps that were measured is refused, however well it is
+// sealed.
 func TestCheckpointWithoutAPoint(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	run := runs.Run{Label: "a point less", Seed: 3, Task: resumableTask()}
@@ -218,7 +218,8 @@ func TestCheckpointWithoutAPoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(newest, runs.StateFile), string(data))
-		if _, err := runs.Execute(context.Background(), env, run); err == nil || !strings.Contains(err.Error(), "has points of steps") {
+		if _, err := runs.Execute(context.Background(), env, run); err == nil ||
+			!strings.Contains(err.Error(), "has points of steps") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -301,8 +302,8 @@ func TestCheckpointIsReplacedByOneRename(t *testing.T) {
 	want := execute(t, runs.Env{Backend: env.Backend, Out: t.TempDir()}, run)
 	dir := interruptedAt(t, env, run, 6)
 	found := checkpointDirs(t, dir)
-	// Killed after the rename of the new one, before the old ones are removed; and
-	// in the middle of removing, and of writing, one.
+	// Killed after the rename of the new one, before the old ones are removed; and in the middle of
+	// removing, and of writing, one.
 	parent := filepath.Join(dir, runs.CheckpointDir)
 	for _, name := range []string{".tmp-save-1-step-1", ".tmp-12345"} {
 		if err := os.CopyFS(filepath.Join(parent, name), os.DirFS(found[1])); err != nil {

@@ -14,23 +14,23 @@ import (
 	"example.com/geometric-complexity/experiments/runs"
 )
 
-// NameParabola is the 1-D regression set of the paper's Figure 1: evenly spaced
-// points of y = x² on [-1, 1].
+// NameParabola names the 1-D regression set of the paper's Figure 1: evenly spaced points of y = x²
+// on [-1, 1].
 const NameParabola = "parabola"
 
-// Data describes the data of a run. Pixels are divided by 255, so that GC of
-// images is per unit of brightness. Subsets are drawn class by class with a
-// fixed seed: all seeds of a run see the same examples.
+// Data describes the data of a run. Pixels are divided by 255, so that GC of images is per unit of
+// brightness. Subsets are drawn class by class with a fixed seed: all seeds of a run see the same
+// examples.
 type Data struct {
 	Name    string `json:"name"`    // NameParabola, or one of datasets.Names
 	Train   int    `json:"train"`   // training examples; 0 for all
 	Test    int    `json:"test"`    // test examples; 0 for all
 	Measure int    `json:"measure"` // training examples on which loss and GC are measured; 0 for all
-	// MeasureGC is the number of training examples, among those measured, and of
-	// test examples on which GC is measured; 0 for all.
+	// MeasureGC is the number of training examples, among those measured, and of test examples on
+	// which GC is measured; 0 for all.
 	MeasureGC int `json:"measure_gc,omitempty"`
-	// LabelNoise is the fraction of training labels that are replaced by another
-	// class, once and for all; losses on training data are with those labels.
+	// LabelNoise is the fraction of training labels that are replaced by another class before
+	// training; losses on training data use the replaced labels.
 	LabelNoise float64 `json:"label_noise,omitempty"`
 }
 
@@ -44,11 +44,11 @@ type loaded struct {
 	// sha256 of the content of the data set's files; empty for a curve.
 	sha256 string
 	lossFn train.LossFn
-	// stream gives the training batches from a step on, without end: what the
-	// batch of a step holds depends on the seed and the step only.
+	// stream returns an endless stream of training batches from a step on. The batch of a step
+	// depends only on the seed and the step.
 	stream func(batchSize int, seed int64, step int64) (train.Dataset, error)
-	// measured are the sets that evaluations go over, "train" and "test"; gc those
-	// for GC, nil if they are the same.
+	// measured are the sets for evaluations, "train" and "test"; gc are the sets for GC, nil if
+	// they are the same.
 	measured, gc map[string]examples
 	// grid is where a function of one variable is evaluated; nil otherwise.
 	grid []float64
@@ -60,12 +60,12 @@ type examples struct {
 	inputs, labels *tensors.Tensor
 }
 
-// GridPoints is the number of points at which a function of one variable is
-// drawn and its GC over the interval measured: the midpoints of equal cells, so
-// that the mean over them is the midpoint rule for the integral.
+// GridPoints is the number of points at which a function of one variable is drawn and its GC over
+// the interval measured. They are the midpoints of equal cells, so the mean over them is the
+// midpoint rule for the integral.
 const GridPoints = 400
 
-// FunctionGrid gives the GridPoints points of [-1, 1] at which a run keeps the values of its function.
+// FunctionGrid returns the GridPoints points of [-1, 1] at which a run records its function.
 func FunctionGrid() []float64 {
 	x := make([]float64, GridPoints)
 	for i := range x {
@@ -74,14 +74,14 @@ func FunctionGrid() []float64 {
 	return x
 }
 
-// content says what the data set holds, nil for a curve.
+// content identifies the data set's content; it is nil for a curve.
 func (d Data) content() (*runs.DataContent, error) {
 	if d.Name == NameParabola {
 		return nil, nil
 	}
 	c, err := datasets.Identify(d.Name)
 	if missing := (*datasets.NotFoundError)(nil); errors.As(err, &missing) {
-		// Results can be looked at where the data is not.
+		// Results must be readable on a machine without the data.
 		c, err = datasets.PublishedContent(d.Name)
 	}
 	if err != nil {
@@ -112,7 +112,8 @@ func (d Data) loadCurve() (*loaded, error) {
 	out.grid = FunctionGrid()
 	out.stream = func(batchSize int, _, _ int64) (train.Dataset, error) {
 		if batchSize != 0 && batchSize != len(curve.X) {
-			return nil, fmt.Errorf("batch size %d: the curve is trained on all its %d points at once (batch size 0)", batchSize, len(curve.X))
+			return nil, fmt.Errorf("batch size %d: the curve is trained on all its %d points at once (batch size 0)", batchSize,
+				len(curve.X))
 		}
 		return curve.Dataset(dtypes.Float32, true)
 	}

@@ -16,13 +16,14 @@ import (
 func TestMissingDataOffersTheEmbeddedImages(t *testing.T) {
 	t.Setenv(datasets.EnvData, t.TempDir())
 	_, err := Data{Name: datasets.NameCIFAR10}.load(datasets.Format{})
-	if err == nil || !strings.HasSuffix(err.Error(), "--set dataset=fashion-mnist-subset") || strings.Contains(err.Error(), "\n") {
+	if err == nil || !strings.HasSuffix(err.Error(), "--set dataset=fashion-mnist-subset") ||
+		strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v; want one line that ends in the way out", err)
 	}
 }
 
-// mnistFolder makes a data folder with an MNIST of n training and test images,
-// all pixels of one value.
+// mnistFolder makes a data folder with an MNIST of n training and test images, all pixels of one
+// value.
 func mnistFolder(t *testing.T, n int, pixel byte) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "mnist")
@@ -48,8 +49,8 @@ func mnistFolder(t *testing.T, n int, pixel byte) {
 	}
 }
 
-// A folder of other images under the same name makes another run: neither a
-// complete one nor one that was interrupted is taken for it.
+// A folder of other images under the same name makes another run: neither a complete one nor one
+// that was interrupted is taken for it.
 func TestContentOfTheDataIsInTheAddress(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	task := resumableTask()
@@ -86,8 +87,8 @@ func TestContentOfTheDataIsInTheAddress(t *testing.T) {
 	}
 }
 
-// Where the data is not, the address is that of the published content, so that
-// results can be looked at.
+// Where the data is not, the address is that of the published content, so that results can be
+// looked at.
 func TestAddressWithoutTheData(t *testing.T) {
 	t.Setenv(datasets.EnvData, t.TempDir())
 	task := resumableTask()
@@ -102,8 +103,8 @@ func TestAddressWithoutTheData(t *testing.T) {
 	}
 }
 
-// Images that are exchanged while a run is about to begin are not trained on
-// under the address of the others.
+// Images that are exchanged while a run is about to begin are not trained on under the address of
+// the others.
 func TestDataChangedMeanwhile(t *testing.T) {
 	env, err := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}.WithDefaults()
 	if err != nil {
@@ -118,7 +119,8 @@ func TestDataChangedMeanwhile(t *testing.T) {
 	}
 	mnistFolder(t, 100, 200)
 	job := &runs.Job{Env: env, Dir: t.TempDir(), Record: &runs.Record{Data: content}}
-	if err := task.Do(context.Background(), job); err == nil || !strings.Contains(err.Error(), "mnist was changed after the run began") {
+	if err := task.Do(context.Background(), job); err == nil ||
+		!strings.Contains(err.Error(), "mnist was changed after the run began") {
 		t.Errorf("error %v", err)
 	}
 }

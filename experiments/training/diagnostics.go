@@ -14,8 +14,8 @@ import (
 	"example.com/geometric-complexity/experiments/runs"
 )
 
-// addDiagnostics adds to the measurements what the task asks for besides.
-func (s *fitting) addDiagnostics(fn modelFn) error {
+// addDiagnostics adds the measurements that the task requests beyond loss, accuracy and GC.
+func (s *trainingRun) addDiagnostics(fn modelFn) error {
 	t := s.task
 	measured := s.data.measured["train"]
 	if t.Transfer > 0 {
@@ -27,7 +27,7 @@ func (s *fitting) addDiagnostics(fn modelFn) error {
 	}
 	if len(t.NoiseGap) > 0 {
 		if !s.data.classes {
-			return errors.New("noise_gap: only classifiers have it")
+			return errors.New("noise_gap: the data set has no classes; leave it out")
 		}
 		d, err := newNoiseGap(s.job.Backend, s.store, fn, measured, s.data.outputs, t.NoiseGap)
 		if err != nil {
@@ -38,18 +38,17 @@ func (s *fitting) addDiagnostics(fn modelFn) error {
 	return nil
 }
 
-// noiseGap measures what Gaussian noise on the inputs adds to the squared error
-// of the outputs f against one-hot labels y: for each deviation σ the mean over
-// the examples of E‖f(x+σε) - y‖² - ‖f(x) - y‖², the sum over the outputs, as
-// the array "noise_gap". The expectation is over noiseDraws draws of ε and -ε,
-// always the same ones, which cancels the odd terms: what is left is
+// noiseGap measures what Gaussian noise on the inputs adds to the squared error of the outputs f
+// against one-hot labels y: for each deviation σ the mean over the examples of E‖f(x+σε) - y‖² -
+// ‖f(x) - y‖², the sum over the outputs, as the array "noise_gap". The expectation is over
+// noiseDraws draws of ε and -ε, always the same ones. The pairs cancel the odd terms, which leaves
 //
 //	σ²·GC + σ²·mean of (f(x) - y)·Δf(x) + terms of σ⁴
 //
-// (Bishop 1995). The second term has the order of the first. It is zero for a
-// linear f and where the network fits, but not for a ReLU network that does not:
-// its Laplacian sits in the kinks. So the array "noise_gap_outputs" gives the same
-// with f(x) in the place of y, which has no such term.
+// (Bishop 1995). The second term has the order of the first. It is zero for a linear f and where
+// the network fits, but not for a ReLU network that does not: its Laplacian sits in the kinks. The
+// array "noise_gap_outputs" therefore holds the same with f(x) in place of y, which has no such
+// term.
 type noiseGap struct {
 	exec    *model.Exec
 	sigmas  []float64
@@ -61,7 +60,8 @@ const (
 	noiseSeed  = 20220927
 )
 
-func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set examples, outputs int, sigmas []float64) (*noiseGap, error) {
+func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set examples, outputs int,
+	sigmas []float64) (*noiseGap, error) {
 	batches, err := split(set)
 	if err != nil {
 		return nil, err

@@ -11,8 +11,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// For a linear network the squared error grows by σ²·GC, whatever σ is, up to the
-// scatter of the draws.
+// For a linear network the squared error grows by σ²·GC, whatever σ is, up to the scatter of the
+// draws.
 func TestNoiseGapOfLinearNetwork(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
 		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: 200, Test: 20}.load(datasets.Format{Flat: true})

@@ -1,5 +1,5 @@
 // Package training holds the tasks that runs of experiments do: [Train] trains one network and
-// measures it on the way; [Initial], [ClosedForms] and [ArcLengths] look at random networks.
+// measures it during training; [Initial], [ClosedForms] and [ArcLengths] measure random networks.
 //
-// [OpenRun] loads a network that a run has trained.
+// [OpenRun] loads the network that a run trained.
 package training

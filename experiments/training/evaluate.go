@@ -22,10 +22,10 @@ import (
 // evalBatch is the largest number of examples measured at once.
 const evalBatch = 500
 
-// evaluator measures a network during its training: loss, accuracy and GC on
-// fixed sets. The network is in evaluation mode, GC is of the logits, exact,
-// and without any penalty's coefficient. Its graphs are compiled once and draw
-// no random numbers, so that measuring leaves the training as it was.
+// evaluator measures a network during its training: loss, accuracy and GC on fixed sets. The
+// network is in evaluation mode, GC is of the logits, exact, and without any penalty's coefficient.
+// Its graphs are compiled once and draw no random numbers, so measuring does not change the
+// training.
 type evaluator struct {
 	data *loaded
 	// parts are what is measured on sets: the mean over a batch of each value.
@@ -33,7 +33,7 @@ type evaluator struct {
 	onGrid *model.Exec // outputs and squared derivatives over a batch without labels
 	grid   *tensors.Tensor
 	keep   bool // the function's values on the grid
-	// diagnostics add to a point what a task asks for besides.
+	// diagnostics add further measurements to a point, as the task requests.
 	diagnostics []diagnostic
 }
 
@@ -53,7 +53,8 @@ type diagnostic interface {
 	finalize()
 }
 
-func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data *loaded, keepFunction bool) (*evaluator, error) {
+func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data *loaded,
+	keepFunction bool) (*evaluator, error) {
 	e := &evaluator{data: data, keep: keepFunction}
 	fit := func(outputs, _, y *graph.Node) ([]*graph.Node, []string) {
 		means := []*graph.Node{graph.ReduceAllMean(data.lossFn([]*graph.Node{y}, []*graph.Node{outputs}))}
@@ -92,19 +93,21 @@ func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data 
 	return e, nil
 }
 
-// newEvaluation prepares the means over the batches of some sets.
-func newEvaluation(backend compute.Backend, store *model.Store, fn modelFn, means meansFn, sets map[string]examples) (e evaluation, err error) {
+// newEvaluation prepares the measurement of means over the batches of sets.
+func newEvaluation(backend compute.Backend, store *model.Store, fn modelFn, means meansFn,
+	sets map[string]examples) (e evaluation, err error) {
 	e.sets = make(map[string][]examples)
 	for name, set := range sets {
 		if e.sets[name], err = split(set); err != nil {
 			return e, err
 		}
 	}
-	e.graphs = compiled.New("evaluation", backend, store, func(scope *model.Scope, a compiled.Args) ([]*graph.Node, []string) {
-		x, y := a.Inputs[0], a.Labels[0]
-		scope.Store().SetTraining(x.Graph(), false)
-		return means(fn(scope, x), x, y)
-	})
+	e.graphs = compiled.New("evaluation", backend, store,
+		func(scope *model.Scope, a compiled.Args) ([]*graph.Node, []string) {
+			x, y := a.Inputs[0], a.Labels[0]
+			scope.Store().SetTraining(x.Graph(), false)
+			return means(fn(scope, x), x, y)
+		})
 	return e, nil
 }
 
@@ -116,7 +119,8 @@ func (e *evaluation) measure(ctx context.Context, p *runs.Point) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			means, names, err := e.graphs.Call(train.Batch{Inputs: []*tensors.Tensor{b.inputs}, Labels: []*tensors.Tensor{b.labels}})
+			means, names, err := e.graphs.Call(train.Batch{Inputs: []*tensors.Tensor{b.inputs},
+				Labels: []*tensors.Tensor{b.labels}})
 			if err != nil {
 				return fmt.Errorf("measuring on the %s set: %w", name, err)
 			}
@@ -147,8 +151,7 @@ func (e *evaluator) prepareGrid(backend compute.Backend, store *model.Store, fn 
 	return err
 }
 
-// split cuts a set into batches of equal size where that is possible, so that
-// one graph serves all of them.
+// split cuts a set into batches, of equal size if possible, so that one graph serves all of them.
 func split(set examples) ([]examples, error) {
 	size := min(set.n, evalBatch)
 	for d := size; d > size/2; d-- {
@@ -193,10 +196,10 @@ func rows(t *tensors.Tensor, from, to int) (*tensors.Tensor, error) {
 	return out, err
 }
 
-// measure returns the values of one point: "<set>_loss" (mean), "<set>_accuracy"
-// (fraction, classifiers only) and "<set>_gc" for each set; for a function of
-// one variable also "interval_gc", the mean of its squared derivative over the
-// interval, and if they are kept its values on the grid as the array "f".
+// measure returns the values of one point: "<set>_loss" (mean), "<set>_accuracy" (fraction,
+// classifiers only) and "<set>_gc" for each set; for a function of one variable also "interval_gc",
+// the mean of its squared derivative over the interval, and if they are kept its values on the grid
+// as the array "f".
 func (e *evaluator) measure(ctx context.Context, step int64) (runs.Point, error) {
 	p := runs.Point{Step: step, Values: make(map[string]runs.Number)}
 	for i := range e.parts {

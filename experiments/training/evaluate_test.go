@@ -19,8 +19,8 @@ import (
 	"example.com/geometric-complexity/layers"
 )
 
-// What is measured while training must be what GoMLX's own evaluation and
-// gcml.Measure say, also over a set that no batch size divides.
+// What is measured while training must be what GoMLX's own evaluation and gcml.Measure say, also
+// over a set that no batch size divides.
 func TestMeasurementEqualsGoMLXAndMeasure(t *testing.T) {
 	const n = 1030 // batches of 500, 500 and 30
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
@@ -68,7 +68,8 @@ func TestMeasurementEqualsGoMLXAndMeasure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []float64{result.GC, shapes.ConvertTo[float64](metrics[0].Value()), shapes.ConvertTo[float64](metrics[1].Value())}
+		want := []float64{result.GC, shapes.ConvertTo[float64](metrics[0].Value()),
+			shapes.ConvertTo[float64](metrics[1].Value())}
 		got := []float64{point.Value("train_gc"), point.Value("train_loss"), point.Value("train_accuracy")}
 		gctest.AssertClose(t, got, want, 1e-5, 0, "GC, loss, accuracy")
 	})
@@ -146,7 +147,8 @@ func TestSplit(t *testing.T) {
 			total += b.n
 		}
 		if len(batches) != tc.batches || batches[0].n != tc.first || batches[len(batches)-1].n != tc.last || total != tc.n {
-			t.Errorf("n = %d: %d batches from %d to %d examples; want %+v", tc.n, len(batches), batches[0].n, batches[len(batches)-1].n, tc)
+			t.Errorf("n = %d: %d batches from %d to %d examples; want %+v", tc.n, len(batches), batches[0].n,
+				batches[len(batches)-1].n, tc)
 		}
 	}
 }

@@ -14,8 +14,7 @@ import (
 	"example.com/geometric-complexity/gcml"
 )
 
-// temporaryEnv runs on the pure Go backend, in a folder that the second result
-// removes.
+// temporaryEnv runs on the pure Go backend, in a folder that the second result removes.
 func temporaryEnv() (env runs.Env, remove func()) {
 	backend, err := compute.NewWithConfig("go")
 	if err != nil {

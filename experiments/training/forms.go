@@ -21,15 +21,14 @@ import (
 	"example.com/geometric-complexity/layers"
 )
 
-// ClosedForms is the task of measuring one random ReLU network, in double
-// precision, and of working out by hand what the measurement should be.
+// ClosedForms is the task of measuring one random ReLU network in double precision, and of
+// computing the same without automatic differentiation.
 //
-// Its one point holds "gc", as gcml measures it; "gc_jacobian", the same through
-// the whole Jacobian, without the closed form of dense networks; "gc_regions",
-// the sum over the linear regions of the share of the points that lie in each
-// times ‖A‖²_F, with A the product of the weights of the units active there;
-// "regions", how many those are; "lipschitz", the largest operator norm of A;
-// and "weights_bound", ((1/l) Σ ‖W_i‖²_F)^l over the l layers.
+// Its one point holds "gc", as gcml measures it; "gc_jacobian", the same through the whole
+// Jacobian, without the closed form of dense networks; "gc_regions", the sum over the linear
+// regions of the share of the points that lie in each times ‖A‖²_F, with A the product of the
+// weights of the units active there; "regions", how many those are; "lipschitz", the largest
+// operator norm of A; and "weights_bound", ((1/l) Σ ‖W_i‖²_F)^l over the l layers.
 type ClosedForms struct {
 	Inputs       int `json:"inputs"`
 	HiddenLayers int `json:"hidden_layers"` // 0 for a linear map
@@ -61,9 +60,10 @@ func (t *ClosedForms) Do(_ context.Context, job *runs.Job) error {
 		points[i] = random.NormFloat64()
 	}
 	net := randomNetwork{t.HiddenLayers, t.Width, t.Outputs}
-	store, measured, err := net.measure(job.Backend, job.Record.Seed, points, t.Inputs, func(f, x *graph.Node) []*graph.Node {
-		return []*graph.Node{gcml.Complexity(f, x), gcml.Complexity(f, x, gcml.WithoutClosedForm())}
-	})
+	store, measured, err := net.measure(job.Backend, job.Record.Seed, points, t.Inputs,
+		func(f, x *graph.Node) []*graph.Node {
+			return []*graph.Node{gcml.Complexity(f, x), gcml.Complexity(f, x, gcml.WithoutClosedForm())}
+		})
 	if err != nil {
 		return err
 	}
@@ -74,14 +74,15 @@ func (t *ClosedForms) Do(_ context.Context, job *runs.Job) error {
 	}
 	r := linearRegions(weights, biases, points)
 	job.Record.Status = runs.Complete
-	job.Record.Points = []runs.Point{{Values: map[string]runs.Number{"gc": runs.Number(measured[0][0]), "gc_jacobian": runs.Number(measured[1][0]),
-		"gc_regions": runs.Number(r.gc), "regions": runs.Number(r.count), "lipschitz": runs.Number(r.lipschitz),
+	job.Record.Points = []runs.Point{{Values: map[string]runs.Number{"gc": runs.Number(measured[0][0]),
+		"gc_jacobian": runs.Number(measured[1][0]),
+		"gc_regions":  runs.Number(r.gc), "regions": runs.Number(r.count), "lipschitz": runs.Number(r.lipschitz),
 		"weights_bound": runs.Number(weightsBound(weights))}}}
 	return nil
 }
 
-// randomNetwork is a ReLU network made of GoMLX's own layers, with random
-// biases, so that the points lie in many linear regions.
+// randomNetwork is a ReLU network made of GoMLX's own layers, with random biases, so that the
+// points lie in many linear regions.
 type randomNetwork struct{ hidden, width, outputs int }
 
 // biasDeviation is the standard deviation of the biases.
@@ -98,9 +99,9 @@ func (n randomNetwork) function(scope *model.Scope, x *graph.Node) *graph.Node {
 	return fnn.New(scope, x, n.outputs).NumHiddenLayers(n.hidden, n.width).Activation(activation.TypeRelu).Done()
 }
 
-// measure draws a network from a seed and gives the values of measures, which
-// are functions of its outputs f at the inputs x, [n, inputs] as rows in points.
-// The caller owns the store, which holds the weights.
+// measure draws a network from a seed and gives the values of measures, which are functions of its
+// outputs f at the inputs x, [n, inputs] as rows in points. The caller owns the store, which holds
+// the weights.
 func (n randomNetwork) measure(backend compute.Backend, seed int64, points []float64, inputs int,
 	measures func(f, x *graph.Node) []*graph.Node) (*model.Store, [][]float64, error) {
 	store := model.NewStore()
@@ -126,14 +127,14 @@ func (n randomNetwork) measure(backend compute.Backend, seed int64, points []flo
 	return store, values, nil
 }
 
-// regions is what the linear regions of a network that hold points come to.
+// regions summarizes the linear regions of a network that contain points.
 type regions struct {
 	count         int
 	gc, lipschitz float64
 }
 
-// linearRegions sorts the points into the network's linear regions by which
-// units are active, and works out each region's linear map once.
+// linearRegions assigns the points to the network's linear regions by their active units, and
+// computes each region's linear map once.
 func linearRegions(weights []*mat.Dense, biases [][]float64, points []float64) regions {
 	inputs, _ := weights[0].Dims()
 	n := len(points) / inputs
@@ -159,8 +160,8 @@ func linearRegions(weights []*mat.Dense, biases [][]float64, points []float64) r
 	return r
 }
 
-// regionOf gives the units that are active at a point, one byte each, and the
-// linear map of that region, [outputs, inputs].
+// regionOf gives the units that are active at a point, one byte each, and the linear map of that
+// region, [outputs, inputs].
 func regionOf(weights []*mat.Dense, biases [][]float64, point []float64) (string, *mat.Dense) {
 	h := mat.NewVecDense(len(point), append([]float64(nil), point...))
 	linear := mat.DenseCopyOf(weights[0].T())

@@ -15,8 +15,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// f(x) = 2·relu(x) - 3·relu(x-1) has slopes 0, 2 and -1 on the left of 0,
-// between 0 and 1, and on the right.
+// f(x) = 2·relu(x) - 3·relu(x-1) has slopes 0, 2 and -1 on the left of 0, between 0 and 1, and on
+// the right.
 func TestLinearRegions(t *testing.T) {
 	weights := []*mat.Dense{mat.NewDense(1, 2, []float64{1, 1}), mat.NewDense(2, 1, []float64{2, -3})}
 	biases := [][]float64{{0, -1}, {7}}
@@ -24,21 +24,25 @@ func TestLinearRegions(t *testing.T) {
 	if got.count != 3 {
 		t.Errorf("%d regions; want 3", got.count)
 	}
-	gctest.AssertClose(t, []float64{got.gc, got.lipschitz}, []float64{0.3*4 + 0.5*1, 2}, 1e-14, 0, "GC and Lipschitz constant")
+	gctest.AssertClose(t, []float64{got.gc, got.lipschitz}, []float64{0.3*4 + 0.5*1, 2}, 1e-14, 0,
+		"GC and Lipschitz constant")
 	// ‖W1‖² = 2 and ‖W2‖² = 13, in two layers.
 	gctest.AssertClose(t, []float64{weightsBound(weights)}, []float64{7.5 * 7.5}, 1e-14, 0, "bound by the weights")
-	gctest.AssertClose(t, []float64{squaredOperatorNorm(mat.NewDense(2, 2, []float64{3, 0, 4, 0}))}, []float64{25}, 1e-14, 0, "squared operator norm")
+	gctest.AssertClose(t, []float64{squaredOperatorNorm(mat.NewDense(2, 2, []float64{3, 0, 4, 0}))}, []float64{25}, 1e-14,
+		0, "squared operator norm")
 }
 
 func TestClosedFormsOnBothBackends(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		env := runs.Env{Backend: b, Out: t.TempDir()}
-		r, err := runs.Execute(context.Background(), env, runs.Run{Seed: 3, Task: &ClosedForms{Inputs: 3, HiddenLayers: 2, Width: 6, Outputs: 2, Points: 200}})
+		r, err := runs.Execute(context.Background(), env,
+			runs.Run{Seed: 3, Task: &ClosedForms{Inputs: 3, HiddenLayers: 2, Width: 6, Outputs: 2, Points: 200}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := r.FinalValue("gc_regions")
-		gctest.AssertClose(t, []float64{r.FinalValue("gc"), r.FinalValue("gc_jacobian")}, []float64{want, want}, 1e-9, 0, "GC")
+		gctest.AssertClose(t, []float64{r.FinalValue("gc"), r.FinalValue("gc_jacobian")}, []float64{want, want}, 1e-9, 0,
+			"GC")
 		if n := r.FinalValue("regions"); n < 5 || n > 200 {
 			t.Errorf("%g regions on 200 points: a test of regions needs some, with several points in them", n)
 		}
@@ -65,7 +69,8 @@ func TestLipschitzConstantIsThatOfGCML(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		gctest.AssertClose(t, measured[0], []float64{linearRegions(weights, biases, points).lipschitz}, 1e-12, 0, "Lipschitz constant")
+		gctest.AssertClose(t, measured[0], []float64{linearRegions(weights, biases, points).lipschitz}, 1e-12, 0,
+			"Lipschitz constant")
 	})
 }
 

@@ -9,8 +9,8 @@ import (
 	"example.com/geometric-complexity/layers"
 )
 
-// ImageTraining is the part of a configuration that says how a network is
-// trained on images where nothing is swept: what most experiments vary from.
+// ImageTraining is the part of a configuration that describes training on images: the baseline that
+// most experiments vary.
 type ImageTraining struct {
 	Dataset      string  `json:"dataset"`
 	Train        int     `json:"train"`         // training examples; 0 for all
@@ -29,7 +29,7 @@ type ImageTraining struct {
 	LogSpaced    bool    `json:"log_spaced"` // the measurements, evenly in the logarithm of the step
 }
 
-// ValidateTraining returns an error for values that make no sense.
+// ValidateTraining returns an error for invalid values.
 func (c ImageTraining) ValidateTraining() error {
 	if !slices.Contains(datasets.Names(), c.Dataset) {
 		return fmt.Errorf("dataset: %w", nearest.Unknown("data set", c.Dataset, datasets.Names()))
@@ -54,13 +54,14 @@ func (c ImageTraining) network() Network {
 	return n
 }
 
-// Task is the training from which an experiment varies.
+// Task returns the baseline training of an experiment.
 func (c ImageTraining) Task() *Train {
 	return &Train{Data: Data{Name: c.Dataset, Train: c.Train, Test: c.Test, Measure: c.Measure, MeasureGC: c.MeasureGC},
-		Network: c.network(), LearningRate: c.LearningRate, BatchSize: c.BatchSize, Steps: c.Steps, Measurements: c.Measurements, LogSpaced: c.LogSpaced}
+		Network: c.network(), LearningRate: c.LearningRate, BatchSize: c.BatchSize, Steps: c.Steps,
+		Measurements: c.Measurements, LogSpaced: c.LogSpaced}
 }
 
-// Describe says in a few words what is trained, for captions.
+// Describe returns a short description of the network and its training for captions.
 func (c ImageTraining) Describe() string {
 	network := fmt.Sprintf("MLP with %d × %d hidden units", c.HiddenLayers, c.Width)
 	if c.Network == KindResNet18 {
@@ -69,7 +70,7 @@ func (c ImageTraining) Describe() string {
 	return network + " on " + c.DescribeSchedule()
 }
 
-// DescribeSchedule is describe without the network.
+// DescribeSchedule returns Describe's text without the network.
 func (c ImageTraining) DescribeSchedule() string {
 	return fmt.Sprintf("%s, %d steps, batch %d, rate %g", c.Dataset, c.Steps, c.BatchSize, c.LearningRate)
 }

@@ -21,12 +21,13 @@ func initialNetwork(depth int) *Initial {
 	return &Initial{Network: network, Inputs: 40, Outputs: 5, Points: 10}
 }
 
-// The run takes two Jacobians for those of all points: here all are taken, and
-// without the closed form of dense networks.
+// The run takes two Jacobians for those of all points: here all are taken, and without the closed
+// form of dense networks.
 func TestInitialAgainstAllPoints(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		task := initialNetwork(3)
-		record, err := runs.Execute(context.Background(), runs.Env{Backend: b, Out: t.TempDir()}, runs.Run{Seed: 4, Task: task})
+		record, err := runs.Execute(context.Background(), runs.Env{Backend: b, Out: t.TempDir()},
+			runs.Run{Seed: 4, Task: task})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +40,7 @@ func TestInitialAgainstAllPoints(t *testing.T) {
 		if err := store.SetRNGStateFromSeed(task.seed(4)); err != nil {
 			t.Fatal(err)
 		}
-		want, err := task.along(b, store, fn, Diagonal(task.Points), func(f, x *graph.Node) []*graph.Node {
+		want, err := task.measureDiagonal(b, store, fn, Diagonal(task.Points), func(f, x *graph.Node) []*graph.Node {
 			return []*graph.Node{gcml.SquaredJacobianNorm(f, x, gcml.WithoutClosedForm())}
 		})
 		if err != nil {
@@ -56,7 +57,8 @@ func TestInitialAgainstAllPoints(t *testing.T) {
 			t.Fatalf("%d and %d values on %d points", len(largest), len(average), task.Points)
 		}
 		// Straight from the ends to the centre: at 1/3 of the way out, a third of the value.
-		gctest.AssertClose(t, []float64{largest[3], average[6]}, []float64{largest[0] / 3, average[9] / 3}, 1e-5, 1e-7, "f on the diagonal")
+		gctest.AssertClose(t, []float64{largest[3], average[6]}, []float64{largest[0] / 3, average[9] / 3}, 1e-5, 1e-7,
+			"f on the diagonal")
 	})
 }
 
@@ -65,7 +67,8 @@ func TestInitialSeeds(t *testing.T) {
 	other := *base
 	other.Network.Initialization = layers.InitLeCunNormal.String()
 	seeds := map[int64]string{base.seed(0): "base"}
-	for name, seed := range map[string]int64{"seed": base.seed(1), "depth": initialNetwork(3).seed(0), "scheme": other.seed(0)} {
+	for name, seed := range map[string]int64{"seed": base.seed(1), "depth": initialNetwork(3).seed(0),
+		"scheme": other.seed(0)} {
 		if same, found := seeds[seed]; found || seed < 0 {
 			t.Errorf("another %s gives the seed %d, as %q", name, seed, same)
 		}
@@ -73,9 +76,8 @@ func TestInitialSeeds(t *testing.T) {
 	}
 }
 
-// A public replica of the figure gives 14.18 and 10.08 for the mean norm (not
-// squared) of the Jacobian at depths 1 and 2: 1028 inputs, 1000 outputs, width
-// 128, Glorot's normal scheme.
+// A public replica of the figure gives 14.18 and 10.08 for the mean norm (not squared) of the
+// Jacobian at depths 1 and 2: 1028 inputs, 1000 outputs, width 128, Glorot's normal scheme.
 func TestExpectedGC(t *testing.T) {
 	for depth, want := range map[int]float64{1: 14.18, 2: 10.08} {
 		got := math.Sqrt(ExpectedGC(1028, 1000, 128, depth, layers.InitGlorotNormal.Variance))

@@ -15,8 +15,7 @@ import (
 	"example.com/geometric-complexity/layers"
 )
 
-// child is what a process does that these tests start, and that is killed as by
-// kill -9.
+// child is what a process does that these tests start, and that is killed as by kill -9.
 type child struct {
 	Task  *Train
 	Seed  int64
@@ -46,7 +45,8 @@ func TestChild(t *testing.T) {
 	if v.AtFile != "" {
 		go gctest.KillAtFile(filepath.Join(v.Out, v.AtFile))
 	}
-	env := runs.Env{Backend: gctest.GoBackend(t), Out: v.Out, CheckpointEvery: v.Every, Progress: &killAtStep{left: v.AtStep}}
+	env := runs.Env{Backend: gctest.GoBackend(t), Out: v.Out, CheckpointEvery: v.Every,
+		Progress: &killAtStep{left: v.AtStep}}
 	execute(t, env, v.run())
 	if v.Done != "" {
 		write(t, v.Done, "")
@@ -77,8 +77,8 @@ func (v *child) start(t *testing.T) (killed bool) {
 	return err != nil
 }
 
-// command is the process, started by a program that runs others, such as strace
-// with its flags, if one is given.
+// command is the process, started by a program that runs others, such as strace with its flags, if
+// one is given.
 func (v *child) command(t *testing.T, by ...string) *exec.Cmd {
 	t.Helper()
 	raw, err := json.Marshal(v)
@@ -91,8 +91,8 @@ func (v *child) command(t *testing.T, by ...string) *exec.Cmd {
 	return cmd
 }
 
-// tasksToKill keep all the kinds of state that a run has: random numbers, the
-// optimizers' and the penalties' own variables, running averages.
+// tasksToKill keep all the kinds of state that a run has: random numbers, the optimizers' and the
+// penalties' own variables, running averages.
 func tasksToKill() map[string]*Train {
 	images := Data{Name: datasets.NameFashionMNISTSubset, Train: 100, Test: 50, Measure: 50}
 	all := resumableTask()
@@ -100,10 +100,12 @@ func tasksToKill() map[string]*Train {
 	all.Penalties = map[string]float64{PenaltyGC: 0.01, PenaltyL2: 1e-3, PenaltySpectral: 1e-3, PenaltyFlatness: 1e-3}
 	adam := resumableTask()
 	adam.Optimizer, adam.LearningRate = OptimizerAdam, 1e-3
-	norm := &Train{Data: images, Network: ResNet18(1, layers.NormBatch), LearningRate: 0.01, BatchSize: 30, Steps: 12, Measurements: 3}
+	norm := &Train{Data: images, Network: ResNet18(1, layers.NormBatch), LearningRate: 0.01, BatchSize: 30, Steps: 12,
+		Measurements: 3}
 	norm.Network.Pool = 4
-	return map[string]*Train{"random numbers": resumableTask(), "momentum, noises, penalties": all, "adam": adam, "batch norm": norm,
-		"diverges": divergingTask()}
+	return map[string]*Train{"random numbers": resumableTask(), "momentum, noises, penalties": all, "adam": adam,
+		"batch norm": norm,
+		"diverges":   divergingTask()}
 }
 
 // divergingTask meets a loss that is not finite at step divergesAt.
@@ -115,8 +117,8 @@ func divergingTask() *Train {
 
 const divergesAt = 7
 
-// A run that is killed before its first checkpoint and twice between two of
-// them ends as one that is left alone.
+// A run that is killed before its first checkpoint and twice between two of them ends as one that
+// is left alone.
 func TestKilledBetweenCheckpoints(t *testing.T) {
 	for name, task := range tasksToKill() {
 		t.Run(name, func(t *testing.T) {

@@ -22,8 +22,8 @@ type Network struct {
 	Initialization string `json:"initialization"`          // see layers.ParseInitialization
 	NoBias         bool   `json:"no_bias,omitempty"`       // of an MLP
 	Norm           string `json:"norm,omitempty"`          // of a ResNet: see layers.ParseNorm
-	// Pool lets a ResNet average squares of Pool × Pool pixels first; 0 and 1 do
-	// not. The images, and so what GC is taken with respect to, stay as they are.
+	// Pool lets a ResNet average squares of Pool × Pool pixels first; 0 and 1 do not. The images,
+	// and so what GC is taken with respect to, stay as they are.
 	Pool int `json:"pool,omitempty"`
 }
 
@@ -33,15 +33,15 @@ const (
 	KindResNet18 = "resnet18"
 )
 
-// MLP is a ReLU network with the paper's initialization: a normal distribution
-// cut off at two standard deviations, of variance 1/fan_in, and zero biases.
+// MLP is a ReLU network with the paper's initialization: a normal distribution cut off at two
+// standard deviations, of variance 1/fan_in, and zero biases.
 func MLP(hiddenLayers, width int) Network {
 	return Network{Kind: KindMLP, HiddenLayers: hiddenLayers, Width: width, Activation: "relu",
 		Initialization: layers.InitStandard.String()}
 }
 
-// ResNet18 is the residual network for small images with k = width channels in
-// its first stage, initialized as He et al. do. A norm is one of layers.ParseNorm.
+// ResNet18 is the residual network for small images with k = width channels in its first stage,
+// initialized as He et al. do. A norm is one of layers.ParseNorm.
 func ResNet18(width int, norm layers.Norm) Network {
 	return Network{Kind: KindResNet18, Width: width, Norm: norm.String(), Initialization: layers.InitHeNormal.String()}
 }

@@ -22,16 +22,15 @@ type Trained struct {
 	Seed  int64
 	Step  int64 // the step of its checkpoint
 	Store *model.Store
-	// Model is the network without penalties: inputs [batch, ...] to logits
-	// [batch, outputs].
+	// Model is the network without penalties: inputs [batch, ...] to logits [batch, outputs].
 	Model func(scope *model.Scope, x *graph.Node) *graph.Node
 	// Outputs is the number of logits.
 	Outputs int
 	data    *runs.DataContent // that it was trained on
 }
 
-// OpenRun loads the network of a run's folder, out/runs/ADDRESS, at its newest
-// checkpoint. The caller owns its store.
+// OpenRun loads the network of a run's folder, out/runs/ADDRESS, at its newest checkpoint. The
+// caller owns its store.
 func OpenRun(dir string) (*Trained, error) {
 	run, err := runs.ReadFolder(dir)
 	if err != nil {
@@ -59,10 +58,9 @@ func OpenRun(dir string) (*Trained, error) {
 	return t, err
 }
 
-// Dataset gives the examples of a set to measure the network on, once through
-// in their order: the first n of a split of one of datasets.Names, n = 0 for
-// all, or with NameParabola the points that the network was trained on. An
-// empty name is the set it was trained on.
+// Dataset returns one pass over the examples of a set, in order, for measuring the network: the
+// first n (0 for all) of a split of one of datasets.Names, or for NameParabola the points that the
+// network was trained on. An empty name selects the set that the network was trained on.
 func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (train.Dataset, error) {
 	trainedOn := name == ""
 	if trainedOn {

@@ -14,8 +14,9 @@ import (
 func TestOpenRunOfImpossibleSize(t *testing.T) {
 	for want, task := range map[string]*Train{
 		"data: needs at least 800 GB": {Data: Data{Name: NameParabola, Train: 100_000_000_000}},
-		"network: needs ":             {Data: Data{Name: NameParabola}, Network: Network{Kind: KindMLP, HiddenLayers: 2, Width: 1 << 40}},
-		"network.width is -1":           {Data: Data{Name: NameParabola}, Network: Network{Kind: KindMLP, Width: -1}},
+		"network: needs ": {Data: Data{Name: NameParabola},
+			Network: Network{Kind: KindMLP, HiddenLayers: 2, Width: 1 << 40}},
+		"network.width is -1": {Data: Data{Name: NameParabola}, Network: Network{Kind: KindMLP, Width: -1}},
 	} {
 		raw, err := json.Marshal(task)
 		if err != nil {
@@ -32,7 +33,8 @@ func TestOpenRunOfImpossibleSize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenRun(dir); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), dir) {
+		if _, err := OpenRun(dir); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), dir) {
 			t.Errorf("error %v; want %q", err, want)
 		}
 	}

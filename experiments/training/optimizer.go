@@ -13,17 +13,17 @@ import (
 	"example.com/geometric-complexity/internal/nearest"
 )
 
-// The kinds of gradient descent besides the plain one.
+// The optimizers besides plain gradient descent.
 const (
 	OptimizerMomentum = "momentum" // of 0.9
 	OptimizerAdam     = "adam"     // with GoMLX's defaults: 0.9, 0.999
 )
 
-// momentumDecay is the usual one.
+// momentumDecay has the customary value.
 const momentumDecay = 0.9
 
-// optimizer is the task's optimizer. The learning rate is constant: GoMLX's
-// StochasticGradientDescent lets it fall with 1/sqrt(step) by default.
+// optimizer returns the task's optimizer. It keeps the learning rate constant; by default GoMLX's
+// StochasticGradientDescent decays it with 1/sqrt(step).
 func (t *Train) optimizer() (optimizer.Interface, error) {
 	switch t.Optimizer {
 	case "":
@@ -36,15 +36,14 @@ func (t *Train) optimizer() (optimizer.Interface, error) {
 	return nil, nearest.Unknown("optimizer", t.Optimizer, []string{OptimizerMomentum, OptimizerAdam})
 }
 
-// momentum is gradient descent with heavy-ball momentum, which GoMLX lacks:
-// v ← decay·v + ∂L/∂w, w ← w - rate·v, in the convention of PyTorch and Haiku's
-// optax. The velocities v are variables, which checkpoints save.
+// momentum is gradient descent with heavy-ball momentum, which GoMLX lacks: v ← decay·v + ∂L/∂w, w
+// ← w - rate·v, in the convention of PyTorch and Haiku's optax. The velocities v are variables,
+// which checkpoints save.
 type momentum struct{ learningRate, decay float64 }
 
 var _ optimizer.Interface = (*momentum)(nil)
 
-// momentumScope is where the velocities are in the store, each under the path of
-// its variable.
+// momentumScope is where the velocities are in the store, each under the path of its variable.
 const momentumScope = "/" + optimizer.Scope + "/momentum"
 
 // UpdateGraph implements optimizer.Interface.
@@ -52,8 +51,8 @@ func (m *momentum) UpdateGraph(scope *model.Scope, _ *graph.Graph, loss *graph.N
 	m.UpdateGraphWithGradients(scope, scope.BuildTrainableVariablesGradientsGraph(loss), loss.DType())
 }
 
-// UpdateGraphWithGradients implements optimizer.Interface. The gradients are in
-// the order of the trainable variables that the graph uses.
+// UpdateGraphWithGradients implements optimizer.Interface. The gradients are in the order of the
+// trainable variables that the graph uses.
 func (m *momentum) UpdateGraphWithGradients(scope *model.Scope, grads []*graph.Node, lossDType dtypes.DType) {
 	if len(grads) == 0 {
 		exceptions.Panicf("momentum: the graph uses no trainable variable")

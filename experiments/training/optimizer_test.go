@@ -45,7 +45,8 @@ func TestMomentumEqualsRecursionByHand(t *testing.T) {
 }
 
 func TestUnknownOptimizer(t *testing.T) {
-	if _, err := (&Train{Optimizer: "momentun"}).optimizer(); err == nil || err.Error() != `unknown optimizer "momentun"; did you mean "momentum"?` {
+	if _, err := (&Train{Optimizer: "momentun"}).optimizer(); err == nil ||
+		err.Error() != `unknown optimizer "momentun"; did you mean "momentum"?` {
 		t.Errorf("error %v", err)
 	}
 }

@@ -24,8 +24,8 @@ var penaltyParams = map[string]string{
 	PenaltyFlatness: regularizers.ParamFlatness,
 }
 
-// regularized is the network and the loss with the task's penalties and noises,
-// as the trainer gets them. What is not asked for leaves the graph as it was.
+// regularized wraps the network and the loss in the task's penalties and noises, for the trainer.
+// Penalties and noises that the task does not request add nothing to the graph.
 func (t *Train) regularized(store *model.Store, fn modelFn, lossFn train.LossFn) (train.ModelFn, train.LossFn, error) {
 	estimator := t.GCEstimator
 	if estimator == "" {
@@ -35,14 +35,14 @@ func (t *Train) regularized(store *model.Store, fn modelFn, lossFn train.LossFn)
 		return nil, nil, err
 	}
 	store.SetParam(gcml.ParamEstimator, estimator)
-	// A coefficient of 0 is not set: its term would be in the graph and cost its time.
+	// A coefficient of 0 is not set, because its term would still be computed.
 	for name, param := range penaltyParams {
 		setAboveZero(store, param, t.Penalties[name])
 	}
 	setAboveZero(store, regularizers.ParamInputNoise, t.InputNoise)
 	setAboveZero(store, regularizers.ParamLabelNoise, t.LabelNoise)
-	// The penalties are inside of the noise on the inputs: GC is taken where the
-	// loss is.
+	// The input noise wraps the penalties, so that GC is measured at the same noisy inputs as the
+	// loss.
 	modelFn := regularizers.Combine(fn, regularizers.With(gcml.Regularize), regularizers.With(regularizers.L2),
 		regularizers.With(regularizers.Spectral), regularizers.With(regularizers.InputNoise))
 	return modelFn, regularizers.CombineLoss(lossFn,

@@ -21,16 +21,16 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// The environment variables of TestTorture: how long it goes on, such as "1h",
-// without which it is skipped, and the seed of its random choices.
+// The environment variables of TestTorture: how long it goes on, such as "1h", without which it is
+// skipped, and the seed of its random choices.
 const (
 	tortureVariable     = "GCML_TORTURE"
 	tortureSeedVariable = "GCML_TORTURE_SEED"
 )
 
-// TestTorture interrupts runs at random, in all the ways that it knows, until its
-// time is over. Each history of a run ends with a start that nothing interrupts,
-// and its record must be, bit for bit, that of a run with no history.
+// TestTorture interrupts runs at random, in all the ways that it knows, until its time is over.
+// Each history of a run ends with a start that nothing interrupts, and its record must be, bit for
+// bit, that of a run with no history.
 func TestTorture(t *testing.T) {
 	text := os.Getenv(tortureVariable)
 	if text == "" {
@@ -129,8 +129,7 @@ func newTorture(t *testing.T, seed uint64) *torture {
 	return x
 }
 
-// history is one of a run: up to three starts that may be interrupted, and one
-// that is not.
+// history is one of a run: up to three starts that may be interrupted, and one that is not.
 func (x *torture) history(t *testing.T, k *kind) {
 	r := x.tasks[x.random.IntN(len(x.tasks))]
 	for _, other := range x.tasks { // Every other one diverges: what was wrong with those was found last.
@@ -181,8 +180,8 @@ func differs(got, want *runs.Record) error {
 	return nil
 }
 
-// waitForBegin waits until a process that does the run has begun with it. Many
-// runs begin where another was interrupted.
+// waitForBegin waits until a process that does the run has begun with it. Many runs begin where
+// another was interrupted.
 func (r tortured) waitForBegin(t *testing.T, out string) {
 	file := filepath.Join(out, runs.RunsDir, r.want.Hash, runs.RunFile)
 	before, _ := os.Stat(file) // It need not be there.
@@ -196,8 +195,8 @@ func (r tortured) waitForBegin(t *testing.T, out string) {
 	t.Fatalf("%s: the process does not begin", r.name)
 }
 
-// startUntil starts the process, and waits for a random moment of the run's
-// time: it may come to its end before.
+// startUntil starts the process, and waits for a random moment of the run's time: it may come to
+// its end before.
 func (x *torture) startUntil(t *testing.T, v *child, r tortured) *exec.Cmd {
 	if record, err := runs.ReadRecord(filepath.Join(v.Out, runs.RunsDir, r.want.Hash)); err != nil || record != nil {
 		return nil // There is nothing to interrupt; what is wrong is found at the end of the history.
@@ -231,8 +230,8 @@ func ended(t *testing.T, err error) (killed bool) {
 	return err != nil
 }
 
-// call is a system call that changes files, and about how often the busiest
-// thread of a run with a checkpoint after each step makes it.
+// call is a system call that changes files, and about how often the busiest thread of a run with a
+// checkpoint after each step makes it.
 type call struct {
 	name string
 	most int
@@ -241,8 +240,8 @@ type call struct {
 var calls = []call{{"openat", 250}, {"close", 250}, {"write", 170}, {"unlinkat", 110}, {"fsync", 70}, {"renameat", 40},
 	{"mkdirat", 14}, {"fchmod", 14}}
 
-// at is a random one of the calls, as strace's injections take it. Half of them
-// are among the first, which runs with fewer checkpoints make too.
+// at is a random one of the calls, as strace's injections take it. Half of them are among the
+// first, which runs with fewer checkpoints make too.
 func (c call) at(random *rand.Rand) int {
 	most := c.most
 	if random.IntN(2) == 0 {
@@ -258,8 +257,7 @@ func (x *torture) killAtCall(t *testing.T, v *child, _ tortured) bool {
 	return ended(t, strace(t, v, c.name, fmt.Sprintf("%ssignal=SIGKILL:when=%d", made, c.at(x.random))).Run())
 }
 
-// failCalls lets a random call of a thread fail as on a full or broken disk, once
-// or from then on.
+// failCalls lets a random call of a thread fail as on a full or broken disk, once or from then on.
 func (x *torture) failCalls(t *testing.T, v *child, _ tortured) bool {
 	c := calls[x.random.IntN(len(calls))]
 	reason := []string{"ENOSPC", "EIO"}[x.random.IntN(2)]
@@ -268,8 +266,8 @@ func (x *torture) failCalls(t *testing.T, v *child, _ tortured) bool {
 	return err != nil // It says so, or could not even begin.
 }
 
-// strace is the process with something injected into its calls. Its flag
-// --seccomp-bpf would make it quicker, but injects no signals (strace 6.1).
+// strace is the process with something injected into its calls. Its flag --seccomp-bpf would make
+// it quicker, but injects no signals (strace 6.1).
 func strace(t *testing.T, v *child, name, what string) *exec.Cmd {
 	return v.command(t, "strace", "-f", "-qqq", "-o", "/dev/null", "-e", "trace="+name, "-e", "inject="+name+":"+what)
 }
@@ -282,16 +280,16 @@ func straceWorks() (why string) {
 	return ""
 }
 
-// An image is a file with a file system in it, mounted in a folder of its own, so
-// that a copy of the file is what a power cut would leave.
+// An image is a file with a file system in it, mounted in a folder of its own, so that a copy of
+// the file is what a power cut would leave.
 const (
 	imageFile  = "image"
 	imageSize  = 48 << 20
 	mountPoint = "mounted"
 )
 
-// mountOptions let as much as possible be lost that was not synced: nothing is
-// written because time went by, or because a file replaces another.
+// mountOptions let as much as possible be lost that was not synced: nothing is written because time
+// went by, or because a file replaces another.
 const mountOptions = "loop,noauto_da_alloc,commit=300"
 
 // mountedImage gives a folder on a new image.
@@ -350,8 +348,8 @@ func mountWorks(t *testing.T) (why string) {
 	return ""
 }
 
-// cutPower stops the process at a random moment, and goes on with a copy of the
-// image as it was then: what the kernel had not written to it is lost.
+// cutPower stops the process at a random moment, and goes on with a copy of the image as it was
+// then: what the kernel had not written to it is lost.
 func (x *torture) cutPower(t *testing.T, v *child, r tortured) bool {
 	mounted := filepath.Dir(v.Out)
 	dir := filepath.Dir(mounted)
@@ -384,9 +382,8 @@ func (x *torture) cutPower(t *testing.T, v *child, r tortured) bool {
 	return interrupted
 }
 
-// startNeighbour begins to sync a file over and over, as other programs do on the
-// same disk: the names that were changed before become lasting, the content of
-// other files does not.
+// startNeighbour begins to sync a file over and over, as other programs do on the same disk: the
+// names that were changed before become lasting, the content of other files does not.
 func startNeighbour(t *testing.T, path string) (end func()) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -435,8 +432,8 @@ func seen(t *testing.T, runDir, done string) promised {
 	return p
 }
 
-// lasted says what of it is not there any more. The newest checkpoint may be
-// lost, as its name is synced after it can be seen, but not the one before.
+// lasted says what of it is not there any more. The newest checkpoint may be lost, as its name is
+// synced after it can be seen, but not the one before.
 func (p promised) lasted(runDir, address string) error {
 	record, err := runs.ReadRecord(runDir)
 	switch {

@@ -20,51 +20,51 @@ import (
 	"example.com/geometric-complexity/internal/stats"
 )
 
-// Train is the task of training one network, measuring it on the way.
+// Train is the task of training one network and measuring it during training.
 //
-// Without an Optimizer it is plain gradient descent, as in the paper: a constant
-// learning rate and no momentum.
+// Without an Optimizer it is plain gradient descent, as in the paper: a constant learning rate and
+// no momentum.
 type Train struct {
 	Data         Data    `json:"data"`
 	Network      Network `json:"network"`
 	LearningRate float64 `json:"learning_rate"`
 	BatchSize    int     `json:"batch_size"` // 0: all training examples, for full-batch gradient descent
 	Steps        int64   `json:"steps"`
-	// StopLoss ends the run at the first measurement whose training loss is at
-	// most this; 0 never does.
+	// StopLoss ends the run at the first measurement whose training loss is at most this; 0 never
+	// does.
 	StopLoss float64 `json:"stop_loss,omitempty"`
-	// SquaredError makes the loss of a classifier the mean over the examples of the
-	// squared distance of the outputs from one-hot labels, the sum over the outputs,
-	// instead of the cross-entropy.
+	// SquaredError makes the loss of a classifier the mean over the examples of the squared
+	// distance of the outputs from one-hot labels, the sum over the outputs, instead of the
+	// cross-entropy.
 	SquaredError bool `json:"squared_error,omitempty"`
-	// Optimizer is the kind of gradient descent: empty for the plain one,
-	// OptimizerMomentum or OptimizerAdam.
+	// Optimizer is the kind of gradient descent: empty for the plain one, OptimizerMomentum or
+	// OptimizerAdam.
 	Optimizer string `json:"optimizer,omitempty"`
-	// Penalties are the coefficients of the penalties added to the training loss,
-	// by name: "gc", "l2", "spectral", "flatness".
+	// Penalties are the coefficients of the penalties added to the training loss, by name: "gc",
+	// "l2", "spectral", "flatness".
 	Penalties map[string]float64 `json:"penalties,omitempty"`
 	// GCEstimator of the "gc" penalty; empty for exact. See gcml.ParseEstimator.
 	GCEstimator string `json:"gc_estimator,omitempty"`
-	// InputNoise is the standard deviation of the Gaussian noise on the inputs,
-	// LabelNoise the probability that a label is replaced by a random class, both
-	// drawn anew for every training step.
+	// InputNoise is the standard deviation of the Gaussian noise on the inputs, LabelNoise the
+	// probability that a label is replaced by a random class, both drawn anew for every training
+	// step.
 	InputNoise float64 `json:"input_noise,omitempty"`
 	LabelNoise float64 `json:"label_noise,omitempty"`
-	// Measurements is how many times the network is measured beside step 0, the
-	// last at the last step; LogSpaced spaces them evenly in the step's logarithm.
+	// Measurements is how many times the network is measured beside step 0, the last at the last
+	// step; LogSpaced spaces them evenly in the logarithm of the step.
 	Measurements int  `json:"measurements"`
 	LogSpaced    bool `json:"log_spaced,omitempty"`
-	// Transfer is the number of measured training examples on which both sides of
-	// the transfer inequality are worked out; 0 for none. MLPs of ReLU only. A
-	// point gets the means "transfer_left", "parameter_gradient" (the right side)
-	// and "transfer_gc", and the largest ratio of the sides, "transfer_ratio".
+	// Transfer is the number of measured training examples on which both sides of the transfer
+	// inequality are computed; 0 for none. Only ReLU MLPs support it. A point gets the means
+	// "transfer_left", "parameter_gradient" (the right side) and "transfer_gc", and the largest
+	// ratio of the sides, "transfer_ratio".
 	Transfer int `json:"transfer,omitempty"`
-	// NoiseGap are the standard deviations of the input noise whose effect on the
-	// squared error is measured on the measured training examples: what it adds
-	// in the mean, for each deviation, is the array "noise_gap".
+	// NoiseGap are the standard deviations of the input noise whose effect on the squared error is
+	// measured on the measured training examples: what it adds in the mean, for each deviation, is
+	// the array "noise_gap".
 	NoiseGap []float64 `json:"noise_gap,omitempty"`
-	// KeepFunction keeps the values of a function of one variable on the grid
-	// with each measurement, as the array "f".
+	// KeepFunction keeps the values of a function of one variable on the grid with each
+	// measurement, as the array "f".
 	KeepFunction bool `json:"keep_function,omitempty"`
 }
 
@@ -94,7 +94,8 @@ func (t *Train) validate() error {
 		return fmt.Errorf("%d measurements: at least 1 is needed", t.Measurements)
 	}
 	if !stats.Finite(t.InputNoise) || t.InputNoise < 0 || !(t.LabelNoise >= 0 && t.LabelNoise <= 1) {
-		return fmt.Errorf("input noise %g and label noise %g: a deviation from 0 and a probability are needed", t.InputNoise, t.LabelNoise)
+		return fmt.Errorf("input noise %g and label noise %g: a deviation from 0 and a probability are needed", t.InputNoise,
+			t.LabelNoise)
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Penalties)) {
 		if _, known := penaltyParams[name]; !known {
@@ -107,8 +108,8 @@ func (t *Train) validate() error {
 	return nil
 }
 
-// measuredSteps lists the steps at which the network is measured, from 0 to
-// the last, without repeats.
+// measuredSteps lists the steps at which the network is measured, from 0 to the last, without
+// repeats.
 func (t *Train) measuredSteps() []int64 {
 	steps := []int64{0}
 	for i := 1; i <= t.Measurements; i++ {
@@ -123,8 +124,8 @@ func (t *Train) measuredSteps() []int64 {
 	return steps
 }
 
-// fitting is a training run at work.
-type fitting struct {
+// trainingRun is the state of a training in progress.
+type trainingRun struct {
 	task    *Train
 	job     *runs.Job
 	data    *loaded
@@ -146,7 +147,7 @@ func (t *Train) Do(ctx context.Context, job *runs.Job) error {
 		return err
 	}
 	defer s.close()
-	// A run that came to its end before its record was written has its status.
+	// A run that ended before its record was written has its status in the checkpoint.
 	for _, next := range t.measuredSteps() {
 		if job.Record.Status != "" {
 			break
@@ -161,17 +162,17 @@ func (t *Train) Do(ctx context.Context, job *runs.Job) error {
 }
 
 // open sets up the run at the step of its checkpoint, or at 0.
-func (t *Train) open(job *runs.Job) (*fitting, error) {
+func (t *Train) open(job *runs.Job) (*trainingRun, error) {
 	data, err := t.Data.load(t.Network.format())
 	if err != nil {
 		return nil, err
 	}
 	if content := job.Record.Data; content != nil && content.SHA256 != data.sha256 {
-		return nil, fmt.Errorf("data set %s was changed after the run began; start it again", content.Name)
+		return nil, fmt.Errorf("data set %s was changed after the run began; start the run again", content.Name)
 	}
 	if t.SquaredError {
 		if !data.classes {
-			return nil, errors.New("squared_error: only classifiers have the choice")
+			return nil, errors.New("squared_error: the data set has no classes, and its loss is always the squared error; leave it out")
 		}
 		data.lossFn = oneHotSquaredError
 	}
@@ -179,7 +180,7 @@ func (t *Train) open(job *runs.Job) (*fitting, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &fitting{task: t, job: job, data: data, store: model.NewStore(), saved: time.Now(),
+	s := &trainingRun{task: t, job: job, data: data, store: model.NewStore(), saved: time.Now(),
 		kept: job.Checkpoints()}
 	if err := s.restore(); err != nil {
 		return nil, err
@@ -210,7 +211,7 @@ func oneHotSquaredError(labels, predictions []*graph.Node) *graph.Node {
 }
 
 // restore loads the newest checkpoint. Without one the store starts from the seed.
-func (s *fitting) restore() error {
+func (s *trainingRun) restore() error {
 	record := s.job.Record
 	before, skipped, err := s.kept.Restore(s.store)
 	if err != nil {
@@ -235,8 +236,8 @@ func (s *fitting) restore() error {
 	return s.job.RewriteLog()
 }
 
-// checkPoints compares the steps of a checkpoint's points with those at which the
-// task measures: that of the checkpoint itself may not be measured yet.
+// checkPoints checks that a checkpoint's points have the steps at which the task measures. The
+// checkpoint's own step may not be measured yet.
 func (t *Train) checkPoints(s *runs.State) error {
 	var want []int64
 	for _, step := range t.measuredSteps() {
@@ -254,10 +255,9 @@ func (t *Train) checkPoints(s *runs.State) error {
 	return nil
 }
 
-// advance trains up to a step and measures there, unless the run came further
-// before it was interrupted. It reports whether the run goes on: a diverged one
-// does not, nor one that reached its StopLoss.
-func (s *fitting) advance(ctx context.Context, next int64) (more bool, err error) {
+// advance trains up to a step and measures there, unless the interrupted run had passed that step.
+// It returns more = false if the run diverged or reached its StopLoss.
+func (s *trainingRun) advance(ctx context.Context, next int64) (more bool, err error) {
 	record := s.job.Record
 	if next > record.Step {
 		if err := s.train(ctx, next); err != nil {
@@ -277,7 +277,7 @@ func (s *fitting) advance(ctx context.Context, next int64) (more bool, err error
 }
 
 // measure adds a point for the current step to the record and to the log.
-func (s *fitting) measure(ctx context.Context) error {
+func (s *trainingRun) measure(ctx context.Context) error {
 	point, err := s.eval.measure(ctx, s.job.Record.Step)
 	if ctx.Err() != nil {
 		return s.interrupt(ctx)
@@ -298,27 +298,28 @@ func (s *fitting) measure(ctx context.Context) error {
 }
 
 // train runs the loop from the current step to the next one.
-func (s *fitting) train(ctx context.Context, next int64) error {
+func (s *trainingRun) train(ctx context.Context, next int64) error {
 	record := s.job.Record
 	stream, err := s.data.stream(s.task.BatchSize, record.Seed, record.Step)
 	if err != nil {
 		return err
 	}
 	loop := train.NewLoop(s.trainer)
-	watched, err := gcml.StopAtNonFinite(loop, stream)
+	guarded, err := gcml.StopAtNonFinite(loop, stream)
 	if err != nil {
 		return err
 	}
 	loop.OnStep("watch", 0, func(loop *train.Loop, _ []*tensors.Tensor) error {
 		return s.watch(ctx, int64(loop.LoopStep)+1)
 	})
-	_, err = loop.RunSteps(watched, int(next-record.Step))
+	_, err = loop.RunSteps(guarded, int(next-record.Step))
 	var diverged *gcml.NonFiniteError
 	switch {
 	case errors.As(err, &diverged):
 		record.Step = int64(diverged.Step) + 1
 		s.job.Advance(record.Step)
-		record.Status, record.Message = runs.Diverged, fmt.Sprintf("in step %d %s is not finite: %s", record.Step, diverged.What, diverged.Origin)
+		record.Status, record.Message = runs.Diverged,
+			fmt.Sprintf("in step %d %s is not finite: %s", record.Step, diverged.What, diverged.Origin)
 		return nil
 	case ctx.Err() != nil:
 		return s.interrupt(ctx)
@@ -327,7 +328,7 @@ func (s *fitting) train(ctx context.Context, next int64) error {
 }
 
 // watch is called after each step.
-func (s *fitting) watch(ctx context.Context, step int64) error {
+func (s *trainingRun) watch(ctx context.Context, step int64) error {
 	s.job.Record.Step = step
 	s.job.Advance(step)
 	if err := ctx.Err(); err != nil {
@@ -340,7 +341,7 @@ func (s *fitting) watch(ctx context.Context, step int64) error {
 }
 
 // save writes a checkpoint of the current step.
-func (s *fitting) save() error {
+func (s *trainingRun) save() error {
 	if err := s.writeCheckpoint(); err != nil {
 		return err
 	}
@@ -349,13 +350,13 @@ func (s *fitting) save() error {
 }
 
 // writeCheckpoint saves the variables with what the record holds so far.
-func (s *fitting) writeCheckpoint() error {
+func (s *trainingRun) writeCheckpoint() error {
 	r := s.job.Record
 	return s.kept.Write(s.store, runs.State{Step: r.Step, Status: r.Status, Message: r.Message, Points: r.Points})
 }
 
 // interrupt saves the state and returns what Do returns on cancellation.
-func (s *fitting) interrupt(ctx context.Context) error {
+func (s *trainingRun) interrupt(ctx context.Context) error {
 	// Before the first step there may be no variables yet, and nothing is lost.
 	if s.job.Record.Step > 0 {
 		if err := s.save(); err != nil {
@@ -366,10 +367,10 @@ func (s *fitting) interrupt(ctx context.Context) error {
 		Step: s.job.Record.Step, End: s.task.Steps, Out: s.job.Out}
 }
 
-// end completes the record and leaves the final weights as a checkpoint. The
-// record is written after it, so the checkpoint says how the run ended: what
-// is killed in between must not go on with the training.
-func (s *fitting) end() error {
+// end completes the record and saves the final weights as a checkpoint. The checkpoint stores the
+// run's status, because the record is written later: a run killed in between must not resume its
+// training.
+func (s *trainingRun) end() error {
 	record := s.job.Record
 	if record.Status == "" {
 		record.Status = runs.Complete
@@ -385,9 +386,9 @@ func (s *fitting) end() error {
 	return s.writeCheckpoint()
 }
 
-// atChance says whether a classifier ended no better than chance: within three standard deviations of
-// the accuracy of guesses on the measured training examples.
-func (s *fitting) atChance() bool {
+// atChance reports whether a classifier ended no better than chance: its accuracy on the measured
+// training examples is within three standard deviations of the accuracy of guesses.
+func (s *trainingRun) atChance() bool {
 	if !s.data.classes || s.job.Record.Status != runs.Complete {
 		return false
 	}
@@ -396,8 +397,8 @@ func (s *fitting) atChance() bool {
 	return accuracy <= chance+3*math.Sqrt(chance*(1-chance)/n)
 }
 
-// close frees what the run held on the device.
-func (s *fitting) close() {
+// close frees the run's device memory.
+func (s *trainingRun) close() {
 	s.eval.finalize()
 	s.trainer.ResetComputationGraphs()
 	s.store.Finalize()

@@ -20,8 +20,8 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// linearFit is full-batch gradient descent of f(x) = w·x + b on the parabola's
-// points with the penalty c·w², whose GC is w², written out by hand.
+// linearFit is full-batch gradient descent of f(x) = w·x + b on the parabola's points with the
+// penalty c·w², whose GC is w², written out by hand.
 func linearFit(points int, lr, c float64, steps int, w, b float64) (float64, float64) {
 	curve, _ := datasets.Parabola(points)
 	n := float64(points)
@@ -37,12 +37,13 @@ func linearFit(points int, lr, c float64, steps int, w, b float64) (float64, flo
 	return w, b
 }
 
-// A linear network makes every number of a run computable by hand: the constant
-// learning rate, the mean squared error, the penalty's gradient, and GC.
+// A linear network makes every number of a run computable by hand: the constant learning rate, the
+// mean squared error, the penalty's gradient, and GC.
 func TestTrainingEqualsGradientDescentByHand(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
 		for _, c := range []float64{0, 0.3} {
-			task := &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(0, 0), LearningRate: 0.1, Steps: 40, Measurements: 2, KeepFunction: true}
+			task := &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(0, 0), LearningRate: 0.1, Steps: 40,
+				Measurements: 2, KeepFunction: true}
 			if c != 0 {
 				task.Penalties = map[string]float64{"gc": c}
 			}
@@ -61,7 +62,8 @@ func TestTrainingEqualsGradientDescentByHand(t *testing.T) {
 				wantW, wantB := linearFit(10, 0.1, c, int(p.Step), w, b)
 				gotW, gotB := line(p)
 				gctest.AssertClose(t, []float64{gotW, gotB}, []float64{wantW, wantB}, 2e-5, 1e-6, "w and b")
-				gctest.AssertClose(t, []float64{p.Value("train_gc"), p.Value("interval_gc")}, []float64{wantW * wantW, wantW * wantW}, 1e-4, 1e-7, "GC")
+				gctest.AssertClose(t, []float64{p.Value("train_gc"), p.Value("interval_gc")},
+					[]float64{wantW * wantW, wantW * wantW}, 1e-4, 1e-7, "GC")
 			}
 		}
 	})
@@ -89,10 +91,11 @@ func (c *cancelAt) Add(n int64) {
 	}
 }
 
-// resumableTask draws random numbers in training, shuffles batches over several
-// epochs, and has measured and unmeasured steps to be interrupted at.
+// resumableTask draws random numbers in training, shuffles batches over several epochs, and has
+// measured and unmeasured steps to be interrupted at.
 func resumableTask() *Train {
-	return &Train{Data: Data{Name: datasets.NameFashionMNISTSubset, Train: 100, Test: 50, Measure: 50}, Network: MLP(1, 16),
+	return &Train{Data: Data{Name: datasets.NameFashionMNISTSubset, Train: 100, Test: 50, Measure: 50},
+		Network:      MLP(1, 16),
 		LearningRate: 0.1, BatchSize: 30, Steps: 12, Measurements: 3,
 		Penalties: map[string]float64{"gc": 0.01}, GCEstimator: "rademacher:1"}
 }
@@ -105,8 +108,8 @@ func TestResumedEqualsUninterrupted(t *testing.T) {
 		t.Fatalf("the uninterrupted run ended %s at step %d with %d points", want.Status, want.Step, len(want.Points))
 	}
 	out := t.TempDir()
-	// The starts do 1, 2, 5 and the remaining 4 steps: into an epoch, onto its
-	// end and over it, and onto a measured step.
+	// The starts do 1, 2, 5 and the remaining 4 steps: into an epoch, onto its end and over it, and
+	// onto a measured step.
 	for _, steps := range []int64{1, 2, 5} {
 		ctx, cancel := context.WithCancel(context.Background())
 		progress := &cancelAt{cancel: cancel, left: steps}
@@ -180,11 +183,13 @@ func TestCheckpointsByTimeDoNotChangeTheNumbers(t *testing.T) {
 func TestCompleteRunIsNotDoneAgain(t *testing.T) {
 	backend := gctest.GoBackend(t)
 	env := runs.Env{Backend: backend, Out: t.TempDir()}
-	run := runs.Run{Label: "once", Seed: 0, Task: &Train{Data: Data{Name: NameParabola, Train: 4}, Network: MLP(0, 0), LearningRate: 0.1, Steps: 3, Measurements: 1}}
+	run := runs.Run{Label: "once", Seed: 0, Task: &Train{Data: Data{Name: NameParabola, Train: 4}, Network: MLP(0, 0),
+		LearningRate: 0.1, Steps: 3, Measurements: 1}}
 	first := execute(t, env, run)
 	run.Label = "the same under another name"
 	second := execute(t, env, run)
-	if !second.Provenance.Finished.Equal(first.Provenance.Finished) || second.Provenance.Seconds != first.Provenance.Seconds {
+	if !second.Provenance.Finished.Equal(first.Provenance.Finished) ||
+		second.Provenance.Seconds != first.Provenance.Seconds {
 		t.Errorf("the run was done again: %+v, then %+v", first.Provenance, second.Provenance)
 	}
 	run.Seed = 1
@@ -195,7 +200,8 @@ func TestCompleteRunIsNotDoneAgain(t *testing.T) {
 
 func TestDivergenceIsARecord(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
-		task := &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(1, 8), LearningRate: 1e6, Steps: 50, Measurements: 5}
+		task := &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(1, 8), LearningRate: 1e6, Steps: 50,
+			Measurements: 5}
 		record := execute(t, runs.Env{Backend: backend, Out: t.TempDir()}, runs.Run{Label: "diverges", Task: task})
 		if record.Status != runs.Diverged || record.Step < 1 || record.Step >= 50 {
 			t.Fatalf("status %s at step %d; want diverged before the end", record.Status, record.Step)
@@ -213,7 +219,8 @@ func TestDivergenceIsARecord(t *testing.T) {
 
 func TestStopLoss(t *testing.T) {
 	backend := gctest.GoBackend(t)
-	task := &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(2, 32), LearningRate: 0.1, Steps: 2000, Measurements: 200, StopLoss: 0.02}
+	task := &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(2, 32), LearningRate: 0.1, Steps: 2000,
+		Measurements: 200, StopLoss: 0.02}
 	record := execute(t, runs.Env{Backend: backend, Out: t.TempDir()}, runs.Run{Label: "stops", Task: task})
 	points := record.Points
 	last, before := points[len(points)-1], points[len(points)-2]
@@ -248,7 +255,8 @@ func TestMeasuredSteps(t *testing.T) {
 func TestWrongTasks(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	good := func() *Train {
-		return &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(1, 4), LearningRate: 0.1, Steps: 1, Measurements: 1}
+		return &Train{Data: Data{Name: NameParabola, Train: 10}, Network: MLP(1, 4), LearningRate: 0.1, Steps: 1,
+			Measurements: 1}
 	}
 	for _, tc := range []struct {
 		name   string
@@ -257,11 +265,13 @@ func TestWrongTasks(t *testing.T) {
 	}{
 		{"rate", func(t *Train) { t.LearningRate = 0 }, "learning rate 0 is not a positive number"},
 		{"steps", func(t *Train) { t.Steps = 0 }, "0 steps"},
-		{"penalty", func(t *Train) { t.Penalties = map[string]float64{"flatnes": 1} }, `unknown penalty "flatnes"; did you mean "flatness"?`},
+		{"penalty", func(t *Train) { t.Penalties = map[string]float64{"flatnes": 1} },
+			`unknown penalty "flatnes"; did you mean "flatness"?`},
 		{"coefficient", func(t *Train) { t.Penalties = map[string]float64{"gc": -1} }, "coefficient -1"},
 		{"estimator", func(t *Train) { t.GCEstimator = "exakt" }, "exakt"},
 		{"data", func(t *Train) { t.Data.Name = "fashion-mist-subset" }, `did you mean "fashion-mnist-subset"`},
-		{"uneven classes", func(t *Train) { t.Data = Data{Name: datasets.NameFashionMNISTSubset, Train: 15} }, "take a multiple of 10"},
+		{"uneven classes", func(t *Train) { t.Data = Data{Name: datasets.NameFashionMNISTSubset, Train: 15} },
+			"take a multiple of 10"},
 		{"batch", func(t *Train) { t.BatchSize = 3 }, "batch size 3: the curve is trained on all its 10 points"},
 		{"network", func(t *Train) { t.Network.Kind = "mpl" }, `did you mean "mlp"?`},
 		{"initialization", func(t *Train) { t.Network.Initialization = "xavier" }, "xavier"},
@@ -293,12 +303,14 @@ func TestOpenRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if digest != record.Weights || trained.Step != 12 || trained.Seed != 3 || !reflect.DeepEqual(trained.Task, run.Task) {
-		t.Errorf("opened weights %s of step %d, task %+v; want %s of step 12, %+v", digest, trained.Step, trained.Task, record.Weights, run.Task)
+		t.Errorf("opened weights %s of step %d, task %+v; want %s of step 12, %+v", digest, trained.Step, trained.Task,
+			record.Weights, run.Task)
 	}
 	if _, err := OpenRun(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not the folder of a run") {
 		t.Errorf("opening an empty folder: %v", err)
 	}
-	if _, err := trained.Dataset("parabole", datasets.Train, 0, 10); err == nil || !strings.Contains(err.Error(), `did you mean "parabola"?`) {
+	if _, err := trained.Dataset("parabole", datasets.Train, 0, 10); err == nil ||
+		!strings.Contains(err.Error(), `did you mean "parabola"?`) {
 		t.Errorf("unknown data set: %v", err)
 	}
 }

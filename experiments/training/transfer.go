@@ -10,22 +10,22 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"example.com/geometric-complexity/experiments/runs"
+	"example.com/geometric-complexity/internal/numbers"
 	"example.com/geometric-complexity/internal/stats"
 )
 
-// transfer works out both sides of the transfer inequality for a ReLU MLP with
-// layers h_{i+1} = g(W_i h_i + b_i), at each of some examples, in double precision
-// and by hand: it shares no code with the automatic differentiation. For the
-// outputs f, with operator norms ‖W_i‖ and ‖∂h_i/∂x‖ and Frobenius norms else,
+// transfer works out both sides of the transfer inequality for a ReLU MLP with layers h_{i+1} =
+// g(W_i h_i + b_i), at each of some examples, in double precision and without automatic
+// differentiation, so that it is independent of it. For the outputs f, with operator norms ‖W_i‖
+// and ‖∂h_i/∂x‖ and Frobenius norms otherwise,
 //
 //	‖∂f/∂x‖² · Σ_i (1 + ‖h_i‖²) / (‖W_i‖² ‖∂h_i/∂x‖²) ≤ ‖∂f/∂θ‖²
 //
-// where θ are all weights and biases and h_i is the input of layer i, so that
-// h_1 = x. Without biases the "1 +" is not there. (Section 5 of the paper.)
+// where θ are all weights and biases and h_i is the input of layer i, so that h_1 = x. Without
+// biases the "1 +" is dropped. (Section 5 of the paper.)
 //
-// A point gets, as means over the examples, "transfer_left" and
-// "parameter_gradient", the two sides, and "transfer_gc", ‖∂f/∂x‖²; and
-// "transfer_ratio", the largest left side over right side.
+// A point gets, as means over the examples, "transfer_left" and "parameter_gradient", the two
+// sides, and "transfer_gc", ‖∂f/∂x‖²; and "transfer_ratio", the largest left side over right side.
 type transfer struct {
 	store  *model.Store
 	hidden int
@@ -34,12 +34,13 @@ type transfer struct {
 
 func newTransfer(store *model.Store, network Network, set examples, n int) (*transfer, error) {
 	if network.Kind != KindMLP || !strings.EqualFold(network.Activation, activation.TypeRelu.String()) {
-		return nil, fmt.Errorf("transfer: the inequality is worked out for ReLU MLPs, and not for a %s with %q", network.Kind, network.Activation)
+		return nil, fmt.Errorf("transfer: the inequality is worked out for ReLU MLPs, and not for a %s with %q", network.Kind,
+			network.Activation)
 	}
 	if n > set.n {
 		return nil, fmt.Errorf("transfer: %d examples, but only %d are measured", n, set.n)
 	}
-	all, err := doubles(set.inputs)
+	all, err := numbers.Float64s(set.inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (d *transfer) measure(p *runs.Point) error {
 // sides are the two sides of the inequality at one example, and ‖∂f/∂x‖².
 type sides struct{ left, right, gc float64 }
 
-// transferSides works them out; norms are the squared operator norms of the weights.
+// transferSides computes both sides; norms are the squared operator norms of the weights.
 func transferSides(weights []*mat.Dense, biases [][]float64, norms []float64, x []float64) sides {
 	var s sides
 	var sum float64
@@ -105,7 +106,8 @@ func transferSides(weights []*mat.Dense, biases [][]float64, norms []float64, x 
 		next.Apply(func(unit, _ int, v float64) float64 { return whereActive(inputs[i+1][unit], v) }, &next)
 		jacobian = &next
 	}
-	// ∂f/∂z_i for the layers' outputs z_i, from the last on: ‖∂f/∂(W_i, b_i)‖² is ‖∂f/∂z_i‖²(1 + ‖h_i‖²).
+	// ∂f/∂z_i for the layers' outputs z_i, from the last on: ‖∂f/∂(W_i, b_i)‖² is ‖∂f/∂z_i‖²(1 +
+	// ‖h_i‖²).
 	_, outputs := weights[len(weights)-1].Dims()
 	backward := mat.NewDense(outputs, outputs, nil)
 	for k := range outputs {
@@ -152,7 +154,7 @@ func whereActive(unit, v float64) float64 {
 	return 0
 }
 
-// squaredLength is ‖h‖², and 1 more for a layer with biases.
+// squaredLength returns ‖h‖², plus 1 for a layer with biases.
 func squaredLength(h, bias []float64) float64 {
 	var sum float64
 	for _, v := range h {
@@ -164,10 +166,10 @@ func squaredLength(h, bias []float64) float64 {
 	return sum
 }
 
-// squaredOperatorNorm is the largest eigenvalue of the smaller Gram matrix; NaN
-// if its iteration fails, or if a value is not finite, on which gonum panics. Gram matrices are positive, so that eigenvalues are
-// singular values: gonum v0.17's EigenSym without vectors panics on some that
-// have a block of next to nothing, as units that are off leave one.
+// squaredOperatorNorm is the largest eigenvalue of the smaller Gram matrix; NaN if its iteration
+// fails, or if a value is not finite, on which gonum panics. Gram matrices are positive, so that
+// eigenvalues are singular values: gonum v0.17's EigenSym without vectors panics on some matrices
+// with a nearly zero block, which inactive units cause.
 func squaredOperatorNorm(a *mat.Dense) float64 {
 	rows, columns := a.Dims()
 	var gram mat.SymDense

@@ -18,12 +18,13 @@ import (
 	"example.com/geometric-complexity/regularizers"
 )
 
-// What transfer works out by hand must be what differentiating the network gives,
-// and the inequality must hold.
+// What transfer works out by hand must be what differentiating the network gives, and the
+// inequality must hold.
 func TestTransferEqualsDifferentiation(t *testing.T) {
 	const n, inputs = 6, 7
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
-		for _, network := range []Network{MLP(0, 0), MLP(1, 9), MLP(3, 8), {Kind: KindMLP, HiddenLayers: 2, Width: 8, Activation: "relu", Initialization: "he_normal", NoBias: true}} {
+		for _, network := range []Network{MLP(0, 0), MLP(1, 9), MLP(3, 8),
+			{Kind: KindMLP, HiddenLayers: 2, Width: 8, Activation: "relu", Initialization: "he_normal", NoBias: true}} {
 			outputs := 3
 			if network.HiddenLayers == 0 {
 				outputs = 1 // A single layer's two sides are equal then.
@@ -55,7 +56,8 @@ func TestTransferEqualsDifferentiation(t *testing.T) {
 				for i := range n {
 					var sum *graph.Node
 					for k := range outputs {
-						square := regularizers.SquaredParameterGradientNorm(graph.Reshape(graph.Slice(f, graph.AxisElem(i), graph.AxisElem(k))), parameters...)
+						square := regularizers.SquaredParameterGradientNorm(graph.Reshape(graph.Slice(f, graph.AxisElem(i),
+							graph.AxisElem(k))), parameters...)
 						if sum == nil {
 							sum = square
 						} else {
@@ -81,7 +83,8 @@ func TestTransferEqualsDifferentiation(t *testing.T) {
 			}
 			right, _ := stats.MeanStd(wantRight)
 			gc, _ := stats.MeanStd(wantGC)
-			gctest.AssertClose(t, []float64{p.Value("parameter_gradient"), p.Value("transfer_gc")}, []float64{right, gc}, 1e-10, 0, "norms")
+			gctest.AssertClose(t, []float64{p.Value("parameter_gradient"), p.Value("transfer_gc")}, []float64{right, gc}, 1e-10,
+				0, "norms")
 			if ratio := p.Value("transfer_ratio"); !(ratio <= 1+1e-12) || !(ratio > 0) {
 				t.Errorf("%d hidden layers: ratio %g; want one in (0, 1]", network.HiddenLayers, ratio)
 			}

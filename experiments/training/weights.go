@@ -8,15 +8,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"gonum.org/v1/gonum/mat"
+
+	"example.com/geometric-complexity/internal/numbers"
 )
 
-// mlpWeights gives the matrices [in, out] and the biases of the layers of an MLP
-// under a scope of the store ("/" or "/model/"), in their order and in double
-// precision. A layer without biases has none: nil.
+// mlpWeights gives the matrices [in, out] and the biases of the layers of an MLP under a scope of
+// the store ("/" or "/model/"), in their order and in double precision. A layer without biases has
+// none: nil.
 func mlpWeights(store *model.Store, scope string, hidden int) (weights []*mat.Dense, biases [][]float64, err error) {
 	for i := range hidden + 1 {
 		layer := fmt.Sprintf("%sfnn_hidden_layer_%d/", scope, i)
@@ -27,7 +27,7 @@ func mlpWeights(store *model.Store, scope string, hidden int) (weights []*mat.De
 		if w == nil {
 			return nil, nil, fmt.Errorf("the network has no weights in %s", layer)
 		}
-		values, err := doubles(w.MustValue())
+		values, err := numbers.Float64s(w.MustValue())
 		if err != nil {
 			return nil, nil, fmt.Errorf("%sweights: %w", layer, err)
 		}
@@ -35,7 +35,7 @@ func mlpWeights(store *model.Store, scope string, hidden int) (weights []*mat.De
 		weights = append(weights, mat.NewDense(dims[0], dims[1], values))
 		var bias []float64
 		if b := store.GetVariable(layer + "biases"); b != nil {
-			if bias, err = doubles(b.MustValue()); err != nil {
+			if bias, err = numbers.Float64s(b.MustValue()); err != nil {
 				return nil, nil, fmt.Errorf("%sbiases: %w", layer, err)
 			}
 		}
@@ -44,24 +44,8 @@ func mlpWeights(store *model.Store, scope string, hidden int) (weights []*mat.De
 	return weights, biases, nil
 }
 
-// doubles copies the values of a tensor of floats.
-func doubles(t *tensors.Tensor) ([]float64, error) {
-	switch t.DType() {
-	case dtypes.Float64:
-		return tensors.CopyFlatData[float64](t)
-	case dtypes.Float32:
-		single, err := tensors.CopyFlatData[float32](t)
-		out := make([]float64, len(single))
-		for i, v := range single {
-			out[i] = float64(v)
-		}
-		return out, err
-	}
-	return nil, fmt.Errorf("dtype %s, want floats", t.DType())
-}
-
-// weightsDigest is the SHA-256 of the network's variables: their paths, shapes
-// and bytes, in the order of their paths.
+// weightsDigest is the SHA-256 of the network's variables: their paths, shapes and bytes, in the
+// order of their paths.
 func weightsDigest(store *model.Store) (string, error) {
 	variables := make(map[string]*model.Variable)
 	for v := range store.IterVariables() {

@@ -21,9 +21,9 @@ import (
 	"example.com/geometric-complexity/internal/nearest"
 )
 
-// Exit codes: 1 for a run that failed, 2 for a command line that is wrong, and
-// 130, as shells have it for SIGINT, for an interrupted run. A crash that
-// nothing can recover ends with 2 as well, which is Go's choice.
+// Exit codes: 1 for a run that failed, 2 for a command line that is wrong, and 130, as shells have
+// it for SIGINT, for an interrupted run. A crash that nothing can recover ends with 2 as well,
+// which is Go's choice.
 const (
 	exitFailure     = 1
 	exitUsage       = 2
@@ -92,8 +92,7 @@ type app struct {
 	stdout, stderr io.Writer
 	// cancel stops what is at work, as SIGINT does.
 	cancel context.CancelFunc
-	// resume is the command that goes on with an interrupted run; nil before the
-	// run begins.
+	// resume is the command that goes on with an interrupted run; nil before the run begins.
 	resume atomic.Pointer[string]
 	// workers are the processes that end with this one; nil if there are none.
 	workers atomic.Pointer[workerPool]
@@ -101,10 +100,10 @@ type app struct {
 	quiet atomic.Bool
 }
 
-// graceTime is how long an interrupted run may take to save its state. A step
-// or a compilation may last longer than that; then the last checkpoint, which
-// is always a whole one, is what a resumed run starts from.
-const graceTime = 700 * time.Millisecond
+// gracePeriod is how long an interrupted run may take to save its state. A step or a compilation
+// may last longer than that; then the last checkpoint, which is always a whole one, is what a
+// resumed run starts from.
+const gracePeriod = 700 * time.Millisecond
 
 // run executes the command line. SIGINT and SIGTERM cancel what is at work.
 func run(args []string, stdout, stderr io.Writer) (err error) {
@@ -156,7 +155,7 @@ func (a *app) enforceStop(ctx context.Context, finished <-chan struct{}) {
 	}
 	select {
 	case <-finished:
-	case <-time.After(graceTime):
+	case <-time.After(gracePeriod):
 		if pool := a.workers.Load(); pool != nil {
 			pool.kill()
 		}

@@ -31,8 +31,7 @@ func crash() {
 	select {}
 }
 
-// The scripts in testdata hold what the command is given, what it prints, and
-// the files it leaves.
+// The scripts in testdata hold what the command is given, what it prints, and the files it leaves.
 func TestScripts(t *testing.T) {
 	commands := maps.Clone(sweepCommands)
 	commands["waitlines"] = waitLines

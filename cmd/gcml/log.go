@@ -7,8 +7,7 @@ import (
 	"log/slog"
 )
 
-// warnings is a log that shows what a user should know, as one line each, and
-// nothing else.
+// warnings is a log that shows what a user should know, as one line each, and nothing else.
 type warnings struct{ w io.Writer }
 
 var _ slog.Handler = warnings{}

@@ -1,5 +1,5 @@
-// Command gcml measures, watches and regularizes geometric complexity, and runs
-// the paper's experiments.
+// Command gcml measures, watches and regularizes geometric complexity, and runs the paper's
+// experiments.
 package main
 
 import (

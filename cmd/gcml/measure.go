@@ -54,12 +54,15 @@ func (a *app) measureCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.checkpoint, "checkpoint", "", "`folder` of a run, OUT/runs/ADDRESS")
 	f.StringVar(&o.onnx, "onnx", "", "`file` of a network in the ONNX format")
-	f.StringArrayVar(&o.inputs, "inputs", nil, "`file` of examples for --onnx, [examples, ...], .npy or .npz; NAME=FILE for each input if there are several")
+	f.StringArrayVar(&o.inputs, "inputs", nil,
+		"`file` of examples for --onnx, [examples, ...], .npy or .npz; NAME=FILE for each input if there are several")
 	f.StringVar(&o.labels, "labels", "", "`file` of whole numbers, the classes of the examples of --inputs, .npy or .npz")
 	f.StringVar(&o.output, "output", "", "`node` of --onnx to take as the output (default: the network's first output)")
-	f.StringVar(&o.wrt, "wrt", "", "`name` of the input or inner node of --onnx with respect to which derivatives are taken "+
-		"(default: the only input of floats); all else is held fixed")
-	f.StringArrayVar(&o.batchAxes, "batch-axis", nil, "`axis` of the examples in the inputs and the output of --onnx, or NAME=AXIS for one of them (default 0)")
+	f.StringVar(&o.wrt, "wrt", "",
+		"`name` of the input or inner node of --onnx with respect to which derivatives are taken "+
+			"(default: the only input of floats); all else is held fixed")
+	f.StringArrayVar(&o.batchAxes, "batch-axis", nil,
+		"`axis` of the examples in the inputs and the output of --onnx, or NAME=AXIS for one of them (default 0)")
 	f.Float64Var(&o.arrayLimit, "array-limit", 4, "refuse arrays of --inputs and --labels of more than `GB` gigabytes")
 	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, the probabilities of a classifier")
 	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress on standard error: auto, bar, lines or none")
@@ -173,8 +176,8 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 // A measurement of more than these is a slip of the pen: it would take years, and with that many
 // directions the graph alone more memory than there is.
 const (
-	mostProducts   = 1e13
-	mostDirections = 1e6
+	maxProducts   = 1e13
+	maxDirections = 1e6
 )
 
 // cost says how much work a measurement is, or that it is too much.
@@ -191,8 +194,8 @@ func cost(e gcml.Estimator, examples, outputs int) (string, error) {
 	if kind == "noise" {
 		what, unit = "samples", "evaluations"
 	}
-	if kind != "exact" && float64(each) > mostDirections {
-		return "", usagef("--estimator %s: at most %.0f %s are supported", e, mostDirections, what)
+	if kind != "exact" && float64(each) > maxDirections {
+		return "", usagef("--estimator %s: at most %.0f %s are supported", e, maxDirections, what)
 	}
 	if kind == "noise" {
 		each, what = each+1, fmt.Sprintf("(1 + %d samples)", each)
@@ -200,7 +203,7 @@ func cost(e gcml.Estimator, examples, outputs int) (string, error) {
 		what = fmt.Sprintf("%d %s", each, what)
 	}
 	total := float64(examples) * float64(each)
-	if total > mostProducts {
+	if total > maxProducts {
 		return "", fmt.Errorf("needs %.2g %s (%d examples x %s): "+
 			"choose fewer --examples, another --output, or an estimator with fewer directions",
 			total, unit, examples, what)
@@ -257,8 +260,7 @@ func (m checkpointMeasurement) text() string {
 	return writeMeasurement(m.Result, m.Dataset, fmt.Sprintf("step %d, %s", m.Step, of))
 }
 
-// writeMeasurement is a result for people; what says what was measured, and
-// ends in a comma.
+// writeMeasurement is a result for people; what says what was measured, and ends in a comma.
 func writeMeasurement(r gcml.Result, dataset, what string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "GC %s (standard error) over %d examples of %s\n", plusMinus(r.GC, r.StdErr), r.Examples, dataset)

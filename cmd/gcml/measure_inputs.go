@@ -11,8 +11,8 @@ import (
 	"example.com/geometric-complexity/internal/onnxmodel"
 )
 
-// inputFiles is the file of each input of a network, from words FILE or NAME=FILE. A single FILE that
-// is an archive (.npz) has the arrays of all inputs.
+// inputFiles is the file of each input of a network, from words FILE or NAME=FILE. A single FILE
+// that is an archive (.npz) has the arrays of all inputs.
 func inputFiles(network *onnxmodel.Model, words []string) ([]string, error) {
 	inputs := network.Inputs()
 	names := make([]string, len(inputs))
@@ -51,7 +51,8 @@ func inputFiles(network *onnxmodel.Model, words []string) ([]string, error) {
 	return files, nil
 }
 
-// batchAxes is where the examples are in inputs and the output, by name, where that is not the default.
+// batchAxes is where the examples are in inputs and the output, by name, where that is not the
+// default.
 type batchAxes struct {
 	byName   map[string]int
 	fallback int

@@ -20,11 +20,11 @@ import (
 	"example.com/geometric-complexity/experiments/runs"
 )
 
-// startProcesses starts workers in processes of their own, and waits until they
-// have opened their backends.
-func (a *app) startProcesses(n int, parts []*experiment.Planned) (*crew, error) {
+// startProcesses starts workers in processes of their own, and waits until they have opened their
+// backends.
+func (a *app) startProcesses(n int, parts []*experiment.Planned) (*workforce, error) {
 	pool := &workerPool{}
-	c := &crew{close: pool.close}
+	c := &workforce{close: pool.close}
 	for range n {
 		p := &process{stderr: a.stderr, parts: parts}
 		pool.processes = append(pool.processes, p)
@@ -54,11 +54,11 @@ func (a *app) startProcesses(n int, parts []*experiment.Planned) (*crew, error) 
 // workerPool is all workers of a sweep.
 type workerPool struct{ processes []*process }
 
-// close lets the workers end by themselves, and waits for it, but not for long:
-// what they did is on the disk.
+// close lets the workers end by themselves, and waits for it, but not for long: what they did is on
+// the disk.
 func (p *workerPool) close() {
-	impatient := time.AfterFunc(graceTime, p.kill)
-	defer impatient.Stop()
+	killTimer := time.AfterFunc(gracePeriod, p.kill)
+	defer killTimer.Stop()
 	for _, worker := range p.processes {
 		worker.stop()
 	}
@@ -133,8 +133,8 @@ func (p *process) start() error {
 	return nil
 }
 
-// Do implements experiments.Worker. A process that died, which ended one run, is
-// started anew for the next.
+// Do implements experiments.Worker. A process that died, which ended one run, is started anew for
+// the next.
 func (p *process) Do(ctx context.Context, item runs.Item, advance func(units int64)) error {
 	if p.cmd == nil {
 		if err := p.start(); err != nil {
@@ -187,7 +187,7 @@ func (e *end) result(ctx context.Context, item runs.Item) error {
 		// Ctrl-C may have come to the worker a little earlier than to this process.
 		select {
 		case <-ctx.Done():
-		case <-time.After(graceTime):
+		case <-time.After(gracePeriod):
 			return errors.New("its worker process was interrupted")
 		}
 		return &runs.InterruptedError{Cause: ctx.Err(), Label: item.Label, Seed: item.Seed,
@@ -198,8 +198,7 @@ func (e *end) result(ctx context.Context, item runs.Item) error {
 	return nil
 }
 
-// stop closes the input, upon which the process saves the state of its run and
-// ends.
+// stop closes the input, upon which the process saves the state of its run and ends.
 func (p *process) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

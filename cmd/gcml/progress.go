@@ -15,8 +15,7 @@ import (
 // progressKinds are the values of --progress.
 var progressKinds = []string{"auto", "bar", "lines", "none"}
 
-// newProgress returns the display of a kind; auto is a bar on a terminal and
-// lines elsewhere.
+// newProgress returns the display of a kind; auto is a bar on a terminal and lines elsewhere.
 func (a *app) newProgress(kind string) (runs.Progress, error) {
 	if kind == "auto" {
 		kind = "lines"
@@ -98,14 +97,13 @@ func (p *barProgress) Start(total int64, title string) {
 	p.show()
 }
 
-// A display that cannot be drawn is no reason to stop the work: the errors of
-// the terminal are let go.
+// A display that cannot be drawn is no reason to stop the work: the errors of the terminal are let
+// go.
 func (p *barProgress) Add(n int64)          { p.done += n; _ = p.bar.Add64(n); p.show() }
 func (p *barProgress) Describe(text string) { p.text = text; p.show() }
 func (p *barProgress) Finish()              { _ = p.bar.Exit(); fmt.Fprintln(p.w) }
 
-// show puts the text beside the bar. A line longer than the terminal could not
-// be drawn over.
+// show puts the text beside the bar. A line longer than the terminal could not be drawn over.
 func (p *barProgress) show() {
 	text := []rune(p.text)
 	if left := p.left(); left != "" {
@@ -120,8 +118,7 @@ func (p *barProgress) show() {
 // lineEvery is the longest time without a line.
 const lineEvery = 5 * time.Minute
 
-// lineProgress prints a line at each tenth of the work and every few minutes,
-// for logs.
+// lineProgress prints a line at each tenth of the work and every few minutes, for logs.
 type lineProgress struct {
 	pace
 	w      io.Writer

@@ -30,7 +30,8 @@ func (o *runOptions) addTo(cmd *cobra.Command) {
 
 // addScale adds the flag of the scale, for commands that have more than one.
 func addScale(cmd *cobra.Command, scale *string) {
-	cmd.Flags().StringVar(scale, "scale", string(experiment.Laptop), "`size`: smoke (seconds), laptop (minutes), desk (a night) or paper")
+	cmd.Flags().StringVar(scale, "scale", string(experiment.Laptop),
+		"`size`: smoke (seconds), laptop (minutes), desk (a night) or paper")
 }
 
 // part is an experiment with the configuration that the flags ask for.

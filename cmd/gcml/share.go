@@ -13,8 +13,7 @@ import (
 	"example.com/geometric-complexity/experiments/runs"
 )
 
-// shareOptions are the flags that say which runs are done here, and by how many
-// processes.
+// shareOptions are the flags that say which runs are done here, and by how many processes.
 type shareOptions struct {
 	workers int
 	shard   string
@@ -66,8 +65,8 @@ func (a *app) newSweep(parts []*experiment.Planned, progress string, o shareOpti
 	return s, nil
 }
 
-// doSweep does the runs, decides the claims of the experiments that are
-// complete then, and says what the others lack.
+// doSweep does the runs, decides the claims of the experiments that are complete then, and says
+// what the others lack.
 func (a *app) doSweep(ctx context.Context, s *sweep) error {
 	command := a.sameCommand()
 	a.resume.Store(&command)
@@ -75,7 +74,7 @@ func (a *app) doSweep(ctx context.Context, s *sweep) error {
 	if err != nil {
 		return err
 	}
-	c, err := a.openCrew(min(s.workers, max(1, len(s.share))), s.parts)
+	c, err := a.openWorkers(min(s.workers, max(1, len(s.share))), s.parts)
 	if err != nil {
 		return err
 	}
@@ -135,9 +134,8 @@ func (s *sweep) describe(workers int) string {
 	return text + ", results in " + out
 }
 
-// decideAll decides and prints the claims of each experiment that is complete.
-// Runs that are missing are an error if nothing else was asked for than to
-// decide.
+// decideAll decides and prints the claims of each experiment that is complete. Runs that are
+// missing are an error if nothing else was asked for than to decide.
 func (a *app) decideAll(ctx context.Context, s *sweep, backendName string, reused map[*runs.Part]int) error {
 	var errs []error
 	incomplete, printed := 0, 0

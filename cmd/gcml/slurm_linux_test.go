@@ -168,8 +168,7 @@ func gcmlIn(t *testing.T, dir string, args ...string) string {
 	return string(output)
 }
 
-// A job array, of which one task is killed and requeued, comes to what a local
-// sweep comes to.
+// A job array, of which one task is killed and requeued, comes to what a local sweep comes to.
 func TestSlurm(t *testing.T) {
 	c := startCluster(t)
 	t.Setenv("GOMLX_BACKEND", "go")
@@ -186,9 +185,9 @@ func TestSlurm(t *testing.T) {
 
 	// Task 1 has run 1 alone, a long one.
 	part := onlyPart(t, o)
-	victim := runFolder(t, part, 1)
+	killedRun := runFolder(t, part, 1)
 	waitUntil(t, "run 1 is at work", func() bool {
-		log, err := os.ReadFile(filepath.Join(victim, "log.jsonl"))
+		log, err := os.ReadFile(filepath.Join(killedRun, "log.jsonl"))
 		return err == nil && bytes.Count(log, []byte("\n")) >= 3
 	})
 	pids := processesIn(dir, "--shard", "1/8")
@@ -201,7 +200,7 @@ func TestSlurm(t *testing.T) {
 	task := job + "_1"
 	waitUntil(t, "task 1 has failed",
 		func() bool { return strings.Contains(c.ask("scontrol", "show", "job", "-o", task), "JobState=FAILED") })
-	if _, err := os.Stat(filepath.Join(victim, "record.json")); err == nil {
+	if _, err := os.Stat(filepath.Join(killedRun, "record.json")); err == nil {
 		t.Fatal("the killed run is complete")
 	}
 	waitUntil(t, "task 1 is requeued", func() bool { return exec.Command("scontrol", "requeue", task).Run() == nil })
@@ -217,7 +216,7 @@ func TestSlurm(t *testing.T) {
 	}
 	gcmlIn(t, dir, on("local")...)
 	assertSameAsLocal(t, part.Out, filepath.Join(dir, "local", filepath.Base(part.Out)))
-	if record := readFile(t, filepath.Join(victim, "record.json")); !strings.Contains(record, `"starts": 2`) {
+	if record := readFile(t, filepath.Join(killedRun, "record.json")); !strings.Contains(record, `"starts": 2`) {
 		t.Errorf("the killed run was not started twice:\n%s", record)
 	}
 }

@@ -90,8 +90,8 @@ func (j *slurmJob) directives() ([]string, error) {
 	return lines, nil
 }
 
-// exports are the variables that decide on what and with which data a task
-// runs. A cluster may be set to hand none over.
+// exports are the variables that decide on what and with which data a task runs. A cluster may be
+// set to hand none over.
 func exports() (lines []string) {
 	for _, name := range []string{compute.ConfigEnvVar, backend.PluginPathEnv, backend.PluginDirEnv, datasets.EnvData} {
 		if value := os.Getenv(name); value != "" {
@@ -101,9 +101,9 @@ func exports() (lines []string) {
 	return lines
 }
 
-// keepProgram copies this program to a folder below dir: when a task begins, it
-// may long have been built anew or removed. The folder is named by a hash of its
-// content, so that no other version takes its place.
+// keepProgram copies this program to a folder below dir: when a task begins, it may long have been
+// built anew or removed. The folder is named by a hash of its content, so that no other version
+// takes its place.
 func keepProgram(dir string) (string, error) {
 	running, err := os.Executable()
 	if err != nil {

@@ -21,12 +21,12 @@ import (
 	"example.com/geometric-complexity/internal/atomicfile"
 )
 
-// sbatchPatience is how long sbatch may take. A controller under load answers after half a minute;
+// sbatchTimeout is how long sbatch may take. A controller under load answers after half a minute;
 // Slurm's own commands give up after less than that.
-const sbatchPatience = 2 * time.Minute
+const sbatchTimeout = 2 * time.Minute
 
-// unanswered is the content of a job file from before sbatch is called until it has answered.
-const unanswered = "submitted without an answer"
+// noAnswer is the content of a job file from before sbatch is called until it has answered.
+const noAnswer = "submitted without an answer"
 
 var jobNumber = regexp.MustCompile(`^[0-9]+$`)
 
@@ -65,13 +65,13 @@ func notQueued(ctx context.Context, script, file string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sbatchPatience)
+	ctx, cancel := context.WithTimeout(ctx, sbatchTimeout)
 	defer cancel()
 	squeue := exec.CommandContext(ctx, "squeue", "--noheader", "--format=%F %o")
 	squeue.WaitDelay = time.Second
 	queue, err := squeue.Output()
 	if err != nil {
-		if strings.TrimSpace(string(content)) == unanswered {
+		if strings.TrimSpace(string(content)) == noAnswer {
 			return fmt.Errorf("the last sbatch of %s did not say whether it queued it, and squeue does not answer (%w); "+
 				"if it is not in the queue, remove %s", script, err, file)
 		}
@@ -105,10 +105,10 @@ func (a *app) sbatch(ctx context.Context, script, file string) (string, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	if err := atomicfile.Write(file, []byte(unanswered+"\n")); err != nil {
+	if err := atomicfile.Write(file, []byte(noAnswer+"\n")); err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sbatchPatience)
+	ctx, cancel := context.WithTimeout(ctx, sbatchTimeout)
 	defer cancel()
 	var messages bytes.Buffer
 	sbatch := exec.CommandContext(ctx, "sbatch", "--parsable", script)
@@ -120,7 +120,7 @@ func (a *app) sbatch(ctx context.Context, script, file string) (string, error) {
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return "", uncertain(fmt.Sprintf("sbatch did not answer within %s", sbatchPatience))
+		return "", uncertain(fmt.Sprintf("sbatch did not answer within %s", sbatchTimeout))
 	case ctx.Err() != nil:
 		return "", interruption(uncertain("interrupted while sbatch was at work").Error())
 	case err != nil && strings.Contains(messages.String(), "timed out"):

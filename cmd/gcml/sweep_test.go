@@ -28,8 +28,8 @@ var sweepCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"killworkers": killWorkers,
 }
 
-// sameRecords holds the records.jsonl of folders to the first one's, in all but
-// what says when and by what the runs were done.
+// sameRecords holds the records.jsonl of folders to the first one's, in all but what says when and
+// by what the runs were done.
 func sameRecords(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: samerecords FOLDER FOLDER...")
@@ -74,8 +74,8 @@ func compareRecords(got, want []map[string]any) error {
 	return nil
 }
 
-// processesIn finds the processes that work in a folder or below it and have
-// these words side by side in their command line.
+// processesIn finds the processes that work in a folder or below it and have these words side by
+// side in their command line.
 func processesIn(folder string, words ...string) (pids []int) {
 	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	for _, link := range links {
@@ -106,8 +106,7 @@ func noWorkers(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("workers %v are left", workersOf(ts))
 }
 
-// killWorkers kills the worker processes that work in the script's folder, as
-// kill -9.
+// killWorkers kills the worker processes that work in the script's folder, as kill -9.
 func killWorkers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: killworkers")

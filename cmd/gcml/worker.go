@@ -20,9 +20,9 @@ import (
 	"example.com/geometric-complexity/experiments/runs"
 )
 
-// workerName is the command of a process that does runs for another. It reads
-// one request a line, answers each with reports, and ends, as if interrupted,
-// when its input does: also when the process that started it was killed.
+// workerName is the command of a process that does runs for another. It reads one request a line,
+// answers each with reports, and ends, as if interrupted, when its input does: also when the
+// process that started it was killed.
 const workerName = "worker"
 
 // request is a run to be done.
@@ -35,8 +35,8 @@ type request struct {
 	Address    string          `json:"address"`
 }
 
-// message is what a worker says: first which backend it opened, then how far a
-// run is, and last, in End, how the run ended.
+// message is what a worker says: first which backend it opened, then how far a run is, and last, in
+// End, how the run ended.
 type message struct {
 	Backend string `json:"backend,omitempty"`
 	Why     string `json:"why,omitempty"`
@@ -63,8 +63,8 @@ func (a *app) workerCommand() *cobra.Command {
 		Hidden: true,
 		Args:   noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			// Once the other process is gone there is nobody to write to; the state
-			// is saved all the same.
+			// Once the other process is gone there is nobody to write to; the state is saved all
+			// the same.
 			signal.Ignore(syscall.SIGPIPE)
 			a.quiet.Store(true)
 			reports := &reporter{lines: json.NewEncoder(os.Stdout)}
@@ -100,7 +100,7 @@ func (r *reporter) advance(units int64) {
 
 // work does one request after the other.
 func (a *app) work(ctx context.Context, in io.Reader, reports *reporter) error {
-	c, err := a.openCrew(1, nil)
+	c, err := a.openWorkers(1, nil)
 	if err != nil {
 		reports.send(message{End: &end{Error: err.Error()}})
 		return nil // the other process says it
@@ -147,7 +147,7 @@ func newEnd(err error) *end {
 }
 
 // do does the run.
-func (r request) do(ctx context.Context, c *crew, advance func(int64)) error {
+func (r request) do(ctx context.Context, c *workforce, advance func(int64)) error {
 	item, err := r.item()
 	if err != nil {
 		return err

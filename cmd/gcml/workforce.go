@@ -15,8 +15,8 @@ import (
 	"example.com/geometric-complexity/experiments/runs"
 )
 
-// crew is who does the runs of a sweep.
-type crew struct {
+// workforce holds the workers of a sweep and the backend that they opened.
+type workforce struct {
 	workers     []runs.Worker
 	backendName string
 	why         string // the line that says which backend it is, and why
@@ -24,9 +24,9 @@ type crew struct {
 	close       func()
 }
 
-// openCrew opens the backend for a single worker in this process, or starts
-// several processes that open it each.
-func (a *app) openCrew(workers int, parts []*experiment.Planned) (*crew, error) {
+// openWorkers opens the backend for a single worker in this process, or starts several processes
+// that open it each.
+func (a *app) openWorkers(workers int, parts []*experiment.Planned) (*workforce, error) {
 	if workers > 1 {
 		return a.startProcesses(workers, parts)
 	}
@@ -36,12 +36,12 @@ func (a *app) openCrew(workers int, parts []*experiment.Planned) (*crew, error) 
 	}
 	name := info.ResultName()
 	env := runs.Env{Backend: b, BackendName: name, Log: slog.New(warnings{a.stderr})}
-	return &crew{workers: []runs.Worker{runs.NewWorker(env)}, backendName: name, why: info.Why,
+	return &workforce{workers: []runs.Worker{runs.NewWorker(env)}, backendName: name, why: info.Why,
 		failed: info.Failed, close: b.Finalize}, nil
 }
 
-// chooseGoIfSmall lets this process, and the workers that it starts, open the pure Go backend if all
-// parts are of the smoke scale, unless GOMLX_BACKEND is set.
+// chooseGoIfSmall lets this process, and the workers that it starts, open the pure Go backend if
+// all parts are of the smoke scale, unless GOMLX_BACKEND is set.
 func chooseGoIfSmall(parts []*experiment.Planned) (chosen bool, err error) {
 	if os.Getenv(compute.ConfigEnvVar) != "" {
 		return false, nil
@@ -57,7 +57,7 @@ func chooseGoIfSmall(parts []*experiment.Planned) (chosen bool, err error) {
 
 // checkBackend stops a sweep that would go on with another backend than before because a plugin
 // does not open: runs are addressed by their backend, so that all of them would start anew.
-func (c *crew) checkBackend(parts []*experiment.Planned) error {
+func (c *workforce) checkBackend(parts []*experiment.Planned) error {
 	if c.failed == "" {
 		return nil
 	}

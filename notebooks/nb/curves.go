@@ -15,15 +15,14 @@ import (
 	"example.com/geometric-complexity/internal/plots"
 )
 
-// curvesFolder is where the curves of trainings are kept, so that later cells
-// can compare with them.
+// curvesFolder is where the curves of trainings are kept, so that later cells can compare with
+// them.
 const curvesFolder = "notebook-curves"
 
 // drawEvery is the shortest time between two drawings of growing curves.
 const drawEvery = 2 * time.Second
 
-// Curves draws what a training reports while it runs: a panel for each
-// quantity, over the steps.
+// Curves draws what a training reports while it runs: a panel for each quantity, over the steps.
 type Curves struct {
 	name    string
 	earlier []curve
@@ -40,8 +39,8 @@ type curve struct {
 	Values   []float64 `json:"values"`
 }
 
-// NewCurves begins the curves of a training, drawn beside those of earlier
-// ones, if they were kept under the names given.
+// NewCurves begins the curves of a training, drawn beside those of earlier ones, if they were kept
+// under the names given.
 func NewCurves(name string, earlier ...string) *Curves {
 	c := &Curves{name: name, place: newCanvas()}
 	for _, other := range earlier {
@@ -64,8 +63,8 @@ func curvesPath(name string) (string, error) {
 	return filepath.Join(dir, name+".json"), err
 }
 
-// Add adds a value, a scalar tensor or a float64, and draws the curves if they
-// were not drawn just before. Trainer metrics may be given as they come.
+// Add adds a value, a scalar tensor or a float64, and draws the curves if they were not drawn just
+// before. Trainer metrics may be given as they come.
 func (c *Curves) Add(quantity string, step int, value any) {
 	if t, ok := value.(*tensors.Tensor); ok {
 		value = shapes.ConvertTo[float64](t.Value())

@@ -18,8 +18,7 @@ import (
 	"example.com/geometric-complexity/internal/plots"
 )
 
-// Figure is a figure to show. Experiments and this package make them; a cell
-// hands them on.
+// Figure is a figure to show. Experiments and this package make them; a cell hands them on.
 type Figure = plots.Figure
 
 // canvas is a place in the cell's output that shows one figure after another.
@@ -55,12 +54,11 @@ func toPNG(f Figure) ([]byte, error) {
 	return compact(data)
 }
 
-// wide is the width in pixels from which on a notebook shows a figure smaller
-// than it is.
+// wide is the width in pixels from which on a notebook shows a figure smaller than it is.
 const wide = 1000
 
-// shrink makes the lettering of a narrow figure, which a notebook shows pixel by
-// pixel, as large as that of a wide one.
+// shrink makes the lettering of a narrow figure, which a notebook shows pixel by pixel, as large as
+// that of a wide one.
 func shrink(img image.Image) image.Image {
 	size := img.Bounds().Size().Mul(3).Div(4)
 	out := image.NewRGBA(image.Rectangle{Max: size})
@@ -98,8 +96,8 @@ func compact(data []byte) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// fewColours picks a palette from the colours of an image, the most frequent
-// first and none that is close to one before, and gives each colour its entry.
+// fewColours picks a palette from the colours of an image, the most frequent first and none that is
+// close to one before, and gives each colour its entry.
 func fewColours(counts map[color.Color]int) (palette color.Palette, nearest map[color.Color]uint8) {
 	const close = 0x0600 // of 0xffff, in each channel
 	apart := func(a, b uint32) bool { return a > b+close || b > a+close }

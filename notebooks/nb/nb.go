@@ -1,12 +1,10 @@
-// Package nb is what the notebooks need beside the packages they show: a
-// backend, an output folder, progress in place, and figures and tables that a
-// saved notebook keeps and an untrusted view still shows (PNG and plain HTML,
-// no scripts).
+// Package nb is what the notebooks need beside the packages they show: a backend, an output folder,
+// progress in place, and figures and tables that a saved notebook keeps and an untrusted view still
+// shows (PNG and plain HTML, no scripts).
 //
-// It is for cells of GoNB, where every cell is a program of its own: results
-// pass from one to the next through the output folder. Unlike the libraries it
-// prints, and it ends the cell on an error, with one line that says why. Outside
-// of a notebook it runs as well, and shows nothing.
+// It is for cells of GoNB, where every cell is a program of its own: results pass from one to the
+// next through the output folder. Unlike the libraries it prints, and it ends the cell on an error,
+// with one line that says why. Outside of a notebook it runs as well, and shows nothing.
 package nb
 
 import (
@@ -35,8 +33,8 @@ const (
 // scaleVariable overrides the scale that a notebook asks for.
 const scaleVariable = "GCML_SCALE"
 
-// Scale is the scale to run at: the environment's GCML_SCALE, which the tests
-// set to smoke, or else the one given.
+// Scale is the scale to run at: the environment's GCML_SCALE, which the tests set to smoke, or else
+// the one given.
 func Scale(chosen experiment.Scale) experiment.Scale {
 	if name := os.Getenv(scaleVariable); name != "" {
 		scale, err := experiment.ParseScale(name)
@@ -46,12 +44,12 @@ func Scale(chosen experiment.Scale) experiment.Scale {
 	return chosen
 }
 
-// Interactive reports whether a browser is there to answer: a notebook that is
-// executed headless, as the tests do, has nobody to move a slider.
+// Interactive reports whether a browser is there to answer: a notebook that is executed headless,
+// as the tests do, has nobody to move a slider.
 func Interactive() bool { return os.Getenv(protocol.GONB_JUPYTER_KERNEL_ID_ENV) != "" }
 
-// Backend opens the fastest backend there is, and says which one it took. It
-// stays open until the cell ends.
+// Backend opens the fastest backend there is, and says which one it took. It stays open until the
+// cell ends.
 func Backend() compute.Backend {
 	b, info, err := backend.Open()
 	Check(err)
@@ -59,16 +57,15 @@ func Backend() compute.Backend {
 	return b
 }
 
-// GoBackend opens the pure Go backend, which Look runs on. It stays open until
-// the cell ends.
+// GoBackend opens the pure Go backend, which Look runs on. It stays open until the cell ends.
 func GoBackend() compute.Backend {
 	b, _, err := backend.OpenConfig("go")
 	Check(err)
 	return b
 }
 
-// describe names the backend, without the path of its plugin: notebooks are
-// passed on. On the slow one it says how to get a faster one.
+// describe names the backend, without the path of its plugin: notebooks are passed on. On the slow
+// one it says how to get a faster one.
 func describe(info backend.Info) string {
 	if info.Name == "go" {
 		return info.Why
@@ -93,8 +90,8 @@ func Context() context.Context {
 	return ctx
 }
 
-// outFolder is the folder out/NAME of the repository: where the command puts
-// its results, too. A notebook that was moved out of it has its own.
+// outFolder is the folder out/NAME of the repository: where the command puts its results, too. A
+// notebook that was moved out of it has its own.
 func outFolder(name string) (string, error) {
 	root, ok := backend.RepositoryRoot()
 	if !ok {

@@ -48,8 +48,8 @@ func TestOutFolder(t *testing.T) {
 	}
 }
 
-// inRepository makes a folder that passes for this repository's notebooks, and
-// goes there. It gives the repository's root.
+// inRepository makes a folder that passes for this repository's notebooks, and goes there. It gives
+// the repository's root.
 func inRepository(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()

@@ -6,8 +6,8 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 )
 
-// progress shows one line in place: a bar, what is being done, and how long it
-// takes still. It implements experiments.Progress.
+// progress shows one line in place: a bar, what is being done, and how long it takes still. It
+// implements experiments.Progress.
 type progress struct {
 	id          string
 	begin, last time.Time
@@ -19,8 +19,8 @@ type progress struct {
 // progressEvery is the shortest time between two updates of the line.
 const progressEvery = 250 * time.Millisecond
 
-// guessAfter is the time before which nothing is said of the time left: the
-// first steps wait for the compiler.
+// guessAfter is the time before which nothing is said of the time left: the first steps wait for
+// the compiler.
 const guessAfter = 5 * time.Second
 
 func newProgress() *progress { return &progress{id: "progress-" + gonbui.UniqueId()} }

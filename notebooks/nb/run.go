@@ -27,11 +27,10 @@ type Outcome struct {
 	records *evidence.Records
 }
 
-// Run runs an experiment at a scale, which its configuration may differ from,
-// with its progress shown in place. It takes the fastest backend there is, and
-// keeps its runs where `gcml run` does: those that are complete there are not
-// done again, so that a cell may run again, or a later one ask for the same, at
-// no cost; after an interruption running the cell again goes on.
+// Run runs an experiment at a scale, which its configuration may differ from, with its progress
+// shown in place. It takes the fastest backend there is, and keeps its runs where `gcml run` does:
+// those that are complete there are not done again, so that a cell may run again, or a later one
+// ask for the same, at no cost; after an interruption running the cell again goes on.
 func Run[C any](e *experiment.Definition[C], cfg C, scale experiment.Scale) *Outcome {
 	b, info, err := backend.Open()
 	Check(err)
@@ -39,9 +38,9 @@ func Run[C any](e *experiment.Definition[C], cfg C, scale experiment.Scale) *Out
 	return run(e, cfg, scale, b, info)
 }
 
-// Look runs a small configuration with the seeds of the smallest scale, in that
-// scale's folder. It takes the pure Go backend, which starts at once: XLA would
-// compile for longer than such networks train.
+// Look runs a small configuration with the seeds of the smallest scale, in that scale's folder. It
+// takes the pure Go backend, which starts at once: XLA would compile for longer than such networks
+// train.
 func Look[C any](e *experiment.Definition[C], cfg C) *Outcome {
 	b, info, err := backend.OpenConfig("go")
 	Check(err)

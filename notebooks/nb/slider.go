@@ -11,16 +11,15 @@ import (
 	"github.com/janpfeifer/gonb/gonbui/widgets"
 )
 
-// sliderPatience is how long a slider waits for another move before it lets the
-// kernel go: a cell that waits keeps all others waiting.
+// sliderPatience is how long a slider waits for another move before it lets the kernel go: a cell
+// that waits keeps all others waiting.
 const sliderPatience = 10 * time.Minute
 
 // widgetPatience is how long a widget may take to say its first word.
 var widgetPatience = 10 * time.Second
 
-// Slider shows the figure of a value, and a slider that changes it, until its
-// button is clicked or the cell interrupted. Headless it shows the figure of
-// the first value alone.
+// Slider shows the figure of a value, and a slider that changes it, until its button is clicked or
+// the cell interrupted. Headless it shows the figure of the first value alone.
 func Slider(label string, low, high, value int, draw func(value int) (Figure, error)) {
 	place := newCanvas()
 	show := func(value int) {

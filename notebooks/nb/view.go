@@ -17,8 +17,7 @@ type View struct{ sweep evidence.Sweep }
 // Values is the number of values.
 func (v *View) Values() int { return len(v.sweep.Records) }
 
-// Measurements is how many times the runs were measured; those that ended early
-// were less often.
+// Measurements is how many times the runs were measured; those that ended early were less often.
 func (v *View) Measurements() int {
 	n := 0
 	for _, records := range v.sweep.Records {
@@ -37,8 +36,8 @@ func (v *View) name(i int) string {
 	return name
 }
 
-// Along draws what was measured along the training with the i-th value, counted
-// from 0, and, in black, with the first one.
+// Along draws what was measured along the training with the i-th value, counted from 0, and, in
+// black, with the first one.
 func (v *View) Along(i int, measured ...string) (plots.Figure, error) {
 	if i < 0 || i >= v.Values() {
 		return plots.Figure{}, fmt.Errorf("value %d of the sweep: there are %d", i, v.Values())
@@ -60,8 +59,8 @@ func (v *View) Along(i int, measured ...string) (plots.Figure, error) {
 	return f, nil
 }
 
-// Across draws what was measured over the values of the sweep, at the k-th
-// measurement, counted from 0.
+// Across draws what was measured over the values of the sweep, at the k-th measurement, counted
+// from 0.
 func (v *View) Across(k int, measured ...string) (plots.Figure, error) {
 	if err := v.checkMeasurement(k); err != nil {
 		return plots.Figure{}, err
@@ -90,9 +89,8 @@ func (v *View) Across(k int, measured ...string) (plots.Figure, error) {
 	return f, nil
 }
 
-// Against draws the way that the trainings took up to the k-th measurement, as
-// one thing measured against another: a line for each value, through the means
-// over the seeds.
+// Against draws the way that the trainings took up to the k-th measurement, as one thing measured
+// against another: a line for each value, through the means over the seeds.
 func (v *View) Against(k int, x, y string) (plots.Figure, error) {
 	if err := v.checkMeasurement(k); err != nil {
 		return plots.Figure{}, err
@@ -140,9 +138,8 @@ func (v *View) when(k int) string {
 	return fmt.Sprintf("%s, step %d", text, step)
 }
 
-// panel is an empty panel for something measured, such as "train_gc", with a
-// logarithmic axis for what spans orders of magnitude. It is an error if the runs
-// did not measure it.
+// panel is an empty panel for something measured, such as "train_gc", with a logarithmic axis for
+// what spans orders of magnitude. It is an error if the runs did not measure it.
 func (v *View) panel(measured string) (plots.Panel, error) {
 	p := v.sweep.Records[0][0].Final()
 	if _, ok := p.Values[measured]; !ok {

@@ -13,8 +13,8 @@ import (
 	"example.com/geometric-complexity/internal/plots"
 )
 
-// RankedFunctions are the functions of one variable that a run of experiment 00
-// measured, from the smallest GC to the largest.
+// RankedFunctions are the functions of one variable that a run of experiment 00 measured, from the
+// smallest GC to the largest.
 type RankedFunctions struct {
 	backend compute.Backend
 	task    *training.ArcLengths
@@ -36,8 +36,7 @@ func (f *RankedFunctions) Len() int { return len(f.points) }
 // functionCells is how finely a function is drawn.
 const functionCells = 400
 
-// At draws the i-th function, its squared slope, and where it lies among all of
-// them.
+// At draws the i-th function, its squared slope, and where it lies among all of them.
 func (f *RankedFunctions) At(i int) (plots.Figure, error) {
 	if i < 0 || i >= len(f.points) {
 		return plots.Figure{}, fmt.Errorf("function %d: there are %d", i, len(f.points))

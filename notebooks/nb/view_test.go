@@ -15,8 +15,8 @@ import (
 	"example.com/geometric-complexity/internal/plots"
 )
 
-// sweepView has two values of two seeds each, of three measurements but for one
-// run that diverged after two.
+// sweepView has two values of two seeds each, of three measurements but for one run that diverged
+// after two.
 func sweepView() *View {
 	run := func(losses ...float64) *runs.Record {
 		r := &runs.Record{Status: runs.Complete}

@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
+.PHONY: help demo test fuzz torture onnx-conformance zoo lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
 
 help: ## say what there is
 	@echo 'make TARGET, with one of:'
@@ -49,6 +49,11 @@ onnx-conformance: ## run ONNX's own conformance suite, and write docs/coverage-o
 	@.cache/onnx/bin/python scripts/onnx-conformance.py $(CURDIR)/.cache/onnx/suite
 	@GCML_ONNX_SUITE=$(CURDIR)/.cache/onnx/suite GCML_ONNX_TABLE=$(CURDIR)/docs/coverage-onnx.md \
 		go test ./internal/onnxmodel -run '^TestConformance$$' -count 1 -v
+
+zoo: ## measure the networks that Python wheels carry, compare with ONNX Runtime, and write docs/zoo.md
+	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement scripts/requirements-zoo.txt
+	@go build -o .cache/zoo/gcml ./cmd/gcml
+	@.cache/zoo/bin/python scripts/zoo.py .cache/zoo/gcml .cache/zoo docs/zoo.md
 
 torture: ## kill runs, fail their writes and cut their power at random, for an hour, or as long as DURATION=10m says
 	@GCML_TORTURE=$(DURATION) go test ./experiments/training -run '^TestTorture$$' -timeout 0 -count 1 -v

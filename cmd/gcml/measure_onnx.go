@@ -74,6 +74,9 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 	forward := func(scope *model.Scope, inputs []*graph.Node) *graph.Node {
 		return axes.outputBatchFirst(network.ForwardAll(scope, axes.inPlace(network, arrange(inputs))))
 	}
+	for _, note := range network.Notes() {
+		fmt.Fprintln(a.stderr, "note:", note)
+	}
 	input, alias := network.WithRespectTo()
 	options := []gcml.Option{gcml.WithInput(input)}
 	if alias != "" {

@@ -87,16 +87,22 @@ func (m *Model) suggestion() string {
 	return ""
 }
 
+// dependsOnInput tells whether the value of a node depends on that of an input, and not only on its shape.
 func (m *Model) dependsOnInput(n *protos.NodeProto) bool {
-	if slices.ContainsFunc(n.Input, func(in string) bool { return slices.Contains(m.inputs, in) }) {
-		return true
-	}
-	for _, a := range ancestors(m.graph, n.Input...) {
-		if slices.ContainsFunc(a.Input, func(in string) bool { return slices.Contains(m.inputs, in) }) {
-			return true
+	s := newScope(m.graph, nil)
+	seen := make(map[*protos.NodeProto]bool)
+	var depends func(n *protos.NodeProto) bool
+	depends = func(n *protos.NodeProto) bool {
+		if n == nil || seen[n] || n.OpType == "Shape" || n.OpType == "Size" {
+			return false
 		}
+		seen[n] = true
+		return slices.ContainsFunc(n.Input, func(in string) bool {
+			from, _ := s.find(in)
+			return slices.Contains(m.inputs, in) || depends(from)
+		})
 	}
-	return false
+	return depends(n)
 }
 
 // valueOf is the value of a name, or the first of the node of that name.

@@ -1,6 +1,11 @@
 package onnxmodel
 
-import "github.com/gomlx/compute-onnx/support/protos"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
 
 // Hyperbolic and rounding functions, which the importer does not have.
 var _ = register(map[string]rewrite{
@@ -32,14 +37,49 @@ var _ = register(map[string]rewrite{
 	"Round": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		// Halves go to the even neighbor.
 		x := n.Input[0]
-		up := l.op("Floor", l.op("Add", x, l.scalar(x, 0.5)))
+		up := l.floor(l.op("Add", x, l.scalar(x, 0.5)))
 		tie := l.op("Equal", l.op("Sub", up, x), l.scalar(x, 0.5))
 		odd := l.op("Equal", l.opWith("Mod", nil, up, l.scalar(x, 2)), l.scalar(x, 1))
 		return l.finish(n, l.op("Where", l.op("And", tie, odd), l.op("Sub", up, l.scalar(x, 1)), up))
+	},
+	"Floor": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		if !isFloat(l.dtypes[n.Input[0]]) {
+			return false, nil
+		}
+		return l.finish(n, l.floor(n.Input[0]))
+	},
+	"Ceil": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		if !isFloat(l.dtypes[n.Input[0]]) {
+			return false, nil
+		}
+		return l.finish(n, l.op("Neg", l.floor(l.op("Neg", n.Input[0]))))
 	},
 })
 
 // half is half the sum or difference of exp(x) and exp(-x).
 func (l *lowering) half(x, op string) string {
 	return l.op("Mul", l.op(op, l.op("Exp", x), l.op("Exp", l.op("Neg", x))), l.scalar(x, 0.5))
+}
+
+// floor goes by way of integers, through which derivatives are 0, as the floor's are almost everywhere.
+func (l *lowering) floor(x string) string {
+	whole := l.cast(l.cast(x, protos.TensorProto_INT64), l.floatType(x))
+	whole = l.op("Sub", whole, l.cast(l.op("Less", x, whole), l.floatType(x)))
+	// No number this large has a fraction, and integers may not hold it.
+	return l.op("Where", l.op("Less", l.op("Abs", x), l.scalar(x, 1e18)), whole, x)
+}
+
+// Notes says which operators between the inputs and the output are constant almost everywhere, so that
+// derivatives do not go through them.
+func (m *Model) Notes() []string {
+	var notes []string
+	for _, n := range ancestors(m.graph, m.output) {
+		origin := m.lowered.origins[n.Output[0]]
+		if origin == nil || !slices.Contains([]string{"Floor", "Ceil", "Round"}, origin.OpType) ||
+			!slices.Contains(n.Output, origin.Output[0]) || !m.dependsOnInput(n) {
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("operator %s is constant almost everywhere: derivatives through it are 0", nodeName(origin)))
+	}
+	return notes
 }

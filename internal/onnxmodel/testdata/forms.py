@@ -59,6 +59,8 @@ NETWORKS = {
     "Einsum": ([("Einsum", "x a b", "out", {"equation": "bcij,ik,jc->bk"})], {"a": R.normal(size=(3, 5)), "b": R.normal(size=(2, 4))}, SHAPE),
     "ScatterElements": ([("ScatterElements", "x i u", "y", {"axis": 1}), ("Mul", "y y", "out", {})],
                         {"i": np.array([[[1, 3]]] * 3).reshape(3, 2, 1), "u": R.normal(size=(3, 2, 1))}, SEQUENCE),
+    "Round": ([("Round", "x", "r", {}), ("Ceil", "x", "c", {}), ("Floor", "x", "f", {}), ("Mul", "r x", "rx", {}), ("Add", "rx c", "s", {}),
+               ("Sub", "s f", "t", {}), ("Mul", "t x", "out", {})], {}, SHAPE),
     "Sinh": ([("Sinh", "x", "out", {})], {}, SHAPE),
     "Asinh": ([("Asinh", "x", "out", {})], {}, SHAPE),
     "Softmax": ([("Softmax", "x", "out", {"axis": 1})], {}, SHAPE),

@@ -196,7 +196,8 @@ func TestShards(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"": "want i/n", "2": "want i/n", "-1/2": "want i/n", "1/2/3": "want i/n", "a/b": "want i/n",
-		"0/0": "n, the number of shards, must be", "4/4": "the last of 4 shards is 3/4", "0/99999999999999999999": "n, the number of shards, must be",
+		"0/0": "n, the number of shards, must be",
+		"4/4": "the last of 4 shards is 3/4", "0/99999999999999999999": "n, the number of shards, must be",
 	} {
 		if _, err := ParseShard(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseShard(%q): %v; want %q", text, err, want)

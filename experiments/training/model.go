@@ -15,13 +15,14 @@ import (
 
 // Network describes the network of a run.
 type Network struct {
-	Kind           string `json:"kind"`                    // "mlp" or "resnet18"
-	HiddenLayers   int    `json:"hidden_layers,omitempty"` // of an MLP
-	Width          int    `json:"width"`                   // units of each hidden layer, or channels of a ResNet's first stage
-	Activation     string `json:"activation,omitempty"`    // of an MLP: GoMLX's name, such as "relu"
-	Initialization string `json:"initialization"`          // see layers.ParseInitialization
-	NoBias         bool   `json:"no_bias,omitempty"`       // of an MLP
-	Norm           string `json:"norm,omitempty"`          // of a ResNet: see layers.ParseNorm
+	Kind         string `json:"kind"`                    // "mlp" or "resnet18"
+	HiddenLayers int    `json:"hidden_layers,omitempty"` // of an MLP
+	// Width is units of each hidden layer, or channels of a ResNet's first stage.
+	Width          int    `json:"width"`
+	Activation     string `json:"activation,omitempty"` // of an MLP: GoMLX's name, such as "relu"
+	Initialization string `json:"initialization"`       // see layers.ParseInitialization
+	NoBias         bool   `json:"no_bias,omitempty"`    // of an MLP
+	Norm           string `json:"norm,omitempty"`       // of a ResNet: see layers.ParseNorm
 	// Pool lets a ResNet average squares of Pool × Pool pixels first; 0 and 1 do not. The images,
 	// and so what GC is taken with respect to, stay as they are.
 	Pool int `json:"pool,omitempty"`

@@ -49,7 +49,11 @@ func (s Sweep) EqualLoss() Matching {
 			}
 		}
 	}
-	return Matching{fmt.Sprintf("at equal training loss (%.3g)", level),
+	name := fmt.Sprintf("at equal training loss (%.3g)", level)
+	if math.IsNaN(level) {
+		name = "at equal training loss (no run counts)"
+	}
+	return Matching{name,
 		func(r *runs.Record, name string) float64 { return atLoss(r, level, name) }}
 }
 

@@ -46,6 +46,10 @@ func TestEqualLoss(t *testing.T) {
 	if row := untrained.Rows(untrained.EqualLoss().of("train_gc"))[0]; !math.IsNaN(row[0]) || !math.IsNaN(row[1]) {
 		t.Errorf("where a run never came below its first loss, GC is %v", row)
 	}
+	none := Sweep{Axis: s.Axis, Records: [][]*runs.Record{{diverged}, {dead}}}
+	if got, want := none.EqualLoss().Name, "at equal training loss (no run counts)"; got != want {
+		t.Errorf("matching %q; want %q", got, want)
+	}
 	accuracy := s.Rows(m.of("test_accuracy"))[0]
 	gctest.AssertClose(t, accuracy[1:2], []float64{math.Sqrt(0.75 * 0.9375)}, 1e-12, 0, "accuracy at equal loss")
 }

@@ -19,7 +19,8 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// TestFollowAdvice checks every piece of advice by a model that gets it and one that follows it, whose GC is known.
+// TestFollowAdvice checks every piece of advice by a model that gets it and one that follows it,
+// whose GC is known.
 func TestFollowAdvice(t *testing.T) {
 	x := [][]float64{{0.3, 1.2, 2.7}, {0.8, 1.9, 0.4}}
 	exact := gcml.WithEstimator(gcml.Exact())
@@ -70,8 +71,8 @@ func TestFollowAdvice(t *testing.T) {
 	}
 }
 
-// TestFollowRegularizeAdvice checks that a refused penalty is possible by the estimator that the refusal names, and that none
-// is named where none helps.
+// TestFollowRegularizeAdvice checks that a refused penalty is possible by the estimator that the
+// refusal names, and that none is named where none helps.
 func TestFollowRegularizeAdvice(t *testing.T) {
 	scaled := func(scope *model.Scope, x *Node) *Node {
 		return Mul(x, InsertAxes(scope.VariableWithValue("w", []float64{1, 2, 3}).NodeValue(x.Graph()), 0))
@@ -107,8 +108,9 @@ func TestFollowRegularizeAdvice(t *testing.T) {
 	})
 }
 
-// TestFollowAttentionAdvice checks that WithFusion(false) builds attention without the fused op, which has a derivative of its
-// own on CUDA, with none after it. On the Go backend it has none, and is there by default.
+// TestFollowAttentionAdvice checks that WithFusion(false) builds attention without the fused op,
+// which has a derivative of its own on CUDA, with none after it. On the Go backend it has none, and
+// is there by default.
 func TestFollowAttentionAdvice(t *testing.T) {
 	advice := vjp.Replacement(NodeTypeFusedScaledDotProductAttentionVJP)
 	if !strings.Contains(advice, "WithFusion(false)") {
@@ -116,7 +118,8 @@ func TestFollowAttentionAdvice(t *testing.T) {
 	}
 	_, err := model.CallOnce(gctest.GoBackend(t), newStore(t, 1), func(scope *model.Scope, x *Node) *Node {
 		fused := func() bool {
-			return slices.ContainsFunc(x.Graph().Nodes(), func(n *Node) bool { return n.Type() == NodeTypeFusedScaledDotProductAttention })
+			return slices.ContainsFunc(x.Graph().Nodes(),
+				func(n *Node) bool { return n.Type() == NodeTypeFusedScaledDotProductAttention })
 		}
 		y := attention.SelfAttention(scope.In("plain"), x, 2, 3).WithFusion(false).Done()
 		if fused() {

@@ -44,7 +44,8 @@ func dense(outputs int) func(scope *model.Scope, x *Node) *Node {
 	}
 }
 
-// BenchmarkMeasure times the measurement of a data set of one batch, by a Measurer whose graph is compiled.
+// BenchmarkMeasure times the measurement of a data set of one batch, by a Measurer whose graph is
+// compiled.
 func BenchmarkMeasure(b *testing.B) {
 	eachBenchmark(b, func(b *testing.B, backend compute.Backend, i int) {
 		c := benchmarks[i]

@@ -55,7 +55,8 @@ func TestCheckSecondDerivatives(t *testing.T) {
 		{"relu and dropout", func(scope *model.Scope, h *Node) *Node {
 			return layers.DropoutStatic(scope, activation.Relu(h), 0.5)
 		}, "", "", nil},
-		{"custom gradient wrong", custom(func(_, v *Node) *Node { return MulScalar(v, 2) }), "evaluation, Jacobian along direction 1", "",
+		{"custom gradient wrong", custom(func(_, v *Node) *Node { return MulScalar(v, 2) }),
+			"evaluation, Jacobian along direction 1", "",
 			[]string{"Identity with a custom gradient (Float64)[4, 5]", `alias "/custom"`, "scope /before", "check_test.go:",
 				"its gradient is not the derivative of what it computes"}},
 		{"custom gradient wrong at second order", custom(func(x, v *Node) *Node {
@@ -113,8 +114,8 @@ func TestCheckSecondDerivatives(t *testing.T) {
 	}
 }
 
-// Models of ordinary layers are right: convolutions, pools and norms, fused and multi-output nodes, an inner
-// node for input.
+// Models of ordinary layers are right: convolutions, pools and norms, fused and multi-output nodes,
+// an inner node for input.
 func TestCheckOrdinaryModels(t *testing.T) {
 	rng := rand.New(rand.NewPCG(31, 32))
 	classify := func(scope *model.Scope, h *Node) *Node {
@@ -139,7 +140,8 @@ func TestCheckOrdinaryModels(t *testing.T) {
 			return classify(scope, Sin(layers.Embedding(scope.In("words"), x, dtypes.Float64, 10, 4).WithAlias("embedded")))
 		}, []gcml.Option{gcml.WithInputNode("embedded")}},
 	} {
-		report, err := gcml.CheckSecondDerivatives(gctest.GoBackend(t), model.NewStore(), c.model, []*tensors.Tensor{c.input}, c.opts...)
+		report, err := gcml.CheckSecondDerivatives(gctest.GoBackend(t), model.NewStore(), c.model, []*tensors.Tensor{c.input},
+			c.opts...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +220,8 @@ func TestCheckErrors(t *testing.T) {
 	}{
 		{"no inputs", sound, nil, nil, "there are no inputs"},
 		{"option", sound, []*tensors.Tensor{x}, []gcml.Option{gcml.WithLayers()}, "WithLayers does not apply"},
-		{"input", sound, []*tensors.Tensor{x}, []gcml.Option{gcml.WithInput(1)}, "in evaluation mode: gcml: there is no input #1"},
+		{"input", sound, []*tensors.Tensor{x}, []gcml.Option{gcml.WithInput(1)},
+			"in evaluation mode: gcml: there is no input #1"},
 		{"all stopped", between(func(_ *model.Scope, h *Node) *Node { return StopGradient(h) }), []*tensors.Tensor{x}, nil,
 			"do not depend on inputs"},
 	} {

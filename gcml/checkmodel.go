@@ -74,7 +74,8 @@ func (c *checker) buildPenalty() error {
 	p := &c.penalty
 	exec, err := model.NewExec(c.backend, c.store, func(scope *model.Scope, args []*Node) []*Node {
 		j := c.build(scope, args)
-		p.batch, p.outputs, p.inputDims, p.inputDType = j.plan.batch, j.plan.outputs, j.inputs.Shape().Dimensions, j.inputs.DType()
+		p.batch, p.outputs, p.inputDims, p.inputDType = j.plan.batch, j.plan.outputs, j.inputs.Shape().Dimensions,
+			j.inputs.DType()
 		p.outputDType = j.outputs.DType()
 		if mixing := j.pullback.Coupling(); len(mixing) > 0 {
 			p.mixes = fmt.Sprintf("%s of %s", mixing[0].Type(), mixing[0].Inputs()[0].Shape())
@@ -231,7 +232,8 @@ func (c *checker) checkJacobian(report *DerivativeReport) error {
 		if err != nil {
 			return err
 		}
-		gc, spread = gc+floats.Dot(slopes, slopes)/scale/scale/float64(p.batch), max(spread, s*rootMeanSquare(slopes)/scale/scale)
+		gc, spread = gc+floats.Dot(slopes, slopes)/scale/scale/float64(p.batch),
+			max(spread, s*rootMeanSquare(slopes)/scale/scale)
 	}
 	c.compare(report, "GC"+note, p.values[0], []float64{gc}, spread, 0)
 	return nil
@@ -275,7 +277,8 @@ func (c *checker) checkVariable(report *DerivativeReport, i int) error {
 		return err
 	}
 	// A direction as large as the values changes the GC by about as much as it is.
-	c.compare(report, "gradient of GC along "+v.Path(), []float64{floats.Dot(gradient, direction)}, want, spread, 1e-3*math.Abs(c.penalty.values[0][0]))
+	c.compare(report, "gradient of GC along "+v.Path(), []float64{floats.Dot(gradient, direction)}, want, spread,
+		1e-3*math.Abs(c.penalty.values[0][0]))
 	return nil
 }
 
@@ -288,9 +291,9 @@ func (c *checker) normal(n int) []float64 {
 	return values
 }
 
-// rebuild returns a copy of value with nodes replaced, the frozen ones kept as they are. A fused node is
-// copied as the nodes that stand for it: GoMLX's own copy of a fused attention is one of its operands
-// (v0.28.16).
+// rebuild returns a copy of value with nodes replaced, the frozen ones kept as they are. A fused
+// node is copied as the nodes that stand for it: GoMLX's own copy of a fused attention is one of
+// its operands (v0.28.16).
 func rebuild(value *Node, replaced map[*Node]*Node, frozen []*Node) *Node {
 	for _, n := range frozen {
 		if replaced[n] == nil {

@@ -285,7 +285,8 @@ func ancestors(value *Node, edges func(n *Node) []*Node) []*Node {
 
 // describe returns what there is to say of a node.
 func describe(n *Node, mode string) NodeFinding {
-	f := NodeFinding{Mode: mode, Type: n.Type().String(), Alias: n.GetAlias(), Shape: n.Shape().String(), Source: sourceOf(n)}
+	f := NodeFinding{Mode: mode, Type: n.Type().String(), Alias: n.GetAlias(), Shape: n.Shape().String(),
+		Source: sourceOf(n)}
 	if n.CustomGradient() != nil {
 		f.Type += " with a custom gradient"
 	}

@@ -68,8 +68,8 @@ func newSubject(t testing.TB, p programs.Program, training bool, seed uint64) (*
 	return s, nil
 }
 
-// checkConditioning returns an error where float32 cannot tell the value: where inputs that differ by some
-// roundings have another one, as those of the sine of a large number do.
+// checkConditioning returns an error where float32 cannot tell the value: where inputs that differ
+// by some roundings have another one, as those of the sine of a large number do.
 func (s *subject) checkConditioning(oracle *programs.Oracle) error {
 	if s.program.DType == dtypes.Float64 {
 		return nil
@@ -315,7 +315,8 @@ func notFinite(values []float64) bool {
 	return slices.ContainsFunc(values, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
 }
 
-// isSingular tells whether GoMLX's own gradient of the outputs is not finite, as that of a root at 0.
+// isSingular tells whether GoMLX's own gradient of the outputs is not finite, as that of a root at
+// 0.
 func (s *subject) isSingular(b compute.Backend) bool {
 	got, err := s.compute(b, func(_ *model.Scope, outputs, inputs *Node) []*Node {
 		return Gradient(ReduceAllSum(outputs), inputs)

@@ -38,7 +38,8 @@ var knownCases = []struct {
 		"float64 3x2x3: between_examples", "float64 3x4: batch_deviation; tanh",
 	}},
 	{fault: "a batch of one", programs: []string{
-		"float64 1x3x4: merged_dense 4; tokens_and_mean", "float64 1x4x4x2: patches 2 3; tanh", "float64 1x3: feature_dense 2",
+		"float64 1x3x4: merged_dense 4; tokens_and_mean", "float64 1x4x4x2: patches 2 3; tanh",
+		"float64 1x3: feature_dense 2",
 	}},
 	{fault: "a batch as large as another axis", programs: []string{
 		"float64 3x3x3: tokens_and_mean; layer_norm 1", "float64 4x4: batch_last; dense 4",

@@ -41,11 +41,15 @@ func TestParseEstimator(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "unknown estimator", "exakt": "unknown estimator", "projection:0": "at least one sample",
 		"projection:x": "not a whole number", "noise:x": "not a number", "noise:-1": "sigma > 0",
-		"noise:NaN": "sigma > 0", "noise:Inf": "from 1e-15 to 1e+15", "noise:-Inf": "sigma > 0", "noise:1e-300": "from 1e-15 to 1e+15",
-		"noise:1e300": "from 1e-15 to 1e+15", "noise:1e999": "not a number", "noise:0": "sigma > 0", "noise:0.1:0": "at least one sample",
-		"noise:": "not a number", "projection:": "not a whole number", "projection:1.5": "not a whole number",
-		"rademacher:-3": "at least one sample", "projection:99999999999999999999": "not a whole number", "exact:": "nothing expected",
-		"Distribution(7)": "unknown estimator", "Exact": "unknown estimator", "exact:3": "nothing expected", "gaussian:1:2": "nothing expected",
+		"noise:NaN": "sigma > 0", "noise:Inf": "from 1e-15 to 1e+15", "noise:-Inf": "sigma > 0",
+		"noise:1e-300": "from 1e-15 to 1e+15",
+		"noise:1e300":  "from 1e-15 to 1e+15", "noise:1e999": "not a number", "noise:0": "sigma > 0",
+		"noise:0.1:0": "at least one sample",
+		"noise:":      "not a number", "projection:": "not a whole number", "projection:1.5": "not a whole number",
+		"rademacher:-3": "at least one sample", "projection:99999999999999999999": "not a whole number",
+		"exact:":          "nothing expected",
+		"Distribution(7)": "unknown estimator", "Exact": "unknown estimator", "exact:3": "nothing expected",
+		"gaussian:1:2": "nothing expected",
 	} {
 		if _, err := gcml.ParseEstimator(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseEstimator(%q) gave error %v, want one with %q", text, err, want)
@@ -53,7 +57,8 @@ func TestParseEstimator(t *testing.T) {
 	}
 }
 
-// TestUnknownDistribution: a distribution that does not exist is refused wherever the estimator is used.
+// TestUnknownDistribution: a distribution that does not exist is refused wherever the estimator is
+// used.
 func TestUnknownDistribution(t *testing.T) {
 	e := gcml.Hutchinson(1, gcml.Distribution(7))
 	const want = "there is no Distribution(7), want gcml.Rademacher or gcml.Gaussian"
@@ -64,7 +69,8 @@ func TestUnknownDistribution(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("Complexity gave error %v, want one with %q", err, want)
 	}
-	_, err = gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), mlp(activation.TypeTanh), testRows(t, 4, 5), gcml.WithEstimator(e))
+	_, err = gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), mlp(activation.TypeTanh), testRows(t, 4, 5),
+		gcml.WithEstimator(e))
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("Measure gave error %v, want one with %q", err, want)
 	}
@@ -79,7 +85,8 @@ func TestEstimatorsAreUnbiased(t *testing.T) {
 				continue // The draws are the same ops for every model.
 			}
 			estimators := []gcml.Estimator{
-				gcml.Projection(1), gcml.Hutchinson(1, gcml.Rademacher), gcml.Hutchinson(2, gcml.Gaussian), gcml.ForwardNoise(1e-4, 1),
+				gcml.Projection(1), gcml.Hutchinson(1, gcml.Rademacher), gcml.Hutchinson(2, gcml.Gaussian),
+				gcml.ForwardNoise(1e-4, 1),
 			}
 			if p.outputs > 2 {
 				estimators = append(estimators, gcml.Projection(2))
@@ -101,7 +108,8 @@ func TestEstimatorsAreUnbiased(t *testing.T) {
 
 // meanIsWithinError gives the first example to the model many times over, so
 // that every copy draws its own directions.
-func meanIsWithinError(t *testing.T, b compute.Backend, store *model.Store, p problem, x *tensors.Tensor, e gcml.Estimator, want float64) {
+func meanIsWithinError(t *testing.T, b compute.Backend, store *model.Store, p problem, x *tensors.Tensor,
+	e gcml.Estimator, want float64) {
 	const copies = 1500
 	got := gctest.Flat(run(t, b, store, func(scope *model.Scope, x *Node) *Node {
 		first := Slice(x, AxisRange(0, 1))

@@ -43,8 +43,8 @@ func ExampleNewMeasurer() {
 	// 9
 }
 
-// Integers have no derivative. The model names what it makes of them, here vectors of two numbers for each of three tokens,
-// and GC is that with respect to these.
+// Integers have no derivative. The model names what it makes of them, here vectors of two numbers
+// for each of three tokens, and GC is that with respect to these.
 func ExampleWithInputNode() {
 	classifier := func(scope *model.Scope, tokens *Node) *Node {
 		embedded := layers.Embedding(scope.In("words"), tokens, dtypes.Float64, 100, 2).WithAlias("embedded")
@@ -64,7 +64,8 @@ func ExampleWithInputNode() {
 	// Output: GC 54, Jacobian 2 x 6
 }
 
-// How the examples differ, and what a mean over so few of them is worth. The squared norm of x² is 4x².
+// How the examples differ, and what a mean over so few of them is worth. The squared norm of x² is
+// 4x².
 func ExampleResult() {
 	backend := openBackend()
 	rows, err := dataset.InMemoryFromData(backend, "rows", []any{[][]float64{{1}, {2}, {3}, {4}, {5}}}, nil)
@@ -78,7 +79,8 @@ func ExampleResult() {
 	}
 	low, high := result.Interval(0.95)
 	fmt.Println(result.PerExample)
-	fmt.Printf("GC %g ± %.1f, 95 %% interval %.0f to %.0f, median %g\n", result.GC, result.StdErr, low, high, result.Quantiles.Median)
+	fmt.Printf("GC %g ± %.1f, 95 %% interval %.0f to %.0f, median %g\n", result.GC, result.StdErr, low, high,
+		result.Quantiles.Median)
 	// Output:
 	// [4 16 36 64 100]
 	// GC 44 ± 17.3, 95 % interval -4 to 92, median 36

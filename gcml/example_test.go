@@ -138,7 +138,8 @@ func ExampleMeasure_parts() {
 	// /hidden: 12 for 2 values
 }
 
-// Two networks of the same GC, 25: one reacts to a single direction of its input, the other to two alike.
+// Two networks of the same GC, 25: one reacts to a single direction of its input, the other to two
+// alike.
 func ExampleJacobianStableRank() {
 	for _, weights := range [][][]float64{{{1, 2}, {2, 4}}, {{math.Sqrt(12.5), 0}, {0, math.Sqrt(12.5)}}} {
 		out, err := CallOnceN(openBackend(), func(x, a *Node) []*Node {

@@ -79,8 +79,8 @@ func ExampleNewMeanMetric() {
 	// GC 4.000
 }
 
-// onePoint trains f(x) = w·x, whose GC is w², on a point that it fits, for a number of steps, and prints w after each. A step
-// of rate h multiplies w by 1 - 2·h·coefficient.
+// onePoint trains f(x) = w·x, whose GC is w², on a point that it fits, for a number of steps, and
+// prints w after each. A step of rate h multiplies w by 1 - 2·h·coefficient.
 func onePoint(trainer *train.Trainer, store *model.Store, steps int) {
 	for range steps {
 		_, err := trainer.TrainStep(train.Batch{
@@ -101,7 +101,8 @@ func slope(scope *model.Scope, x *Node) *Node {
 // Another coefficient from the next step on, with the training graph that is compiled already.
 func ExampleSetCoefficient() {
 	store := model.NewStore()
-	trainer := train.NewTrainer(openBackend(), store, gcml.Regularize(slope, gcml.WithCoefficient(0)), loss.MeanSquaredError,
+	trainer := train.NewTrainer(openBackend(), store, gcml.Regularize(slope, gcml.WithCoefficient(0)),
+		loss.MeanSquaredError,
 		optimizer.StochasticGradientDescent().WithDecay(false).WithLearningRate(0.1), nil, nil)
 	for _, coefficient := range []float64{0, 1, 2.5} {
 		if err := gcml.SetCoefficient(store, coefficient); err != nil {
@@ -136,7 +137,8 @@ func ExampleStopAtNonFinite() {
 	trainer := train.NewTrainer(backend, store, modelFn,
 		loss.MeanSquaredError, optimizer.StochasticGradientDescent(), nil, nil)
 	loop := train.NewLoop(trainer)
-	data, err := dataset.InMemoryFromData(backend, "bump", []any{[][]float64{{-1}, {0}, {1}}}, []any{[][]float64{{1}, {0}, {1}}})
+	data, err := dataset.InMemoryFromData(backend, "bump", []any{[][]float64{{-1}, {0}, {1}}},
+		[]any{[][]float64{{1}, {0}, {1}}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -27,7 +27,8 @@ func ExampleWatch() {
 	if err := store.SetRNGStateFromSeed(1); err != nil {
 		log.Fatal(err)
 	}
-	points, err := dataset.InMemoryFromData(backend, "points", []any{[][]float64{{-1}, {0}, {1}}}, []any{[][]float64{{1}, {0}, {1}}})
+	points, err := dataset.InMemoryFromData(backend, "points", []any{[][]float64{{-1}, {0}, {1}}},
+		[]any{[][]float64{{1}, {0}, {1}}})
 	if err != nil {
 		log.Fatal(err)
 	}

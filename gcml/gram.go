@@ -51,10 +51,10 @@ func (j *jacobian) gramMatrix() *Node {
 	return j.gram
 }
 
-// complexityByGram is the share of the cotangents, in parts, in the mean of the squared norms by the
-// Gram matrix, a scalar that will be differentiated. The gradient of Σ v·G·vᵀ is 2·v·G with respect to v, and 2·W·(vᵀ·v) with respect
-// to W, so it uses the product of the value again, and that vᵀ·v is symmetric, where
-// differentiating the value's nodes would do neither.
+// complexityByGram is the share of the cotangents, in parts, in the mean of the squared norms by
+// the Gram matrix, a scalar that will be differentiated. The gradient of Σ v·G·vᵀ is 2·v·G with
+// respect to v, and 2·W·(vᵀ·v) with respect to W, so it uses the product of the value again, and
+// that vᵀ·v is symmetric, where differentiating the value's nodes would do neither.
 func (j *jacobian) complexityByGram(parts []*Node) *Node {
 	var norms, carriers *Node // [batch], and a scalar 0.
 	var products []*Node      // The strips of Σ vᵀ·v.

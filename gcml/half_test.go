@@ -35,8 +35,10 @@ func TestHalfPrecision(t *testing.T) {
 		for dtype, rounded := range map[dtypes.DType]float64{dtypes.BFloat16: 1.1015625, dtypes.Float16: 1.099609375} {
 			want := 2 * inputs * rounded * rounded
 			for name, network := range map[string]func(scope *model.Scope, x *Node) *Node{"variable": fn, "constant": constant} {
-				x := run(t, b, newStore(t, 1), func(_ *model.Scope, g *Graph) *Node { return Zeros(g, shapes.Make(dtype, 3, inputs)) })
-				got, err := gcml.Measure(t.Context(), b, newStore(t, 1), network, oneBatch{train.Batch{Inputs: []*tensors.Tensor{mustClone(t, x)}}},
+				x := run(t, b, newStore(t, 1),
+					func(_ *model.Scope, g *Graph) *Node { return Zeros(g, shapes.Make(dtype, 3, inputs)) })
+				got, err := gcml.Measure(t.Context(), b, newStore(t, 1), network,
+					oneBatch{train.Batch{Inputs: []*tensors.Tensor{mustClone(t, x)}}},
 					gcml.WithPerOutput())
 				if err != nil {
 					t.Fatal(err)
@@ -44,7 +46,8 @@ func TestHalfPrecision(t *testing.T) {
 				gctest.AssertClose(t, append(got.PerOutput, got.GC), []float64{want / 2, want / 2, want}, tolerance, 0,
 					name+" "+dtype.String())
 			}
-			x := run(t, b, newStore(t, 1), func(_ *model.Scope, g *Graph) *Node { return Zeros(g, shapes.Make(dtype, 3, inputs)) })
+			x := run(t, b, newStore(t, 1),
+				func(_ *model.Scope, g *Graph) *Node { return Zeros(g, shapes.Make(dtype, 3, inputs)) })
 			out := run(t, b, newStore(t, 1), func(scope *model.Scope, x *Node) *Node {
 				gc := gcml.Complexity(fn(scope, x), x)
 				if gc.DType() != dtype {

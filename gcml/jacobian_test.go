@@ -85,7 +85,8 @@ var problems = []problem{
 		}},
 	{name: "gather and pad", inputs: []int{3, 6}, smooth: true, outputs: 4,
 		model: func(scope *model.Scope, x *Node) *Node {
-			y := Pad(Slice(x, AxisRange(), AxisRange(1, 6).Stride(2)), ScalarZero(x.Graph(), x.DType()), PadAxis{}, PadAxis{Start: 1})
+			y := Pad(Slice(x, AxisRange(), AxisRange(1, 6).Stride(2)), ScalarZero(x.Graph(), x.DType()), PadAxis{},
+				PadAxis{Start: 1})
 			y = Mul(y, Reverse(Where(GreaterThan(y, ZerosLike(y)), Exp(y), Square(y)), 1))
 			w := scope.WithInitializer(initializer.One).VariableWithShape("w", shapes.Make(x.DType(), 4)).NodeValue(x.Graph())
 			return Mul(y, InsertAxes(w, 0))
@@ -115,7 +116,8 @@ func inputsFor(t testing.TB, b compute.Backend, dtype dtypes.DType, dims []int) 
 }
 
 // run builds and executes a graph once, and fails the test on an error.
-func run[F model.ExecGraphFnOneOutput](t testing.TB, b compute.Backend, store *model.Store, fn F, args ...any) *tensors.Tensor {
+func run[F model.ExecGraphFnOneOutput](t testing.TB, b compute.Backend, store *model.Store, fn F,
+	args ...any) *tensors.Tensor {
 	t.Helper()
 	out, err := model.CallOnce(b, store, fn, args...)
 	if err != nil {

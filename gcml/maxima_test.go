@@ -13,8 +13,9 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestComplexityOfMaxima measures, in float32, models that take a maximum of values which XLA computes again, with another
-// rounding, for the maximum's gradient, and compares with central differences in float64.
+// TestComplexityOfMaxima measures, in float32, models that take a maximum of values which XLA
+// computes again, with another rounding, for the maximum's gradient, and compares with central
+// differences in float64.
 func TestComplexityOfMaxima(t *testing.T) {
 	layerNorm := func(x *Node) *Node {
 		centered := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
@@ -58,8 +59,9 @@ func TestComplexityOfMaxima(t *testing.T) {
 	})
 }
 
-// complexityByDifferences returns the mean over examples of the squared Frobenius norm of the Jacobian, by central
-// differences. The examples must not depend on each other: an element is moved in all of them at once.
+// complexityByDifferences returns the mean over examples of the squared Frobenius norm of the
+// Jacobian, by central differences. The examples must not depend on each other: an element is moved
+// in all of them at once.
 func complexityByDifferences(f *Exec, x []float64, dims ...int) float64 {
 	const h = 1e-6
 	size := len(x) / dims[0]
@@ -81,8 +83,8 @@ func complexityByDifferences(f *Exec, x []float64, dims ...int) float64 {
 	return sum / float64(dims[0])
 }
 
-// TestComplexityAtTies checks that one of equal elements counts, however the maximum is taken: the subgradient that
-// package gcml documents.
+// TestComplexityAtTies checks that one of equal elements counts, however the maximum is taken: the
+// subgradient that package gcml documents.
 func TestComplexityAtTies(t *testing.T) {
 	image := make([]float64, 16) // All equal.
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {

@@ -51,7 +51,8 @@ func (d batches) Iter() iter.Seq2[train.Batch, error] {
 				batch.Inputs = []*tensors.Tensor{tensors.FromFlatDataAndDimensions(values, n, d.features)}
 			}
 			if d.labels != nil {
-				batch.Labels = []*tensors.Tensor{tensors.FromFlatDataAndDimensions(append([]int32(nil), d.labels[row:row+n]...), n, 1)}
+				batch.Labels = []*tensors.Tensor{tensors.FromFlatDataAndDimensions(append([]int32(nil), d.labels[row:row+n]...), n,
+					1)}
 			}
 			if !yield(batch, nil) {
 				return
@@ -89,8 +90,10 @@ func TestMeasureWeighsExamples(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				gctest.AssertClose(t, []float64{got.GC, float64(got.StdErr)}, []float64{mean, stat.StdErr(deviation, 11)}, 1e-6, 0, "mean and standard error")
-				if got.Examples != 11 || got.Outputs != 3 || got.Inputs != 5 || got.Estimator != "exact" || got.Backend != b.Name() {
+				gctest.AssertClose(t, []float64{got.GC, float64(got.StdErr)}, []float64{mean, stat.StdErr(deviation, 11)}, 1e-6, 0,
+					"mean and standard error")
+				if got.Examples != 11 || got.Outputs != 3 || got.Inputs != 5 || got.Estimator != "exact" ||
+					got.Backend != b.Name() {
 					t.Errorf("got %+v", got)
 				}
 				if len(seen) != 3 || seen[2] != 11 {
@@ -131,7 +134,8 @@ func TestMeasureParts(t *testing.T) {
 		total += v
 	}
 	gctest.AssertClose(t, []float64{total}, []float64{got.GC}, 1e-12, 0, "sum over outputs")
-	if len(got.PerClass) != 2 || got.PerClass[0].Class != 0 || got.PerClass[1].Class != 2 || got.PerClass[1].Examples != 7 {
+	if len(got.PerClass) != 2 || got.PerClass[0].Class != 0 || got.PerClass[1].Class != 2 ||
+		got.PerClass[1].Examples != 7 {
 		t.Fatalf("classes: %+v", got.PerClass)
 	}
 	mixed := (3*got.PerClass[0].GC + 7*got.PerClass[1].GC) / 10
@@ -174,7 +178,8 @@ func TestMeasureInRounds(t *testing.T) {
 			t.Fatal(err)
 		}
 		gctest.AssertClose(t, parts.PerOutput, whole.PerOutput, 1e-12, 0, "per output")
-		gctest.AssertClose(t, []float64{parts.GC, total.GC, float64(total.StdErr)}, []float64{whole.GC, whole.GC, float64(whole.StdErr)}, 1e-12, 0, "GC")
+		gctest.AssertClose(t, []float64{parts.GC, total.GC, float64(total.StdErr)},
+			[]float64{whole.GC, whole.GC, float64(whole.StdErr)}, 1e-12, 0, "GC")
 	})
 }
 
@@ -233,16 +238,21 @@ func TestMeasureErrors(t *testing.T) {
 		{name: "empty", want: `data set "test rows" is empty`, ds: batches{}},
 		{name: "NaN", want: "batch 1, example 4: input #0 holds NaN", ds: withNaN},
 		{name: "overflow", want: "batch 0, example 0: the squared Jacobian norm is NaN", ds: rows, fn: overflow},
-		{name: "overflow in a layer", want: "batch 0, example 0: the squared Jacobian norm of /huge is +Inf", ds: rows, fn: huge,
+		{name: "overflow in a layer", want: "batch 0, example 0: the squared Jacobian norm of /huge is +Inf", ds: rows,
+			fn:   huge,
 			opts: []gcml.Option{gcml.WithLayers()}},
 		{name: "data set fails", want: `data set "test rows": disk on fire`, ds: failing},
 		{name: "cancelled", want: "context canceled", ds: rows, ctx: cancelled},
-		{name: "no labels", want: "per class needs labels, and batch 0 has none", ds: rows, opts: []gcml.Option{gcml.WithPerClass()}},
-		{name: "no layers", want: "name the nodes in the model with Node.WithAlias", ds: rows, opts: []gcml.Option{gcml.WithLayers()}},
-		{name: "estimator", want: "at least one sample", ds: rows, opts: []gcml.Option{gcml.WithEstimator(gcml.Projection(0))}},
+		{name: "no labels", want: "per class needs labels, and batch 0 has none", ds: rows,
+			opts: []gcml.Option{gcml.WithPerClass()}},
+		{name: "no layers", want: "name the nodes in the model with Node.WithAlias", ds: rows,
+			opts: []gcml.Option{gcml.WithLayers()}},
+		{name: "estimator", want: "at least one sample", ds: rows,
+			opts: []gcml.Option{gcml.WithEstimator(gcml.Projection(0))}},
 		{name: "rows of an estimate", want: "mixes the outputs", ds: rows,
 			opts: []gcml.Option{gcml.WithPerOutput(), gcml.WithEstimator(gcml.Projection(1))}},
-		{name: "too many projections", want: "use at most 3", ds: rows, opts: []gcml.Option{gcml.WithEstimator(gcml.Projection(4))}},
+		{name: "too many projections", want: "use at most 3", ds: rows,
+			opts: []gcml.Option{gcml.WithEstimator(gcml.Projection(4))}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -32,7 +32,8 @@ func TestMeasurerFollowsTraining(t *testing.T) {
 		trainer := func() (*model.Store, *train.Trainer) {
 			store := newStore(t, 2)
 			store.SetParam(optimizer.ParamLearningRate, 0.2)
-			return store, train.NewTrainer(b, store, p.model, loss.MeanSquaredError, optimizer.StochasticGradientDescent().WithDecay(false), nil, nil)
+			return store, train.NewTrainer(b, store, p.model, loss.MeanSquaredError,
+				optimizer.StochasticGradientDescent().WithDecay(false), nil, nil)
 		}
 		store, watched := trainer()
 		plainStore, plain := trainer()
@@ -89,7 +90,10 @@ func TestMeasurerRepeats(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			run(t, b, store, func(scope *model.Scope, g *Graph) *Node { return scope.RandomNormal(g, shapes.Make(dtypes.Float64)) })
+			run(t, b, store, func(scope *model.Scope,
+				g *Graph) *Node {
+				return scope.RandomNormal(g, shapes.Make(dtypes.Float64))
+			})
 			second, err := m.Measure(t.Context(), rows)
 			if err != nil {
 				t.Fatal(err)
@@ -177,7 +181,8 @@ func TestMeasureEstimatorHyperparameter(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Estimator != c.want {
-			t.Errorf("hyperparameter %q and %d options: estimator %q, want %q", c.hyperparameter, len(c.opts), got.Estimator, c.want)
+			t.Errorf("hyperparameter %q and %d options: estimator %q, want %q", c.hyperparameter, len(c.opts), got.Estimator,
+				c.want)
 		}
 		if v, ok := values[c.want]; ok && v != got.GC {
 			t.Errorf("%s gave %g, then %g", c.want, v, got.GC)

@@ -46,7 +46,8 @@ var memoryNetworks = []struct {
 	{"Convolutions1000", func(scope *model.Scope, images *Node) *Node {
 		x := images
 		for i, channels := range []int{16, 32} {
-			x = activation.Relu(gomlxlayers.Convolution(scope.In("conv%d", i), x).Channels(channels).KernelSize(3).Strides(2).PadSame().Done())
+			x = activation.Relu(gomlxlayers.Convolution(scope.In("conv%d", i),
+				x).Channels(channels).KernelSize(3).Strides(2).PadSame().Done())
 		}
 		return gomlxlayers.Dense(scope.In("logits"), Reshape(x, x.Shape().Dimensions[0], -1), true, 1000)
 	}},

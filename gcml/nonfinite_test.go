@@ -233,7 +233,8 @@ func TestStopAtNonFiniteChangesNoNumber(t *testing.T) {
 // TestStopAtNonFiniteWithoutItsData: a loop that runs on another data set still stops, and says
 // what to do.
 func TestStopAtNonFiniteWithoutItsData(t *testing.T) {
-	r := newWatchedRun(t, gctest.GoBackend(t), gcml.Regularize(distance, gcml.WithTransform(root), gcml.WithCoefficient(0.1)), repeated{ordinary}, true)
+	r := newWatchedRun(t, gctest.GoBackend(t),
+		gcml.Regularize(distance, gcml.WithTransform(root), gcml.WithCoefficient(0.1)), repeated{ordinary}, true)
 	_, err := r.loop.RunSteps(repeated{singular}, 1)
 	if err == nil || !strings.Contains(err.Error(), "the data set that StopAtNonFinite returned") {
 		t.Errorf("got error %v", err)
@@ -265,7 +266,8 @@ func TestStopAtNonFiniteRefuses(t *testing.T) {
 	if err := r.loop.Trainer.AccumulateGradients(2); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := gcml.StopAtNonFinite(r.loop, r.ds); err == nil || !strings.Contains(err.Error(), "accumulates the gradients of 2 steps") {
+	if _, err := gcml.StopAtNonFinite(r.loop, r.ds); err == nil ||
+		!strings.Contains(err.Error(), "accumulates the gradients of 2 steps") {
 		t.Errorf("got error %v", err)
 	}
 }

@@ -140,9 +140,9 @@ func WithEstimator(e Estimator) Option {
 }
 
 // WithCotangents sets how many vector-Jacobian products are carried at once. More makes wider
-// products and a smaller graph, and takes memory in proportion. The default, 0, goes by the backend,
-// the sizes and the budget of WithMemoryBudget. For all functions, and for all estimators but
-// ForwardNoise, which has no vector-Jacobian products. What the gradient of a penalty keeps in
+// products and a smaller graph, and takes memory in proportion. The default, 0, goes by the
+// backend, the sizes and the budget of WithMemoryBudget. For all functions, and for all estimators
+// but ForwardNoise, which has no vector-Jacobian products. What the gradient of a penalty keeps in
 // memory does not depend on it: see WithGradientInParts.
 func WithCotangents(n int) Option {
 	return Option{"WithCotangents", func(o *options) {
@@ -158,15 +158,15 @@ func WithCotangents(n int) Option {
 // The default, 0, is 512 MiB on a CPU, and 8 GiB on an accelerator. It is an estimate, made of the
 // sizes of the nodes of the model: see docs/cost.md for how near it comes.
 //
-// Where the penalty of Regularize would keep more than the budget for its gradient, that is taken in
-// parts, as with WithGradientInParts, which says what then has no gradient: give WithCotangents to
-// have it taken by the nodes whatever memory it needs. Where parts cost time (see there) the default
-// on a CPU is 4 GiB.
+// Where the penalty of Regularize would keep more than the budget for its gradient, that is taken
+// in parts, as with WithGradientInParts, which says what then has no gradient: give WithCotangents
+// to have it taken by the nodes whatever memory it needs. Where parts cost time (see there) the
+// default on a CPU is 4 GiB.
 //
-// For all functions, and for all estimators but ForwardNoise, which has no vector-Jacobian products;
-// not together with WithCotangents or WithGradientInParts, nor below what a single vector-Jacobian
-// product takes. JacobianSpectralNorm keeps the whole Jacobian where it computes it, whatever the
-// budget is.
+// For all functions, and for all estimators but ForwardNoise, which has no vector-Jacobian
+// products; not together with WithCotangents or WithGradientInParts, nor below what a single
+// vector-Jacobian product takes. JacobianSpectralNorm keeps the whole Jacobian where it computes
+// it, whatever the budget is.
 func WithMemoryBudget(bytes int) Option {
 	return Option{"WithMemoryBudget", func(o *options) {
 		if bytes < 0 {
@@ -179,10 +179,10 @@ func WithMemoryBudget(bytes int) Option {
 // WithGradientInParts takes the gradient of the penalty for n cotangents at a time, one part after
 // the other, where it is otherwise taken for all of them at the end: what a part keeps for its
 // gradient is gone before the next one begins, so that the memory of a training step does not grow
-// with the number of outputs. With piecewise linear activations a step takes as long as before, up to
-// two thirds longer with smooth ones or with batch norm in training mode. For Regularize, and for all
-// estimators but ForwardNoise; not together with WithCotangents or WithMemoryBudget. Without it the
-// gradient is taken in parts only where it has to be, see WithMemoryBudget.
+// with the number of outputs. With piecewise linear activations a step takes as long as before, up
+// to two thirds longer with smooth ones or with batch norm in training mode. For Regularize, and
+// for all estimators but ForwardNoise; not together with WithCotangents or WithMemoryBudget.
+// Without it the gradient is taken in parts only where it has to be, see WithMemoryBudget.
 //
 // The penalty then has a gradient with respect to the trainable variables that the model uses,
 // which is all that an optimizer asks for, and no other. A gradient with respect to an input of the

@@ -208,7 +208,8 @@ func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcom
 	watch := func(ds train.Dataset, opts ...Option) (optionOutcome, error) {
 		optionCalls = 0
 		noLoss := func(_, predictions []*Node) *Node { return ReduceAllMean(Square(predictions[0])) }
-		loop := train.NewLoop(train.NewTrainer(b, store(), fn, noLoss, optimizer.StochasticGradientDescent().Done(), nil, nil))
+		loop := train.NewLoop(train.NewTrainer(b, store(), fn, noLoss, optimizer.StochasticGradientDescent().Done(), nil,
+			nil))
 		w, err := Watch(loop, EveryNSteps(1), fn, ds, opts...)
 		if err != nil {
 			return optionOutcome{}, err
@@ -260,7 +261,8 @@ func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcom
 			return optionOutcome{values: gctest.Flat(out), nodes: nodes}, nil
 		},
 		inMeasure: func(opts ...Option) (optionOutcome, error) {
-			return measured(func(opts ...Option) (Result, error) { return Measure(t.Context(), b, store(), fn, ds, opts...) }, opts)
+			return measured(func(opts ...Option) (Result, error) { return Measure(t.Context(), b, store(), fn, ds, opts...) },
+				opts)
 		},
 		inWatch: func(opts ...Option) (optionOutcome, error) { return watch(ds, opts...) },
 		inCheckSecondDerivatives: func(opts ...Option) (optionOutcome, error) {

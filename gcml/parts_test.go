@@ -102,8 +102,10 @@ func TestForwardNoiseWhereAdvised(t *testing.T) {
 		{"once differentiable", true, func(scope *model.Scope, x *Node) *Node {
 			return IdentityWithCustomGradient(weigh(scope, x), func(x, v *Node) *Node { return Mul(v, Floor(x)) })
 		}},
-		{"no gradient before the weights", true, func(scope *model.Scope, x *Node) *Node { return weigh(scope, Sort(x, 1, true)) }},
-		{"no gradient after the weights", false, func(scope *model.Scope, x *Node) *Node { return Sort(weigh(scope, x), 1, true) }},
+		{"no gradient before the weights", true,
+			func(scope *model.Scope, x *Node) *Node { return weigh(scope, Sort(x, 1, true)) }},
+		{"no gradient after the weights", false,
+			func(scope *model.Scope, x *Node) *Node { return Sort(weigh(scope, x), 1, true) }},
 		{"a constant op after the weights", false, func(scope *model.Scope, x *Node) *Node { return Floor(weigh(scope, x)) }},
 	}
 	for _, c := range cases {

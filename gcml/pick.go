@@ -65,8 +65,10 @@ func nodeByAlias(g *graph.Graph, option, alias string) *graph.Node {
 		aliases = append(aliases, known)
 	}
 	if len(aliases) == 0 {
-		exceptions.Panicf("gcml.%s: the model has no node %q, nor any other with an alias: name it with Node.WithAlias", option, alias)
+		exceptions.Panicf("gcml.%s: the model has no node %q, nor any other with an alias: name it with Node.WithAlias",
+			option, alias)
 	}
-	exceptions.Panicf("gcml.%s: the model has no node %q; the aliases that it has: %s", option, alias, strings.Join(aliases, ", "))
+	exceptions.Panicf("gcml.%s: the model has no node %q; the aliases that it has: %s", option, alias,
+		strings.Join(aliases, ", "))
 	return nil
 }

@@ -24,7 +24,8 @@ func tokens(scope *model.Scope, x *Node) *Node {
 }
 
 func head(scope *model.Scope, embedded *Node) *Node {
-	h := Tanh(layers.Dense(scope.In("hidden"), Reshape(embedded, embedded.Shape().Dimensions[0], -1), true, 5)).WithAlias("hidden")
+	h := Tanh(layers.Dense(scope.In("hidden"), Reshape(embedded, embedded.Shape().Dimensions[0], -1), true,
+		5)).WithAlias("hidden")
 	return layers.Dense(scope.In("logits"), h, true, 2)
 }
 
@@ -59,7 +60,8 @@ func TestInputNode(t *testing.T) {
 			{ofHidden, inner},
 			{ofLogits, []gcml.Option{gcml.WithInputNode("embedding"), gcml.WithEstimator(gcml.Projection(2))}},
 		} {
-			got, err := gcml.Measure(t.Context(), b, store, tokens, oneBatch{train.Batch{Inputs: []*tensors.Tensor{mustClone(t, ids)}}}, c.opts...)
+			got, err := gcml.Measure(t.Context(), b, store, tokens,
+				oneBatch{train.Batch{Inputs: []*tensors.Tensor{mustClone(t, ids)}}}, c.opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +105,8 @@ func TestInputNodeOfBytes(t *testing.T) {
 		w := scope.VariableWithValue("w", [][]float64{{1, 2}, {-3, 0.5}, {0, 1}}).NodeValue(x.Graph())
 		return Sin(Dot(pixels, w).Product())
 	}
-	got, err := gcml.Measure(t.Context(), b, newStore(t, 1), fn, oneBatch{train.Batch{Inputs: []*tensors.Tensor{mustClone(t, bytes)}}},
+	got, err := gcml.Measure(t.Context(), b, newStore(t, 1), fn,
+		oneBatch{train.Batch{Inputs: []*tensors.Tensor{mustClone(t, bytes)}}},
 		gcml.WithInputNode("pixels"))
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +123,8 @@ func TestInputNodeOfBytes(t *testing.T) {
 // see TestInputNode.
 func TestIntegerInputsAdvice(t *testing.T) {
 	ids := tensors.FromShape(shapes.Make(dtypes.Int32, 3, 4))
-	_, err := gcml.Measure(t.Context(), gctest.GoBackend(t), newStore(t, 1), tokens, oneBatch{train.Batch{Inputs: []*tensors.Tensor{ids}}})
+	_, err := gcml.Measure(t.Context(), gctest.GoBackend(t), newStore(t, 1), tokens,
+		oneBatch{train.Batch{Inputs: []*tensors.Tensor{ids}}})
 	if err == nil || !strings.Contains(err.Error(), "gcml.WithInputNode") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got error %v, want one line that names WithInputNode", err)
 	}

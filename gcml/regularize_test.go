@@ -141,7 +141,8 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 				store.SetParam(optimizer.ParamLearningRate, rate)
 				trainer := train.NewTrainer(b, store, gcml.Regularize(fn, c.opts...), loss.MeanSquaredError,
 					optimizer.StochasticGradientDescent().WithDecay(false), nil, nil)
-				if _, err := trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{x}, Labels: []*tensors.Tensor{y}}); err != nil {
+				if _, err := trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{x},
+					Labels: []*tensors.Tensor{y}}); err != nil {
 					t.Fatal(err)
 				}
 				after := parameters(t, store)
@@ -158,18 +159,20 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 	})
 }
 
-// TestPenaltyInTurns compares the penalty and its gradient, one cotangent at a time, with those of all at once, over the
-// table of models, each in training mode.
+// TestPenaltyInTurns compares the penalty and its gradient, one cotangent at a time, with those of
+// all at once, over the table of models, each in training mode.
 func TestPenaltyInTurns(t *testing.T) {
 	b := gctest.GoBackend(t)
-	batchNorm := problem{name: "batch norm", inputs: []int{6, 5}, smooth: true, outputs: 3, model: func(scope *model.Scope, x *Node) *Node {
-		h := gclayers.BatchNorm(scope.In("norm"), layers.Dense(scope.In("in"), x, true, 6)).Done()
-		return layers.Dense(scope.In("output"), Tanh(h), true, 3)
-	}}
-	scalar := problem{name: "scalar float32 variable", inputs: []int{4, 5}, smooth: true, outputs: 3, relTol: 1e-6, model: func(scope *model.Scope, x *Node) *Node {
-		scale := scope.VariableWithValue("scale", float32(1.5)).NodeValue(x.Graph())
-		return Mul(mlp(activation.TypeTanh)(scope, x), ConvertDType(scale, x.DType()))
-	}}
+	batchNorm := problem{name: "batch norm", inputs: []int{6, 5}, smooth: true, outputs: 3,
+		model: func(scope *model.Scope, x *Node) *Node {
+			h := gclayers.BatchNorm(scope.In("norm"), layers.Dense(scope.In("in"), x, true, 6)).Done()
+			return layers.Dense(scope.In("output"), Tanh(h), true, 3)
+		}}
+	scalar := problem{name: "scalar float32 variable", inputs: []int{4, 5}, smooth: true, outputs: 3, relTol: 1e-6,
+		model: func(scope *model.Scope, x *Node) *Node {
+			scale := scope.VariableWithValue("scale", float32(1.5)).NodeValue(x.Graph())
+			return Mul(mlp(activation.TypeTanh)(scope, x), ConvertDType(scale, x.DType()))
+		}}
 	for _, p := range append(slices.Clone(problems), batchNorm, scalar) {
 		if p.outputs < 2 || !p.smooth {
 			continue
@@ -304,13 +307,17 @@ func TestProbabilities(t *testing.T) {
 		}
 		gctest.AssertClose(t, []float64{got.GC}, []float64{want}, 1e-10, 0, "GC")
 		for name, complexity := range map[string]func(y, x *Node) *Node{
-			"Complexity":          func(y, x *Node) *Node { return gcml.Complexity(y, x, probabilities) },
-			"SquaredJacobianNorm": func(y, x *Node) *Node { return ReduceAllMean(gcml.SquaredJacobianNorm(y, x, probabilities)) },
+			"Complexity": func(y, x *Node) *Node { return gcml.Complexity(y, x, probabilities) },
+			"SquaredJacobianNorm": func(y,
+				x *Node) *Node {
+				return ReduceAllMean(gcml.SquaredJacobianNorm(y, x, probabilities))
+			},
 			"SquaredJacobianRowNorms": func(y, x *Node) *Node {
 				return DivScalar(ReduceAllSum(gcml.SquaredJacobianRowNorms(y, x, probabilities)), 4)
 			},
 		} {
-			inGraph := run(t, b, store, func(scope *model.Scope, x *Node) *Node { return complexity(linear(scope, x), x) }, mustBatch(t, rows))
+			inGraph := run(t, b, store, func(scope *model.Scope, x *Node) *Node { return complexity(linear(scope, x), x) },
+				mustBatch(t, rows))
 			gctest.AssertClose(t, gctest.Flat(inGraph), []float64{want}, 1e-10, 0, name)
 		}
 	})

@@ -47,7 +47,8 @@ func TestPerExample(t *testing.T) {
 	q := got.Quantiles
 	gctest.AssertClose(t, []float64{q.Min, q.P5, q.P25, q.Median, q.P75, q.P95, q.Max},
 		[]float64{1, 2.35, 10.75, 30.5, 60.25, 91.45, 100}, 1e-14, 0, "quantiles")
-	if few := measureScales(t, x, []int{4, 4, 2}, nil, gcml.WithPerExample(), gcml.WithMaxExamples(6)); !slices.Equal(few.PerExample, got.PerExample[:6]) {
+	if few := measureScales(t, x, []int{4, 4, 2}, nil, gcml.WithPerExample(),
+		gcml.WithMaxExamples(6)); !slices.Equal(few.PerExample, got.PerExample[:6]) {
 		t.Errorf("the first 6 examples: %v", few.PerExample)
 	}
 	if plain := measureScales(t, x, []int{10}, nil); plain.PerExample != nil || plain.Quantiles != q {
@@ -60,7 +61,8 @@ func TestPerExample(t *testing.T) {
 func TestUnknownStandardError(t *testing.T) {
 	got := measureScales(t, []float64{1, 2, 3}, []int{2, 1}, []int32{0, 1, 0}, gcml.WithPerClass())
 	if !got.StdErr.IsKnown() || !got.PerClass[0].StdErr.IsKnown() || got.PerClass[1].StdErr.IsKnown() {
-		t.Errorf("standard errors of 3, 2 and 1 examples: %v, %v, %v", got.StdErr, got.PerClass[0].StdErr, got.PerClass[1].StdErr)
+		t.Errorf("standard errors of 3, 2 and 1 examples: %v, %v, %v", got.StdErr, got.PerClass[0].StdErr,
+			got.PerClass[1].StdErr)
 	}
 	one := measureScales(t, []float64{2}, []int{1}, nil)
 	if one.StdErr.IsKnown() || one.StdErr.String() != "unknown" || one.GC != 16 {
@@ -147,15 +149,18 @@ func TestLabels(t *testing.T) {
 		}
 	}
 	_, err := measure(tensors.FromFlatDataAndDimensions([]uint64{math.MaxUint64, 0}, 2))
-	if err == nil || !strings.Contains(err.Error(), "the labels of batch 0: value 18446744073709551615 is above the largest int64") {
+	if err == nil || !strings.Contains(err.Error(),
+		"the labels of batch 0: value 18446744073709551615 is above the largest int64") {
 		t.Errorf("got error %v", err)
 	}
 }
 
 // TestNaNInHalfPrecision: it is seen in inputs of every float dtype.
 func TestNaNInHalfPrecision(t *testing.T) {
-	x := tensors.FromFlatDataAndDimensions([]bfloat16.BFloat16{bfloat16.FromFloat32(1), bfloat16.FromFloat32(float32(math.NaN()))}, 2, 1)
-	_, err := gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), mlp(activation.TypeRelu), oneBatch{train.Batch{Inputs: []*tensors.Tensor{x}}})
+	x := tensors.FromFlatDataAndDimensions([]bfloat16.BFloat16{bfloat16.FromFloat32(1),
+		bfloat16.FromFloat32(float32(math.NaN()))}, 2, 1)
+	_, err := gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), mlp(activation.TypeRelu),
+		oneBatch{train.Batch{Inputs: []*tensors.Tensor{x}}})
 	if err == nil || !strings.Contains(err.Error(), "batch 0, example 1: input #0 holds NaN") {
 		t.Errorf("got error %v", err)
 	}

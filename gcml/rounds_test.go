@@ -126,20 +126,31 @@ func TestMeasureBatches(t *testing.T) {
 		opts    []Option
 		rounds  int
 	}{
-		{name: "two batches in rounds of two", network: wide, dtype: dtypes.Float64, sizes: []int{16, 16}, opts: []Option{WithCotangents(2)}, rounds: 20},
-		{name: "four batches in rounds of two", network: wide, dtype: dtypes.Float64, sizes: []int{8, 8, 8, 8}, opts: []Option{WithCotangents(2)}, rounds: 20},
-		{name: "unequal batches in rounds of one", network: wide, dtype: dtypes.Float64, sizes: []int{5, 3, 5, 1, 3}, opts: []Option{WithCotangents(1)}, rounds: 40},
-		{name: "parts that do not divide the outputs", network: wide, dtype: dtypes.Float32, sizes: []int{6, 6, 2}, opts: []Option{WithCotangents(3)}, rounds: 1},
-		{name: "rounds that do not divide the outputs", network: newSineNetwork(4, 6, 50, rng), dtype: dtypes.Float32, sizes: []int{6, 6, 2}, opts: []Option{WithCotangents(3)}, rounds: 17},
+		{name: "two batches in rounds of two", network: wide, dtype: dtypes.Float64, sizes: []int{16, 16},
+			opts: []Option{WithCotangents(2)}, rounds: 20},
+		{name: "four batches in rounds of two", network: wide, dtype: dtypes.Float64, sizes: []int{8, 8, 8, 8},
+			opts: []Option{WithCotangents(2)}, rounds: 20},
+		{name: "unequal batches in rounds of one", network: wide, dtype: dtypes.Float64, sizes: []int{5, 3, 5, 1, 3},
+			opts: []Option{WithCotangents(1)}, rounds: 40},
+		{name: "parts that do not divide the outputs", network: wide, dtype: dtypes.Float32, sizes: []int{6, 6, 2},
+			opts: []Option{WithCotangents(3)}, rounds: 1},
+		{name: "rounds that do not divide the outputs", network: newSineNetwork(4, 6, 50, rng), dtype: dtypes.Float32,
+			sizes: []int{6, 6, 2}, opts: []Option{WithCotangents(3)}, rounds: 17},
 		{name: "rounds for want of memory", network: wide, dtype: dtypes.Float32, sizes: []int{6, 6, 6},
 			opts: []Option{WithMemoryBudget(2 * 6 * (40 + 6 + 6) * 4)}, rounds: 20},
 		{name: "one graph", network: wide, dtype: dtypes.Float64, sizes: []int{6, 6, 4, 4}, rounds: 1},
-		{name: "few outputs, one at a time", network: narrow, dtype: dtypes.Float64, sizes: []int{4, 4, 1}, opts: []Option{WithCotangents(1)}, rounds: 1},
-		{name: "a layer in rounds, the outputs not", network: newSineNetwork(4, 20, 3, rng), dtype: dtypes.Float64, sizes: []int{4, 4, 1}, opts: []Option{WithCotangents(1)}, rounds: 1},
-		{name: "specs", network: narrow, dtype: dtypes.Float64, sizes: []int{4, 4, 4, 2}, specs: []any{1.0, 10.0, nil, 10.0}, rounds: 1},
-		{name: "specs in rounds", network: wide, dtype: dtypes.Float64, sizes: []int{4, 4, 3}, specs: []any{1.0, 10.0, 1.0}, opts: []Option{WithCotangents(2)}, rounds: 20},
-		{name: "the closed form", network: newSineNetwork(60, 5, 40, rng), dtype: dtypes.Float64, sizes: []int{16, 16, 8}, rounds: 1},
-		{name: "the closed form in rounds", network: newSineNetwork(60, 5, 40, rng), dtype: dtypes.Float64, sizes: []int{16, 16, 8}, opts: []Option{WithCotangents(2)}, rounds: 20},
+		{name: "few outputs, one at a time", network: narrow, dtype: dtypes.Float64, sizes: []int{4, 4, 1},
+			opts: []Option{WithCotangents(1)}, rounds: 1},
+		{name: "a layer in rounds, the outputs not", network: newSineNetwork(4, 20, 3, rng), dtype: dtypes.Float64,
+			sizes: []int{4, 4, 1}, opts: []Option{WithCotangents(1)}, rounds: 1},
+		{name: "specs", network: narrow, dtype: dtypes.Float64, sizes: []int{4, 4, 4, 2}, specs: []any{1.0, 10.0, nil, 10.0},
+			rounds: 1},
+		{name: "specs in rounds", network: wide, dtype: dtypes.Float64, sizes: []int{4, 4, 3}, specs: []any{1.0, 10.0, 1.0},
+			opts: []Option{WithCotangents(2)}, rounds: 20},
+		{name: "the closed form", network: newSineNetwork(60, 5, 40, rng), dtype: dtypes.Float64, sizes: []int{16, 16, 8},
+			rounds: 1},
+		{name: "the closed form in rounds", network: newSineNetwork(60, 5, 40, rng), dtype: dtypes.Float64,
+			sizes: []int{16, 16, 8}, opts: []Option{WithCotangents(2)}, rounds: 20},
 	}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, c := range cases {
@@ -195,11 +206,13 @@ func measureBatches(t *testing.T, b compute.Backend, n sineNetwork, ds rows, opt
 			if err != nil {
 				t.Fatal(err)
 			}
-			gctest.AssertClose(t, []float64{got.GC, float64(got.StdErr)}, []float64{mean, stat.StdErr(deviation, float64(len(norms)))},
+			gctest.AssertClose(t, []float64{got.GC, float64(got.StdErr)},
+				[]float64{mean, stat.StdErr(deviation, float64(len(norms)))},
 				tolerance, 0, "GC and its standard error")
 			if reported != nil {
 				gctest.AssertClose(t, got.PerOutput, perOutput, tolerance, 0, "per output")
-				gctest.AssertClose(t, []float64{got.Layers[0].GC}, []float64{stat.Mean(sines, nil)}, tolerance, 0, "GC of the sines")
+				gctest.AssertClose(t, []float64{got.Layers[0].GC}, []float64{stat.Mean(sines, nil)}, tolerance, 0,
+					"GC of the sines")
 			}
 		}
 		results, l, err := m.graphs.Call(firstBatch(t, ds), tensors.FromScalar(int32(0)), newState(t, m))

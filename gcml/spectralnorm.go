@@ -13,9 +13,9 @@ import (
 // largest value over a data set is a lower bound of the Lipschitz constant of the function.
 //
 // outputs and inputs are as for SquaredJacobianNorm. The result has shape [batch] and the dtype of
-// outputs. A Jacobian of zeros has the norm 0. The result can be differentiated with respect to
-// the parameters of the model; where several singular values are the largest, the gradient is that
-// of one of their convex combinations.
+// outputs. A Jacobian of zeros has the norm 0. The result can be differentiated with respect to the
+// parameters of the model; where several singular values are the largest, the gradient is that of
+// one of their convex combinations.
 //
 // With K outputs and D inputs per example there are two methods:
 //
@@ -26,11 +26,11 @@ import (
 //   - Elsewhere, or with WithLanczosSteps, the Lanczos iteration on J·Jᵀ with full
 //     reorthogonalization takes one Jᵀu and one J·v per step, from a random start. The result is
 //     never above σ₁ (but for rounding). After n steps it is, with a probability of at least 1-δ
-//     over the start, at least σ₁·√(1-ε) with ε = (ln(1.648·√min(K,D)/δ)/(2n-1))², whatever the other
-//     singular values are (Kuczyński and Woźniakowski, SIAM J. Matrix Anal. Appl. 13, 1992). For
-//     min(K, D) = 1,000, δ = 0.01 and the default of 24 steps that is 0.98·σ₁; singular values that
-//     fall off give many more digits. n = min(K, D) steps are exact. The start is the same in each call, so
-//     that the result is repeatable, and no random state is used.
+//     over the start, at least σ₁·√(1-ε) with ε = (ln(1.648·√min(K,D)/δ)/(2n-1))², whatever the
+//     other singular values are (Kuczyński and Woźniakowski, SIAM J. Matrix Anal. Appl. 13, 1992).
+//     For min(K, D) = 1,000, δ = 0.01 and the default of 24 steps that is 0.98·σ₁; singular values
+//     that fall off give many more digits. n = min(K, D) steps are exact. The start is the same in
+//     each call, so that the result is repeatable, and no random state is used.
 //
 // It panics as SquaredJacobianNorm does, and for Lanczos if an op is in the way that cannot be
 // differentiated twice.

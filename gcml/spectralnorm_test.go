@@ -327,7 +327,8 @@ func TestMeasureSpectralNorm(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := gcml.Measure(t.Context(), b, model.NewStore(), network, ds, append(c.opts, gcml.WithSpectralNorm(), gcml.WithPerExample())...)
+			got, err := gcml.Measure(t.Context(), b, model.NewStore(), network, ds,
+				append(c.opts, gcml.WithSpectralNorm(), gcml.WithPerExample())...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -337,16 +338,19 @@ func TestMeasureSpectralNorm(t *testing.T) {
 			root := math.Sqrt(float64(c.n))
 			gctest.AssertClose(t, []float64{got.GC, s.Norm, float64(s.NormStdErr), s.Largest, s.Quantiles.Max, s.StableRank,
 				float64(s.StableRankStdErr)},
-				[]float64{plain.GC, mean, deviation / root, slices.Max(norms[:c.n]), slices.Max(norms[:c.n]), rank, rankDeviation / root}, 1e-10, 0, c.name)
+				[]float64{plain.GC, mean, deviation / root, slices.Max(norms[:c.n]), slices.Max(norms[:c.n]), rank,
+					rankDeviation / root}, 1e-10, 0, c.name)
 			gctest.AssertClose(t, s.PerExample, norms[:c.n], 1e-10, 0, c.name+", per example")
 			if s.LanczosSteps != c.steps || s.Residual > 1e-6 {
 				t.Errorf("%s: %d steps with the residual %g, want %d and almost none", c.name, s.LanczosSteps, s.Residual, c.steps)
 			}
 		}
 	})
-	_, err := gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), network, batches{flat: flat, features: 5, sizes: []int{5}},
+	_, err := gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), network,
+		batches{flat: flat, features: 5, sizes: []int{5}},
 		gcml.WithLanczosSteps(3))
-	if want := "gcml.Measure: WithLanczosSteps(3) has no effect without WithSpectralNorm"; err == nil || err.Error() != want {
+	if want := "gcml.Measure: WithLanczosSteps(3) has no effect without WithSpectralNorm"; err == nil ||
+		err.Error() != want {
 		t.Errorf("got error %v, want %s", err, want)
 	}
 }
@@ -358,7 +362,8 @@ func TestLanczosResidual(t *testing.T) {
 	network := func(_ *model.Scope, x *Node) *Node { return squaresThenMatrix(a, x) }
 	for steps, large := range map[int]bool{2: true, 8: false} {
 		got, err := gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), network,
-			batches{flat: constantPoint(8, 0.5), features: 8, sizes: []int{1}}, gcml.WithSpectralNorm(), gcml.WithLanczosSteps(steps))
+			batches{flat: constantPoint(8, 0.5), features: 8, sizes: []int{1}}, gcml.WithSpectralNorm(),
+			gcml.WithLanczosSteps(steps))
 		if err != nil {
 			t.Fatal(err)
 		}

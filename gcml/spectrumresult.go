@@ -32,8 +32,8 @@ type SpectrumResult struct {
 	// as the estimator gives it.
 	StableRank       float64       `json:"stable_rank"`
 	StableRankStdErr StandardError `json:"stable_rank_stderr"`
-	// PerExample has the largest singular value of every example, in the order of the data set. Only
-	// with WithPerExample.
+	// PerExample has the largest singular value of every example, in the order of the data set.
+	// Only with WithPerExample.
 	PerExample []float64 `json:"per_example,omitempty"`
 	// LanczosSteps is the number of steps of the Lanczos iteration, which JacobianSpectralNorm says
 	// the guarantee of: the values are then lower bounds of the largest singular values. It is 0
@@ -111,7 +111,8 @@ func (m *measurement) spectrumResult() *SpectrumResult {
 		}
 	}
 	r := &SpectrumResult{
-		Largest: floats.Max(norms), Quantiles: quantilesOf(norms), LanczosSteps: m.spectra.steps, Residual: floats.Max(m.spectra.residuals[:n]),
+		Largest: floats.Max(norms), Quantiles: quantilesOf(norms), LanczosSteps: m.spectra.steps,
+		Residual: floats.Max(m.spectra.residuals[:n]),
 	}
 	r.Norm, r.NormStdErr = meanAndError(norms)
 	if m.options.perExample {

@@ -42,7 +42,8 @@ func doubleOutside(strip *Node) *Node {
 	if rows == columns {
 		return strip
 	}
-	return Concatenate([]*Node{SliceAxis(strip, 0, AxisRange(0, columns)), MulScalar(SliceAxis(strip, 0, AxisRange(columns)), 2)}, 0)
+	return Concatenate([]*Node{SliceAxis(strip, 0, AxisRange(0, columns)),
+		MulScalar(SliceAxis(strip, 0, AxisRange(columns)), 2)}, 0)
 }
 
 // symmetricOf puts the matrix together from its strips.

@@ -101,7 +101,8 @@ func TestInitializationFormula(t *testing.T) {
 	perLayer := map[string]float64{"glorot": 0.5, "lecun": 0.5, "he": 1}
 	for name, variance := range variances {
 		expected := func(hidden int) float64 {
-			return d * k * variance(d, n) * variance(n, k) * n * math.Pow(n*variance(n, n), float64(hidden-1)) * math.Pow(2, -float64(hidden))
+			return d * k * variance(d, n) * variance(n, k) * n * math.Pow(n*variance(n, n), float64(hidden-1)) * math.Pow(2,
+				-float64(hidden))
 		}
 		for _, hidden := range []int{1, 2, 5} {
 			t.Run(fmt.Sprintf("%s/%d", name, hidden), func(t *testing.T) {
@@ -197,7 +198,8 @@ func TestTransferInequality(t *testing.T) {
 func parameterGradient(net relu) *Node {
 	total := ScalarZero(net.output.Graph(), dtypes.Float64)
 	for k := range net.output.Shape().Dimensions[1] {
-		for _, grad := range Gradient(Squeeze(Slice(net.output, AxisElem(0), AxisElem(k))), append(net.weights, net.biases...)...) {
+		for _, grad := range Gradient(Squeeze(Slice(net.output, AxisElem(0), AxisElem(k))),
+			append(net.weights, net.biases...)...) {
 			total = Add(total, ReduceAllSum(Square(grad)))
 		}
 	}

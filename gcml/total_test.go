@@ -10,8 +10,9 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// TestTotalWithinMemory compares ‖J‖² of sin(x·W), J_kf = cos(x·w_k)·W_fk, with squares that are added over the cotangents
-// before they are summed over the inputs, and, as where they take too much memory, after.
+// TestTotalWithinMemory compares ‖J‖² of sin(x·W), J_kf = cos(x·w_k)·W_fk, with squares that are
+// added over the cotangents before they are summed over the inputs, and, as where they take too
+// much memory, after.
 func TestTotalWithinMemory(t *testing.T) {
 	limit := largestSquaresBytes
 	t.Cleanup(func() { largestSquaresBytes = limit })

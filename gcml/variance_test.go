@@ -55,8 +55,10 @@ func TestEstimatorVariance(t *testing.T) {
 			norms := gctest.Flat(run(t, gctest.GoBackend(t), newStore(t, 1), func(_ *model.Scope, x, w *Node) *Node {
 				return gcml.SquaredJacobianNorm(DotProduct(x, w), x, gcml.WithEstimator(c.e))
 			}, x, weights))
-			// The relative error of a variance from n draws is √((κ-1)/n), with a kurtosis κ up to 15, that of χ²(1).
-			gctest.AssertClose(t, []float64{stat.Variance(norms, nil)}, []float64{c.want}, 4*math.Sqrt(14.0/draws), 0, "variance")
+			// The relative error of a variance from n draws is √((κ-1)/n), with a kurtosis κ up to
+			// 15, that of χ²(1).
+			gctest.AssertClose(t, []float64{stat.Variance(norms, nil)}, []float64{c.want}, 4*math.Sqrt(14.0/draws), 0,
+				"variance")
 		})
 	}
 }

@@ -56,7 +56,8 @@ func NTimes(n int) Interval {
 // the last step of each run of the loop, as train.ExponentialCallback.
 func Exponentially(first int, factor float64) Interval {
 	if first < 1 || !(factor > 1) {
-		return Interval{problem: fmt.Sprintf("Exponentially(%d, %g): want a first step of 1 or more and a factor above 1", first, factor)}
+		return Interval{problem: fmt.Sprintf("Exponentially(%d, %g): want a first step of 1 or more and a factor above 1",
+			first, factor)}
 	}
 	return Interval{attach: func(loop *train.Loop, hook train.OnStepFn) {
 		train.ExponentialCallback(loop, first, factor, true, watchName, watchPriority, hook)

@@ -64,7 +64,8 @@ func (endless) Iter() iter.Seq2[train.Batch, error] {
 }
 
 func watchedData() train.Dataset {
-	return batches{flat: []float64{1, 0, 2, -1, 1, 0.5, 0.2, 0.1, 3, 2, 2, 2, -1, 0, 1}, features: 3, sizes: []int{2, 2, 1}}
+	return batches{flat: []float64{1, 0, 2, -1, 1, 0.5, 0.2, 0.1, 3, 2, 2, 2, -1, 0, 1}, features: 3,
+		sizes: []int{2, 2, 1}}
 }
 
 func weightsOf(t *testing.T, store *model.Store) map[string]any {
@@ -89,8 +90,9 @@ func TestWatch(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "gc.jsonl")
 		var reported []gcml.StepResult
 		opts := []gcml.Option{gcml.WithEstimator(gcml.Projection(1)), gcml.WithSeed(3)}
-		watcher, err := gcml.Watch(loop, gcml.EveryNSteps(2), watchedModel, watchedData(), append(opts, gcml.WithJSONLines(path),
-			gcml.WithReport(func(r gcml.StepResult) error { reported = append(reported, r); return nil }))...)
+		watcher, err := gcml.Watch(loop, gcml.EveryNSteps(2), watchedModel, watchedData(),
+			append(opts, gcml.WithJSONLines(path),
+				gcml.WithReport(func(r gcml.StepResult) error { reported = append(reported, r); return nil }))...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +106,8 @@ func TestWatch(t *testing.T) {
 		if _, err := loop.RunSteps(ds, 6); err != nil {
 			t.Fatal(err)
 		}
-		for name, got := range map[string][]gcml.StepResult{"results": watcher.Results(), "reported": reported, "file": readSteps(t, path)} {
+		for name, got := range map[string][]gcml.StepResult{"results": watcher.Results(), "reported": reported,
+			"file": readSteps(t, path)} {
 			if len(got) != 3 || len(want) != 3 {
 				t.Fatalf("%s: %d measurements, want %d", name, len(got), len(want))
 			}
@@ -189,7 +192,8 @@ func TestWatchGoesOn(t *testing.T) {
 	}
 	again := run(2, 6) // From a checkpoint at step 2 to step 8.
 	after := readSteps(t, path)
-	if steps := stepsOf(after); !slices.Equal(steps, []int64{2, 4, 6, 8}) || !slices.Equal(stepsOf(again), []int64{4, 6, 8}) {
+	if steps := stepsOf(after); !slices.Equal(steps, []int64{2, 4, 6, 8}) ||
+		!slices.Equal(stepsOf(again), []int64{4, 6, 8}) {
 		t.Fatalf("the file has the steps %v, measured were %v", steps, stepsOf(again))
 	}
 	if !reflect.DeepEqual(after[0], before[0]) || after[1].GC != before[1].GC {
@@ -258,13 +262,17 @@ func TestWatchErrors(t *testing.T) {
 		{"interval", gcml.EveryNSteps(0), watchedData(), nil, "EveryNSteps(0): want 1 step or more"},
 		{"factor", gcml.Exponentially(1, 1), watchedData(), nil, "want a first step of 1 or more and a factor above 1"},
 		{"no interval", gcml.Interval{}, watchedData(), nil, "no such interval"},
-		{"option", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithCoefficient(1)}, "WithCoefficient does not apply"},
-		{"data", gcml.EveryNSteps(1), batches{err: errors.New("unplugged")}, nil, "after step 1: gcml.Measure: data set \"test rows\": unplugged"},
+		{"option", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithCoefficient(1)},
+			"WithCoefficient does not apply"},
+		{"data", gcml.EveryNSteps(1), batches{err: errors.New("unplugged")}, nil,
+			"after step 1: gcml.Measure: data set \"test rows\": unplugged"},
 		{"report", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithReport(func(gcml.StepResult) error {
 			return errors.New("no paper")
 		})}, "reporting step 1: no paper"},
-		{"foreign file", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithJSONLines(foreign)}, "line 1 is no measurement of gcml.Watch"},
-		{"no folder", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithJSONLines(filepath.Join(foreign, "x"))}, "not a directory"},
+		{"foreign file", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithJSONLines(foreign)},
+			"line 1 is no measurement of gcml.Watch"},
+		{"no folder", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithJSONLines(filepath.Join(foreign, "x"))},
+			"not a directory"},
 	} {
 		loop, ds := newWatchedLoop(t, b)
 		_, err := gcml.Watch(loop, c.interval, watchedModel, c.data, c.opts...)

@@ -39,9 +39,12 @@ func TestTo(t *testing.T) {
 		{MetricName: "GC on test", Short: "gc(test)", MetricType: "geometric-complexity", Step: 10, Value: 3},
 		{MetricName: "GC - stderr on test", Short: "gc-(test)", MetricType: "geometric-complexity", Step: 10, Value: 2.5},
 		{MetricName: "GC + stderr on test", Short: "gc+(test)", MetricType: "geometric-complexity", Step: 10, Value: 3.5},
-		{MetricName: "GC on test", Short: "gc(test)", MetricType: "geometric-complexity", Step: 20, Value: 2}, // The standard error is not known.
-		{MetricName: "Mean largest singular value on test", Short: "sv(test)", MetricType: "jacobian-spectral-norm", Step: 20, Value: 1},
-		{MetricName: "Lipschitz constant on test", Short: "lip(test)", MetricType: "jacobian-spectral-norm", Step: 20, Value: 1.5},
+		{MetricName: "GC on test", Short: "gc(test)", MetricType: "geometric-complexity", Step: 20, Value: 2},
+		// The standard error is not known.
+		{MetricName: "Mean largest singular value on test", Short: "sv(test)", MetricType: "jacobian-spectral-norm", Step: 20,
+			Value: 1},
+		{MetricName: "Lipschitz constant on test", Short: "lip(test)", MetricType: "jacobian-spectral-norm", Step: 20,
+			Value: 1.5},
 	}
 	if !slices.Equal(p.points, want) || p.drawn != 2 {
 		t.Errorf("drawn %d times: %+v, want %+v", p.drawn, p.points, want)

@@ -9,21 +9,20 @@ import (
 	"example.com/geometric-complexity/schedule"
 )
 
-// ParamCoefficient is the hyperparameter that multiplies the GC of the batch in the training
-// loss. A float64, 0 or more. Where it is not set, and WithCoefficient is not given, there is
-// no penalty and the graph stays as it was. Where it is 0, the penalty is in the graph, and
-// costs its time, because SetCoefficient may change it.
+// ParamCoefficient is the hyperparameter that multiplies the GC of the batch in the training loss.
+// A float64, 0 or more. If it is not set and WithCoefficient is not given, there is no penalty and
+// the graph does not change. If it is 0, the penalty is in the graph and takes its time, because
+// SetCoefficient may change it.
 //
-// It is read when a training graph is built; after the first step change it with
-// SetCoefficient, as store.SetParam alone does not reach graphs that are compiled. See the
-// package comment for where to start: for inputs scaled to [0, 1] that is often between 1e-4
-// and 1e-2.
+// It is read when a training graph is built. After the first step change it with SetCoefficient,
+// because store.SetParam does not reach compiled graphs. The package comment says how to choose the
+// first value; for inputs scaled to [0, 1] it is often between 1e-4 and 1e-2.
 const ParamCoefficient = "gc_coefficient"
 
-// WithCoefficient sets the coefficient of Regularize's penalty: it sets the hyperparameter
-// ParamCoefficient, whatever the store or a checkpoint says, when the training graph is built for
-// the first time. SetCoefficient changes it later. Regularize panics at once if c is negative
-// or not finite. For Regularize.
+// WithCoefficient sets the coefficient of Regularize's penalty. When the training graph is first
+// built, it sets the hyperparameter ParamCoefficient and overrides the store's and the checkpoint's
+// value. SetCoefficient changes it later. Regularize panics at once if c is negative or not finite.
+// For Regularize.
 func WithCoefficient(c float64) Option {
 	return Option{"WithCoefficient", func(o *options) { o.coefficient = &c }}
 }
@@ -39,18 +38,17 @@ func WithSchedule(factor schedule.Func) Option {
 	}}
 }
 
-// SetCoefficient sets the hyperparameter ParamCoefficient to c in a scope, or in the root scope
-// of a store, and lets graphs that are compiled already see it from the next step on. Call it
-// between steps.
+// SetCoefficient sets the hyperparameter ParamCoefficient to c in a scope, or in the root scope of
+// a store, and compiled graphs use it from the next step on. Call it between steps.
 //
-// It returns an error if c is negative or not finite, and if a training graph would not see it
-// because it was built without the penalty: the coefficient was not set then.
+// It returns an error if c is negative or not finite, and if a training graph was built without the
+// penalty, because no coefficient was set then.
 func SetCoefficient(scopeOrStore model.StoreProvider, c float64) error {
 	coefficient := modelfn.Coefficient{Param: ParamCoefficient}
 	return errors.WithMessage(coefficient.Set(scopeOrStore, c), "gcml.SetCoefficient")
 }
 
-// penaltyCoefficient is the coefficient of a decorator with these options.
+// penaltyCoefficient returns the coefficient that these options set.
 func (o *options) penaltyCoefficient() *modelfn.Coefficient {
 	c := &modelfn.Coefficient{Param: ParamCoefficient, Schedule: o.schedule}
 	if o.coefficient != nil {

@@ -10,8 +10,8 @@ import (
 	"example.com/geometric-complexity/internal/random"
 )
 
-// parts returns the nodes of the estimator's cotangents, in parts of as many as are carried at
-// once, each of shape [C, batch or 1, outputs].
+// parts returns the estimator's cotangents, divided into the parts that are computed together, each
+// of shape [C, batch or 1, outputs].
 func (j *jacobian) parts() []*Node {
 	if j.plan.isExact() {
 		return j.unitCotangents()
@@ -24,7 +24,7 @@ func (j *jacobian) parts() []*Node {
 	return parts
 }
 
-// unitCotangents are the rows of the identity, the same for every example.
+// unitCotangents returns the rows of the identity in parts, the same for every example.
 func (j *jacobian) unitCotangents() []*Node {
 	k := j.plan.outputs
 	identity := ConvertDType(Diagonal(j.outputs.Graph(), k), j.outputs.DType())
@@ -36,8 +36,8 @@ func (j *jacobian) unitCotangents() []*Node {
 	return parts
 }
 
-// unitCotangentsOfRound are the next rows of the identity in a round, a scalar node of an integer
-// dtype that counts from 0; rows beyond the last output are zero. The shape is [C, 1, outputs].
+// unitCotangentsOfRound returns the rows of the identity for a round, a scalar node of an integer
+// dtype that counts from 0. The shape is [C, 1, outputs]; rows beyond the last output are zero.
 func (j *jacobian) unitCotangentsOfRound(round *Node) *Node {
 	shape := shapes.Make(round.DType(), j.plan.atOnce, j.plan.outputs)
 	g := j.outputs.Graph()
@@ -46,8 +46,7 @@ func (j *jacobian) unitCotangentsOfRound(round *Node) *Node {
 	return InsertAxes(ConvertDType(ones, j.outputs.DType()), 1)
 }
 
-// drawCotangents draws those of a random estimator, of shape
-// [samples, batch, outputs].
+// drawCotangents draws the cotangents of a random estimator, [samples, batch, outputs].
 func (j *jacobian) drawCotangents() *Node {
 	shape := shapes.Make(j.outputs.DType(), j.plan.cotangents, j.plan.batch, j.plan.outputs)
 	switch j.plan.estimator.kind {
@@ -60,20 +59,19 @@ func (j *jacobian) drawCotangents() *Node {
 	return orthonormal(random.Normal(j.store(), j.outputs.Graph(), shape))
 }
 
-// store returns where the graph's random state is kept.
+// store returns the model.Store that holds the graph's random state.
 func (j *jacobian) store() *model.Store {
 	store := model.GetStore(j.outputs)
 	if store == nil {
-		Panicf("gcml: the estimator %s draws random numbers, and this graph has no model.Store to draw from: "+
-			"build it through model.NewExec, or use gcml.Exact()", j.plan.estimator)
+		Panicf("gcml: the estimator %s draws random numbers, but this graph has no model.Store: "+
+			"build it by model.NewExec, or use gcml.Exact()", j.plan.estimator)
 	}
 	return store
 }
 
-// orthonormal makes the vectors x[0], x[1], ... of shape [batch, n] orthonormal
-// for each example, by Gram-Schmidt, each vector cleared twice ("twice is
-// enough", Giraud et al. 2005). Of normal x that gives directions without any
-// preference.
+// orthonormal makes the vectors x[0], x[1], ... of shape [batch, n] orthonormal for each example,
+// by Gram-Schmidt with each vector orthogonalized twice ("twice is enough", Giraud et al. 2005).
+// For normally distributed x the directions are uniformly distributed.
 func orthonormal(x *Node) *Node {
 	var directions []*Node // Each [batch, n].
 	for i := range x.Shape().Dimensions[0] {
@@ -88,7 +86,7 @@ func orthonormal(x *Node) *Node {
 	return Stack(directions, 0)
 }
 
-// forwardNoise is the estimator of that name, shape [batch].
+// forwardNoise returns the estimates of ForwardNoise, shape [batch].
 func (j *jacobian) forwardNoise() *Node {
 	e := j.plan.estimator
 	var total *Node

@@ -6,19 +6,17 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// Where the inputs enter through one dense layer alone, x·W with n units, the
-// Jacobian is V·Wᵀ with V the derivative of the outputs with respect to the
-// layer's result, and
+// If the inputs enter only through one dense layer x·W with n units, the Jacobian is V·Wᵀ, where V
+// is the derivative of the outputs with respect to the layer's result, and
 //
 //	‖V·Wᵀ‖²_F = Σ_rows v·G·vᵀ,  G = Wᵀ·W of shape [n, n].
 //
-// So the Jacobian with respect to the input is never built, and the cost per
-// row is n² instead of n·(number of inputs). This holds whatever comes after
-// the first layer.
+// So the Jacobian with respect to the input is never built, and the cost per row is n² instead of
+// n·(number of inputs). This holds for any layers after the first.
 
-// gramSquares returns the products of the elements of v·G with those of v, whose sum for each row
-// of v is v·G·vᵀ, as G in strips gives them: each is there for its own place and that across the
-// diagonal. All are shaped [C, batch, units].
+// gramSquares returns values whose sum over the units is v·G·vᵀ for each row of v. They are the
+// elementwise products of v with v·G', where G' has the strips of G from the diagonal down, doubled
+// below the diagonal. v and the result have shape [C, batch, units].
 func (j *jacobian) gramSquares(v *Node) *Node {
 	if j.gramStrips == nil {
 		for _, strip := range symmetricStrips(j.weights(), j.unitsAxis()) {
@@ -35,7 +33,7 @@ func (j *jacobian) gramSquares(v *Node) *Node {
 
 func (j *jacobian) weights() *Node { return j.first.Weights }
 
-// unitsAxis is the axis of the weights that is that of the units.
+// unitsAxis returns the axis of the weights that holds the units.
 func (j *jacobian) unitsAxis() int {
 	if j.first.Transposed {
 		return 0
@@ -43,7 +41,7 @@ func (j *jacobian) unitsAxis() int {
 	return 1
 }
 
-// gramMatrix returns G, [units, units], built when first asked for.
+// gramMatrix returns G, [units, units], and builds it on the first call.
 func (j *jacobian) gramMatrix() *Node {
 	if j.gram == nil {
 		j.gram = symmetricOf(symmetricStrips(j.weights(), j.unitsAxis()))
@@ -51,12 +49,12 @@ func (j *jacobian) gramMatrix() *Node {
 	return j.gram
 }
 
-// complexityByGram is the share of the cotangents, in parts, in the mean of the squared norms by
-// the Gram matrix, a scalar that will be differentiated. The gradient of Σ v·G·vᵀ is 2·v·G with
-// respect to v, and 2·W·(vᵀ·v) with respect to W, so it uses the product of the value again, and
-// that vᵀ·v is symmetric, where differentiating the value's nodes would do neither.
+// complexityByGram computes the cotangents' share of the mean of the squared norms by the Gram
+// matrix, as a scalar with a custom gradient. The gradient of Σ v·G·vᵀ is 2·v·G with respect to v
+// and 2·W·(vᵀ·v) with respect to W. The custom gradient reuses v·G and computes vᵀ·v as a symmetric
+// product, which differentiating the value's nodes would not do.
 func (j *jacobian) complexityByGram(parts []*Node) *Node {
-	var norms, carriers *Node // [batch], and a scalar 0.
+	var norms, carriers *Node // Shapes [batch] and scalar; carriers has the value 0.
 	var products []*Node      // The strips of Σ vᵀ·v.
 	for _, part := range parts {
 		v := j.pullback.PullToFirst(j.first, part)
@@ -79,9 +77,9 @@ func (j *jacobian) complexityByGram(parts []*Node) *Node {
 	return MulScalar(Add(StopGradient(ReduceAllSum(norms)), carriers), j.plan.scale/float64(j.plan.batch))
 }
 
-// carrierOf returns a scalar of value 0 whose gradient with respect to x is what
-// gradient builds, in nodes that can be differentiated again. Of the adjoint,
-// which GoMLX gives for all of x, one element is what arrived at the scalar.
+// carrierOf returns a scalar of value 0 whose gradient with respect to x is the node that gradient
+// builds, which can be differentiated again. GoMLX passes an adjoint with x's shape; its first
+// element is the adjoint of the scalar.
 func carrierOf(x *Node, gradient func() *Node) *Node {
 	carrier := firstElement(IdentityWithCustomGradient(x, func(_, adjoint *Node) *Node {
 		return Mul(gradient(), firstElement(adjoint))
@@ -89,7 +87,7 @@ func carrierOf(x *Node, gradient func() *Node) *Node {
 	return Sub(carrier, StopGradient(carrier))
 }
 
-// firstElement returns a scalar.
+// firstElement returns x[0, ..., 0] as a scalar.
 func firstElement(x *Node) *Node {
 	specs := make([]SliceAxisSpec, x.Rank())
 	for axis := range specs {

@@ -7,17 +7,16 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// complexityInTurns is the mean of the squared norms, a scalar that will be differentiated with
-// respect to the variables alone, one part of the cotangents after the other: a part's
-// vector-Jacobian products and their gradients are computed before those of the next, so that what
-// they keep is gone by then. The value's nodes differentiated as usual would keep all parts' until
-// the backward pass.
+// complexityInTurns returns the mean of the squared norms, a scalar that can be differentiated with
+// respect to the variables only. It computes the vector-Jacobian products of one part of the
+// cotangents and their gradients before those of the next part, so that the memory of a part is
+// free by then. The usual gradient would keep the values of all parts until the backward pass.
 //
-// Where a part's gradient goes through the forward pass too, as for smooth activations and the
-// statistics of batch norm, it does so once for every part instead of once for all.
+// With smooth activations or the statistics of batch norm, each part's gradient also passes through
+// the forward pass: once for every part instead of once for all.
 func (j *jacobian) complexityInTurns(variables []*Node) *Node {
 	var gc *Node
-	var done []*Node // What the parts before have added up to, all of it.
+	var done []*Node // The sums over the parts so far.
 	gradients := make([]*Node, len(variables))
 	for _, part := range j.parts() {
 		if done != nil {
@@ -40,7 +39,7 @@ func (j *jacobian) complexityInTurns(variables []*Node) *Node {
 	return gc
 }
 
-// partOfComplexity is the share of the cotangents in the mean of the squared norms.
+// partOfComplexity returns the cotangents' share of the mean of the squared norms.
 func (j *jacobian) partOfComplexity(cotangents *Node) *Node {
 	if j.plan.norm == fromGram {
 		return j.complexityByGram([]*Node{cotangents})
@@ -48,26 +47,25 @@ func (j *jacobian) partOfComplexity(cotangents *Node) *Node {
 	return MulScalar(ReduceAllSum(j.norms(cotangents)), j.plan.scale/float64(j.plan.batch))
 }
 
-// refuseOtherGradients returns gc, of which a later Gradient with respect to a parameter of the
-// graph that is none of the variables panics: it would be 0. Gradients with respect to inner nodes,
-// which depend on variables, are like those of the variables to GoMLX, and cannot be told apart.
+// refuseOtherGradients returns gc such that a later Gradient with respect to any other parameter of
+// the graph than the variables panics; it would silently be 0. GoMLX takes the same path for
+// gradients with respect to inner nodes that depend on variables, so these are not detected.
 func (j *jacobian) refuseOtherGradients(gc *Node, variables []*Node) *Node {
 	g := gc.Graph()
 	for _, leaf := range parametersBefore(j.outputs, variables) {
 		refused := IdentityWithCustomGradient(leaf, func(_, _ *Node) *Node {
-			Panicf("gcml: the gradient of the penalty with respect to %s %s is asked for, but taken in parts "+
-				"(WithGradientInParts, or for want of memory) it has one with respect to trainable variables only: "+
-				"give WithCotangents instead", leaf.GetParameterName(), leaf.Shape())
+			Panicf("gcml: the penalty has no gradient with respect to %s %s: computed in parts (WithGradientInParts, or "+
+				"to save memory), it has gradients with respect to trainable variables only; give WithCotangents instead", leaf.GetParameterName(), leaf.Shape())
 			return nil
 		})
-		zero := ScalarZero(g, gc.DType()) // Whatever the leaf holds, infinities too.
+		zero := ScalarZero(g, gc.DType()) // Where, unlike a product with 0, gives 0 for infinities too.
 		gc = Add(gc, Where(Const(g, false), ConvertDType(firstElement(refused), gc.DType()), zero))
 	}
 	return gc
 }
 
-// parametersBefore are the parameters of the graph of a float dtype that the outputs depend on, but
-// for the given ones.
+// parametersBefore returns the graph's float parameters that the outputs depend on, except the
+// given ones.
 func parametersBefore(outputs *Node, without []*Node) []*Node {
 	seen := map[*Node]bool{}
 	for _, n := range without {

@@ -11,15 +11,14 @@ import (
 // of its own.
 const MetricType = "geometric-complexity"
 
-// NewMetric returns a metric that reports the GC of each batch, the value that
-// the penalty used: a training metric for a model wrapped by Regularize. Where
-// no coefficient is set it is computed for the metric alone.
+// NewMetric returns a training metric for a model wrapped by Regularize. It reports the GC of each
+// batch that the penalty uses. If no coefficient is set, GC is computed for the metric alone.
 func NewMetric(name, shortName string) metric.Interface {
 	return metric.NewBaseMetric(name, shortName, MetricType, batchComplexity, nil)
 }
 
-// NewMovingAverageMetric is NewMetric as an exponential moving average, in which
-// a new batch has the weight newExampleWeight (0.01, say).
+// NewMovingAverageMetric is NewMetric as an exponential moving average, in which each new batch has
+// the weight newExampleWeight (for example 0.01).
 func NewMovingAverageMetric(name, shortName string, newExampleWeight float64) metric.Interface {
 	return metric.NewExponentialMovingAverageMetric(name, shortName, MetricType, batchComplexity, nil, newExampleWeight)
 }
@@ -35,7 +34,7 @@ func NewMeanMetric(name, shortName string) metric.Interface {
 func batchComplexity(_ *model.Scope, _, predictions []*graph.Node) *graph.Node {
 	w := watchedIn(predictions[0].Graph())
 	if w == nil {
-		exceptions.Panicf("gcml: nothing to report for the metric: wrap the model function with gcml.Regularize (no coefficient needed)")
+		exceptions.Panicf("gcml: the metric found no GC in this graph: wrap the model function with gcml.Regularize (no coefficient needed)")
 	}
 	return w.complexity()
 }

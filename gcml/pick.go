@@ -7,19 +7,20 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-// WithInputNode differentiates with respect to the node that the model named by Node.WithAlias, all
-// else that does not come from it held fixed, instead of an input: with respect to an embedding
-// where the inputs are integers, or to images that the model converts from bytes. The node has a
-// shape [batch, ...] and a float dtype. An alias made under Graph.PushAliasScope is given in full,
-// as "/encoder/embedding". For Regularize, Measure, NewMeasurer and Watch, and not beside
-// WithInput.
+// WithInputNode differentiates with respect to a node that the model named by Node.WithAlias
+// instead of an input, for example an embedding of integer inputs, or images that the model
+// converts from bytes. Values that are not computed from the node are held fixed. The node has a
+// shape [batch, ...] and a float dtype. Give the full path of an alias made under
+// Graph.PushAliasScope, as "/encoder/embedding". For Regularize, Measure, NewMeasurer, Watch and
+// CheckSecondDerivatives. It excludes WithInput.
 func WithInputNode(alias string) Option {
 	return Option{"WithInputNode", func(o *options) { o.inputNode = mustBeAlias("WithInputNode", alias) }}
 }
 
-// WithOutputNode takes the node that the model named by Node.WithAlias, of shape [batch, ...],
-// instead of an output. An alias made under Graph.PushAliasScope is given in full, as
-// "/encoder/features". For Regularize, Measure, NewMeasurer and Watch, and not beside WithOutput.
+// WithOutputNode differentiates a node of shape [batch, ...] that the model named by Node.WithAlias
+// instead of an output. Give the full path of an alias made under Graph.PushAliasScope, as
+// "/encoder/features". For Regularize, Measure, NewMeasurer, Watch and CheckSecondDerivatives. It
+// excludes WithOutput.
 func WithOutputNode(alias string) Option {
 	return Option{"WithOutputNode", func(o *options) { o.outputNode = mustBeAlias("WithOutputNode", alias) }}
 }
@@ -31,8 +32,8 @@ func mustBeAlias(option, alias string) string {
 	return graph.AliasScopeSeparator + strings.TrimPrefix(alias, graph.AliasScopeSeparator)
 }
 
-// pick returns the output, transformed, and the input that the options ask for, of a model's
-// outputs and inputs.
+// pick selects from a model's outputs and inputs those that the options name, and applies
+// WithTransform to the output.
 func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node) {
 	g := inputs[0].Graph()
 	switch {
@@ -41,7 +42,7 @@ func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node
 	case o.output < len(outputs):
 		output = outputs[o.output]
 	default:
-		exceptions.Panicf("gcml: there is no output #%d, the model function returns %d", o.output, len(outputs))
+		exceptions.Panicf("gcml.WithOutput: there is no output #%d: the model function returns %d, counted from 0", o.output, len(outputs))
 	}
 	switch {
 	case o.inputNode != "":
@@ -49,13 +50,13 @@ func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node
 	case o.input < len(inputs):
 		input = inputs[o.input]
 	default:
-		exceptions.Panicf("gcml: there is no input #%d, the data set gives %d", o.input, len(inputs))
+		exceptions.Panicf("gcml.WithInput: there is no input #%d: the data set has %d, counted from 0", o.input, len(inputs))
 	}
 	return o.transformed(output), input
 }
 
-// nodeByAlias returns the node with a full alias, and panics with those that there are if there is
-// none.
+// nodeByAlias returns the node with the full alias. If there is none, it panics with the list of
+// known aliases.
 func nodeByAlias(g *graph.Graph, option, alias string) *graph.Node {
 	if n := g.GetNodeByAlias(alias); n != nil {
 		return n
@@ -65,10 +66,10 @@ func nodeByAlias(g *graph.Graph, option, alias string) *graph.Node {
 		aliases = append(aliases, known)
 	}
 	if len(aliases) == 0 {
-		exceptions.Panicf("gcml.%s: the model has no node %q, nor any other with an alias: name it with Node.WithAlias",
+		exceptions.Panicf("gcml.%s: the model has no node %q, and no node with any alias: name it with Node.WithAlias",
 			option, alias)
 	}
-	exceptions.Panicf("gcml.%s: the model has no node %q; the aliases that it has: %s", option, alias,
+	exceptions.Panicf("gcml.%s: the model has no node %q; it has the aliases %s", option, alias,
 		strings.Join(aliases, ", "))
 	return nil
 }

@@ -11,13 +11,14 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// plan says how the squared norms of the Jacobians of a batch are computed. It is decided before a
-// node is built, by newPlan alone; everything that computes a norm executes one. It is a plain
-// value, so that it can be kept with a compiled graph.
+// plan says how the squared norms of the Jacobians of a batch are computed. Only newPlan makes one,
+// before any node is built; everything that computes a norm executes a plan. It is a plain value,
+// so that it can be kept with a compiled graph.
 type plan struct {
 	estimator Estimator
 
-	// batch is the number of examples, outputs and inputs are the sizes of the Jacobian of one.
+	// batch is the number of examples, outputs and inputs are the dimensions of one example's
+	// Jacobian.
 	batch, outputs, inputs int
 
 	norm     normStrategy
@@ -27,45 +28,45 @@ type plan struct {
 	// vjp.Pullback.PreferColumns.
 	columns bool
 
-	// cotangents is how many the estimator has, and atOnce how many of them are carried at once;
+	// cotangents is the estimator's number of cotangents, and atOnce the number computed together;
 	// both are 0 for forward noise.
 	cotangents, atOnce int
 
-	// rounds is how many times a graph is run for a batch, each time for the next atOnce of the
-	// cotangents. It is 1 where one graph has all of them.
+	// rounds is the number of times that a graph runs for a batch, each time for the next atOnce
+	// cotangents. It is 1 if one graph has all of them.
 	rounds int
 
-	// scale is what the sum of the squared norms over the cotangents is multiplied by.
+	// scale multiplies the sum of the squared norms over the cotangents.
 	scale float64
 }
 
-// normStrategy is what a squared norm is computed from.
+// normStrategy selects what a squared norm is computed from.
 type normStrategy string
 
 const (
 	// fromJacobian sums the squares of vᵀJ over the cotangents v.
 	fromJacobian normStrategy = "Jacobian"
-	// fromGram never builds vᵀJ, see gram.go.
+	// fromGram uses the Gram matrix of the first layer and never builds vᵀJ, see gram.go.
 	fromGram normStrategy = "Gram matrix"
 	// fromNoise compares outputs for noisy inputs.
 	fromNoise normStrategy = "forward noise"
 )
 
-// gradientStrategy is how the value is differentiated later.
+// gradientStrategy selects how the value is differentiated later.
 type gradientStrategy string
 
 const (
-	// byNodes leaves it to the value's nodes.
+	// byNodes lets GoMLX differentiate the value's nodes.
 	byNodes gradientStrategy = ""
-	// byGram gives the value a gradient of its own, see complexityByGram.
+	// byGram gives the value a custom gradient, see complexityByGram.
 	byGram gradientStrategy = "Gram matrix"
-	// inTurns takes the gradient together with the value, part by part, see complexityInTurns.
+	// inTurns computes the gradient together with the value, part by part, see complexityInTurns.
 	inTurns gradientStrategy = "parts in turns"
 )
 
-// newPlan decides how to compute the norms of outputs [batch, outputs] with respect to inputs,
-// between which the pullback has been analyzed, and returns the first layer where the plan is to
-// use its Gram matrix. It panics if the estimator or an option does not fit.
+// newPlan decides how to compute the norms of the Jacobians of outputs [batch, outputs] with
+// respect to inputs; pullback is the analysis of the graph between them. If the plan uses the Gram
+// matrix of the first layer, newPlan returns that layer too. It panics if an option does not apply.
 func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vjp.FirstLinear) {
 	var first vjp.FirstLinear
 	b := outputs.Graph().Backend()
@@ -99,8 +100,8 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 	return p, first
 }
 
-// mustNotContradict panics for options of how many cotangents are carried at once that exclude each
-// other, or what else is asked for.
+// mustNotContradict panics if several options set the number of cotangents computed together, or if
+// one of them does not apply to the estimator.
 func (o *options) mustNotContradict() {
 	var given []string
 	if o.cotangents > 0 {
@@ -113,30 +114,31 @@ func (o *options) mustNotContradict() {
 		given = append(given, fmt.Sprintf("WithGradientInParts(%d)", o.gradientParts))
 	}
 	if len(given) > 1 {
-		Panicf("gcml: %s does not apply beside %s, which says how many are carried at once too", given[0], given[1])
+		Panicf("gcml: options %s and %s exclude each other: both set how many cotangents are computed together; give one", given[0], given[1])
 	}
 	if o.estimator.kind == kindNoise && len(given) > 0 {
 		Panicf("gcml: %s does not apply to the estimator %s, which has no vector-Jacobian products", given[0], o.estimator)
 	}
 }
 
-// closedForm returns the first layer whose Gram matrix may stand for the Jacobian.
+// closedForm returns the first layer if its Gram matrix can replace the Jacobian.
 func closedForm(pullback *vjp.Pullback, inputs *Node, o options) (vjp.FirstLinear, bool) {
-	isWide := inputs.DType().Size() >= dtypes.Float32.Size() // Else G would be rounded too much.
+	isWide := inputs.DType().Size() >= dtypes.Float32.Size() // In a shorter dtype the rounding of G is too large.
 	if o.noClosedForm || !isWide {
 		return vjp.FirstLinear{}, false
 	}
 	return pullback.FirstLinear()
 }
 
-// gramFits tells whether the Gram matrix of the layer is cheaper for so many rows.
+// gramFits says whether the layer's Gram matrix is cheaper than the Jacobian for this number of
+// rows.
 func gramFits(b compute.Backend, layer vjp.FirstLinear, rows int, o options) bool {
 	units := layer.Node.Shape().Dimensions[1]
 	return gramIsCheaper(b, rows, units, layer.Weights.Shape().Size()/units, o.forGradient)
 }
 
-// divide decides how many cotangents are carried at once, and whether the gradient is taken for as
-// many at a time.
+// divide decides how many cotangents are computed together, and whether the gradient is computed in
+// parts of that size.
 func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinear, o options) {
 	p.gradient = byNodes
 	if o.forGradient && p.norm == fromGram {
@@ -161,8 +163,8 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 		least = kept
 	}
 	if o.memoryBudget > 0 && least > budget {
-		Panicf("gcml: WithMemoryBudget(%d): one vector-Jacobian product of a batch of %d takes about %d bytes: give a larger "+
-			"budget or a smaller batch", budget, p.batch, least)
+		Panicf("gcml: WithMemoryBudget(%d) is too small: one vector-Jacobian product of a batch of %d takes about %d bytes; "+
+			"give a larger budget or a smaller batch", budget, p.batch, least)
 	}
 	p.atOnce = max(1, workingSet(b)/alive, ceilDiv(p.cotangents, maxParts))
 	p.atOnce = min(p.atOnce, max(1, budget/alive), p.cotangents)
@@ -180,8 +182,8 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// adjointBytes estimates the memory of one cotangent: what is alive at once, and what is kept if
-// the squared norm is differentiated later.
+// adjointBytes estimates the memory of one cotangent's adjoints: the peak, and the bytes kept for
+// the gradient if the squared norm is differentiated later.
 func adjointBytes(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinear) (alive, kept int) {
 	if first.Node == nil {
 		alive, kept = pullback.AdjointBytes(inputs)
@@ -192,8 +194,8 @@ func adjointBytes(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinear) (
 	return alive + product, kept + 2*product      // Its gradient is 2·v·G.
 }
 
-// parts returns in how many parts the cotangents are carried.
+// parts returns the number of parts into which the cotangents are divided.
 func (p plan) parts() int { return ceilDiv(p.cotangents, p.atOnce) }
 
-// isExact tells whether the plan has the rows of the identity for cotangents.
+// isExact says whether the cotangents are the rows of the identity.
 func (p plan) isExact() bool { return p.estimator.isExact(p.outputs) }

@@ -11,12 +11,12 @@ import (
 	"example.com/geometric-complexity/internal/atomicfile"
 )
 
-// stepFile is a file of StepResults, a JSON object per line, in the order of the steps.
+// stepFile is a file of StepResults, one JSON object per line, in the order of the steps.
 type stepFile struct{ path string }
 
-// keepUpTo drops what is in the file for steps after the given one, and a last line that is cut
-// off. It returns the last step that is left, 0 for none. It returns an error if the file cannot be
-// read or written, or if it holds anything else.
+// keepUpTo removes the lines of steps after the given one and an incomplete last line. It returns
+// the last remaining step, 0 if there is none. It returns an error if the file cannot be read or
+// written, or if another line is not a StepResult.
 func (f *stepFile) keepUpTo(step int64) (last int64, err error) {
 	data, err := os.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -36,7 +36,7 @@ func (f *stepFile) keepUpTo(step int64) (last int64, err error) {
 			Step *int64 `json:"step"`
 		}
 		if err := json.Unmarshal(line, &entry); err != nil || entry.Step == nil {
-			return 0, errors.Errorf("%s: line %d is no measurement of gcml.Watch: give another path, or move the file away",
+			return 0, errors.Errorf("%s: line %d is not a measurement of gcml.Watch: give another path or move the file",
 				f.path, number)
 		}
 		if *entry.Step <= step {
@@ -49,7 +49,7 @@ func (f *stepFile) keepUpTo(step int64) (last int64, err error) {
 	return last, errors.WithStack(atomicfile.Write(f.path, kept))
 }
 
-// append adds a line, in one write.
+// append adds a line in one write, so that a crash leaves at most an incomplete last line.
 func (f *stepFile) append(r StepResult) error {
 	line, err := json.Marshal(r)
 	if err != nil {

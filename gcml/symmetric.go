@@ -4,12 +4,12 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// A product AᵀA is symmetric, so it is computed in strips, those of its blocks of columns from the
-// diagonal down: with b blocks that takes (1+1/b)/2 of the multiplications.
+// A product AᵀA is symmetric, so only the part from the diagonal down is computed, in one strip per
+// block of columns. With b blocks that takes (1+1/b)/2 of the multiplications.
 
-// blockBounds are where the blocks of n columns begin, up to the given number of them, and where
-// the last one ends. Called again with the number of blocks that it returned, it returns the same
-// ones.
+// blockBounds divides n columns into at most the given number of blocks. It returns the first
+// column of each block, and n. Calling it again with the number of blocks that it returned gives
+// the same bounds.
 func blockBounds(n, blocks int) []int {
 	width := (n + blocks - 1) / blocks
 	if width > tile {
@@ -22,8 +22,8 @@ func blockBounds(n, blocks int) []int {
 	return append(bounds, n)
 }
 
-// symmetricStrips returns the strips of AᵀA, of shapes [from the diagonal down, block]. The matrix
-// a is A with the given axis as that of its columns, 1, or Aᵀ, 0.
+// symmetricStrips returns the strips of AᵀA, of shapes [from the diagonal down, block]. axis is the
+// axis of a that holds the columns of A: 1 if a is A, 0 if a is Aᵀ.
 func symmetricStrips(a *Node, axis int) []*Node {
 	bounds := blockBounds(a.Shape().Dimensions[axis], symmetricBlocks(a.Graph().Backend()))
 	strips := make([]*Node, len(bounds)-1)
@@ -35,8 +35,8 @@ func symmetricStrips(a *Node, axis int) []*Node {
 	return strips
 }
 
-// doubleOutside doubles what is not in the diagonal block of a strip: with it the strips alone have
-// the sum of all.
+// doubleOutside doubles the elements of a strip below its diagonal block. The sum over the strips
+// is then the sum over the whole symmetric matrix.
 func doubleOutside(strip *Node) *Node {
 	rows, columns := strip.Shape().Dimensions[0], strip.Shape().Dimensions[1]
 	if rows == columns {

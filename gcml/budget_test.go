@@ -54,7 +54,7 @@ func TestMemoryBudget(t *testing.T) {
 					out, err := model.CallOnceN(b, store, func(scope *model.Scope, x *Node) []*Node {
 						scope.SetTraining(x.Graph(), true)
 						y := fn(scope, nil, []*Node{x})[0]
-						w := watchedIn(x.Graph())
+						w := penaltyOf(x.Graph())
 						p = newJacobian(w.outputs, w.inputs, w.options).plan
 						penalty := train.GetRegularizationLoss(x.Graph())
 						value := Complexity(y, x, opts...)

@@ -14,28 +14,27 @@ import (
 
 func init() { autodiff.Register() }
 
-// SquaredJacobianNorm returns ‖∂outputs[b]/∂inputs[b]‖²_F for every example b:
-// the sum of the squares of all derivatives, no root taken and no factor 1/2.
+// SquaredJacobianNorm returns ‖∂outputs[b]/∂inputs[b]‖²_F for every example b: the sum of the
+// squares of all derivatives, no root taken and no factor 1/2.
 //
-// outputs and inputs have shape [batch, ...] and a float dtype; all axes after
-// the first count as outputs and as inputs. The result has shape [batch] and
-// the dtype of outputs. It can be differentiated with respect to the parameters
-// of the model. Random estimators draw from the random state of the graph's
-// model.Store.
+// outputs and inputs have shape [batch, ...] and a float dtype; all axes after the first are
+// flattened. The result has shape [batch] and the dtype of outputs. It can be differentiated with
+// respect to the parameters of the model. Random estimators draw from the random state of the
+// graph's model.Store.
 //
-// It panics if the outputs do not depend on the inputs, if either has no batch
-// axis or another batch size, if inputs are not floats, and if an op between
-// them cannot be differentiated.
+// It panics if the outputs do not depend on the inputs, if either has no batch axis, if their batch
+// sizes or graphs differ, if either is not of a float dtype, and if an op between them has no
+// gradient.
 func SquaredJacobianNorm(outputs, inputs *Node, opts ...Option) *Node {
 	o := newOptions(inSquaredJacobianNorm, opts)
 	j := newJacobian(o.transformed(outputs), inputs, o)
 	return ConvertDType(j.total(), j.outputs.DType())
 }
 
-// SquaredJacobianRowNorms returns ‖∂outputs[b,k]/∂inputs[b]‖² for every example b
-// and output k: the rows of the Jacobian apart. Their sum over k is
-// SquaredJacobianNorm. The result has shape [batch, outputs]; outputs and
-// inputs are as there. It panics for an estimator that is not exact.
+// SquaredJacobianRowNorms returns ‖∂outputs[b,k]/∂inputs[b]‖² for every example b and output k: one
+// value for each row of the Jacobian. Their sum over k is SquaredJacobianNorm. The result has shape
+// [batch, outputs]. Arguments and panics are as for SquaredJacobianNorm; it also panics for an
+// estimator that is not Exact.
 func SquaredJacobianRowNorms(outputs, inputs *Node, opts ...Option) *Node {
 	o := newOptions(inSquaredJacobianRowNorms, opts)
 	if !o.estimator.isAlwaysExact() {
@@ -45,9 +44,9 @@ func SquaredJacobianRowNorms(outputs, inputs *Node, opts ...Option) *Node {
 	return ConvertDType(j.perOutput(), j.outputs.DType())
 }
 
-// Complexity returns the geometric complexity of the batch as the paper defines
-// it: the mean over the examples of SquaredJacobianNorm, a scalar of the dtype of
-// outputs. See there for shapes and panics.
+// Complexity returns the geometric complexity of the batch as the paper defines it: the mean over
+// the examples of SquaredJacobianNorm, a scalar of the dtype of outputs. Shapes and panics are as
+// for SquaredJacobianNorm.
 func Complexity(outputs, inputs *Node, opts ...Option) *Node {
 	o := newOptions(inComplexity, opts)
 	return complexity(o.transformed(outputs), inputs, o)
@@ -74,13 +73,13 @@ type jacobian struct {
 	inputs   *Node
 	pullback *vjp.Pullback
 
-	// With the Gram matrix alone.
+	// Only if the plan uses the Gram matrix.
 	first      vjp.FirstLinear
 	gram       *Node   // See gramMatrix.
 	gramStrips []*Node // See gramSquares.
 }
 
-// newJacobian checks the nodes, analyzes what lies between them and plans.
+// newJacobian checks the nodes, analyzes the graph between them and makes the plan.
 func newJacobian(outputs, inputs *Node, o options) *jacobian {
 	checkNodes(outputs, inputs)
 	batch := outputs.Shape().Dimensions[0]
@@ -93,10 +92,10 @@ func newJacobian(outputs, inputs *Node, o options) *jacobian {
 	if !j.pullback.Depends() {
 		if len(j.pullback.Coupling()) > 0 {
 			Panicf("gcml: outputs %s depend on inputs %s only through values that mix the examples of the batch (first: %s), "+
-				"so there is no Jacobian per example", outputs.Shape(), inputs.Shape(), j.pullback.Coupling()[0])
+				"so an example has no Jacobian of its own", outputs.Shape(), inputs.Shape(), j.pullback.Coupling()[0])
 		}
-		Panicf("gcml: outputs %s do not depend on inputs %s: check that these are the inputs that the model was called with, "+
-			"and that no StopGradient lies between", outputs.Shape(), inputs.Shape())
+		Panicf("gcml: outputs %s do not depend on inputs %s: check that the model was called with these inputs "+
+			"and that no StopGradient lies between them", outputs.Shape(), inputs.Shape())
 	}
 	j.plan, j.first = newPlan(flat, inputs, j.pullback, o)
 	if j.plan.columns {
@@ -107,34 +106,34 @@ func newJacobian(outputs, inputs *Node, o options) *jacobian {
 
 func checkNodes(outputs, inputs *Node) {
 	if outputs.Graph() != inputs.Graph() {
-		Panicf("gcml: outputs %s and inputs %s are not of the same graph", outputs.Shape(), inputs.Shape())
+		Panicf("gcml: outputs %s and inputs %s are in different graphs", outputs.Shape(), inputs.Shape())
 	}
 	for _, n := range []struct {
 		name string
 		node *Node
 	}{{"outputs", outputs}, {"inputs", inputs}} {
 		if n.node.Rank() == 0 {
-			Panicf("gcml: %s %s have no batch axis: want shape [batch, ...], before any mean over the examples",
+			Panicf("gcml: %s %s have no batch axis: want shape [batch, ...]; use values from before any mean over the examples",
 				n.name, n.node.Shape())
 		}
 		if !n.node.DType().IsFloat() {
-			Panicf("gcml: %s have dtype %s: want a float dtype, as a derivative needs; for integer inputs take the first float "+
-				"node that the model makes of them, an embedding for example: name it with Node.WithAlias and give gcml.WithInputNode",
+			Panicf("gcml: %s have dtype %s: derivatives need a float dtype; for integer inputs use the first float node that the "+
+				"model computes, for example an embedding: name it with Node.WithAlias and give gcml.WithInputNode",
 				n.name, n.node.DType())
 		}
 		if n.node.Shape().IsDynamic() {
 			Panicf("gcml: %s have the dynamic shape %s: want fixed dimensions", n.name, n.node.Shape())
 		}
 		if n.node.Shape().Size() == 0 {
-			Panicf("gcml: %s %s hold no value: want at least one example with one value", n.name, n.node.Shape())
+			Panicf("gcml: %s %s are empty: want at least one example with one value", n.name, n.node.Shape())
 		}
 	}
 	if b, c := outputs.Shape().Dimensions[0], inputs.Shape().Dimensions[0]; b != c {
-		Panicf("gcml: outputs %s have batch size %d, inputs %s have %d", outputs.Shape(), b, inputs.Shape(), c)
+		Panicf("gcml: outputs %s have batch size %d, but inputs %s have %d: want the same batch size", outputs.Shape(), b, inputs.Shape(), c)
 	}
 }
 
-// total returns ‖J_b‖², or its estimate, shape [batch], see wide.
+// total returns ‖J_b‖² or its estimate, shape [batch], in the dtype of wide.
 func (j *jacobian) total() *Node {
 	if j.plan.norm == fromNoise {
 		return j.forwardNoise()
@@ -156,7 +155,8 @@ func (j *jacobian) total() *Node {
 	return MulScalar(sumFrom(total, 1), j.plan.scale)
 }
 
-// perOutput returns the squared norms of the rows of J, shape [batch, outputs], see wide.
+// perOutput returns the squared norms of the rows of J, shape [batch, outputs], in the dtype of
+// wide.
 func (j *jacobian) perOutput() *Node {
 	var rows []*Node
 	for _, part := range j.parts() {
@@ -175,8 +175,8 @@ func (j *jacobian) norms(cotangents *Node) *Node {
 	return sumFrom(j.squares(v), 2)
 }
 
-// pull returns the adjoints whose squares are summed: those of the inputs, or
-// with the Gram matrix of the first layer.
+// pull returns the adjoints of the inputs, or of the first layer's result if the plan uses the Gram
+// matrix.
 func (j *jacobian) pull(cotangents *Node) *Node {
 	if j.plan.norm == fromGram {
 		return j.pullback.PullToFirst(j.first, cotangents)
@@ -184,8 +184,8 @@ func (j *jacobian) pull(cotangents *Node) *Node {
 	return j.pullback.Pull(cotangents)
 }
 
-// squares returns values of shape [C, batch, ...] whose sum over the last axes
-// is ‖v_cᵀJ_b‖², for what pull has returned.
+// squares takes the result of pull and returns values of shape [C, batch, ...] whose sum over the
+// last axes is ‖v_cᵀJ_b‖².
 func (j *jacobian) squares(v *Node) *Node {
 	if j.plan.norm == fromGram {
 		return j.gramSquares(v)
@@ -194,8 +194,8 @@ func (j *jacobian) squares(v *Node) *Node {
 	return Square(Reshape(v, v.Shape().Dimensions[0], j.plan.batch, -1))
 }
 
-// columnNorms returns ‖v_cᵀJ_b‖², shape [C, batch], where the adjoints are kept
-// as columns, else nil. YNNPACK sums their squares as it computes them.
+// columnNorms returns ‖v_cᵀJ_b‖², shape [C, batch], if the adjoints are kept as columns, else nil.
+// YNNPACK then sums the squares while it computes them.
 func (j *jacobian) columnNorms(v *Node) *Node {
 	p := j.pullback.Columns(v)
 	if p == nil {
@@ -204,8 +204,8 @@ func (j *jacobian) columnNorms(v *Node) *Node {
 	return ReduceSum(Reshape(Square(wide(p)), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
 }
 
-// wide returns x in float32 where its dtype is a narrower one: squares of bfloat16 and float16 are
-// rounded to 3 and 4 digits, sums of them stop growing, and those of float16 end at 65,504.
+// wide converts dtypes shorter than float32 to float32: bfloat16 and float16 round squares to 3 and
+// 4 digits, their sums stop growing, and float16 overflows above 65,504.
 func wide(x *Node) *Node {
 	if x.DType().Size() < dtypes.Float32.Size() {
 		return ConvertDType(x, dtypes.Float32)
@@ -213,9 +213,9 @@ func wide(x *Node) *Node {
 	return x
 }
 
-// ofRound returns what the given round adds, a scalar node of an integer dtype that counts from 0:
-// to the squared norms of the rows of J, shape [outputs of the round, batch], if perOutput is true,
-// else to ‖J_b‖², shape [batch]. From the plan's number of rounds on it is not to be used.
+// ofRound returns the contribution of a round, a scalar node of an integer dtype that counts from
+// 0. If perOutput is true these are squared norms of rows of J, [outputs of the round, batch], else
+// the round's share of ‖J_b‖², [batch]. The caller ignores it from the plan's number of rounds on.
 func (j *jacobian) ofRound(round *Node, perOutput bool) *Node {
 	switch {
 	case j.plan.rounds > 1 && perOutput:

@@ -10,21 +10,21 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// lanczosSeed draws the start of the iteration, the same in each graph.
+// lanczosSeed makes the start of the iteration the same in each graph.
 const lanczosSeed = 20220927
 
-// lanczos approximates the largest singular value from the Krylov space of J·Jᵀ. Its basis vectors
-// u_i, [batch, K], are orthogonalized against all before them, twice, and the Ritz value is taken
-// from the Gram matrix of the rows Jᵀu_i, which makes it a lower bound whatever rounding does to
-// the recurrence.
+// lanczos approximates the largest singular value from the Krylov space of J·Jᵀ. It orthogonalizes
+// each basis vector u_i, [batch, K], twice against all previous ones. It takes the Ritz value from
+// the Gram matrix of the rows Jᵀu_i, so that it is a lower bound even if rounding spoils the
+// recurrence.
 func (j *jacobian) lanczos(steps int) spectrum {
 	push := j.newPushforward()
 	u := j.lanczosStart(push)
 	basis := InsertAxes(u, 1) // [batch, i, K]
 	var rows []*Node          // Jᵀu_i, [batch, D].
-	var last *Node            // The norm of what the last step adds to the space, [batch].
+	var last *Node            // The norm of the last step's new direction, [batch].
 	for i := range steps {
-		y := inComputeDType(Reshape(j.pullback.Pull(InsertAxes(j.asCotangent(u), 0)), j.plan.batch, -1))
+		y := wide(Reshape(j.pullback.Pull(InsertAxes(j.asCotangent(u), 0)), j.plan.batch, -1))
 		rows = append(rows, y)
 		length := rowNorms(StopGradient(y))
 		w := push.of(divideOrZero(StopGradient(y), length, ZerosLike(length)))
@@ -40,8 +40,8 @@ func (j *jacobian) lanczos(steps int) spectrum {
 	return j.ritz(rows, last)
 }
 
-// breakdown is the share of a vector below which what orthogonalization leaves of it is rounding:
-// the space holds all directions that the start can reach.
+// breakdown returns the relative length below which an orthogonalized vector consists of rounding
+// errors: the basis then spans all directions that the start can reach.
 func breakdown(dtype dtypes.DType) float64 {
 	if dtype == dtypes.Float64 {
 		return 1e-13
@@ -49,8 +49,8 @@ func breakdown(dtype dtypes.DType) float64 {
 	return 1e-5
 }
 
-// ritz returns the largest singular value of the rows Jᵀu_i, each [batch, D], and the residual from
-// the norm that the last step had left, [batch].
+// ritz returns the largest singular value of the rows Jᵀu_i, each [batch, D], and the residual,
+// computed from the norm of the last step's new direction, [batch].
 func (j *jacobian) ritz(rows []*Node, last *Node) spectrum {
 	y := Stack(rows, 1) // [batch, steps, D]
 	scale := StopGradient(ReduceMax(Abs(y), 1, 2))
@@ -70,9 +70,9 @@ func (j *jacobian) ritz(rows []*Node, last *Node) spectrum {
 	}
 }
 
-// lanczosStart returns the unit vector that the iteration starts from, [batch, K]: a random one, or
-// where there are fewer inputs than outputs J times a random one, which leaves out the directions
-// that Jᵀ maps to 0, so that as many steps as there are inputs are exact.
+// lanczosStart returns the unit vector that the iteration starts from, [batch, K]. It is random; if
+// there are fewer inputs than outputs, it is J times a random vector. This excludes directions that
+// Jᵀ maps to 0, so that the result is exact after as many steps as there are inputs.
 func (j *jacobian) lanczosStart(push pushforward) *Node {
 	u := j.randomVector(min(j.plan.outputs, j.plan.inputs))
 	if j.plan.inputs < j.plan.outputs {
@@ -82,8 +82,8 @@ func (j *jacobian) lanczosStart(push pushforward) *Node {
 	return divideOrZero(u, length, ZerosLike(length))
 }
 
-// randomVector returns n values of the standard normal distribution, the same for every example and
-// in each graph, [batch, n].
+// randomVector returns standard normal values [batch, n], the same for every example and in each
+// graph.
 func (j *jacobian) randomVector(n int) *Node {
 	rng := rand.New(rand.NewPCG(lanczosSeed, uint64(n)))
 	values := make([]float64, n)
@@ -99,8 +99,8 @@ func (j *jacobian) randomVector(n int) *Node {
 
 func (j *jacobian) asCotangent(u *Node) *Node { return ConvertDType(u, j.outputs.DType()) }
 
-// pushforward computes Jacobian-vector products, by differentiating ⟨Jᵀu, v⟩, which is linear in u,
-// with respect to u: the value of u does not matter.
+// pushforward computes Jacobian-vector products J·v as the gradient of ⟨Jᵀu, v⟩ with respect to u.
+// The product is linear in u, so the value of u does not matter.
 type pushforward struct {
 	j       *jacobian
 	u, rows *Node // [1, batch, K], and Jᵀu, [1, batch, D...].
@@ -110,7 +110,7 @@ func (j *jacobian) newPushforward() pushforward {
 	u := InsertAxes(j.asCotangent(j.randomVector(j.plan.outputs)), 0)
 	rows := j.pullback.Pull(u)
 	if missing := vjp.NotDifferentiable(rows, []*Node{u}); len(missing) > 0 {
-		Panicf("gcml.JacobianSpectralNorm: the model cannot be differentiated twice, as Lanczos needs it, because GoMLX has no gradient for %s: %s",
+		Panicf("gcml.JacobianSpectralNorm: the model cannot be differentiated twice, which Lanczos needs: GoMLX has no gradient for %s: %s",
 			vjp.TypeName(missing[0].Type()), vjp.Replacement(missing[0].Type()))
 	}
 	return pushforward{j: j, u: u, rows: rows}
@@ -120,11 +120,12 @@ func (j *jacobian) newPushforward() pushforward {
 func (p pushforward) of(v *Node) *Node {
 	v = ConvertDType(Reshape(v, p.rows.Shape().Dimensions...), p.rows.DType())
 	w := Gradient(ReduceAllSum(Mul(p.rows, v)), p.u)[0]
-	return StopGradient(inComputeDType(Squeeze(w, 0)))
+	return StopGradient(wide(Squeeze(w, 0)))
 }
 
-// orthogonalTo clears w, [batch, n], of the unit vectors of the basis, [batch, i, n], twice ("twice
-// is enough", Giraud et al. 2005). A vector of zeros in the basis changes nothing.
+// orthogonalTo subtracts from w, [batch, n], its components along the unit vectors of the basis,
+// [batch, i, n], twice ("twice is enough", Giraud et al. 2005). A vector of zeros in the basis
+// changes nothing.
 func orthogonalTo(w, basis *Node) *Node {
 	for range 2 {
 		parts := ReduceAndKeep(Mul(basis, InsertAxes(w, 1)), ReduceSum, -1) // [batch, i, 1]
@@ -133,8 +134,8 @@ func orthogonalTo(w, basis *Node) *Node {
 	return w
 }
 
-// rowNorms returns the Euclidean norms of the rows of x, [batch, n], shaped [batch, 1], without
-// overflow or underflow of the squares.
+// rowNorms returns the Euclidean norms of the rows of x, [batch, n], as [batch, 1]. It scales each
+// row first, so that the squares do not overflow or underflow.
 func rowNorms(x *Node) *Node {
 	largest := ReduceAndKeep(Abs(x), ReduceMax, 1)
 	largest = Where(Equal(largest, ZerosLike(largest)), OnesLike(largest), largest)
@@ -142,7 +143,7 @@ func rowNorms(x *Node) *Node {
 }
 
 // divideOrZero divides the rows of x, [batch, n], by the lengths, [batch, 1]; rows whose length is
-// not above the limit, [batch, 1], become 0.
+// at most the limit, [batch, 1], become 0.
 func divideOrZero(x, lengths, limit *Node) *Node {
 	isZero := LessOrEqual(lengths, limit)
 	x = Div(x, Where(isZero, OnesLike(lengths), lengths))

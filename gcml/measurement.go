@@ -15,18 +15,18 @@ import (
 // measurement accumulates the batches of one pass over a data set.
 type measurement struct {
 	*Measurer
-	state *tensors.Tensor // The random state.
+	state *tensors.Tensor // The random state before the next batch.
 
 	batches         int
-	outputs, inputs int       // Of the Jacobian of an example, the largest.
+	outputs, inputs int       // The largest dimensions of an example's Jacobian.
 	norms           []float64 // Per example.
 	labels          []int64   // Per example.
-	perOutput       []float64 // Sums.
+	perOutput       []float64 // Sums over the examples.
 	layers          []layerNorms
 	spectra         spectra
 }
 
-// layerNorms are the norms of a named layer.
+// layerNorms holds the squared norms of a named layer.
 type layerNorms struct {
 	name  string
 	size  int
@@ -65,7 +65,7 @@ func (m *measurement) add(ctx context.Context, batch train.Batch) error {
 	return state.FinalizeAll()
 }
 
-// run runs the batch's graph, in as many rounds as it needs, all from the same random state.
+// run runs the batch's graph once per round, each time from the same random state.
 func (m *measurement) run(ctx context.Context, batch train.Batch) error {
 	first := len(m.norms)
 	for round, rounds := 0, 1; round < rounds; round++ {
@@ -88,7 +88,7 @@ func (m *measurement) run(ctx context.Context, batch train.Batch) error {
 			return err
 		}
 		if round == rounds-1 {
-			m.state, results = results[last], results[:last] // add frees the state before.
+			m.state, results = results[last], results[:last] // add frees the previous state.
 		}
 		for _, r := range append(results, number) {
 			if err := r.FinalizeAll(); err != nil {
@@ -99,7 +99,7 @@ func (m *measurement) run(ctx context.Context, batch train.Batch) error {
 	return nil
 }
 
-// extend makes room for the norms of a batch.
+// extend appends zeros for the examples of a batch, to which collect adds.
 func (m *measurement) extend(l layout) error {
 	p := l.plans[0]
 	if m.batches == 0 {
@@ -111,12 +111,12 @@ func (m *measurement) extend(l layout) error {
 		}
 	}
 	if m.options.perOutput && p.outputs != len(m.perOutput) {
-		return errors.Errorf("gcml.Measure: batch %d has %d outputs and the batches before had %d, "+
-			"so there are no values per output", m.batches, p.outputs, len(m.perOutput))
+		return errors.Errorf("gcml.Measure: batch %d has %d outputs, but earlier batches had %d: "+
+			"WithPerOutput needs the same number in all batches", m.batches, p.outputs, len(m.perOutput))
 	}
 	if !slices.EqualFunc(m.layers, l.layers, func(a layerNorms, name string) bool { return a.name == name }) {
-		return errors.Errorf("gcml.Measure: batch %d has the layers %q, other ones than the batches before",
-			m.batches, l.layers)
+		return errors.Errorf("gcml.Measure: batch %d has the layers %q, but earlier batches had others: "+
+			"WithLayers needs the same in all batches", m.batches, l.layers)
 	}
 	m.outputs, m.inputs = max(m.outputs, p.outputs), max(m.inputs, p.inputs)
 	m.norms = append(m.norms, make([]float64, p.batch)...)
@@ -152,8 +152,8 @@ func (m *measurement) collect(l layout, round, first int, results []*tensors.Ten
 	return nil
 }
 
-// collectOutputs adds the norms per output, [outputs, batch], from an output on, those beyond the
-// last one left out.
+// collectOutputs adds squared norms per output, [outputs, batch], whose first row belongs to the
+// given output. It ignores rows beyond the last output.
 func (m *measurement) collectOutputs(values []float64, output, batch, first int) {
 	for i, v := range values {
 		if at := output + i/batch; at < len(m.perOutput) && m.wanted(first+i%batch) {
@@ -162,13 +162,13 @@ func (m *measurement) collectOutputs(values []float64, output, batch, first int)
 	}
 }
 
-// wanted tells whether the i-th example is among those that were asked for.
+// wanted says whether the i-th example is within WithMaxExamples.
 func (m *measurement) wanted(i int) bool {
 	return m.options.maxExamples == 0 || i < m.options.maxExamples
 }
 
-// checkInputs returns an error for the first input value that is NaN or Inf. The
-// norms alone would not show it: a saturated unit can hide it.
+// checkInputs returns an error for the first input value that is NaN or Inf. The norms may not show
+// it, because a saturated unit hides it.
 func (m *measurement) checkInputs(batch train.Batch) error {
 	for k, in := range batch.Inputs {
 		if !in.DType().IsFloat() || in.Rank() == 0 {
@@ -189,8 +189,7 @@ func (m *measurement) checkInputs(batch train.Batch) error {
 	return nil
 }
 
-// checkNorms returns an error for the first example, from first on, whose norm, or that of a layer,
-// is NaN or Inf.
+// checkNorms returns an error if a squared norm of an example from first on is NaN or Inf.
 func (m *measurement) checkNorms(first int) error {
 	if err := m.checkFinite(m.norms, first, "the squared Jacobian norm"); err != nil {
 		return err
@@ -207,13 +206,13 @@ func (m *measurement) checkFinite(norms []float64, first int, what string) error
 	for i, v := range norms[first:] {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return errors.Errorf("gcml.Measure: batch %d, example %d: %s is %g although the inputs are finite: "+
-				"look at the weights", m.batches, first+i, what, v)
+				"check the weights for NaN, Inf or very large values", m.batches, first+i, what, v)
 		}
 	}
 	return nil
 }
 
-// trim drops examples beyond the number asked for.
+// trim removes examples beyond WithMaxExamples.
 func (m *measurement) trim() {
 	n := m.options.maxExamples
 	if n == 0 || len(m.norms) <= n {
@@ -231,12 +230,12 @@ func (m *measurement) trim() {
 // collectLabels reads the class of each of the n examples.
 func (m *measurement) collectLabels(batch train.Batch, n int) error {
 	if len(batch.Labels) == 0 {
-		return errors.Errorf("gcml.Measure: per class needs labels, and batch %d has none", m.batches)
+		return errors.Errorf("gcml.Measure: WithPerClass needs labels, but batch %d has none", m.batches)
 	}
 	labels := batch.Labels[0]
 	if !labels.DType().IsInt() || labels.Shape().Size() != n {
-		return errors.Errorf("gcml.Measure: per class needs one integer label per example, [%d] or [%d, 1], "+
-			"and batch %d has %s", n, n, m.batches, labels.Shape())
+		return errors.Errorf("gcml.Measure: WithPerClass needs one integer label per example, [%d] or [%d, 1], "+
+			"but batch %d has %s", n, n, m.batches, labels.Shape())
 	}
 	classes, err := numbers.Int64s(labels)
 	if err != nil {

@@ -16,29 +16,29 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// Measurer measures the geometric complexity of one model as often as asked for. It compiles a
-// graph when it first meets a kind of batch (its spec, and the shapes and dtypes of its inputs),
-// and reads the variables of the store anew each time, so that it can be used between training
-// steps. Hyperparameters that the model reads are those at the time of compiling. It must not be
-// used by two goroutines at once.
+// Measurer measures the geometric complexity of one model repeatedly. It compiles one graph for
+// each kind of batch (its spec, and the shapes and dtypes of its inputs). Each measurement reads
+// the current variables of the store, so it can be used between training steps. The model reads
+// hyperparameters only when a graph is compiled. A Measurer must not be used by two goroutines at
+// the same time.
 type Measurer struct {
 	options options
 	backend compute.Backend
 	modelFn train.ModelFn
 	graphs  *compiled.Graphs[layout]
 
-	// spectrumGraphs are of their own, as they need no rounds; nil without WithSpectralNorm.
+	// spectrumGraphs are separate because they need no rounds; nil without WithSpectralNorm.
 	spectrumGraphs *compiled.Graphs[int]
 }
 
-// layout says what the results of a compiled graph are: the norms of the outputs, by plans[0],
-// those of the named layers, by the other plans, and last the random state.
+// layout describes the results of a compiled graph: the squared norms for the outputs, by plans[0],
+// those for the named layers, by the other plans, and last the random state.
 type layout struct {
 	plans  []plan
 	layers []string
 }
 
-// rounds returns how many times the graph is run for a batch.
+// rounds returns the number of times that the graph runs for a batch.
 func (l layout) rounds() int {
 	rounds := 1
 	for _, p := range l.plans {
@@ -47,9 +47,9 @@ func (l layout) rounds() int {
 	return rounds
 }
 
-// NewMeasurer returns a Measurer of a model with the variables of the store. The estimator is
-// chosen here, as by Measure. It returns an error for options that cannot be. Finalize frees its
-// graphs.
+// NewMeasurer returns a Measurer of a model with the variables of the store. It chooses the
+// estimator as Measure does, and returns an error for invalid options. Call Finalize to free the
+// compiled graphs.
 func NewMeasurer[F train.ModelFnCompatible](backend compute.Backend, store *model.Store, modelFn F,
 	opts ...Option) (*Measurer, error) {
 	return newMeasurer(inNewMeasurer, backend, store, gomlxcompat.ModelFn(modelFn), opts)
@@ -69,7 +69,7 @@ func newMeasurer(function string, backend compute.Backend, store *model.Store, m
 	return m, nil
 }
 
-// measureOptions reads and checks what the options and the store's hyperparameters ask for.
+// measureOptions applies and checks the options and the store's hyperparameters.
 func measureOptions(function string, store *model.Store, opts []Option) options {
 	o := newOptions(function, opts)
 	o.inRounds = true
@@ -80,7 +80,7 @@ func measureOptions(function string, store *model.Store, opts []Option) options 
 		panic(err)
 	}
 	if o.perOutput && !o.estimator.isAlwaysExact() {
-		exceptions.Panicf("gcml.Measure: the estimator %s mixes the outputs: per output needs the exact one", o.estimator)
+		exceptions.Panicf("gcml.Measure: WithPerOutput requires the estimator exact: the estimator %s mixes the outputs", o.estimator)
 	}
 	if o.lanczosSteps > 0 && !o.spectrum {
 		exceptions.Panicf("gcml.%s: WithLanczosSteps(%d) has no effect without WithSpectralNorm", function, o.lanczosSteps)
@@ -97,8 +97,9 @@ func (m *Measurer) Finalize() {
 }
 
 // Measure returns the geometric complexity over a data set, with the values that the variables of
-// the store have now. A random estimator starts from the same seed each time, so that two
-// measurements differ by what has changed between them. See the function Measure for the rest.
+// the store have now. A random estimator starts from the same seed each time, so two measurements
+// differ only if the model or the data changed between them. Data set and errors are as for the
+// function Measure.
 func (m *Measurer) Measure(ctx context.Context, ds train.Dataset) (Result, error) {
 	start := time.Now()
 	run, err := m.newMeasurement()
@@ -132,9 +133,9 @@ func (m *Measurer) Measure(ctx context.Context, ds train.Dataset) (Result, error
 	return result, nil
 }
 
-// build is the graph of one kind of batch, see layout. Its extra arguments are the number of the
-// round and the random state. Norms have the shape [batch], those of the outputs [outputs of the
-// round, batch] where they are reported per output.
+// build builds the graph for one kind of batch, whose results layout describes. Its extra arguments
+// are the number of the round and the random state. Squared norms have the shape [batch]; with
+// WithPerOutput those for the outputs have [outputs of the round, batch].
 func (m *Measurer) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, layout) {
 	round, state := a.Extra[0], a.Extra[1]
 	scope.Store().SetTraining(a.Inputs[0].Graph(), false)
@@ -153,8 +154,7 @@ func (m *Measurer) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, la
 	return append(results, takeState()), l
 }
 
-// namedNodes returns the nodes between inputs and outputs that the model named and that have a
-// value for each example.
+// namedNodes returns the nodes between inputs and outputs that have an alias and a batch axis.
 func namedNodes(j *jacobian) []*graph.Node {
 	var named []*graph.Node
 	for _, n := range j.pullback.Nodes() {
@@ -164,14 +164,14 @@ func namedNodes(j *jacobian) []*graph.Node {
 		named = append(named, n)
 	}
 	if len(named) == 0 {
-		exceptions.Panicf("gcml.Measure: no layers to report: name the nodes in the model with Node.WithAlias")
+		exceptions.Panicf("gcml.Measure: WithLayers found no named node: name nodes of the model with Node.WithAlias")
 	}
 	return named
 }
 
-// lendRandomState puts the node in the place of the store's random state while a graph is built, so
-// that all draws come from it and the store's own state stays as it is. The function it returns
-// ends that, and returns the state after the draws.
+// lendRandomState replaces the store's random state by the node while a graph is built, so that the
+// graph draws from it and the store's own state does not change. The function that it returns
+// restores the store and returns the state after the draws.
 func lendRandomState(store *model.Store, state *graph.Node) (take func() *graph.Node) {
 	path := model.JoinPath(model.ScopeSeparator, model.RNGStateVariableName)
 	if v := store.GetVariable(path); v == nil || !v.HasValue() {

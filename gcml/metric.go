@@ -30,11 +30,11 @@ func NewMeanMetric(name, shortName string) metric.Interface {
 	return metric.NewMeanMetric(name, shortName, MetricType, batchComplexity, nil)
 }
 
-// batchComplexity finds the GC that Regularize watches in this graph.
+// batchComplexity returns the GC of Regularize's penalty in this graph.
 func batchComplexity(_ *model.Scope, _, predictions []*graph.Node) *graph.Node {
-	w := watchedIn(predictions[0].Graph())
-	if w == nil {
+	p := penaltyOf(predictions[0].Graph())
+	if p == nil {
 		exceptions.Panicf("gcml: the metric found no GC in this graph: wrap the model function with gcml.Regularize (no coefficient needed)")
 	}
-	return w.complexity()
+	return p.complexity()
 }

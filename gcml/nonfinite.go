@@ -16,47 +16,47 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// NonFiniteError is what ends a training loop that StopAtNonFinite watches.
+// NonFiniteError is the error with which StopAtNonFinite ends a training loop.
 type NonFiniteError struct {
 	// Step is the training step that was not applied, from 0.
 	Step int
 
-	// What is not finite first: "the training loss" without its penalties, "the penalty", or "the
-	// update of" a variable.
+	// What names the first result of the step that is not finite: "the training loss" without its
+	// penalties, "the penalty", or "the update of" a variable.
 	What string
 
-	// Origin describes the first node that is not finite though all that it is computed from is:
-	// its type, shape and alias, its operands, and the nearest node before it that has a name. It
-	// is empty where a repetition of the step did not show one.
+	// Origin describes the first node that is not finite although its operands are: its type, shape
+	// and alias, its operands, and the nearest preceding node with a name. It is empty if repeating
+	// the step did not show such a node.
 	Origin string
 }
 
-// Error is one line.
+// Error returns one line.
 func (e *NonFiniteError) Error() string {
 	origin := e.Origin
 	if origin == "" {
-		origin = "a repetition of the step did not show where"
+		origin = "repeating the step did not show where"
 	}
-	return fmt.Sprintf("gcml: in training step %d %s is not finite, and the step was not applied: %s",
+	return fmt.Sprintf("gcml: training step %d was not applied because %s is not finite: %s",
 		e.Step, e.What, origin)
 }
 
 // StopAtNonFinite ends the loop with a NonFiniteError at the first step whose loss, penalties
-// included, or whose new weights are not all finite. It returns the data set that the loop has to
-// be run on: ds, of which it keeps a copy of the latest batch.
+// included, or whose new weights are not all finite. It returns the data set on which to run the
+// loop: ds, extended to keep a copy of the latest batch.
 //
-// Such a step is not applied: all variables keep the values from before it, those of the optimizer,
-// of the normalization and of the random numbers too. The step is then built and run once more,
-// with that batch, to find the node where it begins. Until then the training graph has only a few
-// operations more for each weight, and may hold the old weights beside the new ones for longer; the
-// numbers are the same as without.
+// Such a step is not applied: all variables keep their previous values, including those of the
+// optimizer, of normalization layers and of the random state. StopAtNonFinite then builds and runs
+// the step again with that batch, to find the node that causes it. Before that, the training graph
+// has only a few more operations for each weight, and may keep the old weights in memory for
+// longer; the numbers do not change.
 //
-// Call it for each loop, for the first one of a trainer before its first step: else the training
-// graph is compiled again. It works with every model and optimizer, but not with gradients
-// accumulated over steps, nor on several devices: that is an error.
+// Call it for each loop, and for a trainer's first loop before its first step; otherwise the
+// training graph is compiled again. It works with every model and optimizer. It returns an error if
+// the trainer accumulates gradients over steps or the data set is for several devices.
 func StopAtNonFinite(loop *train.Loop, ds train.Dataset) (train.Dataset, error) {
 	if _, distributed := ds.(train.DistributedDataset); distributed {
-		return nil, errors.Errorf("gcml.StopAtNonFinite: the data set %q is for several devices, which is not supported",
+		return nil, errors.Errorf("gcml.StopAtNonFinite: the data set %q is for several devices, which is not supported: use one device",
 			ds.Name())
 	}
 	if n := loop.Trainer.NumAccumulatingSteps(); n > 1 {
@@ -81,7 +81,7 @@ func StopAtNonFinite(loop *train.Loop, ds train.Dataset) (train.Dataset, error) 
 	return kept, nil
 }
 
-// latestBatch is a data set that keeps a copy of the batch that it gave last.
+// latestBatch is a data set that keeps a copy of its latest batch.
 type latestBatch struct {
 	train.Dataset
 	batch train.Batch
@@ -92,7 +92,7 @@ func (d *latestBatch) Iter() iter.Seq2[train.Batch, error] {
 	return func(yield func(train.Batch, error) bool) {
 		for batch, err := range d.Dataset.Iter() {
 			if err == nil {
-				_ = d.batch.Finalize() // Frees memory; it has nothing to say.
+				_ = d.batch.Finalize() // Finalize of a batch in memory does not fail.
 				d.batch, err = batch.Clone()
 			}
 			if !yield(batch, err) {
@@ -103,19 +103,19 @@ func (d *latestBatch) Iter() iter.Seq2[train.Batch, error] {
 }
 
 // finiteGuard is the metric of the training loss. In the training graph it undoes a step that is
-// not finite, and reports its loss as NaN.
+// not finite and reports NaN as its loss.
 type finiteGuard struct {
 	metric.Interface
 	trainer *train.Trainer
-	search  *originSearch // While a step is repeated to find where it begins.
+	search  *originSearch // nil except while a step is repeated.
 }
 
 // UpdateGraph implements metric.Interface.
 func (f *finiteGuard) UpdateGraph(scope *model.Scope, labels, predictions []*Node) *Node {
 	loss := f.Interface.UpdateGraph(scope, labels, predictions)
 	g := loss.Graph()
-	// What the step computes is kept apart from what is done with it here: else XLA fuses both, and
-	// rounds otherwise.
+	// After keeps XLA from fusing the step's computations with the checks, which would round
+	// differently.
 	loss = gomlxcompat.After(loss)
 	finite := IsFinite(loss)
 	var changed []*model.Variable
@@ -145,33 +145,32 @@ func allFinite(x *Node) *Node {
 	return LogicalAll(IsFinite(x))
 }
 
-// logTo lets the search see the results of a graph. It is called for every executor that the
-// trainer creates.
+// logTo passes the results of a graph to the search. The trainer calls it for each new executor.
 func (f *finiteGuard) logTo(exec *model.Exec, _ train.GraphType) {
 	if f.search != nil {
 		exec.SetNodeLogger(f.search.log)
 	}
 }
 
-// explain repeats the step that was undone and returns the error that says where it is not finite.
+// explain repeats the undone step and returns the error that says which node is not finite.
 func (f *finiteGuard) explain(step int, batch train.Batch) error {
 	result := &NonFiniteError{Step: step, What: "the loss"}
 	if len(batch.Inputs) == 0 {
-		result.Origin = "run the loop on the data set that StopAtNonFinite returned to learn where"
+		result.Origin = "run the loop on the data set that StopAtNonFinite returned, to find the node"
 		return result
 	}
 	search, err := f.repeat(batch)
 	switch {
 	case err != nil:
-		result.Origin = fmt.Sprintf("a repetition of the step failed: %v", err)
+		result.Origin = fmt.Sprintf("repeating the step failed: %v", err)
 	case search.what != "":
 		result.What, result.Origin = search.what, search.origin
 	}
 	return result
 }
 
-// repeat runs the step again, in a graph that is built for the search, and leaves no graph behind.
-// The guard undoes the step again.
+// repeat runs the step again in a graph with the search's results, and frees that graph. The guard
+// undoes the step again.
 func (f *finiteGuard) repeat(batch train.Batch) (*originSearch, error) {
 	copied, err := batch.Clone()
 	if err != nil {

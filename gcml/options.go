@@ -10,8 +10,8 @@ import (
 	"example.com/geometric-complexity/schedule"
 )
 
-// Option changes what is measured, or how. Each says for which functions it is; given to another,
-// that panics, or returns an error where it returns errors.
+// Option changes what is measured, or how. Each option lists the functions that accept it. Other
+// functions panic when they get it, or return an error if they return errors.
 type Option struct {
 	name  string
 	apply func(*options)
@@ -21,32 +21,31 @@ type options struct {
 	estimator      Estimator
 	estimatorGiven bool
 	cotangents     int
-	memoryBudget   int // In bytes.
+	memoryBudget   int // Bytes; 0 for the default.
 	noClosedForm   bool
 	lanczosSteps   int
 
-	// forGradient says that the value will be differentiated for sure, which
-	// moves work from the gradient to the value, and variables with respect to
-	// what.
+	// forGradient says that the value will be differentiated with respect to variables. The plan
+	// then moves work from the gradient to the value.
 	forGradient bool
 	variables   []*Node
 
-	// inRounds says that the graph can be run several times for one batch, see plan.
+	// inRounds says that the caller can run the graph several times for one batch, see plan.
 	inRounds bool
 
 	transform func(*Node) *Node
 
-	// Where the model function is called by this package. Nodes are full aliases.
+	// For functions that call a model function. inputNode and outputNode are full aliases.
 	input, output           int
 	inputGiven, outputGiven bool
 	inputNode, outputNode   string
 
-	// Regularize alone.
+	// For Regularize only.
 	gradientParts int
 	coefficient   *float64
 	schedule      schedule.Func
 
-	// Measure alone.
+	// For Measure, NewMeasurer and Watch; seed for CheckSecondDerivatives too.
 	seed        int64
 	maxExamples int
 	progress    func(examples int)
@@ -56,7 +55,7 @@ type options struct {
 	layers      bool
 	spectrum    bool
 
-	// Watch alone.
+	// For Watch only.
 	jsonLines string
 	report    func(StepResult) error
 }
@@ -79,14 +78,14 @@ var (
 	normFunctions      = []string{inSquaredJacobianNorm, inSquaredJacobianRowNorms, inComplexity, inJacobianStableRank}
 	graphFunctions     = append([]string{inJacobianSpectralNorm}, normFunctions...)
 	spectralFunctions  = []string{inJacobianSpectralNorm, inJacobianStableRank}
-	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer, inWatch} // They call a model function.
+	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer, inWatch} // They train or measure by a model function.
 	measuringFunctions = []string{inMeasure, inNewMeasurer, inWatch}
 	choosingFunctions  = append([]string{inCheckSecondDerivatives}, modelFunctions...)
 	allFunctions       = slices.Concat(graphFunctions, choosingFunctions)
 )
 
-// applicable says for which functions each option is. There is nothing else that refuses an option,
-// and a test asserts for each option and function that it has an effect there or is refused.
+// applicable lists for each option the functions that accept it. Options are refused by this table
+// only. A test asserts for each option and function that the option has an effect or is refused.
 var applicable = map[string][]string{
 	"WithEstimator":       slices.Concat(normFunctions, modelFunctions),
 	"WithCotangents":      allFunctions,
@@ -113,111 +112,113 @@ var applicable = map[string][]string{
 	"WithReport":          {inWatch},
 }
 
-// newOptions applies the options of the function with this name, and panics if one does not apply
-// or is out of range.
+// newOptions applies the options that the named function was given. It panics if the function does
+// not accept one, or if two exclude each other.
 func newOptions(function string, opts []Option) options {
 	var o options
 	for _, opt := range opts {
 		if functions := applicable[opt.name]; !slices.Contains(functions, function) {
-			Panicf("gcml.%s: the option %s does not apply, it is for %s", function, opt.name, strings.Join(functions, ", "))
+			Panicf("gcml.%s: the option %s does not apply here: it is for %s", function, opt.name, strings.Join(functions, ", "))
 		}
 		opt.apply(&o)
 	}
 	if o.inputGiven && o.inputNode != "" {
-		Panicf("gcml.%s: the options WithInput and WithInputNode exclude each other", function)
+		Panicf("gcml.%s: the options WithInput and WithInputNode exclude each other: give one", function)
 	}
 	if o.outputGiven && o.outputNode != "" {
-		Panicf("gcml.%s: the options WithOutput and WithOutputNode exclude each other", function)
+		Panicf("gcml.%s: the options WithOutput and WithOutputNode exclude each other: give one", function)
 	}
 	return o
 }
 
 // WithEstimator sets the estimator. The default is Exact. For all functions but
-// JacobianSpectralNorm; SquaredJacobianRowNorms and WithPerOutput take Exact alone. It goes before
-// the hyperparameter ParamEstimator, which Regularize, Measure, NewMeasurer and Watch read.
+// JacobianSpectralNorm; SquaredJacobianRowNorms and WithPerOutput accept only Exact. WithEstimator
+// overrides the hyperparameter ParamEstimator, which Regularize, Measure, NewMeasurer and Watch
+// read.
 func WithEstimator(e Estimator) Option {
 	return Option{"WithEstimator", func(o *options) { o.estimator, o.estimatorGiven = e, true }}
 }
 
-// WithCotangents sets how many vector-Jacobian products are carried at once. More makes wider
-// products and a smaller graph, and takes memory in proportion. The default, 0, goes by the
-// backend, the sizes and the budget of WithMemoryBudget. For all functions, and for all estimators
-// but ForwardNoise, which has no vector-Jacobian products. What the gradient of a penalty keeps in
-// memory does not depend on it: see WithGradientInParts.
+// WithCotangents sets how many vector-Jacobian products are computed together. A larger number
+// makes wider products and a smaller graph, and takes memory in proportion. The default, 0, chooses
+// by the backend, the sizes and the budget of WithMemoryBudget. For all functions, and for all
+// estimators but ForwardNoise, which has no vector-Jacobian products. It does not change what the
+// gradient of a penalty keeps in memory: see WithGradientInParts.
 func WithCotangents(n int) Option {
 	return Option{"WithCotangents", func(o *options) {
 		if n < 0 {
-			Panicf("gcml.WithCotangents: cannot carry %d cotangents at once, want 1 or more, or 0 for the default", n)
+			Panicf("gcml.WithCotangents: the number of cotangents is %d, want 1 or more, or 0 for the default", n)
 		}
 		o.cotangents = n
 	}}
 }
 
-// WithMemoryBudget chooses how many vector-Jacobian products are carried at once so that their
-// adjoints take about that many bytes at most, beside what the model and its loss take without GC.
-// The default, 0, is 512 MiB on a CPU, and 8 GiB on an accelerator. It is an estimate, made of the
-// sizes of the nodes of the model: see docs/cost.md for how near it comes.
+// WithMemoryBudget limits the vector-Jacobian products that are computed together so that their
+// adjoints take at most about this many bytes, beyond the memory that the model and its loss take
+// without GC. The default, 0, is 512 MiB on a CPU and 8 GiB on an accelerator. The memory is
+// estimated from the sizes of the model's nodes; docs/cost.md compares the estimate with
+// measurements.
 //
-// Where the penalty of Regularize would keep more than the budget for its gradient, that is taken
-// in parts, as with WithGradientInParts, which says what then has no gradient: give WithCotangents
-// to have it taken by the nodes whatever memory it needs. Where parts cost time (see there) the
+// If the gradient of Regularize's penalty would exceed the budget, it is computed in parts as by
+// WithGradientInParts, which describes the gradients that are then missing. WithCotangents prevents
+// this and has no memory limit. If computing in parts takes longer (see WithGradientInParts), the
 // default on a CPU is 4 GiB.
 //
 // For all functions, and for all estimators but ForwardNoise, which has no vector-Jacobian
-// products; not together with WithCotangents or WithGradientInParts, nor below what a single
-// vector-Jacobian product takes. JacobianSpectralNorm keeps the whole Jacobian where it computes
-// it, whatever the budget is.
+// products; it excludes WithCotangents and WithGradientInParts. A budget below the memory of one
+// vector-Jacobian product panics. The budget does not limit the whole Jacobian that
+// JacobianSpectralNorm may keep.
 func WithMemoryBudget(bytes int) Option {
 	return Option{"WithMemoryBudget", func(o *options) {
 		if bytes < 0 {
-			Panicf("gcml.WithMemoryBudget: a budget of %d bytes cannot be, want 1 or more, or 0 for the default", bytes)
+			Panicf("gcml.WithMemoryBudget: the budget is %d bytes, want 1 or more, or 0 for the default", bytes)
 		}
 		o.memoryBudget = bytes
 	}}
 }
 
-// WithGradientInParts takes the gradient of the penalty for n cotangents at a time, one part after
-// the other, where it is otherwise taken for all of them at the end: what a part keeps for its
-// gradient is gone before the next one begins, so that the memory of a training step does not grow
-// with the number of outputs. With piecewise linear activations a step takes as long as before, up
-// to two thirds longer with smooth ones or with batch norm in training mode. For Regularize, and
-// for all estimators but ForwardNoise; not together with WithCotangents or WithMemoryBudget.
-// Without it the gradient is taken in parts only where it has to be, see WithMemoryBudget.
+// WithGradientInParts computes the gradient of the penalty for n cotangents at a time, instead of
+// for all of them at the end. The memory of a part is free before the next one begins, so the
+// memory of a training step does not grow with the number of outputs. With piecewise linear
+// activations a step takes as long as before; with smooth ones or with batch norm in training mode
+// it takes up to two thirds longer. For Regularize, and for all estimators but ForwardNoise; it
+// excludes WithCotangents and WithMemoryBudget. Without it the gradient is computed in parts only
+// if memory requires it, see WithMemoryBudget.
 //
-// The penalty then has a gradient with respect to the trainable variables that the model uses,
-// which is all that an optimizer asks for, and no other. A gradient with respect to an input of the
-// graph, or to a variable that is not trainable, panics. One with respect to a node within the
-// model is not noticed, and misses the penalty: give WithCotangents instead where you need it.
+// The penalty then has gradients only with respect to the trainable variables that the model uses,
+// which are all that an optimizer needs. Gradient panics for an input of the graph and for a
+// variable that is not trainable. For an inner node of the model it does not panic, but its result
+// lacks the penalty: use WithCotangents if you need that gradient.
 func WithGradientInParts(n int) Option {
 	return Option{"WithGradientInParts", func(o *options) {
 		if n < 1 {
-			Panicf("gcml.WithGradientInParts: cannot take the gradient of %d cotangents at a time, want 1 or more", n)
+			Panicf("gcml.WithGradientInParts: the number of cotangents is %d, want 1 or more", n)
 		}
 		o.gradientParts = n
 	}}
 }
 
-// WithoutClosedForm builds the Jacobian with respect to the input even where
-// its norm can be had from the Gram matrix of the first layer's weights. For all functions.
+// WithoutClosedForm computes derivatives with respect to the input even if the Gram matrix of the
+// first layer's weights would be cheaper. For all functions.
 func WithoutClosedForm() Option {
 	return Option{"WithoutClosedForm", func(o *options) { o.noClosedForm = true }}
 }
 
-// WithLanczosSteps computes largest singular values by n steps of the Lanczos iteration, whatever
-// the sizes of the Jacobian are. The default, 0, goes by the sizes, and takes 24 steps where they
-// are large. See JacobianSpectralNorm. For that, JacobianStableRank, and beside WithSpectralNorm
-// Measure, NewMeasurer and Watch.
+// WithLanczosSteps computes largest singular values by n steps of the Lanczos iteration for every
+// size of the Jacobian. The default, 0, uses 24 steps for large Jacobians and none for small ones,
+// see JacobianSpectralNorm. For JacobianSpectralNorm and JacobianStableRank, and together with
+// WithSpectralNorm for Measure, NewMeasurer and Watch.
 func WithLanczosSteps(n int) Option {
 	return Option{"WithLanczosSteps", func(o *options) {
 		if n < 0 {
-			Panicf("gcml.WithLanczosSteps: cannot take %d steps, want 1 or more, or 0 for the default", n)
+			Panicf("gcml.WithLanczosSteps: the number of steps is %d, want 1 or more, or 0 for the default", n)
 		}
 		o.lanczosSteps = n
 	}}
 }
 
-// WithTransform takes fn of the outputs instead of the outputs. Both have a shape [batch, ...]. For
-// all functions. For the GC of the probabilities instead of the logits:
+// WithTransform replaces the outputs by fn(outputs). Both have a shape [batch, ...]. For all
+// functions. This gives the GC of the probabilities instead of the logits:
 //
 //	gcml.WithTransform(func(logits *Node) *Node { return Softmax(logits) })
 func WithTransform(fn func(output *Node) *Node) Option {
@@ -229,39 +230,38 @@ func WithTransform(fn func(output *Node) *Node) Option {
 	}}
 }
 
-// WithInput differentiates with respect to the i-th input of the model. The default is the first,
-// 0. For Regularize, Measure, NewMeasurer and Watch.
+// WithInput differentiates with respect to the i-th input of the model. The default is the first, 0. For Regularize, Measure, NewMeasurer, Watch and CheckSecondDerivatives.
 func WithInput(i int) Option {
 	return Option{"WithInput", func(o *options) {
 		if i < 0 {
-			Panicf("gcml.WithInput: there is no input #%d", i)
+			Panicf("gcml.WithInput: the index is %d, want 0 or more", i)
 		}
 		o.input, o.inputGiven = i, true
 	}}
 }
 
-// WithOutput takes the i-th output of the model. The default is the first, 0. For Regularize,
-// Measure, NewMeasurer and Watch.
+// WithOutput differentiates the i-th output of the model. The default is the first, 0. For
+// Regularize, Measure, NewMeasurer, Watch and CheckSecondDerivatives.
 func WithOutput(i int) Option {
 	return Option{"WithOutput", func(o *options) {
 		if i < 0 {
-			Panicf("gcml.WithOutput: there is no output #%d", i)
+			Panicf("gcml.WithOutput: the index is %d, want 0 or more", i)
 		}
 		o.output, o.outputGiven = i, true
 	}}
 }
 
-// WithSeed sets the seed of all that a measurement draws: the random estimators, and a model that
-// draws in evaluation mode. The default is 0. For Measure, NewMeasurer and Watch; elsewhere random
-// numbers come from the store.
+// WithSeed sets the seed for all random numbers of a measurement: those of random estimators, and
+// those that the model draws in evaluation mode. The default is 0. For Measure, NewMeasurer, Watch
+// and CheckSecondDerivatives; other functions draw from the store.
 func WithSeed(seed int64) Option { return Option{"WithSeed", func(o *options) { o.seed = seed }} }
 
-// WithMaxExamples stops after the first n examples. The default, 0, measures all of a data set,
+// WithMaxExamples measures only the first n examples. The default, 0, measures the whole data set,
 // which must then be finite. For Measure, NewMeasurer and Watch.
 func WithMaxExamples(n int) Option {
 	return Option{"WithMaxExamples", func(o *options) {
 		if n < 0 {
-			Panicf("gcml.WithMaxExamples: cannot measure %d examples, want 1 or more, or 0 for all", n)
+			Panicf("gcml.WithMaxExamples: the number of examples is %d, want 1 or more, or 0 for all", n)
 		}
 		o.maxExamples = n
 	}}
@@ -278,12 +278,12 @@ func WithProgress(fn func(examples int)) Option {
 	}}
 }
 
-// WithPerOutput reports every output's own squared gradient norm. It needs the exact estimator. For
-// Measure, NewMeasurer and Watch; in a graph use SquaredJacobianRowNorms.
+// WithPerOutput reports the mean squared gradient norm of each output. It requires the estimator
+// Exact. For Measure, NewMeasurer and Watch; in a graph use SquaredJacobianRowNorms.
 func WithPerOutput() Option { return Option{"WithPerOutput", func(o *options) { o.perOutput = true }} }
 
 // WithPerExample reports the squared Jacobian norm of every example, in the order of the data set.
-// For Measure and NewMeasurer and Watch; in a graph use SquaredJacobianNorm.
+// For Measure, NewMeasurer and Watch; in a graph use SquaredJacobianNorm.
 func WithPerExample() Option {
 	return Option{"WithPerExample", func(o *options) { o.perExample = true }}
 }
@@ -294,19 +294,18 @@ func WithPerClass() Option { return Option{"WithPerClass", func(o *options) { o.
 
 // WithLayers reports the GC of inner nodes too: of every node between input and output that the
 // model named by Node.WithAlias and that has the shape [batch, ...]. The estimator is the same for
-// all: choose one that is not exact where a layer has many values. For Measure, NewMeasurer and
-// Watch.
+// all nodes: choose a random one if a layer has many values. For Measure, NewMeasurer and Watch.
 func WithLayers() Option { return Option{"WithLayers", func(o *options) { o.layers = true }} }
 
-// WithSpectralNorm reports the largest singular value of the Jacobian of the examples, their local
-// Lipschitz constant, and its stable rank, see SpectrumResult. That takes about as long again as
-// the exact GC, or as 72 vector-Jacobian products where there are more than 128 outputs and inputs.
-// For Measure, NewMeasurer and Watch; in a graph use JacobianSpectralNorm.
+// WithSpectralNorm reports the largest singular value of each example's Jacobian, which is the
+// local Lipschitz constant, and its stable rank, see SpectrumResult. This takes about as long as
+// another exact GC, or as 72 vector-Jacobian products if there are more than 128 outputs and more
+// than 128 inputs. For Measure, NewMeasurer and Watch; in a graph use JacobianSpectralNorm.
 func WithSpectralNorm() Option {
 	return Option{"WithSpectralNorm", func(o *options) { o.spectrum = true }}
 }
 
-// transformed returns what is measured of an output.
+// transformed applies WithTransform to an output.
 func (o *options) transformed(output *Node) *Node {
 	if o.transform == nil {
 		return output

@@ -13,27 +13,28 @@ import (
 	"example.com/geometric-complexity/internal/vjp"
 )
 
-// finiteMessage marks the node that says which nodes are finite.
+// finiteMessage is the log message of the node that says which nodes are finite.
 const finiteMessage = "gcml: which nodes are finite"
 
-// originSearch finds the node of a training graph where values begin that are not finite.
+// originSearch finds the first node of a training graph that is not finite although its operands
+// are.
 type originSearch struct {
-	nodes    []*Node // In the order of the graph.
-	roots    []searchRoot
-	forward  NodeId // Of the last node of the loss.
-	infinite map[*Node]bool
+	nodes     []*Node // In the order of the graph.
+	roots     []searchRoot
+	forward   NodeId // The last node of the loss; later ones belong to the gradient.
+	nonFinite map[*Node]bool
 
-	what, origin string // What is found.
+	what, origin string // The result, as in NonFiniteError.
 }
 
-// searchRoot is a result of the step in which a value that is not finite is noticed.
+// searchRoot is a result of the step that the search starts from if it is not finite.
 type searchRoot struct {
 	what string
 	node *Node
 }
 
-// trace adds to the graph of a training step, in which these variables have new values, a result
-// that says for each node whether it is finite.
+// trace adds to the graph of a training step a logged result that says for each node whether it is
+// finite. changed are the variables that the step updates.
 func (s *originSearch) trace(g *Graph, changed []*model.Variable) {
 	losses := []searchRoot{{"the training loss", train.GetMainLoss(g)}, {"the penalty", train.GetRegularizationLoss(g)}}
 	for _, root := range losses {
@@ -57,34 +58,33 @@ func (s *originSearch) trace(g *Graph, changed []*model.Variable) {
 	Stack(flags, 0).SetLogged(finiteMessage)
 }
 
-// log is a LoggerFn. It looks for the origin once the step has run.
+// log implements GoMLX's LoggerFn. It searches for the origin after the step has run.
 func (s *originSearch) log(_ *Graph, messages []string, values []*tensors.Tensor, _ []NodeId) {
 	i := slices.Index(messages, finiteMessage)
 	if i < 0 {
 		return
 	}
-	s.infinite = map[*Node]bool{}
+	s.nonFinite = map[*Node]bool{}
 	for k, finite := range values[i].Value().([]bool) {
-		s.infinite[s.nodes[k]] = !finite
+		s.nonFinite[s.nodes[k]] = !finite
 	}
 	for _, root := range s.roots {
-		if s.infinite[root.node] {
+		if s.nonFinite[root.node] {
 			s.what = root.what
-			s.origin = s.describe(s.first(root.node))
+			s.origin = s.describe(s.firstNonFinite(root.node))
 			return
 		}
 	}
 }
 
-// first returns the first node in the order of the graph that is not finite, reaches the root
-// through nodes that are not, and is computed from finite ones.
-func (s *originSearch) first(root *Node) *Node {
+// firstNonFinite returns the first node in the order of the graph that is not finite, has finite
+// operands, and from which a path of nodes that are not finite leads to the root.
+func (s *originSearch) firstNonFinite(root *Node) *Node {
 	first := root
 	seen := map[*Node]bool{}
 	var visit func(n *Node) (infinite bool)
 	visit = func(n *Node) bool {
-		traced, infinite := false, s.infinite[n]
-		_, traced = s.infinite[n]
+		infinite, traced := s.nonFinite[n]
 		if traced && !infinite {
 			return false
 		}
@@ -105,7 +105,7 @@ func (s *originSearch) first(root *Node) *Node {
 	return first
 }
 
-// describe says what a node is in one line.
+// describe describes a node in one line.
 func (s *originSearch) describe(n *Node) string {
 	text := "it begins at " + nodeName(n)
 	if n.Id() > s.forward {
@@ -118,13 +118,13 @@ func (s *originSearch) describe(n *Node) string {
 	if len(operands) > 0 {
 		text += ", computed from " + strings.Join(operands, " and ")
 	}
-	if near := named(n); near != "" {
+	if near := nearestNamed(n); near != "" {
 		text += ", after " + near
 	}
 	return text
 }
 
-// nodeName is the type, the shape and the name of a node, where it has one.
+// nodeName returns the type and shape of a node, and its name if it has one.
 func nodeName(n *Node) string {
 	text := fmt.Sprintf("%s %s", vjp.TypeName(n.Type()), n.Shape())
 	if name := ownName(n); name != "" {
@@ -133,7 +133,7 @@ func nodeName(n *Node) string {
 	return text
 }
 
-// ownName is how the program names a node: by an alias, or as a variable or an input.
+// ownName returns the alias of a node, or the name of its variable or input, or "".
 func ownName(n *Node) string {
 	switch {
 	case n.GetAlias() != "":
@@ -146,9 +146,9 @@ func ownName(n *Node) string {
 	return ""
 }
 
-// named returns the nearest node before n and its operands that has a name, by the number of steps,
-// or "".
-func named(n *Node) string {
+// nearestNamed describes the named node that is the fewest steps before n's operands, or returns
+// "".
+func nearestNamed(n *Node) string {
 	seen := map[*Node]bool{}
 	for level := n.Inputs(); len(level) > 0; {
 		var next []*Node

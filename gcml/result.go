@@ -12,41 +12,40 @@ import (
 	"example.com/geometric-complexity/internal/stats"
 )
 
-// Result is what Measure found. All values are means over examples of squared
-// norms, without a factor 1/2.
+// Result is the result of Measure. GC values are means over examples of squared norms, without a
+// factor 1/2.
 type Result struct {
 	// GC is the geometric complexity over the examples.
 	GC float64 `json:"gc"`
-	// StdErr is the standard error of GC as the mean over the population that the
-	// examples were drawn from: their standard deviation over √examples. It holds
-	// the noise of a random estimator too.
+	// StdErr is the standard error of GC as an estimate of the mean over the population of the
+	// examples: the standard deviation of the examples' squared norms divided by √examples. It
+	// includes the noise of a random estimator.
 	StdErr StandardError `json:"stderr"`
-	// Quantiles are those of the examples' squared norms. With a random estimator
-	// they are spread by its noise.
+	// Quantiles are the quantiles of the examples' squared norms. The noise of a random estimator
+	// widens them.
 	Quantiles Quantiles `json:"quantiles"`
-	// Examples is how many were measured.
+	// Examples is the number of measured examples.
 	Examples int `json:"examples"`
-	// Estimator is as ParseEstimator reads it.
+	// Estimator is the estimator in the form that ParseEstimator reads.
 	Estimator string `json:"estimator"`
-	// Outputs and Inputs are the sizes of the Jacobian of an example, the largest
-	// where they differ between the batches.
+	// Outputs and Inputs are the dimensions of an example's Jacobian, the largest if batches
+	// differ.
 	Outputs int `json:"outputs"`
 	Inputs  int `json:"inputs"`
 	// Backend is the name of the GoMLX backend.
 	Backend string `json:"backend"`
-	// Seconds it took, compilation included.
+	// Seconds is the time that it took, compilation included.
 	Seconds float64 `json:"seconds"`
-	// PerExample has the squared Jacobian norm of every example, in the order of
-	// the data set; the mean is GC. Only with WithPerExample.
+	// PerExample has the squared Jacobian norm of each example, in the order of the data set; their
+	// mean is GC. Only with WithPerExample.
 	PerExample []float64 `json:"per_example,omitempty"`
-	// PerOutput has the mean squared gradient norm of every output; the sum is
-	// GC. Only with WithPerOutput.
+	// PerOutput has the mean squared gradient norm of each output; their sum is GC. Only with
+	// WithPerOutput.
 	PerOutput []float64 `json:"per_output,omitempty"`
 	// PerClass has the GC over the examples of each class that occurs. Only with
 	// WithPerClass.
 	PerClass []ClassResult `json:"per_class,omitempty"`
-	// Layers has the GC of the named inner nodes, from the input on. Only with
-	// WithLayers.
+	// Layers has the GC of the named inner nodes, in order from the input. Only with WithLayers.
 	Layers []LayerResult `json:"layers,omitempty"`
 	// Spectrum has the largest singular values. Only with WithSpectralNorm.
 	Spectrum *SpectrumResult `json:"spectrum,omitempty"`
@@ -65,16 +64,15 @@ type LayerResult struct {
 	Name   string        `json:"name"`
 	GC     float64       `json:"gc"`
 	StdErr StandardError `json:"stderr"`
-	// Size is the number of values of the node per example, the largest where it
-	// differs between the batches.
+	// Size is the number of values of the node per example, the largest if batches differ.
 	Size int `json:"size"`
 }
 
-// StandardError is the standard error of a mean. It is NaN where it is not known, which is so for
-// the mean of one value. In JSON that is null.
+// StandardError is the standard error of a mean. It is NaN if it is unknown, as for the mean of one
+// value; JSON then has null.
 type StandardError float64
 
-// IsKnown tells whether s is a number.
+// IsKnown says whether s is not NaN.
 func (s StandardError) IsKnown() bool { return !math.IsNaN(float64(s)) }
 
 // String returns the value in two digits, or "unknown".
@@ -105,8 +103,8 @@ func (s *StandardError) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Quantiles are those of values, interpolated linearly between the two nearest where they fall
-// between them, as NumPy does.
+// Quantiles holds quantiles of a sample, interpolated linearly between neighbouring values, as
+// NumPy does.
 type Quantiles struct {
 	Min    float64 `json:"min"`
 	P5     float64 `json:"p5"`
@@ -117,10 +115,10 @@ type Quantiles struct {
 	Max    float64 `json:"max"`
 }
 
-// Interval returns the interval that holds the GC of the population that the examples were drawn
-// from with the confidence level, 0.95 for example: Student's t interval, which is right for few
-// examples if their squared norms are about normal, and for many in any case. Both ends are NaN for
-// a single example and for a level that is not between 0 and 1.
+// Interval returns the confidence interval of the population's GC for a confidence level such as
+// 0.95. It is Student's t interval: valid for few examples if their squared norms are about
+// normally distributed, and for many examples with any distribution. Both ends are NaN for a single
+// example and for a level that is not between 0 and 1.
 func (r Result) Interval(level float64) (low, high float64) {
 	half := stats.TFactor(r.Examples, level) * float64(r.StdErr)
 	return r.GC - half, r.GC + half

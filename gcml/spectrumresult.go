@@ -15,44 +15,44 @@ import (
 	"example.com/geometric-complexity/internal/numbers"
 )
 
-// SpectrumResult is what WithSpectralNorm reports of the singular values of the Jacobians of the
-// examples. None is squared.
+// SpectrumResult describes the singular values of the examples' Jacobians, for WithSpectralNorm.
+// They are not squared.
 type SpectrumResult struct {
 	// Norm is the mean over the examples of the largest singular value, and NormStdErr its standard
-	// error, as that of GC.
+	// error.
 	Norm       float64       `json:"norm"`
 	NormStdErr StandardError `json:"norm_stderr"`
-	// Largest is the largest over the examples: the Lipschitz constant on the data, a lower bound
-	// of the function's.
+	// Largest is the maximum over the examples of the largest singular value, a lower bound of the
+	// function's Lipschitz constant.
 	Largest float64 `json:"largest"`
-	// Quantiles are those of the examples' largest singular values.
+	// Quantiles are the quantiles of the examples' largest singular values.
 	Quantiles Quantiles `json:"quantiles"`
 	// StableRank is the mean over the examples of ‖J‖²_F divided by the square of the largest
-	// singular value, 0 for a Jacobian of zeros, and StableRankStdErr its standard error. ‖J‖²_F is
-	// as the estimator gives it.
+	// singular value, 0 for a Jacobian of zeros, and StableRankStdErr its standard error. ‖J‖²_F
+	// comes from the estimator.
 	StableRank       float64       `json:"stable_rank"`
 	StableRankStdErr StandardError `json:"stable_rank_stderr"`
-	// PerExample has the largest singular value of every example, in the order of the data set.
-	// Only with WithPerExample.
+	// PerExample has the largest singular value of each example, in the order of the data set. Only
+	// with WithPerExample.
 	PerExample []float64 `json:"per_example,omitempty"`
-	// LanczosSteps is the number of steps of the Lanczos iteration, which JacobianSpectralNorm says
-	// the guarantee of: the values are then lower bounds of the largest singular values. It is 0
-	// where the whole Jacobian was computed.
+	// LanczosSteps is the number of Lanczos steps, or 0 if the whole Jacobian was computed. With
+	// Lanczos the values are lower bounds of the largest singular values; JacobianSpectralNorm says
+	// how close they are.
 	LanczosSteps int `json:"lanczos_steps,omitempty"`
-	// Residual is the largest over the examples of ‖J·Jᵀu - θ²u‖/θ² for the value θ and the vector
-	// u of the last Lanczos step: some singular value differs from θ by no more than θ·Residual (if
-	// Residual is below 1). Take more steps where it is not small.
+	// Residual is the maximum over the examples of ‖J·Jᵀu - θ²u‖/θ² for the value θ and the vector
+	// u of the last Lanczos step. If it is below 1, some singular value differs from θ by at most
+	// θ·Residual. Use more steps if it is not small.
 	Residual float64 `json:"residual,omitempty"`
 }
 
-// spectra has the values of each example that a pass over a data set has met.
+// spectra holds the values of each example during a pass over a data set.
 type spectra struct {
 	norms, residuals []float64
 	steps            int
 }
 
-// buildSpectrum is the graph of the largest singular values of one kind of batch. Its extra
-// argument is the random state, as build has it. Its value is the number of Lanczos steps.
+// buildSpectrum builds the graph of the largest singular values for one kind of batch. Its extra
+// argument is the random state. Its second result is the number of Lanczos steps.
 func (m *Measurer) buildSpectrum(scope *model.Scope, a compiled.Args) ([]*graph.Node, int) {
 	scope.Store().SetTraining(a.Inputs[0].Graph(), false)
 	takeState := lendRandomState(scope.Store(), a.Extra[0])
@@ -71,7 +71,8 @@ func (m *Measurer) buildSpectrum(scope *model.Scope, a compiled.Args) ([]*graph.
 	return results, s.steps
 }
 
-// addSpectrum adds the examples of one batch, whose random state is given.
+// addSpectrum adds the examples of one batch. state is the random state from which their norms were
+// computed.
 func (m *measurement) addSpectrum(batch train.Batch, state *tensors.Tensor) error {
 	results, steps, err := m.spectrumGraphs.Call(train.Batch{Inputs: batch.Inputs, Spec: batch.Spec}, state)
 	if err != nil {
@@ -97,12 +98,12 @@ func (m *measurement) addSpectrum(batch train.Batch, state *tensors.Tensor) erro
 	return nil
 }
 
-// spectrumResult turns the values into means.
+// spectrumResult summarizes the values; nil without WithSpectralNorm.
 func (m *measurement) spectrumResult() *SpectrumResult {
 	if !m.options.spectrum {
 		return nil
 	}
-	n := len(m.norms) // Examples beyond the number asked for are left out.
+	n := len(m.norms) // trim has removed examples from m.norms, but not from m.spectra.
 	norms := m.spectra.norms[:n]
 	ranks := make([]float64, n)
 	for i, norm := range norms {

@@ -1,6 +1,7 @@
 package gcml
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,17 +15,17 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// StepResult is what was measured after a training step.
+// StepResult is the measurement after a training step.
 type StepResult struct {
-	// Step is the trainer's global step: how many steps had been taken.
+	// Step is the trainer's global step: the number of steps done.
 	Step int64 `json:"step"`
 	Result
 }
 
-// Interval says after which steps Watch measures. Each is one of the intervals that GoMLX has for
-// the hooks of a train.Loop.
+// Interval says after which steps Watch measures. The intervals are GoMLX's for hooks of a
+// train.Loop.
 type Interval struct {
-	problem string // Why it cannot be, "" if it can.
+	problem string // Why the interval is invalid, "" if it is valid.
 	attach  func(loop *train.Loop, hook train.OnStepFn)
 }
 
@@ -41,7 +42,7 @@ func EveryNSteps(n int) Interval {
 	}}
 }
 
-// NTimes measures n times, evenly over each run of the loop, and after its last step, as
+// NTimes measures n times, evenly spaced over each run of the loop, and after its last step, as
 // train.NTimesDuringLoop.
 func NTimes(n int) Interval {
 	if n < 1 {
@@ -52,7 +53,7 @@ func NTimes(n int) Interval {
 	}}
 }
 
-// Exponentially measures after steps that grow apart by a factor, from the first one on, and after
+// Exponentially measures after the step first, then at intervals that grow by the factor, and after
 // the last step of each run of the loop, as train.ExponentialCallback.
 func Exponentially(first int, factor float64) Interval {
 	if first < 1 || !(factor > 1) {
@@ -64,8 +65,8 @@ func Exponentially(first int, factor float64) Interval {
 	}}
 }
 
-// watchPriority comes before that of the usual checkpoint, 100, so that a run which goes on from a
-// checkpoint lacks no measurement up to it.
+// watchPriority runs the measurement before the usual checkpoint, which has priority 100. So a run
+// that continues from a checkpoint has all measurements up to it.
 const watchPriority train.Priority = 0
 
 // Watcher measures the GC of a model during its training. See Watch.
@@ -74,9 +75,9 @@ type Watcher struct {
 	data     train.Dataset
 	file     *stepFile // nil for none.
 	report   func(StepResult) error
-	lastStep int64 // For which there is a measurement; 0 for none.
+	lastStep int64 // The last step that was measured; 0 for none.
 
-	mu      sync.Mutex // GoMLX's progress bar asks for ExtraMetric from a goroutine of its own.
+	mu      sync.Mutex // GoMLX's progress bar calls ExtraMetric from another goroutine.
 	results []StepResult
 }
 
@@ -85,20 +86,21 @@ type Watcher struct {
 //
 //	watcher, err := gcml.Watch(loop, gcml.EveryNSteps(100), modelFn, testData, gcml.WithJSONLines("gc.jsonl"))
 //
-// Each measurement is that of Measure at that step, with its options, for the model as the
-// evaluation has it. The graph is compiled once. Training is not changed: it ends with the same
-// weights, bit for bit, as without. The data set has to be finite or WithMaxExamples be given, and
-// to give the same examples each time.
+// Each measurement is what Measure returns at that step with the same options, in evaluation mode.
+// The graph is compiled once. The measurements do not change the training: it ends with bitwise the
+// same weights. The data set must be finite, unless WithMaxExamples is given, and must return the
+// same examples each time.
 //
-// WithJSONLines and WithReport say where the values go; package gcml/plotpoints puts them into
-// GoMLX's plots. Watcher.Results has them all, and Watcher.ExtraMetric is for GoMLX's progress bar.
+// WithJSONLines and WithReport choose where the values are written; package gcml/plotpoints adds
+// them to GoMLX's plots. Watcher.Results returns all values, and Watcher.ExtraMetric shows the
+// latest one in GoMLX's progress bar.
 //
-// Watch returns an error for options or an interval that cannot be. What fails later stops the
-// loop, which returns the error. No measurement is made twice for a step.
+// Watch returns an error for an invalid option or interval. A later failure stops the loop, which
+// returns the error. Each step is measured at most once.
 func Watch[F train.ModelFnCompatible](loop *train.Loop, every Interval, modelFn F, data train.Dataset,
 	opts ...Option) (*Watcher, error) {
 	if every.problem != "" || every.attach == nil {
-		return nil, errors.Errorf("gcml.Watch: no such interval: %s", every.problem)
+		return nil, errors.Errorf("gcml.Watch: invalid interval: %s", cmp.Or(every.problem, "it is empty, use EveryNSteps, NTimes or Exponentially"))
 	}
 	trainer := loop.Trainer
 	measurer, err := newMeasurer(inWatch, trainer.Backend(), trainer.Store(), gomlxcompat.ModelFn(modelFn), opts)
@@ -114,7 +116,7 @@ func Watch[F train.ModelFnCompatible](loop *train.Loop, every Interval, modelFn 
 	return w, nil
 }
 
-// start makes the file one of the steps up to where the training begins.
+// start removes lines after the step at which the training starts from the file.
 func (w *Watcher) start(loop *train.Loop, _ train.Dataset) error {
 	if w.file == nil {
 		return nil
@@ -128,14 +130,14 @@ func (w *Watcher) start(loop *train.Loop, _ train.Dataset) error {
 	return err
 }
 
-// measure is the hook. GoMLX puts its name before errors.
+// measure is the hook that measures. GoMLX prefixes its errors with watchName.
 func (w *Watcher) measure(loop *train.Loop, _ []*tensors.Tensor) error {
 	step, err := globalStep(loop)
 	if err != nil {
 		return err
 	}
 	if step <= w.lastStep {
-		return nil // The end of the loop, or a step that only accumulated gradients.
+		return nil // The last step is reported twice, and a step may only accumulate gradients.
 	}
 	result, err := w.measurer.Measure(context.Background(), w.data)
 	if err != nil {
@@ -162,15 +164,15 @@ func globalStep(loop *train.Loop) (step int64, err error) {
 	return step, err
 }
 
-// Results returns what has been measured so far by this Watcher, in the order of the steps.
+// Results returns the measurements of this Watcher so far, in the order of the steps.
 func (w *Watcher) Results() []StepResult {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.results)
 }
 
-// ExtraMetric returns a name and the latest GC with its standard error, "" before there is one. It
-// is a commandline.ExtraMetricFn for GoMLX's progress bar:
+// ExtraMetric returns the name "GC" and the latest GC with its standard error, "" before the first
+// measurement. It is a commandline.ExtraMetricFn for GoMLX's progress bar:
 //
 //	commandline.AttachProgressBar(loop, watcher.ExtraMetric)
 func (w *Watcher) ExtraMetric() (name, value string) {
@@ -181,14 +183,14 @@ func (w *Watcher) ExtraMetric() (name, value string) {
 	return "GC", value
 }
 
-// Finalize frees the compiled graphs, after the training.
+// Finalize frees the compiled graphs. Call it after the training.
 func (w *Watcher) Finalize() { w.measurer.Finalize() }
 
-// WithJSONLines appends each measurement to the file at path, a JSON object per line: the fields of
-// StepResult, so "step", "gc", "stderr" (null where not known), "seconds" and so on. The file is
-// that of one training: when the loop starts, lines of steps after the one that the training starts
-// from, which a run that was killed has left beyond its last checkpoint, are dropped, and so is a
-// line that a kill has cut off. For Watch.
+// WithJSONLines appends each measurement to the file at path, as one JSON object per line with the
+// fields of StepResult: "step", "gc", "stderr" (null if unknown), "seconds" and so on. A file
+// belongs to one training. When the loop starts, Watch removes lines after the step at which the
+// training starts, which a killed run may have written after its last checkpoint, and an incomplete
+// last line. For Watch.
 func WithJSONLines(path string) Option {
 	return Option{"WithJSONLines", func(o *options) {
 		if path == "" {

@@ -73,7 +73,7 @@ func TestMemoryBudget(t *testing.T) {
 				for _, budget := range []int{1 << 30, 24_000, 8_000, 1} {
 					got, p, err := run(WithMemoryBudget(budget))
 					if budget == 1 {
-						want := fmt.Sprintf("WithMemoryBudget(1): one vector-Jacobian product of a batch of %d takes", network.dims[0])
+						want := fmt.Sprintf("WithMemoryBudget(1) is too small: one vector-Jacobian product of a batch of %d takes", network.dims[0])
 						if err == nil || !strings.Contains(err.Error(), want) {
 							t.Errorf("budget 1: got error %v", err)
 						}

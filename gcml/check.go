@@ -22,29 +22,29 @@ import (
 	"example.com/geometric-complexity/internal/numbers"
 )
 
-// DerivativeReport is what CheckSecondDerivatives found.
+// DerivativeReport is the result of CheckSecondDerivatives.
 type DerivativeReport struct {
-	// DType is the shortest float dtype between the inputs and the outputs, which decides how exact
-	// a comparison can be, and Tolerance the relative difference that is allowed in it.
+	// DType is the shortest float dtype between the inputs and the outputs, which limits the
+	// precision of the comparisons. Tolerance is the relative difference allowed for it.
 	DType     string  `json:"dtype"`
 	Tolerance float64 `json:"tolerance"`
-	// Checks are the comparisons, those of the evaluation mode first.
+	// Checks are the comparisons, first in evaluation mode, then in training mode.
 	Checks []DerivativeCheck `json:"checks"`
-	// Nodes are the nodes that are likely at fault where a check failed, the likeliest first.
+	// Nodes are the nodes that probably cause failed checks, the most probable first.
 	Nodes []NodeFinding `json:"nodes,omitempty"`
 }
 
 // DerivativeCheck compares a derivative as gcml computes it with central differences.
 type DerivativeCheck struct {
-	// Mode is "evaluation", as Measure runs the model, or "training", as Regularize does.
+	// Mode is "evaluation", the mode of Measure, or "training", the mode of Regularize.
 	Mode string `json:"mode"`
-	// Quantity says what is compared.
+	// Quantity names the derivative.
 	Quantity string `json:"quantity"`
-	// Got is gcml's value, and Want that of the differences.
+	// Got is gcml's value, and Want the value by differences.
 	Got  float64 `json:"got"`
 	Want float64 `json:"want"`
-	// Status is "right", "wrong", or "undecided" where the differences of two steps contradict each
-	// other, as at a kink.
+	// Status is "right", "wrong", or "undecided" if differences with two step sizes disagree, as at
+	// a kink.
 	Status string `json:"status"`
 }
 
@@ -55,7 +55,7 @@ const (
 	statusUndecided = "undecided"
 )
 
-// OK tells whether no check failed.
+// OK says whether all checks are "right" or "undecided".
 func (r *DerivativeReport) OK() bool {
 	for _, c := range r.Checks {
 		if c.Status == statusWrong {
@@ -78,27 +78,27 @@ func (r *DerivativeReport) String() string {
 	return b.String()
 }
 
-// CheckSecondDerivatives compares what gcml makes of a model with central differences, to find out
-// whether layers of one's own can be measured and penalized: a custom gradient that is wrong, a
-// derivative that stops, statistics of the batch that gradients do not see. It takes seconds for a
-// small model: a batch of two to four examples shows all there is to see.
+// CheckSecondDerivatives compares gcml's derivatives of a model with central differences, to check
+// that your own layers can be measured and penalized. It finds wrong custom gradients, derivatives
+// that a StopGradient cuts off, and batch statistics that gradients ignore. It takes seconds for a
+// small model; a batch of two to four examples is enough.
 //
-// In evaluation mode, as Measure runs the model, and in training mode, as Regularize does, it
-// compares the Jacobian of the outputs along random directions, the GC where there are not more
-// than 256 inputs, and the gradient of the exact GC with respect to each trainable variable, along
-// a random direction. Where a mode mixes the examples of the batch, what mixes them is held fixed
-// in the Jacobian, as the package comment says, but not in the gradient with respect to the
-// variables. Where a check fails, the nodes of the model are checked one by one, the derivatives of
-// each for itself, and the report names those at fault.
+// It compares these quantities in evaluation mode, as in Measure, and in training mode, as in
+// Regularize: the Jacobian of the outputs along random directions; the GC, if there are at most 256
+// inputs; and the gradient of the exact GC with respect to each trainable variable, along a random
+// direction. If the model mixes the examples of the batch, values computed from several examples
+// are held fixed in the Jacobian, as the package comment explains, but not in the gradient with
+// respect to the variables. If a check fails, the derivatives of each node of the model are checked
+// separately, and the report names the faulty nodes.
 //
-// The model runs in float64: the variables and inputs are converted, in a copy of the store, which
-// is not changed itself; variables that are missing are initialized in the copy. Where the model
-// does not take them, or converts to a shorter dtype inside, the tolerance is wider, 0.02 for
-// float32: then a small fault passes. What the model draws is the same in each run.
+// The model runs in float64, with converted copies of the inputs and of the store, which does not
+// change; missing variables are initialized in the copy. If the model does not accept float64 or
+// converts to a shorter dtype, the tolerance is larger, 0.02 for float32, and a small fault may
+// pass. The model draws the same random numbers in each run.
 //
-// inputs are the tensors of one batch, and are not changed. The options are those of Regularize
-// that choose inputs, outputs and strategy, and WithSeed, for the random directions. It returns an
-// error for inputs and options that cannot be, and if the model cannot be built or differentiated.
+// inputs are the tensors of one batch, which do not change. It accepts Regularize's options that
+// choose inputs, outputs and strategy, and WithSeed for the random directions. It returns an error
+// for invalid inputs and options, and if the model cannot be built or differentiated.
 func CheckSecondDerivatives[F train.ModelFnCompatible](backend compute.Backend, store *model.Store, modelFn F,
 	inputs []*tensors.Tensor, opts ...Option) (*DerivativeReport, error) {
 	return checkSecondDerivatives(backend, store, gomlxcompat.ModelFn(modelFn), inputs, opts)
@@ -111,7 +111,7 @@ func checkSecondDerivatives(backend compute.Backend, store *model.Store, fn trai
 		return nil, err
 	}
 	if len(inputs) == 0 {
-		return nil, errors.New("gcml.CheckSecondDerivatives: there are no inputs")
+		return nil, errors.New("gcml.CheckSecondDerivatives: there are no inputs: give the tensors of one batch")
 	}
 	report := &DerivativeReport{}
 	for _, mode := range []string{"evaluation", "training"} {
@@ -137,13 +137,13 @@ type checker struct {
 	mode      string
 	rng       *rand.Rand
 	precision dtypes.DType // The shortest between inputs and outputs.
-	step      float64      // Of the differences, relative to what is moved.
+	step      float64      // The step of the differences, relative to the size of the varied values.
 	tolerance float64
 
 	penalty penaltyGraph
 }
 
-// newChecker copies the model into float64, or as it is where it does not take that.
+// newChecker copies the model in float64, or in its own dtypes if it does not accept float64.
 func newChecker(backend compute.Backend, store *model.Store, fn train.ModelFn, inputs []*tensors.Tensor, o options,
 	mode string) (*checker, error) {
 	var err error
@@ -164,10 +164,10 @@ func newChecker(backend compute.Backend, store *model.Store, fn train.ModelFn, i
 			return c, nil
 		}
 	}
-	return nil, err // That in the model's own dtype.
+	return nil, err // The error with the model's own dtypes.
 }
 
-// setPrecision chooses steps that balance the rounding of the values with the curvature.
+// setPrecision chooses a step that balances the rounding error with the truncation error.
 func (c *checker) setPrecision() {
 	switch c.precision {
 	case dtypes.Float64:
@@ -234,7 +234,7 @@ func scaled(values []float64, factor float64) []float64 {
 	return floats.ScaleTo(make([]float64, len(values)), factor, values)
 }
 
-// rootMeanSquare returns that of the values, 1 where all are 0.
+// rootMeanSquare returns 1 if all values are 0, so that a step relative to it is not 0.
 func rootMeanSquare(values []float64) float64 {
 	if norm := floats.Norm(values, 2); norm > 0 {
 		return norm / math.Sqrt(float64(len(values)))
@@ -242,8 +242,8 @@ func rootMeanSquare(values []float64) float64 {
 	return 1
 }
 
-// difference returns the derivative at 0 of f, whose results are compared element by element, by
-// central differences with two steps, and by how much those of the two steps differ at most.
+// difference returns the derivative of f at 0, element by element, by central differences with two
+// steps. spread is the largest difference between the results with the two steps.
 func difference(f func(t float64) ([]float64, error), step float64) (derivative []float64, spread float64, err error) {
 	var slopes [2][]float64
 	for i, h := range []float64{step, step / 2} {
@@ -267,8 +267,8 @@ func difference(f func(t float64) ([]float64, error), step float64) (derivative 
 	return derivative, spread, nil
 }
 
-// compare adds a check to the report: of several values the one that differs most. The scale is
-// what a difference is held against where both values are near 0.
+// compare adds a check to the report, for the element with the largest difference. scale is the
+// smallest size to which a difference is relative, for values near 0.
 func (c *checker) compare(report *DerivativeReport, quantity string, got, want []float64, spread, scale float64) {
 	size, worst := scale, 0
 	for i := range want {

@@ -18,13 +18,14 @@ import (
 )
 
 const (
-	// checkedInputs is up to how many inputs per example the GC is compared as a whole.
+	// checkedInputs is the largest number of inputs per example for which the GC is compared.
 	checkedInputs = 256
-	// checkedDirections is along how many random directions the Jacobian is.
+	// checkedDirections is the number of random directions along which the Jacobian is compared.
 	checkedDirections = 3
 )
 
-// penaltyGraph is the graph of the exact GC and of its gradients, and what its builder saw.
+// penaltyGraph is the graph of the exact GC and its gradients, with properties of the model that
+// its builder found.
 type penaltyGraph struct {
 	exec           *model.Exec
 	variables      []*model.Variable
@@ -44,7 +45,7 @@ func (c *checker) build(scope *model.Scope, args []*Node) *jacobian {
 	return newJacobian(output, input, c.options)
 }
 
-// run builds a graph, or takes it, and runs it from the same random state each time.
+// run runs a graph from the same random state each time; exec builds it on the first call.
 func (c *checker) run(exec *model.Exec, extra ...any) ([][]float64, error) {
 	if err := c.store.SetRNGStateFromSeed(c.options.seed); err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func (c *checker) run(exec *model.Exec, extra ...any) ([][]float64, error) {
 	}
 	results, err := exec.Call(append(args, extra...)...)
 	if err != nil {
-		return nil, errors.New(errors.Cause(err).Error()) // Without GoMLX's words around a panic of a graph function.
+		return nil, errors.New(errors.Cause(err).Error()) // Removes GoMLX's text around a panic of a graph function.
 	}
 	values := make([][]float64, len(results))
 	for i, r := range results {
@@ -101,7 +102,7 @@ func (c *checker) buildPenalty() error {
 		return err
 	}
 	p.exec = exec.WithName("gcml.CheckSecondDerivatives")
-	for range 2 { // The first run may have drawn variables, and all else after them.
+	for range 2 { // The first run may draw variables first, which changes the later draws.
 		if p.values, err = c.run(p.exec); err != nil {
 			p.exec.Finalize()
 			return err
@@ -110,8 +111,8 @@ func (c *checker) buildPenalty() error {
 	return nil
 }
 
-// frozen returns the nodes that mix examples, also where they are used behind a StopGradient, which
-// the pullback does not look behind: the Jacobian holds them fixed.
+// frozen returns the nodes that mix examples, which the Jacobian holds fixed. They include those
+// behind a StopGradient, where the pullback does not search.
 func (c *checker) frozen(j *jacobian) []*Node {
 	frozen := slices.Clone(j.pullback.Coupling())
 	for _, n := range ancestors(j.outputs, (*Node).Inputs) {
@@ -121,13 +122,13 @@ func (c *checker) frozen(j *jacobian) []*Node {
 		if err := exceptions.TryCatch[error](func() {
 			frozen = append(frozen, vjp.New(n.Inputs()[0], j.inputs).Coupling()...)
 		}); err != nil {
-			frozen = append(frozen, n) // It cannot be followed.
+			frozen = append(frozen, n) // The examples cannot be followed through it.
 		}
 	}
 	return frozen
 }
 
-// scalarDType is that of the step in the checks of nodes.
+// scalarDType returns the dtype of the step t in the checks of nodes.
 func (c *checker) scalarDType() dtypes.DType {
 	if c.precision == dtypes.Float64 {
 		return dtypes.Float64
@@ -146,7 +147,7 @@ func shortestDType(nodes []*Node) dtypes.DType {
 	return shortest
 }
 
-// check compares everything, and looks for the nodes at fault where something is wrong.
+// check makes all comparisons, and searches for faulty nodes if one fails.
 func (c *checker) check(report *DerivativeReport) error {
 	defer c.penalty.exec.Finalize()
 	before := len(report.Checks)
@@ -204,7 +205,7 @@ func (c *checker) checkJacobian(report *DerivativeReport) error {
 	perExample := inputs / p.batch
 	note := ""
 	if p.mixes != "" {
-		note = fmt.Sprintf(" with what mixes examples held fixed, from %s on", p.mixes)
+		note = fmt.Sprintf(" with values that mix examples held fixed, the first one %s", p.mixes)
 	}
 	for k := range checkedDirections {
 		direction := scaled(c.normal(inputs), scale)
@@ -239,7 +240,7 @@ func (c *checker) checkJacobian(report *DerivativeReport) error {
 	return nil
 }
 
-// checkVariable compares the gradient of the GC with respect to the i-th variable, along a
+// checkVariable compares the gradient of the GC with respect to the i-th variable, along a random
 // direction.
 func (c *checker) checkVariable(report *DerivativeReport, i int) error {
 	v, gradient := c.penalty.variables[i], c.penalty.values[1+i]
@@ -276,7 +277,7 @@ func (c *checker) checkVariable(report *DerivativeReport, i int) error {
 	if err := v.SetValue(kept); err != nil {
 		return err
 	}
-	// A direction as large as the values changes the GC by about as much as it is.
+	// A direction as large as the values changes the GC by about its own size.
 	c.compare(report, "gradient of GC along "+v.Path(), []float64{floats.Dot(gradient, direction)}, want, spread,
 		1e-3*math.Abs(c.penalty.values[0][0]))
 	return nil
@@ -291,9 +292,9 @@ func (c *checker) normal(n int) []float64 {
 	return values
 }
 
-// rebuild returns a copy of value with nodes replaced, the frozen ones kept as they are. A fused
-// node is copied as the nodes that stand for it: GoMLX's own copy of a fused attention is one of
-// its operands (v0.28.16).
+// rebuild returns a copy of value with nodes replaced, except the frozen ones. It copies the
+// unfused alternative of a fused node, because GoMLX's copy of a fused attention is wrong: it is
+// one of its operands (v0.28.16).
 func rebuild(value *Node, replaced map[*Node]*Node, frozen []*Node) *Node {
 	for _, n := range frozen {
 		if replaced[n] == nil {
@@ -324,8 +325,8 @@ func rebuild(value *Node, replaced map[*Node]*Node, frozen []*Node) *Node {
 	return value
 }
 
-// alternateOf returns the node through which GoMLX differentiates the fused n, or the output n of a
-// fused node, nil for none.
+// alternateOf returns the unfused node by which GoMLX differentiates n if n is a fused node or an
+// output of one, else nil.
 func alternateOf(n *Node) *Node {
 	index := 0
 	if i, ok := gomlxcompat.SplitOf(n); ok {

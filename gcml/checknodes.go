@@ -15,7 +15,7 @@ import (
 	"example.com/geometric-complexity/internal/gomlxcompat"
 )
 
-// NodeFinding is a node that is likely at fault.
+// NodeFinding is a node that probably causes a failed check.
 type NodeFinding struct {
 	Mode string `json:"mode"`
 	// Type, Alias and Shape are the node's, and Operands the shapes of its inputs.
@@ -23,12 +23,11 @@ type NodeFinding struct {
 	Alias    string   `json:"alias,omitempty"`
 	Shape    string   `json:"shape"`
 	Operands []string `json:"operands"`
-	// Scope is that of the variable that enters the model last before the node or in it, "" for
-	// none.
+	// Scope is the scope of the last variable that the node is computed from, "" for none.
 	Scope string `json:"scope,omitempty"`
-	// Source is the place in the program that made the node.
+	// Source is the file and line of the program that created the node.
 	Source string `json:"source,omitempty"`
-	// Problem says what is wrong with it.
+	// Problem describes the fault.
 	Problem string `json:"problem"`
 }
 
@@ -43,22 +42,22 @@ func (f NodeFinding) String() string {
 		fmt.Fprintf(&b, ", scope %s", f.Scope)
 	}
 	if f.Source != "" {
-		fmt.Fprintf(&b, ", made at %s", f.Source)
+		fmt.Fprintf(&b, ", created at %s", f.Source)
 	}
 	return b.String() + ": " + f.Problem
 }
 
-// nodesAtOnce is how many nodes one graph checks.
+// nodesAtOnce is the number of nodes that one graph checks.
 const nodesAtOnce = 32
 
-// nodeCheck is what a graph computes for one node.
+// nodeCheck describes a node whose derivatives a graph computes.
 type nodeCheck struct {
 	finding NodeFinding
 	isStop  bool
-	failure string // Why it has no second derivative.
+	failure string // Why it has no second derivative, or "".
 }
 
-// The values of a node that is differentiated; of one that stops gradients the first alone.
+// The values that nodeGraph returns for a node. A node that stops gradients has only the first.
 const (
 	nodeLoss = iota // L
 	nodeSum         // S
@@ -99,7 +98,7 @@ func (c *checker) checkNodes(report *DerivativeReport) error {
 			return err
 		}
 	}
-	rank := func(f NodeFinding) int { // A derivative that is wrong explains more than one that stops.
+	rank := func(f NodeFinding) int { // A wrong derivative is the more probable cause than a stopped one.
 		return slices.IndexFunc(problemOrder, func(p string) bool { return strings.HasPrefix(f.Problem, p) })
 	}
 	slices.SortStableFunc(report.Nodes, func(a, b NodeFinding) int { return rank(a) - rank(b) })
@@ -115,7 +114,7 @@ const (
 
 var problemOrder = []string{problemFirst, problemSecond, problemNone, problemStop}
 
-// judgeNodes runs the graph of some nodes, and adds those to the report that are at fault.
+// judgeNodes runs the graph of some nodes and adds the faulty ones to the report.
 func (c *checker) judgeNodes(report *DerivativeReport, exec *model.Exec, checks *[]nodeCheck) error {
 	run := func(t float64) ([]float64, error) {
 		out, err := c.run(exec, withDType([]float64{t}, c.scalarDType()))
@@ -148,7 +147,7 @@ func (c *checker) judgeNodes(report *DerivativeReport, exec *model.Exec, checks 
 			size := max(math.Abs(got), math.Abs(want), 1e-4*math.Abs(start[at+value]))
 			d := math.Abs(got - want)
 			f.Problem = fmt.Sprintf(" (%.6g along a random direction, by differences %.6g)", got, want)
-			return !(d <= 10*c.tolerance*size) && !(math.Abs(want-other) > d/4) // A kink moves the differences.
+			return !(d <= 10*c.tolerance*size) && !(math.Abs(want-other) > d/4) // At a kink the differences depend on the step.
 		}
 		problem := ""
 		switch {
@@ -173,8 +172,8 @@ func (c *checker) judgeNodes(report *DerivativeReport, exec *model.Exec, checks 
 	return nil
 }
 
-// candidates are the nodes that values of the inputs or of variables pass on their way to the
-// outputs and that may be at fault, in the order of the graph.
+// candidates returns the nodes that may be faulty, in the order of the graph: those on a path from
+// the inputs or trainable variables to the outputs that do more than move values.
 func (c *checker) candidates(scope *model.Scope, j *jacobian) []*Node {
 	depends := map[*Node]bool{j.inputs: true}
 	for v := range scope.Store().IterVariables() {
@@ -199,11 +198,11 @@ func (c *checker) candidates(scope *model.Scope, j *jacobian) []*Node {
 	return candidates
 }
 
-// plainNodes only move or repeat values.
+// plainNodes are the types of nodes that only move, repeat or convert values.
 var plainNodes = []NodeType{NodeTypeIdentity, NodeTypeReshape, NodeTypeTranspose, NodeTypeBroadcastInDim,
 	NodeTypeConvertDType, NodeTypeConstant, NodeTypeParameter}
 
-// differentiated are the nodes that the derivative of n passes to, StopGradient left aside.
+// differentiated returns the nodes to which the derivative of n passes, ignoring StopGradient.
 func differentiated(n *Node) []*Node {
 	if alternate := alternateOf(n); alternate != nil {
 		return []*Node{alternate}
@@ -211,11 +210,11 @@ func differentiated(n *Node) []*Node {
 	return n.Inputs()
 }
 
-// nodeGraph returns the values to judge a node by, nodeValues of them, at t along a random
-// direction of its operands. With L = Σ w·y + y²/2 for the value y of the node and fixed w, and S
-// the sum of the squares of the gradients of L, they are L, S, and the products of their gradients
-// with the direction. For a node that stops gradients it is Σ w·outputs where t times a random
-// direction is added to the node.
+// nodeGraph returns nodeValues values to judge a node by, with its operands moved by t times a
+// random direction. Let y be the value of the node, L = Σ w·y + y²/2 for fixed w, and S the sum of
+// the squares of the gradients of L. The values are L, S, and the products of their gradients with
+// the direction. For a node that stops gradients the value is Σ w·outputs, with t times a random
+// direction added to the node.
 func (c *checker) nodeGraph(j *jacobian, n, t *Node, seed uint64) []*Node {
 	if n.StopGradient() {
 		moved := rebuild(j.outputs, map[*Node]*Node{n: Add(n, Mul(ConvertDType(t, n.DType()), directionLike(n, seed)))}, nil)
@@ -267,7 +266,7 @@ func directionLike(x *Node, seed uint64) *Node {
 	return StopGradient(Mul(size, Sin(MulScalar(phases, 78.233))))
 }
 
-// ancestors returns the nodes that value is computed from, and value, in the order of the graph.
+// ancestors returns value and the nodes that it is computed from, in the order of the graph.
 func ancestors(value *Node, edges func(n *Node) []*Node) []*Node {
 	seen := map[*Node]bool{value: true}
 	queue := []*Node{value}
@@ -283,7 +282,7 @@ func ancestors(value *Node, edges func(n *Node) []*Node) []*Node {
 	return queue
 }
 
-// describe returns what there is to say of a node.
+// describe returns a finding about the node, without its problem.
 func describe(n *Node, mode string) NodeFinding {
 	f := NodeFinding{Mode: mode, Type: n.Type().String(), Alias: n.GetAlias(), Shape: n.Shape().String(),
 		Source: sourceOf(n)}
@@ -312,7 +311,7 @@ func describe(n *Node, mode string) NodeFinding {
 	return f
 }
 
-// sourceOf returns the file and line that made a node, outside of GoMLX.
+// sourceOf returns the file and line outside of GoMLX that created the node.
 func sourceOf(n *Node) string {
 	tracer, ok := n.Trace().(interface{ StackTrace() errors.StackTrace })
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"github.com/pkg/errors"
 )
 
-// Distribution is what a Hutchinson estimator draws its cotangents from.
+// Distribution is the distribution of a Hutchinson estimator's cotangents.
 type Distribution int
 
 // The distributions: entries of ±1 with equal probability, or standard normal.
@@ -31,8 +31,8 @@ func (d Distribution) String() string {
 	return fmt.Sprintf("Distribution(%d)", int(d))
 }
 
-// Estimator says how the squared Jacobian norm of an example is computed. All
-// estimators but ForwardNoise are unbiased. The zero value is Exact.
+// Estimator says how the squared Jacobian norm of an example is computed. All estimators except
+// ForwardNoise are unbiased. The zero value is Exact.
 type Estimator struct {
 	kind    estimatorKind
 	samples int
@@ -54,35 +54,32 @@ var estimatorKinds = []estimatorKind{kindExact, kindProjection, kindRademacher, 
 // The range of sigma for which σ² and 1/σ² are far from the ends of float32.
 const smallestSigma, largestSigma = 1e-15, 1e15
 
-// Exact computes the norm by one vector-Jacobian product per output, as many
-// carried at once as fit (see WithCotangents), or by the closed form of dense
-// networks.
+// Exact computes the norm by one vector-Jacobian product per output, computing as many together as
+// memory allows (see WithCotangents), or by the closed form of a dense first layer.
 func Exact() Estimator { return Estimator{kind: kindExact} }
 
-// Projection estimates the norm from p random orthonormal directions v_i of
-// the K outputs, drawn anew for every example: K/p Σ_i ‖v_iᵀJ‖². It is unbiased
-// for every p, and exact for p = K. With p = 1 it is the estimator of Hoffman,
-// Roberts and Yaida (arXiv 1908.02729), without their factor 1/2.
+// Projection estimates the norm from p random orthonormal directions v_i of the K outputs, drawn
+// independently for each example: K/p Σ_i ‖v_iᵀJ‖². It is unbiased for every p and exact for p = K.
+// With p = 1 it is the estimator of Hoffman, Roberts and Yaida (arXiv 1908.02729), without their
+// factor 1/2.
 func Projection(p int) Estimator { return Estimator{kind: kindProjection, samples: p} }
 
-// Hutchinson estimates the norm by the mean over samples of ‖vᵀJ‖², with the
-// entries of v drawn from d, anew for every example. It is unbiased.
+// Hutchinson estimates the norm by the mean over samples of ‖vᵀJ‖², with the entries of v drawn
+// from d, independently for each example. It is unbiased.
 func Hutchinson(samples int, d Distribution) Estimator {
-	return Estimator{kind: estimatorKind(d.String()), samples: samples} // check refuses another kind.
+	return Estimator{kind: estimatorKind(d.String()), samples: samples} // check refuses unknown distributions.
 }
 
-// ForwardNoise estimates the norm by the mean over samples of
-// ‖f(x+σe)-f(x)‖²/σ², with e standard normal. It needs no derivative with
-// respect to the input, so a penalty made of it is differentiated only once.
-// It is exact in the mean for linear f. Else it has a bias: of order σ² for
-// smooth f, and of order σ for one with kinks, such as a ReLU network. σ is in
-// the units of the inputs; the rounding of float32 sets a lower end, 0.001 or so
-// for inputs in [0, 1].
+// ForwardNoise estimates the norm by the mean over samples of ‖f(x+σe)-f(x)‖²/σ², with e standard
+// normal. It needs no derivative with respect to the input, so a penalty with it is differentiated
+// only once. It is unbiased for linear f. Otherwise its bias is of order σ² for smooth f, and of
+// order σ for f with kinks, such as a ReLU network. σ is in the units of the inputs; rounding in
+// float32 requires about 0.001 or more for inputs in [0, 1].
 func ForwardNoise(sigma float64, samples int) Estimator {
 	return Estimator{kind: kindNoise, samples: samples, sigma: sigma}
 }
 
-// String returns the form that ParseEstimator reads, as "projection:3".
+// String returns the form that ParseEstimator reads, for example "projection:3".
 func (e Estimator) String() string {
 	switch e.kind {
 	case "", kindExact:
@@ -93,8 +90,8 @@ func (e Estimator) String() string {
 	return fmt.Sprintf("%s:%d", e.kind, e.samples)
 }
 
-// ParseEstimator reads "exact", "projection:P", "rademacher:N", "gaussian:N" or
-// "noise:SIGMA:N". Counts that are left out are 1, SIGMA is 0.01.
+// ParseEstimator reads "exact", "projection:P", "rademacher:N", "gaussian:N" or "noise:SIGMA:N".
+// The default of P and N is 1, and of SIGMA 0.01.
 func ParseEstimator(s string) (Estimator, error) {
 	fields := strings.Split(strings.TrimSpace(s), ":")
 	kind := estimatorKind(fields[0])
@@ -125,18 +122,18 @@ func ParseEstimator(s string) (Estimator, error) {
 		}
 	}
 	if len(fields) > 0 {
-		return Estimator{}, errors.Errorf("estimator %q: nothing expected after %q", s, e)
+		return Estimator{}, errors.Errorf("estimator %q: unexpected text after %q", s, e)
 	}
 	return e, e.check()
 }
 
-// check returns an error for counts, widths and distributions that make no sense.
+// check returns an error for invalid counts, sigmas and distributions.
 func (e Estimator) check() error {
 	switch {
 	case e.isAlwaysExact():
 		return nil
 	case !slices.Contains(estimatorKinds, e.kind):
-		return errors.Errorf("gcml.Hutchinson: there is no %s, want gcml.Rademacher or gcml.Gaussian", e.kind)
+		return errors.Errorf("gcml.Hutchinson: unknown distribution %s, want gcml.Rademacher or gcml.Gaussian", e.kind)
 	case e.samples < 1:
 		return errors.Errorf("estimator %s: want at least one sample, got %d", e, e.samples)
 	case e.kind == kindNoise && !(e.sigma > 0):
@@ -147,18 +144,18 @@ func (e Estimator) check() error {
 	return nil
 }
 
-// mustFit panics if e cannot be used for that many outputs.
+// mustFit panics if e is invalid for the number of outputs.
 func (e Estimator) mustFit(outputs int) {
 	if err := e.check(); err != nil {
 		panic(err)
 	}
 	if e.kind == kindProjection && e.samples > outputs {
-		exceptions.Panicf("estimator %s: %d orthonormal directions do not exist for %d outputs, use at most %d, or exact",
+		exceptions.Panicf("estimator %s: %d orthonormal directions do not exist for %d outputs, use at most %d or exact",
 			e, e.samples, outputs, outputs)
 	}
 }
 
-// scale is what the sum of the squared norms over e's cotangents is multiplied by.
+// scale returns the factor of the sum of the squared norms over e's cotangents.
 func (e Estimator) scale(outputs int) float64 {
 	switch e.kind {
 	case kindProjection:
@@ -171,10 +168,10 @@ func (e Estimator) scale(outputs int) float64 {
 	return 1
 }
 
-// isAlwaysExact tells whether e has no randomness whatever the number of outputs.
+// isAlwaysExact says whether e is exact for every number of outputs.
 func (e Estimator) isAlwaysExact() bool { return e.kind == "" || e.kind == kindExact }
 
-// isExact tells whether e has no randomness for that many outputs.
+// isExact says whether e is exact for the number of outputs.
 func (e Estimator) isExact(outputs int) bool {
 	return e.isAlwaysExact() || e.kind == kindProjection && e.samples == outputs
 }

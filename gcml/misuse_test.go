@@ -35,7 +35,7 @@ func TestMisusePanics(t *testing.T) {
 			x := float(g, 4, 3)
 			return gcml.Complexity(ReduceAllSum(x), x)
 		}},
-		{"batch sizes", "batch size 2, inputs (Float32)[4, 3] have 4", func(g *Graph) *Node {
+		{"batch sizes", "batch size 2, but inputs (Float32)[4, 3] have 4", func(g *Graph) *Node {
 			x := float(g, 4, 3)
 			return gcml.Complexity(Slice(x, AxisRange(0, 2)), x)
 		}},
@@ -63,7 +63,7 @@ func TestMisusePanics(t *testing.T) {
 			x := float(g, 4, 3)
 			return gcml.SquaredJacobianRowNorms(Sin(x), x, gcml.WithEstimator(gcml.Projection(1)))
 		}},
-		{"cotangents", "cannot carry -1", func(g *Graph) *Node {
+		{"cotangents", "the number of cotangents is -1, want 1 or more", func(g *Graph) *Node {
 			x := float(g, 4, 3)
 			return gcml.Complexity(Sin(x), x, gcml.WithCotangents(-1))
 		}},
@@ -101,19 +101,19 @@ func TestRegularizeMisuse(t *testing.T) {
 		{name: "negative coefficient", want: "finite number >= 0", params: map[string]any{gcml.ParamCoefficient: -1.0}},
 		{name: "estimator", want: `unknown estimator "exakt"`, params: map[string]any{gcml.ParamEstimator: "exakt"}},
 		{name: "input", want: "no input #1", opts: []gcml.Option{gcml.WithInput(1)}},
-		{name: "two numbers of cotangents", want: "WithCotangents(2) does not apply beside WithGradientInParts(1)",
+		{name: "two numbers of cotangents", want: "options WithCotangents(2) and WithGradientInParts(1) exclude each other",
 			opts: []gcml.Option{gcml.WithCotangents(2), gcml.WithGradientInParts(1), gcml.WithCoefficient(1)}},
 		{name: "noise in parts", want: "WithGradientInParts(1) does not apply to the estimator noise:0.1:1",
 			opts: []gcml.Option{gcml.WithEstimator(gcml.ForwardNoise(0.1, 1)), gcml.WithGradientInParts(1),
 				gcml.WithCoefficient(1)}},
 		{name: "output", want: "no output #2", opts: []gcml.Option{gcml.WithOutput(2)}},
-		{name: "no alias at all", want: `no node "/embedding", nor any other with an alias`,
+		{name: "no alias at all", want: `no node "/embedding", and no node with any alias`,
 			opts: []gcml.Option{gcml.WithInputNode("embedding")}},
 		{name: "input alias",
-			want: `WithInputNode: the model has no node "/embeding"; the aliases that it has: /a/logits, /embedding`,
+			want: `WithInputNode: the model has no node "/embeding"; it has the aliases /a/logits, /embedding`,
 			opts: []gcml.Option{gcml.WithInputNode("embeding")}, model: named},
 		{name: "output alias",
-			want: `WithOutputNode: the model has no node "/logits"; the aliases that it has: /a/logits, /embedding`,
+			want: `WithOutputNode: the model has no node "/logits"; it has the aliases /a/logits, /embedding`,
 			opts: []gcml.Option{gcml.WithOutputNode("logits")}, model: named},
 		{name: "differentiated once only", want: "cannot be differentiated twice, because GoMLX has no gradient for Floor",
 			params: map[string]any{gcml.ParamCoefficient: 1.0},

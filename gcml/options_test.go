@@ -94,7 +94,7 @@ func TestEveryOption(t *testing.T) {
 				got, err := call(append(with[:len(with):len(with)], sample.option)...)
 				want := sample.refused[function]
 				if !slices.Contains(applicable[name], function) {
-					want = fmt.Sprintf("gcml.%s: the option %s does not apply, it is for %s",
+					want = fmt.Sprintf("gcml.%s: the option %s does not apply here: it is for %s",
 						function, sample.option.name, strings.Join(applicable[name], ", "))
 				}
 				if want != "" {

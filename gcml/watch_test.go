@@ -261,7 +261,7 @@ func TestWatchErrors(t *testing.T) {
 	}{
 		{"interval", gcml.EveryNSteps(0), watchedData(), nil, "EveryNSteps(0): want 1 step or more"},
 		{"factor", gcml.Exponentially(1, 1), watchedData(), nil, "want a first step of 1 or more and a factor above 1"},
-		{"no interval", gcml.Interval{}, watchedData(), nil, "no such interval"},
+		{"no interval", gcml.Interval{}, watchedData(), nil, "invalid interval"},
 		{"option", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithCoefficient(1)},
 			"WithCoefficient does not apply"},
 		{"data", gcml.EveryNSteps(1), batches{err: errors.New("unplugged")}, nil,
@@ -270,7 +270,7 @@ func TestWatchErrors(t *testing.T) {
 			return errors.New("no paper")
 		})}, "reporting step 1: no paper"},
 		{"foreign file", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithJSONLines(foreign)},
-			"line 1 is no measurement of gcml.Watch"},
+			"line 1 is not a measurement of gcml.Watch"},
 		{"no folder", gcml.EveryNSteps(1), watchedData(), []gcml.Option{gcml.WithJSONLines(filepath.Join(foreign, "x"))},
 			"not a directory"},
 	} {

@@ -10,7 +10,7 @@ import (
 	"example.com/geometric-complexity/schedule"
 )
 
-// A function of the step: a warm-up that a cosine follows.
+// A Func can combine others: a warm-up followed by a cosine.
 func ExampleFunc() {
 	warmUp, cosine := schedule.WarmUp(2), schedule.Cosine(4, 0)
 	both := func(step *Node) *Node {

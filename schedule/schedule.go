@@ -1,11 +1,9 @@
-// Package schedule lets the coefficient of a penalty, or the level of a noise,
-// change while a network is trained: gcml.WithSchedule and
-// regularizers.WithSchedule take what this package makes.
+// Package schedule changes the coefficient of a penalty, or the level of a noise, during training.
+// gcml.WithSchedule and regularizers.WithSchedule accept its functions.
 //
-// A schedule is a factor of the coefficient, so that the same schedule serves
-// every coefficient of a sweep. It is computed in the training graph from the
-// optimizer's global step, which checkpoints save: a run that is resumed goes on
-// where it was.
+// A schedule is a factor of the coefficient, so one schedule serves every coefficient of a sweep.
+// The training graph computes it from the optimizer's global step, which checkpoints save, so a
+// resumed run continues the schedule.
 package schedule
 
 import (
@@ -15,14 +13,13 @@ import (
 	. "github.com/gomlx/gomlx/support/exceptions"
 )
 
-// Func builds the factor that multiplies a coefficient, a scalar of a float
-// dtype. step is how many training steps were done before this one, 0 in the
-// first: a scalar float64. Any function of the step will do that is finite and,
-// for what may not be negative, 0 or more: the graph does not check.
+// Func builds the factor that multiplies a coefficient, a scalar of a float dtype. step is the
+// number of training steps done before this one, a scalar float64. The factor must be finite, and 0
+// or more for coefficients and levels that must not be negative; the graph does not check this.
 type Func func(step *Node) *Node
 
-// Constant is the same factor at every step. It panics if the factor is
-// negative or not finite.
+// Constant returns the same factor at every step. It panics if the factor is negative or not
+// finite.
 func Constant(factor float64) Func {
 	mustBeFactor("Constant", factor)
 	return func(step *Node) *Node { return Scalar(step.Graph(), step.DType(), factor) }
@@ -63,6 +60,6 @@ func mustBeSteps(name string, steps int) {
 
 func mustBeFactor(name string, factor float64) {
 	if !(factor >= 0) || math.IsInf(factor, 1) {
-		Panicf("schedule.%s: the factor is %g, want a finite number >= 0", name, factor)
+		Panicf("schedule.%s: the factor is %g, want a finite number of 0 or more", name, factor)
 	}
 }

@@ -1,6 +1,6 @@
-// Package plotpoints puts what gcml.Watch measures into GoMLX's plots: into those of a notebook
-// (its packages margaid and plotly), and into the file of plot points that GoMLX keeps beside
-// checkpoints, from which its tools for the command line draw.
+// Package plotpoints adds gcml.Watch's measurements to GoMLX's plots: to plots in a notebook
+// (GoMLX's packages margaid and plotly), and to the file of plot points beside a checkpoint, which
+// GoMLX's command line tools plot.
 package plotpoints
 
 import (
@@ -14,12 +14,12 @@ import (
 	"example.com/geometric-complexity/gcml"
 )
 
-// spectralNormType gives singular values an axis of their own.
+// spectralNormType is the metric type of singular values, so that plots give them a separate axis.
 const spectralNormType = "jacobian-spectral-norm"
 
-// Of returns the points of one measurement on a data set of the given name: the GC, and where the
-// standard error is known the GC plus and minus one standard error; with WithSpectralNorm also the
-// mean and the largest of the largest singular values.
+// Of returns the points of one measurement on the named data set: the GC; if the standard error is
+// known, the GC plus and minus one standard error; and with WithSpectralNorm the mean and the
+// maximum over the examples of the largest singular value.
 func Of(r gcml.StepResult, dataset string) []plot.Point {
 	point := func(name, short, metricType string, value float64) plot.Point {
 		return plot.Point{MetricName: name + " on " + dataset, Short: short + "(" + dataset + ")", MetricType: metricType,
@@ -39,8 +39,8 @@ func Of(r gcml.StepResult, dataset string) []plot.Point {
 	return points
 }
 
-// To returns a function for gcml.WithReport that draws into a plot, with the name of the data set
-// in its legend:
+// To returns a function for gcml.WithReport that adds the measurements to a plot, with the name of
+// the data set in the legend:
 //
 //	plots := margaid.New(1024, 400).DynamicUpdates()
 //	gcml.Watch(loop, gcml.EveryNSteps(100), modelFn, testData, gcml.WithReport(plotpoints.To(plots, "test")))
@@ -55,9 +55,9 @@ func To(plotter plot.Plotter, dataset string) func(gcml.StepResult) error {
 }
 
 // ToFile returns a function for gcml.WithReport that appends to a file of GoMLX's plot points, such
-// as plot.TrainingPlotFileName in the folder of the checkpoints. Others may append to it too. A
-// point that the file has already, of the same metric at the same step, is not added again, so that
-// a run that goes on from a checkpoint doubles none.
+// as plot.TrainingPlotFileName in the folder of the checkpoints. Other writers may append to it
+// too. A point whose metric and step are in the file already is not added again, so that a run
+// continued from a checkpoint writes no duplicates.
 func ToFile(path, dataset string) func(gcml.StepResult) error {
 	type key struct {
 		metric string

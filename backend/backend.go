@@ -10,7 +10,7 @@ import (
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // Registers the backend "go".
 
-	_ "example.com/geometric-complexity/internal/gomlxcompat" // Has that backend's graphs see changed variables.
+	_ "example.com/geometric-complexity/internal/gomlxcompat" // Has "go" read current variables.
 )
 
 // Info says which backend was opened, and why.
@@ -20,23 +20,24 @@ type Info struct {
 	// Config is the value of GOMLX_BACKEND that opens the same backend again.
 	Config string
 	// PluginPath is the file of the PJRT plugin, PluginVersion its PJRT API version ("0.115"). Both
-	// empty for "go".
+	// are empty for "go".
 	PluginPath, PluginVersion string
 	// Device is the kind of device: "cpu", "cuda", or the plugin's own name for others.
 	Device string
-	// NumDevices is how many such devices the backend shows.
+	// NumDevices is the number of such devices that the backend has.
 	NumDevices int
-	// SIMD says whether this program was built with GOEXPERIMENT=simd, on which the speed of the
-	// backend "go" hangs.
+	// SIMD says whether this program was built with GOEXPERIMENT=simd, without which the backend
+	// "go" is slow.
 	SIMD bool
-	// Failed says which plugins are here and did not open before this backend was taken; empty if
-	// none.
+	// Failed names the plugins that were found but did not open before this backend was chosen;
+	// empty if none.
 	Failed string
-	// Why is one line: what was taken, why, and how to get a faster one where there may be one.
+	// Why says in one line which backend was chosen, why, and how to get a faster one if there is
+	// one.
 	Why string
 }
 
-// ResultName is the backend as results name it: "go", "xla:cpu", "xla:cuda".
+// ResultName is the name of the backend in results: "go", "xla:cpu" or "xla:cuda".
 func (i Info) ResultName() string {
 	if i.Name == "xla" {
 		return i.Name + ":" + i.Device
@@ -53,19 +54,19 @@ const (
 // xlaAliases are the names under which go-xla registers itself.
 var xlaAliases = []string{"xla", "stablehlo", "hlo", "shlo"}
 
-// Open opens the backend chosen as the package says. The caller owns it, and calls Finalize when
-// done.
+// Open opens the backend that the package comment describes. The caller owns it and calls Finalize
+// when done.
 func Open() (compute.Backend, Info, error) {
 	if config := os.Getenv(compute.ConfigEnvVar); config != "" {
 		b, info, err := OpenConfig(config)
 		if err != nil {
 			return nil, Info{}, fmt.Errorf("%s=%q: %w", compute.ConfigEnvVar, config, err)
 		}
-		info.Why = fmt.Sprintf("%s, as %s=%s asks", info.label(), compute.ConfigEnvVar, config)
+		info.Why = fmt.Sprintf("%s, chosen by %s=%s", info.label(), compute.ConfigEnvVar, config)
 		return b, info, nil
 	}
 
-	var notes []string // What was tried before, and did not open.
+	var notes []string // The plugins that did not open.
 	for _, kind := range preferredKinds() {
 		path, ok := FindPlugin(kind)
 		if !ok {
@@ -87,9 +88,9 @@ func Open() (compute.Backend, Info, error) {
 	return b, info, nil
 }
 
-// OpenConfig opens the backend of one configuration, in the format of GOMLX_BACKEND: "go", "xla"
-// (the best plugin that is found), "xla:cpu", "xla:cuda" or "xla:/path/to/plugin.so", with options
-// after a comma ("xla:cuda,tf32=true"). Info.Why says only what was opened.
+// OpenConfig opens the backend of a configuration in the format of GOMLX_BACKEND: "go", "xla" (the
+// best plugin found), "xla:cpu", "xla:cuda" or "xla:/path/to/plugin.so", with options after a comma
+// ("xla:cuda,tf32=true"). Info.Why only names the backend.
 func OpenConfig(config string) (compute.Backend, Info, error) {
 	name, rest, _ := strings.Cut(config, ":")
 	var resolved resolvedPlugin
@@ -110,7 +111,7 @@ func OpenConfig(config string) (compute.Backend, Info, error) {
 		rest = resolved.config()
 	}
 	if !slices.Contains(compute.List(), name) {
-		return nil, Info{}, fmt.Errorf("backend %q is not known; use \"go\", \"xla\", \"xla:cpu\", \"xla:cuda\" or \"xla:/path/to/plugin.so\"", config)
+		return nil, Info{}, fmt.Errorf("backend %q is unknown; use \"go\", \"xla\", \"xla:cpu\", \"xla:cuda\" or \"xla:/path/to/plugin.so\"", config)
 	}
 
 	full := name
@@ -129,7 +130,7 @@ func OpenConfig(config string) (compute.Backend, Info, error) {
 	return b, info, nil
 }
 
-// open opens the backend, an XLA plugin with the flags that suit it.
+// open opens the backend, an XLA plugin with its flags.
 func open(name, config string, r resolvedPlugin) (b compute.Backend, err error) {
 	if name != "xla" {
 		return compute.NewWithConfig(config)
@@ -144,8 +145,8 @@ func open(name, config string, r resolvedPlugin) (b compute.Backend, err error) 
 
 // resolvedPlugin is the part of an XLA configuration after "xla:", with the plugin's file found.
 type resolvedPlugin struct {
-	plugin  string // An absolute path, or a name that is left to go-xla.
-	kind    string // KindCPU, KindCUDA or "" if not known.
+	plugin  string // An absolute path, or a name that go-xla resolves.
+	kind    string // KindCPU, KindCUDA, or "" if unknown.
 	options []string
 }
 
@@ -165,8 +166,7 @@ func (r resolvedPlugin) wantsTF32() bool {
 	return slices.ContainsFunc(r.options, func(o string) bool { return o == "tf32" || o == "tf32=true" || o == "tf32=1" })
 }
 
-// resolvePlugin finds the plugin's file and adds the options that are ours by default (see the
-// package).
+// resolvePlugin finds the plugin's file and adds this package's default options.
 func resolvePlugin(config string) (resolvedPlugin, error) {
 	parts := strings.Split(config, ",")
 	r := resolvedPlugin{plugin: parts[0], options: slices.DeleteFunc(parts[1:], func(o string) bool { return o == "" })}
@@ -179,13 +179,13 @@ func resolvePlugin(config string) (resolvedPlugin, error) {
 			}
 		}
 		if r.plugin == "" {
-			return r, fmt.Errorf("no XLA plugin found; to put one in place: make xla")
+			return r, fmt.Errorf("no XLA plugin found; install one with: make xla")
 		}
 	case r.plugin == KindCPU || r.plugin == KindCUDA:
 		r.kind = r.plugin
 		path, ok := FindPlugin(r.kind)
 		if !ok {
-			return r, fmt.Errorf("no XLA plugin for %s found; to put one in place: make %s", r.kind, makeTarget(r.kind))
+			return r, fmt.Errorf("no XLA plugin for %s found; install one with: make %s", r.kind, makeTarget(r.kind))
 		}
 		r.plugin = path
 	case strings.ContainsRune(r.plugin, filepath.Separator) || strings.HasSuffix(r.plugin, ".so"):
@@ -195,7 +195,7 @@ func resolvePlugin(config string) (resolvedPlugin, error) {
 		}
 		fi, err := os.Stat(path)
 		if err != nil || fi.IsDir() {
-			return r, fmt.Errorf("%s is no plugin file; to put one in place: make xla", path)
+			return r, fmt.Errorf("%s is not a plugin file; install one with: make xla", path)
 		}
 		r.plugin, r.kind = path, kindOfFile(path)
 	}
@@ -205,7 +205,7 @@ func resolvePlugin(config string) (resolvedPlugin, error) {
 	return r, nil
 }
 
-// preferredKinds are the kinds of plugin to look for, the fastest first.
+// preferredKinds returns the kinds of plugin to search for, the fastest first.
 func preferredKinds() []string {
 	if HasNVIDIA() {
 		return []string{KindCUDA, KindCPU}
@@ -213,7 +213,8 @@ func preferredKinds() []string {
 	return []string{KindCPU}
 }
 
-// HasNVIDIA says whether this machine shows an NVIDIA device.
+// HasNVIDIA says whether this machine has an NVIDIA device. It is a variable so that tests can
+// replace it.
 var HasNVIDIA = func() bool {
 	for _, pattern := range []string{"/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg"} {
 		if found, _ := filepath.Glob(pattern); len(found) > 0 {
@@ -223,7 +224,7 @@ var HasNVIDIA = func() bool {
 	return false
 }
 
-// label names the backend in a few words.
+// label returns a short description of the backend.
 func (i Info) label() string {
 	if i.Name != "xla" {
 		return fmt.Sprintf("backend %s (pure Go, SIMD %s)", i.Name, onOff(i.SIMD))
@@ -236,18 +237,18 @@ func defaultWhy(info Info, notes []string) string {
 	var reason, faster string
 	switch {
 	case info.Name == "xla" && info.Device == KindCUDA:
-		reason = "an NVIDIA device and the CUDA plugin are here"
+		reason = "an NVIDIA device and the CUDA plugin were found"
 	case info.Name == "xla":
-		reason = "its plugin is here"
+		reason = "its plugin was found"
 		if HasNVIDIA() && len(notes) == 0 {
 			faster = "for this machine's NVIDIA device: make cuda"
 		}
 	case !xlaBuiltIn:
 		reason, faster = "this program was built without XLA", "for a faster one build with cgo and without the tag noxla"
 	case len(notes) > 0:
-		reason = "what else is here did not open"
+		reason = "no other backend opened"
 	default:
-		reason, faster = "no XLA plugin is here", "for a faster one: make xla"
+		reason, faster = "no XLA plugin was found", "for a faster one: make xla"
 	}
 	if info.Name == "go" && !info.SIMD {
 		faster = strings.TrimPrefix(faster+"; with SIMD: build with GOEXPERIMENT=simd", "; ")

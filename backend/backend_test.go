@@ -37,7 +37,7 @@ func realPlugin(t *testing.T) string {
 	t.Helper()
 	path, ok := FindPlugin(KindCPU)
 	if !ok || !xlaBuiltIn {
-		withoutXLA(t, "no XLA plugin here; to put one in place: make xla")
+		withoutXLA(t, "no XLA plugin was found; install one with: make xla")
 	}
 	return path
 }
@@ -88,7 +88,7 @@ func TestOpenChoosesGoWithoutPlugin(t *testing.T) {
 	if info.Name != "go" || info.Config != "go" || info.PluginPath != "" || info.NumDevices < 1 {
 		t.Errorf("info = %+v", info)
 	}
-	for _, want := range []string{"backend go", "no XLA plugin is here", "make xla"} {
+	for _, want := range []string{"backend go", "no XLA plugin was found", "make xla"} {
 		if xlaBuiltIn && !strings.Contains(info.Why, want) {
 			t.Errorf("Why = %q, want it to say %q", info.Why, want)
 		}
@@ -127,7 +127,7 @@ func TestOpenChoosesXLAWherePluginIs(t *testing.T) {
 	if info.Config != "xla:"+link {
 		t.Errorf("Config = %q, want %q", info.Config, "xla:"+link)
 	}
-	if !strings.Contains(info.Why, "its plugin is here") {
+	if !strings.Contains(info.Why, "its plugin was found") {
 		t.Errorf("Why = %q", info.Why)
 	}
 }
@@ -181,16 +181,16 @@ func TestOpenBadEnvironmentIsOneClearLine(t *testing.T) {
 		name, config string
 		want         []string
 	}{
-		{"unknown backend", "tensorflow", []string{"GOMLX_BACKEND", `"tensorflow" is not known`, `"xla:cpu"`}},
+		{"unknown backend", "tensorflow", []string{"GOMLX_BACKEND", `"tensorflow" is unknown`, `"xla:cpu"`}},
 		{"unknown Go option", "go:fast", []string{"GOMLX_BACKEND", "fast"}},
 		{"no plugin", "xla", []string{"no XLA plugin found", "make xla"}},
 		{"no cpu plugin", "xla:cpu", []string{"no XLA plugin for cpu", "make xla"}},
 		{"no cuda plugin", "xla:cuda,tf32=true", []string{"no XLA plugin for cuda", "make cuda"}},
 		{"plugin path that does not exist", "xla:/no/such/plugin.so",
-			[]string{"/no/such/plugin.so is no plugin file", "make xla"}},
-		{"plugin path is no library", "xla:./text.so", []string{"text.so is no PJRT plugin", "make xla"}},
+			[]string{"/no/such/plugin.so is not a plugin file", "make xla"}},
+		{"plugin path is no library", "xla:./text.so", []string{"text.so is not a PJRT plugin", "make xla"}},
 		{"plugin path is another library", "xla:./libc.so.6", []string{"GetPjrtApi"}},
-		{"plugin path is a folder", "xla:/", []string{"/ is no plugin file"}},
+		{"plugin path is a folder", "xla:/", []string{"/ is not a plugin file"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if !xlaBuiltIn && strings.HasPrefix(tc.config, "xla") {

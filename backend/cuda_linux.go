@@ -16,38 +16,39 @@ import (
 )
 
 const (
-	// tf32Override is NVIDIA's switch for TF32 in its libraries. go-xla's option covers matrix
-	// products alone: convolutions are built with default precision, for which cuDNN may take TF32.
+	// tf32Override is NVIDIA's switch for TF32 in its libraries. go-xla's option covers only matrix
+	// products; convolutions have default precision, for which cuDNN may use TF32.
 	tf32Override = "NVIDIA_TF32_OVERRIDE"
 	cudaDataDir  = "--xla_gpu_cuda_data_dir"
-	// goxlaChecks switches off go-xla's warning that it finds no NVIDIA libraries beside the
-	// plugin: it looks one folder above, where pip does not put them.
+	// goxlaChecks disables go-xla's warning that it finds no NVIDIA libraries. It searches one
+	// folder above the plugin, where pip does not install them.
 	goxlaChecks = "GOPJRT_CUDA_CHECKS"
-	// libdevice is what XLA needs of a CUDA toolkit to compile exp, tanh and the like, relative to
-	// the toolkit's folder.
+	// libdevice is the file of a CUDA toolkit, relative to its folder, that XLA needs to compile
+	// functions such as exp and tanh.
 	libdevice = "nvvm/libdevice/libdevice.10.bc"
 )
 
-// systemCUDA is where NVIDIA's own installers and images put the toolkit.
+// systemCUDA is the folder in which NVIDIA's installers and images put the toolkit.
 var systemCUDA = "/usr/local/cuda"
 
-// cudaLibraries are what XLA's CUDA plugin opens by name, under the folder nvidia, and in the order
-// in which JAX loads them (jax_plugins/xla_cuda13/__init__.py of jax-cuda13-pjrt 0.12.0.1).
+// cudaLibraries are the libraries under the folder nvidia that XLA's CUDA plugin opens by name, in
+// the order in which JAX loads them (jax_plugins/xla_cuda13/__init__.py of jax-cuda13-pjrt
+// 0.12.0.1).
 var cudaLibraries = []string{
 	"cu13/lib/libcudart.so.13", "cu13/lib/libnvrtc.so.13", "cu13/lib/libcublas.so.13", "cu13/lib/libcublasLt.so.13",
 	"nccl/lib/libnccl.so.2", "cu13/lib/libcupti.so.13", "cu13/lib/libcusparse.so.12", "cu13/lib/libcusolver.so.12",
 	"cu13/lib/libcufft.so.12", "nvshmem/lib/libnvshmem_host.so.3", "cudnn/lib/libcudnn.so.9",
 }
 
-// beforeCUDA prepares the process for a CUDA plugin, as JAX does for the same plugin: NVIDIA's
-// libraries are loaded from the wheels beside it, so that later look-ups by name find these and no
-// others, and XLA learns where libdevice and ptxas lie. It returns the libraries it loaded. For a
-// plugin without such libraries beside it, it only sets TF32.
+// beforeCUDA prepares the process for a CUDA plugin, as JAX does for the same plugin: it loads
+// NVIDIA's libraries from the wheels beside the plugin, so that later look-ups by name find these,
+// and tells XLA the folder of libdevice and ptxas. It returns the libraries that it loaded. If
+// there are no wheels beside the plugin, it only sets TF32.
 func beforeCUDA(r resolvedPlugin) (loaded []string) {
 	if _, set := os.LookupEnv(tf32Override); !set && !r.wantsTF32() {
 		_ = os.Setenv(tf32Override, "0") // Fails for malformed names only.
 	}
-	// As pip lays the wheels out: jax_plugins/xla_cuda13/xla_cuda_plugin.so, and nvidia beside
+	// pip installs the wheels as jax_plugins/xla_cuda13/xla_cuda_plugin.so, with nvidia beside
 	// jax_plugins.
 	nvidia := filepath.Join(filepath.Dir(r.plugin), "..", "..", "nvidia")
 	toolkit := filepath.Join(nvidia, "cu13")
@@ -64,7 +65,7 @@ func beforeCUDA(r resolvedPlugin) (loaded []string) {
 	}
 	for _, library := range cudaLibraries {
 		name := C.CString(filepath.Join(nvidia, library))
-		// One that does not load is left to the plugin, which says what it misses when it needs it.
+		// If a library does not load, the plugin reports it when it needs it.
 		if C.dlopen(name, C.RTLD_LAZY|C.RTLD_LOCAL) != nil {
 			loaded = append(loaded, library)
 		}
@@ -73,9 +74,9 @@ func beforeCUDA(r resolvedPlugin) (loaded []string) {
 	return loaded
 }
 
-// cudaToolkit returns the first folder that holds libdevice: that of the wheels, which lack it
-// where nvidia-nvvm is not installed, those that CUDA_HOME and CUDA_PATH name, that of nvcc on
-// PATH, and the system's. Where none does, XLA is left to look by itself.
+// cudaToolkit returns the first CUDA toolkit that has libdevice: the wheels', which lack it if
+// nvidia-nvvm is not installed, those in CUDA_HOME and CUDA_PATH, nvcc's on PATH, and the system's.
+// If ok is false, XLA searches by itself.
 func cudaToolkit(wheels string) (dir string, ok bool) {
 	candidates := []string{wheels, os.Getenv("CUDA_HOME"), os.Getenv("CUDA_PATH")}
 	if nvcc, err := exec.LookPath("nvcc"); err == nil {

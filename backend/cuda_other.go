@@ -2,5 +2,5 @@
 
 package backend
 
-// beforeCUDA has nothing to do: XLA's CUDA plugin is for Linux.
+// beforeCUDA does nothing: XLA's CUDA plugin exists for Linux only.
 func beforeCUDA(resolvedPlugin) []string { return nil }

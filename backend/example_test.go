@@ -9,7 +9,7 @@ import (
 	"example.com/geometric-complexity/backend"
 )
 
-// The fastest backend that is here, or the one that GOMLX_BACKEND names.
+// Opens the fastest backend of this machine, or the one that GOMLX_BACKEND names.
 func ExampleOpen() {
 	b, info, err := backend.Open()
 	if err != nil {

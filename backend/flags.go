@@ -11,14 +11,14 @@ import (
 
 const (
 	xlaFlags = "XLA_FLAGS"
-	// flagsExtension is that of the file beside a plugin with the flags that suit it, which
-	// scripts/plugin.py writes.
+	// flagsExtension is the extension of the file of flags beside a plugin, which scripts/plugin.py
+	// writes.
 	flagsExtension = ".xla_flags"
 )
 
-// withXLAFlags calls open with the flags in XLA_FLAGS that suit the plugin. Those that the user has
-// set are kept, and come first. The environment is afterwards as it was: XLA reads it once, while
-// the plugin is opened, and neither another plugin nor another program should see them.
+// withXLAFlags calls open with the plugin's flags appended to the user's in XLA_FLAGS. XLA reads
+// the variable once, while the plugin is opened. Afterwards it is restored, so that no other plugin
+// and no child process gets these flags.
 func withXLAFlags(plugin string, open func() error) error {
 	before, set := os.LookupEnv(xlaFlags)
 	added := missingFlags(flagsFor(plugin), before)
@@ -37,9 +37,9 @@ func withXLAFlags(plugin string, open func() error) error {
 	return open()
 }
 
-// flagsFor gives the flags in the file beside a plugin, none if there is no such file or if it is
-// not for this plugin: XLA ends the program over a flag that it does not know, so the file starts
-// with the size of the plugin that it is for.
+// flagsFor returns the flags in the file beside a plugin, none if there is no such file. XLA ends
+// the program if it does not know a flag. The file therefore starts with the size of its plugin,
+// and is ignored if the size differs.
 func flagsFor(plugin string) []string {
 	content, err := os.ReadFile(strings.TrimSuffix(plugin, filepath.Ext(plugin)) + flagsExtension)
 	if err != nil {
@@ -53,7 +53,7 @@ func flagsFor(plugin string) []string {
 	return strings.Fields(flags)
 }
 
-// missingFlags are those of flags that set does not have with a value of its own.
+// missingFlags returns the flags whose names do not occur in set.
 func missingFlags(flags []string, set string) string {
 	var missing []string
 	for _, flag := range flags {

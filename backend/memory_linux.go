@@ -11,6 +11,6 @@ package backend
 // }
 import "C"
 
-// FreeOSMemory gives the memory that XLA has freed back to the system. The C library keeps some of
-// it otherwise, and all of it in a program that imports package keepmemory.
+// FreeOSMemory returns the memory that XLA has freed to the operating system. Otherwise the C
+// library keeps some of it, or all of it in a program that imports package keepmemory.
 func FreeOSMemory() { C.free_memory() }

@@ -2,5 +2,6 @@
 
 package backend
 
-// FreeOSMemory gives the memory that XLA has freed back to the system, where something keeps it.
+// FreeOSMemory does nothing here. On Linux with XLA it returns memory that XLA has freed to the
+// operating system.
 func FreeOSMemory() {}

@@ -14,31 +14,32 @@ import (
 )
 
 const (
-	// PluginDirEnv names a folder to look for plugins in; the Makefile sets it to the project's.
+	// PluginDirEnv is the environment variable with a folder of plugins; the Makefile sets it to
+	// the project's folder.
 	PluginDirEnv = "GCML_PLUGIN_DIR"
-	// PluginPathEnv is go-xla's own: a list of folders.
+	// PluginPathEnv is go-xla's environment variable with a list of folders of plugins.
 	PluginPathEnv = "PJRT_PLUGIN_LIBRARY_PATH"
-	// projectDir is where `make xla` and `make cuda` put the plugins, under the root of the
-	// repository.
+	// projectDir is the folder under the root of the repository into which `make xla` and `make
+	// cuda` install plugins.
 	projectDir = ".plugins"
 )
 
-// pluginPatterns are the file names under which plugins of each kind are known, without extension:
-// as go-xla's installer, the wheels of JAX and of others, and XLA's own build name them.
+// pluginPatterns are the file names of plugins of each kind, without extension, as used by go-xla's
+// installer, wheels such as JAX's, and XLA's own build.
 var pluginPatterns = map[string][]string{
 	KindCPU: {"pjrt_c_api_cpu_plugin", "libpjrt_cpu", "pjrt_c_api_cpu_*_plugin", "pjrt-plugin-cpu*", "pjrt_plugin_cpu*"},
 	KindCUDA: {"xla_cuda_plugin", "pjrt_c_api_cuda_plugin", "libpjrt_cuda", "pjrt_c_api_cuda*_plugin",
 		"pjrt_c_api_gpu_plugin", "pjrt-plugin-cuda*", "pjrt_plugin_cuda*"},
 }
 
-// cudaSubfolders are where CUDA plugins lie under a folder of plugins: as pip lays out JAX's
-// wheels, and as go-xla does.
+// cudaSubfolders are the subfolders of a folder of plugins that may have CUDA plugins: those of
+// JAX's wheels installed by pip, and go-xla's.
 var cudaSubfolders = []string{"cuda/jax_plugins/*", "nvidia"}
 
-// FindPlugin gives the file of the first plugin of a kind (KindCPU or KindCUDA), looking in this
-// order: the folders of $PJRT_PLUGIN_LIBRARY_PATH, $GCML_PLUGIN_DIR, a folder .plugins in the
-// working directory or at the root of this repository above it, and go-xla's own folders. It looks
-// at names only: whether a plugin loads is seen on opening it.
+// FindPlugin returns the file of the first plugin of a kind (KindCPU or KindCUDA). It searches, in
+// this order, the folders of $PJRT_PLUGIN_LIBRARY_PATH, $GCML_PLUGIN_DIR, a folder .plugins in the
+// working directory or at the root of this repository above it, and go-xla's own folders. It checks
+// names only, not whether a plugin loads.
 func FindPlugin(kind string) (path string, ok bool) {
 	for _, dir := range SearchDirs() {
 		if path, ok = findIn(dir, kind); ok {
@@ -48,7 +49,8 @@ func FindPlugin(kind string) (path string, ok bool) {
 	return "", false
 }
 
-// SearchDirs lists the folders that FindPlugin looks in, in order, present or not.
+// SearchDirs returns the folders that FindPlugin searches, in order, including those that do not
+// exist.
 func SearchDirs() []string {
 	dirs := filepath.SplitList(os.Getenv(PluginPathEnv))
 	dirs = append(dirs, os.Getenv(PluginDirEnv))
@@ -71,8 +73,8 @@ func SearchDirs() []string {
 	return unique
 }
 
-// projectDirs are .plugins in the working directory, and .plugins at the root of this repository
-// above it.
+// projectDirs returns .plugins in the working directory, and .plugins at the root of this
+// repository if the working directory is inside it.
 func projectDirs() []string {
 	dirs := []string{projectDir}
 	if root, ok := RepositoryRoot(); ok {
@@ -81,8 +83,8 @@ func projectDirs() []string {
 	return dirs
 }
 
-// RepositoryRoot gives the folder of this module's go.mod: the working directory or one above it,
-// if the program runs inside the repository.
+// RepositoryRoot returns the folder of this module's go.mod if the working directory is inside the
+// repository.
 func RepositoryRoot() (dir string, ok bool) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -97,8 +99,8 @@ func RepositoryRoot() (dir string, ok bool) {
 	return dir, true
 }
 
-// isOurModule says whether a go.mod is this module's. The name is taken from this package's own
-// path, so that renaming the module needs no change here.
+// isOurModule says whether a go.mod is this module's. It takes the module's name from this
+// package's path, so that renaming the module needs no change here.
 func isOurModule(goMod string) bool {
 	content, err := os.ReadFile(goMod)
 	if err != nil {
@@ -119,7 +121,7 @@ func findIn(dir, kind string) (path string, ok bool) {
 	for _, folder := range folders {
 		for _, pattern := range pluginPatterns[kind] {
 			found, _ := filepath.Glob(filepath.Join(folder, pattern+pluginExtension))
-			slices.Reverse(found) // Glob sorts: of several versions the highest name comes first then.
+			slices.Reverse(found) // Glob sorts by name; this puts the highest version first.
 			for _, candidate := range found {
 				if fi, err := os.Stat(candidate); err == nil && !fi.IsDir() {
 					return candidate, true
@@ -130,7 +132,7 @@ func findIn(dir, kind string) (path string, ok bool) {
 	return "", false
 }
 
-// kindOfFile tells a plugin's kind from its file name, "" if it does not say.
+// kindOfFile returns the kind of plugin that the file name indicates, or "".
 func kindOfFile(path string) string {
 	name := strings.TrimSuffix(filepath.Base(path), pluginExtension)
 	for _, kind := range []string{KindCPU, KindCUDA} {
@@ -143,25 +145,25 @@ func kindOfFile(path string) string {
 	return ""
 }
 
-// checkLibrary looks into a file before it is loaded, as the loader's own complaint goes to the log
-// with its stack. Only Linux's format is looked into.
+// checkLibrary checks a plugin file before it is loaded, because the loader logs its error with a
+// stack trace. It checks only Linux's file format.
 func checkLibrary(path string) error {
 	if runtime.GOOS != "linux" {
 		return nil
 	}
 	f, err := elf.Open(path)
 	if err != nil {
-		return fmt.Errorf("%s is no PJRT plugin (%v); to put one in place: make xla", path, err)
+		return fmt.Errorf("%s is not a PJRT plugin (%v); install one with: make xla", path, err)
 	}
 	defer f.Close()
 	symbols, err := f.DynamicSymbols()
 	if err != nil || !slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == pjrtSymbol }) {
-		return fmt.Errorf("%s is no PJRT plugin (it does not export %s); to put one in place: make xla", path, pjrtSymbol)
+		return fmt.Errorf("%s is not a PJRT plugin (it does not export %s); install one with: make xla", path, pjrtSymbol)
 	}
 	return nil
 }
 
-// pjrtSymbol is the one function that every PJRT plugin exports.
+// pjrtSymbol is the function that every PJRT plugin exports.
 const pjrtSymbol = "GetPjrtApi"
 
 var pluginExtension = map[string]string{"darwin": ".dylib", "windows": ".dll"}[runtime.GOOS]

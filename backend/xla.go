@@ -6,34 +6,34 @@ import (
 	"fmt"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/go-xla/compute/xla" // Registers the backend "xla"; without its autoinstall.
+	"github.com/gomlx/go-xla/compute/xla" // Registers the backend "xla", without its installer.
 	"github.com/gomlx/go-xla/pjrt"
 )
 
 const xlaBuiltIn = true
 
-// beforeXLA sets what has to be set before a plugin is loaded.
+// beforeXLA makes the settings that must precede loading a plugin.
 func beforeXLA(r resolvedPlugin) {
-	xla.EnableAutoInstall(false) // Even if something else links the installer: no download in the middle of a run.
+	xla.EnableAutoInstall(false) // Prevents a download during a run if another package links the installer.
 	if r.kind == KindCUDA {
 		beforeCUDA(r)
 	}
 }
 
-// openXLA opens a plugin, one for the CPU as a single device: unless told so it shows four, and has
-// a thread for each even where there are fewer cores, which then get in each other's way (a
-// twentieth of the time of a dense network on two).
+// openXLA opens a plugin. It opens one for the CPU as a single device: by default there are four,
+// each with a thread. On fewer cores these threads compete; on two cores they cost a twentieth of
+// the time of a dense network.
 func openXLA(config string, r resolvedPlugin) (compute.Backend, error) {
 	if r.kind == KindCPU {
 		b, err := xla.NewWithOptions(config, pjrt.NamedValuesMap{"cpu_device_count": int64(1)})
 		if err == nil {
 			return b, nil
-		} // Another plugin may not know the option; one that does not open at all says why below.
+		} // The plugin may not know the option. If it cannot open at all, xla.New returns the error.
 	}
 	return xla.New(config)
 }
 
-// describeXLA fills in what only an opened XLA backend knows.
+// describeXLA fills in the fields of info that only an opened XLA backend knows.
 func describeXLA(b compute.Backend, r resolvedPlugin, info *Info) {
 	info.Device = r.kind
 	x, ok := b.(*xla.Backend)
@@ -50,7 +50,7 @@ func describeXLA(b compute.Backend, r resolvedPlugin, info *Info) {
 			info.Device = x.PluginName()
 		}
 	}
-	// The plugin is loaded already: this finds it in go-xla's cache.
+	// The plugin is loaded already, so this finds it in go-xla's cache.
 	if plugin, err := pjrt.GetPlugin(x.PluginName()); err == nil {
 		info.PluginPath = plugin.Path()
 		major, minor := plugin.Version()

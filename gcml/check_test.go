@@ -221,7 +221,7 @@ func TestCheckErrors(t *testing.T) {
 		{"no inputs", sound, nil, nil, "there are no inputs"},
 		{"option", sound, []*tensors.Tensor{x}, []gcml.Option{gcml.WithLayers()}, "WithLayers does not apply"},
 		{"input", sound, []*tensors.Tensor{x}, []gcml.Option{gcml.WithInput(1)},
-			"in evaluation mode: gcml: there is no input #1"},
+			"in evaluation mode: gcml.WithInput: there is no input #1"},
 		{"all stopped", between(func(_ *model.Scope, h *Node) *Node { return StopGradient(h) }), []*tensors.Tensor{x}, nil,
 			"do not depend on inputs"},
 	} {

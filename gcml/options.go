@@ -78,7 +78,7 @@ var (
 	normFunctions      = []string{inSquaredJacobianNorm, inSquaredJacobianRowNorms, inComplexity, inJacobianStableRank}
 	graphFunctions     = append([]string{inJacobianSpectralNorm}, normFunctions...)
 	spectralFunctions  = []string{inJacobianSpectralNorm, inJacobianStableRank}
-	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer, inWatch} // They train or measure by a model function.
+	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer, inWatch} // They call one.
 	measuringFunctions = []string{inMeasure, inNewMeasurer, inWatch}
 	choosingFunctions  = append([]string{inCheckSecondDerivatives}, modelFunctions...)
 	allFunctions       = slices.Concat(graphFunctions, choosingFunctions)
@@ -230,7 +230,8 @@ func WithTransform(fn func(output *Node) *Node) Option {
 	}}
 }
 
-// WithInput differentiates with respect to the i-th input of the model. The default is the first, 0. For Regularize, Measure, NewMeasurer, Watch and CheckSecondDerivatives.
+// WithInput differentiates with respect to the i-th input of the model. The default is the first,
+// 0. For Regularize, Measure, NewMeasurer, Watch and CheckSecondDerivatives.
 func WithInput(i int) Option {
 	return Option{"WithInput", func(o *options) {
 		if i < 0 {

@@ -50,7 +50,7 @@ func (o *options) pick(outputs, inputs []*graph.Node) (output, input *graph.Node
 	case o.input < len(inputs):
 		input = inputs[o.input]
 	default:
-		exceptions.Panicf("gcml.WithInput: there is no input #%d: the data set has %d, counted from 0", o.input, len(inputs))
+		exceptions.Panicf("gcml.WithInput: there is no input #%d: the model has %d, counted from 0", o.input, len(inputs))
 	}
 	return o.transformed(output), input
 }

@@ -84,7 +84,8 @@ type Watcher struct {
 // Watch measures the GC of a model on a fixed data set during the training of the loop, after the
 // steps of the interval:
 //
-//	watcher, err := gcml.Watch(loop, gcml.EveryNSteps(100), modelFn, testData, gcml.WithJSONLines("gc.jsonl"))
+//	watcher, err := gcml.Watch(loop, gcml.EveryNSteps(100), modelFn, testData,
+//		gcml.WithJSONLines("gc.jsonl"))
 //
 // Each measurement is what Measure returns at that step with the same options, in evaluation mode.
 // The graph is compiled once. The measurements do not change the training: it ends with bitwise the
@@ -100,7 +101,8 @@ type Watcher struct {
 func Watch[F train.ModelFnCompatible](loop *train.Loop, every Interval, modelFn F, data train.Dataset,
 	opts ...Option) (*Watcher, error) {
 	if every.problem != "" || every.attach == nil {
-		return nil, errors.Errorf("gcml.Watch: invalid interval: %s", cmp.Or(every.problem, "it is empty, use EveryNSteps, NTimes or Exponentially"))
+		return nil, errors.Errorf("gcml.Watch: invalid interval: %s",
+			cmp.Or(every.problem, "it is empty, use EveryNSteps, NTimes or Exponentially"))
 	}
 	trainer := loop.Trainer
 	measurer, err := newMeasurer(inWatch, trainer.Backend(), trainer.Store(), gomlxcompat.ModelFn(modelFn), opts)

@@ -2,4 +2,4 @@
 
 package keepmemory
 
-import "C" // Has start_linux.c compiled.
+import "C" // Makes Go compile start_linux.c.

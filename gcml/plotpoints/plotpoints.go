@@ -43,7 +43,8 @@ func Of(r gcml.StepResult, dataset string) []plot.Point {
 // the data set in the legend:
 //
 //	plots := margaid.New(1024, 400).DynamicUpdates()
-//	gcml.Watch(loop, gcml.EveryNSteps(100), modelFn, testData, gcml.WithReport(plotpoints.To(plots, "test")))
+//	gcml.Watch(loop, gcml.EveryNSteps(100), modelFn, testData,
+//		gcml.WithReport(plotpoints.To(plots, "test")))
 func To(plotter plot.Plotter, dataset string) func(gcml.StepResult) error {
 	return func(r gcml.StepResult) error {
 		for _, p := range Of(r, dataset) {

@@ -1,6 +1,6 @@
 //go:build linux && cgo
 
-// Package mallocinfo shows tests how the C library allocates; cgo cannot be used in a test itself.
+// Package mallocinfo lets tests see how the C library allocates, because test files cannot use cgo.
 package mallocinfo
 
 // #include <malloc.h>
@@ -25,6 +25,6 @@ package mallocinfo
 // }
 import "C"
 
-// Mapped says whether the C library maps a block of that many bytes, which it then gives back to
-// the system when it is freed. It is always false with a C library other than glibc.
+// Mapped says whether the C library allocates a block of this size by mmap, and so returns it to
+// the operating system when it is freed. It is always false with a C library other than glibc.
 func Mapped(bytes int) bool { return C.is_mapped(C.size_t(bytes)) != 0 }

@@ -39,7 +39,7 @@ func TestMisusePanics(t *testing.T) {
 			x := float(g, 4, 3)
 			return gcml.Complexity(Slice(x, AxisRange(0, 2)), x)
 		}},
-		{"integers", "want a float dtype", func(g *Graph) *Node {
+		{"integers", "derivatives need a float dtype", func(g *Graph) *Node {
 			x := Zeros(g, shapes.Make(dtypes.Int32, 4, 3))
 			return gcml.Complexity(ConvertDType(x, dtypes.Float32), x)
 		}},

@@ -106,8 +106,8 @@ func estimatorOf(scope *model.Scope, name string) Estimator {
 // estimator can avoid.
 func mustDifferentiate(outputs *graph.Node, variables []*graph.Node) {
 	if missing := vjp.NotDifferentiable(outputs, variables); len(missing) > 0 {
-		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated with respect to its weights: "+
-			"GoMLX has no gradient for %s: %s", vjp.TypeName(missing[0].Type()), vjp.Replacement(missing[0].Type()))
+		exceptions.Panicf("gcml.Regularize: the model cannot be differentiated with respect to its weights, "+
+			"because GoMLX has no gradient for %s: %s", vjp.TypeName(missing[0].Type()), vjp.Replacement(missing[0].Type()))
 	}
 }
 

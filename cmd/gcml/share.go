@@ -50,7 +50,7 @@ func (a *app) newSweep(parts []*experiment.Planned, progress string, o shareOpti
 	var err error
 	if o.shard != "" {
 		if shard, err = runs.ParseShard(o.shard); err != nil {
-			return nil, usageError{fmt.Errorf("--shard %w", err)}
+			return nil, usageError{fmt.Errorf("--shard: %w", err)}
 		}
 	}
 	if s.progress, err = a.newProgress(progress); err != nil {

@@ -151,6 +151,10 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 			return gcml.Result{}, err
 		}
 		fmt.Fprintln(a.stderr, work)
+		if estimator.String() == "exact" && outputs > manyOutputs {
+			fmt.Fprintf(a.stderr, "note: --estimator projection:64 takes %.2g of this work, and estimates the same without bias\n",
+				64/float64(outputs))
+		}
 	}
 	if progress != nil && s.examples > 0 {
 		progress.Start(int64(s.examples), "measuring")
@@ -172,6 +176,9 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	result.Backend = info.ResultName()
 	return result, nil
 }
+
+// manyOutputs is from where on a projection is suggested: the exact value takes a product for each.
+const manyOutputs = 1000
 
 // A measurement of more than these is a slip of the pen: it would take years, and with that many
 // directions the graph alone more memory than there is.

@@ -98,7 +98,8 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 
 // openExamples reads the examples for a network, in batches of the size that
 // it was exported for, if it was for one.
-func openExamples(network *onnxmodel.Model, o *measureOptions, split datasets.Split, axes batchAxes) (ds examples, arrange layout, err error) {
+func openExamples(network *onnxmodel.Model, o *measureOptions, split datasets.Split,
+	axes batchAxes) (ds examples, arrange layout, err error) {
 	fixed := network.BatchSize(axes.of(network.InputName()))
 	if fixed > 0 {
 		o.batch = fixed

@@ -202,7 +202,7 @@ func (b *bench) runCase(c benchCase, workers []worker) error {
 	var leftOut map[string]string
 	if c.Cold {
 		err = b.timeCold(contenders, fixture)
-	} else if contenders, leftOut, err = prepare(contenders, b.tolerance(), b.log); err == nil {
+	} else if contenders, leftOut, err = prepare(contenders, c.tolerance(b.options), b.log); err == nil {
 		err = timeInTurns(contenders, c.pace(b.pacing))
 	}
 	for _, w := range workers {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -53,7 +54,7 @@ func newCommand(out io.Writer) *cobra.Command {
 	flags.DurationVar(&o.limit, "limit", 0, "start no case after this long; 0 for no limit")
 	flags.BoolVar(&o.dry, "dry", false, "check the values and time as asked, but write no results")
 	root.AddCommand(&cobra.Command{
-		Use: "readme", Short: "Put the tables of the results into README.md and docs/cost.md", Args: cobra.NoArgs,
+		Use: "readme", Short: "Put the tables of the results into README.md, bench/README.md and docs/cost.md", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return readme() },
 	}, &cobra.Command{
 		Use: "list", Short: "List the cases", Args: cobra.NoArgs,
@@ -83,8 +84,14 @@ func readme() error {
 	if err != nil {
 		return err
 	}
-	if err := updateTable(p.root+"/README.md", table); err != nil {
-		return err
+	for _, s := range []struct{ file, section, table string }{
+		{"README.md", speedSection, r.speedTable()},
+		{"bench/README.md", tableSection, table},
+		{"docs/cost.md", tableSection, r.costTable(d)},
+	} {
+		if err := updateTable(filepath.Join(p.root, s.file), s.section, s.table); err != nil {
+			return err
+		}
 	}
-	return updateTable(p.root+"/docs/cost.md", r.costTable(d))
+	return nil
 }

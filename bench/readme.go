@@ -9,13 +9,36 @@ import (
 	"example.com/geometric-complexity/internal/marked"
 )
 
-// tableSection is the name of the section of a Markdown file that holds a table.
-const tableSection = "bench"
+// The names of the sections of Markdown files that hold tables: all rows, and those of the README.
+const (
+	tableSection = "bench"
+	speedSection = "speed"
+)
 
 // updateTable puts a table of the report between the markers of the file.
-func updateTable(path, table string) error {
-	_, err := marked.Update(path, tableSection, table)
+func updateTable(path, section, table string) error {
+	_, err := marked.Update(path, section, table)
 	return err
+}
+
+// speedCases are the rows of the README: measuring and penalizing GC, of a dense and a residual network.
+var speedCases = []string{"mlp/gc_dense", "mlp/step_dense", "mlp3072/gc_dense", "resnet18bn/step_plain", "resnet18bn/gc_exact",
+	"resnet18bn/step_exact"}
+
+// speedTable is the few rows of the README.
+func (r *report) speedTable() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Milliseconds (median) on two cores; JAX %s, PyTorch %s. The ratio is ours over the faster of the two.\n\n"+
+		"| case | ours, XLA | JAX | PyTorch | ratio |\n|---|--:|--:|--:|--:|\n", r.Versions["jax"], r.Versions["torch"])
+	for _, name := range speedCases {
+		for i := range r.Rows {
+			if row := &r.Rows[i]; row.Case == name && strings.HasPrefix(row.Backend, "xla") {
+				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, row.ms(), number(row.bestOf("jax")),
+					number(row.bestOf("torch")), row.ratio())
+			}
+		}
+	}
+	return b.String()
 }
 
 // report reads the CPU's results.

@@ -21,9 +21,10 @@ func updateTable(path, section, table string) error {
 	return err
 }
 
-// speedCases are the rows of the README: measuring and penalizing GC, of a dense and a residual network.
-var speedCases = []string{"mlp/gc_dense", "mlp/step_dense", "mlp3072/gc_dense", "resnet18bn/step_plain", "resnet18bn/gc_exact",
-	"resnet18bn/step_exact"}
+// speedCases are the rows of the README: measuring and penalizing GC, of a dense and a residual
+// network.
+var speedCases = []string{"mlp/gc_dense", "mlp/step_dense", "mlp3072/gc_dense", "resnet18bn/step_plain",
+	"resnet18bn/gc_exact", "resnet18bn/step_exact"}
 
 // speedTable is the few rows of the README.
 func (r *report) speedTable() string {

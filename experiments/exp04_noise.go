@@ -132,11 +132,12 @@ const resNetLabel = "resnet18, "
 
 // labelAxis sweeps the label noise.
 func (c NoisyTraining) labelAxis(network string, seeds []int64) evidence.Axis {
-	return evidence.NewAxis("label noise", c.LabelNoise, seeds, noiseLabel(network, "label"), func(p float64) *training.Train {
-		task := c.Task()
-		task.LabelNoise = p
-		return task
-	})
+	return evidence.NewAxis("label noise", c.LabelNoise, seeds, noiseLabel(network, "label"),
+		func(p float64) *training.Train {
+			task := c.Task()
+			task.LabelNoise = p
+			return task
+		})
 }
 
 // inputAxis sweeps the input noise.

@@ -108,9 +108,9 @@ var DoubleDescent = &experiment.Definition[DoubleDescentConfig]{
 
 func doubleDescentConfig(scale experiment.Scale) DoubleDescentConfig {
 	cfg := DoubleDescentConfig{LabelNoise: 0.2}
-	// An MLP of one hidden layer of n units has about 795·n parameters on images of 28 x 28, so that
-	// 1,000 examples with 10 outputs have their threshold about n = 13. A ResNet18 of k channels has
-	// about 2,700·k²: 4,000 examples have theirs about k = 4.
+	// An MLP of one hidden layer of n units has about 795·n parameters on images of 28 x 28, so
+	// that 1,000 examples with 10 outputs have their threshold about n = 13. A ResNet18 of k
+	// channels has about 2,700·k²: 4,000 examples have theirs about k = 4.
 	switch scale {
 	case experiment.Smoke:
 		cfg.WidthTraining = WidthTraining{smokeMLP(), []int{1, 2, 4, 8, 16}}
@@ -136,8 +136,8 @@ func doubleDescentConfig(scale experiment.Scale) DoubleDescentConfig {
 	return cfg
 }
 
-// deskWidths is like the MLP of the laptop scale, with twice the examples, and so with its threshold at
-// about twice the width.
+// deskWidths is like the MLP of the laptop scale, with twice the examples, and so with its
+// threshold at about twice the width.
 func deskWidths() WidthTraining {
 	w := WidthTraining{deskMLP(), []int{2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024}}
 	w.Train, w.Measure, w.MeasureGC, w.HiddenLayers, w.BatchSize, w.Steps = 2000, 0, 500, 1, 100, 20000
@@ -256,7 +256,8 @@ func (c WidthTraining) sweep(network string, noise float64, seeds []int64, recor
 
 func reportDoubleDescent(cfg DoubleDescentConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
 	f := cfg.findings(widthClaimsMLP, "", "MLP", cfg.LabelNoise, seeds, records)
-	resNet := cfg.ResNet.findings(widthClaimsResNet, resNetLabel, "ResNet18", cfg.LabelNoise, cfg.resNetSeeds(seeds), records)
+	resNet := cfg.ResNet.findings(widthClaimsResNet, resNetLabel, "ResNet18", cfg.LabelNoise, cfg.resNetSeeds(seeds),
+		records)
 	f.Claims, f.Tables = append(f.Claims, resNet.Claims...), append(f.Tables, resNet.Tables...)
 	for _, figure := range resNet.Figures {
 		figure.Name += "-resnet"

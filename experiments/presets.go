@@ -15,10 +15,10 @@ func paperResNet() training.ImageTraining {
 		LearningRate: 0.05, BatchSize: 256, Steps: 20000, Measurements: 20}
 }
 
-// deskResNet is the paper's network with an eighth of the channels, on 10,000 images of CIFAR-10 that
-// its first layer halves. So many images and steps let two cores train a sweep in a few
-// hours. The measurements are evenly spaced in the logarithm of the step, so
-// that runs can be compared at equal training loss.
+// deskResNet is the paper's network with an eighth of the channels, on 10,000 images of CIFAR-10
+// that its first layer halves. So many images and steps let two cores train a sweep in a few hours.
+// The measurements are evenly spaced in the logarithm of the step, so that runs can be compared at
+// equal training loss.
 func deskResNet() training.ImageTraining {
 	c := paperResNet()
 	c.Train, c.Test, c.Measure, c.MeasureGC = 10000, 5000, 2000, 300

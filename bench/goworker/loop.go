@@ -24,7 +24,8 @@ type loop struct {
 	batches train.Dataset
 }
 
-// newLoop has the fixture's examples for its data set, of which every batch has all, in a new order.
+// newLoop has the fixture's examples for its data set, of which every batch has all, in a new
+// order.
 func newLoop(b compute.Backend, store *model.Store, f *fixture, learningRate float64) (*loop, error) {
 	images, err := f.images()
 	if err != nil {

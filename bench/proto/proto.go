@@ -24,8 +24,8 @@ const (
 	TaskStepProjection = "step_projection"
 	TaskStepExact      = "step_exact"
 	TaskStepDense      = "step_dense" // With the closed form differentiated through; the peers do step_exact.
-	// TaskLoop is one step of a training loop as users write it, the plain loss: a batch in a new order from a data set in
-	// host memory, the step, and the loss read back.
+	// TaskLoop is one step of a training loop as users write it, the plain loss: a batch in a new
+	// order from a data set in host memory, the step, and the loss read back.
 	TaskLoop = "loop"
 )
 

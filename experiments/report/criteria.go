@@ -28,8 +28,9 @@ func begin(p runs.Provenance) time.Time {
 	return p.Finished.Add(-time.Duration(p.Seconds * float64(time.Second)))
 }
 
-// doubt says in a short sentence what is against the claims' criteria, which could have been chosen to
-// fit the runs, and then why. Both are empty where a commit fixed them before the first run began.
+// doubt says in a short sentence what is against the claims' criteria, which could have been chosen
+// to fit the runs, and then why. Both are empty where a commit fixed them before the first run
+// began.
 func (f *Folder) doubt() (short, why string) {
 	switch began := f.began(); {
 	case len(f.Claims) == 0:

@@ -12,8 +12,8 @@ import (
 	"example.com/geometric-complexity/internal/nearest"
 )
 
-// DiscussionFile is written by hand: a heading "## ID: VERDICT" with a claim's ID and its own verdict,
-// and below it a paragraph of plain text.
+// DiscussionFile is written by hand: a heading "## ID: VERDICT" with a claim's ID and its own
+// verdict, and below it a paragraph of plain text.
 const DiscussionFile = "discussion.md"
 
 // readDiscussion returns the paragraphs of the folder's discussion by claim.

@@ -71,12 +71,15 @@ func samplePage(t *testing.T) (dir string, elements []element, text, page string
 func TestPageSaysItAll(t *testing.T) {
 	_, _, text, _ := samplePage(t)
 	wants := []string{"Of 3 empirical claims 1 hold, 1 do not hold, and 1 are undecided, after Holm's correction for their number.", "05 GC & <the> regularizer", "laptop: a first look", "In the paper: supplement",
-		"gcml run gc-regularizer --scale laptop --set rates=0,1", "It fell by <1 %. So be it.", "rate 1, seed 0, at step 4", `dataset"fashion"`, "rates[0, 1]", `resnet.width8resnet.norm""steps7`,
-		"At the end", "1.5 ± 0.1", "Mean & deviation.", "versionv1.2.3", commit, "go1.27", "linux/amd64", "xla:cpu", "a processor", "0, 1, 2",
+		"gcml run gc-regularizer --scale laptop --set rates=0,1", "It fell by <1 %. So be it.", "rate 1, seed 0, at step 4",
+		`dataset"fashion"`, "rates[0, 1]", `resnet.width8resnet.norm""steps7`,
+		"At the end", "1.5 ± 0.1", "Mean & deviation.", "versionv1.2.3", commit, "go1.27", "linux/amd64", "xla:cpu",
+		"a processor", "0, 1, 2",
 		"2030-01-02 03:04 UTC", "2, 1m30s in all", "The demonstration",
 		"criteriacommit 0123456789ab of 2029-01-01 00:00 UTC", "p-value 0.001, corrected 0.003."}
 	for _, c := range sample().Claims {
-		wants = append(wants, c.Text, c.Evidence, "Holds if: "+c.Criterion+".", marks[c.Verdict]+" "+string(c.Verdict)+" "+c.Text)
+		wants = append(wants, c.Text, c.Evidence, "Holds if: "+c.Criterion+".",
+			marks[c.Verdict]+" "+string(c.Verdict)+" "+c.Text)
 	}
 	for _, want := range wants {
 		if !strings.Contains(text, want) {
@@ -88,8 +91,8 @@ func TestPageSaysItAll(t *testing.T) {
 	}
 }
 
-// The page begins with a mark for each claim, which leads to it, and with the claims that fail. In each
-// experiment failures come first, and details are folded.
+// The page begins with a mark for each claim, which leads to it, and with the claims that fail. In
+// each experiment failures come first, and details are folded.
 func TestPageBeginsWithWhatMatters(t *testing.T) {
 	_, elements, _, page := samplePage(t)
 	part := func(from, to string) string {
@@ -102,7 +105,8 @@ func TestPageBeginsWithWhatMatters(t *testing.T) {
 		return inside
 	}
 	strip, at := part("<nav", "</nav>"), -1
-	for _, want := range []string{`does-not-hold" href="#05-gc-regularizer.keeps"`, `undecided" href="#05-gc-regularizer.helps"`,
+	for _, want := range []string{`does-not-hold" href="#05-gc-regularizer.keeps"`,
+		`undecided" href="#05-gc-regularizer.helps"`,
 		`holds" href="#05-gc-regularizer.lowers"`} {
 		i := strings.Index(strip, want)
 		if i <= at {
@@ -111,7 +115,8 @@ func TestPageBeginsWithWhatMatters(t *testing.T) {
 		at = i
 	}
 	failures := part(`<section id="failures">`, "</section>")
-	for text, want := range map[string]bool{"accuracy is *kept*": true, "It fell by": true, "accuracy rises": false, "GC falls by": false} {
+	for text, want := range map[string]bool{"accuracy is *kept*": true, "It fell by": true, "accuracy rises": false,
+		"GC falls by": false} {
 		if strings.Contains(failures, text) != want {
 			t.Errorf("%q among the failures: %t; want %t", text, !want, want)
 		}
@@ -130,7 +135,8 @@ func TestPageBeginsWithWhatMatters(t *testing.T) {
 	}
 }
 
-// A first look that a larger scale supersedes is folded: neither among the failures nor in the overview.
+// A first look that a larger scale supersedes is folded: neither among the failures nor in the
+// overview.
 func TestPageFoldsFirstLooks(t *testing.T) {
 	page, err := HTML([]*Folder{folder("01", experiment.Laptop, claim("look", evidence.DoesNotHold, 0.04)),
 		folder("01", desk, claim("night", evidence.Holds, 0.04))})
@@ -177,7 +183,8 @@ func TestPageRunsItsOwnScriptOnly(t *testing.T) {
 	_, script, _ := strings.Cut(string(html), "<script>")
 	script, _, _ = strings.Cut(script, "</script>")
 	sum := sha256.Sum256([]byte(script))
-	want := "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; "
+	want := "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" +
+		base64.StdEncoding.EncodeToString(sum[:]) + "'; "
 	if scripts != 1 || !strings.HasPrefix(policy, want) {
 		t.Errorf("%d scripts, policy %q; want one that %q lets run", scripts, policy, want)
 	}
@@ -305,7 +312,8 @@ func TestPageErrors(t *testing.T) {
 
 // Runs of several versions are all named.
 func TestCommits(t *testing.T) {
-	f := &Folder{Result: sample(), Records: []Record{{Provenance: runs.Provenance{Commit: "aa"}}, {Provenance: runs.Provenance{Commit: "aa", Modified: true}},
+	f := &Folder{Result: sample(), Records: []Record{{Provenance: runs.Provenance{Commit: "aa"}},
+		{Provenance: runs.Provenance{Commit: "aa", Modified: true}},
 		{Provenance: runs.Provenance{Commit: "aa"}}}}
 	if got, want := f.commits(), "aa, aa with changes, "+commit; got != want {
 		t.Errorf("%s; want %s", got, want)

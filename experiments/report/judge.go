@@ -12,8 +12,8 @@ import (
 	"example.com/geometric-complexity/internal/stats"
 )
 
-// The verdicts that a report has beside those of the evidence: on theorems and identities, which runs
-// can only fail to refute, and at a scale that decides nothing.
+// The verdicts that a report has beside those of the evidence: on theorems and identities, which
+// runs can only fail to refute, and at a scale that decides nothing.
 const (
 	NotRefuted evidence.Verdict = "not refuted"
 	Refuted    evidence.Verdict = "refuted"
@@ -36,8 +36,8 @@ type Judged struct {
 	*Folder
 	// Decided are the claims with their verdicts, failures first.
 	Decided []JudgedClaim
-	// Superseded says that another folder has the experiment at a scale that decides more. Its claims
-	// are corrected among the superseded ones, and are not counted.
+	// Superseded says that another folder has the experiment at a scale that decides more. Its
+	// claims are corrected among the superseded ones, and are not counted.
 	Superseded bool
 }
 

@@ -14,7 +14,8 @@ import (
 
 // claim is one with a p-value; with a negative one there is none.
 func claim(id string, verdict evidence.Verdict, p float64) evidence.Claim {
-	c := evidence.Claim{ClaimText: evidence.ClaimText{ID: id, Text: "the claim " + id}, Statistic: "value", Verdict: verdict, PerSeed: make([]runs.Number, 3),
+	c := evidence.Claim{ClaimText: evidence.ClaimText{ID: id, Text: "the claim " + id}, Statistic: "value",
+		Verdict: verdict, PerSeed: make([]runs.Number, 3),
 		Evidence: "value 0", Criterion: "interval above 1"}
 	if p >= 0 {
 		n := runs.Number(p)
@@ -30,7 +31,8 @@ func sharing(c evidence.Claim, with string) evidence.Claim { c.Shares = with; re
 // folder is a result in memory.
 func folder(number string, scale experiment.Scale, claims ...evidence.Claim) *Folder {
 	r := sample()
-	r.Number, r.Name, r.Title, r.Scale, r.Claims, r.Tables, r.Figures = number, "exp-"+number, "Experiment "+number, scale, claims, nil, nil
+	r.Number, r.Name, r.Title, r.Scale, r.Claims, r.Tables, r.Figures = number, "exp-"+number, "Experiment "+number, scale,
+		claims, nil, nil
 	return &Folder{Dir: number + "-" + string(scale), Result: r, Records: []Record{{Provenance: r.Provenance}}}
 }
 
@@ -50,21 +52,27 @@ func TestJudge(t *testing.T) {
 		summary string
 	}{
 		{"the correction is for the claims of all folders",
-			[]*Folder{folder("01", desk, claim("a", holds, 0.01), claim("b", fails, 0.02)), folder("02", desk, claim("c", holds, 0.03), claim("d", open, 0.5))},
+			[]*Folder{folder("01", desk, claim("a", holds, 0.01), claim("b", fails, 0.02)),
+				folder("02", desk, claim("c", holds, 0.03), claim("d", open, 0.5))},
 			// 4·0.01, 3·0.02, the 2·0.03 that is not below it, and 0.5.
-			map[string]v{"a": holds, "b": open, "c": open, "d": open}, map[string]float64{"a": 0.04, "b": 0.06, "c": 0.06, "d": 0.5},
+			map[string]v{"a": holds, "b": open, "c": open, "d": open},
+			map[string]float64{"a": 0.04, "b": 0.06, "c": 0.06, "d": 0.5},
 			"Of 4 empirical claims 1 hold, 0 do not hold, and 3 are undecided, after Holm's correction for their number."},
 		{"theorems are apart",
-			[]*Folder{folder("01", desk, claim("a", holds, 0.04), proven(claim("t", holds, 0.04)), proven(claim("u", fails, -1)), proven(claim("w", open, -1)))},
+			[]*Folder{folder("01", desk, claim("a", holds, 0.04), proven(claim("t", holds, 0.04)), proven(claim("u", fails, -1)),
+				proven(claim("w", open, -1)))},
 			map[string]v{"a": holds, "t": NotRefuted, "u": Refuted, "w": open}, map[string]float64{"a": 0.04, "t": math.NaN()},
 			"Of 1 empirical claims 1 hold, 0 do not hold, and 0 are undecided, after Holm's correction for their number. " +
 				"The runs refute 1 of 3 theorems and identities."},
 		{"claims of one statistic count once, and are corrected as one",
-			[]*Folder{folder("01", desk, claim("keeps", holds, 0.02), sharing(claim("improves", fails, 0.03), "keeps"), claim("other", holds, 0.04))},
-			map[string]v{"keeps": holds, "improves": open, "other": open}, map[string]float64{"keeps": 0.04, "improves": 0.06, "other": 0.06},
+			[]*Folder{folder("01", desk, claim("keeps", holds, 0.02), sharing(claim("improves", fails, 0.03), "keeps"),
+				claim("other", holds, 0.04))},
+			map[string]v{"keeps": holds, "improves": open, "other": open},
+			map[string]float64{"keeps": 0.04, "improves": 0.06, "other": 0.06},
 			"Of 2 empirical claims 1 hold, 0 do not hold, and 1 are undecided, after Holm's correction for their number."},
 		{"claims share within an experiment only",
-			[]*Folder{folder("01", desk, claim("keeps", holds, 0.03)), folder("02", desk, sharing(claim("improves", holds, 0.02), "keeps"))},
+			[]*Folder{folder("01", desk, claim("keeps", holds, 0.03)),
+				folder("02", desk, sharing(claim("improves", holds, 0.02), "keeps"))},
 			map[string]v{"keeps": holds, "improves": holds}, map[string]float64{"keeps": 0.04, "improves": 0.04},
 			"Of 2 empirical claims 2 hold, 0 do not hold, and 0 are undecided, after Holm's correction for their number."},
 		{"what no test decides stands as it is",
@@ -72,16 +80,19 @@ func TestJudge(t *testing.T) {
 			map[string]v{"a": holds, "b": fails}, map[string]float64{"a": math.NaN(), "b": 0.05},
 			"Of 2 empirical claims 1 hold, 1 do not hold, and 0 are undecided, after Holm's correction for their number."},
 		{"smoke decides nothing",
-			[]*Folder{folder("01", experiment.Smoke, claim("a", holds, 0.04), proven(claim("t", fails, -1))), folder("02", desk, claim("b", holds, 0.04))},
+			[]*Folder{folder("01", experiment.Smoke, claim("a", holds, 0.04), proven(claim("t", fails, -1))),
+				folder("02", desk, claim("b", holds, 0.04))},
 			map[string]v{"a": NoVerdict, "t": NoVerdict, "b": holds}, map[string]float64{"a": math.NaN(), "b": 0.04},
 			"Of 1 empirical claims 1 hold, 0 do not hold, and 0 are undecided, after Holm's correction for their number."},
 		{"a first look gives way to a larger scale",
-			[]*Folder{folder("01", experiment.Laptop, claim("a", holds, 0.04)), folder("01", desk, claim("b", fails, 0.04)), folder("01", experiment.Smoke, claim("c", holds, 0))},
+			[]*Folder{folder("01", experiment.Laptop, claim("a", holds, 0.04)), folder("01", desk, claim("b", fails, 0.04)),
+				folder("01", experiment.Smoke, claim("c", holds, 0))},
 			map[string]v{"a": holds, "b": fails, "c": NoVerdict}, map[string]float64{"a": 0.04, "b": 0.04},
 			"Of 1 empirical claims 0 hold, 1 do not hold, and 0 are undecided, after Holm's correction for their number. " +
 				"First looks at experiments that a larger scale decides are not counted."},
 		{"results of an older form are not corrected",
-			[]*Folder{old(folder("01", desk, claim("a", holds, -1), claim("b", open, -1))), folder("02", desk, claim("c", fails, 0.04))},
+			[]*Folder{old(folder("01", desk, claim("a", holds, -1), claim("b", open, -1))),
+				folder("02", desk, claim("c", fails, 0.04))},
 			map[string]v{"a": holds, "b": open, "c": fails}, map[string]float64{"a": math.NaN(), "c": 0.04},
 			"Of 1 empirical claims 0 hold, 1 do not hold, and 0 are undecided, after Holm's correction for their number. " +
 				"Of 2 claims 1 hold, 0 do not hold, and 1 are undecided; these are of results of an older form, whose verdicts are not corrected."},
@@ -96,7 +107,8 @@ func TestJudge(t *testing.T) {
 					if c.Final != tc.want[c.ID] {
 						t.Errorf("%s: %s; want %s", c.ID, c.Final, tc.want[c.ID])
 					}
-					if want, ok := tc.p[c.ID]; ok && math.Abs(c.Corrected-want) > 1e-12 || math.IsNaN(want) != math.IsNaN(c.Corrected) && ok {
+					if want, ok := tc.p[c.ID]; ok && math.Abs(c.Corrected-want) > 1e-12 ||
+						math.IsNaN(want) != math.IsNaN(c.Corrected) && ok {
 						t.Errorf("%s: corrected p-value %g; want %g", c.ID, c.Corrected, want)
 					}
 				}
@@ -126,7 +138,8 @@ func TestDoubt(t *testing.T) {
 	run := func(end time.Time, seconds float64) Record {
 		return Record{Provenance: runs.Provenance{Finished: end, Seconds: seconds}}
 	}
-	records := []Record{run(ended, 60), run(ended.Add(-time.Hour), 7200), run(time.Time{}, 5)} // The second began first, at 9.
+	records := []Record{run(ended, 60), run(ended.Add(-time.Hour), 7200),
+		run(time.Time{}, 5)} // The second began first, at 9.
 	fixed := func(at time.Time) *experiment.Criteria { return &experiment.Criteria{Commit: commit, Fixed: at} }
 	at := func(hour, minute int) time.Time { return time.Date(2030, 1, 2, hour, minute, 0, 0, time.UTC) }
 	for _, tc := range []struct {
@@ -139,10 +152,13 @@ func TestDoubt(t *testing.T) {
 		{"before", fixed(at(8, 59)), records, "", ""},
 		{"after the first run began", fixed(at(9, 1)), records, "The criteria are younger than the runs.",
 			"Commit 0123456789ab fixed them on 2030-01-02 09:01 UTC, and the first run began on 2030-01-02 09:00 UTC."},
-		{"no commit", &experiment.Criteria{SHA256: "ab"}, records, "The criteria are in no commit.", "They may be younger than the runs."},
-		{"no date", &experiment.Criteria{Commit: commit}, records, "The criteria are in no commit.", "They may be younger than the runs."},
+		{"no commit", &experiment.Criteria{SHA256: "ab"}, records, "The criteria are in no commit.",
+			"They may be younger than the runs."},
+		{"no date", &experiment.Criteria{Commit: commit}, records, "The criteria are in no commit.",
+			"They may be younger than the runs."},
 		{"no records", fixed(at(8, 59)), nil, "The criteria may be younger than the runs.", "When these began is not known."},
-		{"older form", nil, records, "This result is of an older form.", "Its verdicts are not corrected, and it does not say when its criteria were fixed."},
+		{"older form", nil, records, "This result is of an older form.",
+			"Its verdicts are not corrected, and it does not say when its criteria were fixed."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := folder("01", desk, claim("a", evidence.Holds, 0.01))
@@ -157,8 +173,10 @@ func TestDoubt(t *testing.T) {
 			_, text := parse(t, page)
 			long := strings.TrimSpace(tc.short + " " + tc.why)
 			for _, in := range []struct{ what, text, want string }{{"page", text, long},
-				{"table of experiments", Experiments([]*Folder{f}, ".", "all"), tc.short}, {"list of claims", Claims([]*Folder{f}, "."), long}} {
-				if !strings.Contains(in.text, in.want) || in.want == "" && (strings.Contains(in.text, "younger") || strings.Contains(in.text, "older form")) {
+				{"table of experiments", Experiments([]*Folder{f}, ".", "all"), tc.short},
+				{"list of claims", Claims([]*Folder{f}, "."), long}} {
+				if !strings.Contains(in.text, in.want) || in.want == "" &&
+					(strings.Contains(in.text, "younger") || strings.Contains(in.text, "older form")) {
 					t.Errorf("the %s does not say %q:\n%s", in.what, in.want, in.text)
 				}
 			}
@@ -180,7 +198,8 @@ func TestSmokeShowsNoVerdict(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, text, _ := strings.Cut(string(page), `<section id="01-smoke"`)
-	for what, shown := range map[string]string{"page": text, "README": Experiments(folders, ".", "all"), "list": Claims(folders, ".")} {
+	for what, shown := range map[string]string{"page": text, "README": Experiments(folders, ".", "all"),
+		"list": Claims(folders, ".")} {
 		for _, word := range []string{"does not hold", "✔", "✘", "**holds**", "refute"} {
 			if strings.Contains(shown, word) {
 				t.Errorf("the %s has %q:\n%s", what, word, shown)
@@ -199,13 +218,15 @@ func TestFound(t *testing.T) {
 		return c
 	}
 	theorem, plain := proven(claim("t", evidence.Holds, -1)), claim("a", evidence.Holds, 0.01)
-	first, second := effect(claim("b", evidence.Holds, 0.01), "accuracy rises by 2", "at equal training loss (0.3)"), effect(claim("c", evidence.Holds, 0), "other", "x")
+	first, second := effect(claim("b", evidence.Holds, 0.01), "accuracy rises by 2", "at equal training loss (0.3)"),
+		effect(claim("c", evidence.Holds, 0), "other", "x")
 	for i, tc := range []struct {
 		claims []evidence.Claim
 		want   string
 	}{
 		{[]evidence.Claim{theorem, plain, first, second}, "Accuracy rises by 2, at equal training loss (0.3)."},
-		{[]evidence.Claim{effect(evidence.Claim{ClaimText: evidence.ClaimText{ID: "d"}, Verdict: evidence.Undecided}, "GC falls", "at the last step")},
+		{[]evidence.Claim{effect(evidence.Claim{ClaimText: evidence.ClaimText{ID: "d"}, Verdict: evidence.Undecided},
+			"GC falls", "at the last step")},
 			"GC falls, at the last step; 0 seed(s) cannot decide it, at least 3 are needed."},
 		{[]evidence.Claim{theorem, plain}, "The claim a (holds): value 0."},
 		{[]evidence.Claim{theorem}, ""},

@@ -38,9 +38,9 @@ func UpdateReadmes(folders []*Folder, readme, results string) (changed []string,
 	return changed, nil
 }
 
-// Experiments is the table of experiments as Markdown, with how many of their claims hold and what was
-// found. First looks are left out where a larger scale decides the same. Links are relative to the
-// folder base; the last is to the file that has every claim.
+// Experiments is the table of experiments as Markdown, with how many of their claims hold and what
+// was found. First looks are left out where a larger scale decides the same. Links are relative to
+// the folder base; the last is to the file that has every claim.
 func Experiments(folders []*Folder, base, all string) string {
 	judged := Judge(folders)
 	var rows strings.Builder
@@ -92,8 +92,8 @@ func (t tally) provenText() string {
 	return fmt.Sprintf("%d not refuted", t.proven)
 }
 
-// found is a sentence on the first empirical claim that has an effect; if none has, on the first one,
-// with its verdict.
+// found is a sentence on the first empirical claim that has an effect; if none has, on the first
+// one, with its verdict.
 func (j *Judged) found() string {
 	first := -1
 	for i, c := range j.Claims {

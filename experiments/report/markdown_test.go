@@ -20,21 +20,25 @@ func TestReadmes(t *testing.T) {
 	r := sample()
 	rank := runs.Number(-0.95)
 	r.Claims[0].Effect, r.Claims[0].Rank = "GC falls by > 2 | more", &rank
-	r.Claims[0].Matched = []evidence.Matched{{Matching: "at equal training loss (0.3)", Effect: "falls by 2", Verdict: evidence.Holds},
+	r.Claims[0].Matched = []evidence.Matched{{Matching: "at equal training loss (0.3)", Effect: "falls by 2",
+		Verdict: evidence.Holds},
 		{Matching: "at the last step", Effect: "changes", Verdict: evidence.Undecided}}
-	bound := evidence.Claim{ClaimText: evidence.ClaimText{ID: "bound", Text: "GC is bounded", Proven: true}, Statistic: "largest", Value: 0.5, PerSeed: r.Claims[0].PerSeed,
+	bound := evidence.Claim{ClaimText: evidence.ClaimText{ID: "bound", Text: "GC is bounded", Proven: true},
+		Statistic: "largest", Value: 0.5, PerSeed: r.Claims[0].PerSeed,
 		Criterion: "no value above 1", Verdict: evidence.Holds}
 	r.Claims = append(r.Claims, bound)
 	write(t, filepath.Join(results, "05-gc-regularizer"), r)
 	put(t, filepath.Join(results, "05-gc-regularizer", DiscussionFile), "## keeps: does not hold\nIt fell.\n")
 	paper := sample()
 	paper.Name, paper.Number, paper.Title = "noise", "06", "Noise"
-	paper.Scale, paper.Command, paper.Criteria, paper.Claims = experiment.Paper, "gcml run 05 --set 'a|b'", nil, paper.Claims[2:]
+	paper.Scale, paper.Command, paper.Criteria, paper.Claims = experiment.Paper, "gcml run 05 --set 'a|b'", nil,
+		paper.Claims[2:]
 	paper.Claims[0].P = nil
 	write(t, filepath.Join(results, "06-noise-paper"), paper)
 	empty := "before\n" + marked.Begin(ClaimsSection) + "\n" + marked.End(ClaimsSection) + "\nafter\n"
 	put(t, readme, empty)
-	put(t, listed, strings.ReplaceAll(empty, ClaimsSection, ResultsSection)+marked.Begin(ClaimsSection)+"\n"+marked.End(ClaimsSection)+"\n")
+	put(t, listed, strings.ReplaceAll(empty, ClaimsSection,
+		ResultsSection)+marked.Begin(ClaimsSection)+"\n"+marked.End(ClaimsSection)+"\n")
 
 	for _, want := range [][]string{{readme, listed}, nil} {
 		changed, err := UpdateReadmes(load(t, results), readme, results)
@@ -136,7 +140,8 @@ func TestRepositorySaysWhatItsResultsSay(t *testing.T) {
 	}
 	for _, f := range folders {
 		if ids := f.Undiscussed(); len(ids) > 0 {
-			t.Errorf("%s: %q do not hold; say why they may not, under \"## ID: does not hold\"", filepath.Join(f.Dir, DiscussionFile), ids)
+			t.Errorf("%s: %q do not hold; say why they may not, under \"## ID: does not hold\"",
+				filepath.Join(f.Dir, DiscussionFile), ids)
 		}
 	}
 	if _, err := HTML(folders); err != nil {

@@ -27,7 +27,8 @@ func TestPublish(t *testing.T) {
 	if !slices.Equal(published, []string{want}) {
 		t.Fatalf("published %q; want %q", published, want)
 	}
-	wantFiles := []string{"claims.txt", "discussion.md", "figures/sweep.png", "figures/sweep.svg", "figures/training.png", "figures/training.svg", "records.jsonl", "result.json"}
+	wantFiles := []string{"claims.txt", "discussion.md", "figures/sweep.png", "figures/sweep.svg", "figures/training.png",
+		"figures/training.svg", "records.jsonl", "result.json"}
 	if got := files(t, want); !slices.Equal(got, wantFiles) {
 		t.Errorf("files %q; want %q", got, wantFiles)
 	}
@@ -68,9 +69,12 @@ func TestPublishRefuses(t *testing.T) {
 		allow  Options // with it the result is published
 		want   string
 	}{
-		{name: "smoke", result: func(r *experiment.Result) { r.Scale = experiment.Smoke }, allow: Options{Smoke: true}, want: "smoke scale decides nothing"},
-		{name: "changed code", result: func(r *experiment.Result) { r.Provenance.Modified = true }, allow: Options{Force: true}, want: "working tree with changes to commit 0123456789ab; "},
-		{name: "code not known", result: func(r *experiment.Result) { r.Provenance.Commit = "" }, allow: Options{Force: true}, want: "does not know its commit"},
+		{name: "smoke", result: func(r *experiment.Result) { r.Scale = experiment.Smoke }, allow: Options{Smoke: true},
+			want: "smoke scale decides nothing"},
+		{name: "changed code", result: func(r *experiment.Result) { r.Provenance.Modified = true },
+			allow: Options{Force: true}, want: "working tree with changes to commit 0123456789ab; "},
+		{name: "code not known", result: func(r *experiment.Result) { r.Provenance.Commit = "" }, allow: Options{Force: true},
+			want: "does not know its commit"},
 		{name: "a run of changed code", files: func(t *testing.T, out string) {
 			path := filepath.Join(out, experiment.RecordsFile)
 			text, err := os.ReadFile(path)
@@ -79,11 +83,16 @@ func TestPublishRefuses(t *testing.T) {
 			}
 			put(t, path, strings.Replace(string(text), `"commit"`, `"modified":true,"commit"`, 1))
 		}, allow: Options{Force: true}, want: "working tree with changes"},
-		{name: "no command", result: func(r *experiment.Result) { r.Command = "" }, want: "does not say the command that repeats it"},
+		{name: "no command", result: func(r *experiment.Result) { r.Command = "" },
+			want: "does not say the command that repeats it"},
 		{name: "unfinished", files: remove(experiment.ResultFile), want: "the experiment has not finished"},
-		{name: "no claims", files: remove(experiment.ClaimsFile), want: "claims.txt is missing or empty; run its command again: gcml run gc-regularizer"},
+		{name: "no claims", files: remove(experiment.ClaimsFile),
+			want: "claims.txt is missing or empty; run its command again: gcml run gc-regularizer"},
 		{name: "no figure", files: remove("figures/training.png"), want: "training.png is missing or empty"},
-		{name: "empty figure", files: func(t *testing.T, out string) { put(t, filepath.Join(out, "figures", "sweep.svg"), "") }, want: "sweep.svg is missing or empty"},
+		{name: "empty figure", files: func(t *testing.T,
+			out string) {
+			put(t, filepath.Join(out, "figures", "sweep.svg"), "")
+		}, want: "sweep.svg is missing or empty"},
 		{name: "no records", files: remove(experiment.RecordsFile), want: "records.jsonl is missing or empty"},
 		{name: "a record less", files: func(t *testing.T, out string) {
 			put(t, filepath.Join(out, experiment.RecordsFile), "{\"hash\":\"aa\"}\n")
@@ -106,7 +115,8 @@ func TestPublishRefuses(t *testing.T) {
 				tc.files(t, out)
 			}
 			_, err := Publish([]string{good, out}, results, Options{})
-			if err == nil || !strings.Contains(err.Error(), out) || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+			if err == nil || !strings.Contains(err.Error(), out) || !strings.Contains(err.Error(), tc.want) ||
+				strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v; want one line with the folder and %q", err, tc.want)
 			}
 			if _, err := os.Stat(results); err == nil {
@@ -131,7 +141,8 @@ func TestPublishRefusesTwoOfOneName(t *testing.T) {
 	a, b := filepath.Join(root, "a"), filepath.Join(root, "b")
 	write(t, a, sample())
 	write(t, b, sample())
-	if _, err := Publish([]string{a, b}, filepath.Join(root, "results"), Options{}); err == nil || !strings.Contains(err.Error(), "would both become") {
+	if _, err := Publish([]string{a, b}, filepath.Join(root, "results"), Options{}); err == nil ||
+		!strings.Contains(err.Error(), "would both become") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -20,25 +20,30 @@ const commit = "0123456789abcdef0123456789abcdef01234567"
 // sample is a result with a claim of each verdict and characters that HTML and
 // Markdown take for their own.
 func sample() *experiment.Result {
-	made := runs.Provenance{Version: "v1.2.3", Commit: commit, Go: "go1.27", Platform: "linux/amd64", Seconds: 90, Starts: 1,
+	made := runs.Provenance{Version: "v1.2.3", Commit: commit, Go: "go1.27", Platform: "linux/amd64", Seconds: 90,
+		Starts:   1,
 		Finished: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
 	seeds := []runs.Number{0, 0, 0} // How many there are is what counts.
 	number := func(v float64) *runs.Number { n := runs.Number(v); return &n }
 	return &experiment.Result{Number: "05", Name: "gc-regularizer", Title: "GC & <the> regularizer", Paper: "supplement",
-		Scale: experiment.Laptop, Command: "gcml run gc-regularizer --scale laptop --set rates=0,1", Backend: "xla:cpu", Seeds: []int64{0, 1, 2},
+		Scale: experiment.Laptop, Command: "gcml run gc-regularizer --scale laptop --set rates=0,1", Backend: "xla:cpu",
+		Seeds:  []int64{0, 1, 2},
 		Config: json.RawMessage(`{"dataset":"fashion","rates":[0,1],"resnet":{"width":8,"norm":""},"steps":7}`),
 		Claims: []evidence.Claim{
 			{ID: "lowers", Text: "GC falls by > 1 | more", Statistic: "rank correlation", Value: -1, PerSeed: seeds,
 				Interval: &stats.Interval{Lo: -1, Hi: -1, Level: 0.95, Method: "t"},
 				P:        number(0.001),
 				Evidence: "rank correlation -1, 95 % t interval [-1, -1]", Criterion: "interval below 0", Verdict: evidence.Holds},
-			{ID: "keeps", Text: "accuracy is *kept*", Statistic: "difference < 0, namely", Value: -0.1, PerSeed: seeds, P: number(0.002),
-				Evidence: "difference < 0, namely -0.1; by seed: a, b", Criterion: "interval above -0.005", Verdict: evidence.DoesNotHold},
+			{ID: "keeps", Text: "accuracy is *kept*", Statistic: "difference < 0, namely", Value: -0.1, PerSeed: seeds,
+				P:        number(0.002),
+				Evidence: "difference < 0, namely -0.1; by seed: a, b", Criterion: "interval above -0.005",
+				Verdict: evidence.DoesNotHold},
 			{ID: "helps", Text: "accuracy rises", Statistic: "difference", Value: 0.1, PerSeed: seeds, P: number(0.3),
 				Evidence: "difference 0.1", Criterion: "interval above 0", Verdict: evidence.Undecided},
 		},
 		Criteria: &experiment.Criteria{SHA256: "ab", Commit: commit, Fixed: time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC)},
-		Tables:   []evidence.Table{{Title: "At the end", Header: []string{"rate", "GC"}, Rows: [][]string{{"0", "1.5 ± 0.1"}, {"1", "<0.1"}}, Notes: "Mean & deviation."}},
+		Tables: []evidence.Table{{Title: "At the end", Header: []string{"rate", "GC"},
+			Rows: [][]string{{"0", "1.5 ± 0.1"}, {"1", "<0.1"}}, Notes: "Mean & deviation."}},
 		Runs: []experiment.RunSummary{{Label: "rate 0", Seed: 0, Hash: "aa", Status: runs.Complete, Step: 9, Seconds: 30},
 			{Label: "rate 1", Seed: 0, Hash: "bb", Status: runs.Diverged, Step: 4, Seconds: 60}},
 		Provenance: made}
@@ -49,7 +54,8 @@ func write(t *testing.T, dir string, r *experiment.Result) {
 	t.Helper()
 	r.Figures, r.InWords = nil, map[string]string{}
 	for _, name := range []string{"sweep", "training"} {
-		for ext, text := range map[string]string{".png": "a picture", ".svg": `<svg width="75pt" height="30pt" xmlns="http://www.w3.org/2000/svg"><text>` + name + `</text></svg>`} {
+		for ext, text := range map[string]string{".png": "a picture",
+			".svg": `<svg width="75pt" height="30pt" xmlns="http://www.w3.org/2000/svg"><text>` + name + `</text></svg>`} {
 			put(t, filepath.Join(dir, "figures", name+ext), text)
 		}
 		r.Figures = append(r.Figures, "figures/"+name+".png", "figures/"+name+".svg")
@@ -166,12 +172,16 @@ func TestDiscussion(t *testing.T) {
 		undiscussed         []string
 	}{
 		{"none", "", "", nil, []string{"keeps"}},
-		{"of one", "## keeps: does not hold\n\nIt fell\nby 1.  So there.\n\nAnd more.\n", "", map[string]string{"keeps": "It fell by 1. So there. And more."}, nil},
-		{"empty", "## keeps: does not hold\n\n## helps: undecided\nToo few seeds.\n", "", map[string]string{"keeps": "", "helps": "Too few seeds."}, []string{"keeps"}},
+		{"of one", "## keeps: does not hold\n\nIt fell\nby 1.  So there.\n\nAnd more.\n", "",
+			map[string]string{"keeps": "It fell by 1. So there. And more."}, nil},
+		{"empty", "## keeps: does not hold\n\n## helps: undecided\nToo few seeds.\n", "",
+			map[string]string{"keeps": "", "helps": "Too few seeds."}, []string{"keeps"}},
 		{"holds", "## lowers: holds\nAs expected.\n", "", map[string]string{"lowers": "As expected."}, []string{"keeps"}},
 		{"mistyped", "## keep: holds\ntext\n", `unknown claim "keep"; did you mean "keeps"?`, nil, nil},
 		{"unknown", "## something-else\ntext\n", `unknown claim "something-else"; known: lowers, keeps, helps`, nil, nil},
-		{"of another verdict", "## lowers: does not hold\ntext\n", `what is said of claim lowers has to be of this result, where its verdict is: holds; then write "## lowers: holds"`, nil, nil},
+		{"of another verdict", "## lowers: does not hold\ntext\n",
+			`what is said of claim lowers has to be of this result, where its verdict is: holds; then write "## lowers: holds"`,
+			nil, nil},
 		{"without a verdict", "## keeps\ntext\n", `then write "## keeps: does not hold"`, nil, nil},
 		{"under no claim", "text\n", `"text" stands under no claim`, nil, nil},
 	} {

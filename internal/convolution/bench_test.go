@@ -41,7 +41,8 @@ func BenchmarkResNet18(b *testing.B) {
 			k := shapes.Make(dtypes.Float32, c.kernel, c.kernel, c.in, c.out)
 			y := shapes.Make(dtypes.Float32, batch, c.size/c.stride, c.size/c.stride, c.out)
 			name := func(what string) string {
-				return fmt.Sprintf("%s/%dx%d_%d_to_%d_kernel_%d_stride_%d_batch_%d", what, c.size, c.size, c.in, c.out, c.kernel, c.stride, batch)
+				return fmt.Sprintf("%s/%dx%d_%d_to_%d_kernel_%d_stride_%d_batch_%d", what, c.size, c.size, c.in, c.out, c.kernel,
+					c.stride, batch)
 			}
 			run := func(what string, fn func(a, b *Node) *Node, a, other shapes.Shape) {
 				b.Run(name(what), func(b *testing.B) {

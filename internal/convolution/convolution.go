@@ -4,7 +4,7 @@
 // there is one trilinear form, <v, conv(x, k)>, and three ops that are its partial derivatives:
 //
 //	convolve        (x, k)  -> y
-//	inputGradient   (v, k)  -> x   again a convolution: stride and input dilation swap, the kernel is flipped
+//	inputGradient   (v, k)  -> x   a convolution: stride and input dilation swap, k is flipped
 //	kernelGradient  (x, v)  -> k   a convolution over the batch, recognized by its axes
 //
 // Each is represented in the graph by a ConvGeneral node, whose registered rule is made of the

@@ -349,8 +349,8 @@ func padFor(x *Node, c geometry, lastTap, outputDims []int) *Node {
 	return Pad(x, ScalarZero(x.Graph(), x.DType()), axes...)
 }
 
-// Patches returns what the taps of a window see of x, padded, whose spatial axes begin at axis, side
-// by side along channelAxis, the first tap first.
+// Patches returns what the taps of a window see of x, padded, whose spatial axes begin at axis,
+// side by side along channelAxis, the first tap first.
 func Patches(x *Node, axis, channelAxis int, taps [][]int, strides, windowDilations, outputDims []int) *Node {
 	parts := make([]*Node, len(taps))
 	for i, tap := range taps {

@@ -66,7 +66,8 @@ func TestLowerings(t *testing.T) {
 // smaller.
 func TestGroups(t *testing.T) {
 	rng := rand.New(rand.NewPCG(13, 14))
-	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1}, paddings: [][2]int{{1, 1}, {1, 1}}}
+	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1},
+		paddings: [][2]int{{1, 1}, {1, 1}}}
 	batch := 2*groupImages + 3
 	out := MustExecOnceN(gctest.GoBackend(t), func(x, v *Node) []*Node {
 		return []*Node{kernelGradientByGroups(c, x, v, []int{3, 3}), kernelGradientNode(c, x, v, []int{3, 3})}
@@ -107,7 +108,8 @@ func TestOneDNN(t *testing.T) {
 				got := MustExecOnceN(b, func(x, k *Node) []*Node {
 					return derivatives(ConvertDType(x, dtypes.Float32), ConvertDType(k, dtypes.Float32))
 				}, x, k)
-				for i, what := range []string{"outputs", "images' gradient", "kernel's gradient", "images' second", "kernel's second"} {
+				for i, what := range []string{"outputs", "images' gradient", "kernel's gradient", "images' second",
+					"kernel's second"} {
 					gctest.AssertClose(t, gctest.Flat(got[i]), gctest.Flat(want[i]), 2e-5, 0, what)
 				}
 			})
@@ -120,7 +122,8 @@ func TestOneDNN(t *testing.T) {
 // window.
 func TestBlocks(t *testing.T) {
 	x, k, v := []int{5, 64, 64, 16}, []int{3, 3, 16, 4}, []int{5, 64, 64, 4}
-	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1}, paddings: [][2]int{{1, 1}, {1, 1}}}
+	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1},
+		paddings: [][2]int{{1, 1}, {1, 1}}}
 	w := windowsOf(c, k[:2], v[1:3], v[3])
 	rng := rand.New(rand.NewPCG(11, 12))
 	inputs := []any{gctest.RandomTensor(rng, x...), gctest.RandomTensor(rng, k...), gctest.RandomTensor(rng, v...)}

@@ -35,8 +35,8 @@ const (
 	// groups, so that graphs stay small.
 	groupImages, maxGroups = 32, 16
 
-	// denseColumns is how many images could be multiplied by the dense matrix of a convolution in the
-	// time that it takes to lay that matrix out.
+	// denseColumns is how many images could be multiplied by the dense matrix of a convolution in
+	// the time that it takes to lay that matrix out.
 	denseColumns = 16
 
 	// contraction is about how many products are summed in one matrix product of a kernel's

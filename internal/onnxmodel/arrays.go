@@ -23,8 +23,8 @@ type Arrays struct {
 	batch    int
 }
 
-// Column is an array for an input of a network: [examples, ...] of any number type or booleans, and the
-// dtype that the input takes. A Whole array is given to each batch as it is.
+// Column is an array for an input of a network: [examples, ...] of any number type or booleans, and
+// the dtype that the input takes. A Whole array is given to each batch as it is.
 type Column struct {
 	Values *tensors.Tensor
 	DType  dtypes.DType
@@ -63,7 +63,8 @@ func NewArrays(name string, columns []Column, labels *tensors.Tensor, n, batch i
 			a.examples = shape.Dimensions[0]
 		}
 		if !c.Whole && shape.Dimensions[0] != a.examples {
-			return nil, fmt.Errorf("%s: array %d has %d examples, and those before have %d", name, i+1, shape.Dimensions[0], a.examples)
+			return nil, fmt.Errorf("%s: array %d has %d examples, and those before have %d", name, i+1, shape.Dimensions[0],
+				a.examples)
 		}
 		made, err := newColumn(c)
 		if err != nil {
@@ -76,7 +77,8 @@ func NewArrays(name string, columns []Column, labels *tensors.Tensor, n, batch i
 	}
 	if labels != nil {
 		if !labels.DType().IsInt() || labels.Shape().Size() != a.examples {
-			return nil, fmt.Errorf("%s: labels of shape %s, want one whole number for each of the %d examples", name, labels.Shape(), a.examples)
+			return nil, fmt.Errorf("%s: labels of shape %s, want one whole number for each of the %d examples", name,
+				labels.Shape(), a.examples)
 		}
 		var wide []float64
 		if err := labels.ConstFlatData(func(flat any) { wide = numbers[float64](flat) }); err != nil {
@@ -99,7 +101,8 @@ func NewArrays(name string, columns []Column, labels *tensors.Tensor, n, batch i
 	return a, nil
 }
 
-// newColumn converts values where none is lost: numbers to floats, integers to integers that hold them.
+// newColumn converts values where none is lost: numbers to floats, integers to integers that hold
+// them.
 func newColumn(c Column) (column, error) {
 	switch c.DType {
 	case dtypes.Float32:
@@ -164,7 +167,8 @@ func fill[T numeric](c Column) (column, error) {
 	case err != nil:
 		return nil, err
 	case values == nil || from.IsFloat() && !c.DType.IsFloat():
-		return nil, fmt.Errorf("values of type %s cannot be given to an input of type %s; convert them with numpy.astype", from, c.DType)
+		return nil, fmt.Errorf("values of type %s cannot be given to an input of type %s; convert them with numpy.astype",
+			from, c.DType)
 	case lost:
 		return nil, fmt.Errorf("values of type %s are too large for an input of type %s", from, c.DType)
 	}

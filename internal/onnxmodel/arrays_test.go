@@ -27,10 +27,12 @@ func TestArrays(t *testing.T) {
 		rows = append(rows, batch.Inputs[0].Value().([][]float32)...)
 		classes = append(classes, batch.Labels[0].Value().([]int32)...)
 	}
-	if !slices.EqualFunc(rows, [][]float32{{0, 1}, {2, 3}, {4, 255}}, slices.Equal) || !slices.Equal(classes, []int32{7, 8, 9}) {
+	if !slices.EqualFunc(rows, [][]float32{{0, 1}, {2, 3}, {4, 255}}, slices.Equal) ||
+		!slices.Equal(classes, []int32{7, 8, 9}) {
 		t.Errorf("rows %v, classes %v", rows, classes)
 	}
-	if ds, err = NewArrays("a", []Column{{Values: inputs, DType: dtypes.Float64}}, nil, 1, 2); err != nil || ds.NumExamples() != 1 {
+	if ds, err = NewArrays("a", []Column{{Values: inputs, DType: dtypes.Float64}}, nil, 1, 2); err != nil ||
+		ds.NumExamples() != 1 {
 		t.Errorf("first example: %v, %v", ds, err)
 	}
 }

@@ -25,9 +25,9 @@ import (
 )
 
 // TestConformance runs the cases of ONNX's own suite that scripts/onnx-conformance.py unpacked into
-// the folder GCML_ONNX_SUITE, or the part of them in testdata/suite. Each gives the suite's values, or
-// is refused in one line that names an operator and a node, or a value. The table of all goes to the
-// file GCML_ONNX_TABLE, if that is set.
+// the folder GCML_ONNX_SUITE, or the part of them in testdata/suite. Each gives the suite's values,
+// or is refused in one line that names an operator and a node, or a value. The table of all goes to
+// the file GCML_ONNX_TABLE, if that is set.
 func TestConformance(t *testing.T) {
 	suite := os.Getenv("GCML_ONNX_SUITE")
 	whole := suite != ""
@@ -74,14 +74,18 @@ func TestConformanceOnXLA(t *testing.T) {
 
 // heldToOthers has operators without a case in the suite, whose GC other tests hold to another
 // implementation's.
-var heldToOthers = []string{"GlobalLpPool", "SimplifiedLayerNormalization", "ai.onnx.ml.LinearClassifier", "ai.onnx.ml.LinearRegressor",
-	"ai.onnx.ml.Normalizer", "ai.onnx.ml.Scaler", "com.microsoft.BiasGelu", "com.microsoft.FastGelu", "com.microsoft.FusedMatMul",
-	"com.microsoft.Gelu", "com.microsoft.QuickGelu", "com.microsoft.SkipLayerNormalization", "com.microsoft.SkipSimplifiedLayerNormalization"}
+var heldToOthers = []string{"GlobalLpPool", "SimplifiedLayerNormalization", "ai.onnx.ml.LinearClassifier",
+	"ai.onnx.ml.LinearRegressor",
+	"ai.onnx.ml.Normalizer", "ai.onnx.ml.Scaler", "com.microsoft.BiasGelu", "com.microsoft.FastGelu",
+	"com.microsoft.FusedMatMul",
+	"com.microsoft.Gelu", "com.microsoft.QuickGelu", "com.microsoft.SkipLayerNormalization",
+	"com.microsoft.SkipSimplifiedLayerNormalization"}
 
 // refusal is how a message of what is not supported begins.
 var refusal = regexp.MustCompile(`^(operator \S+ \(.+\)|(input|output|tensor) \S+)[: ]`)
 
-// run adds a case to the table, and reports a wrong value or a message that does not name its cause.
+// run adds a case to the table, and reports a wrong value or a message that does not name its
+// cause.
 func (c *conformanceTable) run(t *testing.T, b compute.Backend, dir string) {
 	t.Helper()
 	name := strings.TrimPrefix(filepath.Base(dir), "test_")
@@ -120,8 +124,8 @@ func runCase(b compute.Backend, dir string) (op string, version int64, err error
 	return op, version, err
 }
 
-// compareCase computes the outputs of a case, whose inputs become Constant nodes: operators that want
-// constant axes or shapes get them.
+// compareCase computes the outputs of a case, whose inputs become Constant nodes: operators that
+// want constant axes or shapes get them.
 func compareCase(b compute.Backend, dir string, file *protos.ModelProto) error {
 	g := file.Graph
 	var constants []*protos.NodeProto
@@ -184,14 +188,16 @@ func wanted(b compute.Backend, dir string, i int) (*tensors.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := &protos.ModelProto{Graph: &protos.GraphProto{Output: []*protos.ValueInfoProto{{Name: "want", Type: tensorOf(t.DataType)}},
+	file := &protos.ModelProto{Graph: &protos.GraphProto{Output: []*protos.ValueInfoProto{{Name: "want",
+		Type: tensorOf(t.DataType)}},
 		Node: []*protos.NodeProto{{Name: "want", OpType: "Constant", Output: []string{"want"},
 			Attribute: []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: &t}}}}}}
 	m := &Model{Store: model.NewStore(), output: "want"}
 	if err := m.parse(file, nil); err != nil {
 		return nil, err
 	}
-	return model.CallOnce(b, m.Store, func(scope *model.Scope, g *graph.Graph) *graph.Node { return m.values(scope, g)[0] })
+	return model.CallOnce(b, m.Store,
+		func(scope *model.Scope, g *graph.Graph) *graph.Node { return m.values(scope, g)[0] })
 }
 
 func tensorOf(dtype int32) *protos.TypeProto {
@@ -286,7 +292,8 @@ func (c *conformanceTable) markdown() string {
 					refused = append(refused, r.name)
 				}
 			}
-			fmt.Fprintf(&s, "| %s | %d | %s | %s | %s |\n", op, version, strings.Join(right, ", "), strings.Join(refused, ", "), strings.Join(wrong, ", "))
+			fmt.Fprintf(&s, "| %s | %d | %s | %s | %s |\n", op, version, strings.Join(right, ", "), strings.Join(refused, ", "),
+				strings.Join(wrong, ", "))
 		}
 	}
 	return s.String()

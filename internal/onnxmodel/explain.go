@@ -77,8 +77,8 @@ func ancestors(g *protos.GraphProto, values ...string) []*protos.NodeProto {
 	return order
 }
 
-// explain returns the cause why the graph of a value cannot be built, with the operator and the node
-// of the file that it comes from: the first in order without which the rest can be built.
+// explain returns the cause why the graph of a value cannot be built, with the operator and the
+// node of the file that it comes from: the first in order without which the rest can be built.
 func (m *Model) explain(backend compute.Backend, inputs []*graph.Node, cause error) error {
 	order := ancestors(m.graph, m.output)
 	build := func(count int) error {

@@ -24,7 +24,8 @@ type dataFolder struct {
 
 var _ onnx.ExternalDataReader = (*dataFolder)(nil)
 
-// openDataFolder opens the folder of a network, until release is called or nothing refers to it any more.
+// openDataFolder opens the folder of a network, until release is called or nothing refers to it any
+// more.
 func openDataFolder(dir string) (*dataFolder, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

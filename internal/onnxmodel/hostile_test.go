@@ -89,10 +89,12 @@ func TestRefusedExternalData(t *testing.T) {
 			return errors.Join(os.WriteFile(outside, data, 0o644), os.Symlink(outside, filepath.Join(dir, "mlp.data")))
 		}},
 		{"link within the folder", "mlp.data", "is a link", nil, func(dir string, data []byte) error {
-			return errors.Join(os.WriteFile(filepath.Join(dir, "other"), data, 0o644), os.Symlink("other", filepath.Join(dir, "mlp.data")))
+			return errors.Join(os.WriteFile(filepath.Join(dir, "other"), data, 0o644),
+				os.Symlink("other", filepath.Join(dir, "mlp.data")))
 		}},
 		{"linked folder", "weights/secret", "is a link", nil, func(dir string, data []byte) error {
-			return errors.Join(os.WriteFile(outside, data, 0o644), os.Symlink(filepath.Dir(outside), filepath.Join(dir, "weights")))
+			return errors.Join(os.WriteFile(outside, data, 0o644),
+				os.Symlink(filepath.Dir(outside), filepath.Join(dir, "weights")))
 		}},
 		{"file as a folder", "mlp.data/x", "not a regular file", nil, file},
 		{"short file", "mlp.data", "takes 1536 bytes from byte 0", nil,
@@ -105,7 +107,8 @@ func TestRefusedExternalData(t *testing.T) {
 			w.Dims = []int64{1 << 45}
 			w.ExternalData = w.ExternalData[:2]
 		}, file},
-		{"a size that overflows", "mlp.data", "impossible shape", func(w *protos.TensorProto) { w.Dims = []int64{1 << 40, 1 << 40} }, file},
+		{"a size that overflows", "mlp.data", "impossible shape",
+			func(w *protos.TensorProto) { w.Dims = []int64{1 << 40, 1 << 40} }, file},
 		{"a size below 0", "mlp.data", "impossible shape", func(w *protos.TensorProto) { w.Dims = []int64{-1, -4} }, file},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -124,7 +127,8 @@ func assertRefused(t *testing.T, path, want string) {
 	if err == nil {
 		_, err = m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shapes.Make(dtypes.Float32, 2, 12)}, 1<<30)
 	}
-	if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), path+": ") || strings.Contains(err.Error(), "\n") {
+	if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), path+": ") ||
+		strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v; want one line with the path and %q", err, want)
 	}
 }
@@ -149,7 +153,8 @@ func node(op, inputs, output string, attributes ...*protos.AttributeProto) *prot
 }
 
 func whole(name string, values ...int64) *protos.TensorProto {
-	return &protos.TensorProto{Name: name, DataType: int32(protos.TensorProto_INT64), Dims: []int64{int64(len(values))}, Int64Data: values}
+	return &protos.TensorProto{Name: name, DataType: int32(protos.TensorProto_INT64), Dims: []int64{int64(len(values))},
+		Int64Data: values}
 }
 
 func number(name string, value int64) *protos.AttributeProto {
@@ -172,24 +177,31 @@ func TestRefusedGraphs(t *testing.T) {
 		nodes      []*protos.NodeProto
 	}{
 		{"a node on itself", "Add (the y) is part of a cycle", []*protos.NodeProto{node("Add", "x y", "y")}},
-		{"two nodes on each other", "is part of a cycle", []*protos.NodeProto{node("Add", "x b", "y"), node("Tanh", "y", "b")}},
-		{"a cycle that no output needs", "is part of a cycle", []*protos.NodeProto{node("Tanh", "x", "y"), node("Tanh", "b", "b")}},
-		{"a branch on its own result", "If (the y) is part of a cycle", []*protos.NodeProto{node("If", "x", "y", branch("y"))}},
-		{"a branch on itself", "Tanh (the inner) is part of a cycle", []*protos.NodeProto{node("If", "x", "y", branch("inner"))}},
+		{"two nodes on each other", "is part of a cycle",
+			[]*protos.NodeProto{node("Add", "x b", "y"), node("Tanh", "y", "b")}},
+		{"a cycle that no output needs", "is part of a cycle",
+			[]*protos.NodeProto{node("Tanh", "x", "y"), node("Tanh", "b", "b")}},
+		{"a branch on its own result", "If (the y) is part of a cycle",
+			[]*protos.NodeProto{node("If", "x", "y", branch("y"))}},
+		{"a branch on itself", "Tanh (the inner) is part of a cycle",
+			[]*protos.NodeProto{node("If", "x", "y", branch("inner"))}},
 		{"too few inputs", "Gemm (the y) lacks inputs: it has 1, and needs 2", []*protos.NodeProto{node("Gemm", "x", "y")}},
-		{"an unnamed input", "MatMul (the y) lacks inputs: it has 1, and needs 2", []*protos.NodeProto{node("MatMul", " x", "y")}},
+		{"an unnamed input", "MatMul (the y) lacks inputs: it has 1, and needs 2",
+			[]*protos.NodeProto{node("MatMul", " x", "y")}},
 		{"no output", "has no output", []*protos.NodeProto{{OpType: "Tanh", Input: []string{"x"}}}},
 		{"too many nodes", "more than 100000 nodes", long},
 	} {
 		t.Run(tc.name, func(t *testing.T) { assertRefused(t, network(t, nil, tc.nodes...), tc.want) })
 	}
 	t.Run("an output of no type", func(t *testing.T) {
-		assertRefused(t, changed(t, "mlp.onnx", func(file *protos.ModelProto) { file.Graph.Output[0].Type = nil }), "output logits is not a tensor")
+		assertRefused(t, changed(t, "mlp.onnx", func(file *protos.ModelProto) { file.Graph.Output[0].Type = nil }),
+			"output logits is not a tensor")
 	})
 	t.Run("a tensor that claims more than it has", func(t *testing.T) {
 		w := whole("w", 1)
 		w.Dims, w.Int64Data, w.RawData = []int64{1 << 40}, nil, []byte{1, 2, 3}
-		assertRefused(t, network(t, []*protos.TensorProto{w}, node("Add", "x w", "y")), "takes 8796093022208 bytes, but comes with 3")
+		assertRefused(t, network(t, []*protos.TensorProto{w}, node("Add", "x w", "y")),
+			"takes 8796093022208 bytes, but comes with 3")
 		constant := node("Constant", "", "c", &protos.AttributeProto{Name: "value", Type: protos.AttributeProto_TENSOR, T: w})
 		assertRefused(t, network(t, nil, constant, node("Add", "x c", "y")), "operator Constant (the c): tensor w of shape")
 	})
@@ -211,18 +223,23 @@ func TestRefusedOnCheck(t *testing.T) {
 	}{
 		{"tile", "needs 106 TB for a value of shape (Float32)[1, 2, 1099511627776, 12] alone, and there are 1.07 GB",
 			[]*protos.TensorProto{whole("n", 1, 1<<40)}, []*protos.NodeProto{node("Tile", "x n", "y")}},
-		{"pad", "needs 8.8 TB", []*protos.TensorProto{whole("n", 0, 1<<40, 0, 0)}, []*protos.NodeProto{node("Pad", "x n", "y")}},
+		{"pad", "needs 8.8 TB", []*protos.TensorProto{whole("n", 0, 1<<40, 0, 0)},
+			[]*protos.NodeProto{node("Pad", "x n", "y")}},
 		{"expand", "needs 106 TB", []*protos.TensorProto{whole("n", 1<<40, 2, 12), whole("axes", 0)},
 			[]*protos.NodeProto{node("Expand", "x n", "many"), node("ReduceMax", "many axes", "y", number("keepdims", 0))}},
 		{"doubling", "GB for a value", nil, doubling},
-		{"a constant that the importer would compute", "needs 8.8 TB", []*protos.TensorProto{whole("n", 1<<40), whole("axes", 0)},
+		{"a constant that the importer would compute", "needs 8.8 TB",
+			[]*protos.TensorProto{whole("n", 1<<40), whole("axes", 0)},
 			[]*protos.NodeProto{
-				node("ConstantOfShape", "n", "ones", &protos.AttributeProto{Name: "value", Type: protos.AttributeProto_TENSOR, T: whole("one", 1)}),
+				node("ConstantOfShape", "n", "ones",
+					&protos.AttributeProto{Name: "value", Type: protos.AttributeProto_TENSOR, T: whole("one", 1)}),
 				node("ReduceMax", "ones axes", "most"), node("Expand", "x most", "y")}},
-		{"attributes of another type", "Concat", nil, []*protos.NodeProto{node("Concat", "x x", "y", &protos.AttributeProto{Name: "axis", Type: protos.AttributeProto_STRING})}},
+		{"attributes of another type", "Concat", nil, []*protos.NodeProto{node("Concat", "x x", "y",
+			&protos.AttributeProto{Name: "axis", Type: protos.AttributeProto_STRING})}},
 		{"an axis that is not there", "axis", nil, []*protos.NodeProto{node("Concat", "x x", "y", axis(1<<40))}},
 		{"a negative size", "-5", []*protos.TensorProto{whole("n", 2, -5)}, []*protos.NodeProto{node("Reshape", "x n", "y")}},
-		{"repeated less than never", "", []*protos.TensorProto{whole("n", 1, -3)}, []*protos.NodeProto{node("Tile", "x n", "y")}},
+		{"repeated less than never", "", []*protos.TensorProto{whole("n", 1, -3)},
+			[]*protos.NodeProto{node("Tile", "x n", "y")}},
 		{"an unknown value", `"z"`, nil, []*protos.NodeProto{node("Add", "x z", "y")}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -281,11 +298,13 @@ func TestRefusedArrayFiles(t *testing.T) {
 		"long.npy":     {[]byte("\x93NUMPY\x02\x00\xff\xff\xff\xff{}"), "4294967295 bytes long"},
 		"empty.npy":    {nil, "not an array of NumPy's"},
 		"strings.npy":  {npy("<U4", "2,", make([]byte, 32)), "<U4"},
-		"bomb.npz":     {archive(map[string][]byte{"x.npy": bomb}), "array x: the array needs 4 MB, and the limit is 1.05 MB"},
-		"longer.npz":   {archive(map[string][]byte{"x.npy": append(slices.Clone(two), 1)}), "array x: there is more than its header says"},
-		"corrupt.npz":  {corrupt, "array x: zip: checksum error"},
-		"none.npz":     {archive(nil), `no array "x" among these: `},
-		"text.npz":     {[]byte("this is text"), "not a valid zip file"},
+		"bomb.npz": {archive(map[string][]byte{"x.npy": bomb}),
+			"array x: the array needs 4 MB, and the limit is 1.05 MB"},
+		"longer.npz": {archive(map[string][]byte{"x.npy": append(slices.Clone(two), 1)}),
+			"array x: there is more than its header says"},
+		"corrupt.npz": {corrupt, "array x: zip: checksum error"},
+		"none.npz":    {archive(nil), `no array "x" among these: `},
+		"text.npz":    {[]byte("this is text"), "not a valid zip file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), name)

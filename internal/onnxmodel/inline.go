@@ -22,8 +22,8 @@ func functionKey(domain, name, overload string) string {
 	return domain + "\x00" + name + "\x00" + overload
 }
 
-// inline leaves a file without functions. A node that calls one whose operators are of another opset
-// than the file's stays, and is refused for its domain.
+// inline leaves a file without functions. A node that calls one whose operators are of another
+// opset than the file's stays, and is refused for its domain.
 func inline(file *protos.ModelProto) error {
 	in := &inliner{functions: make(map[string]*protos.FunctionProto), opset: opset(file)}
 	for _, f := range file.Functions {
@@ -80,8 +80,8 @@ func (in *inliner) sameOpset(f *protos.FunctionProto) bool {
 	return true
 }
 
-// body is the nodes of a function with the names of a node that calls it: its inputs and outputs are
-// the node's, all other values get names of their own.
+// body is the nodes of a function with the names of a node that calls it: its inputs and outputs
+// are the node's, all other values get names of their own.
 func (in *inliner) body(f *protos.FunctionProto, call *protos.NodeProto) []*protos.NodeProto {
 	in.calls++
 	names := map[string]string{"": ""}
@@ -111,15 +111,18 @@ func (in *inliner) body(f *protos.FunctionProto, call *protos.NodeProto) []*prot
 	for i, name := range f.Output {
 		for _, in := range f.Input {
 			if name == in && used(call, i) {
-				body = append(body, &protos.NodeProto{Name: call.Name, OpType: "Identity", Input: []string{names[name]}, Output: []string{call.Output[i]}})
+				body = append(body, &protos.NodeProto{Name: call.Name, OpType: "Identity", Input: []string{names[name]},
+					Output: []string{call.Output[i]}})
 			}
 		}
 	}
 	return body
 }
 
-// renameNode gives the values of a node their names outside, and its attributes the values of the call.
-func renameNode(n *protos.NodeProto, names map[string]string, prefix string, attributes map[string]*protos.AttributeProto) {
+// renameNode gives the values of a node their names outside, and its attributes the values of the
+// call.
+func renameNode(n *protos.NodeProto, names map[string]string, prefix string,
+	attributes map[string]*protos.AttributeProto) {
 	rename := func(list []string) {
 		for i, name := range list {
 			outside, ok := names[name]

@@ -16,8 +16,8 @@ import (
 	"example.com/geometric-complexity/internal/nearest"
 )
 
-// Input is an input of a network: its shape has -1 for axes of any size, and no axes if the file does
-// not tell it.
+// Input is an input of a network: its shape has -1 for axes of any size, and no axes if the file
+// does not tell it.
 type Input struct {
 	Name     string
 	Shape    shapes.Shape
@@ -33,8 +33,8 @@ func (m *Model) Inputs() []Input {
 	return all
 }
 
-// WithRespectTo is the number of the input that a network is differentiated with respect to, and the
-// alias of the node instead of it, or "".
+// WithRespectTo is the number of the input that a network is differentiated with respect to, and
+// the alias of the node instead of it, or "".
 func (m *Model) WithRespectTo() (input int, alias string) {
 	if m.node != "" {
 		return m.wrt, nodeAlias
@@ -46,8 +46,8 @@ func (m *Model) WithRespectTo() (input int, alias string) {
 const nodeAlias = "with_respect_to"
 
 // SetWithRespectTo chooses the input, or the inner value by its own name or that of the node that
-// computes it, with respect to which derivatives are taken: an embedding of tokens, for example. With
-// the name "", it is the only input of a float type.
+// computes it, with respect to which derivatives are taken: an embedding of tokens, for example.
+// With the name "", it is the only input of a float type.
 func (m *Model) SetWithRespectTo(name string) error {
 	var floats []string
 	for i, in := range m.inputs {
@@ -66,7 +66,8 @@ func (m *Model) SetWithRespectTo(name string) error {
 	case len(floats) > 0:
 		in, shape := m.inputs[m.wrt], m.shapes[m.wrt]
 		if !shape.DType.IsFloat() || !m.unshaped[m.wrt] && shape.Rank() < 2 {
-			return fmt.Errorf("%s: input %s has shape %s: want numbers of a float type with a batch axis, [batch, ...]", m.path, in, shape)
+			return fmt.Errorf("%s: input %s has shape %s: want numbers of a float type with a batch axis, [batch, ...]", m.path,
+				in, shape)
 		}
 		return nil
 	}
@@ -87,7 +88,8 @@ func (m *Model) suggestion() string {
 	return ""
 }
 
-// dependsOnInput tells whether the value of a node depends on that of an input, and not only on its shape.
+// dependsOnInput tells whether the value of a node depends on that of an input, and not only on its
+// shape.
 func (m *Model) dependsOnInput(n *protos.NodeProto) bool {
 	s := newScope(m.graph, nil)
 	seen := make(map[*protos.NodeProto]bool)
@@ -142,8 +144,8 @@ func (m *Model) SetRank(input, rank int) error {
 	return m.again()
 }
 
-// SetConstant gives an input of a network one value for all examples, such as a rate of samples: it is
-// no input any more. Its value may decide which branch of the network is taken.
+// SetConstant gives an input of a network one value for all examples, such as a rate of samples: it
+// is no input any more. Its value may decide which branch of the network is taken.
 func (m *Model) SetConstant(input int, value *tensors.Tensor) error {
 	in := m.graph.Input[input]
 	t := &protos.TensorProto{Name: in.Name, DataType: in.GetType().GetTensorType().GetElemType()}
@@ -236,7 +238,8 @@ func (m *Model) after(shape shapes.Shape) (*Model, error) {
 		TensorType: &protos.TypeProto_Tensor{ElemType: int32(dtype), Shape: dynamic(shape.Rank())}}}}
 	g.Input = append(slices.Clone(m.graph.Input), value)
 	file.Graph = g
-	rest := &Model{Store: m.Store, path: m.path, file: file, graph: g, lowered: m.lowered, folder: m.folder, output: m.output}
+	rest := &Model{Store: m.Store, path: m.path, file: file, graph: g, lowered: m.lowered, folder: m.folder,
+		output: m.output}
 	if err := attempt(func() error { return rest.parseSegments(file) }); err != nil {
 		return nil, oneLine(err)
 	}

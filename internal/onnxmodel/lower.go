@@ -27,8 +27,8 @@ func register(family map[string]rewrite) bool {
 type lowering struct {
 	graph *protos.GraphProto
 	opset int64
-	// dtypes of values as far as they are known, and the type of the network's first float input for
-	// those that are not.
+	// dtypes of values as far as they are known, and the type of the network's first float input
+	// for those that are not.
 	dtypes  map[string]int32
 	float   int32
 	emitted []*protos.NodeProto
@@ -46,7 +46,8 @@ type lowered struct {
 	types    map[string]int32             // as far as they are known
 }
 
-// lower rewrites the nodes of a graph, and of the graphs inside its nodes. Nodes that are refused stay.
+// lower rewrites the nodes of a graph, and of the graphs inside its nodes. Nodes that are refused
+// stay.
 func lower(g *protos.GraphProto, opset int64) *lowered {
 	all := &lowered{origins: make(map[string]*protos.NodeProto), refusals: make(map[string]error)}
 	all.types = make(map[string]int32)
@@ -163,7 +164,8 @@ func (l *lowering) add(n *protos.NodeProto) {
 }
 
 // notOfInputType has operators whose outputs are booleans or indices, whatever their inputs are.
-var notOfInputType = []string{"Shape", "Size", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "IsNaN", "ArgMax", "ArgMin", "NonZero",
+var notOfInputType = []string{"Shape", "Size", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "IsNaN",
+	"ArgMax", "ArgMin", "NonZero",
 	"If", "OneHot", "ConstantOfShape", "DequantizeLinear"}
 
 func isFloat(dtype int32) bool {
@@ -199,7 +201,8 @@ func (l *lowering) finish(n *protos.NodeProto, value string) (bool, error) {
 // finishOutput does so for the output at an index, if it is used.
 func (l *lowering) finishOutput(n *protos.NodeProto, index int, value string) {
 	if used(n, index) {
-		l.add(&protos.NodeProto{Name: n.Name, OpType: "Identity", Input: []string{value}, Output: n.Output[index : index+1 : index+1]})
+		l.add(&protos.NodeProto{Name: n.Name, OpType: "Identity", Input: []string{value},
+			Output: n.Output[index : index+1 : index+1]})
 	}
 }
 
@@ -222,12 +225,14 @@ func (l *lowering) scalar(like string, x float32) string {
 
 // integers is a constant of rank 1.
 func (l *lowering) integers(values ...int64) string {
-	t := &protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_INT64), Dims: []int64{int64(len(values))}, Int64Data: values}
+	t := &protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_INT64), Dims: []int64{int64(len(values))},
+		Int64Data: values}
 	return l.weight(t)
 }
 
 func (l *lowering) integer(value int64) string {
-	return l.weight(&protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_INT64), Int64Data: []int64{value}})
+	return l.weight(&protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_INT64),
+		Int64Data: []int64{value}})
 }
 
 // weight adds a constant by a node, as graphs inside of nodes may have no weights for the importer.
@@ -257,8 +262,8 @@ func (l *lowering) rank(name string) (int, bool) {
 // constant is the value of a weight, a Constant node or a few operators of these, of integers.
 func (l *lowering) constant(name string) ([]int64, bool) { return l.fold(name, 16) }
 
-// fold computes what PyTorch's exporter writes around constants, such as Unsqueeze and Concat, going
-// back a number of nodes.
+// fold computes what PyTorch's exporter writes around constants, such as Unsqueeze and Concat,
+// going back a number of nodes.
 func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 	if t := l.tensor(name); t != nil {
 		return integersOf(t)
@@ -378,7 +383,8 @@ func stringOr(n *protos.NodeProto, name, otherwise string) string {
 }
 
 func remove(n *protos.NodeProto, names ...string) {
-	n.Attribute = slices.DeleteFunc(n.Attribute, func(a *protos.AttributeProto) bool { return slices.Contains(names, a.Name) })
+	n.Attribute = slices.DeleteFunc(n.Attribute,
+		func(a *protos.AttributeProto) bool { return slices.Contains(names, a.Name) })
 }
 
 // used tells whether a node has an output at an index that has a name.

@@ -6,8 +6,8 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// Kinks are written with Where on x < 0 and not with sums of Relu: the gradient at 0 is then that of
-// the branch for x >= 0, as in PyTorch and ONNX's definitions.
+// Kinks are written with Where on x < 0 and not with sums of Relu: the gradient at 0 is then that
+// of the branch for x >= 0, as in PyTorch and ONNX's definitions.
 var _ = register(map[string]rewrite{
 	"LeakyRelu": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		x := n.Input[0]
@@ -100,8 +100,8 @@ func (l *lowering) negative(x, a, b string) string {
 	return l.op("Where", l.op("Less", x, l.scalar(x, 0)), a, b)
 }
 
-// elu is x for x >= 0, and alpha·(exp(x/scale) - 1) below. The exponent is cut at 0, so that large x
-// give no infinity, whose gradient times 0 would be no number.
+// elu is x for x >= 0, and alpha·(exp(x/scale) - 1) below. The exponent is cut at 0, so that large
+// x give no infinity, whose gradient times 0 would be no number.
 func (l *lowering) elu(x string, alpha, scale float32) string {
 	z := l.negative(x, l.op("Div", x, l.scalar(x, scale)), l.scalar(x, 0))
 	return l.negative(x, l.op("Mul", l.scalar(x, alpha), l.op("Sub", l.op("Exp", z), l.scalar(x, 1))), x)

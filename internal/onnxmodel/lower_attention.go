@@ -11,8 +11,9 @@ var _ = register(map[string]rewrite{
 	"RotaryEmbedding": rotaryEmbedding,
 })
 
-// attention is softmax(Q·Kᵀ·scale + mask)·V for each head [batch, heads, positions, size], or of heads side by
-// side [batch, positions, heads·size]. A position without any that it may look at gives 0.
+// attention is softmax(Q·Kᵀ·scale + mask)·V for each head [batch, heads, positions, size], or of
+// heads side by side [batch, positions, heads·size]. A position without any that it may look at
+// gives 0.
 func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 	heads, kvHeads := intOr(n, "q_num_heads", 0), intOr(n, "kv_num_heads", 0)
 	sideBySide := attribute(n, "q_num_heads") != nil && attribute(n, "kv_num_heads") != nil
@@ -109,7 +110,8 @@ func (l *lowering) floatType(x string) protos.TensorProto_DataType {
 	return protos.TensorProto_DataType(l.float)
 }
 
-// heads takes heads side by side [batch, positions, heads·size] apart: [batch, heads, positions, size].
+// heads takes heads side by side [batch, positions, heads·size] apart: [batch, heads, positions,
+// size].
 func (l *lowering) heads(x string, count int64) string {
 	dims := l.dimsOf(x, 2)
 	return l.permuted(l.reshaped(x, dims[0], dims[1], l.integers(count), l.integers(-1)), 0, 2, 1, 3)
@@ -137,8 +139,8 @@ func (l *lowering) maskedSoftmax(scores, allowed, like string) string {
 	return l.op("Div", e, l.op("Where", l.op("Equal", sum, l.scalar(like, 0)), l.scalar(like, 1), sum))
 }
 
-// rotaryEmbedding turns pairs of values by angles: x [batch, heads, positions, size], or with heads side
-// by side, and the cosines and sines of each position.
+// rotaryEmbedding turns pairs of values by angles: x [batch, heads, positions, size], or with heads
+// side by side, and the cosines and sines of each position.
 func rotaryEmbedding(l *lowering, n *protos.NodeProto) (bool, error) {
 	if len(n.Input) < 3 {
 		return lacking(n, 3)

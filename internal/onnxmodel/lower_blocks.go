@@ -42,13 +42,15 @@ var _ = register(map[string]rewrite{
 		if len(n.Input) < 3 {
 			return lacking(n, 3)
 		}
-		depth := l.opWith("ReduceSum", []*protos.AttributeProto{intAttribute("keepdims", 0)}, l.cast(n.Input[1], protos.TensorProto_INT64))
+		depth := l.opWith("ReduceSum", []*protos.AttributeProto{intAttribute("keepdims", 0)},
+			l.cast(n.Input[1], protos.TensorProto_INT64))
 		at := l.cast(n.Input[0], protos.TensorProto_INT64)
 		at = l.op("Where", l.op("Less", at, l.integer(0)), l.op("Add", at, depth), at)
 		axis := intOr(n, "axis", -1)
 		at = l.op("Unsqueeze", at, l.integers(axis))
 		hot := l.op("Equal", at, l.along(l.op("Range", l.integer(0), depth, l.integer(1)), at, axis))
-		return l.finish(n, l.op("Where", hot, l.op("Gather", n.Input[2], l.integer(1)), l.op("Gather", n.Input[2], l.integer(0))))
+		return l.finish(n, l.op("Where", hot, l.op("Gather", n.Input[2], l.integer(1)),
+			l.op("Gather", n.Input[2], l.integer(0))))
 	},
 	"Hardmax": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		if l.opset >= 13 || intOr(n, "axis", 1) == -1 {
@@ -130,7 +132,8 @@ func scatterElements(l *lowering, n *protos.NodeProto) (bool, error) {
 		return refused(n, "the attribute axis is %d for the rank %d", axis, rank)
 	}
 	at := l.cast(indices, protos.TensorProto_INT64)
-	at = l.op("Where", l.op("Less", at, l.integer(0)), l.op("Add", at, l.op("Gather", l.op("Shape", data), l.integer(axis))), at)
+	at = l.op("Where", l.op("Less", at, l.integer(0)),
+		l.op("Add", at, l.op("Gather", l.op("Shape", data), l.integer(axis))), at)
 	shape := l.op("Shape", indices)
 	var parts []string
 	for i := range rank {
@@ -226,12 +229,13 @@ func (l *lowering) product(a, termA, b, termB, kept string) string {
 	}
 	shortA, shortB := only(termA, termB), only(termB, termA)
 	a, b = l.sumAndOrder(a, termA, shortA), l.sumAndOrder(b, termB, shortB)
-	equation := &protos.AttributeProto{Name: "equation", Type: protos.AttributeProto_STRING, S: []byte(shortA + "," + shortB + "->" + kept)}
+	equation := &protos.AttributeProto{Name: "equation", Type: protos.AttributeProto_STRING,
+		S: []byte(shortA + "," + shortB + "->" + kept)}
 	return l.opWith("Einsum", []*protos.AttributeProto{equation}, a, b)
 }
 
-// sumAndOrder sums over the letters of a term that are not in the result, and brings the others to its
-// order.
+// sumAndOrder sums over the letters of a term that are not in the result, and brings the others to
+// its order.
 func (l *lowering) sumAndOrder(x, term, result string) string {
 	var axes []int64
 	left := ""
@@ -255,8 +259,8 @@ func (l *lowering) sumAndOrder(x, term, result string) string {
 	return l.permuted(x, perm...)
 }
 
-// around gathers along an axis for a Pad of another mode than constant: before and after are how many
-// values are added.
+// around gathers along an axis for a Pad of another mode than constant: before and after are how
+// many values are added.
 func (l *lowering) around(x, mode string, axis, before, after int64) string {
 	size := l.op("Gather", l.op("Shape", x), l.integer(axis))
 	at := l.op("Range", l.integer(-before), l.op("Add", size, l.integer(after)), l.integer(1))

@@ -110,7 +110,8 @@ func split(l *lowering, n *protos.NodeProto) (bool, error) {
 	size := l.op("Gather", l.op("Shape", n.Input[0]), l.integers(intOr(n, "axis", 0)))
 	part := l.op("Div", l.op("Add", size, l.integer(count-1)), l.integer(count))
 	last := l.op("Sub", size, l.op("Mul", part, l.integer(count-1)))
-	n.Input = []string{n.Input[0], l.opWith("Concat", axisAttribute(0), append(slices.Repeat([]string{part}, int(count-1)), last)...)}
+	n.Input = []string{n.Input[0],
+		l.opWith("Concat", axisAttribute(0), append(slices.Repeat([]string{part}, int(count-1)), last)...)}
 	return false, nil
 }
 
@@ -138,7 +139,8 @@ func topK(l *lowering, n *protos.NodeProto) (bool, error) {
 	return lacking(n, 2)
 }
 
-// reduction refuses the form of a norm without axes, of which versions of ONNX differ in what is left.
+// reduction refuses the form of a norm without axes, of which versions of ONNX differ in what is
+// left.
 func reduction(l *lowering, n *protos.NodeProto) (bool, error) {
 	if intOr(n, "noop_with_empty_axes", 0) != 0 {
 		if axes, ok := l.constant(input(n, 1)); !ok || len(axes) == 0 {

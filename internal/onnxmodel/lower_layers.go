@@ -125,7 +125,8 @@ func allAxes(l *lowering, n *protos.NodeProto) error {
 			if axis < 0 {
 				at = l.op("Add", rank, at)
 			}
-			here := l.opWith("Cast", []*protos.AttributeProto{intAttribute("to", int64(protos.TensorProto_INT64))}, l.op("Equal", all, at))
+			here := l.opWith("Cast", []*protos.AttributeProto{intAttribute("to", int64(protos.TensorProto_INT64))},
+				l.op("Equal", all, at))
 			pads := l.op("Mul", here, l.op("Gather", n.Input[1], l.integer(int64(first+i))))
 			if total == "" {
 				total = pads
@@ -180,7 +181,8 @@ func slice(l *lowering, n *protos.NodeProto) (bool, error) {
 		return false, nil
 	}
 	ends, okEnds := l.constant(n.Input[2])
-	if !okStarts || !okEnds || !okAxes || len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
+	if !okStarts || !okEnds || !okAxes || len(ends) != len(starts) || len(axes) != len(starts) ||
+		len(steps) != len(starts) {
 		return refused(n, "a negative step with starts, ends or axes that are not constant")
 	}
 	y := n.Input[0]
@@ -223,7 +225,8 @@ func constantIf(l *lowering, n *protos.NodeProto) (bool, error) {
 	if condition == nil || condition.DataType != int32(protos.TensorProto_BOOL) || len(condition.ExternalData) > 0 {
 		return false, nil // The importer evaluates it, if it can.
 	}
-	yes := len(condition.RawData) > 0 && condition.RawData[0] != 0 || len(condition.Int32Data) > 0 && condition.Int32Data[0] != 0
+	yes := len(condition.RawData) > 0 && condition.RawData[0] != 0 || len(condition.Int32Data) > 0 &&
+		condition.Int32Data[0] != 0
 	name := "else_branch"
 	if yes {
 		name = "then_branch"

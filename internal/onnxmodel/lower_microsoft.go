@@ -4,7 +4,10 @@ import "github.com/gomlx/compute-onnx/support/protos"
 
 // Operators that ONNX Runtime's optimizer writes, by other ones.
 var _ = register(map[string]rewrite{
-	"com.microsoft.Gelu": func(l *lowering, n *protos.NodeProto) (bool, error) { return l.finish(n, l.op("Gelu", n.Input[0])) },
+	"com.microsoft.Gelu": func(l *lowering, n *protos.NodeProto) (bool,
+		error) {
+		return l.finish(n, l.op("Gelu", n.Input[0]))
+	},
 	"com.microsoft.BiasGelu": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		return l.finish(n, l.op("Gelu", l.op("Add", n.Input[0], n.Input[1])))
 	},
@@ -38,11 +41,13 @@ var _ = register(map[string]rewrite{
 			if beta := input(n, 3); beta != "" {
 				inputs = append(inputs, beta)
 			}
-			return l.opWith("LayerNormalization", []*protos.AttributeProto{floatAttribute("epsilon", floatOr(n, "epsilon", 1e-12))}, inputs...)
+			return l.opWith("LayerNormalization",
+				[]*protos.AttributeProto{floatAttribute("epsilon", floatOr(n, "epsilon", 1e-12))}, inputs...)
 		})
 	},
 	"com.microsoft.SkipSimplifiedLayerNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
-		return l.skipNorm(n, 3, func(x string) string { return l.rootMeanSquare(x, n.Input[2], floatOr(n, "epsilon", 1e-12), -1) })
+		return l.skipNorm(n, 3,
+			func(x string) string { return l.rootMeanSquare(x, n.Input[2], floatOr(n, "epsilon", 1e-12), -1) })
 	},
 	"SimplifiedLayerNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		if len(n.Input) < 2 {
@@ -97,7 +102,8 @@ func (l *lowering) transposed(x string) string {
 	return l.reshaped(y, last(0, -2), columns, rows)
 }
 
-// skipNorm normalizes the sum of two values, and of a bias if there is one. Its fourth output is the sum.
+// skipNorm normalizes the sum of two values, and of a bias if there is one. Its fourth output is
+// the sum.
 func (l *lowering) skipNorm(n *protos.NodeProto, biasAt int, norm func(x string) string) (bool, error) {
 	if len(n.Input) < 3 {
 		return lacking(n, 3)
@@ -132,7 +138,8 @@ func (l *lowering) asFloat(x string) string {
 
 // floatVector is a constant of rank 1, of the type of a value.
 func (l *lowering) floatVector(like string, values []float32) string {
-	v := l.weight(&protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_FLOAT), Dims: []int64{int64(len(values))}, FloatData: values})
+	v := l.weight(&protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_FLOAT),
+		Dims: []int64{int64(len(values))}, FloatData: values})
 	if to := l.floatType(like); to != protos.TensorProto_FLOAT {
 		v = l.cast(v, to)
 	}
@@ -142,7 +149,8 @@ func (l *lowering) floatVector(like string, values []float32) string {
 // linearScores is x·coefficientsᵀ + intercepts, for a number of outputs.
 func (l *lowering) linearScores(n *protos.NodeProto, outputs int64) (value, refusal string) {
 	coefficients, intercepts := attribute(n, "coefficients").GetFloats(), attribute(n, "intercepts").GetFloats()
-	if outputs < 1 || len(coefficients) == 0 || int64(len(coefficients))%outputs != 0 || len(intercepts) > 0 && int64(len(intercepts)) != outputs {
+	if outputs < 1 || len(coefficients) == 0 || int64(len(coefficients))%outputs != 0 || len(intercepts) > 0 &&
+		int64(len(intercepts)) != outputs {
 		return "", "its coefficients or intercepts are not as many as its outputs"
 	}
 	x := l.asFloat(n.Input[0])
@@ -154,7 +162,8 @@ func (l *lowering) linearScores(n *protos.NodeProto, outputs int64) (value, refu
 	return y, ""
 }
 
-// linearClassifier gives scores of one class or probabilities, and as labels the numbers of the classes.
+// linearClassifier gives scores of one class or probabilities, and as labels the numbers of the
+// classes.
 func linearClassifier(l *lowering, n *protos.NodeProto) (bool, error) {
 	labels, names := attribute(n, "classlabels_ints").GetInts(), attribute(n, "classlabels_strings").GetStrings()
 	classes := int64(max(len(labels), len(names)))

@@ -14,7 +14,8 @@ var _ = register(map[string]rewrite{
 		// Shifted by the largest value, so that no exponential overflows.
 		return logOf(l, n, func() string {
 			x := n.Input[0]
-			kept := &protos.NodeProto{Input: n.Input, Attribute: append(withoutAttribute(n, "keepdims"), intAttribute("keepdims", 1))}
+			kept := &protos.NodeProto{Input: n.Input,
+				Attribute: append(withoutAttribute(n, "keepdims"), intAttribute("keepdims", 1))}
 			shifted := l.op("Sub", x, l.reduced("ReduceMax", kept, x))
 			return l.reduced("ReduceSum", n, l.op("Exp", shifted))
 		})
@@ -72,7 +73,8 @@ var _ = register(map[string]rewrite{
 			here := l.cast(l.op("Equal", l.axesFrom(x, 0), l.integer(1)), protos.TensorProto_INT64)
 			return l.op("Mul", here, l.integer(count))
 		}
-		wide := l.op("Pad", l.op("Mul", x, x), l.opWith("Concat", axisAttribute(0), pads(before), pads(after)), l.scalar(x, 0))
+		wide := l.op("Pad", l.op("Mul", x, x), l.opWith("Concat", axisAttribute(0), pads(before), pads(after)),
+			l.scalar(x, 0))
 		channels := l.op("Gather", l.op("Shape", x), l.integers(1))
 		var squares []string
 		for k := range size {
@@ -124,8 +126,8 @@ func withoutAttribute(n *protos.NodeProto, name string) []*protos.AttributeProto
 	return slices.DeleteFunc(slices.Clone(n.Attribute), func(a *protos.AttributeProto) bool { return a.Name == name })
 }
 
-// logOf is the logarithm of a sum. With no axes and noop_with_empty_axes, versions of ONNX differ in
-// what is left of the operator.
+// logOf is the logarithm of a sum. With no axes and noop_with_empty_axes, versions of ONNX differ
+// in what is left of the operator.
 func logOf(l *lowering, n *protos.NodeProto, sum func() string) (bool, error) {
 	if intOr(n, "noop_with_empty_axes", 0) != 0 {
 		return refused(n, "the attribute noop_with_empty_axes is 1")

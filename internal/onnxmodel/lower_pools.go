@@ -36,7 +36,8 @@ type windows struct {
 
 // newWindows reads the attributes; its string is what is not supported.
 func newWindows(l *lowering, n *protos.NodeProto, kernel []int64) (*windows, string) {
-	w := &windows{lowering: l, x: n.Input[0], kernel: kernel, auto: stringOr(n, "auto_pad", "NOTSET"), ceil: intOr(n, "ceil_mode", 0) != 0}
+	w := &windows{lowering: l, x: n.Input[0], kernel: kernel, auto: stringOr(n, "auto_pad", "NOTSET"),
+		ceil: intOr(n, "ceil_mode", 0) != 0}
 	axes := len(kernel)
 	ones := slices.Repeat([]int64{1}, axes)
 	w.stride, w.dilation = intsOr(n, "strides", ones), intsOr(n, "dilations", ones)
@@ -46,7 +47,8 @@ func newWindows(l *lowering, n *protos.NodeProto, kernel []int64) (*windows, str
 		return nil, "it has no attribute kernel_shape"
 	case len(w.stride) != axes || len(w.dilation) != axes || len(pads) != 2*axes:
 		return nil, "its strides, dilations or pads are not as many as its kernel has axes"
-	case slices.Min(slices.Concat(kernel, w.stride, w.dilation)) < 1 || slices.Max(slices.Concat(kernel, w.stride, w.dilation, pads)) > 1<<20:
+	case slices.Min(slices.Concat(kernel, w.stride, w.dilation)) < 1 ||
+		slices.Max(slices.Concat(kernel, w.stride, w.dilation, pads)) > 1<<20:
 		return nil, "a size of its kernel, a stride or a dilation is below 1 or too large"
 	case slices.Min(pads) < 0:
 		return nil, "a pad is below 0"
@@ -90,7 +92,8 @@ func (w *windows) pads(i int) (before, after, extra string) {
 	size := w.size(w.x, i)
 	if w.same() {
 		count := w.ceilDiv(size, w.stride[i])
-		total := w.op("Sub", w.op("Add", w.op("Mul", w.op("Sub", count, w.integer(1)), w.integer(w.stride[i])), w.integer(w.span(i))), size)
+		total := w.op("Sub",
+			w.op("Add", w.op("Mul", w.op("Sub", count, w.integer(1)), w.integer(w.stride[i])), w.integer(w.span(i))), size)
 		total = w.op("Max", total, none)
 		half := w.op("Div", total, w.integer(2))
 		if w.auto == "SAME_UPPER" {
@@ -118,8 +121,8 @@ func (w *windows) padded(x, value string, before, after []string) string {
 	return w.op("Pad", x, w.opWith("Concat", axisAttribute(0), pads...), value)
 }
 
-// over combines the values in each window, where it is dilated: axis by axis, slices that begin at each
-// of its places.
+// over combines the values in each window, where it is dilated: axis by axis, slices that begin at
+// each of its places.
 func (w *windows) over(op, x string) string {
 	for i := range w.kernel {
 		size := w.size(x, i)
@@ -128,7 +131,8 @@ func (w *windows) over(op, x string) string {
 		var total string
 		for k := range w.kernel[i] {
 			start := k * w.dilation[i]
-			part := w.op("Slice", x, w.integers(start), w.op("Add", reach, w.integer(start)), w.integers(int64(i+2)), w.integers(w.stride[i]))
+			part := w.op("Slice", x, w.integers(start), w.op("Add", reach, w.integer(start)), w.integers(int64(i+2)),
+				w.integers(w.stride[i]))
 			if total == "" {
 				total = part
 			} else {
@@ -161,7 +165,8 @@ func pool(l *lowering, n *protos.NodeProto) (bool, error) {
 	pads := !all(slices.Concat(w.before, w.after), 0)
 	if !w.same() && !w.ceil && !dilated && !(includePads && pads) && n.OpType != "LpPool" {
 		remove(n, "auto_pad", "dilations", "ceil_mode", "count_include_pad", "storage_order", "strides", "pads")
-		n.Attribute = append(n.Attribute, intsAttribute("strides", w.stride...), intsAttribute("pads", slices.Concat(w.before, w.after)...))
+		n.Attribute = append(n.Attribute, intsAttribute("strides", w.stride...),
+			intsAttribute("pads", slices.Concat(w.before, w.after)...))
 		return false, nil
 	}
 	var before, after, whole []string
@@ -169,7 +174,8 @@ func pool(l *lowering, n *protos.NodeProto) (bool, error) {
 		b, a, extra := w.pads(i)
 		before, after, whole = append(before, b), append(after, a), append(whole, l.op("Add", a, extra))
 	}
-	attributes := []*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...), intsAttribute("strides", w.stride...)}
+	attributes := []*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...),
+		intsAttribute("strides", w.stride...)}
 	// The means of windows without pads, or their sums: what divides them is the same for both.
 	mean := func(x string) string {
 		if dilated {
@@ -225,7 +231,8 @@ func differences(l *lowering, a, b []string) []string {
 	return d
 }
 
-// lowest is a scalar that no value of the type is below, and finite, as 0 times infinity is no number.
+// lowest is a scalar that no value of the type is below, and finite, as 0 times infinity is no
+// number.
 func (l *lowering) lowest(x string) string {
 	switch protos.TensorProto_DataType(l.dtypes[x]) {
 	case protos.TensorProto_FLOAT16:
@@ -342,8 +349,9 @@ func convTranspose(l *lowering, n *protos.NodeProto) (bool, error) {
 		pads, ends = append(pads, w.span(i)-1), append(ends, w.span(i)-1+more[i])
 	}
 	kernel := l.swapped(n.Input[1], dims, group)
-	y := l.opWith("Conv", []*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...), intsAttribute("dilations", w.dilation...),
-		intsAttribute("pads", append(pads, ends...)...), intAttribute("group", group)}, x, kernel)
+	y := l.opWith("Conv",
+		[]*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...), intsAttribute("dilations", w.dilation...),
+			intsAttribute("pads", append(pads, ends...)...), intAttribute("group", group)}, x, kernel)
 	for i := range spatial {
 		size := w.size(y, i)
 		first, last := l.integers(w.before[i]), l.integers(w.after[i])
@@ -386,18 +394,20 @@ func (l *lowering) spread(x string, axis, stride int64) string {
 	y := l.op("Unsqueeze", x, l.integers(axis+1))
 	rank := l.op("Size", l.op("Shape", y))
 	// The pads of all axes but the new one are 0.
-	here := l.cast(l.op("Equal", l.op("Range", l.integer(0), rank, l.integer(1)), l.integer(axis+1)), protos.TensorProto_INT64)
+	here := l.cast(l.op("Equal", l.op("Range", l.integer(0), rank, l.integer(1)), l.integer(axis+1)),
+		protos.TensorProto_INT64)
 	none := l.op("Mul", here, l.integer(0))
 	y = l.op("Pad", y, l.opWith("Concat", axisAttribute(0), none, l.op("Mul", here, l.integer(stride-1))), l.scalar(x, 0))
 	long := l.op("Mul", size, l.integer(stride))
-	whole := l.cast(l.op("Equal", l.op("Range", l.integer(0), l.op("Size", shape), l.integer(1)), l.integer(axis)), protos.TensorProto_INT64)
+	whole := l.cast(l.op("Equal", l.op("Range", l.integer(0), l.op("Size", shape), l.integer(1)), l.integer(axis)),
+		protos.TensorProto_INT64)
 	factor := l.op("Add", l.op("Mul", whole, l.integer(stride-1)), l.integer(1))
 	y = l.op("Reshape", y, l.op("Mul", shape, factor))
 	return l.op("Slice", y, l.integers(0), l.op("Sub", long, l.integer(stride-1)), l.integers(axis))
 }
 
-// swapped is weights [in, out/group, spatial ...] as those of a convolution [out, in/group, spatial ...],
-// read backwards along the spatial axes.
+// swapped is weights [in, out/group, spatial ...] as those of a convolution [out, in/group, spatial
+// ...], read backwards along the spatial axes.
 func (l *lowering) swapped(weights string, dims []int64, group int64) string {
 	spatial := dims[2:]
 	perm := []int64{0, 2, 1}
@@ -405,7 +415,8 @@ func (l *lowering) swapped(weights string, dims []int64, group int64) string {
 		perm = append(perm, int64(i+3))
 	}
 	parts := slices.Concat([]int64{group, dims[0] / group, dims[1]}, spatial)
-	k := l.opWith("Transpose", []*protos.AttributeProto{intsAttribute("perm", perm...)}, l.op("Reshape", weights, l.integers(parts...)))
+	k := l.opWith("Transpose", []*protos.AttributeProto{intsAttribute("perm", perm...)},
+		l.op("Reshape", weights, l.integers(parts...)))
 	k = l.op("Reshape", k, l.integers(slices.Concat([]int64{group * dims[1], dims[0] / group}, spatial)...))
 	for i, size := range spatial {
 		var order []int64

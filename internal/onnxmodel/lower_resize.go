@@ -120,7 +120,8 @@ func (r *resizing) target(scales, sizes string) string {
 }
 
 func (l *lowering) double(x float64) string {
-	return l.weight(&protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_DOUBLE), DoubleData: []float64{x}})
+	return l.weight(&protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_DOUBLE),
+		DoubleData: []float64{x}})
 }
 
 func (l *lowering) cast(x string, to protos.TensorProto_DataType) string {
@@ -134,7 +135,8 @@ func (r *resizing) axis(x string, i int, axis int64) string {
 	var count, scale string
 	if r.scales != nil {
 		// In float32, as ONNX Runtime computes it.
-		s := r.weight(&protos.TensorProto{Name: r.fresh(), DataType: int32(protos.TensorProto_FLOAT), FloatData: r.scales[i : i+1]})
+		s := r.weight(&protos.TensorProto{Name: r.fresh(), DataType: int32(protos.TensorProto_FLOAT),
+			FloatData: r.scales[i : i+1]})
 		count = r.cast(r.op("Floor", r.op("Mul", r.cast(size, protos.TensorProto_FLOAT), s)), protos.TensorProto_INT64)
 		scale = r.double(float64(r.scales[i]))
 	} else {
@@ -148,13 +150,15 @@ func (r *resizing) axis(x string, i int, axis int64) string {
 		return r.opWith("Gather", axisAttribute(axis), x, r.cast(r.within(r.round(at), last), protos.TensorProto_INT64))
 	}
 	rows := r.op("Reshape", at, r.integers(-1, 1))
-	columns := r.op("Reshape", r.cast(r.op("Range", r.integer(0), size, r.integer(1)), protos.TensorProto_DOUBLE), r.integers(1, -1))
+	columns := r.op("Reshape", r.cast(r.op("Range", r.integer(0), size, r.integer(1)), protos.TensorProto_DOUBLE),
+		r.integers(1, -1))
 	weights := r.weights(rows, columns, last, scale)
 	dtype, ok := r.dtypes[x]
 	if !ok || !isFloat(dtype) {
 		dtype = r.float
 	}
-	weights = r.cast(r.opWith("Transpose", []*protos.AttributeProto{intsAttribute("perm", 1, 0)}, weights), protos.TensorProto_DataType(dtype))
+	weights = r.cast(r.opWith("Transpose", []*protos.AttributeProto{intsAttribute("perm", 1, 0)}, weights),
+		protos.TensorProto_DataType(dtype))
 	// Swapping two axes twice gives the first order again.
 	perm := make([]int64, r.rank)
 	for j := range perm {
@@ -174,7 +178,8 @@ func (r *resizing) coordinate(o, count, in, scale string) string {
 	case "asymmetric":
 		return r.op("Div", o, scale)
 	case "align_corners":
-		// The length that the scale asks for, before it is cut to a whole number; 1 gives the coordinate 0.
+		// The length that the scale asks for, before it is cut to a whole number; 1 gives the
+		// coordinate 0.
 		steps := r.op("Max", r.op("Sub", r.op("Mul", scale, in), one), r.double(1e-9))
 		return r.op("Div", r.op("Mul", o, r.op("Sub", in, one)), steps)
 	case "pytorch_half_pixel":
@@ -253,7 +258,8 @@ func (r *resizing) triangle(d string) string {
 	return r.op("Max", r.double(0), r.op("Sub", r.double(1), r.op("Abs", d)))
 }
 
-// cubic is Keys' kernel: ((a+2)|d| - (a+3))|d|² + 1 up to 1, and a(((|d| - 5)|d| + 8)|d| - 4) up to 2.
+// cubic is Keys' kernel: ((a+2)|d| - (a+3))|d|² + 1 up to 1, and a(((|d| - 5)|d| + 8)|d| - 4) up to
+// 2.
 func (r *resizing) cubic(d string) string {
 	a, x := float64(r.cubicA), r.op("Abs", d)
 	square := r.op("Mul", x, x)

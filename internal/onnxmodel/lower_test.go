@@ -14,8 +14,9 @@ import (
 	"example.com/geometric-complexity/internal/gctest"
 )
 
-// caseOf is an entry of testdata/cases/index.json, or of forms.json that forms.py writes: a small network, and its GC by central
-// differences of ONNX Runtime or its reference evaluator, or by PyTorch's float64 Jacobian.
+// caseOf is an entry of testdata/cases/index.json, or of forms.json that forms.py writes: a small
+// network, and its GC by central differences of ONNX Runtime or its reference evaluator, or by
+// PyTorch's float64 Jacobian.
 type caseOf struct {
 	Model     string  `json:"model"`
 	Inputs    string  `json:"inputs"`

@@ -61,7 +61,8 @@ func (l *lowering) half(x, op string) string {
 	return l.op("Mul", l.op(op, l.op("Exp", x), l.op("Exp", l.op("Neg", x))), l.scalar(x, 0.5))
 }
 
-// floor goes by way of integers, through which derivatives are 0, as the floor's are almost everywhere.
+// floor goes by way of integers, through which derivatives are 0, as the floor's are almost
+// everywhere.
 func (l *lowering) floor(x string) string {
 	whole := l.cast(l.cast(x, protos.TensorProto_INT64), l.floatType(x))
 	whole = l.op("Sub", whole, l.cast(l.op("Less", x, whole), l.floatType(x)))
@@ -69,8 +70,8 @@ func (l *lowering) floor(x string) string {
 	return l.op("Where", l.op("Less", l.op("Abs", x), l.scalar(x, 1e18)), whole, x)
 }
 
-// Notes says which operators between the inputs and the output are constant almost everywhere, so that
-// derivatives do not go through them.
+// Notes says which operators between the inputs and the output are constant almost everywhere, so
+// that derivatives do not go through them.
 func (m *Model) Notes() []string {
 	var notes []string
 	for _, n := range ancestors(m.graph, m.output) {
@@ -79,7 +80,8 @@ func (m *Model) Notes() []string {
 			!slices.Contains(n.Output, origin.Output[0]) || !m.dependsOnInput(n) {
 			continue
 		}
-		notes = append(notes, fmt.Sprintf("operator %s is constant almost everywhere: derivatives through it are 0", nodeName(origin)))
+		notes = append(notes,
+			fmt.Sprintf("operator %s is constant almost everywhere: derivatives through it are 0", nodeName(origin)))
 	}
 	return notes
 }

@@ -200,8 +200,10 @@ func TestSimplify(t *testing.T) {
 		name, op, want string
 		attributes     []*protos.AttributeProto
 	}{
-		{"momentum of batch norm", "BatchNormalization", "training_mode", []*protos.AttributeProto{number("training_mode", 0), number("momentum", 3)}},
-		{"batch norm in training", "BatchNormalization", "training_mode momentum", []*protos.AttributeProto{number("training_mode", 1), number("momentum", 3)}},
+		{"momentum of batch norm", "BatchNormalization", "training_mode",
+			[]*protos.AttributeProto{number("training_mode", 0), number("momentum", 3)}},
+		{"batch norm in training", "BatchNormalization", "training_mode momentum",
+			[]*protos.AttributeProto{number("training_mode", 1), number("momentum", 3)}},
 		{"dilated convolution", "Conv", "dilations", []*protos.AttributeProto{ints("dilations", 1, 1)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -269,7 +271,8 @@ func TestRefusedOperators(t *testing.T) {
 		if err := m.SetOutput("tahn"); err == nil || !strings.Contains(err.Error(), `did you mean "tanh"?`) {
 			t.Errorf("error %v", err)
 		}
-		if err := m.SetOutput("pooling"); err == nil || !strings.Contains(err.Error(), "logits, tanh, linear_1, relu, linear") {
+		if err := m.SetOutput("pooling"); err == nil ||
+			!strings.Contains(err.Error(), "logits, tanh, linear_1, relu, linear") {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -12,8 +12,8 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 )
 
-// Recurrent layers are built with GoMLX, step by step, as the number of steps is only known with the
-// inputs: the importer has an LSTM of fewer forms, no GRU and no RNN.
+// Recurrent layers are built with GoMLX, step by step, as the number of steps is only known with
+// the inputs: the importer has an LSTM of fewer forms, no GRU and no RNN.
 var _ = register(map[string]rewrite{"LSTM": recurrentForm, "GRU": recurrentForm, "RNN": recurrentForm})
 
 // gates of a cell, in the order of their weights.
@@ -57,7 +57,8 @@ func newRecurrent(n *protos.NodeProto) (*recurrent, string) {
 	default:
 		return nil, fmt.Sprintf("the attribute direction is %q", direction)
 	}
-	names := map[string][]string{"LSTM": {"Sigmoid", "Tanh", "Tanh"}, "GRU": {"Sigmoid", "Tanh"}, "RNN": {"Tanh"}}[n.OpType]
+	names := map[string][]string{"LSTM": {"Sigmoid", "Tanh", "Tanh"}, "GRU": {"Sigmoid", "Tanh"},
+		"RNN": {"Tanh"}}[n.OpType]
 	each := len(names)
 	names = slices.Repeat(names, len(r.reverse))
 	if a := attribute(n, "activations"); a != nil {
@@ -86,8 +87,8 @@ func newRecurrent(n *protos.NodeProto) (*recurrent, string) {
 	return r, ""
 }
 
-// activationOf is a function by its name in lower case, with ONNX's default parameters, and whether it
-// has any.
+// activationOf is a function by its name in lower case, with ONNX's default parameters, and whether
+// it has any.
 func activationOf(name string) (fn activationFn, parameterized bool) {
 	switch name {
 	case "sigmoid":
@@ -106,8 +107,8 @@ func activationOf(name string) (fn activationFn, parameterized bool) {
 	return nil, false
 }
 
-// layer is the weights of a direction: input [gates·hidden, features], weights [gates·hidden, hidden],
-// the biases of both [gates·hidden], and an LSTM's peepholes [3·hidden] or nil.
+// layer is the weights of a direction: input [gates·hidden, features], weights [gates·hidden,
+// hidden], the biases of both [gates·hidden], and an LSTM's peepholes [3·hidden] or nil.
 type layer struct {
 	*recurrent
 	input, weights, inputBias, recurrentBias, peepholes *graph.Node
@@ -115,7 +116,8 @@ type layer struct {
 	activations                                         []activationFn
 }
 
-// build computes the outputs Y, Y_h and, of an LSTM, Y_c. Inputs are the node's, nil where left out.
+// build computes the outputs Y, Y_h and, of an LSTM, Y_c. Inputs are the node's, nil where left
+// out.
 func (r *recurrent) build(inputs []*graph.Node) []*graph.Node {
 	in := func(i int) *graph.Node {
 		if i < len(inputs) {
@@ -151,7 +153,8 @@ func (r *recurrent) build(inputs []*graph.Node) []*graph.Node {
 			}
 			return graph.Squeeze(graph.SliceAxis(v, 0, graph.AxisRange(d, d+1)), 0)
 		}
-		l := layer{recurrent: r, input: of(w), weights: of(rec), hidden: hidden, peepholes: of(in(7)), activations: r.activations[d]}
+		l := layer{recurrent: r, input: of(w), weights: of(rec), hidden: hidden, peepholes: of(in(7)),
+			activations: r.activations[d]}
 		biases := of(in(3))
 		if biases == nil {
 			biases = graph.Zeros(x.Graph(), shapes.Make(x.DType(), 2*count*hidden))
@@ -171,13 +174,14 @@ func (r *recurrent) build(inputs []*graph.Node) []*graph.Node {
 	}
 	y, h, c := graph.Stack(outputs, 1), graph.Stack(lastHidden, 0), graph.Stack(lastCell, 0)
 	if r.batchFirst {
-		y, h, c = graph.TransposeAllAxes(y, 2, 0, 1, 3), graph.TransposeAllAxes(h, 1, 0, 2), graph.TransposeAllAxes(c, 1, 0, 2)
+		y, h, c = graph.TransposeAllAxes(y, 2, 0, 1, 3), graph.TransposeAllAxes(h, 1, 0, 2),
+			graph.TransposeAllAxes(c, 1, 0, 2)
 	}
 	return []*graph.Node{y, h, c}
 }
 
-// run goes through the steps of x [steps, batch, features], and returns all hidden states
-// [steps, batch, hidden], and the last hidden state and cell [batch, hidden]. Beyond the length of an
+// run goes through the steps of x [steps, batch, features], and returns all hidden states [steps,
+// batch, hidden], and the last hidden state and cell [batch, hidden]. Beyond the length of an
 // example its states stay, and its output is 0.
 func (l *layer) run(x, lengths, hidden, cell *graph.Node, reverse bool) (all, lastHidden, lastCell *graph.Node) {
 	steps := x.Shape().Dim(0)
@@ -203,8 +207,8 @@ func (l *layer) run(x, lengths, hidden, cell *graph.Node, reverse bool) (all, la
 	return graph.Stack(outputs, 0), hidden, cell
 }
 
-// step is one step of a cell: from what the input gives the gates [batch, gates·hidden], and the states
-// before [batch, hidden].
+// step is one step of a cell: from what the input gives the gates [batch, gates·hidden], and the
+// states before [batch, hidden].
 func (l *layer) step(x, hidden, cell *graph.Node) (nextHidden, nextCell *graph.Node) {
 	f := l.activations
 	fromHidden := graph.Add(graph.Einsum("bh,gh->bg", hidden, l.weights), graph.ExpandLeftToRank(l.recurrentBias, 2))

@@ -11,15 +11,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// segment is a network up to a recurrent layer, which is built without the importer. For the importer
-// the outputs of the recurrent layers before are inputs of the network.
+// segment is a network up to a recurrent layer, which is built without the importer. For the
+// importer the outputs of the recurrent layers before are inputs of the network.
 type segment struct {
 	onnx  onnx.Model
 	layer *recurrent
 }
 
-// parseSegments parses a file once for each recurrent layer, and once for what comes after the last.
-// Errors are those of the importer.
+// parseSegments parses a file once for each recurrent layer, and once for what comes after the
+// last. Errors are those of the importer.
 func (m *Model) parseSegments(file *protos.ModelProto) error {
 	g := file.Graph
 	var all []string
@@ -100,7 +100,8 @@ func (m *Model) importGraph(file *protos.ModelProto) (onnx.Model, error) {
 }
 
 // call builds the graph of values for those of the inputs, segment by segment.
-func (m *Model) call(scope *model.Scope, g *graph.Graph, named map[string]*graph.Node, outputs ...string) []*graph.Node {
+func (m *Model) call(scope *model.Scope, g *graph.Graph, named map[string]*graph.Node,
+	outputs ...string) []*graph.Node {
 	needed := make(map[*protos.NodeProto]bool)
 	for _, n := range ancestors(m.graph, outputs...) {
 		needed[n] = true

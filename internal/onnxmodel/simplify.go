@@ -31,10 +31,11 @@ func simplify(g *protos.GraphProto) error {
 	return nil
 }
 
-// keepTensors drops outputs that are no tensors of a type that the importer knows, as the labels of a
-// classifier may be: others can be measured.
+// keepTensors drops outputs that are no tensors of a type that the importer knows, as the labels of
+// a classifier may be: others can be measured.
 func keepTensors(g *protos.GraphProto) error {
-	// What a classifier of scikit-learn gives by default is a list of maps: its values are in a tensor.
+	// What a classifier of scikit-learn gives by default is a list of maps: its values are in a
+	// tensor.
 	for _, n := range g.Node {
 		if n.OpType != "ZipMap" || len(n.Input) != 1 || len(n.Output) != 1 {
 			continue
@@ -60,7 +61,8 @@ func keepTensors(g *protos.GraphProto) error {
 	if len(kept) == 0 && len(g.Output) > 0 {
 		first := g.Output[0]
 		if t := first.GetType().GetTensorType(); t != nil {
-			return fmt.Errorf("output %s is of type %s, which is not supported", first.Name, protos.TensorProto_DataType(t.ElemType))
+			return fmt.Errorf("output %s is of type %s, which is not supported", first.Name,
+				protos.TensorProto_DataType(t.ElemType))
 		}
 		return fmt.Errorf("output %s is not a tensor", first.Name)
 	}

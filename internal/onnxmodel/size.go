@@ -32,8 +32,8 @@ func (s *sizeGuard) Builder(name string) compute.Builder {
 	return &guardedBuilder{s.Backend.Builder(name), s}
 }
 
-// guardedBuilder makes programs whose results belong to the guard, so that they can be given to other
-// programs of the guard: a tensor cannot change its backend.
+// guardedBuilder makes programs whose results belong to the guard, so that they can be given to
+// other programs of the guard: a tensor cannot change its backend.
 type guardedBuilder struct {
 	compute.Builder
 	guard *sizeGuard
@@ -54,7 +54,8 @@ type guardedProgram struct {
 }
 
 // Execute implements compute.Executable.
-func (p *guardedProgram) Execute(inputs []compute.Buffer, donate []bool, device compute.DeviceNum) ([]compute.Buffer, error) {
+func (p *guardedProgram) Execute(inputs []compute.Buffer, donate []bool,
+	device compute.DeviceNum) ([]compute.Buffer, error) {
 	plain := make([]compute.Buffer, len(inputs))
 	for i, in := range inputs {
 		plain[i] = in

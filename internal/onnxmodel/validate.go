@@ -113,7 +113,8 @@ func (v *validator) node(n *protos.NodeProto) error {
 	return nil
 }
 
-// checkInputs refuses an operator without the inputs that the importer and the rewrites take for granted.
+// checkInputs refuses an operator without the inputs that the importer and the rewrites take for
+// granted.
 func checkInputs(n *protos.NodeProto) error {
 	least := leastInputs[n.OpType]
 	if len(n.Input) < least || slices.Contains(n.Input[:least], "") {
@@ -210,9 +211,11 @@ func elements(dims []int64) (int64, bool) {
 // elementBytes is the size of the types that the importer knows.
 var elementBytes = map[protos.TensorProto_DataType]int64{
 	protos.TensorProto_BOOL: 1, protos.TensorProto_INT8: 1, protos.TensorProto_UINT8: 1,
-	protos.TensorProto_FLOAT16: 2, protos.TensorProto_BFLOAT16: 2, protos.TensorProto_INT16: 2, protos.TensorProto_UINT16: 2,
-	protos.TensorProto_FLOAT: 4, protos.TensorProto_INT32: 4, protos.TensorProto_UINT32: 4,
-	protos.TensorProto_DOUBLE: 8, protos.TensorProto_INT64: 8, protos.TensorProto_UINT64: 8, protos.TensorProto_COMPLEX64: 8,
+	protos.TensorProto_FLOAT16: 2, protos.TensorProto_BFLOAT16: 2, protos.TensorProto_INT16: 2,
+	protos.TensorProto_UINT16: 2,
+	protos.TensorProto_FLOAT:  4, protos.TensorProto_INT32: 4, protos.TensorProto_UINT32: 4,
+	protos.TensorProto_DOUBLE: 8, protos.TensorProto_INT64: 8, protos.TensorProto_UINT64: 8,
+	protos.TensorProto_COMPLEX64:  8,
 	protos.TensorProto_COMPLEX128: 16,
 }
 
@@ -222,15 +225,20 @@ var elementBytes = map[protos.TensorProto_DataType]int64{
 var leastInputs = operatorCounts(map[int][]string{
 	1: {"Abs", "ArgMax", "ArgMin", "AveragePool", "Cast", "Ceil", "Clip", "Concat", "ConstantOfShape", "Cos",
 		"DynamicQuantizeLinear", "Einsum", "Erf", "Exp", "FastGelu", "Flatten", "Floor", "Gelu", "GlobalAveragePool",
-		"HardSwish", "Identity", "If", "IsNaN", "Log", "LpPool", "Max", "MaxPool", "Pad", "Min", "Neg", "NonZero", "Not", "BitwiseNot",
-		"Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Resize",
-		"Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Tanh", "TopK", "Transpose", "Trilu",
+		"HardSwish", "Identity", "If", "IsNaN", "Log", "LpPool", "Max", "MaxPool", "Pad", "Min", "Neg", "NonZero", "Not",
+		"BitwiseNot",
+		"Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape",
+		"Resize",
+		"Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Tanh", "TopK",
+		"Transpose", "Trilu",
 		"Unsqueeze"},
-	2: {"Add", "BiasGelu", "FusedMatMul", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Conv", "ConvTranspose", "CumSum", "DequantizeLinear", "Div", "Equal",
+	2: {"Add", "BiasGelu", "FusedMatMul", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Conv", "ConvTranspose",
+		"CumSum", "DequantizeLinear", "Div", "Equal",
 		"Expand", "Gather", "GatherElements", "GatherND", "Gemm", "Greater", "GreaterOrEqual", "LayerNormalization", "Less",
 		"LessOrEqual", "MatMul", "MatMulInteger", "Mod", "Mul", "Or", "PRelu", "Pow", "QuantizeLinear", "RMSNormalization",
 		"SimplifiedLayerNormalization", "Sub", "Tile", "Xor"},
-	3: {"Attention", "GroupNormalization", "GRU", "InstanceNormalization", "LSTM", "Range", "RNN", "Scatter", "ScatterElements", "ScatterND", "Where"},
+	3: {"Attention", "GroupNormalization", "GRU", "InstanceNormalization", "LSTM", "Range", "RNN", "Scatter",
+		"ScatterElements", "ScatterND", "Where"},
 	5: {"BatchNormalization"},
 	8: {"QLinearMatMul"},
 })

@@ -13,8 +13,8 @@ func isHalf(dtype int32) bool {
 	return dtype == int32(protos.TensorProto_FLOAT16) || dtype == int32(protos.TensorProto_BFLOAT16)
 }
 
-// widen makes a network of 16-bit floats one of float32: its weights are those of the file, and what it
-// computes from them is not rounded to 16 bits, which would make differences of it noise.
+// widen makes a network of 16-bit floats one of float32: its weights are those of the file, and
+// what it computes from them is not rounded to 16 bits, which would make differences of it noise.
 func widen(g *protos.GraphProto, folder *dataFolder) error {
 	for _, w := range g.Initializer {
 		if err := widenTensor(w, folder); err != nil {
@@ -64,7 +64,8 @@ func widenTensor(t *protos.TensorProto, folder *dataFolder) error {
 			return err
 		}
 		raw = make([]byte, 2*count)
-		if err := folder.ReadInto(onnx.ExternalDataInfo{Location: location, Offset: offset, Length: 2 * count}, raw); err != nil {
+		if err := folder.ReadInto(onnx.ExternalDataInfo{Location: location, Offset: offset, Length: 2 * count},
+			raw); err != nil {
 			return err
 		}
 		t.ExternalData, t.DataLocation = nil, protos.TensorProto_DEFAULT

@@ -1,4 +1,4 @@
-module example.com/geometric-complexity
+module github.com/geometric-complexity/toolkit
 
 go 1.27
 

@@ -10,7 +10,7 @@ import (
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // Registers the backend "go".
 
-	_ "example.com/geometric-complexity/internal/gomlxcompat" // Has "go" read current variables.
+	_ "github.com/geometric-complexity/toolkit/internal/gomlxcompat" // Has "go" read current variables.
 )
 
 // Info says which backend was opened, and why.

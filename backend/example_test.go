@@ -6,7 +6,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/backend"
+	"github.com/geometric-complexity/toolkit/backend"
 )
 
 // Opens the fastest backend of this machine, or the one that GOMLX_BACKEND names.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // TestXLAFlags checks which flags a plugin is opened with, and that the environment is afterwards

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"example.com/geometric-complexity/bench/fixture"
-	"example.com/geometric-complexity/bench/proto"
-	"example.com/geometric-complexity/internal/atomicfile"
-	"example.com/geometric-complexity/internal/marked"
+	"github.com/geometric-complexity/toolkit/bench/fixture"
+	"github.com/geometric-complexity/toolkit/bench/proto"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/marked"
 )
 
 // fakeWorker answers as told, and notes the order in which workers were timed.

@@ -5,8 +5,8 @@ import (
 	"path"
 	"strings"
 
-	"example.com/geometric-complexity/bench/fixture"
-	"example.com/geometric-complexity/bench/proto"
+	"github.com/geometric-complexity/toolkit/bench/fixture"
+	"github.com/geometric-complexity/toolkit/bench/proto"
 )
 
 // benchCase is one comparison: a problem, our task, and the peers' task of the same value.

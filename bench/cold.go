@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"example.com/geometric-complexity/bench/proto"
+	"github.com/geometric-complexity/toolkit/bench/proto"
 )
 
 const coldRounds = 5

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"example.com/geometric-complexity/bench/proto"
+	"github.com/geometric-complexity/toolkit/bench/proto"
 )
 
 // contender is one way of doing a case: a worker with a variant.

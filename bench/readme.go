@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"example.com/geometric-complexity/internal/marked"
+	"github.com/geometric-complexity/toolkit/internal/marked"
 )
 
 // The names of the sections of Markdown files that hold tables: all rows, and those of the README.

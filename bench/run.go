@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"example.com/geometric-complexity/bench/proto"
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/bench/proto"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 type options struct {

@@ -14,9 +14,9 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/internal/atomicfile"
-	"example.com/geometric-complexity/internal/machine"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/machine"
 )
 
 // places are the folders and files of a run.

@@ -8,7 +8,7 @@ import (
 	"os"
 	"os/exec"
 
-	"example.com/geometric-complexity/bench/proto"
+	"github.com/geometric-complexity/toolkit/bench/proto"
 )
 
 // worker does tasks on command; one command at a time.

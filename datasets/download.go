@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 // Progress receives the number of bytes of a file that have arrived, and their total.

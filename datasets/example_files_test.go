@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"example.com/geometric-complexity/datasets"
+	"github.com/geometric-complexity/toolkit/datasets"
 )
 
 // temporaryFolder returns a new folder and a function that removes it.

@@ -9,7 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/stat"
 
-	"example.com/geometric-complexity/datasets"
+	"github.com/geometric-complexity/toolkit/datasets"
 )
 
 func ExampleLoad() {

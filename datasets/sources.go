@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/geometric-complexity/internal/nearest"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
 )
 
 // The names of the data sets.

@@ -9,8 +9,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // gradientOfSwiGLU returns the gradient of SwiGLU of 9 values after 9 gates, all of them 1, with

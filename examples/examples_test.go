@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 var number = regexp.MustCompile(`\d+(\.\d+)?`)

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/internal/settings"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/internal/settings"
 )
 
 // The flags that make one scale of another do so, for every key of every

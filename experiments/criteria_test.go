@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/geometric-complexity/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
 )
 
 var fixCriteria = flag.Bool("criteria", false, "note the last commit as the one that fixed criteria which are new")

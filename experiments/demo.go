@@ -3,13 +3,13 @@ package experiments
 import (
 	"fmt"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/experiments/training"
-	"example.com/geometric-complexity/internal/plots"
-	"example.com/geometric-complexity/internal/stats"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/internal/plots"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 // DemoConfig configures the demonstration.

@@ -3,7 +3,7 @@ package experiments_test
 import (
 	"fmt"
 
-	"example.com/geometric-complexity/experiments"
+	"github.com/geometric-complexity/toolkit/experiments"
 )
 
 func ExampleFind() {

@@ -8,13 +8,13 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/experiments/training"
-	"example.com/geometric-complexity/internal/plots"
-	"example.com/geometric-complexity/internal/stats"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/internal/plots"
+	"github.com/geometric-complexity/toolkit/internal/stats"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // InitializationConfig configures experiment 02.

@@ -3,11 +3,11 @@ package experiments
 import (
 	"fmt"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/training"
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 // GCPenalty is one network of experiment 05, and the coefficients of its penalty.

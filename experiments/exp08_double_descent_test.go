@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 func TestPeak(t *testing.T) {

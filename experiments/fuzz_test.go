@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/internal/settings"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/internal/settings"
 )
 
 func assertOneLine(t *testing.T, err error) {

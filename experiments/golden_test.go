@@ -17,8 +17,8 @@ import (
 
 	"golang.org/x/sys/cpu"
 
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 var updateGolden = flag.Bool("update", false, "write testdata/golden.json instead of comparing with it")

@@ -1,9 +1,9 @@
 package experiments
 
 import (
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments/training"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // paperResNet is what is known of the paper's image experiments: ResNet18 of 64

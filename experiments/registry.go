@@ -3,8 +3,8 @@ package experiments
 import (
 	"slices"
 
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/internal/nearest"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
 )
 
 // All lists the experiments in the order of their numbers.

@@ -3,7 +3,7 @@ package experiments
 import (
 	"testing"
 
-	"example.com/geometric-complexity/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
 )
 
 func TestRepeatedBy(t *testing.T) {

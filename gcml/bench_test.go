@@ -14,9 +14,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // benchmarks are the graphs whose time `make benchstat` watches, each for one way to compute GC.

@@ -16,9 +16,9 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/norm"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
-	own "example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	own "github.com/geometric-complexity/toolkit/layers"
 )
 
 // between returns a model with a layer under test between two dense ones.

@@ -5,8 +5,8 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/modelfn"
-	"example.com/geometric-complexity/schedule"
+	"github.com/geometric-complexity/toolkit/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/schedule"
 )
 
 // ParamCoefficient is the hyperparameter that multiplies the GC of the batch in the training loss.

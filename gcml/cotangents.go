@@ -7,7 +7,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/random"
+	"github.com/geometric-complexity/toolkit/internal/random"
 )
 
 // parts returns the estimator's cotangents, divided into the parts that are computed together, each

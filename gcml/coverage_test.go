@@ -19,8 +19,8 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/gctest/programs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest/programs"
 )
 
 const coveragePage = "../docs/coverage.md"

@@ -14,9 +14,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/gctest/programs"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest/programs"
 )
 
 // penaltyOptions are the ways in which Regularize computes the same penalty.

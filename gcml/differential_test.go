@@ -15,9 +15,9 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"pgregory.net/rapid"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/gctest/programs"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest/programs"
 )
 
 // knownCases are programs that were measured wrongly once, or that stand for a kind of fault.

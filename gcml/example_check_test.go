@@ -9,7 +9,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // A layer of one's own that holds its gate constant in derivatives, so that neither the GC nor the

@@ -10,7 +10,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"gonum.org/v1/gonum/stat"
 
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // What the estimators give for one example, over 50,000 draws and in units of

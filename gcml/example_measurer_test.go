@@ -12,7 +12,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // A Measurer compiles once, and sees what has become of the weights.

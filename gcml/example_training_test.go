@@ -16,8 +16,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/schedule"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/schedule"
 )
 
 // bump is a training set of three points: f(-1) = 1, f(0) = 0, f(1) = 1.

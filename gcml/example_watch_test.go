@@ -14,7 +14,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // The GC on a fixed set while a network is trained, also as lines in a file.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // FuzzParseEstimator: a text is refused in one line, or names an estimator whose own text gives it

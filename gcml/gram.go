@@ -3,7 +3,7 @@ package gcml
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/vjp"
+	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
 // If the inputs enter only through one dense layer x·W with n units, the Jacobian is V·Wᵀ, where V

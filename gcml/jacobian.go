@@ -7,9 +7,9 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/autodiff"
-	"example.com/geometric-complexity/internal/convolution"
-	"example.com/geometric-complexity/internal/vjp"
+	"github.com/geometric-complexity/toolkit/internal/autodiff"
+	"github.com/geometric-complexity/toolkit/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
 func init() { autodiff.Register() }

@@ -19,8 +19,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"gonum.org/v1/gonum/stat"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // batches is a data set of the rows of flat, in batches of the given sizes.

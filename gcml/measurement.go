@@ -9,7 +9,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 // measurement accumulates the batches of one pass over a data set.

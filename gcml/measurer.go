@@ -12,8 +12,8 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/compiled"
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/compiled"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // Measurer measures the geometric complexity of one model repeatedly. It compiles one graph for

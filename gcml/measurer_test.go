@@ -15,8 +15,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // TestMeasurerFollowsTraining: a Measurer that was compiled before gives, after each training step,

@@ -17,9 +17,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 var (

@@ -13,7 +13,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // NonFiniteError is the error with which StopAtNonFinite ends a training loop.

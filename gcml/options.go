@@ -7,7 +7,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/schedule"
+	"github.com/geometric-complexity/toolkit/schedule"
 )
 
 // Option changes what is measured, or how. Each option lists the functions that accept it. Other

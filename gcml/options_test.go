@@ -23,8 +23,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/schedule"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/schedule"
 )
 
 // optionSample is an option with a value that has to change something.

@@ -10,7 +10,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
-	"example.com/geometric-complexity/internal/vjp"
+	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
 // finiteMessage is the log message of the node that says which nodes are finite.

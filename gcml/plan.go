@@ -8,7 +8,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/vjp"
+	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
 // plan says how the squared norms of the Jacobians of a batch are computed. Only newPlan makes one,

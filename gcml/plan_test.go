@@ -8,8 +8,8 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // TestPlan: what is decided for a network, an estimator and the options. The values that the plans

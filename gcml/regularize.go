@@ -6,9 +6,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
-	"example.com/geometric-complexity/internal/modelfn"
-	"example.com/geometric-complexity/internal/vjp"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
 // ParamEstimator is the hyperparameter that names the estimator if WithEstimator is not given, as a

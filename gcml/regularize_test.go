@@ -19,9 +19,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
-	gclayers "example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	gclayers "github.com/geometric-complexity/toolkit/layers"
 )
 
 // stockNetwork is made of GoMLX's own convolution, layer norm and dense layers.

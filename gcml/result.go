@@ -9,7 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
-	"example.com/geometric-complexity/internal/stats"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 // Result is the result of Measure. GC values are means over examples of squared norms, without a

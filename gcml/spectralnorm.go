@@ -5,7 +5,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // JacobianSpectralNorm returns the largest singular value σ₁ of ∂outputs[b]/∂inputs[b] for every

@@ -15,8 +15,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // squaresThenMatrix is f(x) = A·(x∘x), whose Jacobian is A·diag(2x).

@@ -11,8 +11,8 @@ import (
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
 
-	"example.com/geometric-complexity/internal/compiled"
-	"example.com/geometric-complexity/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/compiled"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 // SpectrumResult describes the singular values of the examples' Jacobians, for WithSpectralNorm.

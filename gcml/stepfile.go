@@ -8,7 +8,7 @@ import (
 
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 // stepFile is a file of StepResults, one JSON object per line, in the order of the steps.

@@ -7,7 +7,7 @@ import (
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // TestTotalWithinMemory compares ‖J‖² of sin(x·W), J_kf = cos(x·w_k)·W_fk, with squares that are

@@ -3,7 +3,7 @@ package gcml
 import (
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // This file has every threshold that comes from a measurement, each with its benchmark. They change

@@ -8,7 +8,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/convolution"
 )
 
 // ConvBuilder configures a convolution layer. Create it with Conv and finish with Done.

@@ -10,6 +10,6 @@
 // Images are shaped [batch, height, width, channels] throughout.
 package layers
 
-import "example.com/geometric-complexity/internal/autodiff"
+import "github.com/geometric-complexity/toolkit/internal/autodiff"
 
 func init() { autodiff.Register() }

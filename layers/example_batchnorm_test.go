@@ -9,8 +9,8 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // batchNormNetwork has 4 inputs, a hidden layer with batch norm, and 3 outputs.

@@ -15,7 +15,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"gonum.org/v1/gonum/stat"
 
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 func openBackend() compute.Backend {

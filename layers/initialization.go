@@ -10,7 +10,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 
-	"example.com/geometric-complexity/internal/random"
+	"github.com/geometric-complexity/toolkit/internal/random"
 )
 
 // Initialization is a scheme for random weights of mean 0. Biases (anything of rank 1 or less)

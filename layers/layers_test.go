@@ -12,7 +12,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/norm"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // TestLayerDerivatives checks the first and second derivatives of this package's layers and of

@@ -11,7 +11,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // TestParameterCounts compares with the published counts of kuangliu/pytorch-cifar for the networks

@@ -4,7 +4,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/convolution"
 )
 
 // This package has no window pooling, because GoMLX's graph.MaxPool, MinPool, MeanPool and SumPool

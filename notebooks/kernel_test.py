@@ -20,8 +20,8 @@ IMPORTS = """import (
 
 	"github.com/janpfeifer/gonb/gonbui"
 
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/notebooks/nb"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/notebooks/nb"
 )
 """
 # A training of minutes, with the progress of a training.

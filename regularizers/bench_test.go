@@ -11,9 +11,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/layers"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/layers"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // BenchmarkPenaltyStep times a training step with each penalty, which `make benchstat` watches.

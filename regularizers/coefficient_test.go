@@ -14,10 +14,10 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/regularizers"
-	"example.com/geometric-complexity/schedule"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/regularizers"
+	"github.com/geometric-complexity/toolkit/schedule"
 )
 
 // regularizer is a penalty or a noise with a coefficient.

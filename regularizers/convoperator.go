@@ -8,7 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/convolution"
 )
 
 // ConvolutionOperator describes the convolution that a kernel [spatial..., cin, cout] computes on

@@ -8,8 +8,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/ml/train/loss"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // Package gcml's penalty combines with the others.

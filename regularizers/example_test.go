@@ -14,7 +14,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // pureGo is the backend that needs no native library.

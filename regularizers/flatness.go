@@ -6,8 +6,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/autodiff"
-	"example.com/geometric-complexity/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/internal/autodiff"
+	"github.com/geometric-complexity/toolkit/internal/modelfn"
 )
 
 // ParamFlatness is the coefficient c of the penalty c·‖∇_θ L_B‖². A float64 >= 0; unset means no

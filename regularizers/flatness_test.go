@@ -12,8 +12,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/ml/train/loss"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // reluMLP and convNet are models of GoMLX's layers, as mlp is.

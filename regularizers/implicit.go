@@ -16,8 +16,8 @@ import (
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
 
-	"example.com/geometric-complexity/internal/compiled"
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/compiled"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // ModifiedLoss returns the scalar L + (h/4)·‖∇L‖², for a loss L (averaged first if it is not a

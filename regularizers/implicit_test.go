@@ -14,8 +14,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/ml/train/loss"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // twoParameters is E = (y - abx)²/2 at x = 1, y = 0.6.

@@ -7,7 +7,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/internal/modelfn"
 )
 
 const (

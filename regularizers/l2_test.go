@@ -9,8 +9,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/loss"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 func TestL2(t *testing.T) {

@@ -8,9 +8,9 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/loss"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/layers"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/layers"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // batchNormNet uses this module's layers: a strided convolution, and a batch norm in training mode,

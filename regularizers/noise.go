@@ -9,9 +9,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
-	"example.com/geometric-complexity/internal/modelfn"
-	"example.com/geometric-complexity/internal/random"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/internal/random"
 )
 
 const (

@@ -13,8 +13,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"gonum.org/v1/gonum/stat"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // run executes a model function in the given mode and returns its first output

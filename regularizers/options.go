@@ -7,8 +7,8 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/internal/modelfn"
-	"example.com/geometric-complexity/schedule"
+	"github.com/geometric-complexity/toolkit/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/schedule"
 )
 
 // Option configures a regularizer. Its documentation names the regularizers that accept it; the

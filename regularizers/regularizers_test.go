@@ -17,8 +17,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // named is a defined function type, which GoMLX's constraint allows.

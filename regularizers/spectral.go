@@ -15,8 +15,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
-	"example.com/geometric-complexity/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/modelfn"
 )
 
 const (

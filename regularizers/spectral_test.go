@@ -13,8 +13,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"gonum.org/v1/gonum/mat"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // squaredSigma returns the square of the largest singular value of a [rows, columns] matrix.

@@ -3,7 +3,7 @@ package regularizers
 import (
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // This file holds the choices that come from measurements, each with its benchmark. They change how

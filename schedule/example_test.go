@@ -7,7 +7,7 @@ import (
 	_ "github.com/gomlx/compute/gobackend"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/schedule"
+	"github.com/geometric-complexity/toolkit/schedule"
 )
 
 // A Func can combine others: a warm-up followed by a cosine.

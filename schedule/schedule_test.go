@@ -8,8 +8,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/schedule"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/schedule"
 )
 
 // TestClosedForms compares each schedule, at every step up to beyond its end, with its formula

@@ -3,7 +3,7 @@
 // cores, handling these pages took an eighth of a training step. The process then keeps its peak
 // memory until backend.FreeOSMemory returns it.
 //
-//	import _ "example.com/geometric-complexity/backend/keepmemory"
+//	import _ "github.com/geometric-complexity/toolkit/backend/keepmemory"
 //
 // The setting must precede the program's first thread, so it happens on import and not when a
 // backend is opened. It does nothing if a variable MALLOC_... or GLIBC_TUNABLES is set, with a C

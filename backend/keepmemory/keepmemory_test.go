@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"example.com/geometric-complexity/backend/keepmemory/internal/mallocinfo"
+	"github.com/geometric-complexity/toolkit/backend/keepmemory/internal/mallocinfo"
 )
 
 // blockSize is more than the C library keeps by itself.

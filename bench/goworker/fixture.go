@@ -13,8 +13,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors/numpy"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/bench/proto"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/bench/proto"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // fixture is a network's weights and data, as the harness wrote them.

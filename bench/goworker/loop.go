@@ -12,8 +12,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // loop is training as the experiments do it: GoMLX's trainer and loop, watched by

@@ -17,10 +17,10 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/backend"
-	_ "example.com/geometric-complexity/backend/keepmemory" // As the command gcml has it.
-	"example.com/geometric-complexity/bench/proto"
-	"example.com/geometric-complexity/internal/platform"
+	"github.com/geometric-complexity/toolkit/backend"
+	_ "github.com/geometric-complexity/toolkit/backend/keepmemory" // As the command gcml has it.
+	"github.com/geometric-complexity/toolkit/bench/proto"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 func main() {

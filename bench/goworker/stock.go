@@ -8,7 +8,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/internal/autodiff"
+	"github.com/geometric-complexity/toolkit/internal/autodiff"
 )
 
 // useStockGradient puts GoMLX's own gradient of the convolution back in place, until the function

@@ -15,10 +15,10 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/core/tensors/numpy"
 
-	"example.com/geometric-complexity/backend"
-	benchfixture "example.com/geometric-complexity/bench/fixture"
-	"example.com/geometric-complexity/bench/proto"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/backend"
+	benchfixture "github.com/geometric-complexity/toolkit/bench/fixture"
+	"github.com/geometric-complexity/toolkit/bench/proto"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 const coefficient = 0.1

@@ -17,7 +17,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 func TestMain(m *testing.M) {

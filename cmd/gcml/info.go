@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/geometric-complexity/cmd/gcml/internal/doctor"
+	"github.com/geometric-complexity/toolkit/cmd/gcml/internal/doctor"
 )
 
 func (a *app) doctorCommand() *cobra.Command {

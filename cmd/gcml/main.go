@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 
-	_ "example.com/geometric-complexity/backend/keepmemory" // XLA trains faster with it.
+	_ "github.com/geometric-complexity/toolkit/backend/keepmemory" // XLA trains faster with it.
 )
 
 func main() {

@@ -13,10 +13,10 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/spf13/cobra"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments/training"
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // measureOptions are the flags of measure.

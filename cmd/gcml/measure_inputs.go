@@ -8,7 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/onnxmodel"
+	"github.com/geometric-complexity/toolkit/internal/onnxmodel"
 )
 
 // inputFiles is the file of each input of a network, from words FILE or NAME=FILE. A single FILE

@@ -15,10 +15,10 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/machine"
-	"example.com/geometric-complexity/internal/onnxmodel"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/machine"
+	"github.com/geometric-complexity/toolkit/internal/onnxmodel"
 )
 
 // onnxMeasurement is what measure prints of an ONNX file.

@@ -16,8 +16,8 @@ import (
 	"github.com/gomlx/compute"
 	"golang.org/x/sync/errgroup"
 
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // startProcesses starts workers in processes of their own, and waits until they have opened their

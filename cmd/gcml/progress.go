@@ -9,7 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // progressKinds are the values of --progress.

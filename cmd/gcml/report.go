@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/geometric-complexity/experiments/report"
-	"example.com/geometric-complexity/internal/atomicfile"
-	"example.com/geometric-complexity/internal/nearest"
+	"github.com/geometric-complexity/toolkit/experiments/report"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
 )
 
 // resultsFolder is where published results are, in the repository.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/internal/settings"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/internal/settings"
 )
 
 // runOptions are the flags of the commands that run experiments.

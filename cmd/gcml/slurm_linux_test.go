@@ -12,8 +12,8 @@ import (
 	"text/template"
 	"time"
 
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // cluster is a Slurm of one node, this machine, for as long as a test runs.

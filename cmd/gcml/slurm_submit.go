@@ -18,7 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 // sbatchTimeout is how long sbatch may take. A controller under load answers after half a minute;

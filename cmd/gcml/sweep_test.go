@@ -17,8 +17,8 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
 )
 
 // sweepCommands are what the scripts of sweeps call beside gcml.

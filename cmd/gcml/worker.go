@@ -15,9 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // workerName is the command of a process that does runs for another. It reads one request a line,

@@ -10,9 +10,9 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // workforce holds the workers of a sweep and the backend that they opened.

@@ -16,9 +16,9 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/janpfeifer/must"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/gcml"
-	gclayers "example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/gcml"
+	gclayers "github.com/geometric-complexity/toolkit/layers"
 )
 
 // classifier maps tokens, shaped [batch, length], to logits, shaped [batch, 2].

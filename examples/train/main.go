@@ -20,9 +20,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/janpfeifer/must"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // network maps images, shaped [batch, 784], to logits, shaped [batch, 10].

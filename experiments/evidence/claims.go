@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/stats"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 // ClaimText is a claim as stated before any run: its ID and its text.

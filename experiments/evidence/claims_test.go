@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"example.com/geometric-complexity/internal/stats"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 func TestVerdicts(t *testing.T) {

@@ -3,7 +3,7 @@ package evidence
 import (
 	"fmt"
 
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // Cell is one setting of an experiment: its runs differ only in their seeds.

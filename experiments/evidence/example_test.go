@@ -3,7 +3,7 @@ package evidence_test
 import (
 	"fmt"
 
-	"example.com/geometric-complexity/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
 )
 
 func ExampleClaimsText() {

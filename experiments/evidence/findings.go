@@ -1,7 +1,7 @@
 package evidence
 
 import (
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 // Findings is the content of an experiment's report.

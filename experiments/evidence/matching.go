@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // Matching says at which point of their training the runs of a sweep are compared. GC grows during

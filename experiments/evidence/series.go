@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 // Series returns the steps and values of a quantity along a run.

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/plots"
-	"example.com/geometric-complexity/internal/stats"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/plots"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 // Sweep is a swept quantity with the records of its runs.

@@ -4,8 +4,8 @@ import (
 	"math"
 	"testing"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // classifierRun is a record with the given test accuracies and GC along training.

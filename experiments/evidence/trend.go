@@ -5,8 +5,8 @@ import (
 	"math"
 	"strings"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/stats"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 // Direction is the claimed direction of a trend along an axis.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // trained is a record whose training loss and GC along training are given.

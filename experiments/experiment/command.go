@@ -7,8 +7,8 @@ import (
 
 	"al.essio.dev/pkg/shellescape"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/internal/settings"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/internal/settings"
 )
 
 // RepeatedBy returns the scale nearest to a configuration and its seeds, and the command that

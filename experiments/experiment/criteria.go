@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/geometric-complexity/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
 )
 
 // criteriaFile lists, for each experiment, the definitions of its claims by their hash, with the

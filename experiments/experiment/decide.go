@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 // MissingError reports that an experiment has runs that are not complete yet.

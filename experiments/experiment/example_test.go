@@ -7,9 +7,9 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // temporaryEnv runs on the pure Go backend, in a folder that the second result removes.

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 // Files that Decide writes into an experiment's output folder, besides the figures.

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 // instant is a task that is done at once.

@@ -1,6 +1,6 @@
 package experiment
 
-import "example.com/geometric-complexity/internal/nearest"
+import "github.com/geometric-complexity/toolkit/internal/nearest"
 
 // Scale is the size at which an experiment runs.
 type Scale string

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // older says that the result was made before results had p-values, matchings and criteria.

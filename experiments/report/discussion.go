@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/internal/nearest"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
 )
 
 // DiscussionFile is written by hand: a heading "## ID: VERDICT" with a claim's ID and its own

@@ -17,9 +17,9 @@ import (
 	"strings"
 	"time"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 //go:embed page

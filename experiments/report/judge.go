@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/internal/stats"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 // The verdicts that a report has beside those of the evidence: on theorems and identities, which

@@ -16,8 +16,8 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // Folder is a folder of results: an experiment's output, or what is published

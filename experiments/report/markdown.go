@@ -8,8 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/internal/marked"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/internal/marked"
 )
 
 // The names of the generated sections, of README.md and of results/README.md.

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/marked"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/marked"
 )
 
 func TestReadmes(t *testing.T) {

@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 // Options say which results may be published that else are refused.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
 )
 
 func TestPublish(t *testing.T) {

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/stats"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 const commit = "0123456789abcdef0123456789abcdef01234567"

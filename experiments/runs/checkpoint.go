@@ -20,8 +20,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/checkpoint"
 
-	"example.com/geometric-complexity/internal/atomicfile"
-	"example.com/geometric-complexity/internal/sealed"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/sealed"
 )
 
 // A run's checkpoints are folders checkpoint/save-N-step-S: N counts the saves and S is the

@@ -11,7 +11,7 @@ import (
 
 	// Its import makes graphs outside training see changed weights on the pure-Go backend, even on
 	// one that the caller opened.
-	_ "example.com/geometric-complexity/backend"
+	_ "github.com/geometric-complexity/toolkit/backend"
 )
 
 // Progress displays how far the work is. Its methods are never called concurrently. A terminal's or

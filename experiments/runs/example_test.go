@@ -8,9 +8,9 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/experiments/training"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
 )
 
 // temporaryEnv returns an environment on the pure-Go backend with a temporary output folder, and a

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 // lockFile is locked by the process that works in its folder. The lock belongs to the open file,

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 func TestLock(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"example.com/geometric-complexity/internal/machine"
+	"github.com/geometric-complexity/toolkit/internal/machine"
 )
 
 // CurrentProvenance describes this program and machine.

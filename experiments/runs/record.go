@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"example.com/geometric-complexity/internal/atomicfile"
-	"example.com/geometric-complexity/internal/sealed"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/sealed"
 )
 
 // Point holds the measurements at one step of a run.

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 // Task is the work of one run. Its JSON form decides, with the seed, the backend and the data,

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // panicking is a task that panics, as a faulty graph builder does.

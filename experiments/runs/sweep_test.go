@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // scripted is a task whose name selects its outcome.

@@ -3,7 +3,7 @@ package training
 import (
 	"testing"
 
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 func TestAddress(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/sealed"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/sealed"
 )
 
 // interrupted does a run up to a step, with a checkpoint after each step, and gives its folder.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 func TestMissingDataOffersTheEmbeddedImages(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // For a linear network the squared error grows by σ²·GC, whatever σ is, up to the scatter of the

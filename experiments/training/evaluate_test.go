@@ -12,11 +12,11 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/stats"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/stats"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // What is measured while training must be what GoMLX's own evaluation and gcml.Measure say, also

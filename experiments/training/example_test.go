@@ -8,10 +8,10 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/experiments/training"
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // temporaryEnv runs on the pure Go backend, in a folder that the second result removes.

@@ -15,10 +15,10 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"gonum.org/v1/gonum/mat"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/random"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/random"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // ClosedForms is the task of measuring one random ReLU network in double precision, and of

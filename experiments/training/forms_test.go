@@ -10,9 +10,9 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"gonum.org/v1/gonum/mat"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // f(x) = 2·relu(x) - 3·relu(x-1) has slopes 0, 2 and -1 on the left of 0, between 0 and 1, and on

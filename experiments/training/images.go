@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/internal/nearest"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // ImageTraining is the part of a configuration that describes training on images: the baseline that

@@ -11,8 +11,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // Initial is the task of measuring one untrained network along the diagonal of the cube [-1,

@@ -9,10 +9,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 func initialNetwork(depth int) *Initial {

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // child is what a process does that these tests start, and that is killed as by kill -9.

@@ -8,9 +8,9 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/internal/nearest"
-	"example.com/geometric-complexity/layers"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // Network describes the network of a run.

@@ -10,10 +10,10 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/nearest"
-	"example.com/geometric-complexity/internal/settings"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
+	"github.com/geometric-complexity/toolkit/internal/settings"
 )
 
 // Trained is a network that a run trained, with its weights.

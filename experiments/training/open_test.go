@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
 // A run from a stranger is of what it says, but of no more than this machine holds.

@@ -10,7 +10,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/nearest"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
 )
 
 // The optimizers besides plain gradient descent.

@@ -4,8 +4,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // The names of the penalties in Train.Penalties.

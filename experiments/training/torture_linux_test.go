@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // The environment variables of TestTorture: how long it goes on, such as "1h", without which it is

@@ -14,10 +14,10 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/nearest"
-	"example.com/geometric-complexity/internal/stats"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 // Train is the task of training one network and measuring it during training.

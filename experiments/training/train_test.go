@@ -15,9 +15,9 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // linearFit is full-batch gradient descent of f(x) = w·x + b on the parabola's points with the

@@ -11,11 +11,11 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"gonum.org/v1/gonum/mat"
 
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/stats"
-	"example.com/geometric-complexity/regularizers"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/stats"
+	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
 // What transfer works out by hand must be what differentiating the network gives, and the

@@ -11,7 +11,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"gonum.org/v1/gonum/mat"
 
-	"example.com/geometric-complexity/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 // mlpWeights gives the matrices [in, out] and the biases of the layers of an MLP under a scope of

@@ -11,7 +11,7 @@ import (
 	"github.com/gomlx/gomlx/ui/plot"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/gcml"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // spectralNormType is the metric type of singular values, so that plots give them a separate axis.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/gomlx/gomlx/ui/plot"
 
-	"example.com/geometric-complexity/gcml"
-	"example.com/geometric-complexity/gcml/plotpoints"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/gcml/plotpoints"
 )
 
 func stepResult(step int64, gc, stdErr float64) gcml.StepResult {

@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/convolution"
 )
 
 // Register puts the gradient rules of this package into GoMLX's registry, for the whole process.

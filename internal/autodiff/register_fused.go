@@ -8,7 +8,7 @@ import (
 	. "github.com/gomlx/gomlx/support/exceptions"
 	"github.com/gomlx/gomlx/support/xslices"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // registerFused registers gradients of the pure-Go backend's fused ops that consist of primitive

@@ -10,7 +10,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/nn"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 func float64Shape(dims ...int) shapes.Shape { return shapes.Make(dtypes.Float64, dims...) }

@@ -3,8 +3,8 @@ package autodiff
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/convolution"
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // registerPad replaces GoMLX's rule, which fails for negative paddings (they crop) and treats the

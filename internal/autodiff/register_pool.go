@@ -10,8 +10,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
-	"example.com/geometric-complexity/internal/convolution"
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // registerPooling replaces the rule of max and min pooling by one with a second derivative; other

@@ -11,8 +11,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
-	"example.com/geometric-complexity/internal/compiled"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/compiled"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 func ones(n int) []*tensors.Tensor {

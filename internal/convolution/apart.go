@@ -3,8 +3,8 @@ package convolution
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
-	"example.com/geometric-complexity/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // Apart returns x, images [..., batch, spatial axes, channels], which XLA on a CPU with oneDNN then

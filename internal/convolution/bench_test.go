@@ -13,7 +13,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"example.com/geometric-complexity/backend"
+	"github.com/geometric-complexity/toolkit/backend"
 )
 
 // BenchmarkResNet18 times every convolution that a ResNet18 (k = 64, 32×32 images, batch 32) has,

@@ -8,8 +8,8 @@ import (
 
 	"github.com/gomlx/gomlx/support/xslices"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
-	"example.com/geometric-complexity/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // lowering is what the computation of a convolution is chosen by.

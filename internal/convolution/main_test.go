@@ -5,8 +5,8 @@ import (
 	"os"
 	"testing"
 
-	"example.com/geometric-complexity/internal/autodiff"
-	"example.com/geometric-complexity/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/autodiff"
+	"github.com/geometric-complexity/toolkit/internal/convolution"
 )
 
 // TestMain registers the rule of this package, and those of the ops that convolutions are computed

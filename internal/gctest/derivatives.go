@@ -11,7 +11,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"example.com/geometric-complexity/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 // CheckDerivatives compares the first and second derivatives of f with central differences in

@@ -13,7 +13,7 @@ import (
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // Registers "go".
 
-	"example.com/geometric-complexity/backend"
+	"github.com/geometric-complexity/toolkit/backend"
 )
 
 var (

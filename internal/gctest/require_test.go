@@ -8,7 +8,7 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // TestRequireXLA runs itself in child processes that find no plugin. It checks that the XLA subtest

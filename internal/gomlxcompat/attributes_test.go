@@ -11,7 +11,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/support/exceptions"
 
-	. "example.com/geometric-complexity/internal/gomlxcompat"
+	. "github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 func want[T any](t *testing.T, what string, got T, ok bool, want T) {

@@ -9,7 +9,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
-	. "example.com/geometric-complexity/internal/gomlxcompat"
+	. "github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 type (

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 // Begin and End return the lines before and after a section.

@@ -16,7 +16,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
 
-	"example.com/geometric-complexity/schedule"
+	"github.com/geometric-complexity/toolkit/schedule"
 )
 
 // coefficientScope is where the variables that hold coefficients live: under it the scope of the

@@ -8,8 +8,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/modelfn"
 )
 
 type (

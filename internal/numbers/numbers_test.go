@@ -10,7 +10,7 @@ import (
 	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"example.com/geometric-complexity/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 func TestNumbers(t *testing.T) {

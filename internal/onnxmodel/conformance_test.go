@@ -21,7 +21,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"google.golang.org/protobuf/proto"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // TestConformance runs the cases of ONNX's own suite that scripts/onnx-conformance.py unpacked into

@@ -17,7 +17,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // inFiles moves the weights of the MLP into a file beside it, as PyTorch does with large ones, and

@@ -13,7 +13,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"google.golang.org/protobuf/proto"
 
-	"example.com/geometric-complexity/internal/nearest"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
 )
 
 // Input is an input of a network: its shape has -1 for axes of any size, and no axes if the file

@@ -18,7 +18,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/core/tensors/numpy"
 
-	"example.com/geometric-complexity/internal/machine"
+	"github.com/geometric-complexity/toolkit/internal/machine"
 )
 
 // ReadArray reads a .npy file, or from an .npz file the array of that name, or

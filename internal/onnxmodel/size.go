@@ -8,7 +8,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/machine"
+	"github.com/geometric-complexity/toolkit/internal/machine"
 )
 
 // sizeGuard is a backend that refuses to go on once a graph has a value that is too large. The

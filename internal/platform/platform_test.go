@@ -6,8 +6,8 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 func TestOf(t *testing.T) {

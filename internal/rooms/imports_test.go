@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	_ "example.com/geometric-complexity/datasets"
-	_ "example.com/geometric-complexity/gcml"
-	_ "example.com/geometric-complexity/layers"
-	_ "example.com/geometric-complexity/regularizers"
-	_ "example.com/geometric-complexity/schedule"
+	_ "github.com/geometric-complexity/toolkit/datasets"
+	_ "github.com/geometric-complexity/toolkit/gcml"
+	_ "github.com/geometric-complexity/toolkit/layers"
+	_ "github.com/geometric-complexity/toolkit/regularizers"
+	_ "github.com/geometric-complexity/toolkit/schedule"
 )
 
 // libraries are the packages that this file's tests are about: those that a program imports besides

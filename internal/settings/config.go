@@ -7,7 +7,7 @@ import (
 	"reflect"
 	"strings"
 
-	"example.com/geometric-complexity/internal/nearest"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
 )
 
 // Keys lists the keys of a configuration, given as a pointer to its struct, in the order of its

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/geometric-complexity/internal/machine"
+	"github.com/geometric-complexity/toolkit/internal/machine"
 )
 
 // largestCounts limit the keys whose cost the check of memory misses: larger values would build

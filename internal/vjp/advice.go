@@ -3,7 +3,7 @@ package vjp
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // TypeName returns the name of a type of node, including the types without a name in GoMLX.

@@ -5,7 +5,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // pullMultiOutput is the rule of a node with several outputs. vs has the adjoint of each output,

@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // dotSide is one operand of a DotGeneral, with its contracted axes, its batch axes and its own

@@ -6,7 +6,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // followGather keeps the batch on axes that the gather takes whole. If the gather selects examples

@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // followDot is the rule of a generalized product, whose axes are the batch axes, then the own axes

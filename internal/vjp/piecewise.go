@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"example.com/geometric-complexity/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // piecewiseLinear are the nodes that are linear or piecewise linear in their operands.

@@ -16,9 +16,9 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/nn"
 
-	"example.com/geometric-complexity/internal/autodiff"
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/vjp"
+	"github.com/geometric-complexity/toolkit/internal/autodiff"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
 func init() { autodiff.Register() }

@@ -11,8 +11,8 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"example.com/geometric-complexity/internal/atomicfile"
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 // curvesFolder is where the curves of trainings are kept, so that later cells can compare with

@@ -8,10 +8,10 @@ import (
 
 	"github.com/janpfeifer/gonb/gonbui"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/report"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/report"
 )
 
 // ShowDiscussion shows the verdicts on an experiment's claims that the repository publishes, and

@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/report"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/report"
 )
 
 func result(name string, scale experiment.Scale, verdict evidence.Verdict) *experiment.Result {

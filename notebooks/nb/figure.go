@@ -15,7 +15,7 @@ import (
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 	"golang.org/x/image/draw"
 
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 // Figure is a figure to show. Experiments and this package make them; a cell hands them on.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/janpfeifer/gonb/gonbui"
 
-	"example.com/geometric-complexity/backend"
-	_ "example.com/geometric-complexity/backend/keepmemory" // XLA trains faster with it.
-	"example.com/geometric-complexity/datasets"
+	"github.com/geometric-complexity/toolkit/backend"
+	_ "github.com/geometric-complexity/toolkit/backend/keepmemory" // XLA trains faster with it.
+	"github.com/geometric-complexity/toolkit/datasets"
 )
 
 func init() {

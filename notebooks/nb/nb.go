@@ -19,8 +19,8 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
 )
 
 // The scales, as cells name them.

@@ -10,12 +10,12 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/experiments/experiment"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 func TestScale(t *testing.T) {
@@ -34,7 +34,7 @@ func TestOutFolder(t *testing.T) {
 	deep := filepath.Join(root, "notebooks")
 	for _, c := range []struct{ name, module, want string }{
 		{"in another module", "module example.com/other", filepath.Join(deep, "out", "x")},
-		{"in the repository", "module example.com/geometric-complexity", filepath.Join(root, "out", "x")},
+		{"in the repository", "module github.com/geometric-complexity/toolkit", filepath.Join(root, "out", "x")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte(c.module), 0o666); err != nil {
@@ -57,7 +57,7 @@ func inRepository(t *testing.T) string {
 	if err := os.MkdirAll(deep, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/geometric-complexity"),
+	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module github.com/geometric-complexity/toolkit"),
 		0o666); err != nil {
 		t.Fatal(err)
 	}

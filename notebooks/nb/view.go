@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/geometric-complexity/experiments/evidence"
-	"example.com/geometric-complexity/internal/nearest"
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/internal/nearest"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 // View draws what a slider in a notebook chooses of a sweep.

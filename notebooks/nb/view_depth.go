@@ -3,10 +3,10 @@ package nb
 import (
 	"fmt"
 
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/experiments/training"
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 // AtDepth draws what experiment 02 has of its i-th depth: the first seed's functions along the

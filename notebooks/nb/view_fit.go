@@ -3,11 +3,11 @@ package nb
 import (
 	"fmt"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/experiments/training"
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 // FunctionAt draws the function that a run with the label experiments.FitLabel of experiment 01 had

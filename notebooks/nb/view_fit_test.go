@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/experiments/training"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
 )
 
 // fitRecord is the record of a run that learned f(x) = value, measured once.

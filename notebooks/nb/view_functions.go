@@ -7,10 +7,10 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/experiments"
-	"example.com/geometric-complexity/experiments/runs"
-	"example.com/geometric-complexity/experiments/training"
-	"example.com/geometric-complexity/internal/plots"
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
 // RankedFunctions are the functions of one variable that a run of experiment 00 measured, from the

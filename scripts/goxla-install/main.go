@@ -10,7 +10,7 @@ import (
 
 	"github.com/gomlx/go-xla/installer"
 
-	"example.com/geometric-complexity/backend"
+	"github.com/geometric-complexity/toolkit/backend"
 )
 
 func main() {

@@ -15,8 +15,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
 // The seed of the draw, and the numbers of images per class from each split.

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"example.com/geometric-complexity/datasets"
+	"github.com/geometric-complexity/toolkit/datasets"
 )
 
 // Drawing again gives the embedded files, if the full set is present.

@@ -5,8 +5,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"example.com/geometric-complexity/internal/gctest"
-	"example.com/geometric-complexity/internal/gctest/programs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/gctest/programs"
 )
 
 // TestTextForm checks that parsing the text form of a random program returns the program.

@@ -16,9 +16,9 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/internal/platform"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // State says how a finding is to be taken.

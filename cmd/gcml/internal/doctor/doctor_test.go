@@ -10,9 +10,9 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"example.com/geometric-complexity/backend"
-	"example.com/geometric-complexity/datasets"
-	"example.com/geometric-complexity/internal/gctest"
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // isolate gives a test a bare machine: an empty HOME and working directory, no variables, no NVIDIA

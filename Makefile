@@ -24,7 +24,7 @@ GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz torture onnx-conformance zoo lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
 
-help: ## say what there is
+help: ## list the targets
 	@echo 'make TARGET, with one of:'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '%-20s %s\n' "$$t" "$$d"; done
 
@@ -42,7 +42,7 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 	@$(VPYTHON) notebooks/execute.py --jobs 2
 	@test -z "$$CI" || $(VPYTHON) docker/image_test.py --if-possible  # Ten minutes, where there is an engine with the base images.
 
-# As root it also cuts the power, in copies of a mounted ext4 image; what cannot be done it says.
+# As root it also cuts the power, in copies of a mounted ext4 image. It says which kinds it cannot try.
 DURATION ?= 1h
 onnx-conformance: ## run ONNX's own conformance suite, and write docs/coverage-onnx.md
 	@$(PYTHON) -m venv .cache/onnx && .cache/onnx/bin/pip install --quiet --require-hashes --requirement scripts/requirements-onnx.txt
@@ -63,7 +63,7 @@ criteria: ## note the last commit as the one that fixed how new claims are decid
 	@test -z "$$(git status --porcelain experiments)" || { echo 'commit the change of experiments first'; exit 1; }
 	@go test ./experiments -run '^TestSmoke$$' -count 1 -args -criteria
 
-# Random models against the oracle, every row of docs/coverage.md, and the parsers, each with bytes of its own.
+# Compares random models and every row of docs/coverage.md with the oracle, and gives each parser random bytes.
 FUZZ_MODELS ?= 2000
 FUZZ_TIME ?= 30s
 fuzz: xla ## 2,000 random models against the oracle, and bytes at random for each parser for 30 seconds
@@ -80,13 +80,13 @@ lab-setup: $(VENV)/kernel.stamp ## install what `make lab` needs, and build ever
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@echo 'building once, so that the first cell need not'; go build ./...
 
-xla: $(VPYTHON) ## put the XLA plugin for the CPU in place
+xla: $(VPYTHON) ## install the XLA plugin for the CPU
 	@$(VPYTHON) scripts/plugin.py cpu
 
-goxla: $(VPYTHON) ## where no wheel is for the platform: install go-xla's own XLA plugin for the CPU, not pinned by hash
+goxla: $(VPYTHON) ## install go-xla's own XLA plugin for the CPU, for platforms without a wheel; not pinned by hash
 	@$(VPYTHON) scripts/plugin.py cpu --goxla
 
-cuda: $(VPYTHON) ## put the XLA plugin for NVIDIA GPUs and CUDA 13 in place (2.5 GB)
+cuda: $(VPYTHON) ## install the XLA plugin for NVIDIA GPUs and CUDA 13 (2.5 GB)
 	@$(VPYTHON) scripts/plugin.py cuda
 
 # Its own module's checksums pin what golangci-lint is built from.
@@ -124,7 +124,7 @@ benchstat: xla ## time measurements and penalties, and compare with the baseline
 	@$(BENCHMARK) > $(BENCHMARK_NOW) || { cat $(BENCHMARK_NOW); exit 1; }
 	@go run $(BENCHSTAT) $(BENCHMARK_BASELINE) $(BENCHMARK_NOW)
 
-notebooks: $(VENV)/kernel.stamp ## execute all notebooks at smoke scale, to nowhere: the saved ones stay
+notebooks: $(VENV)/kernel.stamp ## execute all notebooks at smoke scale; the saved ones stay as they are
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@$(VPYTHON) notebooks/execute.py --jobs 2
 

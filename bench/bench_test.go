@@ -19,7 +19,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/marked"
 )
 
-// fakeWorker answers as told, and notes the order in which workers were timed.
+// fakeWorker gives prepared answers, and notes the order in which workers were timed.
 type fakeWorker struct {
 	name   string
 	values map[string]map[string]float64 // By task or, where that is not there, by variant.
@@ -155,7 +155,7 @@ func TestUnequalValuesAreNotTimed(t *testing.T) {
 	})
 }
 
-// TestBrokenVariants: a variant of a peer that fails is left out and told of; a peer, or ours, that
+// TestBrokenVariants: a variant of a peer that fails is left out and reported; a peer, or ours, that
 // has none left is an error.
 func TestBrokenVariants(t *testing.T) {
 	for _, tc := range []struct {

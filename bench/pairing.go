@@ -149,14 +149,14 @@ func (c *contender) turn(reps int, first bool) error {
 		return fmt.Errorf("worker %s gave %d times, want %d and the last value", c.label(), len(answer.TimesMS), reps)
 	}
 	if math.IsNaN(*answer.Last) || math.IsInf(*answer.Last, 0) {
-		return fmt.Errorf("%s ran away: its last value is %g", c.label(), *answer.Last)
+		return fmt.Errorf("%s diverged: its last value is %g", c.label(), *answer.Last)
 	}
 	c.times = append(c.times, answer.TimesMS...)
 	c.cpu = append(c.cpu, answer.CPUMS...)
 	return nil
 }
 
-// retire takes the hopeless variants of each peer out of the rounds to come; ours stay, and what
+// retire takes the slowest variants of each peer out of the remaining rounds; ours stay, and what
 // else our workers do, as those are peers in their own right.
 func retire(contenders []*contender) {
 	best, ours := map[string]float64{}, map[string]bool{}

@@ -148,7 +148,7 @@ func readJSON(path string, value any) error {
 		return err
 	}
 	if err := json.Unmarshal(data, value); err != nil {
-		return fmt.Errorf("%s: %w; remove it to start anew", path, err)
+		return fmt.Errorf("%s: %w; remove it to measure again from the start", path, err)
 	}
 	return nil
 }

@@ -140,7 +140,7 @@ func (o options) setUp(log io.Writer) (*bench, error) {
 	}
 	b.ours, b.rivals = p.launches(o, log)
 	if len(b.ours) == 0 {
-		return nil, fmt.Errorf("none of our backends %q is to be had", o.backends)
+		return nil, fmt.Errorf("no backend of %q is available", o.backends)
 	}
 	err = errors.Join(readJSON(p.latest(), &b.report), readJSON(p.details(), &b.details))
 	return b, err
@@ -242,7 +242,7 @@ func (b *bench) contenders(c benchCase, fixture string, workers []worker) ([]*co
 		}
 	}
 	if len(contenders) == 0 {
-		return nil, errors.New("nobody does this case")
+		return nil, errors.New("no backend or peer runs this case")
 	}
 	return contenders, nil
 }

@@ -63,7 +63,7 @@ func (p *process) Name() string { return p.name }
 func (p *process) Do(request proto.Request) (proto.Answer, error) {
 	var answer proto.Answer
 	if err := json.NewEncoder(p.in).Encode(request); err != nil {
-		return answer, fmt.Errorf("worker %s has gone: %w", p.name, err)
+		return answer, fmt.Errorf("worker %s ended: %w", p.name, err)
 	}
 	if !p.lines.Scan() {
 		return answer, fmt.Errorf("worker %s ended during %q (%v); see its messages above", p.name, request.Op, p.lines.Err())

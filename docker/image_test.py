@@ -21,7 +21,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 IMAGE = "gcml:cpu"
 LIMIT = 2.5e9  # Bytes.
-# Somebody of whom the image knows nothing: the caller, or where that is root, a user without a name.
+# A user that the image does not know: the caller, or, if that is root, a user without a name.
 UID, GID = (os.getuid(), os.getgid()) if os.getuid() else (4321, 4322)
 # Podman asks for its own limits, which may be more than a machine within a machine has.
 RUN = ["--no-healthcheck", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
@@ -188,7 +188,7 @@ def prepare():
     for name, base in re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", (FOLDER / "Dockerfile").read_text(), re.MULTILINE):
         image = base_image(base)
         if image is None:
-            return f"the base image {base} is not here and cannot be had"
+            return f"the base image {base} is not here and cannot be pulled"
         arguments += ["--build-arg", f"{name}={image}"]
     options = ["--format", "docker"] if engine == "podman" else []  # The other format has no healthcheck.
     subprocess.run([engine, "build", *options, *arguments, "--target", "cpu", "--tag", IMAGE, "--file", FOLDER / "Dockerfile", FOLDER.parent],
@@ -197,7 +197,7 @@ def prepare():
 
 
 def base_image(pinned):
-    """The image of the tag and digest; where it cannot be had, one with the tag that was made here; or None."""
+    """The image of the tag and digest; if it cannot be pulled, one with the tag that was made here; or None."""
     tag = pinned.partition("@")[0]
     if call("image", "inspect", pinned).returncode == 0 or call("pull", pinned).returncode == 0:
         return pinned

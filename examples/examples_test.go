@@ -30,7 +30,7 @@ func TestExamples(t *testing.T) {
 	}
 	for _, main := range mains {
 		name := filepath.Dir(main)
-		want := promised(t, main)
+		want := expectedOutput(t, main)
 		t.Run(name, func(t *testing.T) {
 			got := output(t, filepath.Join(bin, name), "go")
 			compareWords(t, got, want)
@@ -41,12 +41,12 @@ func TestExamples(t *testing.T) {
 		if gctest.XLABackend(t) == nil {
 			gctest.WithoutXLA(t)
 		}
-		compareWords(t, output(t, filepath.Join(bin, "train"), "xla:cpu"), promised(t, "train/main.go"))
+		compareWords(t, output(t, filepath.Join(bin, "train"), "xla:cpu"), expectedOutput(t, "train/main.go"))
 	})
 }
 
-// promised returns the indented lines of the comment that a program begins with.
-func promised(t *testing.T, path string) string {
+// expectedOutput returns the indented lines of the comment that a program begins with.
+func expectedOutput(t *testing.T, path string) string {
 	t.Helper()
 	code, err := os.ReadFile(path)
 	if err != nil {

@@ -11,7 +11,7 @@ home folder what no hash is pinned for, and so is never tried without being aske
 A pin file may say which of XLA's flags suit its plugin ("# xla_flags: ..."). They are put beside the plugin with its size,
 for backend to pass on: another plugin may not know them, and XLA ends the program over a flag that it does not know.
 
-With --optional a plugin that cannot be had is one line of output and no error; a wrong hash still is one.
+With --optional a plugin that cannot be fetched is one line of output and no error. A wrong hash is still an error.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main(argv=None):
     parser.add_argument("kind", choices=sorted(PINS))
     parser.add_argument("--dir", type=Path, default=Path(os.environ.get("GCML_PLUGIN_DIR") or ROOT / ".plugins"))
     parser.add_argument("--pins", type=Path, default=SCRIPTS / "plugins", help="folder of the requirement files")
-    parser.add_argument("--optional", action="store_true", help="no error if the plugin cannot be had")
+    parser.add_argument("--optional", action="store_true", help="no error if the plugin cannot be fetched")
     parser.add_argument("--goxla", action="store_true", help="run go-xla's own installer, whose files are not pinned by hash")
     args = parser.parse_args(argv)
     pins = [args.pins / name for name in PINS[args.kind]]

@@ -110,7 +110,7 @@ class PluginTest(unittest.TestCase):
         self.pin("cpu.txt", "first", sha)
         self.assertEqual(self.run_plugin("cpu")[0], 0)
         self.assertEqual(self.target.read_bytes(), b"new")
-        # A pin that cannot be had leaves what is there.
+        # If the pinned version cannot be fetched, the installed one stays.
         self.pin("cpu.txt", "first", "0" * 64)
         self.assertEqual(self.run_plugin("cpu")[0], 1)
         self.assertEqual(self.target.read_bytes(), b"new")

@@ -123,7 +123,7 @@ func TestReportIsAnErrorIfThereIsAProblem(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "backend") {
 		t.Errorf("error = %v, want one that names the backend", err)
 	}
-	for _, want := range []string{`"abacus" is not known`, "unset GOMLX_BACKEND"} {
+	for _, want := range []string{`backend "abacus" is unknown`, "unset GOMLX_BACKEND"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report does not say %q:\n%s", want, out.String())
 		}

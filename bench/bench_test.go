@@ -155,8 +155,8 @@ func TestUnequalValuesAreNotTimed(t *testing.T) {
 	})
 }
 
-// TestBrokenVariants: a variant of a peer that fails is left out and reported; a peer, or ours, that
-// has none left is an error.
+// TestBrokenVariants: a variant of a peer that fails is left out and reported; a peer, or ours,
+// that has none left is an error.
 func TestBrokenVariants(t *testing.T) {
 	for _, tc := range []struct {
 		name    string

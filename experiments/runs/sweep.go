@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/geometric-complexity/toolkit/internal/compilecache"
 )
 
 // Part is one experiment of a sweep: its runs and the folder for its results.
@@ -44,8 +46,14 @@ type Worker interface {
 }
 
 // NewWorker returns a worker that does runs in this process with the environment, except for its
-// output folder and progress display: the schedule sets these.
-func NewWorker(env Env) Worker { return inProcess{env} }
+// output folder and progress display: the schedule sets these. On XLA, runs whose graphs are equal
+// share the compiled programs.
+func NewWorker(env Env) Worker {
+	if env.Backend != nil {
+		env.Backend = compilecache.New(env.Backend)
+	}
+	return inProcess{env}
+}
 
 type inProcess struct{ env Env }
 

@@ -41,4 +41,9 @@
 //	why         a step that is not finite has to be undone after the optimizer
 //	instead     a hook at the end of the training graph
 //	guarded by  gcml.TestStopAtNonFinite
+//
+//	what        program.Text: reflection, read-only, over an unexported field of xla.Builder
+//	why         equal programs of XLA are compiled once
+//	instead     a cache of executables in go-xla, or the program's text from its builder
+//	guarded by  compilecache.TestEqualProgramsAreCompiledOnce
 package gomlxcompat

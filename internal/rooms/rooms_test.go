@@ -60,7 +60,7 @@ var rules = []rule{
 	{"cgo is in cmd and backend only, so that importing another package never needs a C compiler nor runs C code",
 		except([]string{"cmd/...", "backend/..."}, mustNotImport("C"))},
 	{"only internal/gomlxcompat looks into GoMLX's types by reflection",
-		except([]string{"internal/gomlxcompat"}, noReflection)},
+		except([]string{"internal/gomlxcompat", "internal/gomlxcompat/program"}, noReflection)},
 	{"only internal/gomlxcompat calls GoMLX's internal functions for fused ops",
 		except([]string{"internal/gomlxcompat"}, noSelector("InternalFusedOpCaller", "InternalFusedOpCallerMulti"))},
 	{"only internal/platform, backend and internal/gctest tell backends apart",

@@ -117,7 +117,7 @@ func TestProgress(t *testing.T) {
 			p.Add(10)
 		}
 		p.Finish()
-		lines := bytes.Count(out.Bytes(), []byte("about"))
+		lines := bytes.Count(out.Bytes(), []byte("so far"))
 		if kind != "bar" && lines != 10 {
 			t.Errorf("%s: %d lines; want one per tenth:\n%s", kind, lines, &out)
 		}

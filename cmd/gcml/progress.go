@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/pace"
 )
 
 // progressKinds are the values of --progress.
@@ -34,44 +35,25 @@ func (a *app) newProgress(kind string) (runs.Progress, error) {
 	return nil, unknownWord("kind of progress", kind, progressKinds)
 }
 
-// pace is how far the work is, and since when.
-type pace struct {
-	total, done int64
-	begin       time.Time
-	text        string
-	// What Left was told, and when.
-	told   time.Duration
-	toldAt time.Time
+// progressState is what every display keeps: how far the work is, and what is being done.
+type progressState struct {
+	pace.Pace
+	text string
 }
 
-func (p *pace) start(total int64, title string) {
-	*p = pace{total: total, text: title, begin: time.Now()}
+func (s *progressState) start(total int64, title string) {
+	s.Pace.Start(total)
+	s.text = title
 }
 
-func (p *pace) Left(left time.Duration) { p.told, p.toldAt = left, time.Now() }
-
-// left is how long the rest takes, by what was told or by the units done.
-func (p *pace) left() string {
-	var left time.Duration
-	switch {
-	case p.done >= p.total:
-	case p.told < 0:
-		return ""
-	case !p.toldAt.IsZero():
-		left = max(0, p.told-time.Since(p.toldAt))
-	case p.done > 0:
-		left = time.Duration(float64(time.Since(p.begin)) * float64(p.total-p.done) / float64(p.done))
-	default:
-		return ""
-	}
-	return fmt.Sprintf("about %s left", left.Round(time.Second))
-}
+// Left implements runs.Progress.
+func (s *progressState) Left(left time.Duration) { s.SetLeft(left) }
 
 // barProgress is a progress bar with the time left.
 type barProgress struct {
-	pace
+	progressState
 	w    io.Writer
-	room int // for the text, in columns; 0 is any
+	room int // columns for the text; 0 if they are not limited
 	bar  *progressbar.ProgressBar
 }
 
@@ -99,14 +81,14 @@ func (p *barProgress) Start(total int64, title string) {
 
 // A display that cannot be drawn is no reason to stop the work: the errors of the terminal are let
 // go.
-func (p *barProgress) Add(n int64)          { p.done += n; _ = p.bar.Add64(n); p.show() }
+func (p *barProgress) Add(n int64)          { p.Pace.Add(n); _ = p.bar.Add64(n); p.show() }
 func (p *barProgress) Describe(text string) { p.text = text; p.show() }
 func (p *barProgress) Finish()              { _ = p.bar.Exit(); fmt.Fprintln(p.w) }
 
 // show puts the text beside the bar. A line longer than the terminal could not be drawn over.
 func (p *barProgress) show() {
 	text := []rune(p.text)
-	if left := p.left(); left != "" {
+	if left := p.LeftText(); left != "" {
 		text = []rune(left + ": " + p.text)
 	}
 	if p.room > 0 && len(text) > p.room {
@@ -120,29 +102,29 @@ const lineEvery = 5 * time.Minute
 
 // lineProgress prints a line at each tenth of the work and every few minutes, for logs.
 type lineProgress struct {
-	pace
+	progressState
 	w      io.Writer
-	tenths int64
-	last   time.Time
+	tenths int64 // tenths of the work that a line has shown
+	shown  time.Time
 }
 
 func (p *lineProgress) Start(total int64, title string) {
 	p.start(total, title)
-	p.tenths, p.last = 0, p.begin
+	p.tenths, p.shown = 0, time.Now()
 }
 
 func (p *lineProgress) Describe(text string) { p.text = text }
 func (p *lineProgress) Finish()              {}
 
 func (p *lineProgress) Add(n int64) {
-	p.done += n
-	if p.total <= 0 || p.done*10/p.total <= p.tenths && time.Since(p.last) < lineEvery {
+	p.Pace.Add(n)
+	if p.Total <= 0 || p.Done*10/p.Total <= p.tenths && time.Since(p.shown) < lineEvery {
 		return
 	}
-	p.tenths, p.last = p.done*10/p.total, time.Now()
-	spent := time.Since(p.begin).Round(time.Second).String() + " so far"
-	if left := p.left(); left != "" {
+	p.tenths, p.shown = p.Done*10/p.Total, time.Now()
+	spent := pace.Text(p.Spent()) + " so far"
+	if left := p.LeftText(); left != "" {
 		spent += ", " + left
 	}
-	fmt.Fprintf(p.w, "%3d %%  %s  (%s)\n", p.done*100/p.total, p.text, spent)
+	fmt.Fprintf(p.w, "%3d %%  %s  (%s)\n", p.Percent(), p.text, spent)
 }

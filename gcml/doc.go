@@ -12,9 +12,10 @@
 //
 // There are three ways to use it:
 //
-//   - While building a graph: [SquaredJacobianNorm], [SquaredJacobianRowNorms] and [Complexity]
-//     take and return nodes, and can be differentiated again. [JacobianSpectralNorm] and
-//     [JacobianStableRank] report the largest singular value and the stable rank.
+//   - While building a graph: [SquaredJacobianNorm], [SquaredJacobianRowNorms],
+//     [SquaredJacobianColumnNorms] and [Complexity] take and return nodes, and can be
+//     differentiated again. [JacobianSpectralNorm] and [JacobianStableRank] report the largest
+//     singular value and the stable rank.
 //   - Over a data set: [Measure] runs a model in evaluation mode and returns a [Result] with a
 //     standard error. A [Measurer] measures one model repeatedly and compiles it once, and [Watch]
 //     measures during training.

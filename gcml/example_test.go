@@ -59,6 +59,18 @@ func ExampleSquaredJacobianRowNorms() {
 	// Output: [[25 2]]
 }
 
+// How sensitive the outputs are to each value of the input.
+func ExampleSquaredJacobianColumnNorms() {
+	norms, err := CallOnce(openBackend(), func(x, a *Node) *Node {
+		return gcml.SquaredJacobianColumnNorms(DotProduct(x, a), x)
+	}, [][]float64{{1, 2}}, [][]float64{{3, 1}, {4, 1}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(norms.Value())
+	// Output: [[10 17]]
+}
+
 func ExampleParseEstimator() {
 	estimator, err := gcml.ParseEstimator("projection:3")
 	fmt.Println(estimator == gcml.Projection(3), err)

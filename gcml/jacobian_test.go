@@ -130,6 +130,14 @@ func run[F model.ExecGraphFnOneOutput](t testing.TB, b compute.Backend, store *m
 // the forward pass alone, one input coordinate at a time.
 func oracle(t *testing.T, b compute.Backend, store *model.Store, p problem, x *tensors.Tensor) (perOutput []float64) {
 	t.Helper()
+	perOutput, _ = oracleRowsAndColumns(t, b, store, p, x)
+	return perOutput
+}
+
+// oracleRowsAndColumns also returns the squared norms of the Jacobians' columns, in the order of x.
+func oracleRowsAndColumns(t *testing.T, b compute.Backend, store *model.Store, p problem,
+	x *tensors.Tensor) (perOutput, perInput []float64) {
+	t.Helper()
 	exec, err := model.NewExec1(b, store, p.model)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +145,7 @@ func oracle(t *testing.T, b compute.Backend, store *model.Store, p problem, x *t
 	batch := p.inputs[0]
 	flat := gctest.Flat(x)
 	features := len(flat) / batch
-	perOutput = make([]float64, batch*p.outputs)
+	perOutput, perInput = make([]float64, batch*p.outputs), make([]float64, len(flat))
 	const h = 1e-5
 	shifted := func(feature int, by float64) []float64 {
 		moved := append([]float64(nil), flat...)
@@ -155,9 +163,10 @@ func oracle(t *testing.T, b compute.Backend, store *model.Store, p problem, x *t
 		for i := range perOutput {
 			slope := (up[i] - down[i]) / (2 * h)
 			perOutput[i] += slope * slope
+			perInput[i/p.outputs*features+feature] += slope * slope
 		}
 	}
-	return perOutput
+	return perOutput, perInput
 }
 
 func TestExactEqualsDifferences(t *testing.T) {
@@ -166,7 +175,14 @@ func TestExactEqualsDifferences(t *testing.T) {
 			t.Run(p.name, func(t *testing.T) {
 				store := newStore(t, 42)
 				x := inputsFor(t, b, dtypes.Float64, p.inputs)
-				want := oracle(t, b, store, p, x)
+				want, wantColumns := oracleRowsAndColumns(t, b, store, p, x)
+				columns := run(t, b, store, func(scope *model.Scope, x *Node) *Node {
+					return gcml.SquaredJacobianColumnNorms(p.model(scope, x), x)
+				}, x)
+				if !columns.Shape().Equal(x.Shape()) {
+					t.Errorf("column norms have shape %s, want %s", columns.Shape(), x.Shape())
+				}
+				gctest.AssertClose(t, gctest.Flat(columns), wantColumns, max(1e-7, p.relTol), 1e-9, "columns")
 				for _, c := range []struct {
 					name string
 					opts []gcml.Option

@@ -63,6 +63,10 @@ func TestMisusePanics(t *testing.T) {
 			x := float(g, 4, 3)
 			return gcml.SquaredJacobianRowNorms(Sin(x), x, gcml.WithEstimator(gcml.Projection(1)))
 		}},
+		{"columns by noise", "moves all values of the input at once", func(g *Graph) *Node {
+			x := float(g, 4, 3)
+			return gcml.SquaredJacobianColumnNorms(Sin(x), x, gcml.WithEstimator(gcml.ForwardNoise(0.1, 1)))
+		}},
 		{"cotangents", "the number of cotangents is -1, want 1 or more", func(g *Graph) *Node {
 			x := float(g, 4, 3)
 			return gcml.Complexity(Sin(x), x, gcml.WithCotangents(-1))

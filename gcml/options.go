@@ -62,35 +62,37 @@ type options struct {
 
 // The functions that take options.
 const (
-	inSquaredJacobianNorm     = "SquaredJacobianNorm"
-	inSquaredJacobianRowNorms = "SquaredJacobianRowNorms"
-	inComplexity              = "Complexity"
-	inJacobianSpectralNorm    = "JacobianSpectralNorm"
-	inJacobianStableRank      = "JacobianStableRank"
-	inRegularize              = "Regularize"
-	inMeasure                 = "Measure"
-	inNewMeasurer             = "NewMeasurer"
-	inWatch                   = "Watch"
-	inCheckSecondDerivatives  = "CheckSecondDerivatives"
+	inSquaredJacobianNorm        = "SquaredJacobianNorm"
+	inSquaredJacobianRowNorms    = "SquaredJacobianRowNorms"
+	inSquaredJacobianColumnNorms = "SquaredJacobianColumnNorms"
+	inComplexity                 = "Complexity"
+	inJacobianSpectralNorm       = "JacobianSpectralNorm"
+	inJacobianStableRank         = "JacobianStableRank"
+	inRegularize                 = "Regularize"
+	inMeasure                    = "Measure"
+	inNewMeasurer                = "NewMeasurer"
+	inWatch                      = "Watch"
+	inCheckSecondDerivatives     = "CheckSecondDerivatives"
 )
 
 var (
-	normFunctions      = []string{inSquaredJacobianNorm, inSquaredJacobianRowNorms, inComplexity, inJacobianStableRank}
-	graphFunctions     = append([]string{inJacobianSpectralNorm}, normFunctions...)
-	spectralFunctions  = []string{inJacobianSpectralNorm, inJacobianStableRank}
-	modelFunctions     = []string{inRegularize, inMeasure, inNewMeasurer, inWatch} // They call one.
-	measuringFunctions = []string{inMeasure, inNewMeasurer, inWatch}
-	choosingFunctions  = append([]string{inCheckSecondDerivatives}, modelFunctions...)
-	allFunctions       = slices.Concat(graphFunctions, choosingFunctions)
+	normFunctions       = []string{inSquaredJacobianNorm, inSquaredJacobianRowNorms, inComplexity, inJacobianStableRank}
+	graphFunctions      = append([]string{inJacobianSpectralNorm, inSquaredJacobianColumnNorms}, normFunctions...)
+	spectralFunctions   = []string{inJacobianSpectralNorm, inJacobianStableRank}
+	modelFunctions      = []string{inRegularize, inMeasure, inNewMeasurer, inWatch} // They call one.
+	measuringFunctions  = []string{inMeasure, inNewMeasurer, inWatch}
+	choosingFunctions   = append([]string{inCheckSecondDerivatives}, modelFunctions...)
+	allFunctions        = slices.Concat(graphFunctions, choosingFunctions)
+	closedFormFunctions = slices.Concat([]string{inJacobianSpectralNorm}, normFunctions, choosingFunctions) // They may use one.
 )
 
 // applicable lists for each option the functions that accept it. Options are refused by this table
 // only. A test asserts for each option and function that the option has an effect or is refused.
 var applicable = map[string][]string{
-	"WithEstimator":       slices.Concat(normFunctions, modelFunctions),
+	"WithEstimator":       slices.Concat([]string{inSquaredJacobianColumnNorms}, normFunctions, modelFunctions),
 	"WithCotangents":      allFunctions,
 	"WithMemoryBudget":    allFunctions,
-	"WithoutClosedForm":   allFunctions,
+	"WithoutClosedForm":   closedFormFunctions,
 	"WithTransform":       allFunctions,
 	"WithLanczosSteps":    slices.Concat(spectralFunctions, measuringFunctions),
 	"WithSpectralNorm":    measuringFunctions,
@@ -199,7 +201,8 @@ func WithGradientInParts(n int) Option {
 }
 
 // WithoutClosedForm computes derivatives with respect to the input even if the Gram matrix of the
-// first layer's weights would be cheaper. For all functions.
+// first layer's weights would be cheaper. For all functions but SquaredJacobianColumnNorms, which
+// always does.
 func WithoutClosedForm() Option {
 	return Option{"WithoutClosedForm", func(o *options) { o.noClosedForm = true }}
 }

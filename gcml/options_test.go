@@ -33,6 +33,8 @@ type optionSample struct {
 	with   []Option // Given in any case.
 	// refused are functions that refuse this value, though not the option, and why.
 	refused map[string]string
+	// other has the value for functions that need another one.
+	other map[string]Option
 }
 
 // optionSamples has a sample of every option of the package.
@@ -40,8 +42,9 @@ func optionSamples() map[string]optionSample {
 	return map[string]optionSample{
 		"WithEstimator": {option: WithEstimator(Projection(1)),
 			refused: map[string]string{inSquaredJacobianRowNorms: "the estimator projection:1 mixes the outputs"}},
-		"WithCotangents":      {option: WithCotangents(1)},
-		"WithMemoryBudget":    {option: WithMemoryBudget(1500)}, // Enough for one cotangent.
+		"WithCotangents": {option: WithCotangents(1)},
+		"WithMemoryBudget": {option: WithMemoryBudget(1500), // Enough for one cotangent.
+			other: map[string]Option{inSquaredJacobianColumnNorms: WithMemoryBudget(3000)}},
 		"WithoutClosedForm":   {option: WithoutClosedForm()},
 		"WithLanczosSteps":    {option: WithLanczosSteps(1), with: []Option{WithSpectralNorm()}},
 		"WithSpectralNorm":    {option: WithSpectralNorm()},
@@ -84,6 +87,9 @@ func TestEveryOption(t *testing.T) {
 				sample, ok := samples[name]
 				if !ok {
 					t.Fatal("no sample")
+				}
+				if other, ok := sample.other[function]; ok {
+					sample.option = other
 				}
 				var with []Option
 				for _, o := range sample.with {
@@ -238,6 +244,9 @@ func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcom
 		},
 		inSquaredJacobianRowNorms: func(opts ...Option) (optionOutcome, error) {
 			return inGraph(func(y, x *Node) *Node { return SquaredJacobianRowNorms(y, x, opts...) })
+		},
+		inSquaredJacobianColumnNorms: func(opts ...Option) (optionOutcome, error) {
+			return inGraph(func(y, x *Node) *Node { return SquaredJacobianColumnNorms(y, x, opts...) })
 		},
 		inComplexity: func(opts ...Option) (optionOutcome, error) {
 			return inGraph(func(y, x *Node) *Node { return Complexity(y, x, opts...) })

@@ -27,8 +27,8 @@ type Progress func(file string, done, total int64)
 // answer or stalls for half a minute, it tries the next one. progress may be nil.
 //
 // It returns an error for an unknown name, for the embedded set, which has nothing to download, and
-// if the context is cancelled. If no address has the right content of a file, the error gives the
-// reason for each address, and other ways to get the set.
+// if the context is cancelled. If no address has the right content of a file, or a file cannot be
+// written, it returns a *[DownloadError].
 func Download(ctx context.Context, name, dir string, progress Progress) error {
 	set, err := lookup(name)
 	if err != nil {
@@ -42,13 +42,32 @@ func Download(ctx context.Context, name, dir string, progress Progress) error {
 			return err
 		}
 	}
-	err = newFetcher().fetchAll(ctx, set.downloads, filepath.Join(dir, set.name), progress)
-	var failed *fetchError
-	if errors.As(err, &failed) && ctx.Err() == nil {
-		return fmt.Errorf("%w; other ways to get it: %s", err, set.alternatives(dir))
+	folder := filepath.Join(dir, set.name)
+	err = newFetcher().fetchAll(ctx, set.downloads, folder, progress)
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
-	return err
+	_ = os.Remove(folder) // It stays if it holds a file, or the part of one.
+	var failed *fetchError
+	if errors.As(err, &failed) {
+		return &DownloadError{Err: err, Hint: set.alternatives(dir)}
+	}
+	return &DownloadError{Err: err, Hint: fmt.Sprintf("set %s to a folder that can be written; it is %s now", EnvData, dir)}
 }
+
+// DownloadError reports that a data set could not be downloaded.
+type DownloadError struct {
+	// Err gives, if no address has the right content of a file, the reason for each address.
+	Err error
+	// Hint says in one line how to get the set in another way.
+	Hint string
+}
+
+// Error includes the hint.
+func (e *DownloadError) Error() string { return fmt.Sprintf("%v; another way: %s", e.Err, e.Hint) }
+
+// Unwrap returns the cause.
+func (e *DownloadError) Unwrap() error { return e.Err }
 
 // fetcher downloads files.
 type fetcher struct {

@@ -308,13 +308,13 @@ func wantFiles(t *testing.T, dir string, n int) {
 }
 
 func TestDownload(t *testing.T) {
-	t.Run("other ways", func(t *testing.T) {
+	t.Run("another way", func(t *testing.T) {
 		defer func(set *dataSet, downloads []download) { set.downloads = downloads }(catalog[1], catalog[1].downloads)
 		catalog[1].downloads = []download{{file: "file", size: 1, sha256: "0", urls: []string{"http://127.0.0.1:1/file"}}}
 		dir := t.TempDir()
 		err := Download(t.Context(), NameFashionMNIST, dir, nil)
 		wantError(t, err, "cannot download file: ",
-			"connection refused; other ways to get it: put file (http://127.0.0.1:1/) into "+
+			"connection refused; another way: put file (http://127.0.0.1:1/) into "+
 				filepath.Join(dir, "fashion-mnist")+", or set GCML_DATA to your data folder, "+
 				"or apt-get install dataset-fashion-mnist")
 	})

@@ -35,7 +35,7 @@ func (c *DemoConfig) Validate() error {
 // the GC penalty, from the same seeds. It makes no claim: experiment 05 does.
 var Demo = &experiment.Definition[DemoConfig]{
 	About: experiment.Info{Name: "demo", Title: "A network without and with the geometric complexity penalty",
-		Paper: "supplement"},
+		Question: "What does the penalty do to a network on real images?", Paper: "supplement"},
 	Config: func(experiment.Scale) DemoConfig {
 		// All six runs took 27 s of CPU time on the pure-Go backend; 500 steps took 47 s.
 		return DemoConfig{HiddenLayers: 2, Width: 128, LearningRate: 0.1, BatchSize: 100, Steps: 300, Coefficient: 0.01}

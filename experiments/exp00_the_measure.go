@@ -76,7 +76,8 @@ var (
 // and 3).
 var TheMeasure = &experiment.Definition[TheMeasureConfig]{
 	About: experiment.Info{Number: "00", Name: "the-measure", Title: "The measure: closed forms and bounds",
-		Paper: "Sections 2 and 3",
+		Paper:    "Sections 2 and 3",
+		Question: "Do the closed forms and the bounds hold?",
 		Claims: []evidence.ClaimText{claimLinear, claimPieces, claimLipschitz, claimWeightsBound, claimArcBound,
 			claimArcLengthRank},
 		Scales: map[experiment.Scale]string{

@@ -78,8 +78,9 @@ var (
 // near the smallest value that an interpolant can have.
 var SimplicityBias = &experiment.Definition[SimplicityBiasConfig]{
 	About: experiment.Info{Number: "01", Name: "simplicity-bias", Title: "Simplicity bias in one dimension",
-		Paper:  "Figure 1",
-		Claims: []evidence.ClaimText{claimStartsSimple, claimRises, claimEndsSimple, claimLearningRate},
+		Paper:    "Figure 1",
+		Question: "Does a network stay as simple as its data lets it?",
+		Claims:   []evidence.ClaimText{claimStartsSimple, claimRises, claimEndsSimple, claimLearningRate},
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "2 hidden layers of 64 units, 400 steps at rate 0.1, 3 seeds",
 			experiment.Laptop: "3 hidden layers of 300 units, 20,000 steps at rate 0.02, 5 seeds",

@@ -85,6 +85,7 @@ var (
 // its scheme lets signals decay.
 var Initialization = &experiment.Definition[InitializationConfig]{
 	About: experiment.Info{Number: "02", Name: "initialization", Title: "Initialization and depth", Paper: "Figure 2",
+		Question: "Do deeper networks start simpler?",
 		Claims: []evidence.ClaimText{claimStandardFalls, claimGlorotFalls, claimLeCunFalls, claimHeStays,
 			claimFollowsFormulas},
 		Scales: map[experiment.Scale]string{

@@ -53,8 +53,9 @@ var (
 // do not mention GC lower it.
 var ExplicitRegularization = &experiment.Definition[ExplicitRegularizationConfig]{
 	About: experiment.Info{Number: "03", Name: "explicit-regularization", Title: "Explicit regularization",
-		Paper:  "Figure 3",
-		Claims: []evidence.ClaimText{claimL2, claimSpectral, claimFlatness},
+		Paper:    "Figure 3",
+		Question: "Do L2, spectral and flatness penalties lower GC?",
+		Claims:   []evidence.ClaimText{claimL2, claimSpectral, claimFlatness},
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "200 images, ResNet18 of 1 channel, 6 steps, 2 coefficients for each penalty, 3 seeds",
 			experiment.Laptop: "5,000 images, ResNet18 of 4 channels, 300 steps, 4 coefficients for each penalty, 3 seeds",

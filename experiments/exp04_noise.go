@@ -85,7 +85,8 @@ var noiseClaimsMLP, noiseClaimsResNet = noiseClaimsFor("", "MLP"), noiseClaimsFo
 // input noise as Tikhonov regularization of the squared error.
 var Noise = &experiment.Definition[NoiseConfig]{
 	About: experiment.Info{Number: "04", Name: "noise", Title: "Label noise and input noise", Paper: "Section 4",
-		Claims: append(noiseClaimsMLP.list(), noiseClaimsResNet.list()...),
+		Question: "Do noisy labels and noisy inputs lower GC?",
+		Claims:   append(noiseClaimsMLP.list(), noiseClaimsResNet.list()...),
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke: "MLP: 500 images, 2 hidden layers of 16 units, 60 steps; ResNet18 of 1 channel, 6 steps; " +
 				"2 noises of each kind, 3 seeds",

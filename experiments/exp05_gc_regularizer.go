@@ -80,8 +80,9 @@ var (
 // penalty, of an MLP and of a residual network.
 var GCRegularizer = &experiment.Definition[GCRegularizerConfig]{
 	About: experiment.Info{Number: "05", Name: "gc-regularizer", Title: "Geometric complexity as the regularizer",
-		Paper:  "supplement",
-		Claims: append(claimsMLP.list(), claimsResNet.list()...),
+		Paper:    "supplement",
+		Question: "What does penalizing GC itself do?",
+		Claims:   append(claimsMLP.list(), claimsResNet.list()...),
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "MLP: 500 images, 2 hidden layers of 32 units, 60 steps; ResNet18 of 1 channel, 6 steps; 3 coefficients, 3 seeds",
 			experiment.Laptop: "MLP: 5,000 images, 2 hidden layers of 256 units, 2,000 steps, 5 coefficients; ResNet18 of 4 channels, 300 steps, 4 coefficients; 3 seeds",

@@ -55,6 +55,7 @@ var (
 var ImplicitRegularization = &experiment.Definition[ImplicitRegularizationConfig]{
 	About: experiment.Info{Number: "06", Name: "implicit-regularization",
 		Title: "Implicit regularization by learning rate and batch size", Paper: "Figure 4",
+		Question: "Do high learning rates and small batches lower GC?",
 		Claims: []evidence.ClaimText{claimRateGC, claimBatchGC, claimBatchGCExamples, claimRateAccuracy, claimBatchAccuracy,
 			claimBatchAccuracyBudget},
 		Scales: map[experiment.Scale]string{

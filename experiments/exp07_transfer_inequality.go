@@ -47,7 +47,8 @@ var (
 var Transfer = &experiment.Definition[TransferConfig]{
 	About: experiment.Info{Number: "07", Name: "transfer-inequality",
 		Title: "From the parameter gradient to geometric complexity", Paper: "Section 5",
-		Claims: []evidence.ClaimText{claimTransferHolds, claimFollowsWithBias, claimFollowsWithoutBias},
+		Question: "Does the parameter gradient bound GC in training?",
+		Claims:   []evidence.ClaimText{claimTransferHolds, claimFollowsWithBias, claimFollowsWithoutBias},
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "500 images, MLPs of 2 hidden layers of 16 units, 60 steps, both sides at 10 examples, 3 seeds",
 			experiment.Laptop: "5,000 images, MLPs of 3 hidden layers of 128 units, 2,000 steps, both sides at 25 examples, 5 seeds",

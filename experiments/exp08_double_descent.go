@@ -89,7 +89,8 @@ var widthClaimsMLP, widthClaimsResNet = widthClaimsFor("", "MLP"), widthClaimsFo
 // the width of the network, through the interpolation threshold.
 var DoubleDescent = &experiment.Definition[DoubleDescentConfig]{
 	About: experiment.Info{Number: "08", Name: "double-descent", Title: "Double descent in the width", Paper: "Figure 5",
-		Claims: append(widthClaimsMLP.list(), widthClaimsResNet.list()...),
+		Question: "Do test loss and GC peak where networks just fit?",
+		Claims:   append(widthClaimsMLP.list(), widthClaimsResNet.list()...),
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke: "100 images, label noise 0 and 0.2, 3 seeds; MLPs of 1 hidden layer of 1 to 16 units, 60 steps; " +
 				"ResNet18 of 1 to 4 channels, 6 steps",

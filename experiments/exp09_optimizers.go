@@ -110,8 +110,9 @@ func optimizerClaims() (claims []evidence.ClaimText) {
 // with other optimizers, on an MLP, and with all heuristics at once.
 var Optimizers = &experiment.Definition[OptimizersConfig]{
 	About: experiment.Info{Number: "09", Name: "optimizers", Title: "Momentum, Adam, and everything at once",
-		Paper:  "supplement",
-		Claims: optimizerClaims(),
+		Paper:    "supplement",
+		Question: "Do the same trends appear with momentum and Adam?",
+		Claims:   optimizerClaims(),
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke:  "500 images, MLP of 2 hidden layers of 16 units, 20 steps, 3 optimizers, 2 values of each of 6 sweeps, 3 seeds",
 			experiment.Laptop: "5,000 images, MLP of 2 hidden layers of 128 units, 600 steps, 3 optimizers, 3 values of each of 6 sweeps, 3 seeds",

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -15,29 +16,27 @@ import (
 	"al.essio.dev/pkg/shellescape"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/internal/nearest"
 )
 
-// Exit codes: 1 for a run that failed, 2 for a command line that is wrong, and 130, as shells have
-// it for SIGINT, for an interrupted run. A crash that nothing can recover ends with 2 as well,
-// which is Go's choice.
+// Exit codes. 130 is what shells report for a program that SIGINT ended. A crash that cannot be
+// recovered exits with 2 as well, because the Go runtime does so.
 const (
-	exitFailure     = 1
-	exitUsage       = 2
-	exitInterrupted = 130
+	exitFailure     = 1   // a run or another command failed
+	exitUsage       = 2   // the command line is wrong
+	exitInterrupted = 130 // SIGINT or SIGTERM
 )
 
-// usageError is a command line that is wrong.
+// usageError reports a wrong command line.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// resumableError is an interruption of a run that the command goes on with.
+// resumableError reports an interruption of runs that the command continues when it is given again.
 type resumableError struct {
 	error
 	command string
@@ -45,7 +44,7 @@ type resumableError struct {
 
 func (e resumableError) Unwrap() error { return e.error }
 
-// interruption says what an interrupted command leaves that, other than runs, cannot go on.
+// interruption is the message of an interrupted command that has no runs to continue.
 type interruption string
 
 func (i interruption) Error() string { return string(i) }
@@ -65,47 +64,55 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// oneLine is an error's message without line breaks.
+// hintedError is an error with a line that says how to fix it.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e hintedError) Unwrap() error { return e.error }
+
+// oneLine returns an error's message without line breaks.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-// joined is several errors in one line, without those that are nil or say what another says.
+// joined joins errors in one line. It leaves out nil and repeated messages.
 func joined(errs ...error) error {
 	var all error
-	said := make(map[string]bool)
+	seen := make(map[string]bool)
 	for _, err := range errs {
 		switch {
-		case err == nil || said[err.Error()]:
+		case err == nil || seen[err.Error()]:
 			continue
 		case all == nil:
 			all = err
 		default:
 			all = fmt.Errorf("%w; %w", all, err)
 		}
-		said[err.Error()] = true
+		seen[err.Error()] = true
 	}
 	return all
 }
 
-// app is one call of the command.
+// app is one execution of the command line.
 type app struct {
 	args           []string
 	stdout, stderr io.Writer
-	// cancel stops what is at work, as SIGINT does.
+	color          string // the value of --color
+	// cancel cancels the context of the command, as SIGINT does.
 	cancel context.CancelFunc
-	// resume is the command that goes on with an interrupted run; nil before the run begins.
+	// resume is the command that continues interrupted runs; nil before runs begin.
 	resume atomic.Pointer[string]
-	// workers are the processes that end with this one; nil if there are none.
+	// workers are the processes to kill when this one exits; nil if there are none.
 	workers atomic.Pointer[workerPool]
-	// quiet processes leave it to another to say that they were interrupted.
+	// quiet is set in a worker process: the process that started it reports an interruption.
 	quiet atomic.Bool
 }
 
-// gracePeriod is how long an interrupted run may take to save its state. A step or a compilation
-// may last longer than that; then the last checkpoint, which is always a whole one, is what a
-// resumed run starts from.
+// gracePeriod is how long an interrupted run may take to save its state. If a step or a compilation
+// lasts longer, the process exits without, and the run continues from its last checkpoint.
 const gracePeriod = 700 * time.Millisecond
 
-// run executes the command line. SIGINT and SIGTERM cancel what is at work.
+// run executes the command line. SIGINT and SIGTERM cancel the context of the command.
 func run(args []string, stdout, stderr io.Writer) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -123,16 +130,14 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	go a.enforceStop(ctx, finished)
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(results)
-	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		return err
 	}
 	return results.err
 }
 
-// checkedWriter remembers the first error of a writer, so that results that could not be written
-// are an error of the command wherever they were written.
+// checkedWriter remembers the first error of a writer, so that the command fails if any of its
+// output could not be written.
 type checkedWriter struct {
 	w   io.Writer
 	err error
@@ -141,12 +146,12 @@ type checkedWriter struct {
 func (c *checkedWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	if err != nil && c.err == nil {
-		c.err = fmt.Errorf("results cannot be written: %w", err)
+		c.err = fmt.Errorf("cannot write the output: %w", err)
 	}
 	return n, err
 }
 
-// enforceStop ends the process if the work goes on after an interruption.
+// enforceStop exits if the command does not end within the grace period after an interruption.
 func (a *app) enforceStop(ctx context.Context, finished <-chan struct{}) {
 	select {
 	case <-finished:
@@ -161,7 +166,7 @@ func (a *app) enforceStop(ctx context.Context, finished <-chan struct{}) {
 		}
 		if !a.quiet.Load() {
 			if command := a.resume.Load(); command != nil {
-				fmt.Fprintf(a.stderr, "\ngcml: interrupted; the last checkpoint is kept\nto go on: %s\n", *command)
+				fmt.Fprintf(a.stderr, "\ngcml: interrupted; the last checkpoint is kept\nto continue: %s\n", *command)
 			} else {
 				fmt.Fprintln(a.stderr, "\ngcml: interrupted")
 			}
@@ -170,7 +175,7 @@ func (a *app) enforceStop(ctx context.Context, finished <-chan struct{}) {
 	}
 }
 
-// sameCommand is the command line as a shell takes it.
+// sameCommand returns the command line, quoted for a shell.
 func (a *app) sameCommand() string {
 	return shellescape.QuoteCommand(append([]string{"gcml"}, a.args...))
 }
@@ -182,7 +187,8 @@ func (a *app) root() *cobra.Command {
 		Long: "gcml measures, watches and regularizes the geometric complexity (GC) of networks,\n" +
 			"and runs the experiments of \"Why neural networks find simple solutions: the many\n" +
 			"regularizers of geometric complexity\".\n\n" +
-			"The backend is that of GOMLX_BACKEND, or the fastest that is found; see gcml doctor.",
+			"It computes on the backend that GOMLX_BACKEND names, or else on the fastest one that it finds;\n" +
+			"gcml doctor says which.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -193,11 +199,18 @@ func (a *app) root() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.sweepCommand(), a.measureCommand(),
-		a.reportCommand(),
-		a.fetchCommand(), a.doctorCommand(), a.versionCommand(), a.workerCommand())
+	root.SetHelpCommand(helpCommand())
+	root.SetVersionTemplate("{{.Version}}")
+	if info, ok := debug.ReadBuildInfo(); ok {
+		root.Version = versionText(info)
+	}
+	a.addColor(root)
+	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.sweepCommand(), a.showCommand(),
+		a.measureCommand(), a.reportCommand(), a.fetchCommand(), a.doctorCommand(), a.versionCommand(), a.workerCommand())
+	addCompletionCommand(root)
 	return root
 }
 
@@ -210,46 +223,13 @@ func commandNames(cmd *cobra.Command) (names []string) {
 	return names
 }
 
-// unknownWord says which word was not known, and the one it may have been.
+// unknownWord returns the error for a word that is not one of the known words. It names the nearest
+// known word.
 func unknownWord(what, got string, known []string) error {
 	return usagef("%v", nearest.Unknown(what, got, known))
 }
 
-// flagError puts pflag's errors into one line, with the nearest right flag.
-func flagError(cmd *cobra.Command, err error) error {
-	var missing *pflag.NotExistError
-	var invalid *pflag.InvalidValueError
-	switch {
-	case errors.As(err, &missing):
-		var known []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
-		got := "--" + missing.GetSpecifiedName()
-		if short := missing.GetSpecifiedShortnames(); short != "" {
-			got = "-" + short
-		}
-		return unknownWord("flag", got, known)
-	case errors.As(err, &invalid):
-		return usagef("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(),
-			valueKind(invalid.GetFlag().Value.Type()))
-	}
-	return usageError{err}
-}
-
-func valueKind(pflagType string) string {
-	switch pflagType {
-	case "int64Slice":
-		return "a list of whole numbers, such as 0,1,2"
-	case "int", "int64":
-		return "a whole number"
-	case "float64":
-		return "a number"
-	case "bool":
-		return "true or false"
-	}
-	return "a " + pflagType
-}
-
-// noArguments rejects words after a command that takes none.
+// noArguments requires that there are no arguments.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usagef("%s takes no argument, but %q was given", cmd.Name(), args[0])
@@ -257,7 +237,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// asUsage marks errors that come of what the user wrote.
+// asUsage marks the error for an unknown word as a wrong command line.
 func asUsage(err error) error {
 	var unknown *nearest.UnknownError
 	if errors.As(err, &unknown) {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/geometric-complexity/toolkit/experiments"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
@@ -99,6 +101,48 @@ func TestSameCommandIsQuoted(t *testing.T) {
 	a := &app{args: []string{"run", "01", "--out", "it's"}}
 	if got, want := a.sameCommand(), `gcml run 01 --out 'it'"'"'s'`; got != want {
 		t.Errorf("command %s; want %s", got, want)
+	}
+}
+
+// docs/commands.md lists every command, and the experiments with their questions.
+func TestDocsListCommands(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/commands.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range commandNames((&app{}).root()) {
+		if name != "help" && !bytes.Contains(raw, []byte("| `gcml "+name)) {
+			t.Errorf("docs/commands.md does not list gcml %s", name)
+		}
+	}
+	for _, e := range experiments.All() {
+		info := e.Info()
+		if row := fmt.Sprintf("| %s `%s` | %s |", info.Number, info.Name, info.Question); !bytes.Contains(raw, []byte(row)) {
+			t.Errorf("docs/commands.md does not list %s", row)
+		}
+	}
+}
+
+// The version is that of a release, or the commit of a checkout.
+func TestProgramVersion(t *testing.T) {
+	commit := []debug.BuildSetting{{Key: "vcs.revision", Value: "0123abc"}, {Key: "vcs.modified", Value: "false"}}
+	changed := []debug.BuildSetting{{Key: "vcs.revision", Value: "0123abc"}, {Key: "vcs.modified", Value: "true"}}
+	for _, tc := range []struct {
+		name, version string
+		settings      []debug.BuildSetting
+		want          string
+	}{
+		{"go install of a release", "v0.1.0", nil, "v0.1.0"},
+		{"go build in a checkout", "v0.1.1-0.2026-0123abc", commit, "v0.1.1-0.2026-0123abc, commit 0123abc"},
+		{"go build in a changed checkout", "v0.1.1-0.2026-0123abc+dirty", changed,
+			"v0.1.1-0.2026-0123abc+dirty, commit 0123abc with changes"},
+		{"go run", "(devel)", nil, "(devel), commit unknown: go run records none, go build does"},
+	} {
+		info := &debug.BuildInfo{Settings: tc.settings}
+		info.Main.Version = tc.version
+		if got := programVersion(info); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
 	}
 }
 

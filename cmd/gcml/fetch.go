@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,11 +18,12 @@ func (a *app) fetchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fetch DATASET",
 		Short: "Download a data set and check it by SHA-256",
-		Long: "fetch downloads the published files of a data set into the folder of its name below\n" +
-			"GCML_DATA, or data/ where that is not set, and checks their SHA-256. Files that are there\n" +
-			"and right are kept, and one that has arrived in part is completed. No other command\n" +
-			"downloads anything.",
-		Example: "  gcml fetch fashion-mnist",
+		Long: "fetch downloads the published files of a data set and checks their SHA-256. They go to a\n" +
+			"folder named after the data set, within the folder that GCML_DATA names, or else within\n" +
+			"data/. Files that are already there are kept, and a download that was interrupted is\n" +
+			"completed. No other command downloads anything.",
+		Example:           "  gcml fetch fashion-mnist",
+		ValidArgsFunction: completeOneDataset,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("fetch wants one data set: %s", strings.Join(datasets.Names(), ", "))
@@ -32,15 +35,7 @@ func (a *app) fetchCommand() *cobra.Command {
 			if !slices.Contains(datasets.Names(), name) {
 				return unknownWord("data set", name, datasets.Names())
 			}
-			if _, err := a.newProgress(progressKind); err != nil {
-				return err
-			}
-			display := &fileProgress{app: a, kind: progressKind}
-			defer display.finish()
-			if err := datasets.Download(cmd.Context(), name, "", display.show); err != nil {
-				if cmd.Context().Err() != nil {
-					return interruption("interrupted; what has arrived is kept, and gcml fetch " + name + " goes on from there")
-				}
+			if err := a.download(cmd.Context(), name, progressKind); err != nil {
 				return err
 			}
 			source, err := datasets.Locate(name)
@@ -51,18 +46,32 @@ func (a *app) fetchCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&progressKind, "progress", "auto",
-		"`how` to show progress on standard error: auto, bar, lines or none")
+	addProgress(cmd, &progressKind)
 	return cmd
 }
 
-// fileProgress is a display for each file in turn.
+// download downloads a data set, and says how else to get it if that fails.
+func (a *app) download(ctx context.Context, name, progressKind string) error {
+	display := &fileProgress{app: a, kind: progressKind}
+	defer display.finish()
+	err := datasets.Download(ctx, name, "", display.show)
+	var failed *datasets.DownloadError
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return interruption("interrupted; gcml fetch " + name + " continues the download")
+	case errors.As(err, &failed):
+		return hintedError{failed.Err, failed.Hint}
+	}
+	return err
+}
+
+// fileProgress shows a display for each file, one after the other.
 type fileProgress struct {
 	app     *app
 	kind    string
 	file    string
 	done    int64
-	display runs.Progress // nil before the first file, and if none is wanted
+	display runs.Progress // nil before the first file, and with --progress none
 }
 
 // show implements datasets.Progress.
@@ -70,13 +79,13 @@ func (p *fileProgress) show(file string, done, total int64) {
 	if file != p.file {
 		p.finish()
 		p.file, p.done = file, 0
-		p.display, _ = p.app.newProgress(p.kind) // The kind was found right before.
+		p.display, _ = p.app.newProgress(p.kind) // The flag has checked the kind.
 		if p.display != nil {
 			p.display.Start(total, file)
 			p.display.Describe(file)
 		}
 	}
-	// From a second address a file begins anew: the display waits until it is as far.
+	// From a second address the file starts again at 0: the display waits for what it has shown.
 	if p.display != nil && done > p.done {
 		p.display.Add(done - p.done)
 		p.done = done

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 
-	_ "github.com/geometric-complexity/toolkit/backend/keepmemory" // XLA trains faster with it.
+	_ "github.com/geometric-complexity/toolkit/backend/keepmemory" // XLA then trains faster.
 )
 
 func main() {
@@ -18,7 +18,11 @@ func main() {
 	}
 	var resumable resumableError
 	if errors.As(err, &resumable) {
-		fmt.Fprintf(os.Stderr, "to go on: %s\n", resumable.command)
+		fmt.Fprintf(os.Stderr, "to continue: %s\n", resumable.command)
+	}
+	var hinted hintedError
+	if errors.As(err, &hinted) {
+		fmt.Fprintf(os.Stderr, "to fix it: %s\n", hinted.hint)
 	}
 	os.Exit(exitCode(err))
 }

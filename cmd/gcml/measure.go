@@ -65,9 +65,11 @@ func (a *app) measureCommand() *cobra.Command {
 		"`axis` of the examples in the inputs and the output of --onnx, or NAME=AXIS for one of them (default 0)")
 	f.Float64Var(&o.arrayLimit, "array-limit", 4, "refuse arrays of --inputs and --labels of more than `GB` gigabytes")
 	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, the probabilities of a classifier")
-	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress on standard error: auto, bar, lines or none")
+	addProgress(cmd, &o.progress)
 	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the network was trained on)")
-	f.StringVar(&o.split, "split", "train", "`part` of the data set: train or test")
+	o.split = datasets.Train.String()
+	addChoice(cmd, f, &choice{"split", []string{datasets.Train.String(), datasets.Test.String()}, &o.split}, "split",
+		"`part` of the data set: train or test")
 	f.StringVar(&o.estimator, "estimator", "exact",
 		"`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
 	f.IntVar(&o.examples, "examples", 0, "measure on the first `n` examples only (default: all)")
@@ -77,7 +79,16 @@ func (a *app) measureCommand() *cobra.Command {
 	f.BoolVar(&o.spectralNorm, "spectral-norm", false,
 		"also the largest singular value of the Jacobians and their stable rank")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
+	completeFolders(cmd, "checkpoint")
+	complete(cmd, "dataset", completeDatasets)
+	complete(cmd, "estimator", completeEstimator)
 	return cmd
+}
+
+// completeEstimator completes the kind of an estimator, whose numbers follow a colon.
+func completeEstimator(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"exact", "projection:", "rademacher:", "gaussian:", "noise:"},
+		cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
 // subject is a network and the examples that it is measured on.
@@ -104,7 +115,7 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 	}
 	split, err := datasets.ParseSplit(o.split)
 	if err != nil {
-		return unknownWord("split", o.split, []string{"train", "test"})
+		return usageError{err}
 	}
 	if o.batch < 1 || o.examples < 0 {
 		return usagef("--batch must be at least 1 and --examples at least 0")

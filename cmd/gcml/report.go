@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
+	"github.com/cli/browser"
 	"github.com/spf13/cobra"
 
 	"github.com/geometric-complexity/toolkit/experiments/report"
@@ -15,19 +18,21 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/nearest"
 )
 
-// resultsFolder is where published results are, in the repository.
+// resultsFolder is the repository's folder of published results.
 const resultsFolder = "results"
 
 func (a *app) reportCommand() *cobra.Command {
 	var out string
+	var open bool
 	cmd := &cobra.Command{
 		Use:   "report [FOLDER...]",
-		Short: "Show results as one HTML page, and publish them",
-		Long: "report writes one HTML page of the results in the folders, or in those within them: an\n" +
-			"overview of the verdicts, the claims that do not hold, then each experiment with its\n" +
-			"claims, figures, tables, configuration and provenance. Verdicts are corrected for the\n" +
-			"number of all claims on the page (Holm 1979). The page needs nothing beside it.",
-		Example: "  gcml report\n  gcml report out --out mine.html",
+		Short: "Write results as one HTML page, and publish them",
+		Long: "report writes one HTML page with the results in the folders and in the folders within\n" +
+			"them: an overview of the verdicts, the claims that do not hold, then each experiment with\n" +
+			"its claims, figures, tables, configuration and provenance. Verdicts are corrected for the\n" +
+			"number of all claims on the page (Holm 1979). The page is a single file, and needs no\n" +
+			"network. Without folders it has the published results, of results/.",
+		Example: "  gcml report --open\n  gcml report out --out mine.html",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, dirs []string) error {
 			if len(dirs) == 0 {
@@ -38,21 +43,26 @@ func (a *app) reportCommand() *cobra.Command {
 					return err
 				}
 			}
-			return a.writePage(dirs, out)
+			if err := a.writePage(dirs, out); err != nil || !open {
+				return err
+			}
+			return openPage(out)
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", filepath.Join("out", "report.html"), "`file` for the page")
+	cmd.Flags().BoolVar(&open, "open", false, "open the page in a browser")
 	cmd.AddCommand(a.publishCommand(), a.readmeCommand())
 	return cmd
 }
 
-// isFolder tells a folder that is not there from a mistyped command.
+// isFolder returns an error if an argument is no folder. It suggests a subcommand that the argument
+// may have been meant to be.
 func isFolder(cmd *cobra.Command, word string) error {
 	info, err := os.Stat(word)
 	if err == nil && !info.IsDir() {
 		return usagef("%s is a file; report wants folders of results", word)
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if near, ok := nearest.Word(word, commandNames(cmd)); ok {
@@ -67,7 +77,7 @@ func (a *app) writePage(dirs []string, out string) error {
 		return err
 	}
 	for _, dir := range unfinished {
-		fmt.Fprintf(a.stderr, "%s is left out: it has no result yet\n", dir)
+		fmt.Fprintf(a.stderr, "skipped: %s has no result yet\n", dir)
 	}
 	page, err := report.HTML(folders)
 	if err != nil {
@@ -80,15 +90,46 @@ func (a *app) writePage(dirs []string, out string) error {
 	return err
 }
 
+// openPage opens a file in the user's browser.
+func openPage(path string) error {
+	if !hasDisplay() {
+		return fmt.Errorf("no display to open the page on (DISPLAY and WAYLAND_DISPLAY are not set); its path is %s", path)
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	address := url.URL{Scheme: "file", Path: filepath.ToSlash(absolute)}
+	browser.Stdout = os.Stderr // What the browser prints is no output of this command.
+	if err := browser.OpenURL(address.String()); err != nil {
+		return fmt.Errorf("no browser opens the page (%w); its path is %s", err, path)
+	}
+	return nil
+}
+
+// hasDisplay reports whether a browser has a display. Elsewhere than on macOS and Windows the
+// environment names it, except in Windows Subsystem for Linux, which uses that of Windows.
+func hasDisplay() bool {
+	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
+		return true
+	}
+	for _, name := range []string{"DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"} {
+		if os.Getenv(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
 func (a *app) publishCommand() *cobra.Command {
 	var to string
 	var o report.Options
 	cmd := &cobra.Command{
 		Use:   "publish OUT...",
-		Short: "Copy what is worth keeping of finished results into the repository",
+		Short: "Copy finished results into the repository",
 		Long: "publish copies the result, the claims, the records and the figures of output folders to\n" +
-			"results/NN-name, in the place of what was there; a discussion.md stays. Checkpoints and\n" +
-			"logs are left where they are. It refuses results that cannot be repeated.",
+			"results/NN-name. It replaces what was there, except for discussion.md. It does not copy\n" +
+			"checkpoints and logs, and it refuses results that nobody could repeat.",
 		Example: "  gcml report publish out/gc-regularizer-laptop\n  gcml report readme",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -100,22 +141,23 @@ func (a *app) publishCommand() *cobra.Command {
 			published, err := report.Publish(outs, to, o)
 			for _, dir := range published {
 				fmt.Fprintf(a.stdout, "published: %s\n", dir)
-				a.remindOf(dir)
+				a.remindOfDiscussion(dir)
 			}
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", resultsFolder, "`folder` to publish into")
-	cmd.Flags().BoolVar(&o.Smoke, "smoke", false, "also results of the smoke scale")
-	cmd.Flags().BoolVar(&o.Force, "force", false, "also results of code that is in no commit")
+	cmd.Flags().BoolVar(&o.Smoke, "smoke", false, "accept results of the smoke scale, too")
+	cmd.Flags().BoolVar(&o.Force, "force", false, "accept results of code that is in no commit, too")
 	return cmd
 }
 
-// remindOf says what is left to write by hand of a published result.
-func (a *app) remindOf(dir string) {
+// remindOfDiscussion says which claims of a published result still lack their discussion, which
+// people write.
+func (a *app) remindOfDiscussion(dir string) {
 	f, err := report.Load(dir)
 	if err != nil {
-		fmt.Fprintf(a.stderr, "to mend: %v\n", err)
+		fmt.Fprintf(a.stderr, "to fix: %v\n", err)
 		return
 	}
 	if ids := f.Undiscussed(); len(ids) > 0 {
@@ -128,7 +170,7 @@ func (a *app) readmeCommand() *cobra.Command {
 	var readme, folder string
 	cmd := &cobra.Command{
 		Use:   "readme",
-		Short: "Write the tables of README.md and results/README.md from the results",
+		Short: "Update the tables of results in README.md and results/README.md",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			folders, unfinished, err := report.LoadAll(folder)
@@ -143,12 +185,12 @@ func (a *app) readmeCommand() *cobra.Command {
 				fmt.Fprintf(a.stdout, "changed: %s\n", path)
 			}
 			if err == nil && len(changed) == 0 {
-				fmt.Fprintln(a.stdout, "the tables are as the results say")
+				fmt.Fprintln(a.stdout, "the tables are up to date")
 			}
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&readme, "readme", "README.md", "`file` for the table of experiments")
-	cmd.Flags().StringVar(&folder, "results", resultsFolder, "`folder` of published results, whose README.md lists them and their claims")
+	cmd.Flags().StringVar(&readme, "readme", "README.md", "`file` with the table of experiments")
+	cmd.Flags().StringVar(&folder, "results", resultsFolder, "`folder` of published results; its README.md lists them and their claims")
 	return cmd
 }

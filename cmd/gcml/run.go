@@ -18,53 +18,54 @@ type runOptions struct {
 	sets     []string
 	out      string
 	progress string
+	yes      bool
 }
 
-func (o *runOptions) addTo(cmd *cobra.Command) {
+// addTo adds the flags to a command. chosen finds the experiments of its arguments, whose settings
+// the shell completes.
+func (o *runOptions) addTo(cmd *cobra.Command, chosen func(args []string) ([]experiment.Experiment, error)) {
 	f := cmd.Flags()
 	f.Int64SliceVar(&o.seeds, "seeds", nil, "`list` of seeds, such as 0,1,2 (default: those of the scale)")
-	f.Lookup("seeds").DefValue = "" // pflag would print "(default [])"
-	f.StringArrayVar(&o.sets, "set", nil, "change a key of the configuration, as `key=value`; may be given again")
-	f.StringVar(&o.progress, "progress", "auto", "`how` to show progress on standard error: auto, bar, lines or none")
+	f.Lookup("seeds").DefValue = "" // pflag would print "(default [])".
+	f.StringArrayVar(&o.sets, "set", nil, "change a setting of the experiment, as `key=value`; may be repeated")
+	f.BoolVar(&o.yes, "yes", false, "begin without a question, however long the runs take")
+	complete(cmd, "seeds", cobra.NoFileCompletions)
+	complete(cmd, "set", completeSettings(chosen))
+	addProgress(cmd, &o.progress)
 }
 
-// addScale adds the flag of the scale, for commands that have more than one.
-func addScale(cmd *cobra.Command, scale *string) {
-	cmd.Flags().StringVar(scale, "scale", string(experiment.Laptop),
-		"`size`: smoke (seconds), laptop (minutes), desk (a night) or paper")
-}
-
-// part is an experiment with the configuration that the flags ask for.
-func (o *runOptions) part(e experiment.Experiment, scale experiment.Scale, out string) (*experiment.Planned, error) {
+// plan applies the flags to an experiment's configuration at a scale, and plans its runs.
+func (o *runOptions) plan(e experiment.Experiment, scale experiment.Scale, out string) (*experiment.Planned, error) {
 	cfg, seeds := e.DefaultConfig(scale), o.seeds
 	for _, assignment := range o.sets {
 		if err := settings.Set(cfg, assignment); err != nil {
-			return nil, usageError{fmt.Errorf("--set %w", err)}
+			return nil, usageError{fmt.Errorf("--set: %w", err)}
 		}
 	}
 	if len(seeds) == 0 {
 		seeds = e.DefaultSeeds(scale)
 	}
-	part, err := experiment.Plan(e, cfg, seeds, out)
+	planned, err := experiment.Plan(e, cfg, seeds, out)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return part, nil
+	return planned, nil
 }
 
 // singleOptions are the flags of the commands that run one experiment.
 type singleOptions struct {
 	runOptions
-	shareOptions
-	json, print bool
+	executionOptions
+	json, printConfig bool
 }
 
-func (o *singleOptions) addTo(cmd *cobra.Command) {
-	o.runOptions.addTo(cmd)
+func (o *singleOptions) addTo(cmd *cobra.Command, chosen func(args []string) ([]experiment.Experiment, error)) {
+	o.runOptions.addTo(cmd, chosen)
 	f := cmd.Flags()
-	f.StringVar(&o.out, "out", "", "`folder` for results (default: out/ and the experiment's name and scale)")
+	f.StringVar(&o.out, "out", "", "`folder` for results (default: in out/, named after the experiment and the scale)")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
-	f.BoolVar(&o.print, "print-config", false, "print the configuration and run nothing")
+	f.BoolVar(&o.printConfig, "print-config", false, "print the configuration and run nothing")
+	completeFolders(cmd, "out")
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -73,27 +74,22 @@ func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run NAME|NUMBER",
 		Short: "Run an experiment of the paper and decide its claims",
-		Long: "run does an experiment's runs and decides its claims. Results go to the folder of\n" +
-			"--out. A run that is complete there is not done again; an interrupted one goes on\n" +
-			"from its checkpoint and ends with the same numbers. A run that another process is\n" +
-			"doing is waited for. See gcml list for the names, and gcml sweep for several\n" +
-			"experiments at once.",
-		Example: "  gcml run simplicity-bias --scale smoke\n  gcml run 05 --seeds 0,1,2,3,4 --set steps=500 --set coefficients=0,0.01",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("run wants one experiment, by name or number; gcml list shows them")
-			}
-			return nil
-		},
+		Long: "run does an experiment's runs, decides its claims, and writes the results into the folder\n" +
+			"of --out. It does not repeat complete runs, continues interrupted ones from their last\n" +
+			"checkpoint with the same numbers, and waits for those that another process is doing.\n" +
+			"gcml list shows the experiments; gcml sweep runs several of them.\n\n" +
+			"At a terminal it asks before runs that take more than five minutes, as far as similar runs\n" +
+			"are known.",
+		Example: "  gcml run simplicity-bias --scale smoke\n" +
+			"  gcml run 05 --seeds 0,1,2,3,4 --set steps=500 --set coefficients=0,0.01",
+		Args:              oneExperiment,
+		ValidArgsFunction: completeOneExperiment,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := experiments.Find(args[0])
 			if err != nil {
 				return asUsage(err)
 			}
-			s, err := experiment.ParseScale(scale)
-			if err != nil {
-				return asUsage(err)
-			}
+			s := experiment.Scale(scale)
 			if o.out == "" {
 				o.out = filepath.Join("out", e.Info().Folder(s))
 			}
@@ -101,20 +97,29 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	addScale(cmd, &scale)
-	o.addTo(cmd)
-	o.shareOptions.addTo(cmd)
+	o.addTo(cmd, findAll)
+	o.executionOptions.addTo(cmd)
 	return cmd
 }
 
+// oneExperiment requires one argument.
+func oneExperiment(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("%s wants one experiment, by name or number; gcml list shows them", cmd.Name())
+	}
+	return nil
+}
+
 func (a *app) demoCommand() *cobra.Command {
-	o := singleOptions{shareOptions: shareOptions{workers: 1}}
+	o := singleOptions{executionOptions: executionOptions{workers: 1}}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Train on real images without and with the GC penalty, and compare",
 		Long: "demo trains the same network on the embedded Fashion-MNIST images without and with\n" +
 			"the geometric complexity penalty, prints what the penalty did, and writes a figure.\n" +
 			"It takes less than two minutes on two cores.",
-		Args: noArguments,
+		Args:              noArguments,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.out == "" {
 				o.out = filepath.Join("out", "demo")
@@ -122,35 +127,37 @@ func (a *app) demoCommand() *cobra.Command {
 			return a.runExperiment(cmd, experiments.Demo, experiment.Laptop, o)
 		},
 	}
-	o.addTo(cmd)
+	o.addTo(cmd, func([]string) ([]experiment.Experiment, error) {
+		return []experiment.Experiment{experiments.Demo}, nil
+	})
 	return cmd
 }
 
 // runExperiment runs one experiment, and prints its result or its configuration.
 func (a *app) runExperiment(cmd *cobra.Command, e experiment.Experiment, scale experiment.Scale,
 	o singleOptions) error {
-	part, err := o.part(e, scale, o.out)
+	planned, err := o.plan(e, scale, o.out)
 	if err != nil {
 		return err
 	}
-	if o.print {
-		return a.printJSON(part.Config)
+	if o.printConfig {
+		return a.printJSON(planned.Config)
 	}
-	s, err := a.newSweep([]*experiment.Planned{part}, o.progress, o.shareOptions)
+	s, err := a.newSweep([]*experiment.Planned{planned}, o.runOptions, o.executionOptions)
 	if err != nil {
 		return err
 	}
 	if o.json {
-		s.print = func(r *experiment.Result, _ *experiment.Planned) error { return a.printJSON(r) }
+		s.print = func(r *experiment.Result, _ string) error { return a.printJSON(r) }
 	}
-	return a.doSweep(cmd.Context(), s)
+	return a.execute(cmd.Context(), s)
 }
 
-func (a *app) printResult(r *experiment.Result, part *experiment.Planned) error {
-	out := part.Out
-	text := r.Text() + "\n"
+// printResult prints the result in an output folder.
+func (a *app) printResult(r *experiment.Result, out string) error {
+	text := r.TextWith(a.paintVerdict) + "\n"
 	if r.Reused > 0 {
-		text += fmt.Sprintf("%d of %d runs were complete already; to do them again, remove %s\n", r.Reused, len(r.Runs), out)
+		text += fmt.Sprintf("%d of %d runs were complete already; to repeat them, remove %s\n", r.Reused, len(r.Runs), out)
 	}
 	for _, figure := range r.Figures {
 		text += "figure: " + filepath.Join(out, figure) + "\n"

@@ -16,7 +16,7 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
-// cluster is a Slurm of one node, this machine, for as long as a test runs.
+// cluster is a Slurm cluster whose only node is this machine. It runs as long as a test does.
 type cluster struct{ dir, conf string }
 
 var slurmConf = template.Must(template.New("slurm.conf").Parse(`ClusterName=test
@@ -111,7 +111,7 @@ func freePort(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// daemon starts a program that the end of the test stops.
+// daemon starts a program, and stops it when the test ends.
 func (c *cluster) daemon(t *testing.T, name string, args ...string) {
 	t.Helper()
 	log, err := os.Create(filepath.Join(c.dir, name+".out"))
@@ -136,7 +136,7 @@ func (c *cluster) daemon(t *testing.T, name string, args ...string) {
 	})
 }
 
-// ask gives the output of one of Slurm's commands, or nothing if it fails.
+// ask returns the output of one of Slurm's commands, or nothing if it fails.
 func (c *cluster) ask(name string, args ...string) string {
 	output, err := exec.Command(name, args...).Output()
 	if err != nil {
@@ -168,7 +168,7 @@ func gcmlIn(t *testing.T, dir string, args ...string) string {
 	return string(output)
 }
 
-// A job array, of which one task is killed and requeued, comes to what a local sweep comes to.
+// A job array of which one task is killed and requeued has the results of a local sweep.
 func TestSlurm(t *testing.T) {
 	c := startCluster(t)
 	t.Setenv("GOMLX_BACKEND", "go")
@@ -184,8 +184,8 @@ func TestSlurm(t *testing.T) {
 	job := strings.TrimSuffix(strings.Fields(submitted[strings.Index(submitted, "submitted as job"):])[3], ",")
 
 	// Task 1 has run 1 alone, a long one.
-	part := onlyPart(t, o)
-	killedRun := runFolder(t, part, 1)
+	planned := planOne(t, o)
+	killedRun := runFolder(t, planned, 1)
 	waitUntil(t, "run 1 is at work", func() bool {
 		log, err := os.ReadFile(filepath.Join(killedRun, "log.jsonl"))
 		return err == nil && bytes.Count(log, []byte("\n")) >= 3
@@ -215,30 +215,30 @@ func TestSlurm(t *testing.T) {
 		t.Errorf("the claims are not decided:\n%s", decided)
 	}
 	gcmlIn(t, dir, on("local")...)
-	assertSameAsLocal(t, part.Out, filepath.Join(dir, "local", filepath.Base(part.Out)))
+	assertSameAsLocal(t, planned.Out, filepath.Join(dir, "local", filepath.Base(planned.Out)))
 	if record := readFile(t, filepath.Join(killedRun, "record.json")); !strings.Contains(record, `"starts": 2`) {
 		t.Errorf("the killed run was not started twice:\n%s", record)
 	}
 }
 
-func onlyPart(t *testing.T, o runOptions) *experiment.Planned {
+func planOne(t *testing.T, o runOptions) *experiment.Planned {
 	t.Helper()
-	parts, err := o.parts([]string{"01"}, "smoke")
+	planned, err := o.planAll([]string{"01"}, experiment.Smoke)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parts[0]
+	return planned[0]
 }
 
-// runFolder is the folder of a run in the plan.
-func runFolder(t *testing.T, part *experiment.Planned, index int) string {
+// runFolder returns the folder of a run.
+func runFolder(t *testing.T, planned *experiment.Planned, index int) string {
 	t.Helper()
-	items := runs.Items(part.Part)
+	items := runs.Items(planned.Part)
 	address, err := items[index].Address("go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(part.Out, "runs", address)
+	return filepath.Join(planned.Out, "runs", address)
 }
 
 func assertSameAsLocal(t *testing.T, got, local string) {

@@ -12,25 +12,25 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/experiment"
 )
 
-// allExperiments is the word for all of them.
+// allExperiments is the argument that stands for every experiment.
 const allExperiments = "all"
 
 func (a *app) sweepCommand() *cobra.Command {
 	var scale string
 	var o runOptions
-	var share shareOptions
+	var execution executionOptions
 	var slurm slurmOptions
 	cmd := &cobra.Command{
 		Use:   "sweep NAME|NUMBER...|all",
 		Short: "Run several experiments, in several processes or on a cluster",
-		Long: "sweep does the runs of the named experiments, or of all, and decides the claims of\n" +
-			"each. Results go where gcml run puts them: runs that are complete are not done\n" +
-			"again, interrupted ones go on from their checkpoint, and those that another process\n" +
-			"is doing are waited for. A run that fails does not stop the others.\n\n" +
+		Long: "sweep does the runs of the named experiments, or of all, and decides the claims of each.\n" +
+			"Results go to the same folders as those of gcml run. Complete runs are not repeated,\n" +
+			"interrupted ones continue from their last checkpoint, and those that another process is\n" +
+			"doing are waited for. A run that fails does not stop the others.\n\n" +
 			"With --slurm a Slurm job array does the runs. The task that completes an experiment\n" +
 			"decides its claims.",
 		Example: "  gcml sweep 01 05 --scale smoke --workers 2\n" +
-			"  gcml sweep all --shard 0/2     # and elsewhere --shard 1/2, with the same folder\n" +
+			"  gcml sweep all --shard 0/2     # and on another machine --shard 1/2, with the same folder\n" +
 			"  gcml sweep 05 --scale paper --slurm --tasks 16 --sbatch partition=gpu --sbatch gpus=1",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -38,20 +38,21 @@ func (a *app) sweepCommand() *cobra.Command {
 			}
 			return nil
 		},
+		ValidArgsFunction: completeSweep,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := slurm.check(cmd); err != nil {
 				return err
 			}
-			parts, err := o.parts(args, scale)
+			planned, err := o.planAll(args, experiment.Scale(scale))
 			if err != nil {
 				return err
 			}
-			s, err := a.newSweep(parts, o.progress, share)
+			s, err := a.newSweep(planned, o, execution)
 			if err != nil {
 				return err
 			}
 			if !slurm.array {
-				return a.doSweep(cmd.Context(), s)
+				return a.execute(cmd.Context(), s)
 			}
 			job, err := o.slurmJob(s, scale, slurm)
 			if err != nil {
@@ -61,42 +62,39 @@ func (a *app) sweepCommand() *cobra.Command {
 		},
 	}
 	addScale(cmd, &scale)
-	o.addTo(cmd)
-	cmd.Flags().StringVar(&o.out, "out", "out", "`folder` in which each experiment gets its own")
-	share.addTo(cmd)
+	o.addTo(cmd, findAll)
+	cmd.Flags().StringVar(&o.out, "out", "out", "`folder` for results, in which each experiment gets a folder")
+	completeFolders(cmd, "out")
+	execution.addTo(cmd)
 	slurm.addTo(cmd)
 	return cmd
 }
 
-// parts are the experiments of a sweep's arguments.
-func (o *runOptions) parts(args []string, scale string) ([]*experiment.Planned, error) {
-	s, err := experiment.ParseScale(scale)
-	if err != nil {
-		return nil, asUsage(err)
-	}
+// planAll plans the runs of the experiments of a sweep's arguments.
+func (o *runOptions) planAll(args []string, scale experiment.Scale) ([]*experiment.Planned, error) {
 	chosen, err := findAll(args)
 	if err != nil {
 		return nil, asUsage(err)
 	}
-	var parts []*experiment.Planned
+	var all []*experiment.Planned
 	for _, e := range chosen {
-		part, err := o.part(e, s, filepath.Join(o.out, e.Info().Folder(s)))
+		planned, err := o.plan(e, scale, filepath.Join(o.out, e.Info().Folder(scale)))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.Info().Name, err)
 		}
-		parts = append(parts, part)
+		all = append(all, planned)
 	}
-	return parts, nil
+	return all, nil
 }
 
-// findAll finds the experiments of names and numbers, or all.
+// findAll finds experiments by their names and numbers, or all of them.
 func findAll(args []string) (found []experiment.Experiment, err error) {
 	if slices.Equal(args, []string{allExperiments}) {
 		return experiments.All(), nil
 	}
 	for _, arg := range args {
 		if arg == allExperiments {
-			return nil, usagef("%s stands for every experiment and goes with no other name", allExperiments)
+			return nil, usagef("%q means every experiment: give it alone", allExperiments)
 		}
 		e, err := experiments.Find(arg)
 		if err != nil {
@@ -110,7 +108,7 @@ func findAll(args []string) (found []experiment.Experiment, err error) {
 	return found, nil
 }
 
-// slurmJob is the sweep as a job array.
+// slurmJob returns the sweep as a job array.
 func (o *runOptions) slurmJob(s *sweep, scale string, slurm slurmOptions) (*slurmJob, error) {
 	out, err := filepath.Abs(o.out)
 	if err != nil {
@@ -118,8 +116,8 @@ func (o *runOptions) slurmJob(s *sweep, scale string, slurm slurmOptions) (*slur
 	}
 	command := []string{"sweep"}
 	var numbers []string
-	for _, part := range s.parts {
-		info := part.Experiment.Info()
+	for _, p := range s.planned {
+		info := p.Experiment.Info()
 		command, numbers = append(command, info.Name), append(numbers, info.Number)
 	}
 	command = append(command, "--scale", scale, "--out", out)

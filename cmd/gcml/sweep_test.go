@@ -21,15 +21,14 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/experiment"
 )
 
-// sweepCommands are what the scripts of sweeps call beside gcml.
+// sweepCommands are commands of the scripts that test sweeps.
 var sweepCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"samerecords": sameRecords,
 	"noworkers":   noWorkers,
 	"killworkers": killWorkers,
 }
 
-// sameRecords holds the records.jsonl of folders to the first one's, in all but what says when and
-// by what the runs were done.
+// sameRecords compares the records.jsonl of folders with the first one's, without their provenance.
 func sameRecords(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: samerecords FOLDER FOLDER...")
@@ -74,8 +73,8 @@ func compareRecords(got, want []map[string]any) error {
 	return nil
 }
 
-// processesIn finds the processes that work in a folder or below it and have these words side by
-// side in their command line.
+// processesIn finds the processes whose working folder is folder or below it, and whose command
+// line has these words, one after the other.
 func processesIn(folder string, words ...string) (pids []int) {
 	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	for _, link := range links {
@@ -92,7 +91,7 @@ func processesIn(folder string, words ...string) (pids []int) {
 
 func workersOf(ts *testscript.TestScript) []int { return processesIn(ts.Getenv("WORK"), workerName) }
 
-// noWorkers waits until no worker process is left that works in the script's folder.
+// noWorkers waits until no worker process has its working folder in the script's.
 func noWorkers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: noworkers")
@@ -106,7 +105,7 @@ func noWorkers(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("workers %v are left", workersOf(ts))
 }
 
-// killWorkers kills the worker processes that work in the script's folder, as kill -9.
+// killWorkers kills the worker processes with their working folder in the script's, like kill -9.
 func killWorkers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: killworkers")
@@ -146,20 +145,20 @@ func TestDirective(t *testing.T) {
 	}
 }
 
-// A worker is told of a run in JSON, and must come to the same run.
+// A worker process finds, from a request in JSON, the run that was requested.
 func TestRequestsNameTheirRun(t *testing.T) {
 	o := runOptions{out: "out"}
-	parts, err := o.parts([]string{allExperiments}, "paper")
+	planned, err := o.planAll([]string{allExperiments}, experiment.Paper)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := (&app{}).newSweep(parts, "none", shareOptions{workers: 1})
+	s, err := (&app{}).newSweep(planned, runOptions{progress: "none"}, executionOptions{workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := make(map[string]bool)
 	for _, item := range s.all {
-		sent, err := (&process{backendName: "go", parts: parts}).request(item)
+		sent, err := (&workerProcess{backendName: "go", planned: planned}).request(item)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,33 +174,34 @@ func TestRequestsNameTheirRun(t *testing.T) {
 		}
 		seen[sent.Experiment] = true
 	}
-	if len(seen) != len(parts) {
-		t.Errorf("runs of %v; want those of %d experiments", slices.Sorted(maps.Keys(seen)), len(parts))
+	if len(seen) != len(planned) {
+		t.Errorf("runs of %v; want those of %d experiments", slices.Sorted(maps.Keys(seen)), len(planned))
 	}
 }
 
-// Runs of the smoke scale take the pure Go backend, unless a backend is named or a part is larger.
+// Smoke runs use the pure Go backend, unless GOMLX_BACKEND is set or an experiment has a larger
+// scale.
 func TestSmokeTakesTheGoBackend(t *testing.T) {
-	part := func(scale experiment.Scale) *experiment.Planned {
-		p, err := (&runOptions{}).part(experiments.Transfer, scale, "out")
+	plan := func(scale experiment.Scale) *experiment.Planned {
+		p, err := (&runOptions{}).plan(experiments.Transfer, scale, "out")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
 	for _, tc := range []struct {
-		name, named string
-		parts       []*experiment.Planned
-		want        string
+		name, set string
+		planned   []*experiment.Planned
+		want      string
 	}{
-		{"smoke", "", []*experiment.Planned{part(experiment.Smoke)}, "go"},
-		{"a backend is named", "xla:cpu", []*experiment.Planned{part(experiment.Smoke)}, "xla:cpu"},
-		{"one is larger", "", []*experiment.Planned{part(experiment.Smoke), part(experiment.Laptop)}, ""},
+		{"smoke", "", []*experiment.Planned{plan(experiment.Smoke)}, "go"},
+		{"a backend is set", "xla:cpu", []*experiment.Planned{plan(experiment.Smoke)}, "xla:cpu"},
+		{"one is larger", "", []*experiment.Planned{plan(experiment.Smoke), plan(experiment.Laptop)}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			t.Setenv(compute.ConfigEnvVar, tc.named)
-			chosen, err := chooseGoIfSmall(tc.parts)
-			if err != nil || chosen != (tc.named == "" && tc.want == "go") {
+			t.Setenv(compute.ConfigEnvVar, tc.set)
+			chosen, err := preferGoAtSmokeScale(tc.planned)
+			if err != nil || chosen != (tc.set == "" && tc.want == "go") {
 				t.Errorf("chosen %t, %v", chosen, err)
 			}
 			if got := os.Getenv(compute.ConfigEnvVar); got != tc.want {

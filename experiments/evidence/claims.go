@@ -3,6 +3,7 @@ package evidence
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/internal/stats"
@@ -26,6 +27,8 @@ const (
 	Holds       Verdict = "holds"
 	DoesNotHold Verdict = "does not hold"
 	Undecided   Verdict = "undecided"
+	// NoVerdict stands for every claim at a scale that is too small to decide claims.
+	NoVerdict Verdict = "no verdict"
 )
 
 // MinSeeds is the smallest number of seeds that can decide a claim.
@@ -63,10 +66,23 @@ type Matched struct {
 // Summary returns the statistic with its interval and, if there are too few seeds for a verdict,
 // says so.
 func (c Claim) Summary() string {
-	if c.Verdict == Undecided && len(c.PerSeed) < MinSeeds {
+	if (c.Verdict == Undecided || c.Verdict == NoVerdict) && len(c.PerSeed) < MinSeeds {
 		return c.finding() + "; " + tooFewSeeds(len(c.PerSeed))
 	}
 	return c.finding()
+}
+
+// WithoutVerdicts returns the claims as a scale that decides nothing shows them: with their
+// statistics, and without a verdict.
+func WithoutVerdicts(claims []Claim) []Claim {
+	shown := slices.Clone(claims)
+	for i, c := range shown {
+		shown[i].Evidence, shown[i].Verdict, shown[i].Matched = c.Summary(), NoVerdict, slices.Clone(c.Matched)
+		for k := range shown[i].Matched {
+			shown[i].Matched[k].Verdict = NoVerdict
+		}
+	}
+	return shown
 }
 
 // finding describes the statistic with its interval in words.

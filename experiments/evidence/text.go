@@ -55,11 +55,16 @@ func (t Table) String() string {
 	return b.String()
 }
 
-// ClaimsText renders claims as blocks of verdict, claim and evidence.
-func ClaimsText(claims []Claim) string {
+// ClaimsText renders claims as blocks of verdict, claim and evidence. paint returns the text of a
+// verdict as a terminal shows it; nil leaves it as it is.
+func ClaimsText(claims []Claim, paint func(v Verdict, text string) string) string {
 	var b strings.Builder
 	for _, c := range claims {
-		fmt.Fprintf(&b, "%-14s %s\n", strings.ToUpper(string(c.Verdict)), c.Text)
+		verdict := fmt.Sprintf("%-14s", strings.ToUpper(string(c.Verdict)))
+		if paint != nil {
+			verdict = paint(c.Verdict, verdict)
+		}
+		fmt.Fprintf(&b, "%s %s\n", verdict, c.Text)
 		b.WriteString(wrap(c.Evidence, strings.Repeat(" ", 15), 110))
 		b.WriteString(wrap("holds if: "+c.Criterion, strings.Repeat(" ", 15), 110))
 	}

@@ -25,7 +25,8 @@ func temporaryEnv() (env runs.Env, remove func()) {
 	return runs.Env{Backend: backend, BackendName: "go", Out: out}, func() { os.RemoveAll(out) }
 }
 
-// The notebook and the command do the same: a configuration, changed where needed, and a run.
+// Notebooks and the command do the same: they change a configuration, and run it. The smoke scale
+// is too small to decide a claim.
 func ExampleDefinition_Run() {
 	env, remove := temporaryEnv()
 	defer remove()
@@ -41,7 +42,7 @@ func ExampleDefinition_Run() {
 	}
 	fmt.Println(len(result.Runs), "runs,", result.Figures[0])
 	// Output:
-	// GC rises while the network fits: holds
+	// GC rises while the network fits: no verdict
 	// 9 runs, figures/simplicity-bias.png
 }
 

@@ -11,12 +11,14 @@ import (
 
 // Info describes an experiment.
 type Info struct {
-	Number string               `json:"number"` // "01"
-	Name   string               `json:"name"`   // "simplicity-bias"
-	Title  string               `json:"title"`
-	Paper  string               `json:"paper"` // where in the paper
-	Claims []evidence.ClaimText `json:"claims"`
-	Scales map[Scale]string     `json:"scales"` // what each scale runs
+	Number string `json:"number"` // "01"
+	Name   string `json:"name"`   // "simplicity-bias"
+	Title  string `json:"title"`
+	// Question is what the experiment asks, in one sentence.
+	Question string               `json:"question"`
+	Paper    string               `json:"paper"` // where in the paper
+	Claims   []evidence.ClaimText `json:"claims"`
+	Scales   map[Scale]string     `json:"scales"` // what each scale runs
 }
 
 // Folder is the name of the folder that results at a scale go to, unless somebody names another.

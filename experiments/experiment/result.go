@@ -85,8 +85,13 @@ func newResult(backendName string, e Experiment, cfg any, seeds []int64, done []
 	if r.Criteria, err = CriteriaOf(about.Name, r.Claims); err != nil {
 		return nil, err
 	}
-	r.Scale, r.Command, err = RepeatedBy(e, cfg, seeds)
-	return r, err
+	if r.Scale, r.Command, err = RepeatedBy(e, cfg, seeds); err != nil {
+		return nil, err
+	}
+	if !r.Scale.Decides() {
+		r.Claims = evidence.WithoutVerdicts(r.Claims)
+	}
+	return r, nil
 }
 
 // write writes the result and the files that it names. It removes result.json first and writes it
@@ -130,9 +135,11 @@ func writeRecords(out string, done []doneRun) error {
 	return atomicfile.Write(filepath.Join(out, RecordsFile), b.Bytes())
 }
 
-// Text renders the result for a terminal: its tables, then each claim with its evidence and
-// verdict.
-func (r *Result) Text() string {
+// Text renders the result as text: its tables, then each claim with its evidence and verdict.
+func (r *Result) Text() string { return r.TextWith(nil) }
+
+// TextWith is Text for a terminal: paint colours the text of a verdict, and may be nil.
+func (r *Result) TextWith(paint func(v evidence.Verdict, text string) string) string {
 	var b strings.Builder
 	b.WriteString(strings.TrimSpace(fmt.Sprintf("%s %s: %s (%s)", r.Number, r.Name, r.Title, r.Paper)) + "\n")
 	fmt.Fprintf(&b, "backend %s, seeds %s\n", r.Backend, evidence.JoinInts(r.Seeds))
@@ -144,7 +151,7 @@ func (r *Result) Text() string {
 		b.WriteString("\n" + t.String())
 	}
 	if len(r.Claims) > 0 {
-		b.WriteString("\n" + r.claimsText())
+		b.WriteString("\n" + r.claimsText(paint))
 	}
 	for _, run := range r.Runs {
 		if run.Status == runs.Diverged {
@@ -154,21 +161,17 @@ func (r *Result) Text() string {
 	return b.String()
 }
 
-// claimsText renders the claims, after the scale's caveat. At a scale that decides nothing it omits
-// the verdicts and shows the statistics only.
-func (r *Result) claimsText() string {
+// claimsText renders the claims, after the scale's caveat. At a scale that decides nothing it says
+// of each claim that it has no verdict, and shows the statistics only.
+func (r *Result) claimsText(paint func(v evidence.Verdict, text string) string) string {
 	caveat := ""
 	if r.Scale.Caveat() != "" {
 		caveat = fmt.Sprintf("%s: %s\n", r.Scale, r.Scale.Caveat())
 	}
 	if r.Scale.Decides() {
-		return caveat + "not corrected for the number of claims: gcml report corrects\n" + evidence.ClaimsText(r.Claims)
+		return caveat + "not corrected for the number of claims: gcml report corrects\n" + evidence.ClaimsText(r.Claims, paint)
 	}
-	claims := slices.Clone(r.Claims)
-	for i, c := range claims {
-		claims[i].Evidence, claims[i].Verdict = c.Summary(), ""
-	}
-	return caveat + evidence.ClaimsText(claims)
+	return caveat + evidence.ClaimsText(evidence.WithoutVerdicts(r.Claims), paint)
 }
 
 // inWords describes each figure in words, by its name.

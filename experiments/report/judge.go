@@ -17,7 +17,7 @@ import (
 const (
 	NotRefuted evidence.Verdict = "not refuted"
 	Refuted    evidence.Verdict = "refuted"
-	NoVerdict  evidence.Verdict = "no verdict"
+	NoVerdict                   = evidence.NoVerdict
 )
 
 // verdicts lists all in the order in which they are shown: failures first.

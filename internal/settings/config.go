@@ -126,6 +126,20 @@ func Difference(from, to any) (flags []string, err error) {
 	return flags, nil
 }
 
+// Assignments lists a configuration, given as a pointer to its struct, as assignments that Set
+// reads, in the order of its fields.
+func Assignments(cfg any) ([]string, error) {
+	var all []string
+	for _, s := range settings(reflect.ValueOf(cfg).Elem(), "") {
+		text, err := json.Marshal(s.value.Interface())
+		if err != nil {
+			return nil, fmt.Errorf("key %q: %w", s.key, err)
+		}
+		all = append(all, s.key+"="+assigned(s.value, text))
+	}
+	return all, nil
+}
+
 // assigned formats a value for Set, a list without its brackets.
 func assigned(v reflect.Value, text []byte) string {
 	switch v.Kind() {

@@ -1,5 +1,5 @@
-// Package doctor looks at the machine and says what this toolkit would run on, what is missing, and
-// for each missing thing the command that mends it.
+// Package doctor checks what a machine offers to this toolkit: the backend that runs would use,
+// what is missing, and the command that fixes each problem.
 package doctor
 
 import (
@@ -21,30 +21,30 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
-// State says how a finding is to be taken.
+// State is the result of a check.
 type State string
 
-// States of a finding.
 const (
-	OK      State = "ok"      // There, and used where it can be.
-	Absent  State = "absent"  // Not there, and not needed; something is slower or not possible without it.
-	Problem State = "problem" // Nothing runs, or not as was asked, until it is mended.
+	OK      State = "ok"      // present and usable
+	Absent  State = "absent"  // not present; most commands work without it
+	Problem State = "problem" // runs fail, or do something else than asked, until it is fixed
 )
 
-// Finding is one thing that was looked at.
+// Finding is the result of one check, with its reason.
 type Finding struct {
-	Subject string // What was looked at, in a word or two.
+	Subject string // what was checked, in a word or two
 	State   State
-	Text    string // What was found, in one line.
-	Fix     string // The command or step that mends it; empty if there is nothing to mend.
+	Text    string // what was found, in one line
+	Fix     string // the command or step that fixes it; empty if there is nothing to fix
 }
 
-// Report writes a table of all findings to w, one line for each, and under it what to run to mend
-// them. It returns an error if there is a problem, or if w does not take the report. It opens the
-// backend, which takes a moment.
-func Report(w io.Writer) error {
+// Report writes a table with a line for each finding to w, and below it the commands that fix
+// problems. paint returns the text of a state as a terminal shows it; nil leaves it as it is.
+// Report returns an error if there is a problem, or if writing fails. It opens the backend, which
+// takes about a second.
+func Report(w io.Writer, paint func(s State, text string) string) error {
 	findings := Examine()
-	if err := write(w, findings); err != nil {
+	if err := write(w, findings, paint); err != nil {
 		return err
 	}
 	var problems []string
@@ -54,12 +54,12 @@ func Report(w io.Writer) error {
 		}
 	}
 	if len(problems) > 0 {
-		return fmt.Errorf("doctor: to be mended: %s", strings.Join(problems, ", "))
+		return fmt.Errorf("doctor found problems: %s", strings.Join(problems, ", "))
 	}
 	return nil
 }
 
-// Examine looks at everything, in the order of the report.
+// Examine does all checks, in the order of the report.
 func Examine() []Finding {
 	findings := []Finding{goProgram(), goCommand(), simd()}
 	findings = append(findings, openedBackend()...)
@@ -68,10 +68,15 @@ func Examine() []Finding {
 	return append(findings, kernel())
 }
 
-func write(w io.Writer, findings []Finding) error {
+func write(w io.Writer, findings []Finding, paint func(s State, text string) string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range findings {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", f.State, f.Subject, f.Text)
+		// Padded here, because the tab writer would count the characters that colour a state.
+		state := fmt.Sprintf("%-*s", len(Problem)+2, f.State)
+		if paint != nil {
+			state = paint(f.State, state)
+		}
+		fmt.Fprintf(table, "%s%s\t%s\n", state, f.Subject, f.Text)
 	}
 	var fixes []string
 	for _, f := range findings {
@@ -80,7 +85,7 @@ func write(w io.Writer, findings []Finding) error {
 		}
 	}
 	if len(fixes) > 0 {
-		fmt.Fprintf(table, "\nto mend it:\n%s", strings.Join(fixes, ""))
+		fmt.Fprintf(table, "\nto fix it:\n%s", strings.Join(fixes, ""))
 	}
 	return table.Flush()
 }
@@ -91,8 +96,7 @@ func goProgram() Finding {
 	return Finding{Subject: "program", State: OK, Text: text}
 }
 
-// goCommand looks at the go command, which building and the notebooks need; a built program runs
-// without.
+// goCommand checks the go command. A program that is built already does not need it.
 func goCommand() Finding {
 	const subject = "go command"
 	out, err := exec.Command("go", "env", "GOVERSION", "GOTOOLCHAIN").Output()
@@ -101,7 +105,7 @@ func goCommand() Finding {
 	case errors.As(err, &failed):
 		return Finding{subject, Problem, strings.TrimSpace(string(failed.Stderr)), "export GOTOOLCHAIN=auto"}
 	case err != nil:
-		return Finding{subject, Absent, "not on PATH; building and the notebooks need it",
+		return Finding{subject, Absent, "not on PATH; builds and notebooks need it",
 			"install Go 1.21 or later: https://go.dev/dl"}
 	}
 	version, toolchain, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
@@ -110,13 +114,13 @@ func goCommand() Finding {
 
 func simd() Finding {
 	if backend.SIMD {
-		return Finding{"SIMD", OK, "on: the pure Go backend multiplies matrices with vector instructions", ""}
+		return Finding{"SIMD", OK, "on: the pure Go backend uses vector instructions", ""}
 	}
-	return Finding{"SIMD", Absent, "off: the pure Go backend is many times slower",
+	return Finding{"SIMD", Absent, "off: the pure Go backend is many times slower without it",
 		"build with GOEXPERIMENT=simd, as the Makefile does"}
 }
 
-// openedBackend opens the backend that a run would take, and says what devices it shows.
+// openedBackend opens the backend that a run would use, and lists its devices.
 func openedBackend() []Finding {
 	b, info, err := backend.Open()
 	if err != nil {
@@ -141,7 +145,7 @@ func cudaPlugin() Finding {
 	return plugin(subject, backend.KindCUDA, "make cuda")
 }
 
-// plugin looks for a plugin and loads it, as only a loaded one says its version.
+// plugin finds a plugin and loads it, because only a loaded plugin tells its version.
 func plugin(subject, kind, fix string) Finding {
 	path, ok := backend.FindPlugin(kind)
 	if !ok {
@@ -167,31 +171,31 @@ func dataSets() []Finding {
 	return findings
 }
 
-// dataSet looks for a data set, and reads it all to say what it holds.
+// dataSet finds a data set and reads all its files, to identify its content.
 func dataSet(name string) Finding {
 	subject := "data " + name
 	source, err := datasets.Locate(name)
 	switch {
 	case err != nil:
-		return Finding{subject, Problem, err.Error(), fmt.Sprintf("unset %s, or correct it", datasets.EnvData)}
+		return Finding{subject, Problem, err.Error(), fmt.Sprintf("unset %s, or set it to a folder", datasets.EnvData)}
 	case !source.Found:
-		return Finding{subject, Absent, "not found; an experiment that asks for it cannot run", source.Hint}
+		return Finding{subject, Absent, "not found; experiments that use it cannot run", source.Hint}
 	case source.Embedded:
-		return Finding{subject, OK, "part of the program", ""}
+		return Finding{subject, OK, "embedded in the program", ""}
 	}
 	content, err := datasets.Identify(name)
-	fix := fmt.Sprintf("remove %s, then gcml fetch %s", source.Path, name)
+	fix := fmt.Sprintf("remove %s, then run gcml fetch %s", source.Path, name)
 	switch {
 	case err != nil:
 		return Finding{subject, Problem, err.Error(), fix}
 	case !content.Published && content.Copy == "":
-		return Finding{subject, Problem, source.Path + ": " + content.String(), fix + "; or keep it: runs record its SHA-256"}
+		return Finding{subject, Problem, source.Path + ": " + content.String(), fix + "; or keep it, since runs record its SHA-256"}
 	}
 	return Finding{subject, OK, source.Path + ": " + content.String(), ""}
 }
 
-// kernel looks for the GoNB kernel where `make lab` puts it, and where Jupyter looks for a user's
-// own.
+// kernel finds the GoNB kernel in the folder of `make lab`, or where Jupyter looks for a user's
+// kernels.
 func kernel() Finding {
 	const subject, fix = "notebook kernel", "make lab"
 	var broken string
@@ -209,7 +213,7 @@ func kernel() Finding {
 			continue
 		}
 		if _, err := exec.LookPath(k.Argv[0]); err != nil {
-			broken = fmt.Sprintf("%s names %s, which is not there", spec, k.Argv[0])
+			broken = fmt.Sprintf("%s names %s, which does not exist", spec, k.Argv[0])
 			continue
 		}
 		return Finding{subject, OK, spec, ""}

@@ -97,21 +97,21 @@ func TestBareMachine(t *testing.T) {
 func TestReport(t *testing.T) {
 	isolate(t)
 	var out bytes.Buffer
-	if err := Report(&out); err != nil {
+	if err := Report(&out, nil); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(out.String(), "\n")
-	mend := -1
+	fix := -1
 	for i, line := range lines {
-		if line == "to mend it:" {
-			mend = i
+		if line == "to fix it:" {
+			fix = i
 		}
 	}
-	if mend < len(Examine()) {
-		t.Fatalf("want a line for each finding, and then what to mend:\n%s", out.String())
+	if fix < len(Examine()) {
+		t.Fatalf("want a line for each finding, and then what to fix:\n%s", out.String())
 	}
-	if rest := strings.Join(lines[mend:], "\n"); !strings.Contains(rest, "make lab") {
-		t.Errorf("want the kernel's command under what to mend:\n%s", out.String())
+	if rest := strings.Join(lines[fix:], "\n"); !strings.Contains(rest, "make lab") {
+		t.Errorf("want the kernel's command under what to fix:\n%s", out.String())
 	}
 }
 
@@ -119,7 +119,7 @@ func TestReportIsAnErrorIfThereIsAProblem(t *testing.T) {
 	isolate(t)
 	t.Setenv(compute.ConfigEnvVar, "abacus")
 	var out bytes.Buffer
-	err := Report(&out)
+	err := Report(&out, nil)
 	if err == nil || !strings.Contains(err.Error(), "backend") {
 		t.Errorf("error = %v, want one that names the backend", err)
 	}
@@ -136,7 +136,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("disk full
 
 func TestReportPassesOnWriteErrors(t *testing.T) {
 	isolate(t)
-	if err := Report(brokenWriter{}); err == nil || !strings.Contains(err.Error(), "disk full") {
+	if err := Report(brokenWriter{}, nil); err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Errorf("error = %v", err)
 	}
 }

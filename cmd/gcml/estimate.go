@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/pace"
+)
+
+// askFrom is the estimated time from which on a user at a terminal is asked before the runs begin.
+const askFrom = 5 * time.Minute
+
+// errDeclined reports that the user did not want to begin.
+var errDeclined = errors.New("not begun; --yes begins without a question")
+
+// confirm estimates how long the runs take, and asks before long ones if a user can answer: if both
+// standard input and standard error are terminals, unless --yes is given.
+func (a *app) confirm(ctx context.Context, s *sweep, schedule *runs.Schedule, workers int) error {
+	estimate, err := schedule.Estimate(knownRecords(s.planned), workers)
+	if err != nil || estimate.Todo == 0 || estimate.Known == 0 && !isTerminal(a.stderr) {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "estimate: %s\n", estimateText(estimate))
+	if s.yes || estimate.Time < askFrom || !isTerminal(os.Stdin) || !isTerminal(a.stderr) {
+		return nil
+	}
+	fmt.Fprint(a.stderr, "begin? [y/N] ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(os.Stdin).ReadString('\n') // The end of the input is no answer.
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case word := <-answer:
+		if word == "y" || word == "yes" {
+			return nil
+		}
+		return errDeclined
+	case <-ctx.Done():
+		return interruption("interrupted; nothing was begun")
+	}
+}
+
+func estimateText(e runs.Estimate) string {
+	switch {
+	case e.Known == 0:
+		return "none, because no such run is known here yet; the display shows one after the first run"
+	case e.Known < e.Todo:
+		return fmt.Sprintf("more than %s for %d of %d runs; no run like the others is known here yet", pace.Text(e.Time),
+			e.Known, e.Todo)
+	}
+	return fmt.Sprintf("about %s, from the times of %d such runs", pace.Text(e.Time), e.Sources)
+}
+
+// knownRecords reads the records from which times can be estimated: those of the output folders,
+// and of finished results of the same experiments beside them and in the repository. It leaves out
+// what cannot be read.
+func knownRecords(planned []*experiment.Planned) (known []*runs.Record) {
+	seen := make(map[string]bool)
+	add := func(r *runs.Record) {
+		if r != nil && !seen[r.Hash] {
+			seen[r.Hash] = true
+			known = append(known, r)
+		}
+	}
+	for _, p := range planned {
+		folders, _ := filepath.Glob(filepath.Join(escapeGlob(p.Out), runs.RunsDir, "*"))
+		for _, folder := range folders {
+			record, _ := runs.ReadRecord(folder)
+			add(record)
+		}
+	}
+	for _, p := range planned {
+		for _, parent := range []string{filepath.Dir(p.Out), resultsFolder} {
+			files, _ := filepath.Glob(filepath.Join(escapeGlob(parent), "*"+p.Name+"*", experiment.RecordsFile))
+			for _, file := range files {
+				raw, _ := os.ReadFile(file)
+				for line := range bytes.Lines(raw) {
+					var record runs.Record
+					if json.Unmarshal(line, &record) == nil {
+						add(&record)
+					}
+				}
+			}
+		}
+	}
+	return known
+}

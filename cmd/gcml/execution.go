@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+)
+
+// executionOptions are the flags that say which runs this process does, and with how many workers.
+type executionOptions struct {
+	workers int
+	shard   string
+	decide  bool
+}
+
+func (o *executionOptions) addTo(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.IntVar(&o.workers, "workers", 1, "`number` of processes that do runs in parallel")
+	f.StringVar(&o.shard, "shard", "", "do only the runs of shard `i/n`: every n-th, beginning with run i, counted from 0")
+	f.BoolVar(&o.decide, "decide", false, "do no runs: decide the claims of complete experiments, and say what others lack")
+	complete(cmd, "workers", cobra.NoFileCompletions)
+	complete(cmd, "shard", cobra.NoFileCompletions)
+}
+
+// sweep is what a command line asks for, checked.
+type sweep struct {
+	planned  []*experiment.Planned
+	all      []runs.Item // the runs of all experiments
+	shard    []runs.Item // those of them that this process does
+	workers  int
+	decide   bool // do no runs
+	yes      bool // do not ask before a long sweep
+	progress runs.Progress
+	print    func(r *experiment.Result, out string) error
+}
+
+func (a *app) newSweep(planned []*experiment.Planned, o runOptions, e executionOptions) (*sweep, error) {
+	if e.workers < 1 {
+		return nil, usagef("--workers is %d, want 1 or more", e.workers)
+	}
+	if e.decide && e.shard != "" {
+		return nil, usagef("--decide does no runs: give it without --shard")
+	}
+	s := &sweep{planned: planned, workers: e.workers, decide: e.decide, yes: o.yes, print: a.printResult}
+	var shard runs.Shard
+	var err error
+	if e.shard != "" {
+		if shard, err = runs.ParseShard(e.shard); err != nil {
+			return nil, usageError{fmt.Errorf("--shard: %w", err)}
+		}
+	}
+	if s.progress, err = a.newProgress(o.progress); err != nil {
+		return nil, err
+	}
+	for _, p := range planned {
+		s.all = append(s.all, runs.Items(p.Part)...)
+	}
+	if !e.decide {
+		s.shard = shard.Of(s.all)
+	}
+	return s, nil
+}
+
+// execute does the runs of the shard, decides the claims of the experiments that are complete then,
+// and says what the others lack.
+func (a *app) execute(ctx context.Context, s *sweep) error {
+	command := a.sameCommand()
+	a.resume.Store(&command)
+	smoke, err := preferGoAtSmokeScale(s.planned)
+	if err != nil {
+		return err
+	}
+	w, err := a.openWorkers(min(s.workers, max(1, len(s.shard))), s.planned)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	if smoke {
+		w.why = "backend go: smoke runs end before XLA would have compiled them (GOMLX_BACKEND chooses another)"
+	}
+	if err := w.checkBackend(s.planned); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "%s\n%s\n", w.why, s.describe(len(w.workers)))
+	schedule := &runs.Schedule{Items: s.shard, BackendName: w.backendName, Progress: s.progress}
+	if err := a.confirm(ctx, s, schedule, len(w.workers)); err != nil {
+		return err
+	}
+	reused, err := schedule.Run(ctx, w.workers...)
+	var interrupted *runs.InterruptedError
+	var failed *runs.FailedError
+	switch {
+	case errors.As(err, &interrupted):
+		return resumableError{err, command}
+	case errors.As(err, &failed):
+		if lines := failed.Lines(); len(lines) > 1 {
+			for _, line := range lines {
+				fmt.Fprintf(a.stderr, "failed: %s\n", line)
+			}
+		}
+	case err != nil:
+		return err
+	}
+	return joined(err, a.decideAll(ctx, s.withoutFailed(failed), w.backendName, reused))
+}
+
+// withoutFailed returns the sweep without the experiments that have failed runs.
+func (s *sweep) withoutFailed(failed *runs.FailedError) *sweep {
+	if failed == nil {
+		return s
+	}
+	rest := *s
+	rest.planned = slices.DeleteFunc(slices.Clone(s.planned), func(p *experiment.Planned) bool {
+		return slices.ContainsFunc(failed.Failures, func(f runs.Failure) bool { return f.Part == p.Part })
+	})
+	return &rest
+}
+
+// describe says how many runs this process does, and where their results go.
+func (s *sweep) describe(workers int) string {
+	text := fmt.Sprintf("%d runs", len(s.all))
+	if len(s.shard) < len(s.all) {
+		text = fmt.Sprintf("%d of %s", len(s.shard), text)
+	}
+	out := s.planned[0].Out
+	if n := len(s.planned); n > 1 {
+		text += fmt.Sprintf(" of %d experiments", n)
+		out = filepath.Dir(out)
+	}
+	if workers > 1 {
+		text += fmt.Sprintf(" by %d processes", workers)
+	}
+	return text + ", results in " + out
+}
+
+// decideAll decides and prints the claims of each complete experiment. Missing runs are an error
+// with --decide only.
+func (a *app) decideAll(ctx context.Context, s *sweep, backendName string, reused map[*runs.Part]int) error {
+	var errs []error
+	incomplete, printed := 0, 0
+	for _, p := range s.planned {
+		result, err := p.Decide(ctx, backendName)
+		var missing *experiment.MissingError
+		switch {
+		case errors.As(err, &missing):
+			incomplete++
+			fmt.Fprintf(a.stderr, "%v; its claims are decided when it is complete\n", err)
+			continue
+		case ctx.Err() != nil:
+			return resumableError{&runs.InterruptedError{Cause: ctx.Err()}, a.sameCommand()}
+		case err != nil:
+			errs = append(errs, err)
+			continue
+		}
+		if printed++; printed > 1 {
+			fmt.Fprintln(a.stdout)
+		}
+		result.Reused = reused[p.Part]
+		errs = append(errs, s.print(result, p.Out))
+	}
+	if s.decide && incomplete > 0 {
+		errs = append(errs, fmt.Errorf("%d of %d experiments are not complete", incomplete, len(s.planned)))
+	}
+	return joined(errs...)
+}

@@ -13,12 +13,13 @@ import (
 	_ "github.com/geometric-complexity/toolkit/gcml"
 	_ "github.com/geometric-complexity/toolkit/layers"
 	_ "github.com/geometric-complexity/toolkit/regularizers"
+	_ "github.com/geometric-complexity/toolkit/representation"
 	_ "github.com/geometric-complexity/toolkit/schedule"
 )
 
 // libraries are the packages that this file's tests are about: those that a program imports besides
 // the backend that it opens itself.
-var libraries = []string{"./gcml", "./layers", "./regularizers", "./schedule", "./datasets"}
+var libraries = []string{"./gcml", "./layers", "./regularizers", "./schedule", "./datasets", "./representation"}
 
 // TestImportsLeaveTheEnvironment runs this test program, which imports the libraries, and checks
 // that they do not change its environment.

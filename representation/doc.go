@@ -1,0 +1,12 @@
+// Package representation has statistics of what a network computes for the examples of a data set:
+// the margins of its outputs, and how its features are arranged by class.
+//
+//   - [NewEvaluator] runs a model over a data set and returns its outputs as numbers.
+//   - [Margins], [DecisionMargins] and [Decisions] are about the outputs of a classifier.
+//   - [NewClasses] groups features by their labels. [Classes.CDNV], [Classes.NC1] and the other
+//     methods measure neural collapse, and [Classes.GeometricCollapse] its counterpart with the
+//     geometric complexity in the place of the variance.
+//
+// Features and outputs are float64 in rows, one for each example. Everything but the Evaluator is
+// plain arithmetic on them. All functions return errors; none panics, prints or exits.
+package representation

@@ -10,9 +10,9 @@ import (
 // measured on XLA are left out.
 func (r *report) costTable(d details) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s; GoMLX %s. \"Passes\" are median times over that of the network's forward pass, without a gradient, on the\n"+
-		"same backend. The first call builds, compiles and runs; the peak is that of the process meanwhile, of a peer that\n"+
-		"of its fastest variant.\n\n", r.Rows[0].Machine, r.Versions["gomlx"])
+	fmt.Fprintf(&b, "%s; GoMLX %s. \"Passes\" is the median time divided by that of the network's forward pass without a gradient,\n"+
+		"on the same backend. \"First call\" is the time to build, compile and run; \"peak\" is the process's peak memory during that call,\n"+
+		"for a peer that of its fastest variant.\n\n", r.Rows[0].Machine, r.Versions["gomlx"])
 	b.WriteString("| case | passes, counted | passes, XLA | passes, pure Go | ms, XLA | first call, ms, XLA | peak, MB, XLA | peak, MB, JAX | peak, MB, PyTorch |\n" +
 		"|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, c := range allCases() {

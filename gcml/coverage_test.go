@@ -78,20 +78,21 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
-const coverageHead = `# Does my model work?
+const coverageHead = `# Which ops and layers are measured correctly
 
-` + "`go test ./gcml -run TestCoverage -update-coverage`" + ` writes this page, and the
-test fails where it finds otherwise. For every op and layer of GoMLX it takes a model of little else, and compares
+For those who want to know whether their model works. The table has every op and layer of GoMLX. A test builds a small model
+around each, and compares
 
 - the GC, computed in seven ways, with central differences in float64 of every example's outputs with respect to
   its own inputs, and
 - the gradient of the penalty with respect to the weights with central differences of the GC.
 
-**right** means that they agree; **refused** that a panic of one line says what is wrong, the first part of which is
-the message; **absent** that GoMLX's backend cannot run the op at all; **–** that
-there is nothing to compare with. What is differentiated where a model mixes the
-examples of a batch is told in [batch-norm.md](batch-norm.md). Models made of several of these at random are tested in
-the same way, by ` + "`make test` and at greater length by `make fuzz`" + `: no result may be wrong.
+**right** means that they agree; **refused** that the model is refused by a panic of one line, whose first part is the
+message; **absent** that GoMLX's backend cannot run the op at all; **–** that there is nothing to compare with. Where a model
+mixes the examples of a batch, [batch-norm.md](batch-norm.md) says what is differentiated. ` + "`make test`" + ` tests random
+combinations of these ops in the same way, and ` + "`make fuzz`" + ` does so for longer: no result may be wrong.
+
+` + "`go test ./gcml -run TestCoverage -update-coverage`" + ` writes this page, and the test fails if its results differ from the page.
 `
 
 // tableRows are the lines of the page's tables by the functions and the form that they are of.

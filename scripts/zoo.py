@@ -83,8 +83,9 @@ def main(gcml, folder, table=None):
         print(rows[-1], flush=True)
     if table:
         pathlib.Path(table).write_text(
-            "# Networks that wheels carry\n\nMade by `make zoo`; do not edit. The inputs are random, the same for both. ONNX Runtime's value is the mean of "
-            f"|J v|² over {DIRECTIONS} random directions v by central differences, with its standard error.\n\n"
+            "# Real networks, compared with ONNX Runtime\n\nFor those who want to know which published networks were measured: ONNX files "
+            "from Python wheels, each on random inputs. ONNX Runtime's value, on the same inputs, is the mean of "
+            f"|J v|² over {DIRECTIONS} random directions v by central differences, with its standard error. Made by `make zoo`; do not edit.\n\n"
             "| wheel | file | GC | estimator, Jacobian | by ONNX Runtime |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n")
 
 

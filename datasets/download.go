@@ -52,7 +52,8 @@ func Download(ctx context.Context, name, dir string, progress Progress) error {
 	if errors.As(err, &failed) {
 		return &DownloadError{Err: err, Hint: set.alternatives(dir)}
 	}
-	return &DownloadError{Err: err, Hint: fmt.Sprintf("set %s to a folder that can be written; it is %s now", EnvData, dir)}
+	hint := fmt.Sprintf("set %s to a folder that can be written; it is %s now", EnvData, dir)
+	return &DownloadError{Err: err, Hint: hint}
 }
 
 // DownloadError reports that a data set could not be downloaded.

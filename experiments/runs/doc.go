@@ -6,5 +6,5 @@
 // from its checkpoint and ends with the same numbers as an uninterrupted one. A lock keeps two
 // processes from doing the same run.
 //
-// [Execute] does one run. A [Schedule] does many runs with several workers in parallel.
+// A [Schedule] does runs with several workers in parallel.
 package runs

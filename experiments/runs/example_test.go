@@ -10,6 +10,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs/runstest"
 	"github.com/geometric-complexity/toolkit/experiments/training"
 )
 
@@ -51,23 +52,27 @@ func ExampleRun_Address() {
 	// Output: 16 true false
 }
 
-// A complete run is not repeated: its record is read.
-func ExampleExecute() {
+// A schedule does the runs that are not complete yet: the second time there are none.
+func ExampleSchedule_Run() {
 	env, remove := temporaryEnv()
 	defer remove()
-	first, err := runs.Execute(context.Background(), env, small())
+	part := &runs.Part{Runs: []runs.Run{small()}, Out: env.Out}
+	schedule := runs.Schedule{Items: runs.Items(part), BackendName: env.BackendName}
+	for range 2 {
+		reused, err := schedule.Run(context.Background(), runs.NewWorker(env))
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(reused[part], "of", len(part.Runs), "runs was complete already")
+	}
+	record, err := runs.Lookup(env.Out, env.BackendName, small())
 	if err != nil {
 		panic(err)
 	}
-	second, err := runs.Execute(context.Background(), env, small())
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(second.Provenance.Starts, first.Weights == second.Weights,
-		first.Provenance.Finished.Equal(second.Provenance.Finished))
-	fmt.Printf("GC on test data from %.2f to %.2f\n", first.Points[0].Value("test_gc"), first.FinalValue("test_gc"))
+	fmt.Printf("GC on test data from %.2f to %.2f\n", record.Points[0].Value("test_gc"), record.FinalValue("test_gc"))
 	// Output:
-	// 1 true true
+	// 0 of 1 runs was complete already
+	// 1 of 1 runs was complete already
 	// GC on test data from 5.37 to 11.75
 }
 
@@ -78,16 +83,16 @@ func ExampleInterruptedError() {
 	ctx, cancel := context.WithCancel(context.Background())
 	stopping := env
 	stopping.Progress = cancelOnAdd{cancel}
-	_, err := runs.Execute(ctx, stopping, small())
+	_, err := runstest.Do(ctx, stopping, small())
 	fmt.Println(err)
-	resumed, err := runs.Execute(context.Background(), env, small())
+	resumed, err := runstest.Do(context.Background(), env, small())
 	if err != nil {
 		panic(err)
 	}
 
 	whole, remove := temporaryEnv()
 	defer remove()
-	uninterrupted, err := runs.Execute(context.Background(), whole, small())
+	uninterrupted, err := runstest.Do(context.Background(), whole, small())
 	if err != nil {
 		panic(err)
 	}

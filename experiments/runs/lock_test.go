@@ -32,11 +32,12 @@ func TestLock(t *testing.T) {
 	Unlock(again)
 }
 
-// While another process is doing a run, Execute waits, and then returns that process's record.
-func TestExecuteWaitsForTheLock(t *testing.T) {
-	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
-	run := Run{Label: "shared", Seed: 1, Task: &scripted{"complete", 3}}
-	address, err := run.Address("Go Backend")
+// While another process is doing a run, a schedule waits, and then finds that process's record.
+func TestScheduleWaitsForTheLock(t *testing.T) {
+	part, items := scriptedItems(t, t.TempDir(), "shared", []int64{1}, "complete")
+	env := Env{Backend: gctest.GoBackend(t), BackendName: "go", Out: part.Out}
+	run := items[0].Run
+	address, err := run.Address("go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,24 +46,22 @@ func TestExecuteWaitsForTheLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tryExecute(context.Background(), env, run); !errors.Is(err, ErrBusy) {
-		t.Fatalf("trying a locked run: %v; want ErrBusy", err)
+	if err := attempt(context.Background(), env, run); !errors.Is(err, ErrBusy) {
+		t.Fatalf("attempting a locked run: %v; want ErrBusy", err)
 	}
+	schedule := Schedule{Items: items, BackendName: "go"}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	var interrupted *InterruptedError
-	if _, err := Execute(ctx, env, run); !errors.As(err, &interrupted) {
+	if _, err := schedule.Run(ctx, NewWorker(env)); !errors.As(err, &interrupted) {
 		t.Fatalf("interrupted while waiting: %v", err)
 	}
-	waited := make(chan *Record)
+	waited := make(chan error)
 	go func() {
-		record, err := Execute(context.Background(), env, run)
-		if err != nil {
-			t.Error(err)
-		}
-		waited <- record
+		_, err := schedule.Run(context.Background(), NewWorker(env))
+		waited <- err
 	}()
-	blank, err := run.newRecord("Go Backend")
+	blank, err := run.newRecord("go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,12 +69,14 @@ func TestExecuteWaitsForTheLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, err := do(context.Background(), complete, run, dir, blank)
-	if err != nil {
+	if err := do(context.Background(), complete, run, dir, blank); err != nil {
 		t.Fatal(err)
 	}
 	Unlock(lock)
-	if got := <-waited; got == nil || got.Provenance.Starts != 1 || got.Final().Value("n") != record.Final().Value("n") {
-		t.Errorf("after the wait: %+v; want the other process's record", got)
+	if err := <-waited; err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadRecord(dir); err != nil || got.Provenance.Starts != 1 {
+		t.Errorf("after the wait: %+v, %v; want the record of a single start", got, err)
 	}
 }

@@ -134,81 +134,67 @@ func (j *Job) Advance(units int64) {
 // RunsDir is the folder below the output folder that holds the runs.
 const RunsDir = "runs"
 
-// Execute does one run, or returns its record if it is already complete. It waits while another
-// process is doing the run. On cancellation it saves the run's state and returns an
-// *InterruptedError. If the run fails, even by a panic of a graph builder, it returns a *RunError.
-func Execute(ctx context.Context, env Env, run Run) (*Record, error) {
-	for {
-		record, err := tryExecute(ctx, env, run)
-		if !errors.Is(err, ErrBusy) {
-			return record, err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(lockPoll):
-		}
-	}
-}
-
-// tryExecute does what Execute does, but returns ErrBusy where Execute would wait.
-func tryExecute(ctx context.Context, env Env, run Run) (*Record, error) {
+// attempt does one run unless it is already complete. If another process is doing the run, it
+// returns ErrBusy. On cancellation it saves the run's state and returns an *InterruptedError. If
+// the run fails, even by a panic of a graph builder, it returns a *RunError.
+func attempt(ctx context.Context, env Env, run Run) error {
 	env, err := env.WithDefaults()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	blank, err := run.newRecord(env.BackendName)
 	if err != nil {
-		return nil, &RunError{Label: run.Label, Seed: run.Seed, Err: err}
+		return &RunError{Label: run.Label, Seed: run.Seed, Err: err}
 	}
-	record, err := executeAt(ctx, env, run, blank)
+	err = attemptAt(ctx, env, run, blank)
 	var interrupted *InterruptedError
 	if err == nil || errors.Is(err, ErrBusy) || errors.As(err, &interrupted) {
-		return record, err
+		return err
 	}
-	return nil, &RunError{Address: blank.Hash, Label: run.Label, Seed: run.Seed, Err: err}
+	return &RunError{Address: blank.Hash, Label: run.Label, Seed: run.Seed, Err: err}
 }
 
-// executeAt does a run, starting from a record that newRecord returned.
-func executeAt(ctx context.Context, env Env, run Run, blank *Record) (*Record, error) {
+// attemptAt does a run, starting from a record that newRecord returned.
+func attemptAt(ctx context.Context, env Env, run Run, blank *Record) error {
 	dir := filepath.Join(env.Out, RunsDir, blank.Hash)
 	if record, err := ReadRecord(dir); err != nil || record != nil {
-		return record, err
+		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, &InterruptedError{Cause: err, Out: env.Out}
+		return &InterruptedError{Cause: err, Out: env.Out}
 	}
 	lock, err := tryLock(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer Unlock(lock)
 	// The process that held the lock may have completed the run meanwhile.
 	if record, err := ReadRecord(dir); err != nil || record != nil {
-		return record, err
+		return err
 	}
 	return do(ctx, env, run, dir, blank)
 }
 
 // do does a run; the caller holds the lock of its folder.
-func do(ctx context.Context, env Env, run Run, dir string, blank *Record) (*Record, error) {
+func do(ctx context.Context, env Env, run Run, dir string, blank *Record) error {
 	if err := atomicfile.RemoveTemporary(dir); err != nil {
-		return nil, err
+		return err
 	}
 	job, err := newJob(env, run, dir, blank)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	address := job.Record.Hash
 	env.Log.Info("run starts", "label", run.Label, "seed", run.Seed, "address", address)
 	if err := Protect(func() error { return run.Task.Do(ctx, job) }); err != nil {
-		return nil, err
+		return err
 	}
 	job.Advance(run.Task.Units())
 	if err := job.finish(); err != nil {
-		return nil, err
+		return err
 	}
 	env.Log.Info("run ends", "address", address, "status", job.Record.Status, "step", job.Record.Step)
-	return job.Record, nil
+	return nil
 }
 
 // RunError reports which run failed, and why.

@@ -23,7 +23,7 @@ func (p panicking) MarshalJSON() ([]byte, error)   { return []byte(`{}`), nil }
 func TestPanicsBecomeErrors(t *testing.T) {
 	env := Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	for _, value := range []any{errors.New("shapes differ"), "shapes differ"} {
-		_, err := Execute(context.Background(), env, Run{Label: "a label", Seed: 7, Task: panicking{value}})
+		err := attempt(context.Background(), env, Run{Label: "a label", Seed: 7, Task: panicking{value}})
 		if err == nil || !strings.HasSuffix(err.Error(), "(a label, seed 7): shapes differ") {
 			t.Errorf("panic of a %T: %v", value, err)
 		}

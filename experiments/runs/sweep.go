@@ -61,8 +61,7 @@ type inProcess struct{ env Env }
 func (w inProcess) Do(ctx context.Context, item Item, advance func(units int64)) error {
 	env := w.env
 	env.Out, env.Progress = item.Part.Out, &unitCounter{advance: advance}
-	_, err := tryExecute(ctx, env, item.Run)
-	return err
+	return attempt(ctx, env, item.Run)
 }
 
 // unitCounter is a progress display that reports the total units of a single run.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs/runstest"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 	"github.com/geometric-complexity/toolkit/internal/sealed"
 )
@@ -22,7 +23,7 @@ func interruptedAt(t *testing.T, env runs.Env, run runs.Run, step int64) (dir st
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	env.Progress, env.CheckpointEvery = &cancelAt{cancel: cancel, left: step}, time.Nanosecond
-	if _, err := runs.Execute(ctx, env, run); err == nil {
+	if _, err := runstest.Do(ctx, env, run); err == nil {
 		t.Fatalf("the run was not interrupted at step %d", step)
 	}
 	return runDir(t, env.Out, run)
@@ -180,7 +181,7 @@ func TestNoCheckpointCanBeUsed(t *testing.T) {
 	for _, checkpoint := range checkpointDirs(t, dir) {
 		changeByte("checkpoint-*.bin")(t, checkpoint)
 	}
-	_, err := runs.Execute(context.Background(), env, run)
+	_, err := runstest.Do(context.Background(), env, run)
 	remove := filepath.Join(dir, runs.CheckpointDir)
 	if err == nil || !strings.HasSuffix(err.Error(), "remove "+remove+" to restart the run") ||
 		strings.Contains(err.Error(), "\n") {
@@ -218,7 +219,7 @@ func TestCheckpointWithoutAPoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(newest, runs.StateFile), string(data))
-		if _, err := runs.Execute(context.Background(), env, run); err == nil ||
+		if _, err := runstest.Do(context.Background(), env, run); err == nil ||
 			!strings.Contains(err.Error(), "has points of steps") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -283,7 +284,7 @@ func TestDamagedRecord(t *testing.T) {
 		"a digit": strings.Replace(string(whole), `"step": 3`, `"step": 2`, 1), "cut": string(whole[:len(whole)/2]),
 	} {
 		write(t, path, text)
-		_, err := runs.Execute(context.Background(), env, run)
+		_, err := runstest.Do(context.Background(), env, run)
 		if err == nil || !strings.HasSuffix(err.Error(), "remove it to repeat the run") ||
 			!strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v; want one line that says to remove %s", name, err, path)

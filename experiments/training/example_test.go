@@ -10,6 +10,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs/runstest"
 	"github.com/geometric-complexity/toolkit/experiments/training"
 	"github.com/geometric-complexity/toolkit/gcml"
 )
@@ -34,7 +35,7 @@ func ExampleOpenRun() {
 	run := runs.Run{Label: "small", Seed: 1, Task: &training.Train{
 		Data:    training.Data{Name: datasets.NameFashionMNISTSubset, Train: 500, Test: 100, Measure: 100},
 		Network: training.MLP(1, 16), LearningRate: 0.1, BatchSize: 50, Steps: 40, Measurements: 1}}
-	record, err := runs.Execute(context.Background(), env, run)
+	record, err := runstest.Do(context.Background(), env, run)
 	if err != nil {
 		panic(err)
 	}

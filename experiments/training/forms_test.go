@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs/runstest"
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
@@ -35,7 +36,7 @@ func TestLinearRegions(t *testing.T) {
 func TestClosedFormsOnBothBackends(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		env := runs.Env{Backend: b, Out: t.TempDir()}
-		r, err := runs.Execute(context.Background(), env,
+		r, err := runstest.Do(context.Background(), env,
 			runs.Run{Seed: 3, Task: &ClosedForms{Inputs: 3, HiddenLayers: 2, Width: 6, Outputs: 2, Points: 200}})
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +77,7 @@ func TestLipschitzConstantIsThatOfGCML(t *testing.T) {
 
 // A linear map's graph is a line, whose length meets the bound.
 func TestArcLengthOfLines(t *testing.T) {
-	r, err := runs.Execute(context.Background(), runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()},
+	r, err := runstest.Do(context.Background(), runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()},
 		runs.Run{Seed: 3, Task: &ArcLengths{Width: 1, Functions: 3, Cells: 50}})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs/runstest"
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 	"github.com/geometric-complexity/toolkit/layers"
@@ -26,7 +27,7 @@ func initialNetwork(depth int) *Initial {
 func TestInitialAgainstAllPoints(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		task := initialNetwork(3)
-		record, err := runs.Execute(context.Background(), runs.Env{Backend: b, Out: t.TempDir()},
+		record, err := runstest.Do(context.Background(), runs.Env{Backend: b, Out: t.TempDir()},
 			runs.Run{Seed: 4, Task: task})
 		if err != nil {
 			t.Fatal(err)

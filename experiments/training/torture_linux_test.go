@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs/runstest"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
@@ -153,7 +154,7 @@ func (x *torture) history(t *testing.T, k *kind) {
 	}
 	env := x.env
 	env.Out = out
-	record, err := runs.Execute(context.Background(), env, r.run)
+	record, err := runstest.Do(context.Background(), env, r.run)
 	if err == nil {
 		err = differs(record, r.want)
 	}

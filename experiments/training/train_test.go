@@ -17,6 +17,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/runs/runstest"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
@@ -71,7 +72,7 @@ func TestTrainingEqualsGradientDescentByHand(t *testing.T) {
 
 func execute(t *testing.T, env runs.Env, run runs.Run) *runs.Record {
 	t.Helper()
-	record, err := runs.Execute(context.Background(), env, run)
+	record, err := runstest.Do(context.Background(), env, run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestResumedEqualsUninterrupted(t *testing.T) {
 		if before := newestCheckpoint(t, runDir(t, out, run)); before > 0 {
 			progress.left += before // a resumed run first reports what was done before
 		}
-		record, err := runs.Execute(ctx, runs.Env{Backend: backend, Out: out, Progress: progress}, run)
+		record, err := runstest.Do(ctx, runs.Env{Backend: backend, Out: out, Progress: progress}, run)
 		var interrupted *runs.InterruptedError
 		if !errors.As(err, &interrupted) || record != nil {
 			t.Fatalf("after %d more steps: %v; want an interruption", steps, err)
@@ -281,7 +282,7 @@ func TestWrongTasks(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			task := good()
 			tc.change(task)
-			_, err := runs.Execute(context.Background(), env, runs.Run{Label: "wrong", Task: task})
+			_, err := runstest.Do(context.Background(), env, runs.Run{Label: "wrong", Task: task})
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v; want %q", err, tc.want)
 			}

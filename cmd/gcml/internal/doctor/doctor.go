@@ -189,7 +189,8 @@ func dataSet(name string) Finding {
 	case err != nil:
 		return Finding{subject, Problem, err.Error(), fix}
 	case !content.Published && content.Copy == "":
-		return Finding{subject, Problem, source.Path + ": " + content.String(), fix + "; or keep it, since runs record its SHA-256"}
+		fix += "; or keep it, since runs record its SHA-256"
+		return Finding{subject, Problem, source.Path + ": " + content.String(), fix}
 	}
 	return Finding{subject, OK, source.Path + ": " + content.String(), ""}
 }

@@ -2,34 +2,30 @@ package report
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"html/template"
-	"math"
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/geometric-complexity/toolkit/experiments/evidence"
 	"github.com/geometric-complexity/toolkit/experiments/experiment"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/webpage"
 )
 
 //go:embed page
 var pageFiles embed.FS
 
-var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
+var pageTemplate = template.Must(template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"mark": Mark,
 	// A class is one word.
 	"class": func(v evidence.Verdict) string { return strings.ReplaceAll(string(v), " ", "-") },
-}).ParseFS(pageFiles, "page/page.html"))
+}).Parse(webpage.PictureTemplate)).ParseFS(pageFiles, "page/page.html"))
 
 // HTML renders the folders as one page that needs nothing beside it.
 func HTML(folders []*Folder) ([]byte, error) {
@@ -42,7 +38,7 @@ func HTML(folders []*Folder) ([]byte, error) {
 		return nil, err
 	}
 	judged := Judge(folders)
-	data := page{Style: template.CSS(style), Script: template.JS(script), Summary: summary(judged), Policy: policy(script)}
+	data := page{Style: template.CSS(webpage.Style + string(style)), Script: template.JS(script), Summary: summary(judged), Policy: webpage.Policy(script)}
 	for _, j := range judged {
 		v, err := newView(j)
 		if err != nil {
@@ -59,14 +55,6 @@ func HTML(folders []*Folder) ([]byte, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
-}
-
-// policy lets the page run its own script and nothing else, and load nothing: results may be a
-// stranger's.
-func policy(script []byte) string {
-	sum := sha256.Sum256(script)
-	return "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" +
-		base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
 }
 
 // page is what the template shows.
@@ -106,8 +94,8 @@ func (p page) Failed() (failed []view) {
 // view is a result as the page shows it.
 type view struct {
 	Judged
-	First      []picture // shown at once
-	Pictures   []picture // the others, folded
+	First      []webpage.Picture // shown at once
+	Pictures   []webpage.Picture // the others, folded
 	Diverged   []experiment.RunSummary
 	Settings   []setting // of the configuration
 	Provenance []setting
@@ -158,15 +146,6 @@ func (v view) Note(c JudgedClaim) string {
 
 type setting struct{ Key, Value string }
 
-// picture is a figure, whole in its URL, with its size in CSS pixels.
-type picture struct {
-	URL           template.URL
-	Alt           string
-	Width, Height int
-	// MinWidth is the least at which its text can be read; a narrower page scrolls it.
-	MinWidth int
-}
-
 func newView(j Judged) (v view, err error) {
 	v = view{Judged: j, Provenance: j.provenance()}
 	for i, base := range j.figureBases() {
@@ -191,48 +170,21 @@ func newView(j Judged) (v view, err error) {
 	return v, nil
 }
 
-// readableFraction of a figure's width leaves its smallest text, of 11 points,
-// at 9 CSS pixels.
-const readableFraction = 0.6
-
-func (f *Folder) picture(base string) (picture, error) {
+func (f *Folder) picture(base string) (webpage.Picture, error) {
 	file := filepath.Join(f.Dir, filepath.FromSlash(base)+".svg")
 	data, err := readFile(f.Dir, base+".svg")
 	if err != nil {
-		return picture{}, err
-	}
-	width, height, err := svgSize(data)
-	if err != nil {
-		return picture{}, fmt.Errorf("%s: %w", file, err)
+		return webpage.Picture{}, err
 	}
 	alt := f.InWords[path.Base(base)]
 	if alt == "" {
 		alt = f.Title + ": " + strings.ReplaceAll(path.Base(base), "-", " ")
 	}
-	return picture{URL: template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(data)), Alt: alt,
-		Width: width, Height: height, MinWidth: int(readableFraction * float64(width))}, nil
-}
-
-// svgSize reads the size of a drawing, given in points, in CSS pixels.
-func svgSize(data []byte) (width, height int, err error) {
-	var svg struct {
-		XMLName xml.Name `xml:"svg"`
-		Width   string   `xml:"width,attr"`
-		Height  string   `xml:"height,attr"`
+	p, err := webpage.NewPicture(data, alt)
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", file, err)
 	}
-	if err := xml.Unmarshal(data, &svg); err != nil {
-		return 0, 0, fmt.Errorf("is no SVG: %w", err)
-	}
-	const pixelsPerPoint = 96.0 / 72
-	var size [2]int
-	for i, text := range []string{svg.Width, svg.Height} {
-		points, err := strconv.ParseFloat(strings.TrimSuffix(text, "pt"), 64)
-		if err != nil {
-			return 0, 0, fmt.Errorf("size %q is not in points", text)
-		}
-		size[i] = int(math.Round(points * pixelsPerPoint))
-	}
-	return size[0], size[1], nil
+	return p, nil
 }
 
 // settings are the keys of a configuration in their order, those of an object in

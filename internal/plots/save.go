@@ -2,6 +2,7 @@ package plots
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,40 +24,67 @@ const dpi = 144
 // file as a whole or leaves it unchanged. It returns an error if the figure cannot be drawn or
 // written.
 func (f Figure) Save(base string) (paths []string, err error) {
+	png, err := f.png()
+	if err != nil {
+		return nil, fmt.Errorf("figure %s: %w", base, err)
+	}
+	svg, err := f.SVG()
+	if err != nil {
+		return nil, fmt.Errorf("figure %s: %w", base, err)
+	}
+	for i, file := range [][]byte{png, svg} {
+		path := base + []string{".png", ".svg"}[i]
+		if err := atomicfile.Replace(path, file); err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// SVG returns the figure as a drawing whose size is in points, or an error if it cannot be drawn.
+func (f Figure) SVG() ([]byte, error) {
+	var canvas *vgsvg.Canvas
+	err := f.drawOn(func(width, height vg.Length) vg.CanvasSizer {
+		canvas = vgsvg.New(width, height)
+		return canvas
+	})
+	if err != nil {
+		return nil, err
+	}
+	var buffer bytes.Buffer
+	if _, err := canvas.WriteTo(&buffer); err != nil {
+		return nil, err
+	}
+	return bytes.ReplaceAll(buffer.Bytes(), []byte(svgFont), []byte(svgFont+svgFallback)), nil
+}
+
+func (f Figure) png() ([]byte, error) {
+	var canvas *vgimg.Canvas
+	err := f.drawOn(func(width, height vg.Length) vg.CanvasSizer {
+		canvas = vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi))
+		return canvas
+	})
+	if err != nil {
+		return nil, err
+	}
+	var buffer bytes.Buffer
+	_, err = vgimg.PngCanvas{Canvas: canvas}.WriteTo(&buffer)
+	return buffer.Bytes(), err
+}
+
+// drawOn draws the figure on a new canvas of its size.
+func (f Figure) drawOn(newCanvas func(width, height vg.Length) vg.CanvasSizer) (err error) {
 	// gonum/plot panics on figures that it cannot draw.
 	defer func() {
 		if r := recover(); r != nil {
-			paths, err = nil, fmt.Errorf("figure %s cannot be drawn: %v", base, r)
+			err = fmt.Errorf("it cannot be drawn: %v", r)
 		}
 	}()
 	if len(f.Panels) == 0 {
-		return nil, fmt.Errorf("figure %s has no panels: want at least one", base)
+		return errors.New("it has no panels: want at least one")
 	}
-	width, height := f.size()
-	png := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi))
-	svg := vgsvg.New(width, height)
-	var buffers [2]bytes.Buffer
-	if err := f.draw(draw.New(png)); err != nil {
-		return nil, fmt.Errorf("figure %s: %w", base, err)
-	}
-	if err := f.draw(draw.New(svg)); err != nil {
-		return nil, fmt.Errorf("figure %s: %w", base, err)
-	}
-	if _, err := (vgimg.PngCanvas{Canvas: png}).WriteTo(&buffers[0]); err != nil {
-		return nil, fmt.Errorf("figure %s: %w", base, err)
-	}
-	if _, err := svg.WriteTo(&buffers[1]); err != nil {
-		return nil, fmt.Errorf("figure %s: %w", base, err)
-	}
-	files := [][]byte{buffers[0].Bytes(),
-		bytes.ReplaceAll(buffers[1].Bytes(), []byte(svgFont), []byte(svgFont+svgFallback))}
-	for i, ext := range []string{".png", ".svg"} {
-		if err := atomicfile.Replace(base+ext, files[i]); err != nil {
-			return nil, err
-		}
-		paths = append(paths, base+ext)
-	}
-	return paths, nil
+	return f.draw(draw.New(newCanvas(f.size())))
 }
 
 // A viewer without the Liberation fonts uses a font whose letters have the same widths.

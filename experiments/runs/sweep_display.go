@@ -69,9 +69,13 @@ func (d *display) begin(item Item) *activeRun {
 	return run
 }
 
-// describe names the run that began last.
+// describe names the run that began last. Until its first unit is done it is building and compiling
+// its graphs and measuring the network at step 0, of which the first takes longest.
 func (d *display) describe(run *activeRun) {
 	text := fmt.Sprintf("%s, seed %d", run.Label, run.Seed)
+	if run.done == 0 {
+		text += ": compiling ..."
+	}
 	if d.several {
 		text = run.Part.Number + " " + text
 	}
@@ -94,8 +98,12 @@ func (d *display) advance(run *activeRun, units int64) {
 		run.base, run.since = units, time.Now()
 	}
 	if units > run.done {
+		compiling := run.done == 0
 		d.progress.Add(units - run.done)
 		run.done = units
+		if compiling && run == d.active[len(d.active)-1] {
+			d.describe(run)
+		}
 	}
 }
 

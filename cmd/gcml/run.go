@@ -115,8 +115,9 @@ func (a *app) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Train on real images without and with the GC penalty, and compare",
-		Long: "demo trains the same network on the embedded Fashion-MNIST images without and with\n" +
-			"the geometric complexity penalty, prints what the penalty did, and writes a figure.\n" +
+		Long: "demo trains the same network on embedded Fashion-MNIST images, a fifth of which have\n" +
+			"wrong labels, without and with the geometric complexity penalty, prints what the\n" +
+			"penalty did, and writes a figure.\n" +
 			"It takes less than two minutes on two cores.",
 		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,

@@ -19,11 +19,11 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/marked"
 )
 
-// fakeWorker gives prepared answers, and notes the order in which workers were timed.
+// fakeWorker returns given answers, and records the order in which workers were timed.
 type fakeWorker struct {
 	name   string
-	values map[string]map[string]float64 // By task or, where that is not there, by variant.
-	ms     map[string][]float64          // By variant; the last one for ever.
+	values map[string]map[string]float64 // By variant.
+	ms     map[string][]float64          // By variant; the last one repeats.
 	last   float64
 	order  *[]string
 	calls  map[string]int
@@ -96,7 +96,7 @@ func TestPairing(t *testing.T) {
 		t.Errorf("order of turns\n got %s\nwant %s", got, want)
 	}
 	c := benchCase{Name: "mlp/gc_exact", Task: proto.TaskGCExact, Problem: fixture.Problem{Outputs: 10}}
-	rows := rowsOf(c, "cpu", contenders, map[string]float64{"xla:cpu": 2})
+	rows := makeRows(c, "cpu", contenders, map[string]float64{"xla:cpu": 2})
 	if len(rows) != 1 {
 		t.Fatalf("got %d rows, want 1", len(rows))
 	}
@@ -112,9 +112,9 @@ func TestPairing(t *testing.T) {
 	}
 }
 
-// TestRivalsOfOursStay checks that a slow variant of our own worker, which is a peer, is timed to
-// the end.
-func TestRivalsOfOursStay(t *testing.T) {
+// TestPeersInOurWorkersStay checks that a slow variant of our own worker, which is a peer, is never
+// retired.
+func TestPeersInOurWorkersStay(t *testing.T) {
 	var order []string
 	goWorker := newFake("go", &order, map[string][]float64{"go": {10}, "stock": {300}})
 	contenders := contendersOf(goWorker)
@@ -155,8 +155,8 @@ func TestUnequalValuesAreNotTimed(t *testing.T) {
 	})
 }
 
-// TestBrokenVariants: a variant of a peer that fails is left out and reported; a peer, or ours,
-// that has none left is an error.
+// TestBrokenVariants checks that a failing variant of a peer is left out and reported, and that it
+// is an error if all variants of a peer fail, or ours.
 func TestBrokenVariants(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -204,14 +204,14 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestDevices: on a GPU all contenders get the same precision, share its memory, and have results
-// of their own.
+// TestDevices checks the settings of each device: on a GPU all contenders get the same precision,
+// share its memory, and write to other folders.
 func TestDevices(t *testing.T) {
 	for _, tc := range []struct {
 		o         options
 		folder    string
 		tolerance float64
-		env       map[string]string // Empty: not set, or set to nothing.
+		env       map[string]string // "" if unset or empty.
 	}{
 		{options{device: deviceCPU}, "results", 1e-4,
 			map[string]string{"BENCH_DEVICE": "cpu", "JAX_PLATFORMS": "cpu", "BENCH_TF32": ""}},
@@ -241,7 +241,7 @@ func TestDevices(t *testing.T) {
 }
 
 func TestTablesOfGPU(t *testing.T) {
-	p := places{results: t.TempDir()}
+	p := paths{results: t.TempDir()}
 	cpu := report{Rows: []row{{Case: "mlp/forward", Machine: "a processor", Backend: "xla:cpu", MSMedian: 4}}}
 	gpu := report{Rows: []row{{Case: "mlp/forward", Machine: "a GPU, TF32 on", Backend: "xla:cuda", MSMedian: 0.5}}}
 	if text, err := p.allTables(cpu); err != nil || text != cpu.table() {
@@ -259,7 +259,7 @@ func TestTablesOfGPU(t *testing.T) {
 	}
 }
 
-func TestRunawayIsAnError(t *testing.T) {
+func TestDivergenceIsAnError(t *testing.T) {
 	var order []string
 	ours := newFake("go", &order, map[string][]float64{"go": {1}})
 	ours.last = math.Inf(1)
@@ -371,7 +371,8 @@ func TestCostTable(t *testing.T) {
 	}
 }
 
-// TestTablesAreThoseOfTheResults: the committed tables are what `go run ./bench readme` writes.
+// TestTablesAreThoseOfTheResults checks that the committed tables are what `go run ./bench readme`
+// writes.
 func TestTablesAreThoseOfTheResults(t *testing.T) {
 	var r report
 	d := details{}
@@ -381,7 +382,7 @@ func TestTablesAreThoseOfTheResults(t *testing.T) {
 	if err := readJSON("results/details.json", &d); err != nil {
 		t.Fatal(err)
 	}
-	tables, err := places{results: "results"}.allTables(r)
+	tables, err := paths{results: "results"}.allTables(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,14 +17,14 @@ type benchCase struct {
 	Coefficient  float64
 	LearningRate float64
 
-	// On lists the backends of ours that do it ("xla", "go"); nil for both.
+	// On lists our backends that run the case ("xla", "go"); nil means both.
 	On []string
-	// Cold is for the time from a process's start to the first GC value.
+	// Cold means that the case times a process from its start to the first GC value.
 	Cold bool
 }
 
-// peerTask is what JAX and PyTorch do against the case: they have no closed form for dense
-// networks.
+// peerTask returns the task of JAX and PyTorch for the case. They have no closed form for dense
+// networks, and compute the same value without it.
 func (c benchCase) peerTask() string {
 	switch c.Task {
 	case proto.TaskGCDense:
@@ -35,9 +35,9 @@ func (c benchCase) peerTask() string {
 	return c.Task
 }
 
-// flopBound is how many forward passes the task costs at least by generic differentiation: every
-// vector-Jacobian product costs one more, and a gradient of that twice as much again. 0 where it
-// does not apply.
+// flopBound returns how many forward passes the task costs at least by generic differentiation:
+// every vector-Jacobian product costs one, and its gradient two more. It returns 0 for a task
+// without such a bound.
 func (c benchCase) flopBound() float64 {
 	k, p := float64(c.Problem.Outputs), float64(fixture.Projections)
 	switch c.Task {
@@ -57,7 +57,8 @@ func (c benchCase) flopBound() float64 {
 	return 0
 }
 
-// pace gives the rows of growth a third of the time: they are many, and show a trend.
+// pace gives the growth cases a third of the time, because they are many and need only show a
+// trend.
 func (c benchCase) pace(p pacing) pacing {
 	if strings.HasPrefix(c.Name, "growth/") {
 		p.Budget /= 3
@@ -65,8 +66,8 @@ func (c benchCase) pace(p pacing) pacing {
 	return p
 }
 
-// tolerance is wider for loops, whose examples come in a new order at each step: with its own batch
-// norm and channels last PyTorch's update changes by 3e-4 with that order.
+// tolerance is wider for loops, whose examples come in a new order at each step. With PyTorch's own
+// batch norm and channels last, its update changes by 3e-4 with that order.
 func (c benchCase) tolerance(o options) float64 {
 	if c.Task == proto.TaskLoop {
 		return max(o.tolerance(), 1e-3)
@@ -95,15 +96,15 @@ func allCases() []benchCase {
 	mlp := fixture.Problem{Model: "mlp", Inputs: 784, Hidden: 3, Width: 500, Outputs: 10, Batch: 512}
 	mlp3072 := mlp
 	mlp3072.Inputs = 3072
-	// Each coefficient makes the penalty's gradient long enough beside that of the loss, so that
-	// the check of the values sees a mistake in either. For batch norm in training mode both it and
-	// the rate are smaller: its Jacobian takes up so much of the convolutions' rounding that the
-	// second loss would differ by more than the tolerance.
+	// Each coefficient makes the gradients of the penalty and of the loss comparable in length, so
+	// that the check of the values detects a mistake in either. With batch norm in training mode
+	// the coefficient and the learning rate are smaller: its Jacobian amplifies the rounding of the
+	// convolutions so much that the second loss would differ by more than the tolerance.
 	add("mlp", mlp, 0.1, 0.01, nil, mlpTasks...)
 	add("mlp3072", mlp3072, 0.1, 0.01, nil, mlpTasks...)
 
-	// Growth from one base (growth/outputs-10), along one axis each; the forward pass is there for
-	// the bound.
+	// Each growth case changes one size of the base (growth/outputs-10). The bound needs the
+	// forward pass.
 	base := mlp
 	base.Batch = 128
 	grow := func(axis string, values []int, set func(p *fixture.Problem, v int)) {
@@ -142,9 +143,9 @@ func allCases() []benchCase {
 	return cases
 }
 
-// selectCases are those whose name matches one of the comma-separated patterns of path.Match
-// ("mlp/*", "*/gc_exact"; a pattern without a slash is a group), with the forward passes of their
-// groups, which the bound needs.
+// selectCases returns the cases whose name matches one of the comma-separated patterns of
+// path.Match ("mlp/*", "*/gc_exact"; a pattern without a slash is a group). It adds the forward
+// passes of their groups, which the bound needs.
 func selectCases(all []benchCase, patterns string) ([]benchCase, error) {
 	wanted := map[string]bool{}
 	for pattern := range strings.SplitSeq(patterns, ",") {
@@ -160,7 +161,7 @@ func selectCases(all []benchCase, patterns string) ([]benchCase, error) {
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("no case matches %q; `go run ./bench --list` shows them", pattern)
+			return nil, fmt.Errorf("no case matches %q; `go run ./bench list` shows them", pattern)
 		}
 	}
 	var selected []benchCase

@@ -13,8 +13,8 @@ import (
 
 const coldRounds = 5
 
-// timeCold times whole processes, in turns: from the start of a process to the line with its first
-// GC value.
+// timeCold lets the contenders take turns, and times whole processes, each from its start to the
+// line with its first GC value.
 func (b *bench) timeCold(contenders []*contender, fixture string) error {
 	rounds := coldRounds
 	if b.pacing.Rounds > 0 {
@@ -22,9 +22,9 @@ func (b *bench) timeCold(contenders []*contender, fixture string) error {
 	}
 	for round := range rounds {
 		for _, c := range contenders {
-			all := b.launches()
-			l := all[slices.IndexFunc(all, func(l launch) bool { return l.name == c.worker.Name() })]
-			ms, answer, err := l.cold(fixture, c.request.Variant)
+			all := b.workerCommands()
+			w := all[slices.IndexFunc(all, func(w workerCommand) bool { return w.name == c.worker.Name() })]
+			ms, answer, err := w.timeColdStart(fixture, c.request.Variant)
 			if err != nil {
 				return err
 			}
@@ -40,9 +40,9 @@ func (b *bench) timeCold(contenders []*contender, fixture string) error {
 	return nil
 }
 
-// cold starts a process for one value.
-func (l launch) cold(fixture, variant string) (ms float64, answer proto.Answer, err error) {
-	cmd := l.cmd("-cold", fixture, "-variant", variant)
+// timeColdStart starts a process that computes one value, and returns the time until it printed it.
+func (w workerCommand) timeColdStart(fixture, variant string) (ms float64, answer proto.Answer, err error) {
+	cmd := w.command("-cold", fixture, "-variant", variant)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -55,16 +55,16 @@ func (l launch) cold(fixture, variant string) (ms float64, answer proto.Answer, 
 	line, readErr := bufio.NewReader(out).ReadBytes('\n')
 	ms = time.Since(start).Seconds() * 1e3
 	if err := cmd.Wait(); err != nil {
-		return 0, answer, fmt.Errorf("worker %s: %w", l.name, err)
+		return 0, answer, fmt.Errorf("worker %s: %w", w.name, err)
 	}
 	if readErr != nil {
-		return 0, answer, fmt.Errorf("worker %s printed nothing", l.name)
+		return 0, answer, fmt.Errorf("worker %s printed nothing", w.name)
 	}
 	if err := json.Unmarshal(line, &answer); err != nil {
-		return 0, answer, fmt.Errorf("worker %s printed %q: %w", l.name, line, err)
+		return 0, answer, fmt.Errorf("worker %s printed %q: %w", w.name, line, err)
 	}
 	if answer.Error != "" {
-		return 0, answer, fmt.Errorf("worker %s: %s", l.name, answer.Error)
+		return 0, answer, fmt.Errorf("worker %s: %s", w.name, answer.Error)
 	}
 	return ms, answer, nil
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// costTable is what docs/cost.md shows: for each case what it is counted to cost in forward passes
-// of its network, what it did cost, and what its first call takes. Rows whose forward pass was not
+// costTable is the table of docs/cost.md: for each case the counted and the measured cost in
+// forward passes of its network, and the time of its first call. Cases whose forward pass was not
 // measured on XLA are left out.
 func (r *report) costTable(d details) string {
 	var b strings.Builder
@@ -24,7 +24,7 @@ func (r *report) costTable(d details) string {
 		if row, base := r.find(c.Name, "go"), r.find(c.group()+"/forward", "go"); row != nil && base != nil {
 			pureGo = number(row.MSMedian / base.MSMedian)
 		}
-		first := d.of(c.Name, xla.Backend)
+		first := d.contender(c.Name, xla.Backend)
 		fmt.Fprintf(&b, "| %s | %g | %s | %s | %s | %.0f | %.0f | %s | %s |\n", c.Name, c.flopBound(),
 			number(xla.MSMedian/forward.MSMedian), pureGo, number(xla.MSMedian), first.CompileMS, first.PeakMB,
 			d.peakOf(c.Name, "jax"), d.peakOf(c.Name, "torch"))
@@ -32,7 +32,7 @@ func (r *report) costTable(d details) string {
 	return b.String()
 }
 
-// find is the row of a case on the backend whose name begins so; nil for none.
+// find returns the row of a case on the backend whose name has the prefix, nil if there is none.
 func (r *report) find(name, backend string) *row {
 	for i := range r.Rows {
 		if r.Rows[i].Case == name && strings.HasPrefix(r.Rows[i].Backend, backend) {
@@ -42,7 +42,8 @@ func (r *report) find(name, backend string) *row {
 	return nil
 }
 
-// peakOf is the peak memory of the fastest contender of a case whose name begins so, "" for none.
+// peakOf returns the peak memory of the case's fastest contender whose name has the prefix, "" if
+// there is none.
 func (d details) peakOf(name, prefix string) string {
 	var best *contenderDetail
 	for i, c := range d[name].Contenders {
@@ -56,8 +57,8 @@ func (d details) peakOf(name, prefix string) string {
 	return fmt.Sprintf("%.0f", best.PeakMB)
 }
 
-// of is what is known of a contender in a case; nothing if it was not there.
-func (d details) of(name, contender string) contenderDetail {
+// contender returns the details of a contender in a case, the zero value if there are none.
+func (d details) contender(name, contender string) contenderDetail {
 	for _, c := range d[name].Contenders {
 		if c.Name == contender {
 			return c

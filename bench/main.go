@@ -1,9 +1,10 @@
 // Command bench measures geometric complexity and training steps with it against JAX and PyTorch.
 //
-// One run pairs all contenders: they get identical weights and data, must agree on every value to
-// 1e-4 before any time is taken, and then take turns, so that what else goes on in the machine hits
-// all alike. What counts is the ratio of medians to the best variant of any peer. Results go to
-// bench/results/latest.json, case by case.
+// One run compares all contenders: ours, and the peers (JAX and PyTorch, in several variants). They
+// get identical weights and data, and must agree on every value to 1e-4 before they are timed. Then
+// they take turns, so that other load on the machine affects all alike. The result is our median
+// time divided by that of the fastest variant of any peer. Each case is written to
+// bench/results/latest.json when it is done.
 package main
 
 import (
@@ -39,20 +40,20 @@ func newCommand(out io.Writer) *cobra.Command {
 	flags.StringVar(&o.device, "device", "cpu", "cpu or cuda, for all contenders but our pure Go")
 	flags.BoolVar(&o.tf32, "tf32", false,
 		"with --device cuda: all contenders may compute in TF32, which keeps 11 bits of 24")
-	flags.IntVar(&o.pacing.Rounds, "rounds", 0, "turns of every contender; 0 takes as many as fit into --budget")
+	flags.IntVar(&o.pacing.Rounds, "rounds", 0, "turns of every contender; 0 for as many as fit into --budget")
 	flags.DurationVar(&o.pacing.Budget, "budget", 30*time.Second, "time for the turns of one case")
-	flags.DurationVar(&o.pacing.Turn, "turn", 250*time.Millisecond, "a turn repeats a short task for about so long")
+	flags.DurationVar(&o.pacing.Turn, "turn", 250*time.Millisecond, "a turn repeats a short task for about this long")
 	flags.DurationVar(&o.pacing.Rest, "rest", 10*time.Millisecond, "pause between turns")
 	flags.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of every contender")
 	flags.StringVar(&o.python, "python", "python3", "interpreter to make the peers' environment with")
 	flags.StringVar(&o.peersPython, "peers-python", "",
-		"interpreter that has the peers already; nothing is installed then")
+		"interpreter that already has the peers; then nothing is installed")
 	flags.StringVar(&o.goWorker, "goworker", "",
-		"built program of bench/goworker; nothing is built then, and no Go is needed")
+		"built program of bench/goworker; then nothing is built, and no Go is needed")
 	flags.StringVar(&o.results, "results", "",
 		"folder for the results (default bench/results, with cuda or cuda-tf32 for a GPU)")
 	flags.DurationVar(&o.limit, "limit", 0, "start no case after this long; 0 for no limit")
-	flags.BoolVar(&o.dry, "dry", false, "check the values and time as asked, but write no results")
+	flags.BoolVar(&o.dry, "dry", false, "check the values and time the cases, but write no results")
 	root.AddCommand(&cobra.Command{
 		Use: "readme", Short: "Put the tables of the results into README.md, bench/README.md and docs/cost.md", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return readme() },
@@ -68,7 +69,7 @@ func newCommand(out io.Writer) *cobra.Command {
 }
 
 func readme() error {
-	p, err := findPlaces()
+	p, err := findPaths()
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/geometric-complexity/toolkit/bench/proto"
 )
 
-// contender is one way of doing a case: a worker with a variant.
+// contender is one way to compute a case: a worker and a variant.
 type contender struct {
 	worker  worker
 	ours    bool   // Ours, or a peer.
@@ -19,8 +19,8 @@ type contender struct {
 
 	prepared proto.Answer
 	times    []float64 // Milliseconds.
-	cpu      []float64 // Milliseconds of all its threads, beside each of times.
-	retired  bool      // A variant far behind another of the same worker: timed no more.
+	cpu      []float64 // CPU milliseconds of all threads, for each of times.
+	retired  bool      // Much slower than another variant of the same worker, and no longer timed.
 }
 
 func (c *contender) median() float64 { return median(c.times) }
@@ -29,8 +29,8 @@ func (c *contender) median() float64 { return median(c.times) }
 type pacing struct {
 	Rounds int           // 0: as many as fit into Budget, between minRounds and maxRounds.
 	Budget time.Duration // For all contenders of a case together.
-	Turn   time.Duration // A turn repeats short tasks until about this long.
-	Rest   time.Duration // Between turns, so that a worker's spinning threads come to rest.
+	Turn   time.Duration // A turn repeats a short task for about this long.
+	Rest   time.Duration // Between turns, so that the spinning threads of a worker go to sleep.
 }
 
 const (
@@ -42,9 +42,9 @@ const (
 )
 
 // prepare builds the task of every contender, and checks that all have the same values. It times
-// nothing. It returns those that are ready, and the messages of those left out: a variant of a peer
-// that fails, as a compiler of PyTorch's may, is left out as long as another variant of that peer
-// is ready.
+// nothing. If a variant of a peer fails, as PyTorch's compilers may, it is left out as long as
+// another variant of that peer is ready. prepare returns the contenders that are ready, and the
+// messages of those left out.
 func prepare(contenders []*contender, tolerance float64,
 	log io.Writer) (ready []*contender, leftOut map[string]string, err error) {
 	leftOut = map[string]string{}
@@ -78,7 +78,7 @@ func (c *contender) label() string {
 	return c.name
 }
 
-// checkEqual returns an error unless all contenders gave the same values, each finite, to a
+// checkEqual returns an error unless the values of all contenders are finite and equal to a
 // relative tolerance.
 func checkEqual(contenders []*contender, tolerance float64) error {
 	first := contenders[0]
@@ -98,8 +98,8 @@ func checkEqual(contenders []*contender, tolerance float64) error {
 	return nil
 }
 
-// timeInTurns lets the contenders take turns, the order reversed every other round, so that noise
-// hits all alike.
+// timeInTurns lets the contenders take turns, and reverses their order every other round, so that
+// other load on the machine affects all alike.
 func timeInTurns(contenders []*contender, p pacing) error {
 	reps := make([]int, len(contenders))
 	for i := range reps {
@@ -133,9 +133,9 @@ func timeInTurns(contenders []*contender, p pacing) error {
 	return nil
 }
 
-// turn times one contender. What runs before it left the caches and clocks as they were, so that
-// one untimed repetition comes first where it is cheap; in the first round it also ends the
-// warm-up.
+// turn times one contender. The contender before it left the caches and the clock rate in another
+// state, so one untimed repetition comes first where it is cheap, and always in the first round,
+// where it ends the warm-up.
 func (c *contender) turn(reps int, first bool) error {
 	warmup := 1
 	if !first && reps == 1 {
@@ -156,8 +156,8 @@ func (c *contender) turn(reps int, first bool) error {
 	return nil
 }
 
-// retire takes the slowest variants of each peer out of the remaining rounds; ours stay, and what
-// else our workers do, as those are peers in their own right.
+// retire takes the slow variants of each peer out of the remaining rounds. All variants of our own
+// workers stay: each of those that are peers shows something else.
 func retire(contenders []*contender) {
 	best, ours := map[string]float64{}, map[string]bool{}
 	for _, c := range contenders {
@@ -174,7 +174,8 @@ func retire(contenders []*contender) {
 	}
 }
 
-// median of the values, the mean of the two in the middle for an even count; NaN for none.
+// median returns the median of the values, the mean of the middle two for an even count, and NaN
+// for none.
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()

@@ -9,24 +9,23 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/marked"
 )
 
-// The names of the sections of Markdown files that hold tables: all rows, and those of the README.
+// Names of the generated sections: the full tables, and the short one of README.md.
 const (
 	tableSection = "bench"
 	speedSection = "speed"
 )
 
-// updateTable puts a table of the report between the markers of the file.
+// updateTable writes a table between the markers of the section.
 func updateTable(path, section, table string) error {
 	_, err := marked.Update(path, section, table)
 	return err
 }
 
-// speedCases are the rows of the README: measuring and penalizing GC, of a dense and a residual
-// network.
+// speedCases are the rows of README.md: GC measured and penalized, for dense and residual networks.
 var speedCases = []string{"mlp/gc_dense", "mlp/step_dense", "mlp3072/gc_dense", "resnet18bn/step_plain",
 	"resnet18bn/gc_exact", "resnet18bn/step_exact"}
 
-// speedTable is the few rows of the README.
+// speedTable is the short table of README.md.
 func (r *report) speedTable() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Milliseconds (median) on two cores; JAX %s, PyTorch %s. The ratio is ours over the faster of the two.\n\n"+
@@ -43,7 +42,7 @@ func (r *report) speedTable() string {
 }
 
 // report reads the CPU's results.
-func (p places) report() (r report, err error) {
+func (p paths) report() (r report, err error) {
 	if err := readJSON(p.latest(), &r); err != nil {
 		return r, err
 	}
@@ -53,9 +52,9 @@ func (p places) report() (r report, err error) {
 	return r, nil
 }
 
-// allTables are the table of the CPU's results, and after it that of each kind of GPU results that
-// there are.
-func (p places) allTables(cpu report) (string, error) {
+// allTables returns the table of the CPU's results, followed by those of the GPU's results that
+// exist.
+func (p paths) allTables(cpu report) (string, error) {
 	text := cpu.table()
 	for _, folder := range resultsFolders {
 		var r report
@@ -69,13 +68,13 @@ func (p places) allTables(cpu report) (string, error) {
 	return text, nil
 }
 
-// table is the report as Markdown: a table for each machine, and in it one line a case, but for the
-// growth rows, which are many.
+// table returns the report as Markdown: a table for each machine, with one line for each case. The
+// growth rows are left out, because they are many.
 func (r *report) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Milliseconds (median); JAX %s, PyTorch %s, GoMLX %s. \"Ratio\" is ours on XLA over the best peer variant: below 1 is\n"+
-		"faster. \"Of bound\" is ours on XLA over the FLOPs of generic differentiation at the forward pass's rate. \"GoMLX's\" is pure\n"+
-		"Go with GoMLX's own convolution and its gradients.\n",
+	fmt.Fprintf(&b, "Median milliseconds; JAX %s, PyTorch %s, GoMLX %s. \"Ratio\" is our time on XLA divided by that of the fastest peer\n"+
+		"variant: below 1, ours is faster. \"Of bound\" is our time on XLA divided by that of generic differentiation at the speed of the\n"+
+		"forward pass. \"GoMLX's\" is pure Go with GoMLX's own convolution and gradients.\n",
 		r.Versions["jax"], r.Versions["torch"], r.Versions["gomlx"])
 	machine := ""
 	for i := 0; i < len(r.Rows); {
@@ -96,7 +95,7 @@ func (r *report) table() string {
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", name, xla.ms(), pureGo.ms(),
 				number(r.Rows[i].bestOf("gomlx_stock")),
-				number(r.Rows[i].bestOf("jax")), number(r.Rows[i].bestOf("torch")), xla.ratio(), xla.ofBound())
+				number(r.Rows[i].bestOf("jax")), number(r.Rows[i].bestOf("torch")), xla.ratio(), xla.boundRatio())
 		}
 		i = j
 	}
@@ -117,14 +116,14 @@ func (r *row) ratio() string {
 	return fmt.Sprintf("%.2f", r.RatioBest)
 }
 
-func (r *row) ofBound() string {
+func (r *row) boundRatio() string {
 	if r == nil || r.RatioFLOPBound == nil {
 		return ""
 	}
 	return fmt.Sprintf("%.2f", *r.RatioFLOPBound)
 }
 
-// bestOf is the fastest of the peers whose name begins so; NaN for none.
+// bestOf returns the time of the fastest peer whose name has the prefix, NaN if there is none.
 func (r *row) bestOf(prefix string) float64 {
 	best := math.NaN()
 	for name, ms := range r.Peers {
@@ -135,7 +134,7 @@ func (r *row) bestOf(prefix string) float64 {
 	return best
 }
 
-// number with three significant digits, and no exponent.
+// number formats v with three significant digits and no exponent.
 func number(v float64) string {
 	switch {
 	case math.IsNaN(v):

@@ -19,8 +19,8 @@ type report struct {
 	Rows     []row             `json:"rows"`
 }
 
-// row compares one of our backends with all peers on one case. Times are in milliseconds, ratios
-// ours over theirs.
+// row compares one of our backends with all peers on one case. Times are in milliseconds; a ratio
+// is our time divided by theirs.
 type row struct {
 	Case           string             `json:"case"`
 	Machine        string             `json:"machine"`
@@ -34,14 +34,14 @@ type row struct {
 	RatioFLOPBound *float64           `json:"ratio_flop_bound"` // Null where there is no bound.
 }
 
-// details is bench/results/details.json: what is behind the rows, by case.
+// details is bench/results/details.json: the measurements behind the rows, by case.
 type details map[string]caseDetails
 
 type caseDetails struct {
 	Measured   string            `json:"measured"` // UTC.
-	Load       float64           `json:"load"`     // Processes that wanted to run, over the minute before; 0: not known.
+	Load       float64           `json:"load"`     // Average number of runnable processes in the minute before; 0: unknown.
 	Contenders []contenderDetail `json:"contenders"`
-	LeftOut    map[string]string `json:"left_out,omitempty"` // Variants of peers that failed, with what they said.
+	LeftOut    map[string]string `json:"left_out,omitempty"` // Variants of peers that failed, with their messages.
 }
 
 type contenderDetail struct {
@@ -51,15 +51,15 @@ type contenderDetail struct {
 	MSMin     float64            `json:"ms_min"`
 	MSMax     float64            `json:"ms_max"`
 	CPUMedian *float64           `json:"cpu_ms_median,omitempty"` // CPU time of all threads in a run.
-	CompileMS float64            `json:"compile_ms"`              // Building, compiling, checking the values.
-	PeakMB    float64            `json:"peak_mb"`                 // Resident memory of the worker while it did that.
+	CompileMS float64            `json:"compile_ms"`              // Time to build, compile and check the values.
+	PeakMB    float64            `json:"peak_mb"`                 // The worker's peak resident memory in that time.
 	Values    map[string]float64 `json:"values"`
-	Retired   bool               `json:"retired,omitempty"` // Timed in the first rounds only: far behind another variant.
+	Retired   bool               `json:"retired,omitempty"` // Timed in the first rounds only: much slower than another variant.
 }
 
-// rowsOf makes one row for each of our backends. forwardMS gives the forward pass's median by
+// makeRows makes one row for each of our backends. forwardMS gives the forward pass's median by
 // backend.
-func rowsOf(c benchCase, machine string, contenders []*contender, forwardMS map[string]float64) []row {
+func makeRows(c benchCase, machine string, contenders []*contender, forwardMS map[string]float64) []row {
 	peers := map[string]float64{}
 	best := ""
 	for _, p := range contenders {
@@ -91,7 +91,7 @@ func rowsOf(c benchCase, machine string, contenders []*contender, forwardMS map[
 	return rows
 }
 
-func detailsOf(contenders []*contender, leftOut map[string]string, now time.Time, load float64) caseDetails {
+func makeDetails(contenders []*contender, leftOut map[string]string, now time.Time, load float64) caseDetails {
 	d := caseDetails{Measured: now.UTC().Format(time.RFC3339), Load: load, LeftOut: leftOut}
 	for _, c := range contenders {
 		detail := contenderDetail{Name: c.label(), Runs: len(c.times),
@@ -107,7 +107,7 @@ func detailsOf(contenders []*contender, leftOut map[string]string, now time.Time
 	return d
 }
 
-// round4 keeps 4 significant digits, which is more than a time here has.
+// round4 keeps 4 significant digits, more than the times here are accurate to.
 func round4(v float64) float64 {
 	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
 		return v
@@ -116,8 +116,8 @@ func round4(v float64) float64 {
 	return math.Round(v*scale) / scale
 }
 
-// merge replaces the rows of the cases that were run and keeps the others, in the order of the
-// cases; rows of cases that are no more are dropped.
+// merge replaces the rows of the cases that were run, keeps the others, and sorts them in the order
+// of the cases. Rows of cases that no longer exist are dropped.
 func (r *report) merge(rows []row, order []benchCase) {
 	ran := map[string]bool{}
 	for _, n := range rows {
@@ -138,7 +138,7 @@ func (r *report) merge(rows []row, order []benchCase) {
 	})
 }
 
-// readJSON reads into value; a file that is not there leaves it as it is.
+// readJSON reads the file into value. If the file does not exist, value stays as it is.
 func readJSON(path string, value any) error {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -31,7 +31,7 @@ const (
 	deviceCUDA = "cuda"
 )
 
-// check returns an error for options that do not go together.
+// check returns an error for invalid options and combinations.
 func (o options) check() error {
 	switch {
 	case o.device != deviceCPU && o.device != deviceCUDA:
@@ -51,9 +51,9 @@ func (o options) check() error {
 // knownPeers are those with a worker in bench/peers.
 var knownPeers = []string{"jax", "torch"}
 
-// tolerance is how far two workers' values of the same task may be apart, relative to the larger.
-// On a GPU convolutions may be computed by transforms, which round more; TF32 has a unit roundoff
-// of 5e-4, which a dozen layers and squares multiply.
+// tolerance is the allowed difference of two workers' values of the same task, relative to the
+// larger. On a GPU convolutions may be computed by transforms, which round more. TF32 has a unit
+// roundoff of 5e-4, which grows over a dozen layers and squares.
 func (o options) tolerance() float64 {
 	switch {
 	case o.tf32:
@@ -67,13 +67,13 @@ func (o options) tolerance() float64 {
 // bench is the state of one run.
 type bench struct {
 	options
-	places       places
-	machine      string
-	log          io.Writer
-	ours, rivals []launch
-	report       report
-	details      details
-	forwardMS    map[string]map[string]float64 // By group and backend.
+	paths                   paths
+	machine                 string
+	log                     io.Writer
+	ourWorkers, peerWorkers []workerCommand
+	report                  report
+	details                 details
+	forwardMS               map[string]map[string]float64 // By group and backend.
 }
 
 func (o options) run(log io.Writer) error {
@@ -87,7 +87,7 @@ func (o options) run(log io.Writer) error {
 		return err
 	}
 	var failed []error
-	for len(selected) > 0 && !b.late(start) {
+	for len(selected) > 0 && !b.outOfTime(start) {
 		n := 1
 		for n < len(selected) && selected[n].group() == selected[0].group() {
 			n++
@@ -107,11 +107,11 @@ func (o options) run(log io.Writer) error {
 	return errors.Join(failed...)
 }
 
-// late says whether no more cases are to be started.
-func (o options) late(start time.Time) bool { return o.limit > 0 && time.Since(start) > o.limit }
+// outOfTime returns whether --limit has passed, after which no case is started.
+func (o options) outOfTime(start time.Time) bool { return o.limit > 0 && time.Since(start) > o.limit }
 
 func (o options) setUp(log io.Writer) (*bench, error) {
-	p, err := findPlaces()
+	p, err := findPaths()
 	if err != nil {
 		return nil, err
 	}
@@ -134,28 +134,28 @@ func (o options) setUp(log io.Writer) (*bench, error) {
 			return nil, err
 		}
 	}
-	b := &bench{options: o, places: p, log: log, details: details{}, forwardMS: map[string]map[string]float64{}}
+	b := &bench{options: o, paths: p, log: log, details: details{}, forwardMS: map[string]map[string]float64{}}
 	if b.machine, err = o.machineName(); err != nil {
 		return nil, err
 	}
-	b.ours, b.rivals = p.launches(o, log)
-	if len(b.ours) == 0 {
+	b.ourWorkers, b.peerWorkers = p.workerCommands(o, log)
+	if len(b.ourWorkers) == 0 {
 		return nil, fmt.Errorf("no backend of %q is available", o.backends)
 	}
 	err = errors.Join(readJSON(p.latest(), &b.report), readJSON(p.details(), &b.details))
 	return b, err
 }
 
-// launches are all of them, ours first.
-func (b *bench) launches() []launch { return slices.Concat(b.ours, b.rivals) }
+// workerCommands returns those of all workers, ours first.
+func (b *bench) workerCommands() []workerCommand { return slices.Concat(b.ourWorkers, b.peerWorkers) }
 
-// runGroup runs the cases of one network with workers of its own, so that one group's memory does
-// not burden the next. It returns how many it has done with: it stops where one fails, as its
-// workers may be of no use then, and where it is late.
+// runGroup runs the cases of one network with workers of its own, so that the memory of one group
+// does not affect the next. It returns how many cases it is done with. It stops when it is out of
+// time, and after a case that fails, because its workers may have crashed.
 func (b *bench) runGroup(cases []benchCase, start time.Time) (done int, err error) {
 	var workers []worker
-	for _, l := range b.launches() {
-		p, err := l.start(os.Stderr)
+	for _, w := range b.workerCommands() {
+		p, err := w.start(os.Stderr)
 		if err != nil {
 			return len(cases), err
 		}
@@ -166,7 +166,7 @@ func (b *bench) runGroup(cases []benchCase, start time.Time) (done int, err erro
 		return len(cases), err
 	}
 	for i, c := range cases {
-		if b.late(start) {
+		if b.outOfTime(start) {
 			return i, nil
 		}
 		if err := b.runCase(c, workers); err != nil {
@@ -191,7 +191,7 @@ func (b *bench) readVersions(workers []worker) error {
 func (b *bench) runCase(c benchCase, workers []worker) error {
 	load := loadAverage()
 	fmt.Fprintf(b.log, "%s (load before %.2f)\n", c.Name, load)
-	fixture, err := c.Problem.Write(b.places.cache)
+	fixture, err := c.Problem.Write(b.paths.cache)
 	if err != nil {
 		return err
 	}
@@ -212,11 +212,11 @@ func (b *bench) runCase(c benchCase, workers []worker) error {
 	if err != nil {
 		return err
 	}
-	return b.keep(c, contenders, leftOut, load)
+	return b.saveResults(c, contenders, leftOut, load)
 }
 
-// contenders of a case: ours on its backends, and every variant of every peer. A variant of our own
-// workers after their first is a peer too.
+// contenders returns those of a case: ours on each backend, and every variant of every peer. The
+// first variant of our own workers is ours, further ones are peers.
 func (b *bench) contenders(c benchCase, fixture string, workers []worker) ([]*contender, error) {
 	var contenders []*contender
 	for _, w := range workers {
@@ -248,10 +248,10 @@ func (b *bench) contenders(c benchCase, fixture string, workers []worker) ([]*co
 }
 
 func (b *bench) isOurs(worker string) bool {
-	return slices.ContainsFunc(b.ours, func(l launch) bool { return l.name == worker })
+	return slices.ContainsFunc(b.ourWorkers, func(w workerCommand) bool { return w.name == worker })
 }
 
-// runsOn says whether a backend of ours ("xla:cpu", "go") does the case.
+// runsOn returns whether our worker with that name ("xla:cpu", "go") runs the case.
 func (c benchCase) runsOn(name string) bool {
 	for _, on := range c.On {
 		if strings.HasPrefix(name, on) {
@@ -261,8 +261,9 @@ func (c benchCase) runsOn(name string) bool {
 	return len(c.On) == 0
 }
 
-// keep makes the rows and writes the results, so that a run that is stopped keeps what it has.
-func (b *bench) keep(c benchCase, contenders []*contender, leftOut map[string]string, load float64) error {
+// saveResults makes the rows of a case and writes the results, so that a run that is interrupted
+// keeps the cases that are done.
+func (b *bench) saveResults(c benchCase, contenders []*contender, leftOut map[string]string, load float64) error {
 	forward := b.forwardMS[c.group()]
 	if forward == nil {
 		forward = map[string]float64{}
@@ -273,10 +274,10 @@ func (b *bench) keep(c benchCase, contenders []*contender, leftOut map[string]st
 			forward[o.name] = o.median()
 		}
 	}
-	rows := rowsOf(c, b.report.Machine, contenders, forward)
+	rows := makeRows(c, b.report.Machine, contenders, forward)
 	for _, r := range rows {
 		fmt.Fprintf(b.log, "  %-8s %9.4g ms, %s %9.4g ms, ratio %.3f, of bound %s\n",
-			r.Backend, r.MSMedian, r.BestPeer, r.Peers[r.BestPeer], r.RatioBest, r.ofBound())
+			r.Backend, r.MSMedian, r.BestPeer, r.Peers[r.BestPeer], r.RatioBest, r.boundRatio())
 	}
 	fmt.Fprintf(b.log, "  peers: %v\n  CPU time:", rows[0].Peers)
 	for _, o := range contenders {
@@ -286,10 +287,10 @@ func (b *bench) keep(c benchCase, contenders []*contender, leftOut map[string]st
 	if b.dry {
 		return nil
 	}
-	b.details[c.Name] = detailsOf(contenders, leftOut, time.Now(), load)
+	b.details[c.Name] = makeDetails(contenders, leftOut, time.Now(), load)
 	b.report.merge(rows, allCases())
-	if err := atomicfile.WriteJSON(b.places.details(), b.details); err != nil {
+	if err := atomicfile.WriteJSON(b.paths.details(), b.details); err != nil {
 		return err
 	}
-	return atomicfile.WriteJSON(b.places.latest(), b.report)
+	return atomicfile.WriteJSON(b.paths.latest(), b.report)
 }

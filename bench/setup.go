@@ -19,26 +19,26 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/machine"
 )
 
-// places are the folders and files of a run.
-type places struct {
+// paths are the folders and files of a run.
+type paths struct {
 	root, bench, cache, results string
 }
 
-// findPlaces looks for the repository from the current folder upwards.
-func findPlaces() (places, error) {
+// findPaths looks for the repository from the current folder upwards.
+func findPaths() (paths, error) {
 	root, ok := backend.RepositoryRoot()
 	if !ok {
-		return places{}, errors.New("neither this folder nor one above it is the repository: run it inside of it")
+		return paths{}, errors.New("neither this folder nor one above it is the repository: run bench inside the repository")
 	}
 	b := filepath.Join(root, "bench")
-	return places{root: root, bench: b, cache: filepath.Join(b, ".cache"), results: filepath.Join(b, "results")}, nil
+	return paths{root: root, bench: b, cache: filepath.Join(b, ".cache"), results: filepath.Join(b, "results")}, nil
 }
 
-// resultsFolders are under bench/results, for the GPU's results; those of the CPU are in
-// bench/results itself.
+// resultsFolders are the folders of the GPU's results in bench/results, which holds those of the
+// CPU.
 var resultsFolders = []string{"cuda", "cuda-tf32"}
 
-// resultsIn is the folder for the results of these options.
+// resultsIn returns the folder for the results of these options.
 func (o options) resultsIn(results string) string {
 	switch {
 	case o.results != "":
@@ -51,12 +51,12 @@ func (o options) resultsIn(results string) string {
 	return results
 }
 
-func (p places) latest() string  { return filepath.Join(p.results, "latest.json") }
-func (p places) details() string { return filepath.Join(p.results, "details.json") }
+func (p paths) latest() string  { return filepath.Join(p.results, "latest.json") }
+func (p paths) details() string { return filepath.Join(p.results, "details.json") }
 
-// installPeers makes the virtual environment of the peers, unless it is there with the same
+// installPeers makes the virtual environment of the peers, unless it exists with the same
 // requirements, and returns its interpreter.
-func (p places) installPeers(base string, log io.Writer) (string, error) {
+func (p paths) installPeers(base string, log io.Writer) (string, error) {
 	requirements := filepath.Join(p.bench, "requirements.txt")
 	text, err := os.ReadFile(requirements)
 	if err != nil {
@@ -81,7 +81,7 @@ func (p places) installPeers(base string, log io.Writer) (string, error) {
 	return python, atomicfile.Write(stamp, []byte(hex.EncodeToString(sum[:])))
 }
 
-func (p places) buildGoWorker(log io.Writer) (string, error) {
+func (p paths) buildGoWorker(log io.Writer) (string, error) {
 	binary := filepath.Join(p.cache, "goworker")
 	return binary, command(log, p.root, "go", "build", "-o", binary, "./bench/goworker")
 }
@@ -95,8 +95,8 @@ func command(log io.Writer, dir string, args ...string) error {
 	return nil
 }
 
-// environment is what all workers get: the same number of threads, the same device, and the same
-// precision on it.
+// environment returns the variables that give all workers the same number of threads, device and
+// precision.
 func (o options) environment() []string {
 	n := strconv.Itoa(o.threads)
 	env := []string{"BENCH_THREADS=" + n, "GOMAXPROCS=" + n, "OMP_NUM_THREADS=" + n, "MKL_NUM_THREADS=" + n,
@@ -104,8 +104,8 @@ func (o options) environment() []string {
 	if o.device == deviceCPU {
 		return append(env, "CUDA_VISIBLE_DEVICES=")
 	}
-	// All processes share the GPU's memory. NVIDIA's switch holds for cuBLAS and cuDNN, whoever
-	// calls them.
+	// All processes share the GPU's memory, so JAX must not reserve most of it. NVIDIA's variable
+	// applies to cuBLAS and cuDNN in every library.
 	env = append(env, "XLA_PYTHON_CLIENT_PREALLOCATE=false")
 	if o.tf32 {
 		return append(env, "BENCH_TF32=1")
@@ -113,15 +113,15 @@ func (o options) environment() []string {
 	return append(env, "BENCH_TF32=0", "NVIDIA_TF32_OVERRIDE=0")
 }
 
-// launches says how to start our workers and the peers'.
-func (p places) launches(o options, log io.Writer) (ours, peers []launch) {
+// workerCommands returns the commands that start our workers and the peers'.
+func (p paths) workerCommands(o options, log io.Writer) (ours, peers []workerCommand) {
 	env := o.environment()
 	var pin []string
-	if o.threads < runtime.NumCPU() { // XLA takes a thread for every core that it may run on.
+	if o.threads < runtime.NumCPU() { // XLA starts a thread for every core that it may run on.
 		pin = []string{"taskset", "-c", "0-" + strconv.Itoa(o.threads-1)}
 	}
-	start := func(name string, command ...string) launch {
-		return launch{name: name, command: append(pin[:len(pin):len(pin)], command...), env: env}
+	start := func(name string, command ...string) workerCommand {
+		return workerCommand{name: name, args: append(pin[:len(pin):len(pin)], command...), env: env}
 	}
 	wanted := strings.Split(o.backends, ",")
 	if slices.Contains(wanted, "xla") {
@@ -132,7 +132,7 @@ func (p places) launches(o options, log io.Writer) (ours, peers []launch) {
 			}
 			ours = append(ours, start("xla:"+o.device, o.goWorker, "-backend", config))
 		} else {
-			fmt.Fprintf(log, "no XLA plugin for %s: the rows of XLA are not run; see `gcml doctor`\n", o.device)
+			fmt.Fprintf(log, "no XLA plugin for %s: XLA is left out; see `gcml doctor`\n", o.device)
 		}
 	}
 	if slices.Contains(wanted, "go") {
@@ -146,8 +146,8 @@ func (p places) launches(o options, log io.Writer) (ours, peers []launch) {
 	return ours, peers
 }
 
-// machineName is the processor's name and the number of cores, or the GPU's name, its driver and
-// the precision.
+// machineName returns the processor's name and the number of cores, or the GPU's name, its driver
+// and the precision.
 func (o options) machineName() (string, error) {
 	if o.device == deviceCPU {
 		return fmt.Sprintf("%s, %d threads on %d cores, %s", machine.Processor(), o.threads, runtime.NumCPU(), runtime.GOOS),
@@ -166,14 +166,14 @@ func (o options) machineName() (string, error) {
 	return fmt.Sprintf("%s, driver %s, %s, %s", name, driver, precision, runtime.GOOS), nil
 }
 
-// loadAverage is how many processes wanted to run, on average over the last minute; 0 where the
-// system does not say.
+// loadAverage returns the average number of runnable processes in the last minute, 0 if the system
+// does not report it.
 func loadAverage() float64 {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return 0
 	}
 	first, _, _ := strings.Cut(string(text), " ")
-	load, _ := strconv.ParseFloat(first, 64) // 0 for what is not a number: not known.
+	load, _ := strconv.ParseFloat(first, 64) // 0, unknown, if it is not a number.
 	return load
 }

@@ -11,27 +11,27 @@ import (
 	"github.com/geometric-complexity/toolkit/bench/proto"
 )
 
-// worker does tasks on command; one command at a time.
+// worker executes commands, one at a time.
 type worker interface {
 	Name() string // "xla:cpu", "go", "jax", "torch".
 	Do(proto.Request) (proto.Answer, error)
 }
 
-// launch says how to start a worker's process.
-type launch struct {
-	name    string
-	command []string
-	env     []string // Added to the harness's own.
+// workerCommand is the command line that starts a worker.
+type workerCommand struct {
+	name string
+	args []string
+	env  []string // Added to the harness's own.
 }
 
-func (l launch) cmd(extra ...string) *exec.Cmd {
-	cmd := exec.Command(l.command[0], append(l.command[1:len(l.command):len(l.command)], extra...)...)
-	cmd.Env = append(os.Environ(), l.env...)
+func (w workerCommand) command(extra ...string) *exec.Cmd {
+	cmd := exec.Command(w.args[0], append(w.args[1:len(w.args):len(w.args)], extra...)...)
+	cmd.Env = append(os.Environ(), w.env...)
 	return cmd
 }
 
-// process is a worker that lives as long as the run, so that no start-up or compilation falls into
-// a timed run.
+// process is a worker that lives through all cases of a network, so that no timed run includes
+// start-up or compilation.
 type process struct {
 	name  string
 	cmd   *exec.Cmd
@@ -40,8 +40,8 @@ type process struct {
 }
 
 // start starts the process; what it prints on standard error goes to log.
-func (l launch) start(log io.Writer) (*process, error) {
-	cmd := l.cmd()
+func (w workerCommand) start(log io.Writer) (*process, error) {
+	cmd := w.command()
 	cmd.Stderr = log
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -52,9 +52,9 @@ func (l launch) start(log io.Writer) (*process, error) {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("worker %s: %w", l.name, err)
+		return nil, fmt.Errorf("worker %s: %w", w.name, err)
 	}
-	return &process{name: l.name, cmd: cmd, in: in, lines: bufio.NewScanner(out)}, nil
+	return &process{name: w.name, cmd: cmd, in: in, lines: bufio.NewScanner(out)}, nil
 }
 
 func (p *process) Name() string { return p.name }
@@ -81,7 +81,7 @@ func (p *process) Do(request proto.Request) (proto.Answer, error) {
 // stop asks the process to end, and waits for it.
 func (p *process) stop() error {
 	if err := json.NewEncoder(p.in).Encode(proto.Request{Op: proto.OpQuit}); err != nil {
-		_ = p.cmd.Process.Kill() // It does not read any more; Wait below says how it ended.
+		_ = p.cmd.Process.Kill() // It no longer reads commands; Wait below returns how it ended.
 	}
 	return p.cmd.Wait()
 }

@@ -2,4 +2,4 @@
 
 package main
 
-func cpuMilliseconds() float64 { return 0 } // Not known.
+func cpuMilliseconds() float64 { return 0 } // Unknown.

@@ -17,7 +17,7 @@ import (
 	"github.com/geometric-complexity/toolkit/layers"
 )
 
-// fixture is a network's weights and data, as the harness wrote them.
+// fixture is a network's weights and data, which the harness has written.
 type fixture struct {
 	proto.Manifest
 	folder           string
@@ -69,7 +69,7 @@ func (f *fixture) build(scope *model.Scope, x *Node) *Node {
 	panic(fmt.Errorf("unknown model %q", f.Model))
 }
 
-// path is the variable of the layers' networks that holds a parameter of the fixture.
+// path returns the path of the variable for a parameter of the fixture, as package layers names it.
 func (f *fixture) path(parameter string) string {
 	parts := strings.Split(parameter, "/")
 	name, parts := parts[len(parts)-1], parts[:len(parts)-1]
@@ -92,8 +92,8 @@ func (f *fixture) path(parameter string) string {
 		layer + "/" + name
 }
 
-// store makes a store whose variables hold the fixture's parameters; the network finds them by
-// their names.
+// store returns a store with the fixture's parameters as variables. The network finds them by their
+// paths.
 func (f *fixture) store() (*model.Store, error) {
 	store := model.NewStore()
 	for _, p := range f.Parameters {
@@ -110,8 +110,8 @@ func (f *fixture) store() (*model.Store, error) {
 	return store, nil
 }
 
-// checkVariables returns an error if the network has made itself a trainable variable that the
-// fixture does not hold: it would be another network than the peers'.
+// checkVariables returns an error if the network has created a trainable variable that is not in
+// the fixture: it would be another network than the peers'.
 func (f *fixture) checkVariables(store *model.Store) error {
 	known := map[string]bool{}
 	for _, p := range f.Parameters {
@@ -125,7 +125,7 @@ func (f *fixture) checkVariables(store *model.Store) error {
 	return nil
 }
 
-// distance is the Euclidean distance of the trained parameters from the fixture's.
+// distance returns the Euclidean distance of the trained parameters from the fixture's.
 func (f *fixture) distance(store *model.Store) (float64, error) {
 	total := 0.0
 	for _, p := range f.Parameters {

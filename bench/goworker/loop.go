@@ -16,16 +16,15 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 )
 
-// loop is training as the experiments do it: GoMLX's trainer and loop, watched by
-// gcml.StopAtNonFinite, on batches that datasets.Batches makes of images in bytes.
+// loop trains as the experiments do: GoMLX's trainer and loop, with gcml.StopAtNonFinite, on
+// batches that datasets.Batches makes from images in bytes.
 type loop struct {
 	trainer *train.Trainer
 	loop    *train.Loop
 	batches train.Dataset
 }
 
-// newLoop has the fixture's examples for its data set, of which every batch has all, in a new
-// order.
+// newLoop returns a loop over the fixture's examples. Every batch has all of them, in a new order.
 func newLoop(b compute.Backend, store *model.Store, f *fixture, learningRate float64) (*loop, error) {
 	images, err := f.images()
 	if err != nil {
@@ -56,14 +55,14 @@ func (l *loop) step() (float64, error) {
 func (f *fixture) images() (*datasets.Images, error) {
 	dims := f.x.Shape().Dimensions
 	if len(dims) != 4 {
-		return nil, fmt.Errorf("a loop is over images, got inputs %s", f.x.Shape())
+		return nil, fmt.Errorf("a loop needs images, got inputs %s", f.x.Shape())
 	}
 	images := &datasets.Images{N: dims[0], H: dims[1], W: dims[2], C: dims[3],
 		Name: "bench", Classes: make([]string, f.Outputs)}
 	for _, pixel := range tensors.MustCopyFlatData[float32](f.x) {
 		value := math.Round(float64(pixel) * 255)
 		if float32(value)/255 != pixel {
-			return nil, fmt.Errorf("input %g of the fixture is no pixel", pixel)
+			return nil, fmt.Errorf("input %g of the fixture is not a byte divided by 255", pixel)
 		}
 		images.Pixels = append(images.Pixels, uint8(value))
 	}

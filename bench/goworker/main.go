@@ -1,5 +1,5 @@
-// Command goworker does the benchmarks' work with this repository's packages on GoMLX. It serves
-// the harness as package proto says; with -cold FIXTURE it prints one GC value and ends.
+// Command goworker runs the benchmarks' tasks with this repository's packages on GoMLX. It reads
+// the harness's commands (package proto); with -cold FIXTURE it prints one GC value and exits.
 package main
 
 import (
@@ -18,16 +18,16 @@ import (
 	"github.com/gomlx/compute"
 
 	"github.com/geometric-complexity/toolkit/backend"
-	_ "github.com/geometric-complexity/toolkit/backend/keepmemory" // As the command gcml has it.
+	_ "github.com/geometric-complexity/toolkit/backend/keepmemory" // As in the command gcml.
 	"github.com/geometric-complexity/toolkit/bench/proto"
 	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 func main() {
 	config := flag.String("backend", "", "backend, in the format of GOMLX_BACKEND")
-	cold := flag.String("cold", "", "fixture: print its GC as JSON and end")
-	flag.String("variant", variantOurs, "with -cold there is but one; for the peers' sake")
-	profile := flag.String("cpuprofile", "", "file for a profile of what Go spends its time on (the backend \"go\")")
+	cold := flag.String("cold", "", "fixture: print its GC as JSON and exit")
+	flag.String("variant", variantOurs, "ignored: the harness passes it to every worker, and -cold has a single variant here")
+	profile := flag.String("cpuprofile", "", "file for a CPU profile of the Go code (useful with the backend \"go\")")
 	flag.Parse()
 	stop, err := startProfile(*profile)
 	if err == nil {
@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-// startProfile starts a CPU profile, unless path is empty, and returns how to end it.
+// startProfile starts a CPU profile, unless path is empty, and returns the function that ends it.
 func startProfile(path string) (stop func() error, err error) {
 	if path == "" {
 		return func() error { return nil }, nil
@@ -68,7 +68,7 @@ func run(config, cold string, in io.Reader, out io.Writer) error {
 	return s.serve(in, out)
 }
 
-// server holds what was prepared; one request at a time.
+// server answers requests, one at a time. tasks are the prepared ones, by ID.
 type server struct {
 	backend compute.Backend
 	info    backend.Info
@@ -167,7 +167,7 @@ func (s *server) time(request proto.Request) (proto.Answer, error) {
 
 func milliseconds(since time.Time) float64 { return time.Since(since).Seconds() * 1e3 }
 
-// versions are the Go release, the modules that do the work, and the PJRT plugin's.
+// versions returns those of Go, of the GoMLX modules and of the PJRT plugin.
 func (s *server) versions() map[string]string {
 	versions := map[string]string{"go": runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// resetPeakMemory lets the kernel start the peak of resident memory anew. Where that is not
-// allowed, the peak that peakMemoryMB gives is the whole process's.
+// resetPeakMemory resets the kernel's peak of resident memory. If that is not possible,
+// peakMemoryMB returns the peak since the start of the process.
 func resetPeakMemory() {
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // Not Linux, or not allowed: see above.
 }
 
-// peakMemoryMB is the peak of resident memory in MiB, 0 where the system does not say.
+// peakMemoryMB returns the peak of resident memory in MiB, 0 if the system does not report it.
 func peakMemoryMB() float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -20,7 +20,7 @@ func peakMemoryMB() float64 {
 	}
 	for line := range strings.Lines(string(status)) {
 		if fields := strings.Fields(line); len(fields) >= 2 && fields[0] == "VmHWM:" {
-			kb, _ := strconv.ParseFloat(fields[1], 64) // 0 for what is not a number: not known.
+			kb, _ := strconv.ParseFloat(fields[1], 64) // 0, unknown, if it is not a number.
 			return kb / 1024
 		}
 	}

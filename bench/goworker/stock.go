@@ -11,18 +11,17 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/autodiff"
 )
 
-// useStockGradient puts GoMLX's own gradient of the convolution back in place, until the function
-// that it returns is called.
+// useStockGradient registers GoMLX's own gradient of convolutions, until restore is called.
 func useStockGradient() (restore func()) {
 	ours := VJPRegistration[NodeTypeConvGeneral]
 	VJPRegistration[NodeTypeConvGeneral] = autodiff.StockRule(NodeTypeConvGeneral)
 	return func() { VJPRegistration[NodeTypeConvGeneral] = ours }
 }
 
-// stockResNet18 is layers.ResNet18 of this repository (no normalization, no biases) with GoMLX's
-// own convolution in place of ours, for the pure-Go backend, where that is the difference. The
-// shortcuts' convolutions, 1×1 with stride 2, are slices with that stride and convolutions without:
-// GoMLX's gradient fails for the former.
+// stockResNet18 is this repository's layers.ResNet18 (no normalization, no biases) with GoMLX's own
+// convolution instead of ours, for the pure Go backend, where the two differ. A shortcut is a slice
+// with stride 2 followed by a 1×1 convolution, because GoMLX's gradient fails for a 1×1 convolution
+// with stride 2.
 func stockResNet18(scope *model.Scope, x *Node, width, outputs int) *Node {
 	conv := func(scope *model.Scope, x *Node, channels, kernel, stride int) *Node {
 		return layers.Convolution(scope,

@@ -18,17 +18,17 @@ import (
 )
 
 const (
-	// variantOurs is how this repository does a task: the packages' defaults.
+	// variantOurs runs a task with the defaults of this repository's packages.
 	variantOurs = "gcml"
-	// variantStock is ResNet18 with GoMLX's own convolution and its gradients, a peer of ours on
-	// the Go backend.
+	// variantStock is ResNet18 with GoMLX's own convolution and its gradients. It counts as a peer
+	// on the Go backend.
 	variantStock = "gomlx_stock_conv"
-	// variantStockForward has GoMLX's own convolution in the forward pass, and our gradients of it,
-	// which programs that import gcml get.
+	// variantStockForward has GoMLX's own convolution in the forward pass and our gradients of it,
+	// as in programs that import gcml.
 	variantStockForward = "gomlx_conv_our_gradients"
 )
 
-// variantsOf gives ours, and for a network small enough to wait for it those with GoMLX's own
+// variantsOf returns our variant and, for a network that is small enough, those with GoMLX's own
 // convolution.
 func (s *server) variantsOf(request proto.Request) ([]string, error) {
 	f, err := readFixture(request.Fixture)
@@ -54,7 +54,7 @@ type task struct {
 	loop     *loop // Instead of exec and inputs, of proto.TaskLoop.
 }
 
-// newTask builds the task from the fixture's state. The graph is compiled at its first run.
+// newTask builds the task with the fixture's weights. Its first run compiles the graph.
 func newTask(b compute.Backend, request proto.Request) (*task, error) {
 	f, err := readFixture(request.Fixture)
 	if err != nil {
@@ -84,7 +84,8 @@ func newTask(b compute.Backend, request proto.Request) (*task, error) {
 	return t, err
 }
 
-// buildGraph gives the one number that the task reads back, and for a step updates the variables.
+// buildGraph returns the number that the task reads back, and updates the variables if the task is
+// a step.
 func buildGraph(scope *model.Scope, f *fixture, request proto.Request, x, y, directions *Node) *Node {
 	g := x.Graph()
 	kind, stepping := strings.CutPrefix(request.Task, "step_")
@@ -96,18 +97,18 @@ func buildGraph(scope *model.Scope, f *fixture, request proto.Request, x, y, dir
 	if kind == proto.TaskForward {
 		return ReduceAllMean(Square(logits))
 	}
-	options, transform := measureOf(strings.TrimPrefix(kind, "gc_"), directions)
+	options, transform := complexityOptions(strings.TrimPrefix(kind, "gc_"), directions)
 	return gcml.Complexity(transform(logits), x, options...)
 }
 
-// buildStep is a training step with the penalty as users add it, by gcml.Regularize.
+// buildStep builds a training step with the penalty of gcml.Regularize, as users do.
 func buildStep(scope *model.Scope, f *fixture, request proto.Request, kind string, x, y, directions *Node) *Node {
 	network := func(scope *model.Scope, _ any, inputs []*Node) []*Node {
 		return []*Node{f.build(scope, inputs[0])}
 	}
 	if kind != "plain" {
 		scope.SetParam(gcml.ParamCoefficient, request.Coefficient)
-		options, transform := measureOf(kind, directions)
+		options, transform := complexityOptions(kind, directions)
 		network = gcml.Regularize(network, append(options, gcml.WithTransform(transform))...)
 	}
 	logits := network(scope, nil, []*Node{x})
@@ -120,15 +121,16 @@ func buildStep(scope *model.Scope, f *fixture, request proto.Request, kind strin
 	return total
 }
 
-// measureOf gives the options for a kind of GC, and what of the logits is measured.
+// complexityOptions returns the options for a kind of GC, and the transform of the logits whose GC
+// is measured.
 //
-// A projection is along the fixture's directions, so that all workers get the same value: the GC of
-// the one output sqrt(outputs) * direction·logits is what gcml.Projection(1) estimates with a
-// direction that it draws itself.
-func measureOf(kind string, directions *Node) (options []gcml.Option, transform func(logits *Node) *Node) {
+// Projections use the fixture's directions, so that all workers get the same value. The GC of the
+// single output sqrt(outputs) * direction·logits is the estimate that gcml.Projection(1) makes with
+// a direction that it draws itself.
+func complexityOptions(kind string, directions *Node) (options []gcml.Option, transform func(logits *Node) *Node) {
 	transform = func(logits *Node) *Node { return logits }
 	switch kind {
-	case "exact": // Generic differentiation, as the peers do it.
+	case "exact": // By generic differentiation, as the peers do.
 		return []gcml.Option{gcml.WithoutClosedForm()}, transform
 	case "dense":
 		return nil, transform
@@ -141,7 +143,7 @@ func measureOf(kind string, directions *Node) (options []gcml.Option, transform 
 	panic(fmt.Errorf("unknown kind of geometric complexity %q", kind))
 }
 
-// run executes the task once and waits for the number it gives.
+// run executes the task once, waits for its number, and returns it.
 func (t *task) run() (float64, error) {
 	if t.loop != nil {
 		return t.loop.step()
@@ -154,8 +156,8 @@ func (t *task) run() (float64, error) {
 	return value, outputs[0].FinalizeAll()
 }
 
-// check runs the task from the fixture's state, and for a step once more, and gives the values to
-// compare.
+// check runs the task from the fixture's state, once more if it is a step, and returns the values
+// to compare.
 func (t *task) check() (map[string]float64, error) {
 	value, err := t.run()
 	if err != nil {
@@ -184,7 +186,7 @@ func (t *task) finalize() {
 	t.store.Finalize()
 }
 
-// squaredDistance of two float32 tensors, summed in float64.
+// squaredDistance returns that of two float32 tensors, summed in float64.
 func squaredDistance(a, b *tensors.Tensor) (sum float64, err error) {
 	err = a.ConstFlatData(func(flatA any) {
 		err := b.ConstFlatData(func(flatB any) {

@@ -23,7 +23,7 @@ import (
 
 const coefficient = 0.1
 
-// TestTasks runs every task on a tiny network, and compares their values with each other and with
+// TestTasks runs every task on a tiny network, and compares the values with each other and with
 // plain loops.
 func TestTasks(t *testing.T) {
 	p := benchfixture.Problem{Model: "mlp", Inputs: 40, Hidden: 2, Width: 6, Outputs: 3, Batch: 4}
@@ -70,7 +70,7 @@ func TestTasks(t *testing.T) {
 	})
 }
 
-// TestLoop compares the loop over a data set with steps on its one batch.
+// TestLoop compares a loop over a data set of one batch with plain steps on that batch.
 func TestLoop(t *testing.T) {
 	p := benchfixture.Problem{Model: "resnet18", Inputs: 8, Width: 2, Outputs: 3, Batch: 64, Norm: "batch", Pixels: true}
 	folder, err := p.Write(t.TempDir())
@@ -93,8 +93,8 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// TestStockVariants checks that the networks on GoMLX's own convolution compute what ours does, and
-// that GoMLX's gradient is in the registry for one of them alone.
+// TestStockVariants checks that the networks with GoMLX's own convolution compute the same as ours,
+// and that GoMLX's gradient is registered only for the one variant that needs it.
 func TestStockVariants(t *testing.T) {
 	folder, err := benchfixture.Problem{Model: "resnet18", Inputs: 8, Width: 2, Outputs: 3, Batch: 2}.Write(t.TempDir())
 	if err != nil {
@@ -138,7 +138,7 @@ func TestStockVariants(t *testing.T) {
 	}
 }
 
-// plainForward is the mean square of the logits, by loops in float64.
+// plainForward returns the mean square of the logits, computed by loops in float64.
 func plainForward(t *testing.T, folder string, p benchfixture.Problem) float64 {
 	t.Helper()
 	read := func(name string) []float64 {
@@ -188,12 +188,12 @@ func TestServe(t *testing.T) {
 	for _, r := range []proto.Request{
 		{Op: proto.OpVersions},
 		{Op: proto.OpVariants, Fixture: folder, Task: proto.TaskForward},
-		{Op: proto.OpTime, ID: "a", Reps: 1}, // Not prepared yet: an error, and the worker goes on.
+		{Op: proto.OpTime, ID: "a", Reps: 1}, // Not prepared yet: an error, and the worker continues.
 		{Op: proto.OpPrepare, ID: "a", Fixture: folder, Task: proto.TaskForward},
 		{Op: proto.OpTime, ID: "a", Reps: 3, Warmup: 1},
 		{Op: proto.OpRelease},
 		{Op: proto.OpQuit},
-		{Op: proto.OpVersions}, // Not read any more.
+		{Op: proto.OpVersions}, // No longer read.
 	} {
 		if err := json.NewEncoder(&in).Encode(r); err != nil {
 			t.Fatal(err)

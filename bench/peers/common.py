@@ -1,6 +1,6 @@
-"""What the JAX and the PyTorch worker share: the protocol, the fixtures, and the clock.
+"""The protocol, fixtures and timing that the JAX and the PyTorch worker share.
 
-A worker reads one JSON command a line on stdin and answers with one JSON line on stdout (see bench/proto for the fields).
+A worker reads one JSON command per line on stdin and answers each with one JSON line on stdout (bench/proto has the fields).
 Nothing else may be printed on stdout.
 """
 
@@ -20,7 +20,7 @@ TF32 = os.environ.get("BENCH_TF32") == "1"
 
 
 class Fixture:
-    """Weights and data that the harness wrote once, identical for every worker."""
+    """Weights and data, which the harness has written for all workers."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -39,7 +39,7 @@ class Fixture:
         return np.load(os.path.join(self.folder, name.replace("/", ".") + ".npy"))
 
     def parameters(self):
-        """All parameters by name, those trained first; running statistics are in statistics()."""
+        """The trainable parameters by name; running statistics are in statistics()."""
         return {p["name"]: self.array(p["name"]) for p in self.manifest["parameters"] if p["trainable"]}
 
     def statistics(self):
@@ -60,7 +60,7 @@ def reset_peak_memory():
         with open("/proc/self/clear_refs", "w") as f:
             f.write("5")
     except OSError:
-        pass  # Not Linux, or not allowed: the peak is then that of the whole process.
+        pass  # Not Linux, or not allowed: the peak is then that since the start of the process.
 
 
 def peak_memory_mb():
@@ -83,7 +83,7 @@ def prepare(make_task, request):
     return task, {"compile_ms": (time.perf_counter() - start) * 1e3, "values": values, "peak_mb": peak_memory_mb()}
 
 
-def timed(task, reps, warmup):
+def time_task(task, reps, warmup):
     for _ in range(warmup):
         task.run()
     times, cpu, last = [], [], 0.0
@@ -96,9 +96,9 @@ def timed(task, reps, warmup):
 
 
 def serve(make_task, variants, versions):
-    """The loop of a worker. make_task(fixture, request) gives an object with run() -> float and check() -> dict."""
+    """The loop of a worker. make_task(fixture, request) returns an object with run() -> float and check() -> dict."""
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # Whatever a library prints goes to stderr.
+    os.dup2(2, 1)  # What libraries print on stdout goes to stderr.
     tasks = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -111,7 +111,7 @@ def serve(make_task, variants, versions):
             elif op == "prepare":
                 tasks[name], answer = prepare(make_task, request)
             elif op == "time":
-                answer = timed(tasks[name], request["reps"], request.get("warmup", 0))
+                answer = time_task(tasks[name], request["reps"], request.get("warmup", 0))
             elif op == "release":
                 tasks.clear()
                 answer = {}
@@ -127,7 +127,7 @@ def serve(make_task, variants, versions):
 
 
 def main(make_task, variants, versions):
-    """Entry point of a worker: it serves; with `-cold FIXTURE -variant NAME` it prints one GC value and ends."""
+    """Entry point of a worker. It serves commands; with `-cold FIXTURE -variant NAME` it prints one GC value and exits."""
     if len(sys.argv) == 5 and sys.argv[1] == "-cold":
         task = make_task(Fixture(sys.argv[2]), {"task": "gc_exact", "variant": sys.argv[4]})
         print(json.dumps({"values": {"value": task.run()}}), flush=True)

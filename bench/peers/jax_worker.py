@@ -13,7 +13,7 @@ from jax import lax
 import common
 
 if common.ON_GPU and not common.TF32:
-    # By default JAX lets products and convolutions in float32 take TF32.
+    # By default JAX computes float32 products and convolutions in TF32.
     jax.config.update("jax_default_matmul_precision", "highest")
 
 UNROLLED, BATCHED, JACREV = "jax_unrolled_vjp", "jax_batched_vjp", "jax_vmap_jacrev"
@@ -35,10 +35,11 @@ def mlp(params, statistics, x, training, fixture):
 
 
 def resnet18(params, statistics, x, training, fixture):
-    """(logits, statistics, vjp with respect to x), the vjp put together layer by layer.
+    """(logits, statistics, vjp with respect to x), where the vjp is composed layer by layer.
 
-    That is how training-mode batch norm is held fixed in the Jacobian, but not in its gradient, with one forward pass:
-    the statistics are taken outside of the layer's vjp. Compiled, it is the same as jax.vjp of the whole elsewhere.
+    With batch norm in training mode, the statistics have to be fixed in the Jacobian but not in its gradient, at the cost
+    of one forward pass. So they are computed outside of the layer's vjp. In all other cases the compiled program is the
+    same as with jax.vjp of the whole network.
     """
     new_statistics = {}
 
@@ -66,41 +67,41 @@ def resnet18(params, statistics, x, training, fixture):
         return layer(lambda x: x * scale + (params[name + "/offset"] - mean * scale), x)
 
     def conv_norm(name, norm_name, x, stride):
-        y, pull_conv = conv(name, x, stride)
-        y, pull_norm = norm(norm_name, y)
-        return y, lambda g: pull_conv(pull_norm(g))
+        y, vjp_conv = conv(name, x, stride)
+        y, vjp_norm = norm(norm_name, y)
+        return y, lambda g: vjp_conv(vjp_norm(g))
 
     def residual_block(name, x, stride, project):
-        h, pull1 = conv_norm(f"{name}/conv1", f"{name}/norm1", x, stride)
-        h, pull_relu1 = layer(jax.nn.relu, h)
-        h, pull2 = conv_norm(f"{name}/conv2", f"{name}/norm2", h, 1)
-        shortcut, pull_shortcut = x, lambda g: g
+        h, vjp1 = conv_norm(f"{name}/conv1", f"{name}/norm1", x, stride)
+        h, vjp_relu1 = layer(jax.nn.relu, h)
+        h, vjp2 = conv_norm(f"{name}/conv2", f"{name}/norm2", h, 1)
+        shortcut, vjp_shortcut = x, lambda g: g
         if project:
-            shortcut, pull_shortcut = conv_norm(f"{name}/shortcut", f"{name}/shortcut_norm", x, stride)
-        y, pull_relu2 = layer(jax.nn.relu, h + shortcut)
+            shortcut, vjp_shortcut = conv_norm(f"{name}/shortcut", f"{name}/shortcut_norm", x, stride)
+        y, vjp_relu2 = layer(jax.nn.relu, h + shortcut)
 
-        def pull(g):
-            g = pull_relu2(g)
-            return pull1(pull_relu1(pull2(g))) + pull_shortcut(g)
+        def block_vjp(g):
+            g = vjp_relu2(g)
+            return vjp1(vjp_relu1(vjp2(g))) + vjp_shortcut(g)
 
-        return y, pull
+        return y, block_vjp
 
-    pulls = []
-    x, pull = conv_norm("stem/conv", "stem/norm", x, 1)
-    pulls.append(pull)
-    x, pull = layer(jax.nn.relu, x)
-    pulls.append(pull)
+    layer_vjps = []
+    x, layer_vjp = conv_norm("stem/conv", "stem/norm", x, 1)
+    layer_vjps.append(layer_vjp)
+    x, layer_vjp = layer(jax.nn.relu, x)
+    layer_vjps.append(layer_vjp)
     for stage in range(4):
         for block in range(2):
             first = stage > 0 and block == 0
-            x, pull = residual_block(f"stage{stage}/block{block}", x, 2 if first else 1, first)
-            pulls.append(pull)
-    logits, pull = layer(lambda x: jnp.mean(x, (1, 2)) @ params["head/weights"] + params["head/biases"], x)
-    pulls.append(pull)
+            x, layer_vjp = residual_block(f"stage{stage}/block{block}", x, 2 if first else 1, first)
+            layer_vjps.append(layer_vjp)
+    logits, layer_vjp = layer(lambda x: jnp.mean(x, (1, 2)) @ params["head/weights"] + params["head/biases"], x)
+    layer_vjps.append(layer_vjp)
 
     def vjp(c):
-        for pull in reversed(pulls):
-            c = pull(c)
+        for layer_vjp in reversed(layer_vjps):
+            c = layer_vjp(c)
         return c
 
     return logits, new_statistics if training else statistics, vjp
@@ -110,7 +111,7 @@ MODELS = {"mlp": mlp, "resnet18": resnet18}
 
 
 def one_hot_cotangents(logits):
-    """[outputs, batch, outputs]: the k-th asks for the gradient of output k, of all examples at once."""
+    """[outputs, batch, outputs]: the k-th cotangent selects output k of every example."""
     k = logits.shape[1]
     return jnp.broadcast_to(jnp.eye(k, dtype=logits.dtype)[:, None, :], (k,) + logits.shape)
 
@@ -131,7 +132,7 @@ def squared_projections(logits, vjp, directions):
 
 
 def complexity(kind, variant, model, x, directions):
-    """(GC, logits, statistics), the forward pass written once."""
+    """(GC, logits, statistics), from a single forward pass."""
     if variant == JACREV:
         def single(example):
             logits = model(example[None])[0][0]
@@ -202,7 +203,7 @@ class Task:
 
 
 def variants(fixture, task):
-    if task == "loop":  # A row for PyTorch alone.
+    if task == "loop":  # Only PyTorch runs this task.
         return []
     if task in ("forward", "step_plain"):
         return ["jax"]

@@ -1,6 +1,6 @@
-"""Time the convolutions of a ResNet18 and their gradients in PyTorch, as BenchmarkResNet18 of internal/convolution does.
+"""Times the convolutions of a ResNet18 and their gradients in PyTorch, as BenchmarkResNet18 of internal/convolution does.
 
-The least CPU time of a run, of all threads, in milliseconds. Run it in the environment that `make bench` makes.
+It prints the shortest CPU time of a run, of all threads, in milliseconds. Run it in the environment that `make bench` makes.
 """
 
 import itertools
@@ -8,7 +8,7 @@ import time
 
 import torch
 
-# Size of the image, channels in and out, kernel, stride, and how often the network has it.
+# Size of the image, channels in and out, kernel, stride, and the number of such convolutions in the network.
 CONVOLUTIONS = [
     (32, 3, 64, 3, 1, 1), (32, 64, 64, 3, 1, 4),
     (32, 64, 128, 3, 2, 1), (32, 64, 128, 1, 2, 1), (16, 128, 128, 3, 1, 3),
@@ -18,7 +18,7 @@ CONVOLUTIONS = [
 RUNS = 5
 
 
-def least(fn):
+def shortest_cpu_time(fn):
     fn()
     times = []
     for _ in range(RUNS):
@@ -34,7 +34,7 @@ def gradients(c, batch, layout, images, kernel):
     w = torch.randn(n_out, n_in, k, k).to(memory_format=layout)
     v = torch.randn_like(torch.conv2d(x, w, stride=stride, padding=k // 2))
     pair = lambda n: [n, n]
-    return least(lambda: torch.ops.aten.convolution_backward(
+    return shortest_cpu_time(lambda: torch.ops.aten.convolution_backward(
         v, x, w, None, pair(stride), pair(k // 2), pair(1), False, pair(0), 1, [images, kernel, False]))
 
 
@@ -42,7 +42,7 @@ def forward(c, batch, layout):
     size, n_in, n_out, k, stride, _ = c
     x = torch.randn(batch, n_in, size, size).to(memory_format=layout)
     w = torch.randn(n_out, n_in, k, k).to(memory_format=layout)
-    return least(lambda: torch.conv2d(x, w, stride=stride, padding=k // 2))
+    return shortest_cpu_time(lambda: torch.conv2d(x, w, stride=stride, padding=k // 2))
 
 
 def main():

@@ -13,7 +13,7 @@ torch.set_num_threads(int(os.environ.get("BENCH_THREADS", os.cpu_count())))
 if common.ON_GPU:
     torch.set_float32_matmul_precision("high" if common.TF32 else "highest")
     torch.backends.cudnn.allow_tf32 = common.TF32
-    torch.backends.cudnn.benchmark = True  # The fastest algorithm for each convolution, by trying.
+    torch.backends.cudnn.benchmark = True  # cuDNN tries its algorithms for each convolution and keeps the fastest.
 
 LOOP, BATCHED = "torch_loop", "torch_batched"
 FUNC_JACREV, FUNC_VJP = "torch_func_jacrev", "torch_func_vjp"
@@ -21,17 +21,17 @@ CHANNELS_LAST = "_channels_last"
 NATIVE_NORM = "_native_norm"
 COMPILED = "_compiled"  # By torch.compile.
 CUDA_GRAPH = "_cuda_graph"  # The whole task is recorded once and replayed, so that no kernel waits for Python.
-WARM_UP_RUNS = 3  # Before recording, as PyTorch's documentation of CUDA graphs has it.
+WARM_UP_RUNS = 3  # Before recording, as in PyTorch's documentation of CUDA graphs.
 
 
-class Gate(torch.autograd.Function):
-    """The identity, whose backward pass can be shut.
+class GradientSwitch(torch.autograd.Function):
+    """The identity, whose backward pass can be switched off.
 
-    Shut while the Jacobian is taken and open for the gradient of the loss, it holds training-mode batch statistics fixed
-    in the one and not in the other, with a single forward pass.
+    It is off while the Jacobian is computed and on for the gradient of the loss. So batch statistics are fixed in the
+    Jacobian but not in the gradient of the loss, with a single forward pass.
     """
 
-    is_open = True
+    is_on = True
 
     @staticmethod
     def forward(ctx, x):
@@ -39,7 +39,7 @@ class Gate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, g):
-        return g if Gate.is_open else None
+        return g if GradientSwitch.is_on else None
 
 
 def mlp(task, params, x, training):
@@ -65,7 +65,7 @@ def resnet18(task, params, x, training):
         mean, variance = task.statistics[name + "/mean"], task.statistics[name + "/variance"]
         scale, offset = params[name + "/scale"], params[name + "/offset"]
         if task.native_norm:
-            # PyTorch's running variance takes the unbiased estimate; it does not enter a training step's values.
+            # PyTorch's running variance is the unbiased estimate. A training step's values do not depend on it.
             return F.batch_norm(x, mean, variance, scale, offset, training, 1 - fixture.momentum, fixture.epsilon)
         if training:
             running_mean, running_variance, m = mean, variance, 1 - fixture.momentum
@@ -73,7 +73,7 @@ def resnet18(task, params, x, training):
             with torch.no_grad():
                 running_mean.lerp_(mean, m)
                 running_variance.lerp_(variance, m)
-            mean, variance = Gate.apply(mean), Gate.apply(variance)
+            mean, variance = GradientSwitch.apply(mean), GradientSwitch.apply(variance)
         a = torch.rsqrt(variance + fixture.epsilon) * scale
         return x * a[:, None, None] + (offset - mean * a)[:, None, None]
 
@@ -95,7 +95,7 @@ MODELS = {"mlp": mlp, "resnet18": resnet18}
 
 
 def cotangents(logits):
-    """[outputs, batch, outputs]: the k-th asks for the gradient of output k, of all examples at once."""
+    """[outputs, batch, outputs]: the k-th cotangent selects output k of every example."""
     k = logits.shape[1]
     return torch.eye(k, device=logits.device)[:, None, :].expand(k, *logits.shape)
 
@@ -119,7 +119,7 @@ class Task:
         self.replay = self.record() if CUDA_GRAPH in self.variant else None
 
     def compile(self):
-        """Compiles what of the task PyTorch can: its compiler does not differentiate twice, but by torch.func."""
+        """Compiles what PyTorch's compiler supports: second derivatives only by torch.func."""
         if self.variant.startswith("torch_func") and self.stepping:
             self.grads_and_loss = torch.compile(self.grads_and_loss)
         elif self.variant.startswith("torch_func"):
@@ -130,7 +130,7 @@ class Task:
             self.model = torch.compile(self.model)
 
     def record(self):
-        """Records the task as a CUDA graph, and returns how to replay it. Parameters and statistics are as before."""
+        """Records the task as a CUDA graph, restores parameters and statistics, and returns the function that replays it."""
         state = list(self.params.values()) + list(self.statistics.values())
         before = [t.detach().clone() for t in state]
         stream = torch.cuda.Stream()
@@ -154,7 +154,7 @@ class Task:
 
     def tensor(self, array, is_input=False):
         t = torch.from_numpy(array).to(common.DEVICE)
-        if t.ndim == 4:  # NHWC data and HWIO kernels as PyTorch wants them.
+        if t.ndim == 4:  # From NHWC data and HWIO kernels to PyTorch's order of axes.
             t = t.permute(0, 3, 1, 2) if is_input else t.permute(3, 2, 0, 1)
             return t.contiguous(memory_format=self.memory_format)
         return t.clone()
@@ -163,7 +163,7 @@ class Task:
         return MODELS[self.fixture.model](self, params, x, self.stepping)
 
     def complexity(self, kind, params):
-        """(GC, logits), the forward pass written once."""
+        """(GC, logits), from a single forward pass."""
         if self.variant.startswith(FUNC_JACREV):
             def single(example):
                 logits = self.model(params, example)
@@ -171,8 +171,8 @@ class Task:
             jacobian, logits = vmap(jacrev(single, has_aux=True))(self.x)
             return jacobian.square().sum() / len(self.x), logits
         if self.variant.startswith(FUNC_VJP):
-            logits, pull = vjp(lambda x: self.model(params, x), self.x)
-            (g,) = vmap(pull)(cotangents(logits))
+            logits, model_vjp = vjp(lambda x: self.model(params, x), self.x)
+            (g,) = vmap(model_vjp)(cotangents(logits))
             return g.square().sum() / len(self.x), logits
         x = self.x.detach().requires_grad_()
         logits = self.model(params, x)
@@ -188,10 +188,10 @@ class Task:
         return sum(self.square(logits, x, c[k], k == len(c) - 1) for k in range(len(c))) / len(x), logits
 
     def square(self, logits, x, cotangent, last):
-        Gate.is_open = False
+        GradientSwitch.is_on = False
         (g,) = torch.autograd.grad(
             logits, x, cotangent, create_graph=self.stepping, retain_graph=self.stepping or not last)
-        Gate.is_open = True
+        GradientSwitch.is_on = True
         return g.square().sum()
 
     def loss(self, params):
@@ -205,17 +205,17 @@ class Task:
         return grad_and_value(self.loss)(params)
 
     def run(self):
-        """Runs the task, and waits for its number."""
+        """Runs the task, waits for its number, and returns it."""
         return (self.replay or self.compute)().item()
 
     def compute(self):
         if self.task == "forward":
-            # Tensors of inference mode cannot be used outside of it, as those of a recorded graph are.
+            # A recorded graph uses its tensors outside of inference mode, which those of inference mode do not allow.
             with torch.no_grad() if CUDA_GRAPH in self.variant else torch.inference_mode():
                 return self.model(self.params, self.x).square().mean()
         if not self.stepping:
             return self.complexity(self.task.removeprefix("gc_"), self.params)[0]
-        if self.task == "loop":  # A batch from the data set, which has no more than that, in a new order.
+        if self.task == "loop":  # A batch is the whole data set in a new order.
             order = torch.randperm(len(self.data))
             self.x, self.y = self.data[order], self.labels[order]
         if self.variant.startswith("torch_func"):
@@ -243,9 +243,9 @@ def variants(fixture, task):
     if not common.ON_GPU:
         return names
     if fixture.model != "mlp" and task.endswith("_exact") and not (fixture.batch_norm and task.startswith("step_")):
-        # On a GPU the batched form may win; with statistics held fixed only the loop can do it.
+        # On a GPU the batched form may be faster. Only the loop can hold the statistics fixed.
         names += [BATCHED + layout for layout in ("", CHANNELS_LAST)]
-    layout = "" if fixture.model == "mlp" else CHANNELS_LAST  # The layout that NVIDIA's convolutions are made for.
+    layout = "" if fixture.model == "mlp" else CHANNELS_LAST  # The layout of NVIDIA's fast convolutions.
     compilable = [n for n in names if n.removesuffix(NATIVE_NORM) in ("torch" + layout, FUNC_VJP)]
     return names + [n + CUDA_GRAPH for n in names] + [n + COMPILED + CUDA_GRAPH for n in compilable]
 
@@ -258,10 +258,10 @@ def variants_of_cpu(fixture, task):
         if task.endswith("_projection"):
             return [LOOP]
         return [FUNC_JACREV, FUNC_VJP, BATCHED] + ([LOOP] if fixture.outputs <= 10 else [])
-    # On a CPU the batched and torch.func forms over convolutions are slower than the loop: they rebuild them as grouped ones.
+    # On a CPU the batched and torch.func forms are slower than the loop: they turn convolutions into grouped ones.
     names = [("torch" if plain else LOOP) + layout for layout in ("", CHANNELS_LAST)]
     if fixture.batch_norm and task not in ("step_projection", "step_exact"):
-        # PyTorch's own batch norm cannot hold the statistics fixed in the Jacobian alone.
+        # PyTorch's own batch norm cannot hold the statistics fixed only in the Jacobian.
         names += [name + NATIVE_NORM for name in names]
     return names
 

@@ -1,31 +1,31 @@
-// Package proto holds what the harness of the benchmarks and its workers agree on: the commands,
-// one JSON object a line on a worker's standard input, its answers, one JSON line each on its
-// standard output, and the manifest of a fixture. The Python side of it is bench/peers/common.py.
+// Package proto is the protocol between the benchmarks' harness and its workers, and the manifest
+// of a fixture. Commands are JSON objects, one per line, on a worker's standard input; its answers
+// are one JSON line each on its standard output. bench/peers/common.py is the Python side.
 package proto
 
 // Operations that a Request asks for.
 const (
-	OpVersions = "versions" // Which libraries are at work.
-	OpVariants = "variants" // How the worker can do a task.
-	OpPrepare  = "prepare"  // Build, compile, run once from the fixture's state, and give the values to compare.
-	OpTime     = "time"     // Run a prepared task, and give the times.
+	OpVersions = "versions" // Return the versions of the libraries.
+	OpVariants = "variants" // Return the worker's variants of a task.
+	OpPrepare  = "prepare"  // Build, compile, run once from the fixture's state, and return the values to compare.
+	OpTime     = "time"     // Run a prepared task, and return the times.
 	OpRelease  = "release"  // Drop all prepared tasks.
 	OpQuit     = "quit"     // End.
 )
 
-// Names of tasks. A "gc" task measures the geometric complexity of a batch; a "step" task takes one
-// step of gradient descent on cross-entropy plus, but for the plain one, coefficient*GC.
+// Names of tasks. A "gc" task measures the geometric complexity of a batch. A "step" task takes one
+// step of gradient descent on the cross-entropy, to which all but the plain one add coefficient*GC.
 const (
 	TaskForward        = "forward" // The mean square of the logits, so that every worker reads back one number.
 	TaskGCExact        = "gc_exact"
-	TaskGCDense        = "gc_dense" // The closed form for dense networks; the peers do gc_exact.
+	TaskGCDense        = "gc_dense" // With the closed form for dense networks; the peers run gc_exact.
 	TaskGCProjection   = "gc_projection"
 	TaskStepPlain      = "step_plain"
 	TaskStepProjection = "step_projection"
 	TaskStepExact      = "step_exact"
-	TaskStepDense      = "step_dense" // With the closed form differentiated through; the peers do step_exact.
-	// TaskLoop is one step of a training loop as users write it, the plain loss: a batch in a new
-	// order from a data set in host memory, the step, and the loss read back.
+	TaskStepDense      = "step_dense" // With the gradient of the closed form; the peers run step_exact.
+	// TaskLoop is one step of a training loop as users write it, on the plain loss: take a batch in
+	// a new order from a data set in host memory, take the step, and read the loss back.
 	TaskLoop = "loop"
 )
 
@@ -42,8 +42,8 @@ type Request struct {
 	Warmup       int     `json:"warmup,omitempty"`
 }
 
-// Answer is what a worker says. Error is set where the command failed; the worker then still
-// serves.
+// Answer is a worker's answer. Error is set if the command failed; the worker still accepts
+// commands.
 type Answer struct {
 	Error     string             `json:"error,omitempty"`
 	Versions  map[string]string  `json:"versions,omitempty"`
@@ -51,9 +51,9 @@ type Answer struct {
 	Values    map[string]float64 `json:"values,omitempty"` // "value", and for steps "update_norm", "next_loss".
 	CompileMS float64            `json:"compile_ms,omitempty"`
 	TimesMS   []float64          `json:"times_ms,omitempty"`
-	CPUMS     []float64          `json:"cpu_ms,omitempty"`  // CPU time of all threads, beside each of TimesMS.
-	Last      *float64           `json:"last,omitempty"`    // The last value a timed run gave.
-	PeakMB    float64            `json:"peak_mb,omitempty"` // Peak of resident memory since the task was prepared.
+	CPUMS     []float64          `json:"cpu_ms,omitempty"`  // CPU time of all threads, for each of TimesMS.
+	Last      *float64           `json:"last,omitempty"`    // The value of the last timed run.
+	PeakMB    float64            `json:"peak_mb,omitempty"` // Peak resident memory while the task was prepared.
 }
 
 // Manifest describes a fixture, a folder with manifest.json, x.npy, y.npy, directions.npy and one

@@ -2,6 +2,6 @@
 
 package main
 
-// quietCrashes does nothing where a process cannot start itself again: a crash shows the stacks of
-// its goroutines.
+// quietCrashes does nothing where a process cannot replace itself: a crash prints the stacks of all
+// goroutines.
 func quietCrashes() {}

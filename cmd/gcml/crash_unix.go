@@ -9,11 +9,11 @@ import (
 
 const tracebackEnv = "GOTRACEBACK"
 
-// quietCrashes makes a crash of the process print its reason and not the stacks of all its
-// goroutines. run recovers panics of its own goroutine; one in a goroutine of a backend, a fault in
-// a plugin or the end of the memory ends the process, which Go tells in hundreds of lines unless
-// GOTRACEBACK says otherwise when the process starts. So the program starts itself again, as the
-// same process, unless GOTRACEBACK is set: GOTRACEBACK=all shows the stacks.
+// quietCrashes makes a crash print its reason only, without the stacks of all goroutines, unless
+// GOTRACEBACK is set; GOTRACEBACK=all prints the stacks. run recovers panics of its own goroutine,
+// but not those of a backend's goroutines, faults in a plugin, or a lack of memory. Go reads
+// GOTRACEBACK when the process starts, so this function sets it and executes the program again, in
+// the same process.
 func quietCrashes() {
 	if os.Getenv(tracebackEnv) != "" {
 		return
@@ -22,6 +22,6 @@ func quietCrashes() {
 	if err != nil || os.Setenv(tracebackEnv, "none") != nil {
 		return
 	}
-	// Where that fails, this process goes on, and crashes are long.
+	// If that fails, this process continues, and a crash prints stacks.
 	_ = syscall.Exec(program, os.Args, os.Environ())
 }

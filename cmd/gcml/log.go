@@ -7,7 +7,8 @@ import (
 	"log/slog"
 )
 
-// warnings is a log that shows what a user should know, as one line each, and nothing else.
+// warnings is a log handler that prints the messages of warnings and errors, a line each, and drops
+// the rest.
 type warnings struct{ w io.Writer }
 
 var _ slog.Handler = warnings{}

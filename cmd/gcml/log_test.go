@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Of what the experiments log a user sees the warnings, one line each.
+// A user sees only the warnings of what experiments log, a line each.
 func TestWarnings(t *testing.T) {
 	var b bytes.Buffer
 	log := slog.New(warnings{&b}).With("a", 1).WithGroup("g")

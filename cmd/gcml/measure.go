@@ -22,12 +22,12 @@ import (
 // measureOptions are the flags of measure.
 type measureOptions struct {
 	checkpoint, onnx, dataset, split, estimator string
-	labels, output, wrt                         string // With onnx alone.
+	labels, output, wrt                         string // only with --onnx
 	inputs, batchAxes                           []string
 	progress                                    string
 	examples, batch                             int
 	seed                                        int64
-	arrayLimit                                  float64 // GB
+	arrayLimit                                  float64 // in gigabytes
 	softmax, perClass, spectralNorm, json       bool
 }
 
@@ -36,13 +36,13 @@ func (a *app) measureCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "measure --checkpoint DIR|--onnx FILE",
 		Short: "Measure the geometric complexity of a trained network or an ONNX file",
-		Long: "measure gives the geometric complexity of the network that a run left, or of any network\n" +
-			"in an ONNX file: the mean over examples of the squared Frobenius norm of the outputs'\n" +
-			"Jacobian, with its standard error.\n\n" +
-			"An ONNX file is measured on the arrays of --inputs, taken as they are, or on the images of\n" +
-			"--dataset with pixels in [0, 1]. If the network wants them prepared in another way, save them\n" +
-			"so with numpy.save and give them by --inputs. Weights that the network keeps in files of\n" +
-			"their own are read from its folder, and from nowhere else.",
+		Long: "measure prints the geometric complexity of a network that a run trained, or of a network\n" +
+			"in an ONNX file: the mean over examples of the squared Frobenius norm of the Jacobian of the\n" +
+			"outputs, with its standard error.\n\n" +
+			"An ONNX file is measured on the arrays of --inputs, without any preparation, or on the images\n" +
+			"of --dataset with pixels in [0, 1]. If the network expects other pixels, prepare the images in\n" +
+			"Python, save them with numpy.save, and give the file to --inputs. External weights of the\n" +
+			"network are read from its folder only.",
 		Example: "  gcml measure --checkpoint out/demo/runs/0123456789abcdef --split test\n" +
 			"  gcml measure --checkpoint DIR --dataset fashion-mnist --estimator projection:3 --json\n" +
 			"  gcml measure --onnx model.onnx --inputs x.npy --labels y.npy --per-class\n" +
@@ -52,32 +52,32 @@ func (a *app) measureCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.measure(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.checkpoint, "checkpoint", "", "`folder` of a run, OUT/runs/ADDRESS")
-	f.StringVar(&o.onnx, "onnx", "", "`file` of a network in the ONNX format")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "`folder` of a run: OUT/runs/ADDRESS")
+	f.StringVar(&o.onnx, "onnx", "", "ONNX `file` of a network")
 	f.StringArrayVar(&o.inputs, "inputs", nil,
-		"`file` of examples for --onnx, [examples, ...], .npy or .npz; NAME=FILE for each input if there are several")
-	f.StringVar(&o.labels, "labels", "", "`file` of whole numbers, the classes of the examples of --inputs, .npy or .npz")
-	f.StringVar(&o.output, "output", "", "`node` of --onnx to take as the output (default: the network's first output)")
+		"`file` of examples for --onnx, of shape [examples, ...], .npy or .npz; with several inputs NAME=FILE for each")
+	f.StringVar(&o.labels, "labels", "", "`file` with the class of each example of --inputs, whole numbers, .npy or .npz")
+	f.StringVar(&o.output, "output", "", "`node` of the ONNX network to measure (default: its first output)")
 	f.StringVar(&o.wrt, "wrt", "",
-		"`name` of the input or inner node of --onnx with respect to which derivatives are taken "+
-			"(default: the only input of floats); all else is held fixed")
+		"`name` of the input or inner node of the ONNX network to take derivatives with respect to "+
+			"(default: the only input of floats); the other inputs are held fixed")
 	f.StringArrayVar(&o.batchAxes, "batch-axis", nil,
-		"`axis` of the examples in the inputs and the output of --onnx, or NAME=AXIS for one of them (default 0)")
-	f.Float64Var(&o.arrayLimit, "array-limit", 4, "refuse arrays of --inputs and --labels of more than `GB` gigabytes")
-	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, the probabilities of a classifier")
+		"`axis` of the examples in the inputs and the output of the ONNX network, or NAME=AXIS for one of them (default 0)")
+	f.Float64Var(&o.arrayLimit, "array-limit", 4, "refuse arrays of --inputs and --labels that are larger than this many gigabytes, `GB`")
+	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, as for the probabilities of a classifier")
 	addProgress(cmd, &o.progress)
-	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the network was trained on)")
+	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the run trained on)")
 	o.split = datasets.Train.String()
 	addChoice(cmd, f, &choice{"split", []string{datasets.Train.String(), datasets.Test.String()}, &o.split}, "split",
 		"`part` of the data set: train or test")
 	f.StringVar(&o.estimator, "estimator", "exact",
 		"`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
-	f.IntVar(&o.examples, "examples", 0, "measure on the first `n` examples only (default: all)")
-	f.IntVar(&o.batch, "batch", 500, "`n` examples at once")
-	f.Int64Var(&o.seed, "seed", 0, "`seed` of a random estimator")
-	f.BoolVar(&o.perClass, "per-class", false, "also for the examples of each class")
+	f.IntVar(&o.examples, "examples", 0, "measure the first `n` examples only (default: all)")
+	f.IntVar(&o.batch, "batch", 500, "`number` of examples in a batch")
+	f.Int64Var(&o.seed, "seed", 0, "`seed` of the random estimators")
+	f.BoolVar(&o.perClass, "per-class", false, "measure each class as well")
 	f.BoolVar(&o.spectralNorm, "spectral-norm", false,
-		"also the largest singular value of the Jacobians and their stable rank")
+		"measure the largest singular value and the stable rank of the Jacobians as well")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 	completeFolders(cmd, "checkpoint")
 	complete(cmd, "dataset", completeDatasets)
@@ -91,23 +91,23 @@ func completeEstimator(*cobra.Command, []string, string) ([]string, cobra.ShellC
 		cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
-// subject is a network and the examples that it is measured on.
+// subject is a network with the examples to measure it on.
 type subject struct {
-	name  string // for messages and the progress display
+	name  string // of the network, for messages and the progress display
 	store *model.Store
 	model func(scope *model.Scope, inputs []*graph.Node) *graph.Node
 	ds    train.Dataset
-	// options say which input derivatives are taken with respect to.
+	// options select the input that derivatives are taken with respect to.
 	options []gcml.Option
-	// examples is how many ds has, 0 if it does not say.
+	// examples is the number of examples of ds, 0 if it is unknown.
 	examples int
-	// countOutputs is asked before the work begins.
+	// countOutputs returns the number of outputs, before the measurement.
 	countOutputs func(compute.Backend) (int, error)
 }
 
 func (a *app) measure(ctx context.Context, o measureOptions) error {
 	if (o.checkpoint == "") == (o.onnx == "") {
-		return usagef("measure wants --checkpoint DIR, the folder of a run, or --onnx FILE")
+		return usagef("measure wants either --checkpoint DIR, the folder of a run, or --onnx FILE")
 	}
 	estimator, err := gcml.ParseEstimator(o.estimator)
 	if err != nil {
@@ -118,10 +118,10 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 		return usageError{err}
 	}
 	if o.batch < 1 || o.examples < 0 {
-		return usagef("--batch must be at least 1 and --examples at least 0")
+		return usagef("--batch is %d and --examples is %d, want at least 1 and at least 0", o.batch, o.examples)
 	}
 	if !(o.arrayLimit > 0 && o.arrayLimit <= 1e9) {
-		return usagef("--array-limit %g is not a number of gigabytes", o.arrayLimit)
+		return usagef("--array-limit is %g, want a positive number of gigabytes", o.arrayLimit)
 	}
 	if o.onnx != "" {
 		return a.measureONNX(ctx, o, estimator, split)
@@ -129,7 +129,7 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 	return a.measureCheckpoint(ctx, o, estimator, split)
 }
 
-// measureSubject opens the backend, says what the work is, and does it.
+// measureSubject opens the backend, prints how much work the measurement is, and measures.
 func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gcml.Estimator,
 	s subject) (gcml.Result, error) {
 	progress, err := a.newProgress(o.progress)
@@ -163,7 +163,7 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 		}
 		fmt.Fprintln(a.stderr, work)
 		if estimator.String() == "exact" && outputs > manyOutputs {
-			fmt.Fprintf(a.stderr, "note: --estimator projection:64 takes %.2g of this work, and estimates the same without bias\n",
+			fmt.Fprintf(a.stderr, "note: --estimator projection:64 is unbiased, and takes a fraction of %.2g of this work\n",
 				64/float64(outputs))
 		}
 	}
@@ -179,7 +179,7 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	}
 	result, err := gcml.Measure(ctx, b, s.store, fn, s.ds, opts...)
 	if ctx.Err() != nil {
-		return gcml.Result{}, interruption("interrupted; nothing is kept of a measurement")
+		return gcml.Result{}, interruption("interrupted; a measurement cannot be continued")
 	}
 	if err != nil {
 		return gcml.Result{}, fmt.Errorf("%s: %w", s.name, err)
@@ -188,17 +188,18 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	return result, nil
 }
 
-// manyOutputs is from where on a projection is suggested: the exact value takes a product for each.
+// manyOutputs is the number of outputs above which a projection is suggested, because the exact
+// estimator takes a product for each output.
 const manyOutputs = 1000
 
-// A measurement of more than these is a slip of the pen: it would take years, and with that many
-// directions the graph alone more memory than there is.
+// Larger measurements are refused, because their numbers are typing errors: so many products take
+// years, and the graph of so many directions does not fit into memory.
 const (
 	maxProducts   = 1e13
 	maxDirections = 1e6
 )
 
-// cost says how much work a measurement is, or that it is too much.
+// cost describes how much work a measurement is. It returns an error if it is too much.
 func cost(e gcml.Estimator, examples, outputs int) (string, error) {
 	kind, count, _ := strings.Cut(e.String(), ":")
 	each, what, unit := outputs, "outputs", "vector-Jacobian products"
@@ -206,7 +207,7 @@ func cost(e gcml.Estimator, examples, outputs int) (string, error) {
 		_, count, _ = strings.Cut(count, ":")
 	}
 	if kind != "exact" {
-		each, _ = strconv.Atoi(count) // String writes a number.
+		each, _ = strconv.Atoi(count) // String has written a number.
 		what = "directions"
 	}
 	if kind == "noise" {
@@ -222,14 +223,14 @@ func cost(e gcml.Estimator, examples, outputs int) (string, error) {
 	}
 	total := float64(examples) * float64(each)
 	if total > maxProducts {
-		return "", fmt.Errorf("needs %.2g %s (%d examples x %s): "+
+		return "", fmt.Errorf("the measurement needs %.2g %s (%d examples x %s): "+
 			"choose fewer --examples, another --output, or an estimator with fewer directions",
 			total, unit, examples, what)
 	}
 	return fmt.Sprintf("cost: %.0f %s (%d examples x %s)", total, unit, examples, what), nil
 }
 
-// checkpointMeasurement is what measure prints of a run's network.
+// checkpointMeasurement is the measurement of a run's network, as --json prints it.
 type checkpointMeasurement struct {
 	Checkpoint string `json:"checkpoint"`
 	Step       int64  `json:"step"`
@@ -241,7 +242,7 @@ type checkpointMeasurement struct {
 func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator gcml.Estimator,
 	split datasets.Split) error {
 	if len(o.inputs) > 0 || o.labels != "" || o.output != "" || o.wrt != "" || len(o.batchAxes) > 0 {
-		return usagef("--inputs, --labels, --output, --wrt and --batch-axis go with --onnx, not with --checkpoint")
+		return usagef("--inputs, --labels, --output, --wrt and --batch-axis apply to --onnx only")
 	}
 	trained, err := training.OpenRun(o.checkpoint)
 	if err != nil {
@@ -278,7 +279,8 @@ func (m checkpointMeasurement) text() string {
 	return writeMeasurement(m.Result, m.Dataset, fmt.Sprintf("step %d, %s", m.Step, of))
 }
 
-// writeMeasurement is a result for people; what says what was measured, and ends in a comma.
+// writeMeasurement writes a result as text. what describes the network, and ends in a comma and a
+// space.
 func writeMeasurement(r gcml.Result, dataset, what string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "GC %s (standard error) over %d examples of %s\n", plusMinus(r.GC, r.StdErr), r.Examples, dataset)
@@ -290,9 +292,9 @@ func writeMeasurement(r gcml.Result, dataset, what string) string {
 		q.Median, q.P5, q.P95, q.Max)
 	fmt.Fprintf(&b, "%sestimator %s, backend %s, Jacobian %d x %d\n", what, r.Estimator, r.Backend, r.Outputs, r.Inputs)
 	if s := r.Spectrum; s != nil {
-		fmt.Fprintf(&b, "largest singular value %s, the largest of them (Lipschitz constant) %.6g\n",
+		fmt.Fprintf(&b, "largest singular value: mean %s, maximum %.6g (Lipschitz constant on these examples)\n",
 			plusMinus(s.Norm, s.NormStdErr), s.Largest)
-		fmt.Fprintf(&b, "stable rank %s\n", plusMinus(s.StableRank, s.StableRankStdErr))
+		fmt.Fprintf(&b, "stable rank: mean %s\n", plusMinus(s.StableRank, s.StableRankStdErr))
 		if s.LanczosSteps > 0 {
 			fmt.Fprintf(&b, "singular values are lower bounds: %d Lanczos steps, relative residual up to %.2g\n", s.LanczosSteps,
 				s.Residual)
@@ -307,7 +309,7 @@ func writeMeasurement(r gcml.Result, dataset, what string) string {
 // intervalLevel is the confidence level of the interval that measure prints.
 const intervalLevel = 0.95
 
-// plusMinus writes a mean with its standard error, which is "unknown" for one example.
+// plusMinus formats a mean with its standard error, which is "unknown" for one example.
 func plusMinus(mean float64, stdErr gcml.StandardError) string {
 	return fmt.Sprintf("%.6g ± %s", mean, stdErr)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/onnxmodel"
 )
 
-// inputFiles is the file of each input of a network, from words FILE or NAME=FILE. A single FILE
-// that is an archive (.npz) has the arrays of all inputs.
+// inputFiles finds the file for each input of a network among words FILE or NAME=FILE. A single
+// archive (.npz) has the arrays of all inputs.
 func inputFiles(network *onnxmodel.Model, words []string) ([]string, error) {
 	inputs := network.Inputs()
 	names := make([]string, len(inputs))
@@ -21,8 +21,8 @@ func inputFiles(network *onnxmodel.Model, words []string) ([]string, error) {
 	}
 	if len(words) == 1 && !strings.Contains(words[0], "=") {
 		if len(inputs) > 1 && !strings.HasSuffix(strings.ToLower(words[0]), ".npz") {
-			return nil, usagef("the network has %d inputs (%s): give --inputs NAME=FILE for each, or one .npz file with all of them",
-				len(inputs), strings.Join(names, ", "))
+			return nil, usagef("the network has %d inputs (%s): "+
+				"give --inputs NAME=FILE for each, or one .npz file with all of them", len(inputs), strings.Join(names, ", "))
 		}
 		return slices.Repeat(words, len(inputs)), nil
 	}
@@ -39,20 +39,20 @@ func inputFiles(network *onnxmodel.Model, words []string) ([]string, error) {
 			return nil, unknownWord("input", name, names)
 		}
 		if files[i] != "" {
-			return nil, usagef("--inputs: two files for the input %s", names[i])
+			return nil, usagef("--inputs: input %s has two files", names[i])
 		}
 		files[i] = file
 	}
 	for i, file := range files {
 		if file == "" {
-			return nil, usagef("--inputs: no file for the input %s", names[i])
+			return nil, usagef("--inputs: input %s has no file", names[i])
 		}
 	}
 	return files, nil
 }
 
-// batchAxes is where the examples are in inputs and the output, by name, where that is not the
-// default.
+// batchAxes are the axes of the examples: in the inputs and nodes named, in all others, and in the
+// output.
 type batchAxes struct {
 	byName   map[string]int
 	fallback int
@@ -74,7 +74,7 @@ func parseBatchAxes(network *onnxmodel.Model, words []string) (batchAxes, error)
 		}
 		axis, err := strconv.Atoi(number)
 		if err != nil || axis < 0 {
-			return axes, usagef("--batch-axis %s: want the number of an axis, from 0, or NAME=AXIS", word)
+			return axes, usagef("--batch-axis %s: want the number of an axis, counted from 0, or NAME=AXIS", word)
 		}
 		switch {
 		case !named:
@@ -96,8 +96,9 @@ func (a batchAxes) of(name string) int {
 	return a.fallback
 }
 
-// inPlace moves the examples of each input from the first axis to where the network has them.
-func (a batchAxes) inPlace(network *onnxmodel.Model, inputs []*graph.Node) []*graph.Node {
+// asNetworkHas moves the axis of the examples of each input from the front to its place in the
+// network.
+func (a batchAxes) asNetworkHas(network *onnxmodel.Model, inputs []*graph.Node) []*graph.Node {
 	moved := slices.Clone(inputs)
 	for i, in := range network.Inputs() {
 		if axis := a.of(in.Name); axis > 0 && !inputs[i].IsScalar() {
@@ -114,7 +115,7 @@ func (a batchAxes) outputBatchFirst(output *graph.Node) *graph.Node {
 	return moveAxis(output, a.output, 0)
 }
 
-// moveAxis moves one axis, and keeps the others in order.
+// moveAxis moves one axis and keeps the order of the others.
 func moveAxis(x *graph.Node, from, to int) *graph.Node {
 	if from >= x.Rank() || to >= x.Rank() {
 		panic(fmt.Errorf("--batch-axis: a value of shape %s has no axis %d", x.Shape(), max(from, to)))

@@ -21,7 +21,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/onnxmodel"
 )
 
-// onnxMeasurement is what measure prints of an ONNX file.
+// onnxMeasurement is the measurement of an ONNX file, as --json prints it.
 type onnxMeasurement struct {
 	File    string `json:"onnx"`
 	Node    string `json:"node"`
@@ -30,15 +30,13 @@ type onnxMeasurement struct {
 	gcml.Result
 }
 
-// examples is a finite data set, and what brings its inputs to the shape that
-// the network takes.
+// examples is a data set of known size.
 type examples interface {
 	train.Dataset
 	NumExamples() int
 }
 
-// layout rearranges the inputs of an example. It keeps their values, so that
-// the GC is the same.
+// layout rearranges the values of examples for a network. That leaves the GC as it is.
 type layout = func(inputs []*graph.Node) []*graph.Node
 
 func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.Estimator, split datasets.Split) error {
@@ -46,10 +44,13 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 		return usagef("measure --onnx wants either --inputs FILE (.npy or .npz) or --dataset NAME")
 	}
 	if o.labels != "" && len(o.inputs) == 0 {
-		return usagef("--labels belongs to --inputs: a data set has its own")
+		return usagef("--labels applies to --inputs only: a data set has labels of its own")
 	}
-	if len(o.inputs) > 0 && o.perClass != (o.labels != "") {
-		return usagef("--per-class with --inputs wants --labels FILE, the class of each example, and --labels wants --per-class")
+	if o.perClass && len(o.inputs) > 0 && o.labels == "" {
+		return usagef("--per-class with --inputs needs --labels FILE, the class of each example")
+	}
+	if o.labels != "" && !o.perClass {
+		return usagef("--labels needs --per-class")
 	}
 	network, err := onnxmodel.Load(o.onnx)
 	if err != nil {
@@ -72,7 +73,7 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 		return err
 	}
 	forward := func(scope *model.Scope, inputs []*graph.Node) *graph.Node {
-		return axes.outputBatchFirst(network.ForwardAll(scope, axes.inPlace(network, arrange(inputs))))
+		return axes.outputBatchFirst(network.ForwardAll(scope, axes.asNetworkHas(network, arrange(inputs))))
 	}
 	for _, note := range network.Notes() {
 		fmt.Fprintln(a.stderr, "note:", note)
@@ -96,8 +97,8 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 	return err
 }
 
-// openExamples reads the examples for a network, in batches of the size that
-// it was exported for, if it was for one.
+// openExamples reads the examples for a network. If the network was exported for one batch size,
+// the batches have it.
 func openExamples(network *onnxmodel.Model, o *measureOptions, split datasets.Split,
 	axes batchAxes) (ds examples, arrange layout, err error) {
 	fixed := network.BatchSize(axes.of(network.InputName()))
@@ -114,13 +115,13 @@ func openExamples(network *onnxmodel.Model, o *measureOptions, split datasets.Sp
 		return nil, nil, err
 	}
 	if fixed > 0 && ds.NumExamples()%fixed != 0 {
-		return nil, nil, fmt.Errorf("%s: the network was exported for batches of exactly %d, and %d examples do not divide into them: "+
-			"export it with a dynamic batch axis, or give a multiple of %d", o.onnx, fixed, ds.NumExamples(), fixed)
+		return nil, nil, fmt.Errorf("%s: the network was exported for batches of exactly %d, and there are %d examples: "+
+			"give a multiple of %d, or export it with a dynamic batch axis", o.onnx, fixed, ds.NumExamples(), fixed)
 	}
 	return ds, arrange, nil
 }
 
-// openArrays reads an array for each input, with its examples first.
+// openArrays reads an array for each input, and moves the axis of its examples to the front.
 func openArrays(network *onnxmodel.Model, o measureOptions, axes batchAxes) (examples, error) {
 	paths, err := inputFiles(network, o.inputs)
 	if err != nil {
@@ -154,7 +155,7 @@ func openArrays(network *onnxmodel.Model, o measureOptions, axes batchAxes) (exa
 	return onnxmodel.NewArrays(strings.Join(o.inputs, ", "), columns, labels, o.examples, o.batch)
 }
 
-// openColumn is the array of an input, with its examples first.
+// openColumn checks the array of an input, and moves the axis of its examples to the front.
 func openColumn(network *onnxmodel.Model, i int, values *tensors.Tensor, path string, axes batchAxes,
 	o measureOptions) (onnxmodel.Column, error) {
 	in := network.Inputs()[i]
@@ -165,7 +166,7 @@ func openColumn(network *onnxmodel.Model, i int, values *tensors.Tensor, path st
 			return onnxmodel.Column{}, err
 		}
 	case !fits(dims, in.Shape.Dimensions, axis):
-		return onnxmodel.Column{}, fmt.Errorf("%s: array of shape %v, but input %s of %s takes %s: give one row per example, arranged so",
+		return onnxmodel.Column{}, fmt.Errorf("%s: the array has shape %v, but input %s of %s takes %s",
 			path, dims, in.Name, o.onnx, dimensions(in.Shape.Dimensions, axis))
 	}
 	first, err := onnxmodel.BatchFirst(values, axis)
@@ -175,17 +176,17 @@ func openColumn(network *onnxmodel.Model, i int, values *tensors.Tensor, path st
 	return onnxmodel.Column{Values: first, DType: in.Shape.DType}, nil
 }
 
-// readArray reads an array within the limit, or says how to lift it.
+// readArray reads an array. If it is larger than the limit, the error says how to raise that.
 func readArray(path, name string, o measureOptions) (*tensors.Tensor, error) {
 	array, err := onnxmodel.ReadArray(path, name, int64(o.arrayLimit*1e9))
 	var tooLarge *onnxmodel.LimitError
 	if errors.As(err, &tooLarge) {
-		return nil, fmt.Errorf("%w: --array-limit GB lifts it", err)
+		return nil, fmt.Errorf("%w: --array-limit GB raises it", err)
 	}
 	return array, err
 }
 
-// openImages reads a data set for a network of images.
+// openImages reads a data set of images.
 func openImages(network *onnxmodel.Model, o measureOptions, split datasets.Split) (examples, layout, error) {
 	if !slices.Contains(datasets.Names(), o.dataset) {
 		return nil, nil, unknownWord("data set", o.dataset, datasets.Names())
@@ -200,22 +201,22 @@ func openImages(network *onnxmodel.Model, o measureOptions, split datasets.Split
 		}
 	}
 	if inputs := network.Inputs(); len(inputs) != 1 || inputs[0].Unshaped {
-		return nil, nil, fmt.Errorf("%s: it has several inputs, or one whose shape the file does not tell: give --inputs", o.onnx)
+		return nil, nil, fmt.Errorf("%s has several inputs, or one of unknown shape: give --inputs instead of --dataset", o.onnx)
 	}
 	want := network.InputShape().Dimensions
 	arrange := arrangeImages(images.H, images.W, images.C, want)
 	if arrange == nil {
-		return nil, nil, fmt.Errorf("%s: input %s takes %s, but the images of %s are [%d %d %d] (channels, height, width): give --inputs",
-			o.onnx, network.InputName(), dimensions(want, 0), o.dataset, images.C, images.H, images.W)
+		return nil, nil, fmt.Errorf("%s: input %s takes %s, but the images of %s are [%d %d %d] (channels, height, width): "+
+			"give --inputs instead", o.onnx, network.InputName(), dimensions(want, 0), o.dataset, images.C, images.H, images.W)
 	}
 	ds, err := datasets.NewBatches(images, o.batch).Format(datasets.Format{DType: network.InputShape().DType}).Done()
 	return ds, func(inputs []*graph.Node) []*graph.Node { return []*graph.Node{arrange(inputs[0])} }, err
 }
 
-// arrangeImages brings images [batch, h, w, c] to the dimensions that are
-// wanted: channels first, as PyTorch has them and preferred where both fit,
-// channels last, without the axis of a single channel, or flat with channels
-// first. It is nil if they are none of these.
+// arrangeImages returns a function that rearranges images [batch, h, w, c] to the dimensions want:
+// with channels first, as in PyTorch, which it prefers where several fit; with channels last;
+// without the axis of a single channel; or flat, with channels first. If none of these fits, it
+// returns nil.
 func arrangeImages(h, w, c int, want []int) func(x *graph.Node) *graph.Node {
 	channelsFirst := func(x *graph.Node) *graph.Node { return graph.TransposeAllAxes(x, 0, 3, 1, 2) }
 	switch {
@@ -231,8 +232,8 @@ func arrangeImages(h, w, c int, want []int) func(x *graph.Node) *graph.Node {
 	return nil
 }
 
-// fits tells whether examples of those dimensions can be given to an input:
-// its axis of the batch and -1 are any size.
+// fits reports whether an input of dimensions want takes an array of dimensions got. The axis of
+// the examples, and an axis of -1, may have any size.
 func fits(got, want []int, axis int) bool {
 	if len(got) != len(want) {
 		return false
@@ -245,7 +246,7 @@ func fits(got, want []int, axis int) bool {
 	return true
 }
 
-// dimensions writes the shape of an input, as [any 3 32 32].
+// dimensions formats the shape of an input, such as [any 3 32 32].
 func dimensions(dims []int, axis int) string {
 	words := make([]string, len(dims))
 	for i, d := range dims {
@@ -257,8 +258,8 @@ func dimensions(dims []int, axis int) string {
 	return "[" + strings.Join(words, " ") + "]"
 }
 
-// countOutputs builds the network for the first batch, which shows an operator
-// that is not supported before any work is done.
+// countOutputs builds the network for the first batch. So an operator that is not supported is an
+// error before the work begins.
 func countOutputs(network *onnxmodel.Model, forward func(*model.Scope, []*graph.Node) *graph.Node, ds examples,
 	b compute.Backend) (int, error) {
 	for batch, err := range ds.Iter() {
@@ -275,12 +276,12 @@ func countOutputs(network *onnxmodel.Model, forward func(*model.Scope, []*graph.
 	return 0, fmt.Errorf("%s: no examples", ds.Name())
 }
 
-// memoryLimit is what no single value of a network may take more of.
+// memoryLimit returns the largest size of a single value of a network, in bytes.
 func memoryLimit() int64 {
 	if memory, ok := machine.Memory(); ok {
 		return memory
 	}
-	return 1 << 40 // More than this no machine has that does not say it.
+	return 1 << 40 // Larger than the memory of any machine whose size is unknown.
 }
 
 func (m onnxMeasurement) text() string {

@@ -16,11 +16,12 @@ import (
 // progressKinds are the values of --progress.
 var progressKinds = []string{"auto", "bar", "lines", "none"}
 
-// newProgress returns the display of a kind; auto is a bar on a terminal and lines elsewhere.
+// newProgress returns the display of a kind, nil for none. auto is a bar on a terminal, and lines
+// elsewhere.
 func (a *app) newProgress(kind string) (runs.Progress, error) {
 	if kind == "auto" {
 		kind = "lines"
-		if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if isTerminal(a.stderr) {
 			kind = "bar"
 		}
 	}
@@ -49,7 +50,7 @@ func (s *progressState) start(total int64, title string) {
 // Left implements runs.Progress.
 func (s *progressState) Left(left time.Duration) { s.SetLeft(left) }
 
-// barProgress is a progress bar with the time left.
+// barProgress is a progress bar in the last line of a terminal.
 type barProgress struct {
 	progressState
 	w    io.Writer
@@ -57,7 +58,7 @@ type barProgress struct {
 	bar  *progressbar.ProgressBar
 }
 
-// barRoom is the most that a line takes beside the text.
+// barRoom is the number of columns that a line needs besides the text.
 const barRoom = len(" 100% |          |  ")
 
 func newBar(w io.Writer) *barProgress {
@@ -79,13 +80,13 @@ func (p *barProgress) Start(total int64, title string) {
 	p.show()
 }
 
-// A display that cannot be drawn is no reason to stop the work: the errors of the terminal are let
-// go.
+// The methods ignore errors of the terminal, because the work can continue without a display.
 func (p *barProgress) Add(n int64)          { p.Pace.Add(n); _ = p.bar.Add64(n); p.show() }
 func (p *barProgress) Describe(text string) { p.text = text; p.show() }
 func (p *barProgress) Finish()              { _ = p.bar.Exit(); fmt.Fprintln(p.w) }
 
-// show puts the text beside the bar. A line longer than the terminal could not be drawn over.
+// show puts the text next to the bar. It shortens the text to the width of the terminal, because a
+// longer line could not be overwritten.
 func (p *barProgress) show() {
 	text := []rune(p.text)
 	if left := p.LeftText(); left != "" {
@@ -97,10 +98,10 @@ func (p *barProgress) show() {
 	p.bar.Describe(string(text))
 }
 
-// lineEvery is the longest time without a line.
+// lineEvery is the longest time between two lines while work is done.
 const lineEvery = 5 * time.Minute
 
-// lineProgress prints a line at each tenth of the work and every few minutes, for logs.
+// lineProgress prints a line after each tenth of the work, and every few minutes, for logs.
 type lineProgress struct {
 	progressState
 	w      io.Writer

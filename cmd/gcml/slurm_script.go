@@ -17,12 +17,12 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
-// slurmJob is a sweep to be done by a job array.
+// slurmJob is a sweep as a Slurm job array.
 type slurmJob struct {
-	name        string   // of the job, after "gcml-", and of its script
-	dir         string   // the folder that the script goes to
-	command     []string // the sweep as this program's arguments, without how it is shared
-	workers     int      // processes for each task
+	name        string   // of the script; the job's name is "gcml-" and this
+	dir         string   // the folder of the script
+	command     []string // the sweep's arguments, without --shard and --workers
+	workers     int      // worker processes of each task
 	runs, tasks int
 	options     []string // of sbatch, as key=value
 }
@@ -30,8 +30,8 @@ type slurmJob struct {
 var scriptTemplate = template.Must(template.New("script").Parse(`#!/bin/bash
 {{range .Directives}}{{.}}
 {{end}}
-# {{.Runs}} runs in {{.Tasks}} tasks. Complete runs are not done again; interrupted ones go on from their checkpoint:
-# submitting this again does what is missing.
+# {{.Runs}} runs in {{.Tasks}} tasks. Submit this script again to do what is missing: complete runs are not repeated, and
+# interrupted ones continue from their last checkpoint.
 {{range .Exports}}export {{.}}
 {{end}}exec {{.Command}} --shard "$SLURM_ARRAY_TASK_ID/{{.Tasks}}"
 `))
@@ -61,16 +61,15 @@ func (j *slurmJob) directives() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A line of the script ends at a line break, and in a name with a backslash Slurm replaces no
-	// placeholders.
+	// A line break would end the script's line, and Slurm replaces no placeholders in a path with a
+	// backslash.
 	if strings.ContainsAny(j.dir, "\\\r\n") {
-		return nil, usagef("--out: Slurm takes no folder with a backslash or a line break in its path: %q",
-			filepath.Dir(j.dir))
+		return nil, usagef("--out: Slurm accepts no path with a backslash or a line break: %q", filepath.Dir(j.dir))
 	}
 	if strings.ContainsAny(work, "\r\n") {
-		return nil, usagef("--slurm: Slurm takes no folder with a line break in its path, as the current one has: %q", work)
+		return nil, usagef("--slurm: Slurm accepts no path with a line break, as the current folder has: %q", work)
 	}
-	// Slurm's placeholders begin with a %, and so a % itself is written twice.
+	// Slurm's placeholders begin with %, so a % in the path is doubled.
 	logs := filepath.Join(strings.ReplaceAll(j.dir, "%", "%%"), "%A_%a.log")
 	lines := []string{
 		sbatchLine("job-name", "gcml-"+j.name, true),
@@ -90,8 +89,9 @@ func (j *slurmJob) directives() ([]string, error) {
 	return lines, nil
 }
 
-// exports are the variables that decide on what and with which data a task runs. A cluster may be
-// set to hand none over.
+// exports returns the environment variables that select the backend and the data of a task, as
+// assignments. They are in the script because a cluster may be configured to pass no environment
+// on.
 func exports() (lines []string) {
 	for _, name := range []string{compute.ConfigEnvVar, backend.PluginPathEnv, backend.PluginDirEnv, datasets.EnvData} {
 		if value := os.Getenv(name); value != "" {
@@ -101,9 +101,9 @@ func exports() (lines []string) {
 	return lines
 }
 
-// keepProgram copies this program to a folder below dir: when a task begins, it may long have been
-// built anew or removed. The folder is named by a hash of its content, so that no other version
-// takes its place.
+// keepProgram copies this program into a folder within dir and returns the path of the copy,
+// because the program may have been rebuilt or removed before a task starts. The folder's name is a
+// hash of the program, so that another version does not replace the copy.
 func keepProgram(dir string) (string, error) {
 	running, err := os.Executable()
 	if err != nil {

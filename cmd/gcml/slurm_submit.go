@@ -21,17 +21,17 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
-// sbatchTimeout is how long sbatch may take. A controller under load answers after half a minute;
-// Slurm's own commands give up after less than that.
+// sbatchTimeout is how long sbatch may take. A controller under load takes up to half a minute, and
+// sbatch itself gives up before this timeout.
 const sbatchTimeout = 2 * time.Minute
 
-// noAnswer is the content of a job file from before sbatch is called until it has answered.
+// noAnswer is the content of a job file from the call of sbatch until its answer.
 const noAnswer = "submitted without an answer"
 
 var jobNumber = regexp.MustCompile(`^[0-9]+$`)
 
-// submit writes the script of a job array and submits it. A file beside the script has the job's
-// number, or that sbatch did not answer, so that the sweep is not in the queue twice.
+// submit writes the script of a job array and submits it. A job file next to the script records the
+// job's number, or that sbatch did not answer, so that the same sweep is not submitted twice.
 func (a *app) submit(cmd *cobra.Command, job *slurmJob, dryRun bool) error {
 	script, err := job.write()
 	if err != nil {
@@ -51,12 +51,12 @@ func (a *app) submit(cmd *cobra.Command, job *slurmJob, dryRun bool) error {
 		return err
 	}
 	decide := append(append([]string{"gcml"}, job.command...), "--decide")
-	fmt.Fprintf(a.stdout, "submitted as job %s, which writes %s\nto see what is missing, and the claims: %s\n",
+	fmt.Fprintf(a.stdout, "submitted as job %s, with logs in %s\nto see what is missing, and the claims: %s\n",
 		number, filepath.Join(filepath.Dir(script), number+"_*.log"), shellescape.QuoteCommand(decide))
 	return nil
 }
 
-// notQueued refuses to submit a script that is in the queue, and one that may be.
+// notQueued returns an error if a script is in the queue, or may be.
 func notQueued(ctx context.Context, script, file string) error {
 	content, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -72,19 +72,19 @@ func notQueued(ctx context.Context, script, file string) error {
 	queue, err := squeue.Output()
 	if err != nil {
 		if strings.TrimSpace(string(content)) == noAnswer {
-			return fmt.Errorf("the last sbatch of %s did not say whether it queued it, and squeue does not answer (%w); "+
-				"if it is not in the queue, remove %s", script, err, file)
+			return fmt.Errorf("%s may be in the queue: the last sbatch did not say, and squeue fails (%w); "+
+				"if it is not, remove %s", script, err, file)
 		}
-		return nil // Slurm took that one, and the tasks of two jobs do no run twice.
+		return nil // The job file has a number. Even if that job is queued, locks keep runs from being done twice.
 	}
 	if queued := jobsOf(string(queue), script); len(queued) > 0 {
-		return fmt.Errorf("%s is in the queue already, as job %s; to submit it anew: scancel %s",
+		return fmt.Errorf("%s is in the queue already, as job %s; to submit it again, first: scancel %s",
 			script, strings.Join(queued, ", "), strings.Join(queued, " "))
 	}
 	return nil
 }
 
-// jobsOf are the numbers of the jobs that run a script, in what squeue prints of all.
+// jobsOf returns the numbers of the jobs that run a script, from squeue's list of all jobs.
 func jobsOf(queue, script string) (numbers []string) {
 	for line := range strings.Lines(queue) {
 		number, command, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -98,7 +98,7 @@ func jobsOf(queue, script string) (numbers []string) {
 // sbatch submits a script and returns the job's number.
 func (a *app) sbatch(ctx context.Context, script, file string) (string, error) {
 	if _, err := exec.LookPath("sbatch"); err != nil {
-		return "", fmt.Errorf("sbatch is not on the PATH; where it is: %s",
+		return "", fmt.Errorf("sbatch is not on the PATH; submit the script on a machine that has it: %s",
 			shellescape.QuoteCommand([]string{"sbatch", script}))
 	}
 	before, err := os.ReadFile(file)
@@ -116,18 +116,18 @@ func (a *app) sbatch(ctx context.Context, script, file string) (string, error) {
 	sbatch.WaitDelay = time.Second
 	answer, err := sbatch.Output()
 	uncertain := func(what string) error {
-		return fmt.Errorf("%s: look with squeue whether %s is in the queue before you submit it again", what, script)
+		return fmt.Errorf("%s: check with squeue whether %s is in the queue before you submit it again", what, script)
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return "", uncertain(fmt.Sprintf("sbatch did not answer within %s", sbatchTimeout))
 	case ctx.Err() != nil:
-		return "", interruption(uncertain("interrupted while sbatch was at work").Error())
+		return "", interruption(uncertain("interrupted before sbatch answered").Error())
 	case err != nil && strings.Contains(messages.String(), "timed out"):
-		// The controller may have taken the job and answered too late.
+		// The controller may have queued the job and answered too late.
 		return "", uncertain("sbatch gave up waiting for Slurm's controller")
 	case err != nil:
-		return "", joined(fmt.Errorf("sbatch does not take %s: %w", script, err), restore(file, before))
+		return "", joined(fmt.Errorf("sbatch rejected %s: %w", script, err), restore(file, before))
 	}
 	number, _, _ := strings.Cut(strings.TrimSpace(string(answer)), ";") // the cluster's name may follow
 	if !jobNumber.MatchString(number) {
@@ -137,7 +137,7 @@ func (a *app) sbatch(ctx context.Context, script, file string) (string, error) {
 	return number, atomicfile.Write(file, []byte(number+"\n"))
 }
 
-// restore gives a file its content again, and removes it if there was none.
+// restore writes the content that a file had before, or removes the file if content is nil.
 func restore(file string, content []byte) error {
 	if content == nil {
 		return os.Remove(file)

@@ -137,7 +137,7 @@ func TestDirective(t *testing.T) {
 		"-p gpu":         "is not key=value",
 		"=gpu":           "is not key=value",
 		"time=1\nrm -rf": "is not key=value",
-		"array=0-3":      "--tasks says how many",
+		"array=0-3":      "give the number of tasks by --tasks",
 	} {
 		if _, err := directive(option); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %q", option, err, want)

@@ -47,7 +47,9 @@ func Download(ctx context.Context, name, dir string, progress Progress) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	_ = os.Remove(folder) // It stays if it holds a file, or the part of one.
+	if info, statErr := os.Lstat(folder); statErr == nil && info.IsDir() {
+		_ = os.Remove(folder) // It stays if it holds a file, or the part of one.
+	}
 	var failed *fetchError
 	if errors.As(err, &failed) {
 		return &DownloadError{Err: err, Hint: set.alternatives(dir)}

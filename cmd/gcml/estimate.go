@@ -37,7 +37,10 @@ func (a *app) confirm(ctx context.Context, s *sweep, schedule *runs.Schedule, wo
 	fmt.Fprint(a.stderr, "begin? [y/N] ")
 	answer := make(chan string, 1)
 	go func() {
-		line, _ := bufio.NewReader(os.Stdin).ReadString('\n') // The end of the input is no answer.
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		if err != nil { // The end of the input, after which the cursor is still in the line of the question.
+			fmt.Fprintln(a.stderr)
+		}
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()
 	select {
@@ -47,6 +50,7 @@ func (a *app) confirm(ctx context.Context, s *sweep, schedule *runs.Schedule, wo
 		}
 		return errDeclined
 	case <-ctx.Done():
+		fmt.Fprintln(a.stderr)
 		return interruption("interrupted; nothing was begun")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -93,6 +94,9 @@ func (a *app) execute(ctx context.Context, s *sweep) error {
 	if err := a.confirm(ctx, s, schedule, len(w.workers)); err != nil {
 		return err
 	}
+	if err := s.createFolders(); err != nil {
+		return err
+	}
 	reused, err := schedule.Run(ctx, w.workers...)
 	var interrupted *runs.InterruptedError
 	var failed *runs.FailedError
@@ -109,6 +113,20 @@ func (a *app) execute(ctx context.Context, s *sweep) error {
 		return err
 	}
 	return joined(err, a.decideAll(ctx, s.withoutFailed(failed), w.backendName, reused))
+}
+
+// createFolders creates the output folders, so that a folder that cannot be created is one error,
+// and not one for each run.
+func (s *sweep) createFolders() error {
+	if len(s.shard) == 0 {
+		return nil
+	}
+	for _, p := range s.planned {
+		if err := os.MkdirAll(p.Out, 0o777); err != nil {
+			return fmt.Errorf("cannot create the folder for results: %w", err)
+		}
+	}
+	return nil
 }
 
 // withoutFailed returns the sweep without the experiments that have failed runs.

@@ -64,7 +64,7 @@ const barRoom = len(" 100% |          |  ")
 func newBar(w io.Writer) *barProgress {
 	p := &barProgress{w: w}
 	if f, ok := w.(*os.File); ok {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
 			p.room = max(1, columns-barRoom-1)
 		}
 	}

@@ -36,6 +36,9 @@ func (a *app) reportCommand() *cobra.Command {
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, dirs []string) error {
 			if len(dirs) == 0 {
+				if _, err := os.Stat(resultsFolder); errors.Is(err, fs.ErrNotExist) {
+					return usagef("there is no folder %s here: give a folder of results, such as out", resultsFolder)
+				}
 				dirs = []string{resultsFolder}
 			}
 			for _, dir := range dirs {

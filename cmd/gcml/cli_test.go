@@ -136,7 +136,7 @@ func TestProgramVersion(t *testing.T) {
 		{"go build in a checkout", "v0.1.1-0.2026-0123abc", commit, "v0.1.1-0.2026-0123abc, commit 0123abc"},
 		{"go build in a changed checkout", "v0.1.1-0.2026-0123abc+dirty", changed,
 			"v0.1.1-0.2026-0123abc+dirty, commit 0123abc with changes"},
-		{"go run", "(devel)", nil, "(devel), commit unknown: go run records none, go build does"},
+		{"go run", "(devel)", nil, "(devel), commit unknown: go build and go run -buildvcs=true record it"},
 	} {
 		info := &debug.BuildInfo{Settings: tc.settings}
 		info.Main.Version = tc.version

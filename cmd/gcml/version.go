@@ -42,7 +42,7 @@ func versionText(info *debug.BuildInfo) string {
 }
 
 // programVersion returns the version that go install and go build record: a release, or the commit
-// of the checkout. Go run records none.
+// of the checkout. go run records none, unless -buildvcs=true is given.
 func programVersion(info *debug.BuildInfo) string {
 	var commit string
 	modified := false
@@ -58,7 +58,7 @@ func programVersion(info *debug.BuildInfo) string {
 	if version == "" || version == "(devel)" {
 		version = "(devel)"
 		if commit == "" {
-			return version + ", commit unknown: go run records none, go build does"
+			return version + ", commit unknown: go build and go run -buildvcs=true record it"
 		}
 	}
 	if commit == "" {

@@ -88,7 +88,7 @@ func TestMemoryBudget(t *testing.T) {
 					}
 					parts, seen[p.gradient] = p.parts(), true
 				}
-				if !seen[inTurns] || len(seen) < 2 {
+				if !seen[byParts] || len(seen) < 2 {
 					t.Errorf("the budgets lead to the strategies %v only, which tests little", seen)
 				}
 			})
@@ -115,10 +115,10 @@ func TestBudgetPlan(t *testing.T) {
 		{"value, ten at once", relu, 11*alive - 1, false, 10, byNodes},
 		{"value, one at once", relu, alive, false, 1, byNodes},
 		{"penalty, all", relu, outputs * kept, true, outputs, byNodes},
-		{"penalty, one byte less than all", relu, outputs*kept - 1, true, outputs / 2, inTurns},
-		{"penalty, ten at a time", relu, 11*kept - 1, true, 10, inTurns},
-		{"penalty, one at a time", relu, kept, true, 1, inTurns},
-		{"smooth penalty, parts of the same size", Tanh, 15 * kept, true, 14, inTurns},
+		{"penalty, one byte less than all", relu, outputs*kept - 1, true, outputs / 2, byParts},
+		{"penalty, ten at a time", relu, 11*kept - 1, true, 10, byParts},
+		{"penalty, one at a time", relu, kept, true, 1, byParts},
+		{"smooth penalty, parts of the same size", Tanh, 15 * kept, true, 14, byParts},
 	}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, c := range cases {

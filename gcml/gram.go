@@ -20,7 +20,7 @@ import (
 func (j *jacobian) gramSquares(v *Node) *Node {
 	if j.gramStrips == nil {
 		for _, strip := range symmetricStrips(j.weights(), j.unitsAxis()) {
-			j.gramStrips = append(j.gramStrips, doubleOutside(strip))
+			j.gramStrips = append(j.gramStrips, doubleBelowDiagonal(strip))
 		}
 	}
 	bounds := blockBounds(v.Shape().Dimensions[2], len(j.gramStrips))
@@ -44,7 +44,7 @@ func (j *jacobian) unitsAxis() int {
 // gramMatrix returns G, [units, units], and builds it on the first call.
 func (j *jacobian) gramMatrix() *Node {
 	if j.gram == nil {
-		j.gram = symmetricOf(symmetricStrips(j.weights(), j.unitsAxis()))
+		j.gram = symmetricFromStrips(symmetricStrips(j.weights(), j.unitsAxis()))
 	}
 	return j.gram
 }
@@ -54,13 +54,13 @@ func (j *jacobian) gramMatrix() *Node {
 // and 2·W·(vᵀ·v) with respect to W. The custom gradient reuses v·G and computes vᵀ·v as a symmetric
 // product, which differentiating the value's nodes would not do.
 func (j *jacobian) complexityByGram(parts []*Node) *Node {
-	var norms, carriers *Node // Shapes [batch] and scalar; carriers has the value 0.
-	var products []*Node      // The strips of Σ vᵀ·v.
+	var norms, zero *Node // Shapes [batch] and scalar; zero carries the gradient.
+	var products []*Node  // The strips of Σ vᵀ·v.
 	for _, part := range parts {
 		v := j.pullback.PullToFirst(j.first, part)
 		vg := vjp.TimesMatrix(v, j.gramMatrix(), 0)
 		norms = addNonNil(norms, ReduceSum(Mul(vg, v), 0, 2))
-		carriers = addNonNil(carriers, carrierOf(v, func() *Node { return MulScalar(vg, 2) }))
+		zero = addNonNil(zero, zeroWithGradient(v, func() *Node { return MulScalar(vg, 2) }))
 		for i, strip := range symmetricStrips(Reshape(v, -1, v.Shape().Dimensions[2]), 1) {
 			if len(products) == i {
 				products = append(products, nil)
@@ -68,23 +68,23 @@ func (j *jacobian) complexityByGram(parts []*Node) *Node {
 			products[i] = addNonNil(products[i], strip)
 		}
 	}
-	carriers = Add(carriers, carrierOf(j.weights(), func() *Node {
+	zero = Add(zero, zeroWithGradient(j.weights(), func() *Node {
 		if j.first.Transposed {
-			return MulScalar(Dot(symmetricOf(products), j.weights()).Product(), 2)
+			return MulScalar(Dot(symmetricFromStrips(products), j.weights()).Product(), 2)
 		}
-		return MulScalar(Dot(j.weights(), symmetricOf(products)).Product(), 2)
+		return MulScalar(Dot(j.weights(), symmetricFromStrips(products)).Product(), 2)
 	}))
-	return MulScalar(Add(StopGradient(ReduceAllSum(norms)), carriers), j.plan.scale/float64(j.plan.batch))
+	return MulScalar(Add(StopGradient(ReduceAllSum(norms)), zero), j.plan.scale/float64(j.plan.batch))
 }
 
-// carrierOf returns a scalar of value 0 whose gradient with respect to x is the node that gradient
-// builds, which can be differentiated again. GoMLX passes an adjoint with x's shape; its first
-// element is the adjoint of the scalar.
-func carrierOf(x *Node, gradient func() *Node) *Node {
-	carrier := firstElement(IdentityWithCustomGradient(x, func(_, adjoint *Node) *Node {
+// zeroWithGradient returns a scalar of value 0 whose gradient with respect to x is the node that
+// gradient builds, which can be differentiated again. GoMLX passes an adjoint with x's shape; its
+// first element is the adjoint of the scalar.
+func zeroWithGradient(x *Node, gradient func() *Node) *Node {
+	element := firstElement(IdentityWithCustomGradient(x, func(_, adjoint *Node) *Node {
 		return Mul(gradient(), firstElement(adjoint))
 	}))
-	return Sub(carrier, StopGradient(carrier))
+	return Sub(element, StopGradient(element))
 }
 
 // firstElement returns x[0, ..., 0] as a scalar.

@@ -58,8 +58,8 @@ func complexity(outputs, inputs *Node, o options) *Node {
 	switch j.plan.gradient {
 	case byGram:
 		gc = j.complexityByGram(j.parts())
-	case inTurns:
-		gc = j.complexityInTurns(o.variables)
+	case byParts:
+		gc = j.complexityInParts(o.variables)
 	default:
 		gc = ReduceAllMean(j.total())
 	}
@@ -190,7 +190,7 @@ func (j *jacobian) squares(v *Node) *Node {
 	if j.plan.norm == fromGram {
 		return j.gramSquares(v)
 	}
-	v = wide(convolution.Apart(v))
+	v = wide(convolution.Unfused(v))
 	return Square(Reshape(v, v.Shape().Dimensions[0], j.plan.batch, -1))
 }
 

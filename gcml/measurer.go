@@ -139,7 +139,7 @@ func (m *Measurer) Measure(ctx context.Context, ds train.Dataset) (Result, error
 func (m *Measurer) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, layout) {
 	round, state := a.Extra[0], a.Extra[1]
 	scope.Store().SetTraining(a.Inputs[0].Graph(), false)
-	takeState := lendRandomState(scope.Store(), state)
+	restoreState := replaceRandomState(scope.Store(), state)
 	output, input := m.options.pick(m.modelFn(scope, a.Spec, a.Inputs), a.Inputs)
 	j := newJacobian(output, input, m.options)
 	l := layout{plans: []plan{j.plan}}
@@ -151,7 +151,7 @@ func (m *Measurer) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, la
 			results = append(results, layer.ofRound(round, false))
 		}
 	}
-	return append(results, takeState()), l
+	return append(results, restoreState()), l
 }
 
 // namedNodes returns the nodes between inputs and outputs that have an alias and a batch axis.
@@ -169,10 +169,10 @@ func namedNodes(j *jacobian) []*graph.Node {
 	return named
 }
 
-// lendRandomState replaces the store's random state by the node while a graph is built, so that the
-// graph draws from it and the store's own state does not change. The function that it returns
-// restores the store and returns the state after the draws.
-func lendRandomState(store *model.Store, state *graph.Node) (take func() *graph.Node) {
+// replaceRandomState replaces the store's random state by the node while a graph is built, so that
+// the graph draws from it and the store's own state does not change. restore restores the store's
+// state, and returns the replaced state after the draws.
+func replaceRandomState(store *model.Store, state *graph.Node) (restore func() *graph.Node) {
 	path := model.JoinPath(model.ScopeSeparator, model.RNGStateVariableName)
 	if v := store.GetVariable(path); v == nil || !v.HasValue() {
 		if err := store.ResetRNGState(); err != nil { // What the store's first draw would do.

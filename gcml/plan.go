@@ -60,8 +60,8 @@ const (
 	byNodes gradientStrategy = ""
 	// byGram gives the value a custom gradient, see complexityByGram.
 	byGram gradientStrategy = "Gram matrix"
-	// inTurns computes the gradient together with the value, part by part, see complexityInTurns.
-	inTurns gradientStrategy = "parts in turns"
+	// byParts computes the gradient together with the value, part by part, see complexityInParts.
+	byParts gradientStrategy = "in parts"
 )
 
 // newPlan decides how to compute the norms of the Jacobians of outputs [batch, outputs] with
@@ -89,7 +89,7 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 		p.norm, first = fromGram, layer
 	}
 	p.divide(pullback, inputs, first, o)
-	if p.norm == fromGram && p.gradient == inTurns && !gramFits(b, first, batch*p.atOnce, o) {
+	if p.norm == fromGram && p.gradient == byParts && !gramFits(b, first, batch*p.atOnce, o) {
 		p.norm, first = fromJacobian, vjp.FirstLinear{}
 		p.divide(pullback, inputs, first, o)
 	}
@@ -147,7 +147,7 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 	if chosen := max(o.cotangents, o.gradientParts); chosen > 0 {
 		p.atOnce = min(chosen, p.cotangents)
 		if o.gradientParts > 0 && p.parts() > 1 {
-			p.gradient = inTurns
+			p.gradient = byParts
 		}
 		return
 	}
@@ -171,12 +171,12 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 	if !differentiated || p.cotangents == 1 || kept <= budget/p.cotangents {
 		return
 	}
-	p.gradient = inTurns
-	fitting := min(max(1, budget/kept), ceilDiv(p.cotangents, 2))
+	p.gradient = byParts
+	affordable := min(max(1, budget/kept), ceilDiv(p.cotangents, 2))
 	if isFree {
-		p.atOnce = min(p.atOnce, fitting)
+		p.atOnce = min(p.atOnce, affordable)
 	} else { // Each part costs time.
-		p.atOnce = ceilDiv(p.cotangents, ceilDiv(p.cotangents, fitting))
+		p.atOnce = ceilDiv(p.cotangents, ceilDiv(p.cotangents, affordable))
 	}
 }
 

@@ -159,9 +159,9 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 	})
 }
 
-// TestPenaltyInTurns compares the penalty and its gradient, one cotangent at a time, with those of
+// TestPenaltyInParts compares the penalty and its gradient, one cotangent at a time, with those of
 // all at once, over the table of models, each in training mode.
-func TestPenaltyInTurns(t *testing.T) {
+func TestPenaltyInParts(t *testing.T) {
 	b := gctest.GoBackend(t)
 	batchNorm := problem{name: "batch norm", inputs: []int{6, 5}, smooth: true, outputs: 3,
 		model: func(scope *model.Scope, x *Node) *Node {

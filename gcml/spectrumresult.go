@@ -55,10 +55,10 @@ type spectra struct {
 // argument is the random state. Its second result is the number of Lanczos steps.
 func (m *Measurer) buildSpectrum(scope *model.Scope, a compiled.Args) ([]*graph.Node, int) {
 	scope.Store().SetTraining(a.Inputs[0].Graph(), false)
-	takeState := lendRandomState(scope.Store(), a.Extra[0])
+	restoreState := replaceRandomState(scope.Store(), a.Extra[0])
 	output, input := m.options.pick(m.modelFn(scope, a.Spec, a.Inputs), a.Inputs)
 	s := newSpectrum(output, input, m.options)
-	takeState()
+	restoreState()
 	if s.residual == nil {
 		s.residual = graph.ZerosLike(s.norm)
 	}

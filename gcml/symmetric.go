@@ -35,9 +35,9 @@ func symmetricStrips(a *Node, axis int) []*Node {
 	return strips
 }
 
-// doubleOutside doubles the elements of a strip below its diagonal block. The sum over the strips
-// is then the sum over the whole symmetric matrix.
-func doubleOutside(strip *Node) *Node {
+// doubleBelowDiagonal doubles the elements of a strip below its diagonal block. The sum over the
+// strips is then the sum over the whole symmetric matrix.
+func doubleBelowDiagonal(strip *Node) *Node {
 	rows, columns := strip.Shape().Dimensions[0], strip.Shape().Dimensions[1]
 	if rows == columns {
 		return strip
@@ -46,8 +46,8 @@ func doubleOutside(strip *Node) *Node {
 		MulScalar(SliceAxis(strip, 0, AxisRange(columns)), 2)}, 0)
 }
 
-// symmetricOf puts the matrix together from its strips.
-func symmetricOf(strips []*Node) *Node {
+// symmetricFromStrips puts the matrix together from its strips.
+func symmetricFromStrips(strips []*Node) *Node {
 	if len(strips) == 1 {
 		return strips[0]
 	}

@@ -30,7 +30,7 @@ func TestSymmetric(t *testing.T) {
 						strips := symmetricStrips(a, axis)
 						j := &jacobian{first: vjp.FirstLinear{Weights: a, Transposed: axis == 0}}
 						form := ReduceSum(j.gramSquares(InsertAxes(v, 0)), 2)
-						return []*Node{symmetricOf(strips), plain, form, ReduceSum(Mul(Dot(v, plain).Product(), v), 1)}
+						return []*Node{symmetricFromStrips(strips), plain, form, ReduceSum(Mul(Dot(v, plain).Product(), v), 1)}
 					}, gctest.RandomTensor(rng, dims...), gctest.RandomTensor(rng, 3, n))
 					gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 0, "the matrix")
 					gctest.AssertClose(t, gctest.Flat(out[2]), gctest.Flat(out[3]), 1e-12, 0, "the quadratic form")

@@ -13,7 +13,7 @@ import (
 
 // GlobalMeanPool returns the mean over all spatial axes of x, shaped [batch, spatial..., channels]:
 // [batch, channels].
-func GlobalMeanPool(x *Node) *Node { return ReduceMean(convolution.Apart(x), spatialAxes(x)...) }
+func GlobalMeanPool(x *Node) *Node { return ReduceMean(convolution.Unfused(x), spatialAxes(x)...) }
 
 // GlobalMaxPool returns the largest element over all spatial axes of x, shaped [batch, spatial...,
 // channels]: [batch, channels]. Equal largest elements all get the gradient.

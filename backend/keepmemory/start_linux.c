@@ -1,11 +1,11 @@
 //go:build linux && cgo && !noxla
 
-// Lets the C library keep what XLA frees. XLA on a CPU allocates the temporary memory of a program anew for every run, in
-// one piece, which the C library would take from the system and give back each time; for a ResNet18 the system's work on
-// these pages took an eighth of a training step. Pieces of 2 GiB and more still go back.
+// Makes the C library keep the memory that XLA frees. XLA on a CPU allocates the temporary memory of a program as one block
+// in every run. By default the C library gets such a block from the system and returns it each time; for a ResNet18 the
+// system's work on these pages took an eighth of a training step. Blocks of 2 GiB and more are still returned.
 //
-// This is done before Go starts threads: the memory of those that have an arena of their own by then is not kept. So it
-// cannot be done when a backend is opened.
+// This has to run before Go starts threads, so not when a backend is opened: the settings do not apply to threads that
+// already have an arena of their own.
 
 #define _GNU_SOURCE // For environ.
 #include <limits.h>
@@ -17,7 +17,7 @@
 #ifdef __GLIBC__
 __attribute__((constructor)) static void keep_memory(void) {
 	for (char **variable = environ; *variable != NULL; variable++) {
-		// A user who has set any of the C library's own switches knows better.
+		// The user's own settings of the C library take precedence.
 		if (strncmp(*variable, "MALLOC_", 7) == 0 || strncmp(*variable, "GLIBC_TUNABLES=", 15) == 0) {
 			return;
 		}

@@ -40,7 +40,8 @@ func (t *ArcLengths) Units() int64 { return t.Functions }
 // Do implements Task.
 func (t *ArcLengths) Do(ctx context.Context, job *runs.Job) error {
 	if t.HiddenLayers < 0 || t.Width < 1 || t.Cells < 1 {
-		return fmt.Errorf("%d layers of %d units on %d cells cannot be", t.HiddenLayers, t.Width, t.Cells)
+		return fmt.Errorf("invalid network: hidden_layers is %d, want 0 or more; width is %d and cells %d, want 1 or more",
+			t.HiddenLayers, t.Width, t.Cells)
 	}
 	for i := range t.Functions {
 		if err := ctx.Err(); err != nil {

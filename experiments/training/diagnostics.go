@@ -94,7 +94,7 @@ func (d *noiseGap) measure(p *runs.Point) error {
 				if err != nil {
 					return fmt.Errorf("measuring the effect of noise: %w", err)
 				}
-				sum, outputSum = sum+scalar(out[0]), outputSum+scalar(out[1])
+				sum, outputSum = sum+readScalar(out[0]), outputSum+readScalar(out[1])
 				n += b.n
 			}
 		}

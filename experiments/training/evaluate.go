@@ -125,7 +125,7 @@ func (e *evaluation) measure(ctx context.Context, p *runs.Point) error {
 				return fmt.Errorf("measuring on the %s set: %w", name, err)
 			}
 			for i, mean := range means {
-				sums[names[i]] += scalar(mean) * float64(b.n)
+				sums[names[i]] += readScalar(mean) * float64(b.n)
 			}
 			n += b.n
 		}
@@ -253,7 +253,8 @@ func (e *evaluator) finalize() {
 	}
 }
 
-func scalar(t *tensors.Tensor) float64 {
+// readScalar returns the value of a scalar tensor, and frees the tensor.
+func readScalar(t *tensors.Tensor) float64 {
 	v := shapes.ConvertTo[float64](t.Value())
 	_ = t.FinalizeAll()
 	return v

@@ -51,8 +51,8 @@ func (t *ClosedForms) Units() int64 { return 1 }
 // Do implements Task.
 func (t *ClosedForms) Do(_ context.Context, job *runs.Job) error {
 	if t.Inputs < 1 || t.Outputs < 1 || t.Points < 1 || t.HiddenLayers < 0 || t.Width < 1 {
-		return fmt.Errorf("a network of %d inputs, %d layers of %d units and %d outputs on %d points cannot be",
-			t.Inputs, t.HiddenLayers, t.Width, t.Outputs, t.Points)
+		return fmt.Errorf("invalid network: inputs %d, hidden_layers %d, width %d, outputs %d, points %d; want 1 or more, "+
+			"for hidden_layers 0 or more", t.Inputs, t.HiddenLayers, t.Width, t.Outputs, t.Points)
 	}
 	random := rand.New(rand.NewPCG(uint64(job.Record.Seed), 1))
 	points := make([]float64, t.Points*t.Inputs)

@@ -73,7 +73,7 @@ func (n Network) function(outputs int) (modelFn, error) {
 
 func (n Network) resNet18(outputs int, initialization layers.Initialization) (modelFn, error) {
 	if n.Width < 1 || n.Pool < 0 {
-		return nil, fmt.Errorf("a ResNet18 of %d channels that averages squares of %d pixels cannot be", n.Width, n.Pool)
+		return nil, fmt.Errorf("invalid ResNet18: width is %d, want 1 or more; pool is %d, want 0 or more", n.Width, n.Pool)
 	}
 	norm, err := layers.ParseNorm(n.Norm)
 	if err != nil {
@@ -90,7 +90,8 @@ func (n Network) resNet18(outputs int, initialization layers.Initialization) (mo
 
 func (n Network) mlp(outputs int, initialization layers.Initialization) (modelFn, error) {
 	if n.HiddenLayers < 0 || (n.HiddenLayers > 0 && n.Width < 1) {
-		return nil, fmt.Errorf("a network of %d hidden layers of %d units cannot be", n.HiddenLayers, n.Width)
+		return nil, fmt.Errorf("invalid MLP: hidden_layers is %d, want 0 or more; width is %d, want 1 or more",
+			n.HiddenLayers, n.Width)
 	}
 	act, err := activation.TypeString(n.Activation)
 	if err != nil {

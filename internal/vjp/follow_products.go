@@ -78,11 +78,11 @@ func followConvolution(n *Node, in []*layout, batch int) flow {
 // groupsOf returns the factors that number the groups of an axis. It returns false if the example
 // changes within a group.
 func groupsOf(factors []factor, groups int) ([]factor, bool) {
-	var rest, lone []factor // lone is the factor of a batch of one.
+	var rest, batchFactor []factor // batchFactor is nil unless the batch's factor has size 1.
 	before := 1
 	for _, f := range factors {
 		if f.size == 1 {
-			lone, before = []factor{f}, sizeOf(rest)
+			batchFactor, before = []factor{f}, sizeOf(rest)
 			continue
 		}
 		rest = append(rest, f)
@@ -91,8 +91,8 @@ func groupsOf(factors []factor, groups int) ([]factor, bool) {
 	if !ok || anyOfBatch(axes[1]) || before > groups || groups%before != 0 {
 		return nil, false
 	}
-	if lone != nil {
-		return slices.Concat([]factor{{before, 0}}, lone, []factor{{groups / before, 0}}), true
+	if batchFactor != nil {
+		return slices.Concat([]factor{{before, 0}}, batchFactor, []factor{{groups / before, 0}}), true
 	}
 	return axes[0], true
 }

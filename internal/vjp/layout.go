@@ -151,13 +151,13 @@ func sizeOf(factors []factor) int {
 // the batch's factor has size 1 and may have several positions: the likeliest layout is first.
 func (l layout) reshaped(to []int, batch int) []layout {
 	var factors []factor
-	var lone *factor        // The batch's factor, if it has size 1.
-	var own, before int     // The axis of lone, and the number of elements before it.
+	var batchFactor *factor // The batch's factor, if it has size 1.
+	var own, before int     // The axis of batchFactor, and the number of elements before it.
 	sizes := make([]int, 0) // The sizes of l's axes.
 	for axis, along := range l.axes {
 		for _, f := range along {
 			if f.size == 1 && f.stride != 0 {
-				lone, own, before = &f, axis, sizeOf(factors)
+				batchFactor, own, before = &f, axis, sizeOf(factors)
 				continue
 			}
 			factors = append(factors, f)
@@ -169,13 +169,13 @@ func (l layout) reshaped(to []int, batch int) []layout {
 		return nil
 	}
 	moved := layout{first: l.first, axes: axes}
-	if lone == nil {
+	if batchFactor == nil {
 		return []layout{moved.normal(batch)}
 	}
 	var places []layout
 	for _, axis := range placesFor(before, own, sizes, to) {
 		outer := before / product(to[:axis])
-		place := []factor{{outer, 0}, *lone, {to[axis] / outer, 0}}
+		place := []factor{{outer, 0}, *batchFactor, {to[axis] / outer, 0}}
 		places = append(places, moved.with(axis, place, 0).normal(batch))
 	}
 	return places

@@ -17,33 +17,33 @@ import (
 // resulting layouts of its output.
 type alternative struct {
 	in  []*layout
-	out wish
+	out layoutSet
 }
 
-// wish is the set of layouts that a node may have, and whether it may be constant.
-type wish struct {
-	places   []layout
+// layoutSet is the set of layouts that a node may have. constant says whether the node may be held
+// constant too.
+type layoutSet struct {
+	layouts  []layout
 	constant bool
 }
 
-func (w wish) has(place layout) bool { return slices.ContainsFunc(w.places, place.equal) }
+func (s layoutSet) has(l layout) bool { return slices.ContainsFunc(s.layouts, l.equal) }
 
-func (w wish) isEmpty() bool { return len(w.places) == 0 && !w.constant }
+func (s layoutSet) isEmpty() bool { return len(s.layouts) == 0 && !s.constant }
 
-// both returns the intersection of two wishes.
-func (w wish) both(other wish) wish {
-	common := wish{constant: w.constant && other.constant}
-	for _, place := range w.places {
-		if other.has(place) {
-			common.places = append(common.places, place)
+func (s layoutSet) intersect(other layoutSet) layoutSet {
+	common := layoutSet{constant: s.constant && other.constant}
+	for _, l := range s.layouts {
+		if other.has(l) {
+			common.layouts = append(common.layouts, l)
 		}
 	}
 	return common
 }
 
-// wishes returns, in a batch of one, the layouts of the nodes that are compatible with outputs
-// whose first axis is the batch. A node without an entry may have any layout.
-func (s *Pullback) wishes(reached []*Node) map[*Node]wish {
+// allowedLayouts returns, in a batch of one, the layouts of the nodes that are compatible with
+// outputs whose first axis is the batch. A node without an entry may have any layout.
+func (s *Pullback) allowedLayouts(reached []*Node) map[*Node]layoutSet {
 	if s.batch() != 1 {
 		return nil
 	}
@@ -57,22 +57,22 @@ func (s *Pullback) wishes(reached []*Node) map[*Node]wish {
 			alternatives[n] = trial.tryAll(n)
 		}
 	}
-	fitting := make(map[*Node]wish)
+	allowed := make(map[*Node]layoutSet)
 	if dims := dimsOf(s.outputs); len(dims) > 0 {
-		fitting[s.outputs] = wish{places: []layout{batchFirst(dims).normal(1)}}
+		allowed[s.outputs] = layoutSet{layouts: []layout{batchFirst(dims).normal(1)}}
 	}
 	for _, n := range slices.Backward(reached) {
 		if alternate := alternateOf(n); alternate != nil {
-			if w, ok := fitting[n]; ok {
-				narrow(fitting, alternate, w)
+			if set, ok := allowed[n]; ok {
+				narrow(allowed, alternate, set)
 			}
 			continue
 		}
-		for in, w := range wishesForInputs(n, alternatives[n], fitting) {
-			narrow(fitting, in, w)
+		for in, set := range allowedForInputs(n, alternatives[n], allowed) {
+			narrow(allowed, in, set)
 		}
 	}
-	return fitting
+	return allowed
 }
 
 // tryAll records every layout of n that results from any choice of layouts for its inputs.
@@ -100,65 +100,65 @@ func (s *Pullback) tryAll(n *Node) []alternative {
 		}
 		if f.mixes || !slices.ContainsFunc(f.outputs, func(places []layout) bool { return len(places) > 0 }) {
 			s.constant[n] = true
-			alternatives = append(alternatives, alternative{in, wish{constant: true}})
+			alternatives = append(alternatives, alternative{in, layoutSet{constant: true}})
 			continue
 		}
 		flows = append(flows, f)
-		alternatives = append(alternatives, alternative{in, wish{places: f.outputs[0]}})
+		alternatives = append(alternatives, alternative{in, layoutSet{layouts: f.outputs[0]}})
 	}
 	if len(flows) > 0 {
 		s.places[n] = united(flows).outputs
 		s.add(n)
 	}
 	if n.NumOutputs() > 1 || len(choices) == mostChoices {
-		return nil // Without all alternatives nothing follows for its inputs.
+		return nil // If some alternatives are missing, nothing is known about its inputs.
 	}
 	return alternatives
 }
 
-// wishesForInputs returns the layouts of n's inputs that give n a layout that fits.
-func wishesForInputs(n *Node, alternatives []alternative, fitting map[*Node]wish) map[*Node]wish {
-	wanted, ok := fitting[n]
-	fits := func(a alternative) bool { return !ok || !a.out.both(wanted).isEmpty() }
+// allowedForInputs returns the layouts of n's inputs that give n an allowed layout.
+func allowedForInputs(n *Node, alternatives []alternative, allowed map[*Node]layoutSet) map[*Node]layoutSet {
+	wanted, ok := allowed[n]
+	fits := func(a alternative) bool { return !ok || !a.out.intersect(wanted).isEmpty() }
 	if !slices.ContainsFunc(alternatives, fits) {
 		return nil
 	}
-	wishes := make(map[*Node]wish)
+	ofInputs := make(map[*Node]layoutSet)
 	for _, a := range alternatives {
 		if !fits(a) {
 			continue
 		}
 		for i, in := range n.Inputs() {
-			w := wishes[in]
+			set := ofInputs[in]
 			switch {
 			case a.in[i] == nil:
-				w.constant = true
-			case !w.has(*a.in[i]):
-				w.places = append(w.places, *a.in[i])
+				set.constant = true
+			case !set.has(*a.in[i]):
+				set.layouts = append(set.layouts, *a.in[i])
 			}
-			wishes[in] = w
+			ofInputs[in] = set
 		}
 	}
-	return wishes
+	return ofInputs
 }
 
-// narrow restricts n to a further wish, unless the wish contradicts those of nodes closer to the
-// outputs.
-func narrow(fitting map[*Node]wish, n *Node, w wish) {
-	if before, ok := fitting[n]; ok {
-		if w = before.both(w); w.isEmpty() {
+// narrow restricts the layouts of n to the set, unless none would remain: the restrictions by nodes
+// closer to the outputs take precedence.
+func narrow(allowed map[*Node]layoutSet, n *Node, set layoutSet) {
+	if before, ok := allowed[n]; ok {
+		if set = before.intersect(set); set.isEmpty() {
 			return
 		}
 	}
-	fitting[n] = w
+	allowed[n] = set
 }
 
-// keep drops the layouts of n that do not fit, unless that would drop all.
-func (s *Pullback) keep(n *Node, w wish) {
+// dropLayouts drops the layouts of n that are not allowed, unless none would remain.
+func (s *Pullback) dropLayouts(n *Node, allowed layoutSet) {
 	if n.NumOutputs() > 1 {
 		return
 	}
-	if common := (wish{places: s.places[n][0]}).both(w); len(common.places) > 0 {
-		s.places[n] = [][]layout{common.places}
+	if common := (layoutSet{layouts: s.places[n][0]}).intersect(allowed); len(common.layouts) > 0 {
+		s.places[n] = [][]layout{common.layouts}
 	}
 }

@@ -34,8 +34,8 @@ type Pullback struct {
 	// places has the possible layouts of every output of a node on the path, see flow.
 	places map[*Node][][]layout
 
-	// constant are the nodes that some choice of layouts holds constant, see wishes; nil after the
-	// choice.
+	// constant are the nodes that some choice of layouts holds constant, see allowedLayouts; nil
+	// after the choice.
 	constant map[*Node]bool
 
 	// fixed has the inputs that each node holds constant.
@@ -60,7 +60,7 @@ type Pullback struct {
 func New(outputs, inputs *Node) *Pullback {
 	s := newPullback(outputs, inputs)
 	reached := s.reachedFromOutputs()
-	fitting := s.wishes(reached)
+	allowed := s.allowedLayouts(reached)
 	for _, n := range reached {
 		if n == inputs {
 			s.addInputs()
@@ -68,7 +68,7 @@ func New(outputs, inputs *Node) *Pullback {
 		}
 		mustNotCapture(n)
 		if passes(n) && slices.ContainsFunc(edges(n), s.isOnPath) && s.follow(n) {
-			s.keep(n, fitting[n])
+			s.dropLayouts(n, allowed[n])
 			s.add(n)
 		}
 	}

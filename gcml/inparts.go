@@ -7,14 +7,14 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
-// complexityInTurns returns the mean of the squared norms, a scalar that can be differentiated with
+// complexityInParts returns the mean of the squared norms, a scalar that can be differentiated with
 // respect to the variables only. It computes the vector-Jacobian products of one part of the
 // cotangents and their gradients before those of the next part, so that the memory of a part is
 // free by then. The usual gradient would keep the values of all parts until the backward pass.
 //
 // With smooth activations or the statistics of batch norm, each part's gradient also passes through
 // the forward pass: once for every part instead of once for all.
-func (j *jacobian) complexityInTurns(variables []*Node) *Node {
+func (j *jacobian) complexityInParts(variables []*Node) *Node {
 	var gc *Node
 	var done []*Node // The sums over the parts so far.
 	gradients := make([]*Node, len(variables))
@@ -22,7 +22,7 @@ func (j *jacobian) complexityInTurns(variables []*Node) *Node {
 		if done != nil {
 			part = gomlxcompat.After(part, done...)
 		}
-		value := j.partOfComplexity(part)
+		value := j.complexityOfPart(part)
 		mustDifferentiateTwice(value, variables)
 		gc = addNonNil(gc, value)
 		done = []*Node{gc}
@@ -33,14 +33,14 @@ func (j *jacobian) complexityInTurns(variables []*Node) *Node {
 	}
 	gc = j.refuseOtherGradients(StopGradient(gc), variables)
 	for i, gradient := range gradients {
-		carrier := carrierOf(variables[i], func() *Node { return gradient })
-		gc = Add(gc, ConvertDType(carrier, gc.DType()))
+		zero := zeroWithGradient(variables[i], func() *Node { return gradient })
+		gc = Add(gc, ConvertDType(zero, gc.DType()))
 	}
 	return gc
 }
 
-// partOfComplexity returns the cotangents' share of the mean of the squared norms.
-func (j *jacobian) partOfComplexity(cotangents *Node) *Node {
+// complexityOfPart returns the cotangents' share of the mean of the squared norms.
+func (j *jacobian) complexityOfPart(cotangents *Node) *Node {
 	if j.plan.norm == fromGram {
 		return j.complexityByGram([]*Node{cotangents})
 	}

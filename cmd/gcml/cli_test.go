@@ -26,14 +26,14 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"gcml": main, "crash": crash})
 }
 
-// crash ends as gcml does when a goroutine of a backend panics, which nothing can recover.
+// crash panics in another goroutine, which cannot be recovered, as a fault in a backend does.
 func crash() {
 	quietCrashes()
 	go func() { panic(errors.New("a goroutine's fault")) }()
 	select {}
 }
 
-// The scripts in testdata hold what the command is given, what it prints, and the files it leaves.
+// The scripts in testdata run the command and check what it prints and which files it writes.
 func TestScripts(t *testing.T) {
 	commands := maps.Clone(sweepCommands)
 	commands["waitlines"] = waitLines
@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// waitLines waits until a file of a glob pattern has so many lines.
+// waitLines waits until a file that matches a pattern has a number of lines.
 func waitLines(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: waitlines PATTERN LINES")
@@ -76,7 +76,7 @@ func waitLines(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	ts.Fatalf("%s does not come to %d lines", args[0], want)
+	ts.Fatalf("%s has less than %d lines", args[0], want)
 }
 
 func TestExitCode(t *testing.T) {
@@ -146,6 +146,19 @@ func TestProgramVersion(t *testing.T) {
 	}
 }
 
+func TestEstimateText(t *testing.T) {
+	for want, e := range map[string]runs.Estimate{
+		"about 2h5m, from the times of 4 similar runs": {Todo: 6, Known: 6, Sources: 4, Time: 125 * time.Minute},
+		"at least 5m0s for 2 of the 6 runs; runs like the others have not finished here yet": {
+			Todo: 6, Known: 2, Sources: 4, Time: 5 * time.Minute},
+		"unknown, because no similar run has finished here yet; the progress display will have one": {Todo: 6},
+	} {
+		if got := estimateText(e); got != want {
+			t.Errorf("%+v: %q, want %q", e, got, want)
+		}
+	}
+}
+
 func TestProgress(t *testing.T) {
 	var out bytes.Buffer
 	a := &app{stderr: &out}
@@ -177,18 +190,18 @@ func TestProgress(t *testing.T) {
 func TestFileProgress(t *testing.T) {
 	var out bytes.Buffer
 	p := &fileProgress{app: &app{stderr: &out}, kind: "lines"}
-	for _, told := range []struct {
+	for _, call := range []struct {
 		file        string
 		done, total int64
 	}{{"images", 50, 100}, {"images", 10, 100}, {"images", 100, 100}, {"labels", 5, 5}} {
-		p.show(told.file, told.done, told.total)
+		p.show(call.file, call.done, call.total)
 	}
 	p.finish()
 	var got []string
 	for line := range strings.Lines(out.String()) {
 		got = append(got, strings.Join(strings.Fields(line)[:3], " "))
 	}
-	// The second address of the first file starts at 0 again, which shows nothing.
+	// From its second address the first file starts again at 0, which prints no line.
 	if want := []string{"50 % images", "100 % images", "100 % labels"}; !slices.Equal(got, want) {
 		t.Errorf("lines %q; want %q", got, want)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/pace"
 )
 
-// askFrom is the estimated time from which on a user at a terminal is asked before the runs begin.
+// askFrom is the shortest estimate for which a user at a terminal is asked before the runs begin.
 const askFrom = 5 * time.Minute
 
 // errDeclined reports that the user did not want to begin.
@@ -38,8 +38,8 @@ func (a *app) confirm(ctx context.Context, s *sweep, schedule *runs.Schedule, wo
 	answer := make(chan string, 1)
 	go func() {
 		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-		if err != nil { // The end of the input, after which the cursor is still in the line of the question.
-			fmt.Fprintln(a.stderr)
+		if err != nil {
+			fmt.Fprintln(a.stderr) // The input ended without a line break.
 		}
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()
@@ -58,17 +58,17 @@ func (a *app) confirm(ctx context.Context, s *sweep, schedule *runs.Schedule, wo
 func estimateText(e runs.Estimate) string {
 	switch {
 	case e.Known == 0:
-		return "none, because no such run is known here yet; the display shows one after the first run"
+		return "unknown, because no similar run has finished here yet; the progress display will have one"
 	case e.Known < e.Todo:
-		return fmt.Sprintf("more than %s for %d of %d runs; no run like the others is known here yet", pace.Text(e.Time),
-			e.Known, e.Todo)
+		return fmt.Sprintf("at least %s for %d of the %d runs; runs like the others have not finished here yet",
+			pace.Text(e.Time), e.Known, e.Todo)
 	}
-	return fmt.Sprintf("about %s, from the times of %d such runs", pace.Text(e.Time), e.Sources)
+	return fmt.Sprintf("about %s, from the times of %d similar runs", pace.Text(e.Time), e.Sources)
 }
 
-// knownRecords reads the records from which times can be estimated: those of the output folders,
-// and of finished results of the same experiments beside them and in the repository. It leaves out
-// what cannot be read.
+// knownRecords reads the records of similar runs: those in the output folders, and those of
+// finished results of the same experiments, next to the output folders and in the repository. It
+// ignores records that cannot be read.
 func knownRecords(planned []*experiment.Planned) (known []*runs.Record) {
 	seen := make(map[string]bool)
 	add := func(r *runs.Record) {

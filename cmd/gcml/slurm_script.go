@@ -30,8 +30,8 @@ type slurmJob struct {
 var scriptTemplate = template.Must(template.New("script").Parse(`#!/bin/bash
 {{range .Directives}}{{.}}
 {{end}}
-# {{.Runs}} runs in {{.Tasks}} tasks. Submit this script again to do what is missing: complete runs are not repeated, and
-# interrupted ones continue from their last checkpoint.
+# {{.Runs}} runs in {{.Tasks}} tasks. Submit this script again to do what is missing:
+# complete runs are not repeated, and interrupted ones continue from their last checkpoint.
 {{range .Exports}}export {{.}}
 {{end}}exec {{.Command}} --shard "$SLURM_ARRAY_TASK_ID/{{.Tasks}}"
 `))

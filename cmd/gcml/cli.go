@@ -207,11 +207,24 @@ func (a *app) root() *cobra.Command {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		root.Version = versionText(info)
 	}
+	a.wrapFlagUsages(root)
 	a.addColor(root)
-	root.AddCommand(a.demoCommand(), a.listCommand(), a.runCommand(), a.sweepCommand(), a.showCommand(),
-		a.measureCommand(), a.reportCommand(), a.fetchCommand(), a.doctorCommand(), a.versionCommand(), a.workerCommand())
+	addGroup(root, "Experiments", a.demoCommand(), a.listCommand(), a.runCommand(), a.sweepCommand(), a.showCommand(),
+		a.reportCommand())
+	addGroup(root, "Networks", a.measureCommand())
+	addGroup(root, "This machine", a.doctorCommand(), a.fetchCommand(), a.versionCommand())
+	root.AddCommand(a.workerCommand())
 	addCompletionCommand(root)
 	return root
+}
+
+// addGroup adds commands under a title in the help.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title + ":"})
+	for _, c := range commands {
+		c.GroupID = title
+		root.AddCommand(c)
+	}
 }
 
 func commandNames(cmd *cobra.Command) (names []string) {

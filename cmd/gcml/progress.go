@@ -3,11 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/internal/pace"
@@ -63,10 +61,8 @@ const barRoom = len(" 100% |          |  ")
 
 func newBar(w io.Writer) *barProgress {
 	p := &barProgress{w: w}
-	if f, ok := w.(*os.File); ok {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
-			p.room = max(1, columns-barRoom-1)
-		}
+	if columns := terminalWidth(w); columns > 0 {
+		p.room = max(1, columns-barRoom-1)
 	}
 	return p
 }

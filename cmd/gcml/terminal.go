@@ -3,9 +3,11 @@ package main
 import (
 	"io"
 	"os"
+	"strings"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/geometric-complexity/toolkit/experiments/evidence"
@@ -13,11 +15,43 @@ import (
 
 // isTerminal reports whether a reader or writer is a terminal.
 func isTerminal(stream any) bool {
+	f, ok := fileOf(stream)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// terminalWidth returns the columns of a terminal, or 0 if they are unknown or stream is none.
+func terminalWidth(stream any) int {
+	if f, ok := fileOf(stream); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return columns
+		}
+	}
+	return 0
+}
+
+func fileOf(stream any) (*os.File, bool) {
 	if checked, ok := stream.(*checkedWriter); ok {
 		stream = checked.w
 	}
 	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return f, ok
+}
+
+// usageWidth is the greatest width of the help, in columns.
+const usageWidth = 100
+
+// wrapFlagUsages wraps the descriptions of flags in the help of a command and its subcommands, to
+// the width of the terminal.
+func (a *app) wrapFlagUsages(root *cobra.Command) {
+	cobra.AddTemplateFunc("wrapped", func(flags *pflag.FlagSet) string {
+		width := usageWidth
+		if columns := terminalWidth(a.stdout); columns > 0 {
+			width = min(width, columns)
+		}
+		return flags.FlagUsagesWrapped(width)
+	})
+	root.SetUsageTemplate(strings.NewReplacer(".LocalFlags.FlagUsages", "wrapped .LocalFlags",
+		".InheritedFlags.FlagUsages", "wrapped .InheritedFlags").Replace(root.UsageTemplate()))
 }
 
 // colorKinds are the values of --color.

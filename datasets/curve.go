@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"math/rand/v2"
 	"sort"
 
 	"github.com/gomlx/compute/dtypes"
@@ -28,6 +29,25 @@ func Parabola(n int) (Curve, error) {
 		// Symmetric by construction: x[n-1-i] is exactly -x[i].
 		x[i] = float64(2*i-(n-1)) / float64(n-1)
 		y[i] = x[i] * x[i]
+	}
+	return NewCurve(x, y)
+}
+
+// NoisySine returns n evenly spaced points on [-1, 1], including both ends, of y = sin(πx) plus
+// independent normal noise of a standard deviation. A seed draws the noise. It returns an error for
+// fewer than 2 points, and for a deviation that is negative or not finite.
+func NoisySine(n int, deviation float64, seed uint64) (Curve, error) {
+	if n < 2 {
+		return Curve{}, fmt.Errorf("a curve of %d points, want 2 or more", n)
+	}
+	if !(deviation >= 0) || math.IsInf(deviation, 0) {
+		return Curve{}, fmt.Errorf("noise of deviation %g, want a number from 0", deviation)
+	}
+	noise := rand.New(rand.NewPCG(seed, 0))
+	x, y := make([]float64, n), make([]float64, n)
+	for i := range n {
+		x[i] = float64(2*i-(n-1)) / float64(n-1)
+		y[i] = math.Sin(math.Pi*x[i]) + deviation*noise.NormFloat64()
 	}
 	return NewCurve(x, y)
 }

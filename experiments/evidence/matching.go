@@ -15,8 +15,8 @@ type Matching struct {
 	value func(r *runs.Record, name string) float64
 }
 
-// of returns the quantity that reads a measured value at the matching's point.
-func (m Matching) of(name string) Quantity {
+// Of returns the quantity that reads a measured value at the matching's point.
+func (m Matching) Of(name string) Quantity {
 	return func(r *runs.Record) float64 { return m.value(r, name) }
 }
 

@@ -22,11 +22,11 @@ func (s Sweep) Seeds() int { return len(s.Records[0]) }
 type Quantity func(*runs.Record) float64
 
 // AtEnd returns the quantity that reads a measured value at the last step.
-func AtEnd(name string) Quantity { return lastStep.of(name) }
+func AtEnd(name string) Quantity { return lastStep.Of(name) }
 
 // AtBest returns the quantity that reads a measured value at the step of the best test accuracy,
 // the first of equal ones.
-func AtBest(name string) Quantity { return bestStep.of(name) }
+func AtBest(name string) Quantity { return bestStep.Of(name) }
 
 // Rows returns a row for each seed: the quantity at each value of the axis.
 func (s Sweep) Rows(of Quantity) [][]float64 {

@@ -58,7 +58,7 @@ func (s Sweep) trendClaim(text ClaimText, what, name string, d Direction, sc sca
 	var claim Claim
 	var others, disagreeing []string
 	for i, m := range s.Matchings() {
-		rows := s.Rows(m.of(name))
+		rows := s.Rows(m.Of(name))
 		c := RowsTrend(text, what, s.Axis, rows, d, sc == factors, m.Name)
 		if i == 0 {
 			claim = c

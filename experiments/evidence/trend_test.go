@@ -33,7 +33,7 @@ func TestEqualLoss(t *testing.T) {
 	if m.Name != "at equal training loss (1)" {
 		t.Errorf("matching %q", m.Name)
 	}
-	row := s.Rows(m.of("train_gc"))[0]
+	row := s.Rows(m.Of("train_gc"))[0]
 	gctest.AssertClose(t, row[:2], []float64{7, 20}, 1e-12, 0, "GC at equal loss")
 	if !math.IsNaN(row[2]) || !math.IsNaN(row[3]) {
 		t.Errorf("runs that do not count have GC %v", row[2:])
@@ -43,14 +43,14 @@ func TestEqualLoss(t *testing.T) {
 	}
 	untrained := Sweep{Axis: s.Axis,
 		Records: [][]*runs.Record{{trained([]float64{2, 3}, []float64{1, 2})}, {trained([]float64{2, 1}, []float64{1, 2})}}}
-	if row := untrained.Rows(untrained.EqualLoss().of("train_gc"))[0]; !math.IsNaN(row[0]) || !math.IsNaN(row[1]) {
+	if row := untrained.Rows(untrained.EqualLoss().Of("train_gc"))[0]; !math.IsNaN(row[0]) || !math.IsNaN(row[1]) {
 		t.Errorf("where a run never came below its first loss, GC is %v", row)
 	}
 	none := Sweep{Axis: s.Axis, Records: [][]*runs.Record{{diverged}, {dead}}}
 	if got, want := none.EqualLoss().Name, "at equal training loss (no run counts)"; got != want {
 		t.Errorf("matching %q; want %q", got, want)
 	}
-	accuracy := s.Rows(m.of("test_accuracy"))[0]
+	accuracy := s.Rows(m.Of("test_accuracy"))[0]
 	gctest.AssertClose(t, accuracy[1:2], []float64{math.Sqrt(0.75 * 0.9375)}, 1e-12, 0, "accuracy at equal loss")
 }
 

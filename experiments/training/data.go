@@ -18,11 +18,21 @@ import (
 // on [-1, 1].
 const NameParabola = "parabola"
 
+// NameNoisySine names a 1-D regression set with more to fit: evenly spaced points of sin(πx) on [-1,
+// 1] with normal noise of standard deviation 0.2, which is the same for all runs.
+const NameNoisySine = "noisy-sine"
+
+// curves draw the 1-D regression sets with a number of points.
+var curves = map[string]func(n int) (datasets.Curve, error){
+	NameParabola:  datasets.Parabola,
+	NameNoisySine: func(n int) (datasets.Curve, error) { return datasets.NoisySine(n, 0.2, subsetSeed) },
+}
+
 // Data describes the data of a run. Pixels are divided by 255, so that GC of images is per unit of
 // brightness. Subsets are drawn class by class with a fixed seed: all seeds of a run see the same
 // examples.
 type Data struct {
-	Name    string `json:"name"`    // NameParabola, or one of datasets.Names
+	Name    string `json:"name"`    // NameParabola, NameNoisySine, or one of datasets.Names
 	Train   int    `json:"train"`   // training examples; 0 for all
 	Test    int    `json:"test"`    // test examples; 0 for all
 	Measure int    `json:"measure"` // training examples on which loss and GC are measured; 0 for all
@@ -76,7 +86,7 @@ func FunctionGrid() []float64 {
 
 // content identifies the data set's content; it is nil for a curve.
 func (d Data) content() (*runs.DataContent, error) {
-	if d.Name == NameParabola {
+	if curves[d.Name] != nil {
 		return nil, nil
 	}
 	c, err := datasets.Identify(d.Name)
@@ -92,14 +102,14 @@ func (d Data) content() (*runs.DataContent, error) {
 
 // load reads the data, images in a format.
 func (d Data) load(format datasets.Format) (*loaded, error) {
-	if d.Name == NameParabola {
-		return d.loadCurve()
+	if curve := curves[d.Name]; curve != nil {
+		return d.loadCurve(curve)
 	}
 	return d.loadImages(format)
 }
 
-func (d Data) loadCurve() (*loaded, error) {
-	curve, err := datasets.Parabola(d.Train)
+func (d Data) loadCurve(draw func(n int) (datasets.Curve, error)) (*loaded, error) {
+	curve, err := draw(d.Train)
 	if err != nil {
 		return nil, err
 	}

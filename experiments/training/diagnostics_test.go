@@ -27,7 +27,7 @@ func TestNoiseGapOfLinearNetwork(t *testing.T) {
 		if err := store.SetRNGStateFromSeed(8); err != nil {
 			t.Fatal(err)
 		}
-		e, err := newEvaluator(backend, store, fn, data, false)
+		e, err := newEvaluator(backend, store, fn, data, gridOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

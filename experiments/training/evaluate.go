@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/gomlx/compute"
@@ -19,6 +20,12 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/compiled"
 )
 
+// gridOptions are what the measurement of a function of one variable adds to its GC.
+type gridOptions struct {
+	keep      bool // the function's values on the grid
+	arcLength bool
+}
+
 // evalBatch is the largest number of examples measured at once.
 const evalBatch = 500
 
@@ -32,7 +39,7 @@ type evaluator struct {
 	parts  []evaluation
 	onGrid *model.Exec // outputs and squared derivatives over a batch without labels
 	grid   *tensors.Tensor
-	keep   bool // the function's values on the grid
+	gridOptions
 	// diagnostics add further measurements to a point, as the task requests.
 	diagnostics []diagnostic
 }
@@ -54,8 +61,8 @@ type diagnostic interface {
 }
 
 func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data *loaded,
-	keepFunction bool) (*evaluator, error) {
-	e := &evaluator{data: data, keep: keepFunction}
+	grid gridOptions) (*evaluator, error) {
+	e := &evaluator{data: data, gridOptions: grid}
 	fit := func(outputs, _, y *graph.Node) ([]*graph.Node, []string) {
 		means := []*graph.Node{graph.ReduceAllMean(data.lossFn([]*graph.Node{y}, []*graph.Node{outputs}))}
 		names := []string{"loss"}
@@ -229,6 +236,9 @@ func (e *evaluator) measureGrid(p *runs.Point) error {
 		sum += float64(v)
 	}
 	p.Values["interval_gc"] = runs.Number(sum / float64(len(squares)))
+	if e.arcLength {
+		p.Values["arc_length"] = runs.Number(polylineLength(e.data.grid, tensors.MustCopyFlatData[float32](out[0])))
+	}
 	if e.keep {
 		values := tensors.MustCopyFlatData[float32](out[0])
 		f := make([]runs.Number, len(values))
@@ -238,6 +248,14 @@ func (e *evaluator) measureGrid(p *runs.Point) error {
 		p.SetArray("f", f)
 	}
 	return nil
+}
+
+// polylineLength is the length of the polyline through the points (x[i], y[i]).
+func polylineLength(x []float64, y []float32) (length float64) {
+	for i := 1; i < len(x); i++ {
+		length += math.Hypot(x[i]-x[i-1], float64(y[i])-float64(y[i-1]))
+	}
+	return length
 }
 
 // finalize frees the graphs and tensors.

@@ -36,7 +36,7 @@ func TestMeasurementEqualsGoMLXAndMeasure(t *testing.T) {
 		if err := store.SetRNGStateFromSeed(4); err != nil {
 			t.Fatal(err)
 		}
-		e, err := newEvaluator(backend, store, fn, data, false)
+		e, err := newEvaluator(backend, store, fn, data, gridOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestMeasurementOfGCOnFewerExamples(t *testing.T) {
 		if err := store.SetRNGStateFromSeed(4); err != nil {
 			t.Fatal(err)
 		}
-		e, err := newEvaluator(backend, store, fn, data, false)
+		e, err := newEvaluator(backend, store, fn, data, gridOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

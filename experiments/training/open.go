@@ -3,6 +3,7 @@ package training
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
@@ -59,21 +60,21 @@ func OpenRun(dir string) (*Trained, error) {
 }
 
 // Dataset returns one pass over the examples of a set, in order, for measuring the network: the
-// first n (0 for all) of a split of one of datasets.Names, or for NameParabola the points that the
+// first n (0 for all) of a split of one of datasets.Names, or for a curve the points that the
 // network was trained on. An empty name selects the set that the network was trained on.
 func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (train.Dataset, error) {
 	trainedOn := name == ""
 	if trainedOn {
 		name = t.Task.Data.Name
 	}
-	if name == NameParabola {
-		curve, err := datasets.Parabola(t.Task.Data.Train)
+	if draw := curves[name]; draw != nil {
+		curve, err := draw(t.Task.Data.Train)
 		if err != nil {
 			return nil, err
 		}
 		return curve.Dataset(dtypes.Float32, false)
 	}
-	if names := append(datasets.Names(), NameParabola); !slices.Contains(names, name) {
+	if names := append(datasets.Names(), slices.Sorted(maps.Keys(curves))...); !slices.Contains(names, name) {
 		return nil, nearest.Unknown("data set", name, names)
 	}
 	images, err := subset(name, split, 0)

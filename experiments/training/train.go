@@ -66,6 +66,9 @@ type Train struct {
 	// KeepFunction keeps the values of a function of one variable on the grid with each
 	// measurement, as the array "f".
 	KeepFunction bool `json:"keep_function,omitempty"`
+	// ArcLength adds the length of the graph of a function of one variable to each measurement, over
+	// the interval of the grid, as "arc_length".
+	ArcLength bool `json:"arc_length,omitempty"`
 }
 
 var _ runs.ContentTask = (*Train)(nil)
@@ -185,7 +188,7 @@ func (t *Train) open(job *runs.Job) (*trainingRun, error) {
 	if err := s.restore(); err != nil {
 		return nil, err
 	}
-	if s.eval, err = newEvaluator(job.Backend, s.store, fn, data, t.KeepFunction); err != nil {
+	if s.eval, err = newEvaluator(job.Backend, s.store, fn, data, gridOptions{t.KeepFunction, t.ArcLength}); err != nil {
 		return nil, err
 	}
 	if err := s.addDiagnostics(fn); err != nil {

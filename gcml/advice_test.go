@@ -19,8 +19,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
-// TestFollowAdvice checks every piece of advice by a model that gets it and one that follows it,
-// whose GC is known.
+// TestFollowAdvice checks each advice of an error with a model that gets the error, and a model
+// that follows the advice and has a known GC.
 func TestFollowAdvice(t *testing.T) {
 	x := [][]float64{{0.3, 1.2, 2.7}, {0.8, 1.9, 0.4}}
 	exact := gcml.WithEstimator(gcml.Exact())
@@ -71,8 +71,8 @@ func TestFollowAdvice(t *testing.T) {
 	}
 }
 
-// TestFollowRegularizeAdvice checks that a refused penalty is possible by the estimator that the
-// refusal names, and that none is named where none helps.
+// TestFollowRegularizeAdvice checks that a refused penalty works with the estimator that the error
+// advises, and that the error advises none if none helps.
 func TestFollowRegularizeAdvice(t *testing.T) {
 	scaled := func(scope *model.Scope, x *Node) *Node {
 		return Mul(x, InsertAxes(scope.VariableWithValue("w", []float64{1, 2, 3}).NodeValue(x.Graph()), 0))
@@ -108,9 +108,8 @@ func TestFollowRegularizeAdvice(t *testing.T) {
 	})
 }
 
-// TestFollowAttentionAdvice checks that WithFusion(false) builds attention without the fused op,
-// which has a derivative of its own on CUDA, with none after it. On the Go backend it has none, and
-// is there by default.
+// TestFollowAttentionAdvice checks that WithFusion(false) builds attention without the fused op. On
+// CUDA that op has a derivative but no second one; on the Go backend it is the default.
 func TestFollowAttentionAdvice(t *testing.T) {
 	advice := vjp.Replacement(NodeTypeFusedScaledDotProductAttentionVJP)
 	if !strings.Contains(advice, "WithFusion(false)") {

@@ -19,7 +19,7 @@ import (
 	"github.com/geometric-complexity/toolkit/layers"
 )
 
-// benchmarks are the graphs whose time `make benchstat` watches, each for one way to compute GC.
+// benchmarks are the graphs that `make benchstat` times, one for each way to compute GC.
 var benchmarks = []struct {
 	name  string
 	batch []int // The shape of the inputs.
@@ -44,8 +44,7 @@ func dense(outputs int) func(scope *model.Scope, x *Node) *Node {
 	}
 }
 
-// BenchmarkMeasure times the measurement of a data set of one batch, by a Measurer whose graph is
-// compiled.
+// BenchmarkMeasure times a Measurer on a data set of one batch, after it has compiled its graph.
 func BenchmarkMeasure(b *testing.B) {
 	eachBenchmark(b, func(b *testing.B, backend compute.Backend, i int) {
 		c := benchmarks[i]
@@ -93,7 +92,7 @@ func eachBenchmark(b *testing.B, fn func(b *testing.B, backend compute.Backend, 
 	}
 }
 
-// benchmarkCalls times calls after a first one, which compiles.
+// benchmarkCalls times calls, without the first, which compiles.
 func benchmarkCalls(b *testing.B, call func() error) {
 	b.Helper()
 	if err := call(); err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// budgetNetworks are those for which plans differ: the closed form, no closed form, piecewise
-// linear and smooth.
+// budgetNetworks have different plans: with and without the closed form, piecewise linear and
+// smooth.
 var budgetNetworks = []struct {
 	name string
 	dims []int
@@ -37,9 +37,9 @@ var budgetNetworks = []struct {
 	}},
 }
 
-// TestMemoryBudget: whatever the budget is, the value and the penalty's gradient are those of all
-// cotangents at once, or the budget is refused because a single one does not fit. From the largest
-// to the smallest budget the gradient is at first taken at once, then in ever more parts.
+// TestMemoryBudget checks that the value and the penalty's gradient do not depend on the budget,
+// and that a budget too small for a single cotangent is refused. As the budget falls, the gradient
+// is first computed at once, then in more and more parts.
 func TestMemoryBudget(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, network := range budgetNetworks {
@@ -89,15 +89,15 @@ func TestMemoryBudget(t *testing.T) {
 					parts, seen[p.gradient] = p.parts(), true
 				}
 				if !seen[byParts] || len(seen) < 2 {
-					t.Errorf("the budgets lead to the strategies %v only, which tests little", seen)
+					t.Errorf("the budgets lead only to the strategies %v: the test covers too little", seen)
 				}
 			})
 		}
 	})
 }
 
-// TestBudgetPlan: how many cotangents are carried at once by the sizes, for a value and for a
-// penalty, by hand, for 60 inputs, a layer of 60 units and 40 outputs.
+// TestBudgetPlan compares the number of cotangents computed together, for a value and for a
+// penalty, with numbers worked out by hand, for 60 inputs, a layer of 60 units and 40 outputs.
 func TestBudgetPlan(t *testing.T) {
 	const batch, units, outputs, float = 16, 60, 40, 8
 	relu := func(h *Node) *Node { return Max(h, ZerosLike(h)) }

@@ -30,7 +30,7 @@ func between(layer func(scope *model.Scope, h *Node) *Node) func(scope *model.Sc
 	}
 }
 
-// gate is h·f(h) with f held constant in derivatives.
+// gate is h·σ(h), with σ(h) constant in derivatives.
 func gate(_ *model.Scope, h *Node) *Node { return Mul(h, StopGradient(Sigmoid(h)).WithAlias("gate")) }
 
 func custom(rule func(x, v *Node) *Node) func(scope *model.Scope, h *Node) *Node {
@@ -44,7 +44,8 @@ func TestCheckSecondDerivatives(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		layer func(scope *model.Scope, h *Node) *Node
-		// wrong is the beginning of what is wrong, of "" nothing, and right what is not.
+		// wrong is the prefix of the quantity that is wrong, "" for none; right of one that is
+		// right.
 		wrong, right string
 		suspect      []string // What the first suspect says.
 	}{
@@ -114,8 +115,8 @@ func TestCheckSecondDerivatives(t *testing.T) {
 	}
 }
 
-// Models of ordinary layers are right: convolutions, pools and norms, fused and multi-output nodes,
-// an inner node for input.
+// TestCheckOrdinaryModels checks that models of ordinary layers are right: convolutions, pools and
+// norms, fused and multi-output nodes, an inner node as input.
 func TestCheckOrdinaryModels(t *testing.T) {
 	rng := rand.New(rand.NewPCG(31, 32))
 	classify := func(scope *model.Scope, h *Node) *Node {
@@ -153,8 +154,8 @@ func TestCheckOrdinaryModels(t *testing.T) {
 	}
 }
 
-// Softmax holds the maximum that it subtracts constant, which changes nothing, so that it is no
-// suspect beside a layer that is one.
+// TestCheckSuspectsNoHarmlessStop checks that Softmax is not a suspect beside a layer that is one:
+// it holds the maximum that it subtracts constant, which changes no derivative.
 func TestCheckSuspectsNoHarmlessStop(t *testing.T) {
 	inputs := []*tensors.Tensor{gctest.RandomTensor(rand.New(rand.NewPCG(23, 24)), 3, 4)}
 	report, err := gcml.CheckSecondDerivatives(gctest.GoBackend(t), model.NewStore(),
@@ -164,12 +165,12 @@ func TestCheckSuspectsNoHarmlessStop(t *testing.T) {
 	}
 	for _, n := range report.Nodes {
 		if n.Alias != "/gate" {
-			t.Errorf("a suspect that is none: %s", n)
+			t.Errorf("%s is a suspect, but does nothing wrong", n)
 		}
 	}
 }
 
-// Where the model takes a shorter dtype the comparison is as exact as that allows.
+// TestCheckInFloat32 checks that a model of a shorter dtype is compared as exactly as that allows.
 func TestCheckInFloat32(t *testing.T) {
 	values := gctest.Flat(gctest.RandomTensor(rand.New(rand.NewPCG(25, 26)), 3, 6))
 	single := make([]float32, len(values))

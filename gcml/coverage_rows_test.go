@@ -1,15 +1,14 @@
 package gcml_test
 
-// coverageRow is a line of the table of docs/coverage.md: functions of GoMLX, and the program that
-// stands for them.
+// coverageRow is a line of the table in docs/coverage.md: functions of GoMLX, and the program that
+// tests them.
 type coverageRow struct {
-	functions string // Separated by commas; with the package before the name where it is not graph.
-	program   string // Of the ops alone, or with the shape of the inputs before them.
+	functions string // Separated by commas; qualified by the package unless it is graph.
+	program   string // The ops, optionally after the shape of the inputs.
 	remark    string
 }
 
-// coverage has the ops and layers of GoMLX that a model can be made of, by the part of the
-// documentation.
+// coverage has the ops and layers of GoMLX that models can contain, by the section of the page.
 var coverage = []struct {
 	title string
 	rows  []coverageRow
@@ -263,7 +262,7 @@ var coverage = []struct {
 	}},
 }
 
-// notCovered are the functions that are left out of the table, by the reason.
+// notCovered has the functions that are left out of the table, by reason.
 var notCovered = map[string]string{
 	"no derivative: integers, booleans, shapes or constants": `ArgMin BitCount Bitcast BitwiseAnd BitwiseNot BitwiseOr
 		BitwiseShiftLeft BitwiseShiftLeftScalar BitwiseShiftRightArithmetic BitwiseShiftRightArithmeticScalar

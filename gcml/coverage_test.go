@@ -27,10 +27,10 @@ const coveragePage = "../docs/coverage.md"
 
 var updateCoverage = flag.Bool("update-coverage", false, "write docs/coverage.md anew")
 
-// TestCoverage measures a minimal model of every op and layer, and compares the table in
-// docs/coverage.md with what it finds. Compiling on XLA takes minutes: of that column, one row in
-// eight is held to the page, another eighth with each GCML_SEED, but for GCML_COVERAGE=all or
-// -update-coverage.
+// TestCoverage measures a minimal model of every op and layer, and compares the results with the
+// table in docs/coverage.md. Because compiling on XLA takes minutes, it checks XLA's columns in one
+// row of eight, and GCML_SEED decides which; with GCML_COVERAGE=all or -update-coverage in every
+// row.
 func TestCoverage(t *testing.T) {
 	page, err := os.ReadFile(coveragePage)
 	if err != nil && !*updateCoverage {
@@ -58,7 +58,7 @@ func TestCoverage(t *testing.T) {
 					return
 				}
 				if want := written[r.head()]; want != line {
-					t.Errorf("the page has\n%sfound was\n%s", want, line)
+					t.Errorf("the page has\n%swant\n%s", want, line)
 				}
 			})
 		}
@@ -73,7 +73,7 @@ func TestCoverage(t *testing.T) {
 		return
 	}
 	if !bytes.Equal(page, text.Bytes()) {
-		t.Errorf("%s differs from what was found: write it anew with "+
+		t.Errorf("%s differs from the results: write it again with "+
 			"go test ./gcml -run TestCoverage -update-coverage", coveragePage)
 	}
 }
@@ -95,7 +95,7 @@ combinations of these ops in the same way, and ` + "`make fuzz`" + ` does so for
 ` + "`go test ./gcml -run TestCoverage -update-coverage`" + ` writes this page, and the test fails if its results differ from the page.
 `
 
-// tableRows are the lines of the page's tables by the functions and the form that they are of.
+// tableRows returns the lines of the page's tables by their functions and form.
 func tableRows(page []byte) map[string]string {
 	rows := make(map[string]string)
 	for line := range strings.Lines(string(page)) {
@@ -116,8 +116,8 @@ func (r coverageRow) names() string {
 	return strings.Join(names, ", ")
 }
 
-// line measures the row's model and returns its line of the table. Cells of XLA are as in was where
-// it is not run.
+// line measures the row's model and returns its line of the table. If XLA is not run, its cells are
+// those of the line was.
 func (r coverageRow) line(t *testing.T, goBackend, xla compute.Backend, onXLA bool, was string) string {
 	p := r.parsed()
 	cells := make([]string, 4)
@@ -147,8 +147,8 @@ func (r coverageRow) line(t *testing.T, goBackend, xla compute.Backend, onXLA bo
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
-// parsed is the row's program in float64, on inputs [3, 4, 6] where it names no shape, after one
-// weight.
+// parsed returns the row's program in float64, after one weight, on inputs [3, 4, 6] unless the row
+// gives a shape.
 func (r coverageRow) parsed() programs.Program {
 	shape, ops, ok := strings.Cut(r.program, ": ")
 	if !ok {
@@ -157,7 +157,8 @@ func (r coverageRow) parsed() programs.Program {
 	return programs.MustParse("float64 " + shape + ": scale; " + ops)
 }
 
-// measure compares the values, and the penalty's gradient, in every mode that matters.
+// measure compares the values and the penalty's gradient with the oracles, in every mode that
+// matters to the program.
 func (r coverageRow) measure(t *testing.T, b compute.Backend, p programs.Program) (value, gradient error) {
 	for _, training := range modes(p) {
 		s, err := newSubject(t, p, training, 1)
@@ -203,10 +204,10 @@ func cell(err error) string {
 	return "refused"
 }
 
-// nodeText is a node as GoMLX prints it, of which the op is kept.
+// nodeText matches a node as GoMLX prints it; its group is the op.
 var nodeText = regexp.MustCompile(`Node #\d+ (\w+).*?- mem: \[[^\]]*\]`)
 
-// message is the first part of a refusal.
+// message returns the first part of a refusal.
 func message(err error) string {
 	text := nodeText.ReplaceAllString(err.Error(), "$1")
 	if at := strings.Index(text, " -- reach out"); at > 0 {
@@ -219,8 +220,8 @@ func message(err error) string {
 	return strings.NewReplacer("|", "\\|", "<", "&lt;", "*", "\\*").Replace(text)
 }
 
-// TestCoverageIsComplete: every exported function of GoMLX that makes a node of a node is in the
-// table, or is left out for a reason.
+// TestCoverageIsComplete checks that every exported function of GoMLX from nodes to nodes is in the
+// table, or in notCovered with a reason.
 func TestCoverageIsComplete(t *testing.T) {
 	named := make(map[string]bool)
 	for _, part := range coverage {
@@ -262,8 +263,8 @@ func TestCoverageIsComplete(t *testing.T) {
 	}
 }
 
-// nodeFunctions are the exported functions of a package with nodes among both arguments and
-// results, or with a builder as result.
+// nodeFunctions returns the exported functions of a package that have nodes among their arguments,
+// and nodes or a builder among their results.
 func nodeFunctions(t *testing.T, dir string) (names []string) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -290,7 +291,7 @@ func nodeFunctions(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// mentions tells whether the name of a type ends so.
+// mentions returns whether the name of a field's type has one of the suffixes.
 func mentions(fields *ast.FieldList, ends ...string) (found bool) {
 	for _, field := range fields.List {
 		ast.Inspect(field.Type, func(n ast.Node) bool {

@@ -20,27 +20,27 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest/programs"
 )
 
-// A subject is a program at some inputs, with the Jacobian that the oracle found there.
+// subject is a program at given inputs, with the Jacobian that the oracle computes there.
 type subject struct {
 	t        testing.TB
-	plain    compute.Backend // Where the oracle is, and the differences of the GC: Go, or XLA for ops that Go lacks.
+	plain    compute.Backend // Computes the oracle and the differences of the GC: Go, or XLA for ops that Go lacks.
 	program  programs.Program
 	training bool
 	x        []float64
 	jacobian *programs.Jacobian
 }
 
-// refusal is an error by which the toolkit says, in one line, that it cannot measure a model.
+// refusal is an error of one line by which the toolkit refuses to measure a model.
 type refusal struct{ error }
 
-// unusable is an error that says why nothing can be compared.
+// unusable is an error that says why nothing can be compared for a model.
 type unusable struct{ error }
 
 // untested is an error that says why a value was not compared at these inputs.
 type untested struct{ error }
 
-// newSubject asks the oracle. An unusable program is one whose values are too large or too small to
-// compare.
+// newSubject computes the oracle. It returns an unusable error if the program's values are too
+// large or too small to compare.
 func newSubject(t testing.TB, p programs.Program, training bool, seed uint64) (*subject, error) {
 	s := &subject{t: t, plain: gctest.GoBackend(t), program: p, training: training, x: p.Inputs(seed)}
 	oracle, err := programs.NewOracle(s.plain, p, training)
@@ -68,8 +68,8 @@ func newSubject(t testing.TB, p programs.Program, training bool, seed uint64) (*
 	return s, nil
 }
 
-// checkConditioning returns an error where float32 cannot tell the value: where inputs that differ
-// by some roundings have another one, as those of the sine of a large number do.
+// checkConditioning returns an error if float32 cannot determine the value: if it changes with the
+// rounding of the inputs, as the sine of a large number does.
 func (s *subject) checkConditioning(oracle *programs.Oracle) error {
 	if s.program.DType == dtypes.Float64 {
 		return nil
@@ -93,13 +93,13 @@ func (s *subject) checkConditioning(oracle *programs.Oracle) error {
 	return nil
 }
 
-// estimate is one way to compute the squared Jacobian norms, and what it has to give.
+// estimate is one way to compute the squared Jacobian norms, with the expected values.
 type estimate struct {
 	name  string
 	build func(outputs, inputs *Node) *Node
 	want  func(j *programs.Jacobian) []float64
 
-	// slack is what may lie between for other reasons than rounding, nil for nothing.
+	// slack returns the differences that are allowed for other reasons than rounding; nil for none.
 	slack func(j *programs.Jacobian) []float64
 }
 
@@ -109,7 +109,7 @@ func norms(name string, opts ...gcml.Option) estimate {
 	}}
 }
 
-// exactEstimates are all the ways to one value.
+// exactEstimates are all ways to compute the exact value.
 func exactEstimates(outputs int) []estimate {
 	return []estimate{
 		norms("default"),
@@ -125,8 +125,8 @@ func exactEstimates(outputs int) []estimate {
 	}
 }
 
-// randomEstimates are right in the mean: seven standard deviations of the mean of n samples are
-// allowed.
+// randomEstimates are unbiased estimates. They may differ by seven standard deviations of the mean
+// of n samples.
 func randomEstimates() []estimate {
 	const n, sigma = 100, 1e-4
 	spread := func(variance func(j *programs.Jacobian) []float64) func(j *programs.Jacobian) []float64 {
@@ -166,7 +166,7 @@ func mean(values []float64) (sum float64) {
 	return sum
 }
 
-// store has the program's weights, in its dtype.
+// store returns a store with the program's weights, in its dtype.
 func (s *subject) store() (*model.Store, error) {
 	return s.program.NewStore(s.plain, false)
 }
@@ -175,7 +175,7 @@ func (s *subject) input() (*tensors.Tensor, error) {
 	return programs.Tensor(s.program.DType, s.x, s.program.Shape...)
 }
 
-// compute builds the model on b, and what of returns for it, and runs it.
+// compute builds the model on b and the nodes that of returns for it, and runs the graph.
 func (s *subject) compute(b compute.Backend, of func(scope *model.Scope, outputs, inputs *Node) []*Node,
 ) ([][]float64, error) {
 	store, err := s.store()
@@ -206,8 +206,8 @@ func (s *subject) compute(b compute.Backend, of func(scope *model.Scope, outputs
 	return values, nil
 }
 
-// check computes the estimates in one graph on b and compares them with the oracle. The error is a
-// refusal, or says that the model itself is unusable there, or what is wrong.
+// check computes the estimates in one graph on b and compares them with the oracle. It returns a
+// refusal, an unusable error, or an error that says what is wrong.
 func (s *subject) check(b compute.Backend, estimates ...estimate) error {
 	got, err := s.compute(b, func(_ *model.Scope, outputs, inputs *Node) []*Node {
 		nodes := make([]*Node, len(estimates))
@@ -221,7 +221,7 @@ func (s *subject) check(b compute.Backend, estimates ...estimate) error {
 	}
 	for i, e := range estimates {
 		if notFinite(got[i]) && s.isSingular(b) {
-			return unusable{errors.New("GoMLX's own gradient is not finite either")} // Nobody takes NaN for a number.
+			return unusable{errors.New("GoMLX's own gradient is not finite either")} // NaN misleads nobody.
 		}
 		want := e.want(s.jacobian)
 		slack := make([]float64, len(want))
@@ -235,7 +235,7 @@ func (s *subject) check(b compute.Backend, estimates ...estimate) error {
 	return nil
 }
 
-// compare holds the values of one or more examples to the oracle's, but for examples at a kink.
+// compare compares the values of one or more examples with the oracle's, except at kinks.
 func (s *subject) compare(got, want, slack []float64) error {
 	if len(got) != len(want) {
 		return errors.Errorf("got %d values, want %d", len(got), len(want))
@@ -255,7 +255,8 @@ func (s *subject) compare(got, want, slack []float64) error {
 	return nil
 }
 
-// kinked tells whether value i of n, the same number for each example, is of an example at a kink.
+// kinked returns whether value i of n belongs to an example at a kink. Every example has the same
+// number of values.
 func (s *subject) kinked(i, n int) bool {
 	if n < s.jacobian.Batch {
 		for _, kinked := range s.jacobian.Kinked {
@@ -268,7 +269,7 @@ func (s *subject) kinked(i, n int) bool {
 	return s.jacobian.Kinked[i/(n/s.jacobian.Batch)]
 }
 
-// relTol is what rounding may make of the largest value.
+// relTol is the allowed rounding error, relative to the largest value.
 func (s *subject) relTol() float64 {
 	switch {
 	case s.program.Has(func(k *programs.Kind) bool { return k.Name == "through_bfloat16" }):
@@ -283,8 +284,8 @@ func (s *subject) relTol() float64 {
 	return 2e-5
 }
 
-// judge sorts an error: a refusal is one line of the toolkit's that is true; what the backend
-// itself cannot compute is unusable; everything else is a fault.
+// judge classifies an error. A true message of the toolkit in one line is a refusal; a model that
+// the backend itself cannot compute is unusable; everything else is a fault.
 func (s *subject) judge(b compute.Backend, err error) error {
 	if already, ok := stderrors.AsType[unusable](err); ok {
 		return already
@@ -295,7 +296,7 @@ func (s *subject) judge(b compute.Backend, err error) error {
 	}
 	text := err.Error()
 	if _, after, ok := strings.Cut(text, "panicked: "); ok {
-		text = after // Before it stand the names of functions.
+		text = after // The part before it names functions.
 	}
 	switch {
 	case strings.Contains(text, "\n"), strings.Contains(text, "runtime error"):
@@ -315,8 +316,8 @@ func notFinite(values []float64) bool {
 	return slices.ContainsFunc(values, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
 }
 
-// isSingular tells whether GoMLX's own gradient of the outputs is not finite, as that of a root at
-// 0.
+// isSingular returns whether GoMLX's own gradient of the outputs is not finite, as that of a square
+// root at 0.
 func (s *subject) isSingular(b compute.Backend) bool {
 	got, err := s.compute(b, func(_ *model.Scope, outputs, inputs *Node) []*Node {
 		return Gradient(ReduceAllSum(outputs), inputs)
@@ -324,8 +325,8 @@ func (s *subject) isSingular(b compute.Backend) bool {
 	return err == nil && notFinite(got[0])
 }
 
-// goMLXRefuses tells whether GoMLX's own gradient of the model, or the gradient of that, cannot be
-// built.
+// goMLXRefuses returns whether GoMLX itself cannot build the first or the second gradient of the
+// model.
 func (s *subject) goMLXRefuses(b compute.Backend) bool {
 	_, err := s.compute(b, func(scope *model.Scope, outputs, inputs *Node) []*Node {
 		first := Gradient(ReduceAllSum(Square(outputs)), inputs)[0]
@@ -334,7 +335,7 @@ func (s *subject) goMLXRefuses(b compute.Backend) bool {
 	return err != nil
 }
 
-// isToolkits tells whether a message was written by this toolkit.
+// isToolkits returns whether a message comes from this toolkit.
 func isToolkits(text string) bool {
 	for _, of := range []string{"gcml", "vjp", "has no gradient", "no second derivative", "mixes"} {
 		if strings.Contains(text, of) {
@@ -344,7 +345,7 @@ func isToolkits(text string) bool {
 	return false
 }
 
-// String names the subject such that it can be made again.
+// String describes the subject so that it can be made again.
 func (s *subject) String() string {
 	return fmt.Sprintf("%s (training %t)", s.program, s.training)
 }

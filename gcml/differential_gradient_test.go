@@ -67,7 +67,7 @@ func (s *subject) checkGradient(b compute.Backend, seed int) error {
 	return nil
 }
 
-// direction has for each trainable variable a direction, by its path.
+// direction returns a random direction for a trainable variable, which its path decides.
 func direction(v *model.Variable, seed int) []float64 {
 	rng := rand.New(rand.NewPCG(uint64(seed), uint64(len(v.Path())*31+v.Shape().Size())))
 	values := make([]float64, v.Shape().Size())
@@ -154,8 +154,7 @@ func (s *subject) differenceAlong(seed int, h float64) (float64, error) {
 	return (ends[0] - ends[1]) / (2 * h), nil
 }
 
-// drawnBatches are batches of inputs; each Iter makes their tensors anew, because Measure frees
-// them.
+// drawnBatches are batches of inputs. Each Iter makes new tensors, because Measure frees them.
 type drawnBatches struct {
 	programs []programs.Program
 	inputs   [][]float64
@@ -174,8 +173,7 @@ func (d *drawnBatches) Iter() iter.Seq2[train.Batch, error] {
 	}
 }
 
-// checkMeasure compares Measure over several batches, some of them of another size, with the
-// oracle's mean.
+// checkMeasure compares Measure over several batches of different sizes with the oracle's mean.
 func (s *subject) checkMeasure(b compute.Backend, seed int) error {
 	full := s.program.Shape[0]
 	sizes := [][]int{{full, full}, {full, full, 1}, {1, full}, {full, full + 1, full}}[seed%4]

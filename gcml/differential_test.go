@@ -20,11 +20,11 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest/programs"
 )
 
-// knownCases are programs that were measured wrongly once, or that stand for a kind of fault.
+// knownCases are programs that were once measured wrongly, or represent a kind of fault.
 var knownCases = []struct {
 	fault    string
 	programs []string
-	refused  bool // In one line; else the value has to be right.
+	refused  bool // In one line; otherwise the value has to be right.
 }{
 	{fault: "one of several outputs beside a fused form", programs: []string{
 		"float64 3x4: qkv_first", "float64 2x3x4: attention_qkv 2 2", "float64 2x3: qkv_product",
@@ -74,7 +74,7 @@ func TestKnownPrograms(t *testing.T) {
 	})
 }
 
-// modes are the modes that matter to a program: training and evaluation, or evaluation alone.
+// modes returns the modes that matter to a program: training and evaluation, or only evaluation.
 func modes(p programs.Program) []bool {
 	if p.Has(func(k *programs.Kind) bool { return k.MixesInTraining }) {
 		return []bool{false, true}
@@ -82,11 +82,11 @@ func modes(p programs.Program) []bool {
 	return []bool{false}
 }
 
-// TestRandomPrograms compares every estimator, on models that are drawn at random, with the
-// per-example oracle, and the penalty's gradient with differences of the value. Every model is run
-// on the Go backend, one in three on XLA as well, where compiling takes the time. RAPID_CHECKS says
-// how many models there are, GCML_SEED where to start: 1 by default, "random" for another each
-// time. GCML_PROGRAM runs the program of that text alone.
+// TestRandomPrograms compares every estimator on random models with the per-example oracle, and the
+// penalty's gradient with differences of the value. It runs every model on the Go backend, and one
+// in three on XLA too, where compiling takes long. RAPID_CHECKS sets the number of models,
+// GCML_SEED the first one: 1 by default, "random" for a new one each time. GCML_PROGRAM runs only
+// the program of that text.
 func TestRandomPrograms(t *testing.T) {
 	if text := os.Getenv("GCML_PROGRAM"); text != "" {
 		p := programs.MustParse(text)
@@ -132,7 +132,7 @@ func TestRandomPrograms(t *testing.T) {
 	}
 }
 
-// seedOf is the number that GCML_SEED gives, 1 by default, another each time for "random".
+// seedOf returns the seed in GCML_SEED: 1 by default, a new one each time for "random".
 func seedOf(t *testing.T) int {
 	t.Helper()
 	switch text := os.Getenv("GCML_SEED"); text {
@@ -149,19 +149,19 @@ func seedOf(t *testing.T) int {
 	}
 }
 
-// seedRapid has rapid start at the seed that GCML_SEED asks for, and says which it is.
+// seedRapid sets rapid's seed to that of GCML_SEED, and logs it.
 func seedRapid(t *testing.T) {
 	t.Helper()
 	seed := strconv.Itoa(seedOf(t))
 	for name, value := range map[string]string{"rapid.seed": seed, "rapid.nofailfile": "true"} {
-		if err := flag.Set(name, value); err != nil { // No file for a failure: the program's text is enough.
+		if err := flag.Set(name, value); err != nil { // No failure files: the program's text is enough.
 			t.Fatal(err)
 		}
 	}
 	t.Logf("GCML_SEED=%s", seed)
 }
 
-// trial is what is done with one program.
+// trial says how one program is tested.
 type trial struct {
 	program           programs.Program
 	training          bool
@@ -169,8 +169,8 @@ type trial struct {
 	gradient, measure bool
 }
 
-// run returns nil if everything agrees, a refusal or unusable if there is nothing to compare, or
-// what is wrong.
+// run returns nil if everything agrees, a refusal or an unusable error if nothing can be compared,
+// or an error that says what is wrong.
 func (c trial) run(t testing.TB, b compute.Backend) error {
 	s, err := newSubject(t, c.program, c.training, c.seed)
 	if err != nil {
@@ -212,18 +212,18 @@ func (c trial) run(t testing.TB, b compute.Backend) error {
 	return nil
 }
 
-// isA tells whether err is, or wraps, an error of type E.
+// isA returns whether err is, or wraps, an error of type E.
 func isA[E error](err error) bool {
 	_, ok := stderrors.AsType[E](err)
 	return ok
 }
 
-// wrong tells whether an error is neither a refusal nor a model that cannot be compared.
+// wrong returns whether an error is neither a refusal nor unusable.
 func wrong(err error) bool {
 	return err != nil && !isA[refusal](err) && !isA[unusable](err) && !isA[untested](err)
 }
 
-// TestChecksSeeErrors: what is wrong by a hundredth is found, in values and in gradients.
+// TestChecksSeeErrors checks that errors of a hundredth are found, in values and in gradients.
 func TestChecksSeeErrors(t *testing.T) {
 	b := gctest.GoBackend(t)
 	s, err := newSubject(t, programs.MustParse("float64 3x4: dense 3; tanh"), false, 1)
@@ -248,7 +248,7 @@ func TestChecksSeeErrors(t *testing.T) {
 	}
 }
 
-// tally counts what became of the models.
+// tally counts the outcomes of the models.
 type tally struct {
 	mu                       sync.Mutex
 	agree, refused, unusable int

@@ -57,7 +57,7 @@ func TestParseEstimator(t *testing.T) {
 	}
 }
 
-// TestUnknownDistribution: a distribution that does not exist is refused wherever the estimator is
+// TestUnknownDistribution checks that an unknown distribution is refused wherever the estimator is
 // used.
 func TestUnknownDistribution(t *testing.T) {
 	e := gcml.Hutchinson(1, gcml.Distribution(7))
@@ -82,7 +82,7 @@ func TestEstimatorsAreUnbiased(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, p := range problems {
 			if b != gctest.GoBackend(t) && p.name != "mlp relu" {
-				continue // The draws are the same ops for every model.
+				continue // The draws are the same for every model.
 			}
 			estimators := []gcml.Estimator{
 				gcml.Projection(1), gcml.Hutchinson(1, gcml.Rademacher), gcml.Hutchinson(2, gcml.Gaussian),
@@ -106,8 +106,8 @@ func TestEstimatorsAreUnbiased(t *testing.T) {
 	})
 }
 
-// meanIsWithinError gives the first example to the model many times over, so
-// that every copy draws its own directions.
+// meanIsWithinError compares the mean over many copies of the first example, each with its own
+// directions.
 func meanIsWithinError(t *testing.T, b compute.Backend, store *model.Store, p problem, x *tensors.Tensor,
 	e gcml.Estimator, want float64) {
 	const copies = 1500
@@ -129,8 +129,8 @@ func meanIsWithinError(t *testing.T, b compute.Backend, store *model.Store, p pr
 	}
 }
 
-// TestProjectionOntoAllOutputsIsExact: with as many orthonormal directions as
-// outputs nothing is left to chance.
+// TestProjectionOntoAllOutputsIsExact checks that as many orthonormal directions as outputs give
+// the exact value.
 func TestProjectionOntoAllOutputsIsExact(t *testing.T) {
 	fn := mlp(activation.TypeTanh)
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -145,7 +145,8 @@ func TestProjectionOntoAllOutputsIsExact(t *testing.T) {
 	})
 }
 
-// TestHutchinsonOfOneOutput: with one output a Rademacher sign squares to 1.
+// TestHutchinsonOfOneOutput checks that Rademacher signs are exact for one output, because they
+// square to 1.
 func TestHutchinsonOfOneOutput(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		got := run(t, b, newStore(t, 1), func(scope *model.Scope, g *Graph) *Node {

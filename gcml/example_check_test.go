@@ -12,8 +12,8 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 )
 
-// A layer of one's own that holds its gate constant in derivatives, so that neither the GC nor the
-// gradient of the penalty is right, and one that does not.
+// Two layers with a gate. One holds its gate constant in derivatives, so that neither the GC nor
+// the gradient of the penalty is right; the other does not.
 func ExampleCheckSecondDerivatives() {
 	network := func(stops bool) func(scope *model.Scope, x *Node) *Node {
 		return func(scope *model.Scope, x *Node) *Node {

@@ -13,9 +13,9 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 )
 
-// What the estimators give for one example, over 50,000 draws and in units of
-// the exact value. The network is linear with 20 inputs, 10 outputs and normal
-// weights, so that ForwardNoise has no bias.
+// The mean and the standard deviation of 50,000 estimates for one example, divided by the exact
+// value. The network is linear with 20 inputs, 10 outputs and normal weights, so that ForwardNoise
+// has no bias.
 func ExampleEstimator() {
 	const draws, inputs, outputs = 50000, 20, 10
 	backend := openBackend()

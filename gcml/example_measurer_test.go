@@ -15,7 +15,7 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 )
 
-// A Measurer compiles once, and sees what has become of the weights.
+// A Measurer compiles once, and uses the current weights in each measurement.
 func ExampleNewMeasurer() {
 	backend, store := openBackend(), model.NewStore()
 	rows, err := dataset.InMemoryFromData(backend, "rows", []any{[][]float64{{1, 2, 3}, {4, 5, 6}}}, nil)
@@ -43,8 +43,8 @@ func ExampleNewMeasurer() {
 	// 9
 }
 
-// Integers have no derivative. The model names what it makes of them, here vectors of two numbers
-// for each of three tokens, and GC is that with respect to these.
+// Integers have no derivative, so GC is measured with respect to a node that the model names: the
+// embedding of three tokens in two numbers each.
 func ExampleWithInputNode() {
 	classifier := func(scope *model.Scope, tokens *Node) *Node {
 		embedded := layers.Embedding(scope.In("words"), tokens, dtypes.Float64, 100, 2).WithAlias("embedded")
@@ -64,8 +64,8 @@ func ExampleWithInputNode() {
 	// Output: GC 54, Jacobian 2 x 6
 }
 
-// How the examples differ, and what a mean over so few of them is worth. The squared norm of x² is
-// 4x².
+// The spread of the examples, and the uncertainty of a mean over so few of them. The squared norm
+// of x² is 4x².
 func ExampleResult() {
 	backend := openBackend()
 	rows, err := dataset.InMemoryFromData(backend, "rows", []any{[][]float64{{1}, {2}, {3}, {4}, {5}}}, nil)

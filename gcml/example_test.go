@@ -35,7 +35,7 @@ func ExampleComplexity() {
 	// Output: 25
 }
 
-// One value per example: here of x₁², whose gradient is 2·x₁.
+// One value per example, here for x₁², whose gradient is 2·x₁.
 func ExampleSquaredJacobianNorm() {
 	norms, err := CallOnce(openBackend(), func(x *Node) *Node {
 		return gcml.SquaredJacobianNorm(Square(Slice(x, AxisRange(), AxisElem(0))), x)
@@ -47,7 +47,7 @@ func ExampleSquaredJacobianNorm() {
 	// Output: [4 16 36]
 }
 
-// The rows of the Jacobian apart.
+// One value for each row of the Jacobian.
 func ExampleSquaredJacobianRowNorms() {
 	norms, err := CallOnce(openBackend(), func(x, a *Node) *Node {
 		return gcml.SquaredJacobianRowNorms(DotProduct(x, a), x)
@@ -117,7 +117,7 @@ func ExampleWithTransform() {
 	// Output: 0.8889
 }
 
-// Besides the mean: by class, by output, and by inner node.
+// Values by class, output and inner node, besides the mean.
 func ExampleMeasure_parts() {
 	backend := openBackend()
 	network := func(scope *model.Scope, x *Node) *Node {
@@ -150,8 +150,8 @@ func ExampleMeasure_parts() {
 	// /hidden: 12 for 2 values
 }
 
-// Two networks of the same GC, 25: one reacts to a single direction of its input, the other to two
-// alike.
+// Two networks with a GC of 25: one reacts to a single direction of its input, the other equally to
+// two.
 func ExampleJacobianStableRank() {
 	for _, weights := range [][][]float64{{{1, 2}, {2, 4}}, {{math.Sqrt(12.5), 0}, {0, math.Sqrt(12.5)}}} {
 		out, err := CallOnceN(openBackend(), func(x, a *Node) []*Node {

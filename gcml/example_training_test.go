@@ -28,7 +28,7 @@ func bump() train.Batch {
 	}
 }
 
-// A GoMLX training without and with the penalty, the GC of every step as a metric.
+// A GoMLX training without and with the penalty, with the GC of every step as a metric.
 func ExampleRegularize() {
 	network := func(scope *model.Scope, x *Node) *Node {
 		x = activation.Relu(layers.Dense(scope.In("hidden"), x, true, 8))
@@ -57,8 +57,7 @@ func ExampleRegularize() {
 	// coefficient 0.1: GC 0.39 at the last step
 }
 
-// The evaluation's metric: the loss of an evaluation carries no penalty, and the
-// GC is that over all its examples.
+// The metric of an evaluation: its loss has no penalty, and its GC is the mean over all examples.
 func ExampleNewMeanMetric() {
 	double := func(scope *model.Scope, x *Node) *Node {
 		return Mul(x, scope.VariableWithValue("w", 2.0).NodeValue(x.Graph()))
@@ -79,8 +78,8 @@ func ExampleNewMeanMetric() {
 	// GC 4.000
 }
 
-// onePoint trains f(x) = w·x, whose GC is w², on a point that it fits, for a number of steps, and
-// prints w after each. A step of rate h multiplies w by 1 - 2·h·coefficient.
+// onePoint trains f(x) = w·x, whose GC is w², on a point that it fits, and prints w after each
+// step. A step with learning rate h multiplies w by 1 - 2·h·coefficient.
 func onePoint(trainer *train.Trainer, store *model.Store, steps int) {
 	for range steps {
 		_, err := trainer.TrainStep(train.Batch{
@@ -98,7 +97,7 @@ func slope(scope *model.Scope, x *Node) *Node {
 	return Mul(x, scope.VariableWithValue("w", 1.0).NodeValue(x.Graph()))
 }
 
-// Another coefficient from the next step on, with the training graph that is compiled already.
+// A new coefficient from the next step on, without compiling the training graph again.
 func ExampleSetCoefficient() {
 	store := model.NewStore()
 	trainer := train.NewTrainer(openBackend(), store, gcml.Regularize(slope, gcml.WithCoefficient(0)),
@@ -123,7 +122,7 @@ func ExampleWithSchedule() {
 	// Output: 1.0000 0.9000 0.7200 0.5760
 }
 
-// A square root has no derivative at 0. The step on the batch that has a 0 in it is not applied.
+// A square root has no derivative at 0. The step on the batch that contains a 0 is not applied.
 func ExampleStopAtNonFinite() {
 	network := func(scope *model.Scope, x *Node) *Node {
 		return layers.Dense(scope.In("output"), x, false, 1).WithAlias("output")

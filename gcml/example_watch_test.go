@@ -17,7 +17,7 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 )
 
-// The GC on a fixed set while a network is trained, also as lines in a file.
+// The GC on a fixed set during training, also written to a file of JSON lines.
 func ExampleWatch() {
 	network := func(scope *model.Scope, x *Node) *Node {
 		return layers.Dense(scope.In("output"), Tanh(layers.Dense(scope.In("hidden"), x, true, 8)), true, 1)

@@ -7,8 +7,8 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 )
 
-// FuzzParseEstimator: a text is refused in one line, or names an estimator whose own text gives it
-// again.
+// FuzzParseEstimator checks that a text is refused in one line, or gives an estimator whose String
+// parses to the same estimator.
 func FuzzParseEstimator(f *testing.F) {
 	for _, text := range []string{
 		"exact", "projection", "projection:3", " rademacher:2 ", "gaussian:1", "noise", "noise:0.1:4", "noise:1e-3",

@@ -33,7 +33,7 @@ func TestGradientEqualsDifferences(t *testing.T) {
 						return gcml.Complexity(p.model(scope, x), x, opts...)
 					})
 				}
-				if testing.Short() || b != gctest.GoBackend(t) { // Compiling is what takes time on XLA.
+				if testing.Short() || b != gctest.GoBackend(t) { // Compiling on XLA takes long.
 					check("exact")
 					if p.outputs > 1 {
 						check("projection:2", gcml.WithEstimator(gcml.Projection(2)))

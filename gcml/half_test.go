@@ -15,13 +15,13 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestHalfPrecision: in float16 and bfloat16 the squares are summed in float32. The model is
-// linear, y = 1.1·Σx and y = -1.1·Σx over 4,096 inputs, with the squared norm 2·4096·1.1² = 9,912,
-// up to how 1.1 is rounded. Sums in these dtypes would stop at 256·1.1² in bfloat16, and XLA, which
-// evaluates those of constants, gave 9 % too little.
+// TestHalfPrecision checks that the squares of float16 and bfloat16 values are summed in float32.
+// The model is linear, y = 1.1·Σx and y = -1.1·Σx over 4,096 inputs, so the squared norm is
+// 2·4096·1.1² = 9,912, up to the rounding of 1.1. A sum in bfloat16 would stop growing at 256·1.1²,
+// and XLA, which evaluates sums of constants, gave 9 % too little.
 func TestHalfPrecision(t *testing.T) {
 	const inputs = 4096
-	const tolerance = 1.0 / 256 // XLA may keep values of bfloat16 in float32, and 1.1 is not rounded then.
+	const tolerance = 1.0 / 256 // XLA may keep bfloat16 values in float32, and then does not round 1.1.
 	fn := func(scope *model.Scope, x *Node) *Node {
 		w := scope.VariableWithValue("w", float32(1.1)).NodeValue(x.Graph())
 		y := ReduceAndKeep(Mul(x, ConvertDType(w, x.DType())), ReduceSum, 1)

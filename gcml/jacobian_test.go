@@ -18,15 +18,15 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// problem is a model and the inputs to measure it on. The table of problems is
-// what every estimator is compared on with the slow oracle.
+// problem is a model and the inputs to measure it on. Every estimator is compared with the slow
+// oracle on the table of problems.
 type problem struct {
 	name    string
 	inputs  []int // Shape, batch first.
-	smooth  bool  // Twice differentiable everywhere, so that differences in θ are exact enough.
+	smooth  bool  // Twice differentiable everywhere, so that differences in θ are accurate enough.
 	model   func(scope *model.Scope, x *Node) *Node
 	outputs int
-	relTol  float64 // Where the backend's own forward pass is less exact than float64; 0 for the default.
+	relTol  float64 // For models whose forward pass is less accurate than float64; 0 for the default.
 }
 
 func mlp(act activation.Type) func(scope *model.Scope, x *Node) *Node {
@@ -193,7 +193,7 @@ func TestExactEqualsDifferences(t *testing.T) {
 					{"two cotangents at a time", []gcml.Option{gcml.WithCotangents(2), gcml.WithoutClosedForm()}},
 				} {
 					if c.opts != nil && b != gctest.GoBackend(t) {
-						continue // The same graph ops as the default, in another order; compiling is slow.
+						continue // The same ops as the default, in another order; compiling is slow.
 					}
 					got := run(t, b, store, func(scope *model.Scope, x *Node) *Node {
 						return gcml.SquaredJacobianRowNorms(p.model(scope, x), x, c.opts...)

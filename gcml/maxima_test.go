@@ -13,9 +13,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestComplexityOfMaxima measures, in float32, models that take a maximum of values which XLA
-// computes again, with another rounding, for the maximum's gradient, and compares with central
-// differences in float64.
+// TestComplexityOfMaxima compares models in float32 with central differences in float64. They take
+// the maximum of values that XLA computes again for the maximum's gradient, and rounds differently.
 func TestComplexityOfMaxima(t *testing.T) {
 	layerNorm := func(x *Node) *Node {
 		centered := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
@@ -83,8 +82,8 @@ func complexityByDifferences(f *Exec, x []float64, dims ...int) float64 {
 	return sum / float64(dims[0])
 }
 
-// TestComplexityAtTies checks that one of equal elements counts, however the maximum is taken: the
-// subgradient that package gcml documents.
+// TestComplexityAtTies checks that of equal elements exactly one gets the gradient of a maximum, by
+// every op that takes maxima: the subgradient that package gcml documents.
 func TestComplexityAtTies(t *testing.T) {
 	image := make([]float64, 16) // All equal.
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {

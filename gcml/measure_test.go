@@ -70,8 +70,8 @@ func testRows(t *testing.T, n, features int) batches {
 	return batches{flat: gctest.Flat(x), features: features, sizes: []int{n}, dtype: dtypes.Float64}
 }
 
-// TestMeasureWeighsExamples: whatever the batches, the mean and the standard
-// error are those over all examples at once.
+// TestMeasureWeighsExamples checks that the mean and the standard error are those over all
+// examples, however they are divided into batches.
 func TestMeasureWeighsExamples(t *testing.T) {
 	fn := mlp(activation.TypeTanh)
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -153,8 +153,8 @@ func TestMeasureParts(t *testing.T) {
 	}
 }
 
-// TestMeasureInRounds: a model with so many outputs that one graph holds only
-// some of them.
+// TestMeasureInRounds measures a model with so many outputs that one graph computes only some of
+// them.
 func TestMeasureInRounds(t *testing.T) {
 	const outputs = 50
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -183,8 +183,8 @@ func TestMeasureInRounds(t *testing.T) {
 	})
 }
 
-// TestMeasureLeavesTheStore: neither variables nor random numbers change, and
-// the seed alone decides what a random estimator gives.
+// TestMeasureLeavesTheStore checks that neither the variables nor the random state change, and that
+// only the seed decides the value of a random estimator.
 func TestMeasureLeavesTheStore(t *testing.T) {
 	b := gctest.GoBackend(t)
 	rows := testRows(t, 6, 5)

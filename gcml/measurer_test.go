@@ -19,9 +19,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestMeasurerFollowsTraining: a Measurer that was compiled before gives, after each training step,
-// what the slow oracle gives for the weights of that moment, and leaves the training as it is
-// without it.
+// TestMeasurerFollowsTraining checks that after each training step a Measurer, compiled before,
+// gives the slow oracle's value for the current weights, and that it does not change the training.
 func TestMeasurerFollowsTraining(t *testing.T) {
 	p := problem{inputs: []int{6, 5}, outputs: 3, model: mlp(activation.TypeTanh)}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -73,8 +72,8 @@ func TestMeasurerFollowsTraining(t *testing.T) {
 	})
 }
 
-// TestMeasurerRepeats: a random estimator starts from its seed at each measurement, whatever else
-// draws from the store, and an untrained model is initialized as without it.
+// TestMeasurerRepeats checks that a random estimator starts from its seed in each measurement,
+// whatever else draws from the store, and that it does not change how a model is initialized.
 func TestMeasurerRepeats(t *testing.T) {
 	fn := mlp(activation.TypeTanh)
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -116,9 +115,9 @@ func TestMeasurerRepeats(t *testing.T) {
 	})
 }
 
-// TestMeasureModelThatDraws: a model that draws random numbers in evaluation mode is seeded by
-// WithSeed, has the same noise in all rounds of a batch but other noise in the next, and the
-// store's own state stays as it was.
+// TestMeasureModelThatDraws measures a model that draws random numbers in evaluation mode. WithSeed
+// has to seed it, the noise has to be the same in all rounds of a batch and another in the next
+// batch, and the store's own random state must not change.
 func TestMeasureModelThatDraws(t *testing.T) {
 	const outputs = 40
 	fn := func(scope *model.Scope, x *Node) *Node { // Linear, with a factor per example.
@@ -156,8 +155,8 @@ func TestMeasureModelThatDraws(t *testing.T) {
 	})
 }
 
-// TestMeasureEstimatorHyperparameter: gc_estimator of the root scope holds unless an estimator is
-// given.
+// TestMeasureEstimatorHyperparameter checks that gc_estimator of the root scope is used unless an
+// option gives an estimator.
 func TestMeasureEstimatorHyperparameter(t *testing.T) {
 	b := gctest.GoBackend(t)
 	rows := testRows(t, 6, 5)

@@ -59,9 +59,9 @@ var memoryNetworks = []struct {
 	}},
 }
 
-// BenchmarkMemory reports the time of an evaluation of GC and of a training step with its exact
-// penalty, and the peak of the process's memory, in MiB. That is of all that ran before as well:
-// choose one by -bench.
+// BenchmarkMemory reports the time of an evaluation of GC and of a training step with the exact
+// penalty, and the process's peak memory in MiB. The peak includes everything that ran before, so
+// select a single benchmark by -bench.
 func BenchmarkMemory(b *testing.B) {
 	for _, network := range memoryNetworks {
 		for _, what := range []string{"GC", "Step"} {

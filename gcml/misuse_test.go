@@ -13,7 +13,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestMisusePanics: every misuse gives one line that says what is wrong.
+// TestMisusePanics checks that every misuse panics with one line that says what is wrong.
 func TestMisusePanics(t *testing.T) {
 	float := func(g *Graph, dims ...int) *Node { return Zeros(g, shapes.Make(dtypes.Float32, dims...)) }
 	cases := []struct {

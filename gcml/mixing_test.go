@@ -16,11 +16,11 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// mixtures are models of [6, 4] that mix the examples, with the GC that they have where the values
-// of other examples are held fixed: d·Σ(slope)² for those that scale each input by itself.
+// mixtures are models of inputs [6, 4] that mix the examples, with their GC if the values of other
+// examples are held fixed: d·Σ(slope)² for those that scale each input by itself.
 var mixtures = []struct {
 	name  string
-	want  float64 // NaN where the exact estimator has to do: internal/vjp compares that with differences.
+	want  float64 // NaN to compare with the exact estimator, which internal/vjp compares with differences.
 	model func(x *Node) *Node
 }{
 	{"mixup", 4 * 0.49, func(x *Node) *Node { return Add(MulScalar(x, 0.7), MulScalar(Reverse(x, 0), 0.3)) }},
@@ -48,7 +48,8 @@ var mixtures = []struct {
 	}},
 }
 
-// TestEstimatorsAgreeOnMixtures: whatever a model mixes, all estimators mean the same quantity.
+// TestEstimatorsAgreeOnMixtures checks that all estimators estimate the same quantity, however a
+// model mixes its examples.
 func TestEstimatorsAgreeOnMixtures(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		x := inputsFor(t, b, dtypes.Float64, []int{6, 4})
@@ -70,8 +71,7 @@ func TestEstimatorsAgreeOnMixtures(t *testing.T) {
 					const draws = 400
 					values := valuesOf(t, b, m.model, x, draws, e)
 					mean, deviation := stat.MeanStdDev(values, nil)
-					// A model that scales every input alike leaves nothing to chance but the
-					// rounding.
+					// If a model scales every input alike, all draws are equal up to rounding.
 					allowed := 4.5*stat.StdErr(deviation, draws) + 1e-6*exact
 					if math.Abs(mean-exact) > allowed {
 						t.Errorf("%s: mean %g of %d draws, want %g within %g", e, mean, draws, exact, allowed)
@@ -82,7 +82,8 @@ func TestEstimatorsAgreeOnMixtures(t *testing.T) {
 	})
 }
 
-// valuesOf returns the GC of a batch as often as asked for, each time with other random directions.
+// valuesOf returns estimates of the GC of a batch, as many as asked for, each with other random
+// directions.
 func valuesOf(t *testing.T, b compute.Backend, fn func(x *Node) *Node, x *tensors.Tensor, times int,
 	e gcml.Estimator) []float64 {
 	t.Helper()
@@ -104,7 +105,8 @@ func valuesOf(t *testing.T, b compute.Backend, fn func(x *Node) *Node, x *tensor
 	return values
 }
 
-// TestFusedProjectionBesideAResidual is the smallest model that lost a branch on the Go backend.
+// TestFusedProjectionBesideAResidual measures the smallest model that once lost a branch on the Go
+// backend.
 func TestFusedProjectionBesideAResidual(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		x := inputsFor(t, b, dtypes.Float64, []int{2, 3, 4})

@@ -21,7 +21,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// repeated gives these inputs [2, 2] again and again, with labels [2, 1].
+// repeated is a data set that yields these inputs [2, 2] in turn, without end, with labels [2, 1].
 type repeated [][][]float64
 
 func (repeated) Name() string { return "repeated" }
@@ -50,7 +50,7 @@ func noisyNet(scope *model.Scope, x *Node) *Node {
 	return layers.Dense(scope.In("out"), layers.Dropout(scope, Tanh(h), Const(x.Graph(), 0.5)), true, 1)
 }
 
-// distance is the length of what a layer without bias returns: at 0 its derivative is not finite.
+// distance is the length of the output of a layer without bias. At 0 its derivative is not finite.
 func distance(scope *model.Scope, x *Node) *Node {
 	h := layers.Dense(scope.In("hidden"), x, false, 4).WithAlias("feature")
 	return ReduceAndKeep(Square(h), ReduceSum, -1).WithAlias("squared")
@@ -58,8 +58,8 @@ func distance(scope *model.Scope, x *Node) *Node {
 
 func root(y *Node) *Node { return Sqrt(y).WithAlias("root") }
 
-// bareLength has a loss of its own, the length of weights that are 0: finite, with a gradient that
-// is not.
+// bareLength adds a loss of its own, the length of weights that are 0: the loss is finite, but its
+// gradient is not.
 func bareLength(scope *model.Scope, x *Node) *Node {
 	w := scope.VariableWithValue("w", []float64{0, 0}).NodeValue(x.Graph()).WithAlias("weights")
 	train.AddRegularizationLoss(Sqrt(ReduceAllSum(Square(w))).WithAlias("length"))
@@ -86,14 +86,14 @@ func newWatchedRun(t *testing.T, b compute.Backend, fn train.ModelFn, ds train.D
 	return r
 }
 
-// variables returns the values of all variables but the metrics' and the loop's, in words.
+// variables returns the values of all variables except those of the metrics and the loop, as text.
 func (r *watchedRun) variables() map[string]string {
 	values := map[string]string{}
 	for v := range r.store.IterVariables() {
 		if !strings.Contains(v.Path(), "metrics") && !strings.HasPrefix(v.Path(), "/trainer") {
 			value := v.MustValue().Value()
 			if state, ok := value.([]uint64); ok && r.loop.Trainer.Backend().String() == "go" {
-				value = state[:2] // The Go backend has no use for the third word, and leaves it as memory is.
+				value = state[:2] // The Go backend does not use the third word and leaves it uninitialized.
 			}
 			values[v.Path()] = fmt.Sprint(value)
 		}
@@ -117,7 +117,7 @@ func TestStopAtNonFinite(t *testing.T) {
 		bad     [][]float64
 		what    string
 		origin  []string
-		goLimit bool // On the Go backend alone.
+		goLimit bool // Only on the Go backend.
 	}{
 		{name: "penalty at a square root of 0", bad: singular, what: "the penalty",
 			model:  gcml.Regularize(distance, gcml.WithTransform(root), gcml.WithCoefficient(0.1)),
@@ -141,7 +141,7 @@ func TestStopAtNonFinite(t *testing.T) {
 			}
 			t.Run(c.name, func(t *testing.T) {
 				r := newWatchedRun(t, b, c.model, repeated{ordinary, ordinary, c.bad}, true)
-				for batch := range r.ds.Iter() { // The weights are drawn now.
+				for batch := range r.ds.Iter() { // Initializes the weights.
 					if _, err := r.loop.Trainer.EvalStep(batch); err != nil {
 						t.Fatal(err)
 					}
@@ -172,7 +172,7 @@ func TestStopAtNonFinite(t *testing.T) {
 				if c.what == `the update of "/w"` {
 					return
 				}
-				// Training goes on with other batches.
+				// Training continues with other batches.
 				if _, err := r.loop.RunSteps(batchesOf(r.ds, 2), 2); err != nil {
 					t.Errorf("with good batches: %v", err)
 				}
@@ -181,7 +181,7 @@ func TestStopAtNonFinite(t *testing.T) {
 	})
 }
 
-// skipped is a data set without its first batches, and only a number of them.
+// skipped is a data set without its first batches, limited to a number of batches.
 type skipped struct {
 	train.Dataset
 	from, n int
@@ -204,8 +204,8 @@ func (s skipped) Iter() iter.Seq2[train.Batch, error] {
 	}
 }
 
-// TestStopAtNonFiniteChangesNoNumber: losses and all variables are those of a training that is not
-// watched, to the last bit.
+// TestStopAtNonFiniteChangesNoNumber checks that losses and variables equal those of a training
+// that is not watched, bit for bit.
 func TestStopAtNonFiniteChangesNoNumber(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		fn := gcml.Regularize(noisyNet, gcml.WithCoefficient(0.1))
@@ -225,13 +225,13 @@ func TestStopAtNonFiniteChangesNoNumber(t *testing.T) {
 		gctest.AssertClose(t, losses[0], losses[1], 0, 0, "losses")
 		assertSameVariables(t, variables[0], variables[1])
 		if len(losses[0]) != 12 || losses[0][0] == losses[0][11] {
-			t.Errorf("losses %v test nothing", losses[0])
+			t.Errorf("the losses are %v: nothing is tested", losses[0])
 		}
 	})
 }
 
-// TestStopAtNonFiniteWithoutItsData: a loop that runs on another data set still stops, and says
-// what to do.
+// TestStopAtNonFiniteWithoutItsData checks that a loop that runs on another data set still stops,
+// and says what to do.
 func TestStopAtNonFiniteWithoutItsData(t *testing.T) {
 	r := newWatchedRun(t, gctest.GoBackend(t),
 		gcml.Regularize(distance, gcml.WithTransform(root), gcml.WithCoefficient(0.1)), repeated{ordinary}, true)
@@ -241,7 +241,7 @@ func TestStopAtNonFiniteWithoutItsData(t *testing.T) {
 	}
 }
 
-// TestStopAtNonFiniteForEachLoop: a second loop of a trainer compiles nothing.
+// TestStopAtNonFiniteForEachLoop checks that a second loop of a trainer compiles nothing.
 func TestStopAtNonFiniteForEachLoop(t *testing.T) {
 	builds := 0
 	fn := func(scope *model.Scope, x *Node) *Node { builds++; return noisyNet(scope, x) }

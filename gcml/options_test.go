@@ -27,13 +27,13 @@ import (
 	"github.com/geometric-complexity/toolkit/schedule"
 )
 
-// optionSample is an option with a value that has to change something.
+// optionSample is an option with a value that has to have an effect.
 type optionSample struct {
 	option Option
-	with   []Option // Given in any case.
-	// refused are functions that refuse this value, though not the option, and why.
+	with   []Option // Given with and without the option.
+	// refused has functions that accept the option but refuse this value, and their reasons.
 	refused map[string]string
-	// other has the value for functions that need another one.
+	// other has the values for functions that need another one.
 	other map[string]Option
 }
 
@@ -69,12 +69,12 @@ func optionSamples() map[string]optionSample {
 }
 
 var (
-	optionCalls int // Of the function given to WithProgress and WithReport, and lines of optionFile.
+	optionCalls int // Calls of the function given to WithProgress and WithReport, and lines of optionFile.
 	optionFile  = filepath.Join(os.TempDir(), fmt.Sprintf("gcml-options-%d.jsonl", os.Getpid()))
 )
 
-// TestEveryOption: each option has an effect in the functions that it is for, and is refused, in
-// one line that names both, by all others.
+// TestEveryOption checks that each option has an effect in the functions that accept it, and that
+// all others refuse it in one line that names both.
 func TestEveryOption(t *testing.T) {
 	samples := optionSamples()
 	if known, exported := slices.Sorted(maps.Keys(applicable)), exportedOptions(t); !slices.Equal(known, exported) {
@@ -124,7 +124,7 @@ func TestEveryOption(t *testing.T) {
 	}
 }
 
-// exportedOptions are the names of the functions of the package that return an Option.
+// exportedOptions returns the names of the package's functions that return an Option.
 func exportedOptions(t *testing.T) []string {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
@@ -149,7 +149,7 @@ func exportedOptions(t *testing.T) []string {
 	return slices.Sorted(slices.Values(names))
 }
 
-// optionOutcome is all that can be seen of a call.
+// optionOutcome is everything that a caller can observe.
 type optionOutcome struct {
 	values []float64
 	text   string
@@ -157,9 +157,9 @@ type optionOutcome struct {
 	calls  int
 }
 
-// optionFunctions calls every function that takes options. The model has two inputs, of which the
-// first enters through a dense layer that has a closed form, and two outputs; the data set has two
-// batches.
+// optionFunctions has a call of every function that takes options. The model has two outputs and
+// two inputs, the first of which enters through a dense layer with a closed form. The data set has
+// two batches.
 func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcome, error) {
 	rng := rand.New(rand.NewPCG(41, 42))
 	b := gctest.GoBackend(t)
@@ -301,10 +301,10 @@ func optionFunctions(t *testing.T) map[string]func(opts ...Option) (optionOutcom
 	}
 }
 
-// oneLine takes away what GoMLX puts before the panic of a graph function.
+// oneLine removes the lines that GoMLX puts before the panic of a graph function.
 func oneLine(err error) error { return errors.New(errors.Cause(err).Error()) }
 
-// optionData gives two batches with labels, and calls a function after the last one.
+// optionData is a data set of two batches with labels. It calls a function after the last one.
 type optionData struct {
 	x, z *tensors.Tensor
 	done func()

@@ -16,14 +16,14 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestGradientInPartsRefusesOtherGradients: the penalty of WithGradientInParts has no gradient with
-// respect to an input or to a variable that is not trained, and says so instead of giving 0.
+// TestGradientInPartsRefusesOtherGradients checks that a gradient of WithGradientInParts's penalty
+// with respect to an input or an untrained variable is refused, instead of being 0.
 func TestGradientInPartsRefusesOtherGradients(t *testing.T) {
 	b := gctest.GoBackend(t)
 	mask := []float64{math.Inf(-1), 0, 0}
 	network := func(scope *model.Scope, x *Node) *Node {
 		fixed := scope.VariableWithValue("fixed", 2.0).SetTrainable(false).NodeValue(x.Graph())
-		// The mask changes nothing, and must not: its first element is no number to compute with.
+		// The mask must not change anything: its first element is not finite.
 		unused := scope.VariableWithValue("mask", mask).SetTrainable(false).NodeValue(x.Graph())
 		y := mlp(activation.TypeTanh)(scope, Mul(x, fixed))
 		return Where(GreaterThan(ExpandLeftToRank(unused, 2), ScalarZero(x.Graph(), x.DType())), ZerosLike(y), y)
@@ -57,7 +57,7 @@ func TestGradientInPartsRefusesOtherGradients(t *testing.T) {
 				t.Fatal(err)
 			}
 			if whole[0] == 0 {
-				t.Error("the gradient is 0, which tests nothing")
+				t.Error("the gradient is 0: nothing is tested")
 			}
 		})
 	}
@@ -90,8 +90,8 @@ func storeOf(t *testing.T, network func(scope *model.Scope, x *Node) *Node, x an
 	return store
 }
 
-// TestForwardNoiseWhereAdvised: where a message of Regularize advises forward noise, forward noise
-// trains; where it cannot help, the message does not advise it.
+// TestForwardNoiseWhereAdvised checks that a model trains with forward noise if a message of
+// Regularize advises it, and that the message does not advise it if it would not help.
 func TestForwardNoiseWhereAdvised(t *testing.T) {
 	weigh := func(scope *model.Scope, x *Node) *Node { return layers.Dense(scope.In("dense"), x, false, 3) }
 	cases := []struct {
@@ -121,7 +121,7 @@ func TestForwardNoiseWhereAdvised(t *testing.T) {
 			}
 			err := step(gcml.Exact())
 			if err == nil {
-				t.Fatal("the exact penalty trains: this tests nothing")
+				t.Fatal("the exact penalty trains: nothing is tested")
 			}
 			message := strings.ToLower(strings.ReplaceAll(err.Error(), "-", ""))
 			if advised := strings.Contains(message, "forwardnoise"); advised != c.advised {
@@ -134,8 +134,8 @@ func TestForwardNoiseWhereAdvised(t *testing.T) {
 	}
 }
 
-// TestEstimatorOption: WithEstimator goes before the hyperparameter, which a checkpoint may have
-// set.
+// TestEstimatorOption checks that WithEstimator overrides the hyperparameter, which a checkpoint
+// may have set.
 func TestEstimatorOption(t *testing.T) {
 	b := gctest.GoBackend(t)
 	x := inputsFor(t, b, dtypes.Float64, []int{6, 5})
@@ -156,7 +156,7 @@ func TestEstimatorOption(t *testing.T) {
 	}
 	exact, drawn := penalty(""), penalty("projection:1")
 	if exact == drawn {
-		t.Fatal("both estimators give the same, which tests nothing")
+		t.Fatal("both estimators give the same value: nothing is tested")
 	}
 	if got := penalty("projection:1", gcml.WithEstimator(gcml.Exact())); got != exact {
 		t.Errorf("with the option exact the penalty is %g, want %g", got, exact)

@@ -17,8 +17,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// tokens is a classifier of sequences of integers: its head goes from the embedding, [batch, 4, 3],
-// to two logits.
+// tokens is a classifier of sequences of integers. Its head maps the embedding, [batch, 4, 3], to
+// two logits.
 func tokens(scope *model.Scope, x *Node) *Node {
 	return head(scope, layers.Embedding(scope.In("embedding"), x, dtypes.Float64, 7, 3).WithAlias("embedding"))
 }
@@ -29,9 +29,8 @@ func head(scope *model.Scope, embedded *Node) *Node {
 	return layers.Dense(scope.In("logits"), h, true, 2)
 }
 
-// TestInputNode: GC with respect to an embedding, and of an inner node with respect to it, is that
-// of the head alone by central differences; the penalty's gradient is that of central differences
-// too.
+// TestInputNode compares GC with respect to an embedding, also of an inner node, with central
+// differences of the head alone, and so the penalty's gradient.
 func TestInputNode(t *testing.T) {
 	inner := []gcml.Option{gcml.WithInputNode("embedding"), gcml.WithOutputNode("hidden")}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -95,8 +94,8 @@ func mustClone(t *testing.T, x *tensors.Tensor) *tensors.Tensor {
 	return c
 }
 
-// TestInputNodeOfBytes: images of bytes that the model scales by 1/255 have the GC of the scaled
-// ones.
+// TestInputNodeOfBytes checks that GC with respect to bytes that the model scales by 1/255 is that
+// with respect to the scaled values.
 func TestInputNodeOfBytes(t *testing.T) {
 	b := gctest.GoBackend(t)
 	bytes := tensors.FromFlatDataAndDimensions([]uint8{0, 255, 7, 90, 13, 200}, 2, 3)
@@ -119,7 +118,7 @@ func TestInputNodeOfBytes(t *testing.T) {
 	gctest.AssertClose(t, []float64{got.GC}, want, 1e-12, 0, "GC")
 }
 
-// TestIntegerInputsAdvice: the advice for integer inputs names the option, and following it works,
+// TestIntegerInputsAdvice checks that the error for integer inputs names the option, which works:
 // see TestInputNode.
 func TestIntegerInputsAdvice(t *testing.T) {
 	ids := tensors.FromShape(shapes.Make(dtypes.Int32, 3, 4))

@@ -12,8 +12,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
-// TestPlan: what is decided for a network, an estimator and the options. The values that the plans
-// give are tested where they are executed.
+// TestPlan checks the plan for a network, an estimator and options. Other tests check the values
+// that plans compute.
 func TestPlan(t *testing.T) {
 	const batch, inputs, units, outputs = 16, 60, 5, 40
 	dense := func(x *Node) *Node { // 60 inputs into 5 units: the closed form is cheaper.

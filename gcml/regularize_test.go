@@ -38,8 +38,7 @@ func imageBatch(t *testing.T, b compute.Backend) train.Batch {
 	return train.Batch{Inputs: []*tensors.Tensor{x}, Labels: []*tensors.Tensor{labels}}
 }
 
-// trained is what the metrics reported: the loss and GC of the first step, and
-// those in evaluation after the last.
+// trained has the loss and GC of the first step, and those of an evaluation after the last step.
 type trained struct {
 	store                             *model.Store
 	loss, gc, evaluation, evaluatedGC float64
@@ -101,7 +100,7 @@ func TestRegularizeTrains(t *testing.T) {
 	})
 }
 
-// TestRegularizeStepFollowsTheGradient: one step of descent moves every
+// TestRegularizeStepFollowsTheGradient checks that a step of gradient descent changes every
 // parameter by the learning rate times the gradient of loss + c·GC.
 func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 	const rate, coefficient = 0.1, 0.3
@@ -218,9 +217,9 @@ func parameters(t *testing.T, store *model.Store) [][]float64 {
 	return values
 }
 
-// TestBatchStatisticsAreHeldFixed: in training mode batch norm mixes the
-// examples. All estimators take each example's own Jacobian with the statistics
-// held fixed, and the gradient keeps their dependence on the parameters.
+// TestBatchStatisticsAreHeldFixed measures batch norm in training mode, which mixes the examples.
+// All estimators have to use each example's own Jacobian with the statistics held fixed, and the
+// gradient has to include the statistics' dependence on the parameters.
 func TestBatchStatisticsAreHeldFixed(t *testing.T) {
 	const epsilon = 1e-3
 	normalize := func(h, mean, variance *Node) *Node {

@@ -37,7 +37,7 @@ func measureScales(t *testing.T, x []float64, sizes []int, labels []int32, opts 
 // quantiles of 1, 4, 9, ..., 100 are numpy.quantile([1, 4, 9, 16, 25, 36, 49, 64, 81, 100], [.05,
 // .25, .5, .75, .95]) = 2.35, 10.75, 30.5, 60.25, 91.45.
 func TestPerExample(t *testing.T) {
-	x := []float64{3, 1, 2, 10, 9, 8, 4, 5, 6, 7} // Half of the norms' roots.
+	x := []float64{3, 1, 2, 10, 9, 8, 4, 5, 6, 7} // The norms are 4x².
 	for i := range x {
 		x[i] /= 2
 	}
@@ -56,8 +56,8 @@ func TestPerExample(t *testing.T) {
 	}
 }
 
-// TestUnknownStandardError: of one example there is none, neither of all nor of a class, and
-// nothing takes it for 0.
+// TestUnknownStandardError checks that the standard error of a single example, in all or in a
+// class, is unknown, and is nowhere treated as 0.
 func TestUnknownStandardError(t *testing.T) {
 	got := measureScales(t, []float64{1, 2, 3}, []int{2, 1}, []int32{0, 1, 0}, gcml.WithPerClass())
 	if !got.StdErr.IsKnown() || !got.PerClass[0].StdErr.IsKnown() || got.PerClass[1].StdErr.IsKnown() {
@@ -86,8 +86,8 @@ func TestUnknownStandardError(t *testing.T) {
 	}
 }
 
-// TestInterval: the interval of few examples holds the true mean as often as its level says, where
-// the 1.645 standard errors of a normal distribution would do so less often.
+// TestInterval checks that the interval of few examples contains the true mean as often as its
+// level says. The 1.645 standard errors of a normal distribution would contain it less often.
 func TestInterval(t *testing.T) {
 	const draws, n = 4000, 5
 	rng := rand.New(rand.NewPCG(7, 8))
@@ -114,9 +114,10 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// TestLabels of every integer dtype are read as they are; what no int64 holds is refused.
+// TestLabels checks that labels of every integer dtype are read exactly, and that values beyond
+// int64 are refused.
 func TestLabels(t *testing.T) {
-	const large = 1<<53 + 1 // No float64.
+	const large = 1<<53 + 1 // Not representable in float64.
 	measure := func(labels *tensors.Tensor) (gcml.Result, error) {
 		x := tensors.FromFlatDataAndDimensions([]float64{1, 2}, 2, 1)
 		return gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), scales,
@@ -155,7 +156,7 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestNaNInHalfPrecision: it is seen in inputs of every float dtype.
+// TestNaNInHalfPrecision checks that NaN is detected in inputs of every float dtype.
 func TestNaNInHalfPrecision(t *testing.T) {
 	x := tensors.FromFlatDataAndDimensions([]bfloat16.BFloat16{bfloat16.FromFloat32(1),
 		bfloat16.FromFloat32(float32(math.NaN()))}, 2, 1)

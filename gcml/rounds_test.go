@@ -18,8 +18,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// rows is a data set of the rows of x in batches of the given sizes, each with its spec where there
-// are specs.
+// rows is a data set of the rows of x in batches of the given sizes, and with the given specs if
+// there are any.
 type rows struct {
 	x     *mat.Dense
 	dtype dtypes.DType
@@ -59,7 +59,7 @@ func tensorOf(dtype dtypes.DType, values []float64, dims ...int) *tensors.Tensor
 }
 
 // sineNetwork is f(x) = s·C·sin(A·x), whose Jacobian is s·C·diag(cos(A·x))·A. The factor s is the
-// spec, 1 where there is none. The sines have the alias "sines".
+// spec, 1 if there is none. The sines have the alias "sines".
 type sineNetwork struct{ a, c *mat.Dense } // [units, inputs], [outputs, units].
 
 func newSineNetwork(inputs, units, outputs int, rng *rand.Rand) sineNetwork {
@@ -107,9 +107,9 @@ func (n sineNetwork) norms(x []float64, s float64) (perOutput []float64, sines f
 	return perOutput, sines
 }
 
-// TestMeasureBatches: values over several batches, equal and unequal, in rounds or not, with all
-// that can be reported, are those of the closed form. Each batch must get its own number of rounds
-// and its own graph.
+// TestMeasureBatches compares everything that Measure reports with the closed form, over several
+// batches, equal and unequal, with and without rounds. Each kind of batch must get its own number
+// of rounds and its own graph.
 func TestMeasureBatches(t *testing.T) {
 	rng := rand.New(rand.NewPCG(31, 32))
 	wide, narrow := newSineNetwork(4, 6, 40, rng), newSineNetwork(9, 5, 3, rng)
@@ -166,7 +166,8 @@ func TestMeasureBatches(t *testing.T) {
 	})
 }
 
-// measureBatches compares all that Measure reports with the closed form, and the number of rounds.
+// measureBatches compares everything that Measure reports with the closed form, and the number of
+// rounds.
 func measureBatches(t *testing.T, b compute.Backend, n sineNetwork, ds rows, opts []Option, rounds int) {
 	outputs, _ := n.c.Dims()
 	var norms, sines []float64
@@ -201,7 +202,7 @@ func measureBatches(t *testing.T, b compute.Backend, n sineNetwork, ds rows, opt
 			t.Fatal(err)
 		}
 		defer m.Finalize()
-		for range 2 { // The second time all graphs are there already.
+		for range 2 { // The second time all graphs exist.
 			got, err := m.Measure(t.Context(), ds)
 			if err != nil {
 				t.Fatal(err)

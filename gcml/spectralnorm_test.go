@@ -127,7 +127,7 @@ func TestJacobianSpectralNormAgainstSVD(t *testing.T) {
 		for i, c := range cases {
 			for _, dtype := range []dtypes.DType{dtypes.Float64, dtypes.Float32} {
 				if b.Name() == "xla" && (i%3 > 0 || (i%2 == 0) != (dtype == dtypes.Float32)) {
-					continue // A share of them, as XLA's compilations take long.
+					continue // Only some of them, because compiling on XLA takes long.
 				}
 				t.Run(fmt.Sprintf("%s/%s", c.name, dtype), func(t *testing.T) {
 					norms, ranks := oracleSpectrum(c.a, c.points)
@@ -135,7 +135,7 @@ func TestJacobianSpectralNormAgainstSVD(t *testing.T) {
 					exec := MustNewExec(b, func(x *Node) []*Node {
 						x = ConvertDType(x, dtype)
 						y := squaresThenMatrix(c.a, x)
-						steps := gcml.WithLanczosSteps(min(k, d)) // As many as make it exact.
+						steps := gcml.WithLanczosSteps(min(k, d)) // With so many steps it is exact.
 						return []*Node{
 							gcml.JacobianSpectralNorm(y, x), gcml.JacobianSpectralNorm(y, x, gcml.WithCotangents(2)),
 							gcml.JacobianSpectralNorm(y, x, steps),
@@ -152,7 +152,7 @@ func TestJacobianSpectralNormAgainstSVD(t *testing.T) {
 						assertEach(t, gctest.Flat(out[i]), norms, tolerance, tiny, "norm, "+name)
 					}
 					if dtype == dtypes.Float32 && c.name == "tiny" {
-						return // The square of the Frobenius norm is below float32.
+						return // The squared Frobenius norm underflows in float32.
 					}
 					assertEach(t, gctest.Flat(out[3]), ranks, 4*tolerance, tiny, "stable rank, dense")
 					assertEach(t, gctest.Flat(out[4]), ranks, 4*tolerance, tiny, "stable rank, Lanczos")
@@ -162,7 +162,7 @@ func TestJacobianSpectralNormAgainstSVD(t *testing.T) {
 	})
 }
 
-// assertEach holds every value to its own relative tolerance.
+// assertEach compares every value with a tolerance relative to that value.
 func assertEach(t *testing.T, got, want []float64, relTol, absTol float64, what string) {
 	t.Helper()
 	for i := range want {
@@ -172,8 +172,8 @@ func assertEach(t *testing.T, got, want []float64, relTol, absTol float64, what 
 	}
 }
 
-// The Jacobian is larger than one that is formed as a whole: few Lanczos steps are within the
-// stated bound, and never above the largest singular value.
+// TestLanczosIsWithinItsBound checks Jacobians that are too large to be computed as a whole: a few
+// Lanczos steps are within the stated bound, and never above the largest singular value.
 func TestLanczosIsWithinItsBound(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	flat := make([]float64, 150) // The worst case: no largest singular value stands out.
@@ -194,7 +194,7 @@ func TestLanczosIsWithinItsBound(t *testing.T) {
 			{"decaying", decaying, 1 - 1e-9},
 		} {
 			if b.Name() == "xla" && c.name == "evenly spread" {
-				continue // The arithmetic is the same.
+				continue // The computation is the same.
 			}
 			a := withSingularValues(rng, 150, 160, c.values...)
 			exec := MustNewExec(b, func(x *Node) *Node { return gcml.JacobianSpectralNorm(squaresThenMatrix(a, x), x) })
@@ -207,8 +207,9 @@ func TestLanczosIsWithinItsBound(t *testing.T) {
 	})
 }
 
-// Behind a first dense layer of fewer units than inputs the input Jacobian is not formed; behind a
-// network with a kink and a smooth one the norms are those of central differences.
+// TestJacobianSpectralNormOfNetworks compares the norms of networks, smooth and with kinks, with
+// central differences. If the first dense layer has fewer units than inputs, the Jacobian with
+// respect to the inputs is not computed.
 func TestJacobianSpectralNormOfNetworks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	weights := [][]*mat.Dense{
@@ -278,8 +279,8 @@ func differenceJacobians(t *testing.T, b compute.Backend, f func(x *Node) *Node,
 	return jacobians
 }
 
-// The gradient of the norm with respect to a parameter is that of central differences, with both
-// methods, and 0 and not NaN at a Jacobian of zeros.
+// TestJacobianSpectralNormGradient compares the gradient of the norm with respect to a parameter
+// with central differences, for both methods. At a Jacobian of zeros it has to be 0, not NaN.
 func TestJacobianSpectralNormGradient(t *testing.T) {
 	a := randomMatrix(rand.New(rand.NewPCG(9, 10)), 4, 3)
 	points := [][]float64{{1, -0.5, 2}, {0.3, 0.7, -1}, {0, 0, 0}}
@@ -301,9 +302,9 @@ func TestJacobianSpectralNormGradient(t *testing.T) {
 	})
 }
 
-// Measure reports what gonum's SVD gives, over batches of several sizes, also for the first
-// examples alone, and the GC that it reports without the option; JacobianStableRank takes an
-// estimator.
+// TestMeasureSpectralNorm compares Measure with gonum's SVD, over batches of several sizes and for
+// only the first examples. GC has to be that without the option, and JacobianStableRank has to
+// accept an estimator.
 func TestMeasureSpectralNorm(t *testing.T) {
 	a := randomMatrix(rand.New(rand.NewPCG(11, 12)), 4, 5)
 	points := [][]float64{{1, 2, 0, -1, 0.5}, {0.1, 0, 0, 0, 0}, {2, 1, 1, 1, 1}, {0, 0, 0, 0, 0}, {1, -1, 1, -1, 2}}
@@ -355,7 +356,7 @@ func TestMeasureSpectralNorm(t *testing.T) {
 	}
 }
 
-// The residual tells that too few steps were taken.
+// TestLanczosResidual checks that the residual is large if there were too few steps.
 func TestLanczosResidual(t *testing.T) {
 	values := []float64{3, 2.9, 2.8, 2.7, 2.6, 2.5, 2.4, 2.3}
 	a := withSingularValues(rand.New(rand.NewPCG(13, 14)), 8, 8, values...)

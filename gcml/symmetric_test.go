@@ -13,8 +13,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
-// TestSymmetric compares the product put together from its strips, and v·(AᵀA)·vᵀ by the strips
-// alone, with plain products.
+// TestSymmetric compares the product assembled from its strips, and v·(AᵀA)·vᵀ computed from the
+// strips, with plain products.
 func TestSymmetric(t *testing.T) {
 	rng := rand.New(rand.NewPCG(21, 22))
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {

@@ -18,7 +18,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestLinear: GC is ‖A‖²_F on any data, times c² for c·f.
+// TestLinear checks that GC is ‖A‖²_F on any data, times c² for c·f.
 func TestLinear(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		got, err := model.CallOnceN(b, newStore(t, 1), func(scope *model.Scope, g *Graph) []*Node {
@@ -43,9 +43,9 @@ func TestLinear(t *testing.T) {
 	})
 }
 
-// TestPiecewiseLinear: the GC of a ReLU network is the sum over its linear
-// regions of the share of the examples in it times ‖A_i‖²_F. Here f is
-// 2·relu(x) - 3·relu(x-1), with slopes 0, 2 and -1.
+// TestPiecewiseLinear checks that the GC of a ReLU network is the sum over its linear regions of
+// the fraction of the examples in the region times ‖A_i‖²_F. Here f is 2·relu(x) - 3·relu(x-1),
+// with slopes 0, 2 and -1.
 func TestPiecewiseLinear(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		x := tensors.FromFlatDataAndDimensions([]float64{-2, -1, 0.25, 0.5, 0.75, 1.5, 2, 3, 4, 5}, 10, 1)
@@ -57,7 +57,7 @@ func TestPiecewiseLinear(t *testing.T) {
 	})
 }
 
-// relu is a random ReLU network with the values that the theorems speak of.
+// relu is a random ReLU network with the values that the theorems are about.
 type relu struct {
 	widths     []int // Input, hidden..., output.
 	bias       bool
@@ -88,9 +88,9 @@ func (net *relu) build(scope *model.Scope, x *Node) {
 	net.output = h
 }
 
-// TestInitializationFormula holds the mean GC of random bias-less ReLU networks
-// to E[GC] = d·k·v_1·v_out·n·(n·v_hid)^(H-1)·2^(-H), with H hidden layers of
-// width n: Glorot and LeCun halve it per layer, He keeps it.
+// TestInitializationFormula compares the mean GC of random ReLU networks without biases with
+// E[GC] = d·k·v_1·v_out·n·(n·v_hid)^(H-1)·2^(-H), for H hidden layers of width n: Glorot and LeCun
+// halve it per layer, He keeps it.
 func TestInitializationFormula(t *testing.T) {
 	const d, n, k, draws = 20, 24, 6, 300
 	variances := map[string]func(in, out int) float64{
@@ -223,7 +223,7 @@ func transferSides(t *testing.T, out []*tensors.Tensor, layers int, bias bool) (
 	for l := range layers {
 		w, h := out[next], gctest.Flat(out[next+1])
 		next += 2
-		slope := 1.0 // Of the first layer's input by itself.
+		slope := 1.0 // Of the first layer's input with respect to itself.
 		if l > 0 {
 			slope = operatorNorm(t, out[next])
 			next++
@@ -252,8 +252,8 @@ func operatorNorm(t *testing.T, x *tensors.Tensor) float64 {
 	return svd.Values(nil)[0]
 }
 
-// TestBounds: GC ≤ min(k,d)·Lip² with Lip the largest operator norm of the
-// Jacobian on the data, and GC ≤ ((1/l)·Σ‖W_i‖²_F)^l for l layers.
+// TestBounds checks GC ≤ min(k,d)·Lip², where Lip is the largest operator norm of the Jacobian on
+// the data, and GC ≤ ((1/l)·Σ‖W_i‖²_F)^l for l layers.
 func TestBounds(t *testing.T) {
 	const batch = 4
 	b := gctest.GoBackend(t)

@@ -10,9 +10,9 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestTotalWithinMemory compares ‖J‖² of sin(x·W), J_kf = cos(x·w_k)·W_fk, with squares that are
-// added over the cotangents before they are summed over the inputs, and, as where they take too
-// much memory, after.
+// TestTotalWithinMemory compares ‖J‖² of sin(x·W), J_kf = cos(x·w_k)·W_fk, with the closed form in
+// both orders of summation: over the cotangents first, and over the inputs first, as when the
+// squares take too much memory.
 func TestTotalWithinMemory(t *testing.T) {
 	limit := largestSquaresBytes
 	t.Cleanup(func() { largestSquaresBytes = limit })

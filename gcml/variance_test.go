@@ -15,8 +15,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestEstimatorVariance: for the Jacobian J of one example and M = JJᵀ of K rows
-// the variances are those of docs/estimator.md,
+// TestEstimatorVariance compares the variances with those of docs/estimator.md, for the Jacobian J
+// of one example and M = JJᵀ of K rows:
 //
 //	projection:p     2 (K·‖M‖² - (tr M)²)/(K+2) · (K-p)/(p·(K-1))
 //	rademacher:n     2 (‖M‖² - Σ M_kk²)/n

@@ -44,7 +44,7 @@ func newWatchedLoop(t *testing.T, b compute.Backend) (*train.Loop, train.Dataset
 	return train.NewLoop(trainer), endless{}
 }
 
-// endless gives one batch for ever.
+// endless is a data set that repeats one batch without end.
 type endless struct{}
 
 func (endless) Name() string { return "endless" }
@@ -72,14 +72,15 @@ func weightsOf(t *testing.T, store *model.Store) map[string]any {
 	t.Helper()
 	weights := make(map[string]any)
 	for v := range store.IterVariables() {
-		if !strings.HasPrefix(v.Path(), "/metrics/") { // Their names are drawn anew for each trainer.
+		if !strings.HasPrefix(v.Path(), "/metrics/") { // Their names are random for each trainer.
 			weights[v.Path()] = v.MustValue().Value()
 		}
 	}
 	return weights
 }
 
-// What is watched is what Measure gives at each step, and the training ends as without.
+// TestWatch checks that a watcher reports what Measure gives at each step, and that the training
+// ends with the same variables as without it.
 func TestWatch(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		plain, ds := newWatchedLoop(t, b)
@@ -161,7 +162,8 @@ func readSteps(t *testing.T, path string) []gcml.StepResult {
 	return results
 }
 
-// A run that goes on after a kill drops what it measures again, and a line that was cut off.
+// TestWatchGoesOn checks that a run that resumes after a kill drops the lines that it measures
+// again, and an incomplete one.
 func TestWatchGoesOn(t *testing.T) {
 	b := gctest.GoBackend(t)
 	path := filepath.Join(t.TempDir(), "gc.jsonl")

@@ -27,8 +27,8 @@ type OccamsRazorConfig struct {
 	Width        int     `json:"width"`
 	StopLoss     float64 `json:"stop_loss"`
 	MaxTime      float64 `json:"max_time"`
-	// LearningRates are those of the sweep of rates. The sweep of explicit coefficients trains at the
-	// first of them, with the penalty coefficient·‖∂L/∂θ‖².
+	// LearningRates are those of the sweep of rates. The sweep of explicit coefficients trains at
+	// the first of them, with the penalty coefficient·‖∂L/∂θ‖².
 	LearningRates []float64 `json:"learning_rates"`
 	Coefficients  []float64 `json:"coefficients"` // from 0
 }
@@ -69,8 +69,8 @@ var (
 		Text: "explicit gradient regularization: lower GC at equal training loss (one dimension)"}
 )
 
-// OccamsRazor is experiment 12: the geometric Occam's razor. The rate of gradient descent acts like a
-// penalty on the parameter gradient, and that like one on GC (Dherin, Munn and Barrett, arXiv
+// OccamsRazor is experiment 12: the geometric Occam's razor. The rate of gradient descent acts like
+// a penalty on the parameter gradient, and that like one on GC (Dherin, Munn and Barrett, arXiv
 // 2111.15090; Barrett and Dherin, arXiv 2009.11162). The grids are this toolkit's own.
 var OccamsRazor = &experiment.Definition[OccamsRazorConfig]{
 	About: experiment.Info{Number: "12", Name: "occams-razor",
@@ -91,8 +91,8 @@ var OccamsRazor = &experiment.Definition[OccamsRazorConfig]{
 }
 
 func occamsRazorConfig(scale experiment.Scale) OccamsRazorConfig {
-	// A rate h acts, to first order, like the coefficient h/4: the coefficients are those of rates up
-	// to the largest.
+	// A rate h acts, to first order, like the coefficient h/4: the coefficients are those of rates
+	// up to the largest.
 	cfg := OccamsRazorConfig{Target: 0.6, FlowRates: []float64{0.00125, 0.0025, 0.005, 0.01}, FlowTime: 0.5,
 		Points: 12, HiddenLayers: 2, Width: 64, StopLoss: 0.005, MaxTime: 2000,
 		LearningRates: []float64{0.02, 0.05, 0.1, 0.2}, Coefficients: []float64{0, 0.0125, 0.025, 0.05}}

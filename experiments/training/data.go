@@ -18,8 +18,8 @@ import (
 // on [-1, 1].
 const NameParabola = "parabola"
 
-// NameNoisySine names a 1-D regression set with more to fit: evenly spaced points of sin(πx) on [-1,
-// 1] with normal noise of standard deviation 0.2, which is the same for all runs.
+// NameNoisySine names a 1-D regression set with more to fit: evenly spaced points of sin(πx) on
+// [-1, 1] with normal noise of standard deviation 0.2, which is the same for all runs.
 const NameNoisySine = "noisy-sine"
 
 // curves draw the 1-D regression sets with a number of points.

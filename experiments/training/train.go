@@ -66,8 +66,8 @@ type Train struct {
 	// KeepFunction keeps the values of a function of one variable on the grid with each
 	// measurement, as the array "f".
 	KeepFunction bool `json:"keep_function,omitempty"`
-	// ArcLength adds the length of the graph of a function of one variable to each measurement, over
-	// the interval of the grid, as "arc_length".
+	// ArcLength adds the length of the graph of a function of one variable to each measurement,
+	// over the interval of the grid, as "arc_length".
 	ArcLength bool `json:"arc_length,omitempty"`
 }
 

@@ -150,8 +150,7 @@ func compareCase(b compute.Backend, dir string, file *protos.ModelProto) error {
 	exec, err := model.NewExec(b, m.Store, func(scope *model.Scope, exec *graph.Graph) []*graph.Node {
 		var values []*graph.Node
 		for _, out := range outputs {
-			m.output = out.Name
-			values = append(values, m.values(scope, exec)...)
+			values = append(values, m.values(scope, exec, nil, out.Name)...)
 		}
 		return values
 	})
@@ -197,7 +196,7 @@ func wanted(b compute.Backend, dir string, i int) (*tensors.Tensor, error) {
 		return nil, err
 	}
 	return model.CallOnce(b, m.Store,
-		func(scope *model.Scope, g *graph.Graph) *graph.Node { return m.values(scope, g)[0] })
+		func(scope *model.Scope, g *graph.Graph) *graph.Node { return m.values(scope, g, nil, m.output)[0] })
 }
 
 func tensorOf(dtype int32) *protos.TypeProto {

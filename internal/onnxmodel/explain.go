@@ -77,10 +77,10 @@ func ancestors(g *protos.GraphProto, values ...string) []*protos.NodeProto {
 	return order
 }
 
-// explain returns the cause why the graph of a value cannot be built, with the operator and the
+// explain returns the cause why the graph of some values cannot be built, with the operator and the
 // node of the file that it comes from: the first in order without which the rest can be built.
-func (m *Model) explain(backend compute.Backend, inputs []*graph.Node, cause error) error {
-	order := ancestors(m.graph, m.output)
+func (m *Model) explain(backend compute.Backend, inputs []*graph.Node, names []string, cause error) error {
+	order := ancestors(m.graph, names...)
 	build := func(count int) error {
 		var outputs []string
 		for _, n := range order[:count] {

@@ -203,20 +203,24 @@ func (m *Model) readInputs() {
 // ForwardAll builds the network for all inputs, in the file's order. It panics as Forward does. The
 // value that SetWithRespectTo chose has the alias of WithRespectTo.
 func (m *Model) ForwardAll(scope *model.Scope, inputs []*graph.Node) *graph.Node {
+	return m.ForwardValues(scope, inputs)[0]
+}
+
+// ForwardValues builds the network as ForwardAll does, and returns the output followed by inner
+// values that it depends on.
+func (m *Model) ForwardValues(scope *model.Scope, inputs []*graph.Node, inner ...string) []*graph.Node {
 	g := inputs[0].Graph()
+	names := append([]string{m.output}, inner...)
 	if m.node == "" || m.node == m.output {
-		return m.values(scope, g, inputs...)[0]
+		return m.values(scope, g, inputs, names...)
 	}
-	output := m.output
-	m.output = m.node
-	value := m.values(scope, g, inputs...)[0]
-	m.output = output
+	value := m.values(scope, g, inputs, m.node)[0]
 	value = graph.Identity(value).WithAlias(nodeAlias)
 	rest, err := m.after(value.Shape())
 	if err != nil {
 		panic(&modelError{err})
 	}
-	return rest.values(scope, g, append(slices.Clone(inputs), value)...)[0]
+	return rest.values(scope, g, append(slices.Clone(inputs), value), names...)
 }
 
 // after is the network that has an inner value as its last input instead of computing it.

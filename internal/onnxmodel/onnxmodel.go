@@ -166,10 +166,12 @@ func (m *Model) Forward(scope *model.Scope, x *graph.Node) *graph.Node {
 	return m.ForwardAll(scope, []*graph.Node{x})
 }
 
-// values builds the network for the values of its inputs.
-func (m *Model) values(scope *model.Scope, g *graph.Graph, inputs ...*graph.Node) []*graph.Node {
-	if err := m.refusal(m.output); err != nil {
-		panic(&modelError{err})
+// values builds the network up to the values of the given names, for those of its inputs.
+func (m *Model) values(scope *model.Scope, g *graph.Graph, inputs []*graph.Node, names ...string) []*graph.Node {
+	for _, name := range names {
+		if err := m.refusal(name); err != nil {
+			panic(&modelError{err})
+		}
 	}
 	var outputs []*graph.Node
 	err := attempt(func() error {
@@ -177,11 +179,11 @@ func (m *Model) values(scope *model.Scope, g *graph.Graph, inputs ...*graph.Node
 		for i, x := range inputs {
 			named[m.inputs[i]] = x
 		}
-		outputs = m.call(scope, g, named, m.output)
+		outputs = m.call(scope, g, named, names...)
 		return checkNodes(g)
 	})
 	if err != nil {
-		panic(&modelError{m.explain(g.Backend(), inputs, err)})
+		panic(&modelError{m.explain(g.Backend(), inputs, names, err)})
 	}
 	return outputs
 }

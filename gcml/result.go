@@ -132,7 +132,7 @@ func (m *measurement) result() Result {
 		Outputs:   m.outputs,
 		Inputs:    m.inputs,
 		Backend:   m.backend.Name(),
-		Quantiles: quantilesOf(m.norms),
+		Quantiles: NewQuantiles(m.norms),
 	}
 	r.GC, r.StdErr = meanAndError(m.norms)
 	if m.options.perExample {
@@ -165,7 +165,13 @@ func meanAndError(values []float64) (mean float64, stdErr StandardError) {
 	return mean, StandardError(stat.StdErr(deviation, float64(len(values))))
 }
 
-func quantilesOf(values []float64) Quantiles {
+// NewQuantiles returns the quantiles of a sample, whose order it does not change. They are NaN if
+// it is empty.
+func NewQuantiles(values []float64) Quantiles {
+	if len(values) == 0 {
+		nan := math.NaN()
+		return Quantiles{nan, nan, nan, nan, nan, nan, nan}
+	}
 	sorted := slices.Sorted(slices.Values(values))
 	at := func(p float64) float64 {
 		position := p * float64(len(sorted)-1)

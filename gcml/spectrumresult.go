@@ -112,7 +112,7 @@ func (m *measurement) spectrumResult() *SpectrumResult {
 		}
 	}
 	r := &SpectrumResult{
-		Largest: floats.Max(norms), Quantiles: quantilesOf(norms), LanczosSteps: m.spectra.steps,
+		Largest: floats.Max(norms), Quantiles: NewQuantiles(norms), LanczosSteps: m.spectra.steps,
 		Residual: floats.Max(m.spectra.residuals[:n]),
 	}
 	r.Norm, r.NormStdErr = meanAndError(norms)

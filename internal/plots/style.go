@@ -64,7 +64,13 @@ func sequential(i, n int) color.NRGBA {
 	if n < 2 {
 		return sequence[0]
 	}
-	at := float64(i) / float64(n-1) * float64(len(sequence)-1)
+	return Sequential(float64(i) / float64(n-1))
+}
+
+// Sequential returns the colour at a fraction, from 0 to 1, of a sequential scale whose lightness
+// rises evenly.
+func Sequential(fraction float64) color.NRGBA {
+	at := fraction * float64(len(sequence)-1)
 	k := min(int(at), len(sequence)-2)
 	frac := at - float64(k)
 	mix := func(a, b uint8) uint8 { return uint8(math.Round(float64(a)*(1-frac) + float64(b)*frac)) }

@@ -87,6 +87,60 @@ func Spearman(x, y []float64) float64 {
 	return max(-1, min(1, rho))
 }
 
+// maxPermuted is the largest number of pairs of which SpearmanTest enumerates all orders (8! is
+// 40,320).
+const maxPermuted = 8
+
+// SpearmanTest returns the two-sided p-value of Spearman's rank correlation by permutation: the
+// fraction of the orders of y whose correlation with x is at least as far from 0. It enumerates all
+// orders of up to eight pairs; of more it draws 10,000 from a fixed seed, and counts the order of
+// the data as one more, so that the value is not 0. It leaves out pairs with a NaN, and is NaN
+// where Spearman is.
+func SpearmanTest(x, y []float64) float64 {
+	rho := Spearman(x, y)
+	if math.IsNaN(rho) {
+		return rho
+	}
+	var a, b []float64
+	for i := range x {
+		if !math.IsNaN(x[i]) && !math.IsNaN(y[i]) {
+			a, b = append(a, x[i]), append(b, y[i])
+		}
+	}
+	ranks, permuted := Ranks(a), Ranks(b)
+	as, all := 0, 0
+	count := func() {
+		all++
+		if math.Abs(stat.Correlation(ranks, permuted, nil)) >= math.Abs(rho)-1e-9 { // But for rounding.
+			as++
+		}
+	}
+	if len(a) <= maxPermuted {
+		permute(permuted, 0, count)
+		return float64(as) / float64(all)
+	}
+	rng := rand.New(rand.NewPCG(1, 0x9e3779b97f4a7c15))
+	count()
+	for range resamples {
+		rng.Shuffle(len(permuted), func(i, j int) { permuted[i], permuted[j] = permuted[j], permuted[i] })
+		count()
+	}
+	return float64(as) / float64(all)
+}
+
+// permute calls visit for every order of the values from first on, and restores their order.
+func permute(values []float64, first int, visit func()) {
+	if first == len(values) {
+		visit()
+		return
+	}
+	for i := first; i < len(values); i++ {
+		values[first], values[i] = values[i], values[first]
+		permute(values, first+1, visit)
+		values[first], values[i] = values[i], values[first]
+	}
+}
+
 // TInterval returns Student's t interval of the values' mean. It assumes that the values are
 // independent and normal. Both ends are NaN for fewer than two values.
 func TInterval(values []float64, level float64) Interval {

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 var nan = math.NaN()
@@ -238,5 +240,42 @@ func TestHolmOf(t *testing.T) {
 				t.Errorf("HolmOf(%v, %v) = %v; want %v", tc.p, tc.statistics, got, tc.want)
 			}
 		}
+	}
+}
+
+// TestSpearmanTest has orders whose p-values can be counted by hand, and tables of the exact
+// distribution for n = 5 and 6 (Zar 1972: ρ = 0.9 has p = 0.083 and ρ = 0.886 has p = 0.033).
+func TestSpearmanTest(t *testing.T) {
+	for _, c := range []struct {
+		x, y []float64
+		want float64
+		tol  float64
+	}{
+		{[]float64{1, 2}, []float64{5, 3}, 1, 0},                                 // Both orders are at ±1.
+		{[]float64{1, 2, 3}, []float64{1, 2, 3}, 2.0 / 6, 1e-15},                 // The order and its reverse.
+		{[]float64{1, 2, 3, 4}, []float64{9, 7, 3, 1}, 2.0 / 24, 1e-15},          // The same of 24.
+		{[]float64{1, 2, 3, 4, 5}, []float64{2, 1, 3, 4, 5}, 0.0833, 1e-4},       // ρ = 0.9.
+		{[]float64{1, 2, 3, 4, 5, 6}, []float64{1, 2, 3, 5, 6, 4}, 0.0583, 1e-4}, // ρ = 0.829.
+		{[]float64{1, 2, 3, 4, 5, 6}, []float64{1, 3, 2, 4, 6, 5}, 0.0333, 1e-4}, // ρ = 0.886.
+		{[]float64{1, 1, 1}, []float64{1, 2, 3}, math.NaN(), 0},                  // No correlation.
+		{[]float64{1, 2, math.NaN()}, []float64{1, 2, 3}, 1, 0},                  // Two pairs are left.
+		{[]float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, 1.0 / 10001, 1e-9},
+	} {
+		got := SpearmanTest(c.x, c.y)
+		if !(math.Abs(got-c.want) <= c.tol) && !(math.IsNaN(got) && math.IsNaN(c.want)) {
+			t.Errorf("%v, %v: p %g, want %g", c.x, c.y, got, c.want)
+		}
+	}
+	// Drawn orders agree with the t approximation where it is good: ρ = 0.5 of 20 pairs has p ≈
+	// 0.025.
+	var x, y []float64
+	for i := range 20 {
+		x, y = append(x, float64(i)), append(y, float64((7*i)%20)+0.9*float64(i))
+	}
+	rho := Spearman(x, y)
+	statistic := rho * math.Sqrt(18/(1-rho*rho))
+	want := 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: 18}.Survival(math.Abs(statistic))
+	if got := SpearmanTest(x, y); math.Abs(got-want) > 0.15*want+0.002 {
+		t.Errorf("ρ = %g of 20 pairs: p %g, the t approximation has %g", rho, got, want)
 	}
 }

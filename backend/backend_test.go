@@ -9,8 +9,8 @@ import (
 	"github.com/gomlx/compute"
 )
 
-// isolate gives a test a world without plugins: an empty HOME, no variables, a working directory of
-// its own.
+// isolate hides all plugins from a test: it sets an empty HOME, unsets the variables, and changes
+// to a new working directory.
 func isolate(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -32,7 +32,7 @@ func withNVIDIA(t *testing.T, present bool) {
 	t.Cleanup(func() { HasNVIDIA = old })
 }
 
-// realPlugin is the CPU plugin of this checkout, found before a test isolates itself.
+// realPlugin returns the CPU plugin of this checkout. Call it before isolate.
 func realPlugin(t *testing.T) string {
 	t.Helper()
 	path, ok := FindPlugin(KindCPU)
@@ -42,8 +42,8 @@ func realPlugin(t *testing.T) string {
 	return path
 }
 
-// withoutXLA ends a test that needs XLA: it is skipped, and fails where XLA is required, as in
-// package gctest.
+// withoutXLA ends a test that needs XLA: it skips the test, or fails it if XLA is required, as
+// package gctest does.
 func withoutXLA(t *testing.T, why string) {
 	t.Helper()
 	if os.Getenv("GCML_REQUIRE_XLA") != "" {
@@ -52,7 +52,7 @@ func withoutXLA(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// linkLibC puts a library into a folder that is no plugin.
+// linkLibC puts a library that is not a plugin into a folder.
 func linkLibC(t *testing.T, dir string) {
 	t.Helper()
 	for _, lib := range []string{"/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6",
@@ -119,8 +119,8 @@ func TestOpenChoosesXLAWherePluginIs(t *testing.T) {
 	if info.NumDevices != 1 && len(flagsFor(plugin)) > 0 { // The pinned plugin knows the option for it.
 		t.Errorf("%d devices, want the CPU as one", info.NumDevices)
 	}
-	// go-xla shares a CPU's buffers with the host where it takes the plugin for a CPU's, which
-	// saves a copy for each transfer: a plugin that is opened by its path must not lose that.
+	// If go-xla recognizes a CPU plugin it shares buffers with the host, which saves a copy for
+	// each transfer. It must do so for a plugin that is opened by its path too.
 	if !b.HasSharedBuffers() {
 		t.Error("the CPU plugin does not share its buffers")
 	}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestBeforeCUDA prepares the process for a plugin that lies as `make cuda` lays it out. No GPU is
-// needed for that.
+// TestBeforeCUDA prepares the process for a plugin that is laid out as `make cuda` does. It needs
+// no GPU.
 func TestBeforeCUDA(t *testing.T) {
 	for _, tc := range []struct {
 		name, options, flags, override string

@@ -16,14 +16,14 @@ func ExampleOpen() {
 		log.Fatal(err)
 	}
 	defer b.Finalize()
-	log.Println(info.Why) // What was taken, why, and how to get a faster one.
+	log.Println(info.Why) // Which backend was opened, why, and how to get a faster one.
 
 	y := MustExecOnce(b, func(x *Node) *Node { return Square(x) }, []float32{1, 2, 3})
 	fmt.Println(y.Value())
 	// Output: [1 4 9]
 }
 
-// One that the program chooses.
+// Opens a backend that the program chooses.
 func ExampleOpenConfig() {
 	b, info, err := backend.OpenConfig("go")
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
-// TestXLAFlags checks which flags a plugin is opened with, and that the environment is afterwards
-// as it was.
+// TestXLAFlags checks the flags that a plugin is opened with, and that the environment is restored
+// afterwards.
 func TestXLAFlags(t *testing.T) {
 	t.Cleanup(func() { platform.SetXLAFlags("") })
 	plugin := filepath.Join(t.TempDir(), "pjrt_c_api_cpu_plugin.so")

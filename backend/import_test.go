@@ -13,8 +13,8 @@ import (
 )
 
 // TestImportChangesNothing checks, in a process of its own, that neither importing this package nor
-// opening XLA on the CPU changes the environment; but go-xla itself sets TF_CPP_MIN_LOG_LEVEL when
-// it is imported.
+// opening XLA on the CPU changes the environment, except for TF_CPP_MIN_LOG_LEVEL, which go-xla
+// sets when it is imported.
 func TestImportChangesNothing(t *testing.T) {
 	environment := func(env []string) string {
 		env = slices.DeleteFunc(slices.Clone(env),

@@ -56,7 +56,7 @@ func TestFindPluginNames(t *testing.T) {
 	})
 }
 
-// TestFindPluginOrder puts a plugin into every place at once, and takes them away one by one in the
+// TestFindPluginOrder puts a plugin into every folder, and removes them one by one in the
 // documented order.
 func TestFindPluginOrder(t *testing.T) {
 	root := isolate(t)
@@ -99,8 +99,8 @@ func TestFindPluginOrder(t *testing.T) {
 	}
 }
 
-// TestOtherModuleIsNotOurs: a .plugins folder above the working directory counts only beside our
-// own go.mod, so that a stranger's folder is never loaded from.
+// TestOtherModuleIsNotOurs checks that a .plugins folder above the working directory is used only
+// beside our own go.mod, so that nothing is loaded from another project's folder.
 func TestOtherModuleIsNotOurs(t *testing.T) {
 	root := isolate(t)
 	wd := filepath.Join(root, "a")

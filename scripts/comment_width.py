@@ -25,7 +25,7 @@ def main():
 
 
 def too_wide(text):
-    """The numbers of the lines of Go code that are too wide a comment."""
+    """The numbers of the lines of Go code with a comment that is too wide."""
     numbers, output = [], False
     for number, line in enumerate(text.splitlines(), 1):
         comment = re.match(r"\s*//(.*)", line)

@@ -1,5 +1,5 @@
-"""Runs `go test -json` with the given arguments and prints what a person wants to read of it: one line for each
-package, the output of what failed, and at the end how many tests passed, failed, and were skipped with which reason.
+"""Runs `go test -json` with the given arguments and prints a summary: one line for each package, the output of failures,
+and at the end how many tests passed, failed and were skipped, with the reasons.
 """
 
 import collections
@@ -19,14 +19,14 @@ def main(args):
         try:
             summary.add(json.loads(line))
         except json.JSONDecodeError:
-            print(line, end="", flush=True)  # Not an event: go itself has something to say.
+            print(line, end="", flush=True)  # Not an event but a message of go itself.
     code = process.wait()
     print(summary.text())
     return code
 
 
 class Summary:
-    """Takes the events of go test in and prints as they come what is worth it."""
+    """Counts the events of go test, and prints packages and failures as they end."""
 
     def __init__(self, out=print):
         self.out = out

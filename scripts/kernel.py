@@ -1,7 +1,7 @@
 """Installs the GoNB kernel into the virtual environment that this runs in: `kernel.py`.
 
-gonb and goimports have to be in the environment's bin folder already (`go install tool`). The kernel gets there what a
-shell of the Makefile has: PATH with those two and with Go, and the variables that choose toolchain, SIMD and plugins.
+gonb and goimports have to be in the environment's bin folder. The kernel gets the environment of the Makefile: PATH with
+those two and Go, and the variables that choose toolchain, SIMD and plugins.
 """
 
 import json
@@ -16,8 +16,8 @@ VARIABLES = ["GOTOOLCHAIN", "GOEXPERIMENT", "GOMLX_NO_AUTO_INSTALL", "GCML_PLUGI
 
 def main():
     venv = Path(sys.prefix)
-    # The toolchain that go.mod asks for, and not the older go that fetched it: that one would fetch it once more for
-    # `go work`, in another patch version.
+    # The toolchain that go.mod requires, not the older go that downloaded it: that one would download another patch version
+    # for `go work`.
     goroot = subprocess.run(["go", "env", "GOROOT"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
     path = os.pathsep.join([str(venv / "bin"), str(Path(goroot) / "bin"), os.environ["PATH"]])
     env = {**os.environ, "PATH": path, "JUPYTER_DATA_DIR": str(venv / "share" / "jupyter")}
@@ -29,7 +29,7 @@ def main():
     # gonb's own kernel.json has no environment. JupyterLab may be started from anywhere, so it gets one here.
     spec = venv / "share" / "jupyter" / "kernels" / "gonb" / "kernel.json"
     kernel = json.loads(spec.read_text())
-    # Every cell is a program of its own, linked when it runs: without symbols that takes less than half the time.
+    # Every cell is a program that is linked when it runs. Linking without symbols takes less than half the time.
     kernel["env"] = {"PATH": path, "GOFLAGS": "-ldflags=-s", **{name: os.environ[name] for name in VARIABLES if name in os.environ}}
     temp = spec.with_suffix(".new")
     temp.write_text(json.dumps(kernel, indent=1) + "\n")

@@ -1,8 +1,8 @@
-"""Pins what pip installs by version and SHA-256: `python scripts/lock.py` writes each requirements*.txt from the .in beside it.
+"""Pins Python packages by version and SHA-256: `python scripts/lock.py` writes each requirements*.txt from the .in beside it.
 
-It takes uv (pip install uv==0.13.9). A version that is pinned already stays, unless the .in asks for another; to have newer
-ones, remove the .txt first. The hashes are those of all files of a version, so that a pin holds on every platform that has the
-same packages: this is checked for Linux on x86-64 and ARM64, with the oldest Python that is supported.
+It needs uv (pip install uv==0.13.9). Pinned versions stay, unless the .in asks for others; for newer ones, remove the .txt
+first. The hashes are those of all files of a version, so a pin is valid on every platform with the same packages. This is
+checked for Linux on x86-64 and ARM64, with the oldest Python that is supported.
 """
 
 import subprocess

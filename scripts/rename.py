@@ -1,7 +1,7 @@
 """Gives the module another path: `rename.py example.org/you/gcml` (make rename MODULE=...).
 
-It replaces the path that go.mod has in every file that git does not ignore: imports, notebooks, documentation,
-configuration. Where the new path is a repository on GitHub, the addresses https://PATH are right too.
+It replaces go.mod's path in every file that git does not ignore: imports, notebooks, documentation, configuration. If the
+new path is a repository on GitHub, addresses https://PATH are right too.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main(argv=None):
         return "rename: no path is given: make rename MODULE=example.org/you/gcml"
     if old == new:
         return f"rename: the module is {old} already"
-    # go edits go.mod first, because it refuses what cannot be a path.
+    # go edits go.mod first, because it refuses an invalid path.
     edited = subprocess.run(["go", "mod", "edit", f"-module={new}"], cwd=ROOT, capture_output=True, text=True)
     if edited.returncode != 0:
         return f"rename: {edited.stderr.strip()}"

@@ -1,7 +1,7 @@
 """Builds the documentation as a static site: `site.py FOLDER`, for `make docs`.
 
-The site holds the Markdown files of the repository, the notebooks with their saved outputs, and the reference of the public
-packages. It needs no network to be read: fonts and scripts are in it, and formulas are MathML.
+The site has the repository's Markdown files, the notebooks with their saved outputs, and the reference of the public packages.
+It can be read without a network: it contains its fonts and scripts, and formulas are MathML.
 """
 
 import html
@@ -40,7 +40,7 @@ def main():
 
 
 def stage(address):
-    """Puts all pages and pictures into one tree, laid out as the repository is, so that links between them stay right."""
+    """Copies all pages and pictures into one tree with the repository's layout, so that the links between them stay valid."""
     tracked = subprocess.run(["git", "ls-files", "-z", "*.md", "*.png", "*.svg", "*.ipynb"],
                              cwd=ROOT, check=True, capture_output=True, text=True).stdout
     names = [name for name in tracked.split("\0") if name and not name.startswith((".", "datasets/"))]
@@ -66,7 +66,7 @@ def stage(address):
 
 
 def rewrite(text, name, names, address):
-    """Has links lead to the site's pages, and links to other files of the repository to its address."""
+    """Makes links point to the site's pages or, for other files, to the repository's address."""
     def target(match):
         path, hash_, anchor = match[1].partition("#")
         if not path or ":" in path:

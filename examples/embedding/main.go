@@ -34,7 +34,7 @@ func main() {
 	sentences := must.M1(dataset.InMemoryFromData(device, "sentences",
 		[]any{[][]int32{{5, 17, 3, 801, 44, 9}, {9, 9, 1, 25, 730, 2}, {11, 4, 8, 3, 62, 500}}}, nil))
 
-	// A program of yours would have trained the model, or loaded a checkpoint into the store.
+	// Your program would train the model, or load a checkpoint into the store.
 	store := model.NewStore()
 	must.M(store.SetRNGStateFromSeed(1))
 	gc := must.M1(gcml.Measure(context.Background(), device, store, classifier, sentences.BatchSize(3, false),

@@ -1,7 +1,7 @@
-// Draws the idea of geometric complexity (GC): two networks that pass through the same points, one
-// along a flat function and one along a wiggly one. Both are trained until their squared error is
-// tiny; the second sees its input multiplied by 30. The figure goes to the files that the argument
-// names without their ending, by default idea.svg and idea.png in the folder for temporary files:
+// Draws the idea of geometric complexity (GC): two networks that fit the same points, one with a
+// flat function and one with a wiggly one. Both are trained until their squared error is tiny; the
+// second gets its input multiplied by 30. The argument names the files of the figure without their
+// ending; the default is idea.svg and idea.png in the folder for temporary files:
 //
 //	flat: GC 1.2
 //	wiggly: GC 27.3
@@ -35,7 +35,7 @@ var (
 	pointsY = []float64{-0.8, -0.75, -0.3, -0.15, 0.2, 0.3, 0.7, 0.8}
 )
 
-// grid has n even steps through [-1, 1].
+// grid returns the points of n even steps through [-1, 1].
 func grid(n int) []float64 {
 	x := make([]float64, n)
 	for i := range x {
@@ -44,7 +44,7 @@ func grid(n int) []float64 {
 	return x
 }
 
-// column makes a batch of single numbers, [len(values), 1].
+// column returns a batch of single numbers, [len(values), 1].
 func column(values []float64) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(values, len(values), 1)
 }

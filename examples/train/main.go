@@ -41,7 +41,7 @@ func main() {
 
 	for _, coefficient := range []float64{0, 0.02} {
 		store := model.NewStore()
-		must.M(store.SetRNGStateFromSeed(1)) // The same initial weights for both.
+		must.M(store.SetRNGStateFromSeed(1)) // The same initial weights for both networks.
 		trainer := train.NewTrainer(device, store, gcml.Regularize(network, gcml.WithCoefficient(coefficient)),
 			loss.SparseCategoricalCrossEntropyLogits,
 			optimizer.StochasticGradientDescent().WithDecay(false).WithLearningRate(0.05).Done(),

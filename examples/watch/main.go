@@ -1,6 +1,6 @@
 // Measures the geometric complexity (GC) of a network on fixed images while it is trained with
-// noisy labels: each step draws anew which fifth of its labels is wrong. It prints a line for each
-// measurement, and writes the whole result to gc.jsonl in the folder for temporary files:
+// noisy labels: in each step another random fifth of the labels is wrong. It prints a line for each
+// measurement, and writes all results to gc.jsonl in the folder for temporary files:
 //
 //	step 100: GC 10.6 ± 0.1
 //	step 200: GC 12.0 ± 0.1

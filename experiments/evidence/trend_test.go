@@ -19,9 +19,9 @@ func trained(losses, gcs []float64) *runs.Record {
 	return r
 }
 
-// The first run comes to a loss of 1 at most, so that is where all are compared: the second is
-// there between its points of loss 2 and 0.5, halfway in the logarithm, where its GC is √(10·40) =
-// 20.
+// TestEqualLoss compares runs at equal loss. The first run's smallest loss is 1, so all are
+// compared there. The second has that loss between its points of loss 2 and 0.5, halfway in the
+// logarithm, where its GC is √(10·40) = 20.
 func TestEqualLoss(t *testing.T) {
 	diverged, dead := trained([]float64{4, 3}, []float64{1, 1}), trained([]float64{4, 3.9}, []float64{0, 0})
 	diverged.Status, dead.Dead = runs.Diverged, true
@@ -36,7 +36,7 @@ func TestEqualLoss(t *testing.T) {
 	row := s.Rows(m.Of("train_gc"))[0]
 	gctest.AssertClose(t, row[:2], []float64{7, 20}, 1e-12, 0, "GC at equal loss")
 	if !math.IsNaN(row[2]) || !math.IsNaN(row[3]) {
-		t.Errorf("runs that do not count have GC %v", row[2:])
+		t.Errorf("runs that are left out have GC %v", row[2:])
 	}
 	if got, want := s.LeftOut(), "left out: 1 diverged run(s) and 1 run(s) that ended at chance"; got != want {
 		t.Errorf("%q; want %q", got, want)
@@ -60,7 +60,8 @@ func TestPlaces(t *testing.T) {
 		"from 0, in their order")
 }
 
-// sweepOf has a run of one measurement for each value and seed, with the GC that is given.
+// sweepOf returns a sweep with one run of one measurement for each value and seed, with the given
+// GC.
 func sweepOf(gc func(value float64, seed int) float64) Sweep {
 	s := Sweep{Axis: Axis{Name: "rate", Values: []float64{1, 10, 100}}}
 	for _, v := range s.Values {
@@ -100,9 +101,9 @@ func TestGCTrend(t *testing.T) {
 	}
 }
 
-// At the last step the larger rate has the larger GC, because it came further; at equal loss it has
-// the smaller one. The verdict is that at equal loss, and the text says that the matchings
-// disagree.
+// TestMatchingsDisagree checks a sweep whose larger rate has the larger GC at the last step,
+// because it trained further, and the smaller GC at equal loss. The verdict has to be that at equal
+// loss, and the text has to say that the matchings disagree.
 func TestMatchingsDisagree(t *testing.T) {
 	s := Sweep{Axis: Axis{Name: "rate", Values: []float64{1, 2}}}
 	for i, losses := range [][]float64{{2, 1, 1}, {2, 1, 0.1}} {
@@ -123,7 +124,8 @@ func TestMatchingsDisagree(t *testing.T) {
 	}
 }
 
-// A factor's interval is that of its logarithm: of 2, 4 and 8 the mean is 4.
+// TestFactorClaim checks that a factor's mean and interval are those of its logarithm: the mean of
+// 2, 4 and 8 is 4.
 func TestFactorClaim(t *testing.T) {
 	text := ClaimText{ID: "f", Text: "f"}
 	c := FactorClaim(text, "factor", []float64{2, 4, 8}, Above(1), "")

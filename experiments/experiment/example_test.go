@@ -12,7 +12,8 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
-// temporaryEnv runs on the pure Go backend, in a folder that the second result removes.
+// temporaryEnv returns an Env with the pure Go backend and a temporary folder, which remove
+// deletes.
 func temporaryEnv() (env runs.Env, remove func()) {
 	backend, err := compute.NewWithConfig("go")
 	if err != nil {
@@ -25,8 +26,8 @@ func temporaryEnv() (env runs.Env, remove func()) {
 	return runs.Env{Backend: backend, BackendName: "go", Out: out}, func() { os.RemoveAll(out) }
 }
 
-// Notebooks and the command do the same: they change a configuration, and run it. The smoke scale
-// is too small to decide a claim.
+// Notebooks and the command do the same: they change a configuration and run it. The smoke scale is
+// too small to decide a claim.
 func ExampleDefinition_Run() {
 	env, remove := temporaryEnv()
 	defer remove()

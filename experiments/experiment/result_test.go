@@ -19,7 +19,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
-// instant is a task that is done at once.
+// instant is a task that takes no time.
 type instant struct{}
 
 func (*instant) Kind() string  { return "instant" }
@@ -52,8 +52,8 @@ func instantExperiment() *Definition[instantConfig] {
 	}
 }
 
-// A result says how it is repeated and what its figures show, and its runs on what they were
-// computed.
+// TestResultExplainsItself checks that a result has the command that repeats it and a description
+// of its figures, and that its runs name the device.
 func TestResultExplainsItself(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	r, err := instantExperiment().Run(context.Background(), env, instantConfig{2}, []int64{0})
@@ -77,7 +77,8 @@ func TestResultExplainsItself(t *testing.T) {
 	}
 }
 
-// Where result.json is, all it speaks of is there, also when a later report stops half way.
+// TestNoResultBesideOtherFigures checks that result.json never stands beside figures of another
+// result, even if a later report stops half way.
 func TestNoResultBesideOtherFigures(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	run := func() error {
@@ -102,7 +103,7 @@ func TestNoResultBesideOtherFigures(t *testing.T) {
 	}
 }
 
-// A result names what its runs were made with, each content once.
+// TestResultNamesItsData checks that a result names the data of its runs, each content once.
 func TestResultNamesItsData(t *testing.T) {
 	copied := runs.DataContent{Name: "cifar10", SHA256: strings.Repeat("0123456789abcdef", 4), Content: "a JPEG copy"}
 	other := runs.DataContent{Name: "mnist", SHA256: strings.Repeat("f", 64), Content: "the published content"}
@@ -120,7 +121,7 @@ func TestResultNamesItsData(t *testing.T) {
 	}
 }
 
-// outcome is a task that ends as it is told.
+// outcome is a task with a given outcome.
 type outcome struct {
 	Status runs.Status `json:"status"`
 }
@@ -135,7 +136,7 @@ func (o *outcome) Do(_ context.Context, job *runs.Job) error {
 	return nil
 }
 
-// outcomes is an experiment with a run of each status.
+// outcomes returns an experiment with a run of each status.
 func outcomes() *Definition[instantConfig] {
 	d := instantExperiment()
 	d.Design = func(_ instantConfig, seeds []int64) (design evidence.Design) {
@@ -190,7 +191,7 @@ func TestRecordsFile(t *testing.T) {
 		t.Errorf("the result took %v s, until %v; want the sum of its runs, %v s", result.Provenance.Seconds,
 			result.Provenance.Finished, seconds)
 	}
-	// Deciding again gives the same.
+	// Deciding again gives the same result.
 	again, err := e.Decide(context.Background(), env.Out, "go", &cfg, seeds)
 	result.Reused = 0
 	if err != nil || !reflect.DeepEqual(again, result) {
@@ -204,8 +205,9 @@ func TestRecordsFile(t *testing.T) {
 	}
 }
 
-// A claim's verdict is printed with what it is worth at the result's scale, and not at all at smoke
-// scale, where the evidence, which has verdicts in it, is left out, too.
+// TestTextSaysWhatVerdictsAreWorth checks that verdicts are printed with the caveat of the result's
+// scale. At smoke scale neither the verdicts nor the evidence, which contains verdicts, may be
+// printed.
 func TestTextSaysWhatVerdictsAreWorth(t *testing.T) {
 	const effect, verdict = "GC falls by a factor of 2 [1.5, 3]", "HOLDS          larger: lower"
 	for scale, caveat := range map[Scale]string{Smoke: "smoke: too small for a verdict\n",

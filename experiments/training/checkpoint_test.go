@@ -17,7 +17,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/sealed"
 )
 
-// interrupted does a run up to a step, with a checkpoint after each step, and gives its folder.
+// interruptedAt runs up to a step, with a checkpoint after each step, and returns the run's folder.
 func interruptedAt(t *testing.T, env runs.Env, run runs.Run, step int64) (dir string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -42,8 +42,8 @@ func checkpointDirs(t *testing.T, dir string) []string {
 	return dirs
 }
 
-// What a kill, or a full disk, leaves between the last checkpoint and the record is the run's
-// folder without the record. A run that diverged does not go on.
+// TestKilledBeforeTheRecord resumes a run that was killed, or met a full disk, between its last
+// checkpoint and its record: its folder has no record. A diverged run must not train further.
 func TestKilledBeforeTheRecord(t *testing.T) {
 	for name, task := range map[string]*Train{"complete": resumableTask(), "diverged": divergingTask()} {
 		t.Run(name, func(t *testing.T) {
@@ -66,10 +66,10 @@ func TestKilledBeforeTheRecord(t *testing.T) {
 	}
 }
 
-// damage is what happens to a file or a folder of checkpoints.
+// damage damages a checkpoint.
 type damage func(t *testing.T, checkpoint string)
 
-// changeByte changes one byte of the file that matches, in its middle.
+// changeByte changes a byte in the middle of the file that matches the pattern.
 func changeByte(pattern string) damage {
 	return func(t *testing.T, checkpoint string) {
 		path := theFile(t, checkpoint, pattern)
@@ -111,8 +111,8 @@ func renameTo(name string) damage {
 	}
 }
 
-// A checkpoint that is not what was saved is passed over for the one before it, with a line that
-// says so, and the numbers stay.
+// TestDamagedCheckpoint checks that a damaged checkpoint is skipped for the one before it, that one
+// line of the log says so, and that the numbers stay the same.
 func TestDamagedCheckpoint(t *testing.T) {
 	backend := gctest.GoBackend(t)
 	run := runs.Run{Label: "damaged", Seed: 3, Task: resumableTask()}
@@ -173,7 +173,8 @@ func TestDamagedCheckpoint(t *testing.T) {
 	}
 }
 
-// If no checkpoint can be used the run is refused, and what to remove is said.
+// TestNoCheckpointCanBeUsed checks that a run without a usable checkpoint is refused with an error
+// that says what to remove.
 func TestNoCheckpointCanBeUsed(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	run := runs.Run{Label: "damaged", Seed: 3, Task: resumableTask()}
@@ -198,8 +199,8 @@ func TestNoCheckpointCanBeUsed(t *testing.T) {
 	assertSameNumbers(t, got, execute(t, env, run))
 }
 
-// A state whose points are not those of the steps that were measured is refused, however well it is
-// sealed.
+// TestCheckpointWithoutAPoint checks that a state is refused if its points are not those of the
+// measured steps, although its checksum is right.
 func TestCheckpointWithoutAPoint(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	run := runs.Run{Label: "a point less", Seed: 3, Task: resumableTask()}
@@ -226,7 +227,8 @@ func TestCheckpointWithoutAPoint(t *testing.T) {
 	}
 }
 
-// The log is for people: nothing is read from it, and it is made again.
+// TestLogIsNotRead checks that nothing is read from the log, which is for people, and that it is
+// written again.
 func TestLogIsNotRead(t *testing.T) {
 	backend := gctest.GoBackend(t)
 	run := runs.Run{Label: "log", Seed: 3, Task: resumableTask()}
@@ -255,7 +257,8 @@ func TestLogIsNotRead(t *testing.T) {
 	}
 }
 
-// A record that is not what was written is refused, and done again once it is removed.
+// TestDamagedRecord checks that a damaged record is refused, and that the run is done again once
+// the record is removed.
 func TestDamagedRecord(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	run := runs.Run{Label: "damaged", Seed: 3, Task: &Train{Data: Data{Name: NameParabola, Train: 4},
@@ -296,15 +299,16 @@ func TestDamagedRecord(t *testing.T) {
 	assertSameNumbers(t, execute(t, env, run), want)
 }
 
-// A kill may leave any part of the names that a checkpoint is moved through.
+// TestCheckpointIsReplacedByOneRename checks what a kill between the renames and removals of a
+// checkpoint leaves.
 func TestCheckpointIsReplacedByOneRename(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	run := runs.Run{Label: "renamed", Seed: 3, Task: resumableTask()}
 	want := execute(t, runs.Env{Backend: env.Backend, Out: t.TempDir()}, run)
 	dir := interruptedAt(t, env, run, 6)
 	found := checkpointDirs(t, dir)
-	// Killed after the rename of the new one, before the old ones are removed; and in the middle of
-	// removing, and of writing, one.
+	// A kill after the rename of the new checkpoint, before the old ones are removed; during a
+	// removal; and during a write.
 	parent := filepath.Join(dir, runs.CheckpointDir)
 	for _, name := range []string{".tmp-save-1-step-1", ".tmp-12345"} {
 		if err := os.CopyFS(filepath.Join(parent, name), os.DirFS(found[1])); err != nil {

@@ -22,8 +22,8 @@ func TestMissingDataOffersTheEmbeddedImages(t *testing.T) {
 	}
 }
 
-// mnistFolder makes a data folder with an MNIST of n training and test images, all pixels of one
-// value.
+// mnistFolder makes a data folder with an MNIST of n training and n test images, whose pixels all
+// have one value.
 func mnistFolder(t *testing.T, n int, pixel byte) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "mnist")
@@ -49,8 +49,8 @@ func mnistFolder(t *testing.T, n int, pixel byte) {
 	}
 }
 
-// A folder of other images under the same name makes another run: neither a complete one nor one
-// that was interrupted is taken for it.
+// TestContentOfTheDataIsInTheAddress checks that other images under the same name make another run:
+// neither a complete nor an interrupted run with the first images is used for it.
 func TestContentOfTheDataIsInTheAddress(t *testing.T) {
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	task := resumableTask()
@@ -73,7 +73,7 @@ func TestContentOfTheDataIsInTheAddress(t *testing.T) {
 	if genuine.Data.Name != datasets.NameMNIST || genuine.Data.Content != want {
 		t.Errorf("the record says of its data %+v; want %q", genuine.Data, want)
 	}
-	// The network's own data set is not there any more, but may be named.
+	// The network's own data set no longer exists, but another one may be named.
 	trained, err := OpenRun(filepath.Join(env.Out, runs.RunsDir, genuine.Hash))
 	if err != nil {
 		t.Fatal(err)
@@ -87,8 +87,8 @@ func TestContentOfTheDataIsInTheAddress(t *testing.T) {
 	}
 }
 
-// Where the data is not, the address is that of the published content, so that results can be
-// looked at.
+// TestAddressWithoutTheData checks that without the data the address is that of the published
+// content, so that results can still be shown.
 func TestAddressWithoutTheData(t *testing.T) {
 	t.Setenv(datasets.EnvData, t.TempDir())
 	task := resumableTask()
@@ -103,8 +103,8 @@ func TestAddressWithoutTheData(t *testing.T) {
 	}
 }
 
-// Images that are exchanged while a run is about to begin are not trained on under the address of
-// the others.
+// TestDataChangedMeanwhile checks that a run does not train on images that were replaced after its
+// address was computed.
 func TestDataChangedMeanwhile(t *testing.T) {
 	env, err := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}.WithDefaults()
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// For a linear network the squared error grows by σ²·GC, whatever σ is, up to the scatter of the
-// draws.
+// TestNoiseGapOfLinearNetwork checks that noise on the inputs raises the squared error of a linear
+// network by σ²·GC for every σ, up to the error of the sample.
 func TestNoiseGapOfLinearNetwork(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
 		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: 200, Test: 20}.load(datasets.Format{Flat: true})

@@ -19,8 +19,8 @@ import (
 	"github.com/geometric-complexity/toolkit/layers"
 )
 
-// What is measured while training must be what GoMLX's own evaluation and gcml.Measure say, also
-// over a set that no batch size divides.
+// TestMeasurementEqualsGoMLXAndMeasure compares the measurements during training with GoMLX's own
+// evaluation and gcml.Measure, over a set that no batch size divides.
 func TestMeasurementEqualsGoMLXAndMeasure(t *testing.T) {
 	const n = 1030 // batches of 500, 500 and 30
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
@@ -75,7 +75,8 @@ func TestMeasurementEqualsGoMLXAndMeasure(t *testing.T) {
 	})
 }
 
-// GC on fewer examples than the loss must be that of a balanced draw of them.
+// TestMeasurementOfGCOnFewerExamples checks that GC on fewer examples than the loss is measured on
+// a balanced sample of them.
 func TestMeasurementOfGCOnFewerExamples(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
 		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: 100, Test: 50, MeasureGC: 20}.load(datasets.Format{})

@@ -15,7 +15,8 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 )
 
-// temporaryEnv runs on the pure Go backend, in a folder that the second result removes.
+// temporaryEnv returns an Env with the pure Go backend and a temporary folder, which remove
+// deletes.
 func temporaryEnv() (env runs.Env, remove func()) {
 	backend, err := compute.NewWithConfig("go")
 	if err != nil {
@@ -28,7 +29,7 @@ func temporaryEnv() (env runs.Env, remove func()) {
 	return runs.Env{Backend: backend, BackendName: "go", Out: out}, func() { os.RemoveAll(out) }
 }
 
-// A single run, and the network it leaves, measured on all test images.
+// A single run, and a measurement of its trained network on all test images.
 func ExampleOpenRun() {
 	env, remove := temporaryEnv()
 	defer remove()

@@ -16,8 +16,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// f(x) = 2·relu(x) - 3·relu(x-1) has slopes 0, 2 and -1 on the left of 0, between 0 and 1, and on
-// the right.
+// TestLinearRegions uses f(x) = 2·relu(x) - 3·relu(x-1), whose slopes are 0 left of 0, 2 between 0
+// and 1, and -1 right of 1.
 func TestLinearRegions(t *testing.T) {
 	weights := []*mat.Dense{mat.NewDense(1, 2, []float64{1, 1}), mat.NewDense(2, 1, []float64{2, -3})}
 	biases := [][]float64{{0, -1}, {7}}
@@ -45,12 +45,13 @@ func TestClosedFormsOnBothBackends(t *testing.T) {
 		gctest.AssertClose(t, []float64{r.FinalValue("gc"), r.FinalValue("gc_jacobian")}, []float64{want, want}, 1e-9, 0,
 			"GC")
 		if n := r.FinalValue("regions"); n < 5 || n > 200 {
-			t.Errorf("%g regions on 200 points: a test of regions needs some, with several points in them", n)
+			t.Errorf("%g regions on 200 points: the test needs several regions with several points each", n)
 		}
 	})
 }
 
-// The largest operator norm by hand, over the linear regions, is that of gcml's singular values.
+// TestLipschitzConstantIsThatOfGCML compares the largest operator norm over the linear regions with
+// gcml's singular values.
 func TestLipschitzConstantIsThatOfGCML(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 5))
 	points := make([]float64, 3*100)
@@ -75,7 +76,8 @@ func TestLipschitzConstantIsThatOfGCML(t *testing.T) {
 	})
 }
 
-// A linear map's graph is a line, whose length meets the bound.
+// TestArcLengthOfLines checks that the bound holds with equality for linear maps, whose graph is a
+// line.
 func TestArcLengthOfLines(t *testing.T) {
 	r, err := runstest.Do(context.Background(), runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()},
 		runs.Run{Seed: 3, Task: &ArcLengths{Width: 1, Functions: 3, Cells: 50}})

@@ -22,8 +22,8 @@ func initialNetwork(depth int) *Initial {
 	return &Initial{Network: network, Inputs: 40, Outputs: 5, Points: 10}
 }
 
-// The run takes two Jacobians for those of all points: here all are taken, and without the closed
-// form of dense networks.
+// TestInitialAgainstAllPoints compares the task, which derives the values at all points from two
+// Jacobians, with the Jacobians at all points, computed without the closed form of dense networks.
 func TestInitialAgainstAllPoints(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		task := initialNetwork(3)
@@ -57,7 +57,7 @@ func TestInitialAgainstAllPoints(t *testing.T) {
 		if len(largest) != task.Points || len(average) != task.Points {
 			t.Fatalf("%d and %d values on %d points", len(largest), len(average), task.Points)
 		}
-		// Straight from the ends to the centre: at 1/3 of the way out, a third of the value.
+		// Linear from the centre to the ends: 1/3 of the way out, a third of the value.
 		gctest.AssertClose(t, []float64{largest[3], average[6]}, []float64{largest[0] / 3, average[9] / 3}, 1e-5, 1e-7,
 			"f on the diagonal")
 	})

@@ -15,24 +15,24 @@ import (
 	"github.com/geometric-complexity/toolkit/layers"
 )
 
-// child is what a process does that these tests start, and that is killed as by kill -9.
+// child describes a process that these tests start, and that is killed as by kill -9.
 type child struct {
 	Task  *Train
 	Seed  int64
 	Out   string
 	Every time.Duration // as Env.CheckpointEvery
-	// AtStep kills it as soon as that step is done, before its checkpoint.
+	// AtStep kills the process as soon as that step is done, before its checkpoint.
 	AtStep int64
-	// AtFile kills it as soon as a file or folder below Out matches the pattern.
+	// AtFile kills the process as soon as a file or folder below Out matches the pattern.
 	AtFile string
-	// Done is a file that it makes once the run is complete; empty for none.
+	// Done is a file that the process makes once the run is complete; empty for none.
 	Done string
 }
 
-// childVariable holds it as JSON in the environment of its process.
+// childVariable is the environment variable that passes the child to its process, as JSON.
 const childVariable = "GCML_TEST_CHILD"
 
-// TestChild is no test: it is what the other processes run.
+// TestChild is not a test: the processes that the tests start run it.
 func TestChild(t *testing.T) {
 	raw := os.Getenv(childVariable)
 	if raw == "" {
@@ -66,7 +66,7 @@ func (k *killAtStep) Add(n int64) {
 	}
 }
 
-// start runs the process to its end, and says whether that was the kill.
+// start runs the process to its end, and returns whether it was killed.
 func (v *child) start(t *testing.T) (killed bool) {
 	t.Helper()
 	output, err := v.command(t).CombinedOutput()
@@ -77,8 +77,8 @@ func (v *child) start(t *testing.T) (killed bool) {
 	return err != nil
 }
 
-// command is the process, started by a program that runs others, such as strace with its flags, if
-// one is given.
+// command returns the command that starts the process. If by is given, that program with its
+// arguments, such as strace, starts it.
 func (v *child) command(t *testing.T, by ...string) *exec.Cmd {
 	t.Helper()
 	raw, err := json.Marshal(v)
@@ -91,8 +91,8 @@ func (v *child) command(t *testing.T, by ...string) *exec.Cmd {
 	return cmd
 }
 
-// tasksToKill keep all the kinds of state that a run has: random numbers, the optimizers' and the
-// penalties' own variables, running averages.
+// tasksToKill have every kind of state that a run can have: random numbers, variables of optimizers
+// and penalties, running averages.
 func tasksToKill() map[string]*Train {
 	images := Data{Name: datasets.NameFashionMNISTSubset, Train: 100, Test: 50, Measure: 50}
 	all := resumableTask()
@@ -108,7 +108,7 @@ func tasksToKill() map[string]*Train {
 		"diverges":   divergingTask()}
 }
 
-// divergingTask meets a loss that is not finite at step divergesAt.
+// divergingTask has a loss that is not finite at step divergesAt.
 func divergingTask() *Train {
 	task := resumableTask()
 	task.LearningRate = 50
@@ -117,8 +117,8 @@ func divergingTask() *Train {
 
 const divergesAt = 7
 
-// A run that is killed before its first checkpoint and twice between two of them ends as one that
-// is left alone.
+// TestKilledBetweenCheckpoints checks that a run that is killed before its first checkpoint, and
+// twice between two checkpoints, ends like an uninterrupted one.
 func TestKilledBetweenCheckpoints(t *testing.T) {
 	for name, task := range tasksToKill() {
 		t.Run(name, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestKilledWhileACheckpointIsWritten(t *testing.T) {
 		if !v.start(t) {
 			t.Fatalf("the run came to its end after %d kills within a checkpoint; want 2", hits)
 		}
-		// Else the checkpoint was whole by the time of the kill.
+		// If nothing is left, the checkpoint was complete at the time of the kill.
 		if left, _ := filepath.Glob(filepath.Join(dir, half)); len(left) > 0 {
 			hits++
 		}

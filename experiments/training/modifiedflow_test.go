@@ -10,7 +10,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestModifiedGradient holds the gradient to central differences of the modified loss.
+// TestModifiedGradient compares the gradient with central differences of the modified loss.
 func TestModifiedGradient(t *testing.T) {
 	task := &ModifiedFlow{Target: 0.6}
 	loss := func(p parameters, h float64) float64 {
@@ -32,8 +32,8 @@ func TestModifiedGradient(t *testing.T) {
 	}
 }
 
-// TestFlows: the exact flow keeps a² - b². Along the modified flow it decays as exp(-h·∫r²), which
-// the integral of the residual along the path gives, and both end at the minimum.
+// TestFlows checks that the exact flow keeps a² - b², that the modified flow multiplies it by
+// exp(-h·∫r²), with the integral of the residual along the path, and that both end at the minimum.
 func TestFlows(t *testing.T) {
 	task := &ModifiedFlow{Target: 0.6}
 	for _, h := range []float64{0, 0.02} {
@@ -53,8 +53,8 @@ func TestFlows(t *testing.T) {
 	}
 }
 
-// TestModifiedFlowOrders: one step of gradient descent is off by h² from the exact flow and by h³
-// from the modified one; at a fixed time one order less remains.
+// TestModifiedFlowOrders checks the orders of the errors: one step of gradient descent differs by
+// h² from the exact flow and by h³ from the modified one. At a fixed time both orders are one less.
 func TestModifiedFlowOrders(t *testing.T) {
 	task := &ModifiedFlow{Target: 0.6, Rates: []float64{0.0005, 0.001, 0.002}, Time: 0.5}
 	record, err := runstest.Do(context.Background(), runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()},

@@ -10,7 +10,8 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
-// A run from a stranger is of what it says, but of no more than this machine holds.
+// TestOpenRunOfImpossibleSize checks that a run from a stranger is refused if its network is larger
+// than this machine's memory.
 func TestOpenRunOfImpossibleSize(t *testing.T) {
 	for want, task := range map[string]*Train{
 		"data: needs at least 800 GB": {Data: Data{Name: NameParabola, Train: 100_000_000_000}},

@@ -10,7 +10,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// Momentum on a linear network, against the recursion written out by hand.
+// TestMomentumEqualsRecursionByHand compares momentum on a linear network with the recursion,
+// computed by hand.
 func TestMomentumEqualsRecursionByHand(t *testing.T) {
 	const rate, steps = 0.05, 30
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {

@@ -9,8 +9,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestRunsSharePrograms: a sweep over seeds, rates and coefficients compiles each graph once, and
-// its runs have the numbers of runs in processes of their own.
+// TestRunsSharePrograms checks that a sweep over seeds, rates and coefficients compiles each graph
+// once, and that its runs have the same numbers as runs on their own.
 func TestRunsSharePrograms(t *testing.T) {
 	inner := gctest.XLABackend(t)
 	task := func(rate, coefficient, noise float64) *Train {
@@ -38,7 +38,7 @@ func TestRunsSharePrograms(t *testing.T) {
 	}
 }
 
-// doWith does a run in a folder of its own, and returns its record.
+// doWith does a run in a new folder, and returns its record.
 func doWith(t *testing.T, w runs.Worker, run runs.Run) *runs.Record {
 	t.Helper()
 	part := &runs.Part{Name: "shared", Runs: []runs.Run{run}, Out: t.TempDir()}

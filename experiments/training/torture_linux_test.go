@@ -22,16 +22,16 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// The environment variables of TestTorture: how long it goes on, such as "1h", without which it is
+// The environment variables of TestTorture: its duration, such as "1h", without which it is
 // skipped, and the seed of its random choices.
 const (
 	tortureVariable     = "GCML_TORTURE"
 	tortureSeedVariable = "GCML_TORTURE_SEED"
 )
 
-// TestTorture interrupts runs at random, in all the ways that it knows, until its time is over.
-// Each history of a run ends with a start that nothing interrupts, and its record must be, bit for
-// bit, that of a run with no history.
+// TestTorture interrupts runs at random, in every way that it can, until its time is over. After
+// each history of interruptions it lets the run finish, and compares the record, bit for bit, with
+// that of an uninterrupted run.
 func TestTorture(t *testing.T) {
 	text := os.Getenv(tortureVariable)
 	if text == "" {
@@ -64,7 +64,7 @@ func TestTorture(t *testing.T) {
 	}
 }
 
-// torture is the test at work.
+// torture is the state of the test.
 type torture struct {
 	env    runs.Env // without a folder
 	random *rand.Rand
@@ -72,22 +72,22 @@ type torture struct {
 	kinds  []*kind
 }
 
-// tortured is a run with the record of one that nothing interrupted.
+// tortured is a run with the record of its uninterrupted execution.
 type tortured struct {
 	name string
 	run  runs.Run
 	want *runs.Record
-	took time.Duration // from when its folder is there to its end, with a checkpoint after each step
+	took time.Duration // from the creation of its folder to its end, with a checkpoint after each step
 }
 
-// kind is a way to interrupt runs, with what came of it.
+// kind is a way to interrupt runs, with its counts.
 type kind struct {
 	name string
-	// notRun says why it cannot be done here; empty if it can.
+	// notRun is the reason why it is not possible here; empty if it is.
 	notRun string
-	// interrupt starts a run that may be interrupted, and says whether it was.
+	// interrupt starts a run that may be interrupted, and returns whether it was.
 	interrupt func(t *testing.T, v *child, r tortured) (interrupted bool)
-	// storage gives the folder of a history, and frees what it takes.
+	// storage returns the folder of a history, and the function that frees it.
 	storage func(t *testing.T) (out string, free func())
 
 	histories, starts, interrupted, different int
@@ -118,7 +118,7 @@ func newTorture(t *testing.T, seed uint64) *torture {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return dir, func() { _ = os.RemoveAll(dir) } // The test's own folder is removed at its end.
+		return dir, func() { _ = os.RemoveAll(dir) } // If it fails, the test removes the folder at its end.
 	}
 	noStrace := straceWorks()
 	x.kinds = []*kind{
@@ -130,10 +130,11 @@ func newTorture(t *testing.T, seed uint64) *torture {
 	return x
 }
 
-// history is one of a run: up to three starts that may be interrupted, and one that is not.
+// history starts a run up to three times, each of which may be interrupted, and then lets it
+// finish.
 func (x *torture) history(t *testing.T, k *kind) {
 	r := x.tasks[x.random.IntN(len(x.tasks))]
-	for _, other := range x.tasks { // Every other one diverges: what was wrong with those was found last.
+	for _, other := range x.tasks { // Every other run diverges: those had the fault that was found last.
 		if other.want.Status == runs.Diverged && x.random.IntN(2) == 0 {
 			r = other
 		}
@@ -166,7 +167,7 @@ func (x *torture) history(t *testing.T, k *kind) {
 	}
 }
 
-// differs compares two records but for their provenance.
+// differs returns an error if two records differ in more than their provenance.
 func differs(got, want *runs.Record) error {
 	a, b := *got, *want
 	a.Provenance, b.Provenance = runs.Provenance{}, runs.Provenance{}
@@ -181,8 +182,8 @@ func differs(got, want *runs.Record) error {
 	return nil
 }
 
-// waitForBegin waits until a process that does the run has begun with it. Many runs begin where
-// another was interrupted.
+// waitForBegin waits until the process has begun the run. Many runs resume an interrupted one, so
+// their folder already exists.
 func (r tortured) waitForBegin(t *testing.T, out string) {
 	file := filepath.Join(out, runs.RunsDir, r.want.Hash, runs.RunFile)
 	before, _ := os.Stat(file) // It need not be there.
@@ -196,11 +197,11 @@ func (r tortured) waitForBegin(t *testing.T, out string) {
 	t.Fatalf("%s: the process does not begin", r.name)
 }
 
-// startUntil starts the process, and waits for a random moment of the run's time: it may come to
-// its end before.
+// startUntil starts the process and waits for a random part of the run's duration. The run may end
+// before.
 func (x *torture) startUntil(t *testing.T, v *child, r tortured) *exec.Cmd {
 	if record, err := runs.ReadRecord(filepath.Join(v.Out, runs.RunsDir, r.want.Hash)); err != nil || record != nil {
-		return nil // There is nothing to interrupt; what is wrong is found at the end of the history.
+		return nil // The process does not run. The end of the history finds what is wrong.
 	}
 	cmd := v.command(t)
 	if err := cmd.Start(); err != nil {
@@ -221,7 +222,7 @@ func (x *torture) killLater(t *testing.T, v *child, r tortured) bool {
 	return ended(t, cmd.Wait())
 }
 
-// ended says whether a process was killed; another failure fails the test.
+// ended returns whether a process was killed. Any other failure fails the test.
 func ended(t *testing.T, err error) (killed bool) {
 	t.Helper()
 	var exit *exec.ExitError
@@ -231,8 +232,8 @@ func ended(t *testing.T, err error) (killed bool) {
 	return err != nil
 }
 
-// call is a system call that changes files, and about how often the busiest thread of a run with a
-// checkpoint after each step makes it.
+// call is a system call that changes files, with its approximate count in the busiest thread of a
+// run with a checkpoint after each step.
 type call struct {
 	name string
 	most int
@@ -241,8 +242,8 @@ type call struct {
 var calls = []call{{"openat", 250}, {"close", 250}, {"write", 170}, {"unlinkat", 110}, {"fsync", 70}, {"renameat", 40},
 	{"mkdirat", 14}, {"fchmod", 14}}
 
-// at is a random one of the calls, as strace's injections take it. Half of them are among the
-// first, which runs with fewer checkpoints make too.
+// at returns the number of a random call, in strace's syntax for injections. Half of the numbers
+// are small, because runs with fewer checkpoints make fewer calls.
 func (c call) at(random *rand.Rand) int {
 	most := c.most
 	if random.IntN(2) == 0 {
@@ -251,24 +252,24 @@ func (c call) at(random *rand.Rand) int {
 	return 1 + random.IntN(most)
 }
 
-// killAtCall kills the process in a random call of a thread, which is made or not.
+// killAtCall kills the process at a random call of a thread, before or after the call takes effect.
 func (x *torture) killAtCall(t *testing.T, v *child, _ tortured) bool {
 	c := calls[x.random.IntN(len(calls))]
 	made := []string{"", "error=EIO:"}[x.random.IntN(2)]
 	return ended(t, strace(t, v, c.name, fmt.Sprintf("%ssignal=SIGKILL:when=%d", made, c.at(x.random))).Run())
 }
 
-// failCalls lets a random call of a thread fail as on a full or broken disk, once or from then on.
+// failCalls makes a random call of a thread fail as on a full or broken disk, once or from then on.
 func (x *torture) failCalls(t *testing.T, v *child, _ tortured) bool {
 	c := calls[x.random.IntN(len(calls))]
 	reason := []string{"ENOSPC", "EIO"}[x.random.IntN(2)]
 	on := []string{"", "+"}[x.random.IntN(2)]
 	err := strace(t, v, c.name, fmt.Sprintf("error=%s:when=%d%s", reason, c.at(x.random), on)).Run()
-	return err != nil // It says so, or could not even begin.
+	return err != nil // The process reports the failure, or could not start.
 }
 
-// strace is the process with something injected into its calls. Its flag --seccomp-bpf would make
-// it quicker, but injects no signals (strace 6.1).
+// strace returns the command that starts the process with an injection into its calls. The flag
+// --seccomp-bpf would be faster, but does not inject signals (strace 6.1).
 func strace(t *testing.T, v *child, name, what string) *exec.Cmd {
 	return v.command(t, "strace", "-f", "-qqq", "-o", "/dev/null", "-e", "trace="+name, "-e", "inject="+name+":"+what)
 }
@@ -281,19 +282,19 @@ func straceWorks() (why string) {
 	return ""
 }
 
-// An image is a file with a file system in it, mounted in a folder of its own, so that a copy of
-// the file is what a power cut would leave.
+// An image is a file that contains a mounted file system. A copy of the file is what a power cut
+// would leave.
 const (
 	imageFile  = "image"
 	imageSize  = 48 << 20
 	mountPoint = "mounted"
 )
 
-// mountOptions let as much as possible be lost that was not synced: nothing is written because time
-// went by, or because a file replaces another.
+// mountOptions make the file system lose as much unsynced data as possible: it writes nothing
+// because of elapsed time, or because a file replaces another.
 const mountOptions = "loop,noauto_da_alloc,commit=300"
 
-// mountedImage gives a folder on a new image.
+// mountedImage returns a folder on a new image, and the function that frees it.
 func mountedImage(t *testing.T) (out string, free func()) {
 	dir, err := os.MkdirTemp(t.TempDir(), "history-")
 	if err != nil {
@@ -349,8 +350,8 @@ func mountWorks(t *testing.T) (why string) {
 	return ""
 }
 
-// cutPower stops the process at a random moment, and goes on with a copy of the image as it was
-// then: what the kernel had not written to it is lost.
+// cutPower stops the process at a random moment, and continues with a copy of the image at that
+// moment, without anything that the kernel had not written to it.
 func (x *torture) cutPower(t *testing.T, v *child, r tortured) bool {
 	mounted := filepath.Dir(v.Out)
 	dir := filepath.Dir(mounted)
@@ -383,8 +384,8 @@ func (x *torture) cutPower(t *testing.T, v *child, r tortured) bool {
 	return interrupted
 }
 
-// startNeighbour begins to sync a file over and over, as other programs do on the same disk: the
-// names that were changed before become lasting, the content of other files does not.
+// startNeighbour syncs a file repeatedly, as other programs on the same disk do. That makes earlier
+// renames durable, but not the content of other files.
 func startNeighbour(t *testing.T, path string) (end func()) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -413,7 +414,7 @@ func startNeighbour(t *testing.T, path string) (end func()) {
 	return func() { close(stop); <-ended }
 }
 
-// promised is what a run let see before the power was cut, and has to last.
+// promised is the state that was visible before the power cut, and that has to be durable.
 type promised struct {
 	complete bool
 	save     int64 // the number of the newest checkpoint
@@ -433,8 +434,8 @@ func seen(t *testing.T, runDir, done string) promised {
 	return p
 }
 
-// lasted says what of it is not there any more. The newest checkpoint may be lost, as its name is
-// synced after it can be seen, but not the one before.
+// lasted returns an error if any of it is lost. The newest checkpoint may be lost, because its name
+// is synced after it becomes visible, but not the one before.
 func (p promised) lasted(runDir, address string) error {
 	record, err := runs.ReadRecord(runDir)
 	switch {
@@ -461,7 +462,7 @@ func (p promised) lasted(runDir, address string) error {
 		p.save, len(found))
 }
 
-// copyImage copies a file, its holes left out.
+// copyImage copies a sparse file.
 func copyImage(from, to string) error {
 	out, err := exec.Command("cp", "--sparse=always", from, to).CombinedOutput()
 	if err != nil {

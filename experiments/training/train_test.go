@@ -21,8 +21,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// linearFit is full-batch gradient descent of f(x) = w·x + b on the parabola's points with the
-// penalty c·w², whose GC is w², written out by hand.
+// linearFit computes, by hand, full-batch gradient descent of f(x) = w·x + b on the parabola's
+// points with the penalty c·w². The GC of f is w².
 func linearFit(points int, lr, c float64, steps int, w, b float64) (float64, float64) {
 	curve, _ := datasets.Parabola(points)
 	n := float64(points)
@@ -38,8 +38,9 @@ func linearFit(points int, lr, c float64, steps int, w, b float64) (float64, flo
 	return w, b
 }
 
-// A linear network makes every number of a run computable by hand: the constant learning rate, the
-// mean squared error, the penalty's gradient, and GC.
+// TestTrainingEqualsGradientDescentByHand compares a run with a computation by hand, which a linear
+// network allows for every number: constant learning rate, mean squared error, the penalty's
+// gradient, and GC.
 func TestTrainingEqualsGradientDescentByHand(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
 		for _, c := range []float64{0, 0.3} {
@@ -92,8 +93,8 @@ func (c *cancelAt) Add(n int64) {
 	}
 }
 
-// resumableTask draws random numbers in training, shuffles batches over several epochs, and has
-// measured and unmeasured steps to be interrupted at.
+// resumableTask draws random numbers in training, shuffles batches over several epochs, and can be
+// interrupted at measured and unmeasured steps.
 func resumableTask() *Train {
 	return &Train{Data: Data{Name: datasets.NameFashionMNISTSubset, Train: 100, Test: 50, Measure: 50},
 		Network:      MLP(1, 16),
@@ -109,13 +110,13 @@ func TestResumedEqualsUninterrupted(t *testing.T) {
 		t.Fatalf("the uninterrupted run ended %s at step %d with %d points", want.Status, want.Step, len(want.Points))
 	}
 	out := t.TempDir()
-	// The starts do 1, 2, 5 and the remaining 4 steps: into an epoch, onto its end and over it, and
-	// onto a measured step.
+	// The starts take 1, 2, 5 and the remaining 4 steps. They end within an epoch, at its end, in a
+	// later epoch, and at a measured step.
 	for _, steps := range []int64{1, 2, 5} {
 		ctx, cancel := context.WithCancel(context.Background())
 		progress := &cancelAt{cancel: cancel, left: steps}
 		if before := newestCheckpoint(t, runDir(t, out, run)); before > 0 {
-			progress.left += before // a resumed run first reports what was done before
+			progress.left += before // a resumed run first reports the earlier steps
 		}
 		record, err := runstest.Do(ctx, runs.Env{Backend: backend, Out: out, Progress: progress}, run)
 		var interrupted *runs.InterruptedError
@@ -139,7 +140,7 @@ func runDir(t *testing.T, out string, run runs.Run) string {
 	return filepath.Join(out, runs.RunsDir, address)
 }
 
-// newestCheckpoint is the step of a run's newest checkpoint, -1 if it has none.
+// newestCheckpoint returns the step of a run's newest checkpoint, -1 if it has none.
 func newestCheckpoint(t *testing.T, dir string) int64 {
 	t.Helper()
 	found, err := runs.ListCheckpoints(dir)
@@ -152,7 +153,7 @@ func newestCheckpoint(t *testing.T, dir string) int64 {
 	return found[0].Step
 }
 
-// assertSameNumbers compares two records bit for bit, but for their provenance.
+// assertSameNumbers compares two records bit for bit, without their provenance.
 func assertSameNumbers(t *testing.T, got, want *runs.Record) {
 	t.Helper()
 	a, b := *got, *want
@@ -160,7 +161,7 @@ func assertSameNumbers(t *testing.T, got, want *runs.Record) {
 	if a.Weights == "" || a.Weights != b.Weights {
 		t.Errorf("weights %q; want %q", a.Weights, b.Weights)
 	}
-	// As JSON, which is what a record is kept as: in memory NaN is no equal of itself.
+	// As JSON, the form in which records are stored, because NaN in memory does not equal itself.
 	if first, second := asJSON(t, a), asJSON(t, b); first != second {
 		t.Errorf("records differ:\n%s\n%s", first, second)
 	}

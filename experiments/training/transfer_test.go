@@ -18,8 +18,8 @@ import (
 	"github.com/geometric-complexity/toolkit/regularizers"
 )
 
-// What transfer works out by hand must be what differentiating the network gives, and the
-// inequality must hold.
+// TestTransferEqualsDifferentiation compares the closed forms of transfer with derivatives of the
+// network, and checks the inequality.
 func TestTransferEqualsDifferentiation(t *testing.T) {
 	const n, inputs = 6, 7
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
@@ -27,7 +27,7 @@ func TestTransferEqualsDifferentiation(t *testing.T) {
 			{Kind: KindMLP, HiddenLayers: 2, Width: 8, Activation: "relu", Initialization: "he_normal", NoBias: true}} {
 			outputs := 3
 			if network.HiddenLayers == 0 {
-				outputs = 1 // A single layer's two sides are equal then.
+				outputs = 1 // Then the two sides are equal for a single layer.
 			}
 			fn, err := network.function(outputs)
 			if err != nil {
@@ -51,7 +51,7 @@ func TestTransferEqualsDifferentiation(t *testing.T) {
 						parameters = append(parameters, v.NodeValue(x.Graph()))
 					}
 				}
-				// The squared norm of one output of one example at a time.
+				// The squared norms, one example and one output at a time.
 				perExample := make([]*graph.Node, n)
 				for i := range n {
 					var sum *graph.Node
@@ -107,7 +107,7 @@ func TestTransferRefuses(t *testing.T) {
 	}
 }
 
-// The weights of a run that is about to diverge may be anything.
+// TestOperatorNormOfWhatIsNotFinite checks weights that are not finite, as in a run that diverges.
 func TestOperatorNormOfWhatIsNotFinite(t *testing.T) {
 	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e200} {
 		a := mat.NewDense(3, 2, []float64{1, 2, 3, v, 5, 6})

@@ -4,8 +4,8 @@
 //     "fashion-mnist", "mnist" and "cifar10" (from a data folder). [Locate] reports where a set is
 //     or how to get it. Only [Download] downloads.
 //   - [ReadIDX] and [ReadCIFAR10] read the standard file formats.
-//   - [Images] holds a split in memory as uint8 pixels; [Images.Balanced], [Images.First],
-//     [Images.WithLabelNoise] and [Images.RandomLabels] derive other sets from it.
+//   - [Images] holds a split in memory as uint8 pixels; [Images.Balanced], [Images.OfClasses],
+//     [Images.First], [Images.WithLabelNoise] and [Images.RandomLabels] derive other sets from it.
 //   - [NewBatches] turns images into a GoMLX train.Dataset whose order is a pure function of (seed,
 //     step), so that an interrupted run resumes with exactly the batches that an uninterrupted run
 //     would get.

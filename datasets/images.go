@@ -107,6 +107,45 @@ func (im *Images) Select(indices []int) *Images {
 	return &out
 }
 
+// OfClasses returns a copy of the images of some classes, in their order, with the labels renumbered
+// from 0 in the order of the arguments. It returns an error for fewer than two classes, for one that
+// does not exist or is named twice, and if there are no images of them.
+func (im *Images) OfClasses(classes ...int) (*Images, error) {
+	if err := im.check(); err != nil {
+		return nil, err
+	}
+	if len(classes) < 2 {
+		return nil, fmt.Errorf("%s: %d classes, want two or more", im.Name, len(classes))
+	}
+	renumbered := make(map[uint8]uint8)
+	var names []string
+	for i, class := range classes {
+		if class < 0 || class >= len(im.Classes) {
+			return nil, fmt.Errorf("%s: there is no class %d, want 0 to %d", im.Name, class, len(im.Classes)-1)
+		}
+		if _, twice := renumbered[uint8(class)]; twice {
+			return nil, fmt.Errorf("%s: class %d is named twice", im.Name, class)
+		}
+		renumbered[uint8(class)] = uint8(i)
+		names = append(names, im.Classes[class])
+	}
+	var kept []int
+	for i, label := range im.Labels {
+		if _, ok := renumbered[label]; ok {
+			kept = append(kept, i)
+		}
+	}
+	if len(kept) == 0 {
+		return nil, fmt.Errorf("%s: no images of the classes %v", im.Name, classes)
+	}
+	out := im.Select(kept)
+	out.Classes = names
+	for i, label := range out.Labels {
+		out.Labels[i] = renumbered[label]
+	}
+	return out, nil
+}
+
 // First returns the first n images, which share the memory of im.
 func (im *Images) First(n int) (*Images, error) {
 	if n <= 0 || n > im.N {

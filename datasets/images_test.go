@@ -75,6 +75,33 @@ func TestFirst(t *testing.T) {
 	}
 }
 
+func TestOfClasses(t *testing.T) {
+	images := testImages(7) // labels 0, 1, 2, 0, 1, 2, 0
+	got, err := images.OfClasses(2, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := images.Select([]int{0, 2, 3, 5, 6})
+	if got.N != 5 || !bytes.Equal(got.Pixels, want.Pixels) || !bytes.Equal(got.Labels, []byte{1, 0, 1, 0, 1}) ||
+		!slices.Equal(got.Classes, []string{"c", "a"}) || got.Name != images.Name {
+		t.Errorf("got %+v", got)
+	}
+	if !bytes.Equal(images.Labels, []byte{0, 1, 2, 0, 1, 2, 0}) || len(images.Classes) != 3 {
+		t.Errorf("the images have changed: %+v", images)
+	}
+	for want, classes := range map[string][]int{"no class 3": {0, 3}, "no class -1": {-1, 0}, "class 1 is named twice": {1, 1},
+		"want two or more": {1}} {
+		_, err := images.OfClasses(classes...)
+		wantError(t, err, want)
+	}
+	none, err := images.First(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = none.OfClasses(1, 2)
+	wantError(t, err, "no images of the classes [1 2]")
+}
+
 func TestBalanced(t *testing.T) {
 	images := testImages(20) // 7, 7 and 6 images of the classes.
 	draw := func(perClass int, seed uint64) *Images {

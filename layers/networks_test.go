@@ -174,3 +174,34 @@ func TestBackendsAgree(t *testing.T) {
 		}
 	})
 }
+
+// TestResNet18Features: the features are what the dense layer maps to the outputs.
+func TestResNet18Features(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		const n, outputs, width = 3, 2, 1
+		store := model.NewStore()
+		exec := model.MustNewExec(b, store, func(scope *model.Scope, x *Node) []*Node {
+			scope.Store().SetTraining(x.Graph(), false)
+			out, features := ResNet18(scope, x).Outputs(outputs).Width(width).DoneWithFeatures()
+			return []*Node{out, features}
+		})
+		images := make([]float32, n*8*8)
+		for i := range images {
+			images[i] = float32(i%7) / 7
+		}
+		got := exec.MustCall(tensors.FromFlatDataAndDimensions(images, n, 8, 8, 1))
+		got[1].Shape().AssertDims(n, 8*width)
+		out, features := tensors.MustCopyFlatData[float32](got[0]), tensors.MustCopyFlatData[float32](got[1])
+		weights := tensors.MustCopyFlatData[float32](store.GetVariable("/head/dense/weights").MustValue())
+		biases := tensors.MustCopyFlatData[float32](store.GetVariable("/head/dense/biases").MustValue())
+		for i := range n {
+			for k := range outputs {
+				want := float64(biases[k])
+				for j := range 8 * width {
+					want += float64(features[i*8*width+j]) * float64(weights[j*outputs+k])
+				}
+				gctest.AssertClose(t, []float64{float64(out[i*outputs+k])}, []float64{want}, 1e-5, 1e-6, "output")
+			}
+		}
+	})
+}

@@ -63,6 +63,13 @@ func (b *ResNet18Builder) Initializer(initialization Initialization) *ResNet18Bu
 
 // Done builds the network and returns its outputs (logits), shaped [batch, outputs].
 func (b *ResNet18Builder) Done() *Node {
+	outputs, _ := b.DoneWithFeatures()
+	return outputs
+}
+
+// DoneWithFeatures builds the network and returns its outputs, as Done does, and the features that
+// the last layer maps to them: the global means, shaped [batch, 8k].
+func (b *ResNet18Builder) DoneWithFeatures() (outputs, features *Node) {
 	checkImages("layers.ResNet18", b.x, b.outputs, b.width)
 	x := b.convolution(b.scope.In("stem"), b.x, b.width, 3, 1)
 	x = activation.Relu(x)
@@ -75,8 +82,9 @@ func (b *ResNet18Builder) Done() *Node {
 			x = b.block(b.scope.In("stage_%d_block_%d", stage, block), x, b.width<<stage, stride)
 		}
 	}
+	features = GlobalMeanPool(x)
 	head := b.scope.In("head")
-	return layers.Dense(head.WithInitializer(b.initialization.Initializer(head)), GlobalMeanPool(x), true, b.outputs)
+	return layers.Dense(head.WithInitializer(b.initialization.Initializer(head)), features, true, b.outputs), features
 }
 
 // block builds a basic residual block: two 3×3 convolutions beside a shortcut.

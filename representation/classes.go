@@ -205,14 +205,9 @@ func (c *Classes) AngleDeviation() float64 {
 // equally near means the first counts.
 func (c *Classes) NearestMeanAccuracy() float64 {
 	right := 0
+	classifier := c.NearestMean()
 	for i, class := range c.class {
-		nearest, distance := 0, math.Inf(1)
-		for k, mean := range c.means {
-			if d := squaredDistance(c.row(i), mean); d < distance {
-				nearest, distance = k, d
-			}
-		}
-		if nearest == class {
+		if nearest, _ := classifier.nearest(c.row(i)); nearest == class {
 			right++
 		}
 	}

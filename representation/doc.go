@@ -6,6 +6,8 @@
 //   - [NewClasses] groups features by their labels. [Classes.CDNV], [Classes.NC1] and the other
 //     methods measure neural collapse, and [Classes.GeometricCollapse] its counterpart with the
 //     geometric complexity in the place of the variance.
+//   - [NearestMean] classifies features by the nearest class mean, and [FewShotAccuracy] tells how
+//     well it does from a few examples of each class.
 //
 // Features and outputs are float64 in rows, one for each example. Everything but the Evaluator is
 // plain arithmetic on them. All functions return errors; none panics, prints or exits.

@@ -3,6 +3,7 @@ package training
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/gomlx/compute/dtypes"
@@ -39,6 +40,9 @@ type Data struct {
 	// MeasureGC is the number of training examples, among those measured, and of test examples on
 	// which GC is measured; 0 for all.
 	MeasureGC int `json:"measure_gc,omitempty"`
+	// Classes are the classes of images that the data is cut down to, in the order of the network's
+	// outputs; empty for all. All other numbers then count images of these classes.
+	Classes []int `json:"classes,omitempty"`
 	// LabelNoise is the fraction of training labels that are replaced by another class before
 	// training; losses on training data use the replaced labels.
 	LabelNoise float64 `json:"label_noise,omitempty"`
@@ -60,6 +64,8 @@ type loaded struct {
 	// measured are the sets for evaluations, "train" and "test"; gc are the sets for GC, nil if
 	// they are the same.
 	measured, gc map[string]examples
+	// images are those of measured and gc; nil for a curve.
+	images struct{ measured, gc map[string]*datasets.Images }
 	// grid is where a function of one variable is evaluated; nil otherwise.
 	grid []float64
 }
@@ -103,6 +109,9 @@ func (d Data) content() (*runs.DataContent, error) {
 // load reads the data, images in a format.
 func (d Data) load(format datasets.Format) (*loaded, error) {
 	if curve := curves[d.Name]; curve != nil {
+		if len(d.Classes) > 0 {
+			return nil, fmt.Errorf("classes: %s has no classes; leave it out", d.Name)
+		}
 		return d.loadCurve(curve)
 	}
 	return d.loadImages(format)
@@ -131,14 +140,14 @@ func (d Data) loadCurve(draw func(n int) (datasets.Curve, error)) (*loaded, erro
 }
 
 func (d Data) loadImages(format datasets.Format) (*loaded, error) {
-	trainImages, err := subset(d.Name, datasets.Train, d.Train)
+	trainImages, err := d.draw(datasets.Train, d.Classes, d.Train)
 	if missing := (*datasets.NotFoundError)(nil); errors.As(err, &missing) {
 		return nil, fmt.Errorf("%w; or take the embedded images: --set dataset=%s", err, datasets.NameFashionMNISTSubset)
 	}
 	if err != nil {
 		return nil, err
 	}
-	testImages, err := subset(d.Name, datasets.Test, d.Test)
+	testImages, err := d.draw(datasets.Test, d.Classes, d.Test)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +171,7 @@ func (d Data) loadImages(format datasets.Format) (*loaded, error) {
 	if out.measured, err = tensorsOf(sets, format); err != nil {
 		return nil, err
 	}
+	out.images.measured, out.images.gc = maps.Clone(sets), sets
 	if d.MeasureGC != 0 {
 		for name, images := range sets {
 			if sets[name], err = balanced(images, d.MeasureGC); err != nil {
@@ -222,6 +232,22 @@ func subset(name string, split datasets.Split, n int) (*datasets.Images, error) 
 	}
 	if n == 0 || n == all.N {
 		return all, nil
+	}
+	return balanced(all, n)
+}
+
+// draw reads the images of some classes of a split, all if none are named, and draws n of them; 0
+// for all.
+func (d Data) draw(split datasets.Split, classes []int, n int) (*datasets.Images, error) {
+	if len(classes) == 0 {
+		return subset(d.Name, split, n)
+	}
+	all, err := subset(d.Name, split, 0)
+	if err != nil {
+		return nil, err
+	}
+	if all, err = all.OfClasses(classes...); err != nil || n == 0 || n == all.N {
+		return all, err
 	}
 	return balanced(all, n)
 }

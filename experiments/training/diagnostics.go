@@ -1,6 +1,7 @@
 package training
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -30,6 +31,13 @@ func (s *trainingRun) addDiagnostics(fn modelFn) error {
 			return errors.New("noise_gap: the data set has no classes; leave it out")
 		}
 		d, err := newNoiseGap(s.job.Backend, s.store, fn, measured, s.data.outputs, t.NoiseGap)
+		if err != nil {
+			return err
+		}
+		s.eval.diagnostics = append(s.eval.diagnostics, d)
+	}
+	if t.Collapse != nil {
+		d, err := newCollapse(s.job.Backend, s.store, t, s.data)
 		if err != nil {
 			return err
 		}
@@ -82,7 +90,7 @@ func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set ex
 	return d, err
 }
 
-func (d *noiseGap) measure(p *runs.Point) error {
+func (d *noiseGap) measure(_ context.Context, p *runs.Point) error {
 	gaps, ofOutputs := make([]runs.Number, len(d.sigmas)), make([]runs.Number, len(d.sigmas))
 	for i, sigma := range d.sigmas {
 		random := rand.New(rand.NewPCG(noiseSeed, 0))

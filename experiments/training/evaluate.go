@@ -56,7 +56,7 @@ type meansFn func(outputs, x, y *graph.Node) (means []*graph.Node, names []strin
 
 // diagnostic measures something beyond losses, accuracy and GC.
 type diagnostic interface {
-	measure(p *runs.Point) error
+	measure(ctx context.Context, p *runs.Point) error
 	finalize()
 }
 
@@ -158,15 +158,21 @@ func (e *evaluator) prepareGrid(backend compute.Backend, store *model.Store, fn 
 	return err
 }
 
-// split cuts a set into batches, of equal size if possible, so that one graph serves all of them.
-func split(set examples) ([]examples, error) {
-	size := min(set.n, evalBatch)
+// evalBatchSize returns the size of the batches in which n examples are measured: equal ones if
+// possible, so that one graph serves all of them.
+func evalBatchSize(n int) int {
+	size := min(n, evalBatch)
 	for d := size; d > size/2; d-- {
-		if set.n%d == 0 {
-			size = d
-			break
+		if n%d == 0 {
+			return d
 		}
 	}
+	return size
+}
+
+// split cuts a set into batches.
+func split(set examples) ([]examples, error) {
+	size := evalBatchSize(set.n)
 	if size == set.n {
 		return []examples{set}, nil
 	}
@@ -215,7 +221,7 @@ func (e *evaluator) measure(ctx context.Context, step int64) (runs.Point, error)
 		}
 	}
 	for _, d := range e.diagnostics {
-		if err := d.measure(&p); err != nil {
+		if err := d.measure(ctx, &p); err != nil {
 			return p, err
 		}
 	}

@@ -66,12 +66,59 @@ func (n Network) function(outputs int) (modelFn, error) {
 	case KindMLP:
 		return n.mlp(outputs, initialization)
 	case KindResNet18:
+		fn, err := n.resNet18(outputs, initialization)
+		return fn.logits, err
+	}
+	return nil, nearest.Unknown("network", n.Kind, []string{KindMLP, KindResNet18})
+}
+
+// embeddingFn is a network with its embedding, the activations of its last hidden layer: inputs
+// [batch, ...] to logits [batch, outputs] and embedding [batch, features].
+type embeddingFn func(scope *model.Scope, x *graph.Node) (logits, embedding *graph.Node)
+
+// logits is the network without its embedding as an output.
+func (fn embeddingFn) logits(scope *model.Scope, x *graph.Node) *graph.Node {
+	logits, _ := fn(scope, x)
+	return logits
+}
+
+// withEmbedding returns the network's model function with the embedding as second output. An MLP has
+// its variables under other names than that of function.
+func (n Network) withEmbedding(outputs int) (embeddingFn, error) {
+	initialization, err := layers.ParseInitialization(n.Initialization)
+	if err != nil {
+		return nil, err
+	}
+	switch n.Kind {
+	case KindMLP:
+		return n.mlpWithEmbedding(outputs, initialization)
+	case KindResNet18:
 		return n.resNet18(outputs, initialization)
 	}
 	return nil, nearest.Unknown("network", n.Kind, []string{KindMLP, KindResNet18})
 }
 
-func (n Network) resNet18(outputs int, initialization layers.Initialization) (modelFn, error) {
+// mlpWithEmbedding builds the MLP of two, because GoMLX's network does not give its hidden layers.
+func (n Network) mlpWithEmbedding(outputs int, initialization layers.Initialization) (embeddingFn, error) {
+	act, err := n.checkMLP()
+	if err != nil {
+		return nil, err
+	}
+	if n.HiddenLayers < 1 {
+		return nil, fmt.Errorf("invalid MLP: hidden_layers is %d, but an embedding needs 1 or more", n.HiddenLayers)
+	}
+	return func(scope *model.Scope, x *graph.Node) (logits, embedding *graph.Node) {
+		scope = scope.In(ModelScope)
+		embedding = layers.MLP(scope.In("embedding"), x).Hidden(n.HiddenLayers-1, n.Width).Outputs(n.Width).
+			Activation(act).Initializer(initialization).UseBias(!n.NoBias).Done()
+		embedding = activation.Apply(act, embedding)
+		logits = layers.MLP(scope.In("head"), embedding).Outputs(outputs).Initializer(initialization).
+			UseBias(!n.NoBias).Done()
+		return logits, embedding
+	}, nil
+}
+
+func (n Network) resNet18(outputs int, initialization layers.Initialization) (embeddingFn, error) {
 	if n.Width < 1 || n.Pool < 0 {
 		return nil, fmt.Errorf("invalid ResNet18: width is %d, want 1 or more; pool is %d, want 0 or more", n.Width, n.Pool)
 	}
@@ -79,18 +126,19 @@ func (n Network) resNet18(outputs int, initialization layers.Initialization) (mo
 	if err != nil {
 		return nil, err
 	}
-	return func(scope *model.Scope, x *graph.Node) *graph.Node {
+	return func(scope *model.Scope, x *graph.Node) (logits, embedding *graph.Node) {
 		if n.Pool > 1 {
 			x = graph.MeanPool(x).Window(n.Pool).Done()
 		}
 		return layers.ResNet18(scope.In(ModelScope), x).Outputs(outputs).Width(n.Width).Norm(norm).
-			Initializer(initialization).Done()
+			Initializer(initialization).DoneWithFeatures()
 	}, nil
 }
 
-func (n Network) mlp(outputs int, initialization layers.Initialization) (modelFn, error) {
+// checkMLP returns the activation of an MLP, and an error for invalid settings.
+func (n Network) checkMLP() (activation.Type, error) {
 	if n.HiddenLayers < 0 || (n.HiddenLayers > 0 && n.Width < 1) {
-		return nil, fmt.Errorf("invalid MLP: hidden_layers is %d, want 0 or more; width is %d, want 1 or more",
+		return 0, fmt.Errorf("invalid MLP: hidden_layers is %d, want 0 or more; width is %d, want 1 or more",
 			n.HiddenLayers, n.Width)
 	}
 	act, err := activation.TypeString(n.Activation)
@@ -99,7 +147,15 @@ func (n Network) mlp(outputs int, initialization layers.Initialization) (modelFn
 		for _, name := range activation.TypeStrings() {
 			known = append(known, strings.ToLower(name))
 		}
-		return nil, nearest.Unknown("activation", n.Activation, known)
+		return 0, nearest.Unknown("activation", n.Activation, known)
+	}
+	return act, nil
+}
+
+func (n Network) mlp(outputs int, initialization layers.Initialization) (modelFn, error) {
+	act, err := n.checkMLP()
+	if err != nil {
+		return nil, err
 	}
 	return func(scope *model.Scope, x *graph.Node) *graph.Node {
 		return layers.MLP(scope.In(ModelScope), x).Hidden(n.HiddenLayers, n.Width).Outputs(outputs).

@@ -55,7 +55,7 @@ func OpenRun(dir string) (*Trained, error) {
 		return nil, err
 	}
 	t.Outputs = data.outputs
-	t.Model, err = t.Task.Network.function(data.outputs)
+	t.Model, err = t.Task.function(data.outputs)
 	return t, err
 }
 
@@ -77,7 +77,11 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 	if names := append(datasets.Names(), slices.Sorted(maps.Keys(curves))...); !slices.Contains(names, name) {
 		return nil, nearest.Unknown("data set", name, names)
 	}
-	images, err := subset(name, split, 0)
+	data := Data{Name: name}
+	if trainedOn {
+		data.Classes = t.Task.Data.Classes
+	}
+	images, err := data.draw(split, data.Classes, 0)
 	if err != nil {
 		return nil, err
 	}

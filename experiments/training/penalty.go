@@ -14,6 +14,8 @@ const (
 	PenaltyL2       = "l2"
 	PenaltySpectral = "spectral"
 	PenaltyFlatness = "flatness"
+	// PenaltyEmbeddingGC is GC of the embedding in the place of the logits.
+	PenaltyEmbeddingGC = "embedding_gc"
 )
 
 // penaltyParams are the hyperparameters that hold the penalties' coefficients.
@@ -22,11 +24,13 @@ var penaltyParams = map[string]string{
 	PenaltyL2:       regularizers.ParamL2,
 	PenaltySpectral: regularizers.ParamSpectral,
 	PenaltyFlatness: regularizers.ParamFlatness,
+
+	PenaltyEmbeddingGC: gcml.ParamCoefficient,
 }
 
 // regularized wraps the network and the loss in the task's penalties and noises, for the trainer.
 // Penalties and noises that the task does not request add nothing to the graph.
-func (t *Train) regularized(store *model.Store, fn modelFn, lossFn train.LossFn) (train.ModelFn, train.LossFn, error) {
+func (t *Train) regularized(store *model.Store, fn modelFn, data *loaded) (train.ModelFn, train.LossFn, error) {
 	estimator := t.GCEstimator
 	if estimator == "" {
 		estimator = gcml.Exact().String()
@@ -41,11 +45,19 @@ func (t *Train) regularized(store *model.Store, fn modelFn, lossFn train.LossFn)
 	}
 	setAboveZero(store, regularizers.ParamInputNoise, t.InputNoise)
 	setAboveZero(store, regularizers.ParamLabelNoise, t.LabelNoise)
+	penalized := gcml.Regularize(fn)
+	if t.Penalties[PenaltyEmbeddingGC] > 0 {
+		embedded, err := t.Network.withEmbedding(data.outputs)
+		if err != nil {
+			return nil, nil, err
+		}
+		penalized = gcml.Regularize(embedded, gcml.WithOutput(1))
+	}
 	// The input noise wraps the penalties, so that GC is measured at the same noisy inputs as the
 	// loss.
-	modelFn := regularizers.Combine(fn, regularizers.With(gcml.Regularize), regularizers.With(regularizers.L2),
+	modelFn := regularizers.Combine(penalized, regularizers.With(regularizers.L2),
 		regularizers.With(regularizers.Spectral), regularizers.With(regularizers.InputNoise))
-	return modelFn, regularizers.CombineLoss(lossFn,
+	return modelFn, regularizers.CombineLoss(data.lossFn,
 		regularizers.With(regularizers.LabelNoise), regularizers.With(regularizers.Flatness)), nil
 }
 

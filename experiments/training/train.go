@@ -41,9 +41,10 @@ type Train struct {
 	// OptimizerAdam.
 	Optimizer string `json:"optimizer,omitempty"`
 	// Penalties are the coefficients of the penalties added to the training loss, by name: "gc",
-	// "l2", "spectral", "flatness".
+	// "l2", "spectral", "flatness", and "embedding_gc" for GC of the embedding, which needs Collapse
+	// and excludes "gc".
 	Penalties map[string]float64 `json:"penalties,omitempty"`
-	// GCEstimator of the "gc" penalty; empty for exact. See gcml.ParseEstimator.
+	// GCEstimator of the "gc" or "embedding_gc" penalty; empty for exact. See gcml.ParseEstimator.
 	GCEstimator string `json:"gc_estimator,omitempty"`
 	// InputNoise is the standard deviation of the Gaussian noise on the inputs, LabelNoise the
 	// probability that a label is replaced by a random class, both drawn anew for every training
@@ -63,6 +64,9 @@ type Train struct {
 	// measured on the measured training examples: what it adds in the mean, for each deviation, is
 	// the array "noise_gap".
 	NoiseGap []float64 `json:"noise_gap,omitempty"`
+	// Collapse measures how the classes are arranged in the embedding, and how well it separates
+	// classes that the network has not seen; nil does not.
+	Collapse *Collapse `json:"collapse,omitempty"`
 	// KeepFunction keeps the values of a function of one variable on the grid with each
 	// measurement, as the array "f".
 	KeepFunction bool `json:"keep_function,omitempty"`
@@ -108,7 +112,22 @@ func (t *Train) validate() error {
 			return fmt.Errorf("coefficient %g of the %s penalty is not a number from 0", c, name)
 		}
 	}
+	if t.Penalties[PenaltyEmbeddingGC] > 0 && (t.Collapse == nil || t.Penalties[PenaltyGC] > 0) {
+		return fmt.Errorf("penalty %s: it needs collapse, and excludes the penalty %s", PenaltyEmbeddingGC, PenaltyGC)
+	}
+	if t.Collapse != nil {
+		return t.Collapse.validate(t.Data)
+	}
 	return nil
+}
+
+// function returns the network's model function.
+func (t *Train) function(outputs int) (modelFn, error) {
+	if t.Collapse == nil {
+		return t.Network.function(outputs)
+	}
+	fn, err := t.Network.withEmbedding(outputs)
+	return fn.logits, err
 }
 
 // measuredSteps lists the steps at which the network is measured, from 0 to the last, without
@@ -179,7 +198,7 @@ func (t *Train) open(job *runs.Job) (*trainingRun, error) {
 		}
 		data.lossFn = oneHotSquaredError
 	}
-	fn, err := t.Network.function(data.outputs)
+	fn, err := t.function(data.outputs)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +213,7 @@ func (t *Train) open(job *runs.Job) (*trainingRun, error) {
 	if err := s.addDiagnostics(fn); err != nil {
 		return nil, err
 	}
-	trainingFn, trainingLoss, err := t.regularized(s.store, fn, data.lossFn)
+	trainingFn, trainingLoss, err := t.regularized(s.store, fn, data)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package training
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -54,7 +55,7 @@ func newTransfer(store *model.Store, network Network, set examples, n int) (*tra
 
 func (d *transfer) finalize() {}
 
-func (d *transfer) measure(p *runs.Point) error {
+func (d *transfer) measure(_ context.Context, p *runs.Point) error {
 	weights, biases, err := mlpWeights(d.store, "/"+ModelScope+"/", d.hidden)
 	if err != nil {
 		return err

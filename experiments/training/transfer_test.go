@@ -78,7 +78,7 @@ func TestTransferEqualsDifferentiation(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := runs.Point{Values: make(map[string]runs.Number)}
-			if err := d.measure(&p); err != nil {
+			if err := d.measure(t.Context(), &p); err != nil {
 				t.Fatal(err)
 			}
 			right, _ := stats.MeanStd(wantRight)

@@ -139,34 +139,63 @@ func (l *lowering) add(n *protos.NodeProto) {
 			n.Output[i] = l.fresh()
 		}
 	}
-	for _, out := range n.Output {
+	for i, out := range n.Output {
 		l.makers[out] = n
-		if _, known := l.dtypes[out]; known {
-			continue
-		}
-		if slices.Contains(notOfInputType, n.OpType) {
-			continue
-		}
-		if to := attribute(n, "to"); n.OpType == "Cast" && to != nil {
-			l.dtypes[out] = int32(to.I)
-		} else if value := attribute(n, "value"); n.OpType == "Constant" && value.GetT() != nil {
-			l.dtypes[out] = value.T.DataType
-		} else {
-			for _, in := range n.Input {
-				if isFloat(l.dtypes[in]) {
-					l.dtypes[out] = l.dtypes[in]
-					break
-				}
+		if _, known := l.dtypes[out]; !known {
+			if dtype := l.outputType(n, i); dtype != 0 {
+				l.dtypes[out] = dtype
 			}
 		}
 	}
 	l.emitted = append(l.emitted, n)
 }
 
-// notOfInputType has operators whose outputs are booleans or indices, whatever their inputs are.
-var notOfInputType = []string{"Shape", "Size", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "IsNaN",
-	"ArgMax", "ArgMin", "NonZero",
-	"If", "OneHot", "ConstantOfShape", "DequantizeLinear"}
+// outputType is the type of an output of a node, or 0 if it is not known.
+func (l *lowering) outputType(n *protos.NodeProto, i int) int32 {
+	const boolean, index = int32(protos.TensorProto_BOOL), int32(protos.TensorProto_INT64)
+	switch n.OpType {
+	case "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "IsNaN", "Not", "And", "Or", "Xor":
+		return boolean
+	case "Shape", "Size", "ArgMax", "ArgMin", "NonZero":
+		return index
+	case "OneHot", "DequantizeLinear":
+		return 0
+	case "Cast":
+		return int32(intOr(n, "to", 0))
+	case "Constant":
+		return attribute(n, "value").GetT().GetDataType()
+	case "ConstantOfShape":
+		if value := attribute(n, "value").GetT(); value != nil {
+			return value.DataType
+		}
+		return int32(protos.TensorProto_FLOAT)
+	case "If":
+		if outputs := attribute(n, "then_branch").GetG().GetOutput(); i < len(outputs) {
+			return l.dtypes[outputs[i].Name]
+		}
+		return 0
+	case "TopK":
+		if i == 1 {
+			return index
+		}
+	}
+	for _, in := range n.Input {
+		if isFloat(l.dtypes[in]) {
+			return l.dtypes[in]
+		}
+	}
+	// What indices have in place of a float is of the type of the first input.
+	if len(n.Input) > 0 && slices.Contains(ofFirstInput, n.OpType) {
+		return l.dtypes[n.Input[0]]
+	}
+	return 0
+}
+
+// ofFirstInput has operators of integers and booleans whose first output is of the type of their
+// first input.
+var ofFirstInput = []string{"Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Max", "Min", "Identity", "Reshape",
+	"Squeeze", "Unsqueeze", "Flatten", "Transpose", "Expand", "Tile", "Concat", "Split", "Slice", "Gather", "Range",
+	"ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"}
 
 func isFloat(dtype int32) bool {
 	switch protos.TensorProto_DataType(dtype) {

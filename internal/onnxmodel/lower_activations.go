@@ -83,13 +83,19 @@ var _ = register(map[string]rewrite{
 		return l.flattened(n, func(x string) string { return l.logSoftmax(x, 1) })
 	},
 	"Dropout": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		training, known := l.boolean(input(n, 2))
 		switch {
-		case used(n, 1):
-			return refused(n, "it has its mask as an output")
-		case input(n, 2) != "":
-			return refused(n, "it has the input training_mode")
+		case used(n, 1) && l.opset < 10:
+			return refused(n, "it has its mask as an output, before opset 10")
+		case input(n, 2) != "" && (training || !known):
+			return refused(n, "it has the input training_mode, which is true or not constant")
 		case l.opset < 7 && intOr(n, "is_test", 0) == 0:
 			return refused(n, "the attribute is_test is 0")
+		}
+		if used(n, 1) {
+			yes := &protos.TensorProto{DataType: int32(protos.TensorProto_BOOL), Dims: []int64{1}, Int32Data: []int32{1}}
+			value := []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: yes}}
+			l.finishOutput(n, 1, l.opWith("ConstantOfShape", value, l.op("Shape", n.Input[0])))
 		}
 		return l.finish(n, n.Input[0])
 	},

@@ -25,8 +25,6 @@ func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 		return refused(n, "it has the output qk_matmul_output")
 	case input(n, 6) != "":
 		return refused(n, "it has the input nonpad_kv_seqlen")
-	case intOr(n, "left_window_size", -1) != -1 || intOr(n, "right_window_size", -1) != -1:
-		return refused(n, "it has the attribute left_window_size or right_window_size")
 	case (input(n, 4) == "") != (input(n, 5) == ""):
 		return refused(n, "it has a past of only its keys or values")
 	case sideBySide && (heads < 1 || kvHeads < 1 || heads%kvHeads != 0):
@@ -79,10 +77,18 @@ func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 			return refused(n, "its mask is of a type that the file does not tell")
 		}
 	}
+	// How many positions before and after its own a position may look at; -1: all.
+	before, after := intOr(n, "left_window_size", -1), intOr(n, "right_window_size", -1)
 	if intOr(n, "is_causal", 0) != 0 {
-		count := l.op("Gather", l.op("Shape", k), l.integers(2))
-		rows := l.along(l.op("Add", l.rangeTo(qShape[2]), past), "", -2)
-		allow(l.op("GreaterOrEqual", rows, l.rangeTo(count)))
+		after = 0
+	}
+	rows := func() string { return l.along(l.op("Add", l.rangeTo(qShape[2]), past), "", -2) }
+	columns := func() string { return l.rangeTo(l.op("Gather", l.op("Shape", k), l.integers(2))) }
+	if after >= 0 {
+		allow(l.op("GreaterOrEqual", l.op("Add", rows(), l.integer(after)), columns()))
+	}
+	if before >= 0 {
+		allow(l.op("LessOrEqual", l.op("Sub", rows(), l.integer(before)), columns()))
 	}
 	var weights string
 	if allowed == "" {

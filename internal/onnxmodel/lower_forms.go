@@ -15,6 +15,9 @@ var _ = register(map[string]rewrite{
 	"Split":           split,
 	"Reshape":         reshape,
 	"TopK":            topK,
+	"Pow":             pow,
+	"IsInf":           isInf,
+	"EyeLike":         eyeLike,
 	"ReduceMax":       ofBooleans,
 	"ReduceMin":       ofBooleans,
 	"ReduceL1":        reduction,
@@ -122,12 +125,65 @@ func reshape(l *lowering, n *protos.NodeProto) (bool, error) {
 		remove(n, "shape")
 	}
 	if intOr(n, "allowzero", 0) != 0 {
-		if shape, ok := l.constant(input(n, 1)); !ok || slices.Contains(shape, 0) {
-			return refused(n, "the attribute allowzero is 1 and its shape is not known to be without 0")
+		shape, ok := l.constant(input(n, 1))
+		switch {
+		case slices.Contains(shape, 0):
+			return refused(n, "the attribute allowzero is 1 and its shape has a 0")
+		case !ok && input(n, 1) != "":
+			// A computed 0 becomes a size that the importer refuses, as it would take the input's.
+			empty := l.op("Equal", n.Input[1], l.integer(0))
+			n.Input[1] = l.op("Where", empty, l.integer(math.MinInt32), n.Input[1])
 		}
 	}
 	remove(n, "allowzero")
 	return lacking(n, 2)
+}
+
+// pow computes in the type of the exponent where the base is of integers and the exponent is not,
+// and gives the type of the base.
+func pow(l *lowering, n *protos.NodeProto) (bool, error) {
+	base, exponent := l.dtypes[n.Input[0]], l.dtypes[n.Input[1]]
+	switch {
+	case base == 0 || exponent == 0 || base == exponent:
+		if t := l.tensor(n.Input[1]); t != nil && len(t.Dims) > 0 {
+			// The importer takes a Constant for a scalar, and fails at one of many values.
+			n.Input[1] = l.op("Identity", n.Input[1])
+		}
+		return false, nil
+	case isFloat(base):
+		n.Input[1] = l.cast(n.Input[1], protos.TensorProto_DataType(base))
+		return false, nil
+	}
+	y := l.op("Pow", l.cast(n.Input[0], protos.TensorProto_DataType(exponent)), n.Input[1])
+	return l.finish(n, l.cast(y, protos.TensorProto_DataType(base)))
+}
+
+func isInf(l *lowering, n *protos.NodeProto) (bool, error) {
+	x := n.Input[0]
+	above := l.op("Equal", x, l.scalar(x, float32(math.Inf(1))))
+	below := l.op("Equal", x, l.scalar(x, float32(math.Inf(-1))))
+	positive, negative := intOr(n, "detect_positive", 1) != 0, intOr(n, "detect_negative", 1) != 0
+	switch {
+	case positive && negative:
+		return l.finish(n, l.op("Or", above, below))
+	case positive:
+		return l.finish(n, above)
+	case negative:
+		return l.finish(n, below)
+	}
+	return refused(n, "the attributes detect_positive and detect_negative are 0")
+}
+
+// eyeLike is 1 where the column is k after the row.
+func eyeLike(l *lowering, n *protos.NodeProto) (bool, error) {
+	dtype := int32(intOr(n, "dtype", int64(l.dtypes[n.Input[0]])))
+	if dtype == 0 {
+		return refused(n, "its input is of a type that the file does not tell")
+	}
+	dims := l.dimsOf(n.Input[0], 2)
+	rows := l.op("Reshape", l.op("Add", l.rangeTo(dims[0]), l.integer(intOr(n, "k", 0))), l.integers(-1, 1))
+	one := l.op("Equal", rows, l.op("Reshape", l.rangeTo(dims[1]), l.integers(1, -1)))
+	return l.finish(n, l.cast(one, protos.TensorProto_DataType(dtype)))
 }
 
 // topK turns the number of values, an attribute before opset 10, into an input.

@@ -211,22 +211,23 @@ func (l *lowering) backwards(x string, start, end, axis, step int64) string {
 	return l.opWith("Gather", axisAttribute(axis), x, index)
 }
 
-// lastIndex refuses an attribute that the importer overlooks.
-func lastIndex(_ *lowering, n *protos.NodeProto) (bool, error) {
-	if intOr(n, "select_last_index", 0) != 0 {
-		return refused(n, "the attribute select_last_index is 1")
+// lastIndex finds the last of equal values as the first one from the end.
+func lastIndex(l *lowering, n *protos.NodeProto) (bool, error) {
+	if intOr(n, "select_last_index", 0) == 0 {
+		return false, nil
 	}
-	return false, nil
+	x, axis := n.Input[0], intOr(n, "axis", 0)
+	fromEnd := l.opWith(n.OpType, withoutAttribute(n, "select_last_index"), l.backwards(x, -1, math.MinInt64, axis, -1))
+	last := l.op("Sub", l.op("Gather", l.op("Shape", x), l.integer(axis)), l.integer(1))
+	return l.finish(n, l.op("Sub", last, fromEnd))
 }
 
 // constantIf puts the nodes of the branch that a constant condition chooses in place of the node.
 func constantIf(l *lowering, n *protos.NodeProto) (bool, error) {
-	condition := l.tensor(n.Input[0])
-	if condition == nil || condition.DataType != int32(protos.TensorProto_BOOL) || len(condition.ExternalData) > 0 {
+	yes, known := l.boolean(n.Input[0])
+	if !known {
 		return false, nil // The importer evaluates it, if it can.
 	}
-	yes := len(condition.RawData) > 0 && condition.RawData[0] != 0 || len(condition.Int32Data) > 0 &&
-		condition.Int32Data[0] != 0
 	name := "else_branch"
 	if yes {
 		name = "then_branch"
@@ -247,6 +248,15 @@ func constantIf(l *lowering, n *protos.NodeProto) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// boolean is the value of a constant.
+func (l *lowering) boolean(name string) (value, known bool) {
+	t := l.tensor(name)
+	if t == nil || t.DataType != int32(protos.TensorProto_BOOL) || len(t.ExternalData) > 0 {
+		return false, false
+	}
+	return len(t.RawData) > 0 && t.RawData[0] != 0 || len(t.Int32Data) > 0 && t.Int32Data[0] != 0, true
 }
 
 // floats is the value of a constant of float32.

@@ -7,7 +7,7 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// Hyperbolic and rounding functions, which the importer does not have.
+// Inverse trigonometric, hyperbolic and rounding functions, which the importer does not have.
 var _ = register(map[string]rewrite{
 	"Sinh": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		return l.finish(n, l.half(n.Input[0], "Sub"))
@@ -17,6 +17,18 @@ var _ = register(map[string]rewrite{
 	},
 	"Tan": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		return l.finish(n, l.op("Div", l.op("Sin", n.Input[0]), l.op("Cos", n.Input[0])))
+	},
+	"Atan": func(l *lowering, n *protos.NodeProto) (bool, error) { return l.finish(n, l.arctan(n.Input[0])) },
+	"Asin": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		x, one := n.Input[0], l.scalar(n.Input[0], 1)
+		// A product, as 1 - x² loses digits where x is near 1.
+		cosine := l.op("Sqrt", l.op("Mul", l.op("Sub", one, x), l.op("Add", one, x)))
+		return l.finish(n, l.arctan(l.op("Div", x, cosine)))
+	},
+	"Acos": func(l *lowering, n *protos.NodeProto) (bool, error) {
+		x, one := n.Input[0], l.scalar(n.Input[0], 1)
+		half := l.op("Sqrt", l.op("Div", l.op("Sub", one, x), l.op("Add", one, x)))
+		return l.finish(n, l.op("Mul", l.arctan(half), l.scalar(x, 2)))
 	},
 	"Asinh": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		// Of -x where x < 0, so that no difference of near numbers is taken.
@@ -55,6 +67,31 @@ var _ = register(map[string]rewrite{
 		return l.finish(n, l.op("Neg", l.floor(l.op("Neg", n.Input[0]))))
 	},
 })
+
+// arctan halves the angle twice by tan(a/2) = t/(1 + sqrt(1 + t²)), which brings t = tan(a) of any
+// size below 0.42, and takes the rational function of Cephes' atan.c, of an error below 2e-16 up to
+// 0.66. Larger numbers than 1e18, whose squares float32 may not hold, are taken for 1e18.
+func (l *lowering) arctan(x string) string {
+	constant := func(v float64) string { return l.cast(l.double(v), l.floatType(x)) }
+	one := constant(1)
+	t := l.op("Clip", x, constant(-1e18), constant(1e18))
+	for range 2 {
+		t = l.op("Div", t, l.op("Add", one, l.op("Sqrt", l.op("Add", one, l.op("Mul", t, t)))))
+	}
+	z := l.op("Mul", t, t)
+	polynomial := func(value string, coefficients ...float64) string {
+		for _, c := range coefficients {
+			value = l.op("Add", l.op("Mul", value, z), constant(c))
+		}
+		return value
+	}
+	p := polynomial(constant(-8.750608600031904122785e-1), -1.615753718733365076637e1, -7.500855792314704667340e1,
+		-1.228866684490136173410e2, -6.485021904942025371773e1)
+	q := polynomial(one, 2.485846490142306297962e1, 1.650270098316988542046e2, 4.328810604912902668951e2,
+		4.853903996359136964868e2, 1.945506571482613964425e2)
+	angle := l.op("Add", t, l.op("Mul", t, l.op("Mul", z, l.op("Div", p, q))))
+	return l.op("Mul", angle, constant(4))
+}
 
 // half is half the sum or difference of exp(x) and exp(-x).
 func (l *lowering) half(x, op string) string {

@@ -112,9 +112,9 @@ class Floor(nn.Module):
         return torch.floor(x)
 
 
-class Atan(nn.Module):
+class Random(nn.Module):
     def forward(self, x):
-        return torch.atan(x)
+        return torch.bernoulli(x)
 
 
 def write_refused(name, inner):
@@ -145,6 +145,6 @@ if __name__ == "__main__":
     write("convnet", conv_net(), (3, 8, 8), 10, dynamo=False, dynamic_axes=axes, do_constant_folding=False,
           training=torch.onnx.TrainingMode.PRESERVE)
     write("resnet18", resnet18(), (3, 16, 16), 6, dynamo=False, dynamic_axes=axes)
-    write_refused("unknown_operator", Atan())
+    write_refused("unknown_operator", Random())
     write_refused("no_gradient", Floor())
     write_images()

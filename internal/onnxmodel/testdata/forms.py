@@ -84,6 +84,16 @@ NETWORKS = {
 }
 
 
+NETWORKS |= {
+    "Atan": ([("Mul", "x x", "xx", {}), ("Mul", "xx x", "cube", {}), ("Atan", "cube", "out", {})], {}, SHAPE),
+    "Asin": ([("Tanh", "x", "t", {}), ("Asin", "t", "out", {})], {}, SHAPE),
+    "Acos": ([("Tanh", "x", "t", {}), ("Acos", "t", "out", {})], {}, SHAPE),
+    "Pow": ([("Abs", "x", "a", {}), ("Pow", "a e", "out", {})], {"e": np.arange(24, dtype=np.int64).reshape(4, 3, 2) % 4}, SHAPE),
+    "AttentionWindow": ([*NETWORKS["Attention"][0][:3], ("Attention", "xq xk xv", "out",
+                        {"q_num_heads": 4, "kv_num_heads": 2, "left_window_size": 1, "right_window_size": 2})], NETWORKS["Attention"][1], SEQUENCE),
+}
+
+
 # By other operators: what the evaluator does not have, and what it has wrongly. Its LRN stops at the channel that is
 # as far as there are examples, and its LpNormalization takes no absolute value for p = 1.
 BAND = np.array([[abs(i - j) <= 1 for j in range(4)] for i in range(4)], dtype=float).reshape(4, 4, 1, 1)

@@ -209,10 +209,9 @@ const rejected = 0.05
 // the tests could have rejected something.
 func formulaClaim(cfg InitializationConfig, sweeps []depthSweep) evidence.Claim {
 	var p []float64
-	for _, s := range sweeps {
-		for i := range cfg.Depths {
-			p = append(p, stats.TTest(s.ratiosAt(i), 1))
-		}
+	for i := range cfg.Depths {
+		_, atDepth := formulaTests(sweeps, i)
+		p = append(p, atDepth...)
 	}
 	smallest := math.NaN()
 	for _, v := range stats.Holm(p) {
@@ -222,7 +221,8 @@ func formulaClaim(cfg InitializationConfig, sweeps []depthSweep) evidence.Claim 
 		meanRatios(sweeps),
 		evidence.Between(formulaLow, formulaHigh),
 		fmt.Sprintf("%s; smallest p-value, corrected for their number, %.2g", largestDeviation(cfg, sweeps), smallest))
-	claim.Criterion += fmt.Sprintf(", and no corrected p-value of a single mean below %g", rejected)
+	claim.Criterion += fmt.Sprintf(", and no corrected p-value of a single mean below %g (variances pooled over schemes)",
+		rejected)
 	if smallest < rejected {
 		claim.Verdict = evidence.DoesNotHold
 	}
@@ -267,23 +267,25 @@ func (s depthSweep) ratiosAt(i int) (values []float64) {
 	return values
 }
 
-// deviation is how far the seeds' mean ratio is from 1, in standard errors; NaN
-// for a single seed, which has none.
-func (s depthSweep) deviation(depth int) float64 {
-	values := s.ratiosAt(depth)
-	if len(values) < 2 {
-		return math.NaN()
+// formulaTests tests each scheme's mean ratio at the i-th depth against 1: how far it is off in
+// standard errors, and the p-value. The schemes share their variance. In a deep network GC is nearly
+// log-normal over the weights, with a variance that depth and width decide (Hanin and Nica, arXiv
+// 1812.05994), and the variance of a few such values alone is often far too small.
+func formulaTests(sweeps []depthSweep, i int) (deviations, p []float64) {
+	var ratios [][]float64
+	for _, s := range sweeps {
+		ratios = append(ratios, s.ratiosAt(i))
 	}
-	mean, std := stats.MeanStd(values)
-	return (mean - 1) / (std / math.Sqrt(float64(len(values))))
+	return stats.PooledTTests(ratios, 1)
 }
 
 func largestDeviation(cfg InitializationConfig, sweeps []depthSweep) string {
 	largest, where := 0.0, ""
-	for _, s := range sweeps {
-		for i, depth := range cfg.Depths {
-			if z := s.deviation(i); math.Abs(z) > math.Abs(largest) {
-				largest, where = z, depthLabel(s.name, depth)
+	for i, depth := range cfg.Depths {
+		deviations, _ := formulaTests(sweeps, i)
+		for k, s := range sweeps {
+			if math.Abs(deviations[k]) > math.Abs(largest) {
+				largest, where = deviations[k], depthLabel(s.name, depth)
 			}
 		}
 	}
@@ -297,16 +299,17 @@ func largestDeviation(cfg InitializationConfig, sweeps []depthSweep) string {
 func initializationTable(cfg InitializationConfig, sweeps []depthSweep) evidence.Table {
 	t := evidence.Table{Title: "GC at initialization",
 		Header: []string{"scheme", "hidden layers", "GC", "formula", "standard errors off"},
-		Notes:  "GC: mean ± standard deviation over seeds, of the outputs along the diagonal of the cube."}
-	for _, s := range sweeps {
+		Notes: "GC: mean ± standard deviation over seeds, of the outputs along the diagonal of the cube. The standard error " +
+			"is that of GC over the formula, pooled over the schemes of a depth."}
+	for k, s := range sweeps {
 		for i, depth := range cfg.Depths {
 			var values []float64
 			for _, row := range s.gc {
 				values = append(values, row[i])
 			}
 			off := "-"
-			if z := s.deviation(i); !math.IsNaN(z) {
-				off = fmt.Sprintf("%+.1f", z)
+			if deviations, _ := formulaTests(sweeps, i); !math.IsNaN(deviations[k]) {
+				off = fmt.Sprintf("%+.1f", deviations[k])
 			}
 			t.Rows = append(t.Rows, []string{s.name, fmt.Sprint(depth), evidence.PlusMinus(stats.MeanStd(values)),
 				fmt.Sprintf("%.4g", s.mean[i]), off})

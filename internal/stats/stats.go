@@ -312,16 +312,46 @@ func TTest(values []float64, mean float64) float64 {
 		return math.NaN()
 	}
 	m, sd := stat.MeanStdDev(values, nil)
+	return twoSidedT(m-mean, sd/math.Sqrt(n), n-1)
+}
+
+// twoSidedT is the two-sided p-value of a difference with a standard error, by Student's t
+// distribution of some degrees of freedom.
+func twoSidedT(difference, standardError, freedom float64) float64 {
 	switch {
-	case math.IsNaN(m) || math.IsNaN(sd):
+	case math.IsNaN(difference) || math.IsNaN(standardError):
 		return math.NaN()
-	case sd == 0 && m == mean:
+	case standardError == 0 && difference == 0:
 		return 1
-	case sd == 0:
+	case standardError == 0:
 		return 0
 	}
-	t := math.Abs(m-mean) / (sd / math.Sqrt(n))
-	return 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Survival(t)
+	return 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: freedom}.Survival(math.Abs(difference)/standardError)
+}
+
+// PooledTTests tests whether each sample has this mean, with one variance for all samples, pooled
+// over them. Small samples of skewed values need that: one that lacks the rare large values has too
+// small a mean and, in a test of its own, too small a variance. It returns each mean's distance in
+// standard errors and its two-sided p-value. Both are NaN for an empty sample, and for all samples if
+// none has two values.
+func PooledTTests(samples [][]float64, mean float64) (deviations, p []float64) {
+	var squares, freedom float64
+	for _, values := range samples {
+		if n := float64(len(values) - 1); n > 0 {
+			squares += n * stat.Variance(values, nil)
+			freedom += n
+		}
+	}
+	for _, values := range samples {
+		difference, standardError := math.NaN(), math.NaN()
+		if len(values) > 0 && freedom > 0 {
+			difference = stat.Mean(values, nil) - mean
+			standardError = math.Sqrt(squares / freedom / float64(len(values)))
+		}
+		deviations = append(deviations, difference/standardError)
+		p = append(p, twoSidedT(difference, standardError, freedom))
+	}
+	return deviations, p
 }
 
 // Holm returns the p-values corrected for multiple tests (Holm 1979): rejecting each hypothesis

@@ -204,6 +204,31 @@ func TestTTestAgreesWithTInterval(t *testing.T) {
 	}
 }
 
+// Of one sample it is Student's t test; of two samples of one size the statistic of the difference
+// of their means, at any common mean, is that of the two-sample test with equal variances.
+func TestPooledTTests(t *testing.T) {
+	a, b := []float64{1, 2, 4}, []float64{2, 3, 7}
+	if _, p := PooledTTests([][]float64{a}, 0); math.Abs(p[0]-TTest(a, 0)) > 1e-15 {
+		t.Errorf("p of one sample is %g; want %g", p[0], TTest(a, 0))
+	}
+	// The variances 7/3 and 7 pool to 14/3 with 4 degrees of freedom: (7/3 - 1)/√(14/9) is 1.069045.
+	deviations, p := PooledTTests([][]float64{a, b, nil}, 1)
+	if want := 4 / math.Sqrt(14); math.Abs(deviations[0]-want) > 1e-12 {
+		t.Errorf("the first mean is %g standard errors off; want %g", deviations[0], want)
+	}
+	// The closed form for 4 degrees of freedom.
+	x := deviations[0] / math.Sqrt(4+deviations[0]*deviations[0])
+	if want := 1 - 1.5*(x-x*x*x/3); math.Abs(p[0]-want) > 1e-12 {
+		t.Errorf("p is %g; want %g", p[0], want)
+	}
+	if !math.IsNaN(deviations[2]) || !math.IsNaN(p[2]) {
+		t.Errorf("an empty sample has deviation %g and p %g", deviations[2], p[2])
+	}
+	if _, p := PooledTTests([][]float64{{1}, {2}}, 1); !math.IsNaN(p[0]) {
+		t.Errorf("p is %g without a variance", p[0])
+	}
+}
+
 // R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") is 0.03 0.06 0.06 0.02.
 func TestHolm(t *testing.T) {
 	nan := math.NaN()

@@ -12,13 +12,12 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/nearest"
 )
 
-// DiscussionFile is written by hand: a heading "## ID: VERDICT" with a claim's ID and its own
-// verdict, and below it a paragraph of plain text.
+// DiscussionFile is a file that is written by hand. For each claim it has a heading "## ID:
+// VERDICT", with the claim's ID and its uncorrected verdict, and a paragraph of plain text.
 const DiscussionFile = "discussion.md"
 
-// readDiscussion returns the paragraphs of the folder's discussion by claim.
-// What it says of a claim with another verdict was written for another result,
-// and is an error.
+// readDiscussion returns the paragraphs of the folder's discussion by claim. A heading with another
+// verdict than the claim's is an error, because its text was written for another result.
 func readDiscussion(dir string, claims []evidence.Claim) (map[string]string, error) {
 	file := filepath.Join(dir, DiscussionFile)
 	raw, err := readFile(dir, DiscussionFile)
@@ -42,7 +41,7 @@ func readDiscussion(dir string, claims []evidence.Claim) (map[string]string, err
 			texts[id] = ""
 		case strings.TrimSpace(line) == "":
 		case id == "":
-			return nil, fmt.Errorf("%s: %q stands under no claim; begin with a line \"## ID: VERDICT\"", file,
+			return nil, fmt.Errorf("%s: %q is under no claim's heading; begin with a line \"## ID: VERDICT\"", file,
 				strings.TrimSpace(line))
 		default:
 			texts[id] = strings.TrimSpace(texts[id] + " " + strings.Join(strings.Fields(line), " "))
@@ -54,7 +53,7 @@ func readDiscussion(dir string, claims []evidence.Claim) (map[string]string, err
 func mayDiscuss(id, verdict string, claims []evidence.Claim) error {
 	if i := slices.IndexFunc(claims, func(c evidence.Claim) bool { return c.ID == id }); i >= 0 {
 		if own := claims[i].Verdict; verdict != string(own) {
-			return fmt.Errorf("what is said of claim %s has to be of this result, where its verdict is: %s; then write %q",
+			return fmt.Errorf("the text on claim %s is of another result: here its verdict is: %s; check the text, then write %q",
 				id, own, discussionHeading(claims[i]))
 		}
 		return nil
@@ -69,8 +68,7 @@ func mayDiscuss(id, verdict string, claims []evidence.Claim) error {
 // discussionHeading is the line that a claim's discussion begins with.
 func discussionHeading(c evidence.Claim) string { return fmt.Sprintf("## %s: %s", c.ID, c.Verdict) }
 
-// Undiscussed are the IDs of the claims that do not hold and that nothing was
-// written about.
+// Undiscussed returns the IDs of the claims that do not hold and have no discussion.
 func (f *Folder) Undiscussed() (ids []string) {
 	for _, c := range f.Claims {
 		if c.Verdict == evidence.DoesNotHold && f.Discussion[c.ID] == "" {

@@ -23,11 +23,11 @@ var pageFiles embed.FS
 
 var pageTemplate = template.Must(template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"mark": Mark,
-	// A class is one word.
+	// The name of a CSS class has no spaces.
 	"class": func(v evidence.Verdict) string { return strings.ReplaceAll(string(v), " ", "-") },
 }).Parse(webpage.PictureTemplate)).ParseFS(pageFiles, "page/page.html"))
 
-// HTML renders the folders as one page that needs nothing beside it.
+// HTML renders the folders as one page that needs no other file.
 func HTML(folders []*Folder) ([]byte, error) {
 	style, err := pageFiles.ReadFile("page/page.css")
 	if err != nil {
@@ -57,21 +57,21 @@ func HTML(folders []*Folder) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// page is what the template shows.
+// page is the data of the template.
 type page struct {
 	Style   template.CSS
 	Script  template.JS
-	Policy  string // of what the page may do
+	Policy  string // The content security policy.
 	Summary string
 	Results []view
-	// FirstLooks are the results that a larger scale supersedes: they are folded.
+	// FirstLooks are the results that a larger scale supersedes. The page shows them folded.
 	FirstLooks []view
 }
 
-// All are the results in their order on the page.
+// All returns the results in their order on the page.
 func (p page) All() []view { return slices.Concat(p.Results, p.FirstLooks) }
 
-// Verdicts are those that some claim has, failures first.
+// Verdicts returns the verdicts that at least one claim has, failures first.
 func (p page) Verdicts() (some []evidence.Verdict) {
 	for _, verdict := range verdicts {
 		if slices.ContainsFunc(p.All(), func(v view) bool { return len(v.with(verdict)) > 0 }) {
@@ -81,7 +81,7 @@ func (p page) Verdicts() (some []evidence.Verdict) {
 	return some
 }
 
-// Failed are the results with the claims alone that do not hold.
+// Failed returns the results with claims that do not hold, and only these claims.
 func (p page) Failed() (failed []view) {
 	for _, v := range p.Results {
 		if v.Decided = v.with(Refuted, evidence.DoesNotHold); len(v.Decided) > 0 {
@@ -91,11 +91,11 @@ func (p page) Failed() (failed []view) {
 	return failed
 }
 
-// view is a result as the page shows it.
+// view is the data of a result on the page.
 type view struct {
 	Judged
-	First      []webpage.Picture // shown at once
-	Pictures   []webpage.Picture // the others, folded
+	First      []webpage.Picture // Always shown.
+	Pictures   []webpage.Picture // The others, shown folded.
 	Diverged   []experiment.RunSummary
 	Settings   []setting // of the configuration
 	Provenance []setting
@@ -110,33 +110,33 @@ func (v view) with(wanted ...evidence.Verdict) (claims []JudgedClaim) {
 	return claims
 }
 
-// The texts of the page that the folder gives.
+// The folder's texts, for the template.
 func (v view) Name() string  { return v.name() }
 func (v view) Size() string  { return v.scaleText() }
 func (v view) Doubt() string { return v.doubtText() }
 func (v view) Found() string { return v.found() }
 
-// Discussed is what was written about a claim.
+// Discussed returns the discussion of a claim.
 func (v view) Discussed(id string) string { return v.Discussion[id] }
 
-// Words are those of the command, so that a narrow page breaks it between them.
+// Words returns the command's words, so that a narrow page can break the line between them.
 func (v view) Words() []string { return strings.Fields(v.Command) }
 
-// Note says how a claim's verdict came about.
+// Note explains a claim's verdict.
 func (v view) Note(c JudgedClaim) string {
 	var parts []string
 	if c.Proven {
-		parts = append(parts, fmt.Sprintf("Proven: the runs can only fail to refute it; there are %d.", len(v.Runs)))
+		parts = append(parts, fmt.Sprintf("Proven: the %d runs can only fail to refute it.", len(v.Runs)))
 	}
 	parts = append(parts, "Holds if: "+c.Criterion+".")
 	if p := c.PValues(); p != "" {
 		parts = append(parts, "p-value "+p+".")
 	}
 	if alone := c.Alone(); alone != "" {
-		parts = append(parts, "Without correction its verdict is: "+string(alone)+".")
+		parts = append(parts, "Verdict without correction: "+string(alone)+".")
 	}
 	if c.Shares != "" {
-		parts = append(parts, "It shares its statistic with another claim; the two count once.")
+		parts = append(parts, "Another claim has the same statistic; the two count once.")
 	}
 	if rank := c.RankText(); rank != "" && !strings.Contains(c.Evidence, "rank correlation") {
 		parts = append(parts, "Rank correlation "+rank+".")
@@ -187,8 +187,8 @@ func (f *Folder) picture(base string) (webpage.Picture, error) {
 	return p, nil
 }
 
-// settings are the keys of a configuration in their order, those of an object in
-// it as "outer.inner", as gcml run takes them.
+// settings returns the keys and values of a configuration in their order. Keys of inner objects are
+// written "outer.inner", as in gcml run --set.
 func settings(config json.RawMessage, prefix string) (all []setting, err error) {
 	d := json.NewDecoder(bytes.NewReader(config))
 	if _, err := d.Token(); err != nil { // the opening brace
@@ -221,7 +221,7 @@ func settings(config json.RawMessage, prefix string) (all []setting, err error) 
 	return all, nil
 }
 
-// provenance lists what made the result.
+// provenance returns the versions, device, data and times of the result.
 func (f *Folder) provenance() []setting {
 	p := f.Result.Provenance
 	all := []setting{{"version", p.Version}, {"commit", f.commits()}, {"Go", p.Go}, {"platform", p.Platform},
@@ -230,7 +230,7 @@ func (f *Folder) provenance() []setting {
 	return slices.DeleteFunc(all, func(s setting) bool { return s.Value == "" })
 }
 
-// commits are those of the runs, and that of the report where it is another.
+// commits returns the commits of the runs, and that of the result if it is another.
 func (f *Folder) commits() string {
 	all := f.each(func(p runs.Provenance) string {
 		if p.Modified {
@@ -239,17 +239,17 @@ func (f *Folder) commits() string {
 		return p.Commit
 	})
 	if all == "" {
-		return "not known"
+		return "unknown"
 	}
 	return all
 }
 
-// devices are what the runs were computed on.
+// devices returns the devices of the runs.
 func (f *Folder) devices() string {
 	return f.each(func(p runs.Provenance) string { return p.Device })
 }
 
-// data is what the data sets held that the runs were made with.
+// data returns the content of the runs' data sets.
 func (f *Folder) data() string {
 	var all []string
 	for _, d := range f.Data {
@@ -258,7 +258,7 @@ func (f *Folder) data() string {
 	return strings.Join(all, ", ")
 }
 
-// each joins what the runs' provenances and the result's own say, once each.
+// each joins the values of the runs' provenances and of the result's, each once.
 func (f *Folder) each(says func(runs.Provenance) string) string {
 	var all []string
 	for _, r := range f.Records {
@@ -273,7 +273,7 @@ func (f *Folder) each(says func(runs.Provenance) string) string {
 	}), ", ")
 }
 
-// runs is their number and the time they took, one after the other.
+// runs returns the number of runs and the sum of their times.
 func (f *Folder) runs() string {
 	var seconds float64
 	for _, r := range f.Runs {

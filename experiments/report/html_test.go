@@ -69,7 +69,7 @@ func samplePage(t *testing.T) (dir string, elements []element, text, page string
 
 func TestPageSaysItAll(t *testing.T) {
 	_, _, text, _ := samplePage(t)
-	wants := []string{"Of 3 empirical claims 1 hold, 1 do not hold, and 1 are undecided, after Holm's correction for their number.", "05 GC & <the> regularizer", "laptop: a first look", "In the paper: supplement",
+	wants := []string{"Of 3 empirical claims, after Holm's correction for their number: 1 holds, 1 does not hold, 1 undecided.", "05 GC & <the> regularizer", "laptop: a first look", "In the paper: supplement",
 		"gcml run gc-regularizer --scale laptop --set rates=0,1", "It fell by <1 %. So be it.", "rate 1, seed 0, at step 4",
 		`dataset"fashion"`, "rates[0, 1]", `resnet.width8resnet.norm""steps7`,
 		"At the end", "1.5 ± 0.1", "Mean & deviation.", "versionv1.2.3", commit, "go1.27", "linux/amd64", "xla:cpu",
@@ -90,8 +90,9 @@ func TestPageSaysItAll(t *testing.T) {
 	}
 }
 
-// The page begins with a mark for each claim, which leads to it, and with the claims that fail. In
-// each experiment failures come first, and details are folded.
+// TestPageBeginsWithWhatMatters checks that the page begins with a mark for each claim, linked to
+// the claim, and with the claims that fail. In each experiment failures come first, and details are
+// folded.
 func TestPageBeginsWithWhatMatters(t *testing.T) {
 	_, elements, _, page := samplePage(t)
 	part := func(from, to string) string {
@@ -134,8 +135,8 @@ func TestPageBeginsWithWhatMatters(t *testing.T) {
 	}
 }
 
-// A first look that a larger scale supersedes is folded: neither among the failures nor in the
-// overview.
+// TestPageFoldsFirstLooks checks that a result that a larger scale supersedes is folded, and
+// neither among the failures nor in the overview.
 func TestPageFoldsFirstLooks(t *testing.T) {
 	page, err := HTML([]*Folder{folder("01", experiment.Laptop, claim("look", evidence.DoesNotHold, 0.04)),
 		folder("01", desk, claim("night", evidence.Holds, 0.04))})
@@ -149,7 +150,8 @@ func TestPageFoldsFirstLooks(t *testing.T) {
 	}
 }
 
-// The one script is the page's own: nothing that a result says runs, and nothing is loaded.
+// TestPageRunsItsOwnScriptOnly checks that the page's own script is the only one, so that no text
+// of a result is executed, and nothing is loaded.
 func TestPageRunsItsOwnScriptOnly(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "x")
 	r := sample()
@@ -220,7 +222,8 @@ func TestPageEmbedsEveryFigure(t *testing.T) {
 	}
 }
 
-// A page that is mailed or opened without a network is the same.
+// TestPageNeedsNothingElse checks that the page loads nothing, so that it can be mailed and read
+// without a network.
 func TestPageNeedsNothingElse(t *testing.T) {
 	_, elements, _, page := samplePage(t)
 	ids := map[string]bool{}
@@ -292,7 +295,7 @@ func TestPageErrors(t *testing.T) {
 	}
 }
 
-// Runs of several versions are all named.
+// TestCommits checks that the commits of all runs are named.
 func TestCommits(t *testing.T) {
 	f := &Folder{Result: sample(), Records: []Record{{Provenance: runs.Provenance{Commit: "aa"}},
 		{Provenance: runs.Provenance{Commit: "aa", Modified: true}},
@@ -301,12 +304,12 @@ func TestCommits(t *testing.T) {
 		t.Errorf("%s; want %s", got, want)
 	}
 	f = &Folder{Result: &experiment.Result{}}
-	if got := f.commits(); got != "not known" {
-		t.Errorf("%s; want that it is not known", got)
+	if got := f.commits(); got != "unknown" {
+		t.Errorf("%s; want unknown", got)
 	}
 }
 
-// The page names the data, a copy for what it is.
+// TestPageNamesTheData checks that the page names the data, and says whether it is a copy.
 func TestPageNamesTheData(t *testing.T) {
 	dir := t.TempDir()
 	r := sample()

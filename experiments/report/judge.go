@@ -12,43 +12,43 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
-// The verdicts that a report has beside those of the evidence: on theorems and identities, which
-// runs can only fail to refute, and at a scale that decides nothing.
+// Verdicts that only reports use: those of theorems and identities, which runs can only fail to
+// refute, and that at a scale that decides nothing.
 const (
 	NotRefuted evidence.Verdict = "not refuted"
 	Refuted    evidence.Verdict = "refuted"
 	NoVerdict                   = evidence.NoVerdict
 )
 
-// verdicts lists all in the order in which they are shown: failures first.
+// verdicts has all verdicts in the order in which they are shown: failures first.
 var verdicts = []evidence.Verdict{Refuted, evidence.DoesNotHold, evidence.Undecided, evidence.Holds, NotRefuted,
 	NoVerdict}
 
-// marks go before the verdicts, for those who do not see their colour.
+// marks stand before the verdicts, for readers who do not see the colours.
 var marks = map[evidence.Verdict]string{evidence.Holds: "✔", evidence.DoesNotHold: "✘", evidence.Undecided: "?",
 	NotRefuted: "∎", Refuted: "✘", NoVerdict: "–"}
 
-// Mark is a sign for a verdict.
+// Mark returns the sign of a verdict.
 func Mark(v evidence.Verdict) string { return marks[v] }
 
-// Judged is a folder with its claims as they stand beside those of the other folders.
+// Judged is a folder with its claims, judged together with those of the other folders.
 type Judged struct {
 	*Folder
 	// Decided are the claims with their verdicts, failures first.
 	Decided []JudgedClaim
-	// Superseded says that another folder has the experiment at a scale that decides more. Its
-	// claims are corrected among the superseded ones, and are not counted.
+	// Superseded says that another folder has the same experiment at a larger scale that decides.
+	// The claims of superseded folders are corrected apart from the others, and not counted.
 	Superseded bool
 }
 
-// JudgedClaim is a claim with the verdict that it has among all claims shown.
+// JudgedClaim is a claim with its verdict among all claims shown.
 type JudgedClaim struct {
 	evidence.Claim
-	// Final is the verdict after Holm's correction; without one where the claim has no p-value.
+	// Final is the verdict after Holm's correction, or the uncorrected one if there is no p-value.
 	Final evidence.Verdict
-	// Corrected is the corrected p-value; NaN where there is none.
+	// Corrected is the corrected p-value, NaN if there is none.
 	Corrected float64
-	statistic int // The claims of one statistic count once: it is the head's number among all claims.
+	statistic int // Number of the head among all claims. Claims of one statistic have one head and count once.
 	head      bool
 }
 
@@ -89,14 +89,15 @@ func Judge(folders []*Folder) []Judged {
 	return judged
 }
 
-// superseded says whether the result is a first look at what another folder has at a larger scale.
+// superseded returns whether the result is of laptop scale and another folder has the experiment at
+// a larger scale.
 func (f *Folder) superseded(folders []*Folder) bool {
 	return f.Scale == experiment.Laptop && slices.ContainsFunc(folders, func(other *Folder) bool {
 		return other.Name == f.Name && other.Scale != experiment.Laptop && other.Scale.Decides()
 	})
 }
 
-// verdict is a claim's own, in the words of a report.
+// verdict returns the uncorrected verdict of a claim, in a report's words.
 func (f *Folder) verdict(c evidence.Claim) evidence.Verdict {
 	switch {
 	case !f.Scale.Decides():
@@ -109,12 +110,12 @@ func (f *Folder) verdict(c evidence.Claim) evidence.Verdict {
 	return c.Verdict
 }
 
-// tested says whether the claim is one of those that the correction is for.
+// tested returns whether the correction applies to the claim.
 func (c JudgedClaim) tested() bool {
 	return !c.Proven && c.P != nil && !math.IsNaN(float64(*c.P)) && c.Final != NoVerdict
 }
 
-// correct makes verdicts undecided that the corrected p-values do not bear.
+// correct makes verdicts undecided whose corrected p-value is too large.
 func correct(family []*JudgedClaim) {
 	p, statistics := make([]float64, len(family)), make([]int, len(family))
 	for i, c := range family {
@@ -128,7 +129,7 @@ func correct(family []*JudgedClaim) {
 	}
 }
 
-// Alone is the verdict before the correction, where that is another.
+// Alone returns the verdict before the correction if it is another, otherwise "".
 func (c JudgedClaim) Alone() evidence.Verdict {
 	if c.tested() && c.Final != c.Verdict {
 		return c.Verdict
@@ -136,7 +137,7 @@ func (c JudgedClaim) Alone() evidence.Verdict {
 	return ""
 }
 
-// PValues says the p-value and the corrected one.
+// PValues returns the p-value and the corrected one as text.
 func (c JudgedClaim) PValues() string {
 	if math.IsNaN(c.Corrected) {
 		return ""
@@ -144,16 +145,16 @@ func (c JudgedClaim) PValues() string {
 	return fmt.Sprintf("%.2g, corrected %.2g", float64(*c.P), c.Corrected)
 }
 
-// Finding is the claim's effect in words, with where the runs were compared.
+// Finding describes the claim's effect, and at which point of the training the runs were compared.
 func (c JudgedClaim) Finding() string {
 	if c.Effect == "" || len(c.Matched) == 0 {
 		return c.Summary()
 	}
-	// What keeps it from deciding the claim comes last.
+	// The reasons why the effect does not decide the claim come last.
 	return c.Effect + ", " + c.Matched[0].Matching + strings.TrimPrefix(c.Summary(), c.Effect)
 }
 
-// RankText is the rank correlation; empty where there is none.
+// RankText returns the rank correlation as text, "" if there is none.
 func (c JudgedClaim) RankText() string {
 	if c.Rank == nil || math.IsNaN(float64(*c.Rank)) {
 		return ""
@@ -161,7 +162,7 @@ func (c JudgedClaim) RankText() string {
 	return fmt.Sprintf("%.2f", float64(*c.Rank))
 }
 
-// tally counts claims by their verdicts, those of one statistic once.
+// tally counts claims by their verdicts. Claims of one statistic count once.
 type tally struct {
 	counts map[evidence.Verdict]int
 	total  int // of the empirical ones
@@ -193,7 +194,7 @@ func provenVerdict(v evidence.Verdict) evidence.Verdict {
 	return NotRefuted
 }
 
-// summary counts the verdicts.
+// summary returns the counts of the verdicts in sentences.
 func summary(judged []Judged) string {
 	var corrected, older tally
 	superseded := 0
@@ -209,8 +210,8 @@ func summary(judged []Judged) string {
 	}
 	var sentences []string
 	if corrected.total > 0 {
-		sentences = append(sentences, fmt.Sprintf("Of %s, after Holm's correction for their number.",
-			corrected.of("empirical claims")))
+		sentences = append(sentences, fmt.Sprintf("Of %d empirical claims, after Holm's correction for their number: %s.",
+			corrected.total, corrected.text()))
 	}
 	if corrected.proven > 0 {
 		refuted := "none"
@@ -221,19 +222,26 @@ func summary(judged []Judged) string {
 			refuted, corrected.proven))
 	}
 	if older.total > 0 {
-		sentences = append(sentences, "Of "+older.of("claims")+
-			"; these are of results of an older form, whose verdicts are not corrected.")
+		sentences = append(sentences, fmt.Sprintf("Of %d claims in results of an older form, whose verdicts are not corrected: %s.",
+			older.total, older.text()))
 	}
 	if superseded > 0 {
-		sentences = append(sentences, "First looks at experiments that a larger scale decides are not counted.")
+		sentences = append(sentences, "Laptop-scale results of experiments that a larger scale decides are not counted.")
 	}
 	if len(sentences) == 0 {
-		return "No claim is decided here."
+		return "No claim has a verdict yet."
 	}
 	return strings.Join(sentences, " ")
 }
 
-func (t tally) of(what string) string {
-	return fmt.Sprintf("%d %s %d hold, %d do not hold, and %d are undecided", t.total, what,
-		t.counts[evidence.Holds], t.counts[evidence.DoesNotHold], t.counts[evidence.Undecided])
+func (t tally) text() string {
+	hold, not := "hold", "do not hold"
+	if t.counts[evidence.Holds] == 1 {
+		hold = "holds"
+	}
+	if t.counts[evidence.DoesNotHold] == 1 {
+		not = "does not hold"
+	}
+	return fmt.Sprintf("%d %s, %d %s, %d undecided", t.counts[evidence.Holds], hold, t.counts[evidence.DoesNotHold], not,
+		t.counts[evidence.Undecided])
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
-// claim is one with a p-value; with a negative one there is none.
+// claim returns a claim with a p-value, without one if p is negative.
 func claim(id string, verdict evidence.Verdict, p float64) evidence.Claim {
 	c := evidence.Claim{ClaimText: evidence.ClaimText{ID: id, Text: "the claim " + id}, Statistic: "value",
 		Verdict: verdict, PerSeed: make([]runs.Number, 3),
@@ -28,7 +28,7 @@ func proven(c evidence.Claim) evidence.Claim { c.Proven = true; return c }
 
 func sharing(c evidence.Claim, with string) evidence.Claim { c.Shares = with; return c }
 
-// folder is a result in memory.
+// folder returns a result in memory.
 func folder(number string, scale experiment.Scale, claims ...evidence.Claim) *Folder {
 	r := sample()
 	r.Number, r.Name, r.Title, r.Scale, r.Claims, r.Tables, r.Figures = number, "exp-"+number, "Experiment "+number, scale,
@@ -40,7 +40,7 @@ func old(f *Folder) *Folder { f.Criteria = nil; return f }
 
 const desk = experiment.Desk
 
-// Each case says the verdict after correction of each claim, and the counts.
+// TestJudge checks the verdicts after the correction, the corrected p-values, and the summary.
 func TestJudge(t *testing.T) {
 	type v = evidence.Verdict
 	const holds, fails, open = evidence.Holds, evidence.DoesNotHold, evidence.Undecided
@@ -57,46 +57,46 @@ func TestJudge(t *testing.T) {
 			// 4·0.01, 3·0.02, the 2·0.03 that is not below it, and 0.5.
 			map[string]v{"a": holds, "b": open, "c": open, "d": open},
 			map[string]float64{"a": 0.04, "b": 0.06, "c": 0.06, "d": 0.5},
-			"Of 4 empirical claims 1 hold, 0 do not hold, and 3 are undecided, after Holm's correction for their number."},
+			"Of 4 empirical claims, after Holm's correction for their number: 1 holds, 0 do not hold, 3 undecided."},
 		{"theorems are apart",
 			[]*Folder{folder("01", desk, claim("a", holds, 0.04), proven(claim("t", holds, 0.04)), proven(claim("u", fails, -1)),
 				proven(claim("w", open, -1)))},
 			map[string]v{"a": holds, "t": NotRefuted, "u": Refuted, "w": open}, map[string]float64{"a": 0.04, "t": math.NaN()},
-			"Of 1 empirical claims 1 hold, 0 do not hold, and 0 are undecided, after Holm's correction for their number. " +
+			"Of 1 empirical claims, after Holm's correction for their number: 1 holds, 0 do not hold, 0 undecided. " +
 				"The runs refute 1 of 3 theorems and identities."},
 		{"claims of one statistic count once, and are corrected as one",
 			[]*Folder{folder("01", desk, claim("keeps", holds, 0.02), sharing(claim("improves", fails, 0.03), "keeps"),
 				claim("other", holds, 0.04))},
 			map[string]v{"keeps": holds, "improves": open, "other": open},
 			map[string]float64{"keeps": 0.04, "improves": 0.06, "other": 0.06},
-			"Of 2 empirical claims 1 hold, 0 do not hold, and 1 are undecided, after Holm's correction for their number."},
+			"Of 2 empirical claims, after Holm's correction for their number: 1 holds, 0 do not hold, 1 undecided."},
 		{"claims share within an experiment only",
 			[]*Folder{folder("01", desk, claim("keeps", holds, 0.03)),
 				folder("02", desk, sharing(claim("improves", holds, 0.02), "keeps"))},
 			map[string]v{"keeps": holds, "improves": holds}, map[string]float64{"keeps": 0.04, "improves": 0.04},
-			"Of 2 empirical claims 2 hold, 0 do not hold, and 0 are undecided, after Holm's correction for their number."},
+			"Of 2 empirical claims, after Holm's correction for their number: 2 hold, 0 do not hold, 0 undecided."},
 		{"what no test decides stands as it is",
 			[]*Folder{folder("01", desk, claim("a", holds, -1), claim("b", fails, 0.05))},
 			map[string]v{"a": holds, "b": fails}, map[string]float64{"a": math.NaN(), "b": 0.05},
-			"Of 2 empirical claims 1 hold, 1 do not hold, and 0 are undecided, after Holm's correction for their number."},
+			"Of 2 empirical claims, after Holm's correction for their number: 1 holds, 1 does not hold, 0 undecided."},
 		{"smoke decides nothing",
 			[]*Folder{folder("01", experiment.Smoke, claim("a", holds, 0.04), proven(claim("t", fails, -1))),
 				folder("02", desk, claim("b", holds, 0.04))},
 			map[string]v{"a": NoVerdict, "t": NoVerdict, "b": holds}, map[string]float64{"a": math.NaN(), "b": 0.04},
-			"Of 1 empirical claims 1 hold, 0 do not hold, and 0 are undecided, after Holm's correction for their number."},
+			"Of 1 empirical claims, after Holm's correction for their number: 1 holds, 0 do not hold, 0 undecided."},
 		{"a first look gives way to a larger scale",
 			[]*Folder{folder("01", experiment.Laptop, claim("a", holds, 0.04)), folder("01", desk, claim("b", fails, 0.04)),
 				folder("01", experiment.Smoke, claim("c", holds, 0))},
 			map[string]v{"a": holds, "b": fails, "c": NoVerdict}, map[string]float64{"a": 0.04, "b": 0.04},
-			"Of 1 empirical claims 0 hold, 1 do not hold, and 0 are undecided, after Holm's correction for their number. " +
-				"First looks at experiments that a larger scale decides are not counted."},
+			"Of 1 empirical claims, after Holm's correction for their number: 0 hold, 1 does not hold, 0 undecided. " +
+				"Laptop-scale results of experiments that a larger scale decides are not counted."},
 		{"results of an older form are not corrected",
 			[]*Folder{old(folder("01", desk, claim("a", holds, -1), claim("b", open, -1))),
 				folder("02", desk, claim("c", fails, 0.04))},
 			map[string]v{"a": holds, "b": open, "c": fails}, map[string]float64{"a": math.NaN(), "c": 0.04},
-			"Of 1 empirical claims 0 hold, 1 do not hold, and 0 are undecided, after Holm's correction for their number. " +
-				"Of 2 claims 1 hold, 0 do not hold, and 1 are undecided; these are of results of an older form, whose verdicts are not corrected."},
-		{"nothing", []*Folder{folder("01", desk)}, nil, nil, "No claim is decided here."},
+			"Of 1 empirical claims, after Holm's correction for their number: 0 hold, 1 does not hold, 0 undecided. " +
+				"Of 2 claims in results of an older form, whose verdicts are not corrected: 1 holds, 0 do not hold, 1 undecided."},
+		{"nothing", []*Folder{folder("01", desk)}, nil, nil, "No claim has a verdict yet."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			judged := Judge(tc.folders)
@@ -123,7 +123,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// The correction changes no claim of the folder that it was given.
+// TestJudgeLeavesFoldersAlone checks that the correction does not change the claims of the folders.
 func TestJudgeLeavesFoldersAlone(t *testing.T) {
 	f := folder("01", desk, claim("a", evidence.Holds, 0.04), claim("b", evidence.DoesNotHold, 0.04))
 	Judge([]*Folder{f})
@@ -132,7 +132,8 @@ func TestJudgeLeavesFoldersAlone(t *testing.T) {
 	}
 }
 
-// Runs that began before their criteria were fixed could have been chosen by.
+// TestDoubt checks the doubts about criteria, which could have been chosen to fit runs that began
+// before them.
 func TestDoubt(t *testing.T) {
 	ended := time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
 	run := func(end time.Time, seconds float64) Record {
@@ -152,12 +153,12 @@ func TestDoubt(t *testing.T) {
 		{"before", fixed(at(8, 59)), records, "", ""},
 		{"after the first run began", fixed(at(9, 1)), records, "The criteria are younger than the runs.",
 			"Commit 0123456789ab fixed them on 2030-01-02 09:01 UTC, and the first run began on 2030-01-02 09:00 UTC."},
-		{"no commit", &experiment.Criteria{SHA256: "ab"}, records, "The criteria are in no commit.",
+		{"no commit", &experiment.Criteria{SHA256: "ab"}, records, "The criteria are not committed.",
 			"They may be younger than the runs."},
-		{"no date", &experiment.Criteria{Commit: commit}, records, "The criteria are in no commit.",
+		{"no date", &experiment.Criteria{Commit: commit}, records, "The criteria are not committed.",
 			"They may be younger than the runs."},
-		{"no records", fixed(at(8, 59)), nil, "The criteria may be younger than the runs.", "When these began is not known."},
-		{"older form", nil, records, "This result is of an older form.",
+		{"no records", fixed(at(8, 59)), nil, "The criteria may be younger than the runs.", "It is unknown when the runs began."},
+		{"older form", nil, records, "This result has an older form.",
 			"Its verdicts are not corrected, and it does not say when its criteria were fixed."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -187,7 +188,7 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
-// No verdict of the smoke scale is shown, in no form.
+// TestSmokeShowsNoVerdict checks that no verdict of the smoke scale is shown in any form.
 func TestSmokeShowsNoVerdict(t *testing.T) {
 	c := claim("a", evidence.Holds, 0.001)
 	c.Effect, c.Evidence = "GC falls by half", "GC falls by half; at the last step: falls (does not hold)"
@@ -211,7 +212,8 @@ func TestSmokeShowsNoVerdict(t *testing.T) {
 	}
 }
 
-// The sentence on an experiment is on its first empirical claim with an effect.
+// TestFound checks that the sentence on an experiment is on its first empirical claim with an
+// effect.
 func TestFound(t *testing.T) {
 	effect := func(c evidence.Claim, text, matching string) evidence.Claim {
 		c.Effect, c.Matched = text, []evidence.Matched{{Matching: matching}}
@@ -228,7 +230,7 @@ func TestFound(t *testing.T) {
 		{[]evidence.Claim{effect(evidence.Claim{ClaimText: evidence.ClaimText{ID: "d"}, Verdict: evidence.Undecided},
 			"GC falls", "at the last step")},
 			"GC falls, at the last step; 0 seed(s) cannot decide it, at least 3 are needed."},
-		{[]evidence.Claim{theorem, plain}, "The claim a (holds): value 0."},
+		{[]evidence.Claim{theorem, plain}, "The claim a. Holds: value 0."},
 		{[]evidence.Claim{theorem}, ""},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

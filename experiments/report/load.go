@@ -1,6 +1,5 @@
-// Package report reads folders of results, keeps what is worth keeping of them
-// in the repository, and shows them: as one HTML page, and as the tables of
-// README.md and results/README.md.
+// Package report reads folders of results, publishes them in the repository, and shows them: as one
+// HTML page, and as the tables of README.md and results/README.md.
 package report
 
 import (
@@ -20,19 +19,17 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
-// Folder is a folder of results: an experiment's output, or what is published
-// of it.
+// Folder is a folder of results: an experiment's output, or its published part.
 type Folder struct {
 	Dir string
 	*experiment.Result
-	// Records are of the runs, in the result's order; nil if the folder holds none.
+	// Records are those of the runs, in the result's order; nil if the folder has none.
 	Records []Record
-	// Discussion is what was written by hand, by the claim's ID.
+	// Discussion has the texts of DiscussionFile by the claim's ID.
 	Discussion map[string]string
 }
 
-// Record is what a report reads of an experiments.Record: not its points, which
-// are many.
+// Record is the part of a runs.Record that a report reads: all but its many points.
 type Record struct {
 	Hash       string          `json:"hash"`
 	Status     runs.Status     `json:"status"`
@@ -40,11 +37,11 @@ type Record struct {
 	Provenance runs.Provenance `json:"provenance"`
 }
 
-// ID names the folder in links.
+// ID returns the folder's name in links.
 func (f *Folder) ID() string { return filepath.Base(f.Dir) }
 
 // ErrUnfinished is wrapped by the errors for folders without a result.
-var ErrUnfinished = errors.New("the experiment has not finished; the command that began it goes on with it")
+var ErrUnfinished = errors.New("the experiment has not finished; the command that began it resumes it")
 
 // Load reads a folder of results.
 func Load(dir string) (*Folder, error) {
@@ -78,9 +75,8 @@ func Load(dir string) (*Folder, error) {
 	return f, nil
 }
 
-// readFile reads a file of a folder of results. The folder may be a stranger's:
-// links that lead out of it are not followed, and nothing but a regular file is
-// opened.
+// readFile reads a file of a folder of results. The folder may be a stranger's, so links that lead
+// out of it are not followed, and only regular files are opened.
 func readFile(dir, name string) ([]byte, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -98,7 +94,7 @@ func readFile(dir, name string) ([]byte, error) {
 	return data, inFolder(dir, err)
 }
 
-// inFolder gives the error of a file of a folder its whole path.
+// inFolder completes the path in an error about a file of a folder.
 func inFolder(dir string, err error) error {
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {
 		return &fs.PathError{Op: "read", Path: filepath.Join(dir, at.Path), Err: at.Err}
@@ -106,8 +102,8 @@ func inFolder(dir string, err error) error {
 	return err
 }
 
-// checkFigures refuses figures whose paths the software never writes: they are
-// joined to folders, for reading and for writing.
+// checkFigures refuses figures with paths that gcml never writes, because the paths are joined to
+// folders for reading and writing.
 func (f *Folder) checkFigures() error {
 	for _, figure := range f.Figures {
 		name, ok := strings.CutPrefix(figure, experiment.FiguresDir+"/")
@@ -137,9 +133,8 @@ func readRecords(dir string) (records []Record, err error) {
 	return records, nil
 }
 
-// LoadAll reads folders of results, and the folders of results within others, in
-// the order of the experiments' numbers. Unfinished are those within others that
-// hold no result yet.
+// LoadAll reads folders of results, and folders that contain such folders, in the order of the
+// experiments' numbers. unfinished are the contained folders without a result.
 func LoadAll(dirs ...string) (folders []*Folder, unfinished []string, err error) {
 	for _, dir := range dirs {
 		f, err := Load(dir)
@@ -191,14 +186,14 @@ func loadWithin(dir string) (folders []*Folder, unfinished []string, err error) 
 	return folders, unfinished, nil
 }
 
-// inOrder sorts by number, those without one last, then by scale and folder.
+// inOrder compares by number, with folders without a number last, then by scale and folder.
 func inOrder(a, b *Folder) int {
 	number := func(f *Folder) string { return cmp.Or(f.Number, "~") }
 	scale := func(f *Folder) int { return slices.Index(experiment.Scales(), f.Scale) }
 	return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(scale(a), scale(b)), cmp.Compare(a.ID(), b.ID()))
 }
 
-// figureBases are the figures' files without their extensions, each once.
+// figureBases returns the figures' files without extension, each once.
 func (f *Folder) figureBases() (bases []string) {
 	for _, file := range f.Figures {
 		base := strings.TrimSuffix(file, path.Ext(file))

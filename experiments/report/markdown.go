@@ -12,14 +12,14 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/marked"
 )
 
-// The names of the generated sections, of README.md and of results/README.md.
+// Names of the generated sections of README.md and results/README.md.
 const (
 	ClaimsSection  = "claims"
 	ResultsSection = "results"
 )
 
-// UpdateReadmes writes the table of experiments into the README, the list of results and all claims
-// into the results folder's README, and returns those of the two that it changed.
+// UpdateReadmes writes the table of experiments into the README, and the list of results and all
+// claims into the README of the results folder. It returns the files that it changed.
 func UpdateReadmes(folders []*Folder, readme, results string) (changed []string, err error) {
 	listed := filepath.Join(results, "README.md")
 	for _, s := range []struct{ path, name, text string }{
@@ -38,9 +38,9 @@ func UpdateReadmes(folders []*Folder, readme, results string) (changed []string,
 	return changed, nil
 }
 
-// Experiments is the table of experiments as Markdown, with how many of their claims hold and what
-// was found. First looks are left out where a larger scale decides the same. Links are relative to
-// the folder base; the last is to the file that has every claim.
+// Experiments returns the table of experiments as Markdown, with the main finding and the counts of
+// the verdicts. Superseded results are left out. Links are relative to the folder base; the last
+// one leads to the file all, which has every claim.
 func Experiments(folders []*Folder, base, all string) string {
 	judged := Judge(folders)
 	var rows strings.Builder
@@ -63,17 +63,17 @@ func Experiments(folders []*Folder, base, all string) string {
 			cell(t.provenText()), cell(j.scaleText()))
 	}
 	if rows.Len() == 0 {
-		return "No experiment's results are here yet."
+		return "There are no results yet."
 	}
 	return summary(judged) + "\n\n| experiment | what was found | hold | do not hold | undecided | proven | scale |\n" +
 		"|---|---|---|---|---|---|---|\n" + rows.String() +
 		fmt.Sprintf("\n[Every claim](%s), with its effect, verdicts and criterion.\n", linkTo(all, base))
 }
 
-// name is the experiment's number and title.
+// name returns the experiment's number and title.
 func (f *Folder) name() string { return strings.TrimSpace(f.Number + " " + f.Title) }
 
-// scaleText is the scale with what its verdicts are worth.
+// scaleText returns the scale with its caveat.
 func (f *Folder) scaleText() string {
 	if f.Scale.Caveat() == "" || len(f.Claims) == 0 {
 		return string(f.Scale)
@@ -81,7 +81,7 @@ func (f *Folder) scaleText() string {
 	return string(f.Scale) + ": " + f.Scale.Caveat()
 }
 
-// provenText says how theorems and identities fared.
+// provenText returns how many theorems and identities were refuted, or were not.
 func (t tally) provenText() string {
 	switch refuted := t.counts[Refuted]; {
 	case t.proven == 0:
@@ -92,8 +92,8 @@ func (t tally) provenText() string {
 	return fmt.Sprintf("%d not refuted", t.proven)
 }
 
-// found is a sentence on the first empirical claim that has an effect; if none has, on the first
-// one, with its verdict.
+// found returns a sentence on the first empirical claim with an effect. If there is none, it
+// returns the first claim with its verdict and evidence.
 func (j *Judged) found() string {
 	first := -1
 	for i, c := range j.Claims {
@@ -107,25 +107,25 @@ func (j *Judged) found() string {
 	c := j.Decided[slices.IndexFunc(j.Decided, func(c JudgedClaim) bool { return c.ID == j.Claims[first].ID })]
 	text := c.Finding()
 	if c.Effect == "" {
-		text = fmt.Sprintf("%s (%s): %s", c.Text, c.Final, text)
+		text = fmt.Sprintf("%s. %s: %s", c.Text, upper(string(c.Final)), text)
 	}
 	return upper(text) + "."
 }
 
-// upper begins a sentence.
+// upper returns the text with its first letter in upper case.
 func upper(text string) string {
 	r, n := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(r)) + text[n:]
 }
 
-// doubtText is all that is against the criteria.
+// doubtText returns both parts of doubt.
 func (f *Folder) doubtText() string {
 	short, why := f.doubt()
 	return strings.TrimSpace(short + " " + why)
 }
 
-// Claims lists every claim as Markdown, by experiment, with what was written about it. Links are
-// relative to the folder base.
+// Claims lists every claim as Markdown, by experiment, with its discussion. Links are relative to
+// the folder base.
 func Claims(folders []*Folder, base string) string {
 	judged := Judge(folders)
 	var b strings.Builder
@@ -142,12 +142,12 @@ func (j *Judged) writeClaims(b *strings.Builder, base string) {
 	fmt.Fprintf(b, "\n### [%s](%s)\n\n", cell(j.name()), linkTo(j.Dir, base))
 	about := []string{upper(strings.Replace(j.scaleText(), string(j.Scale), string(j.Scale)+" scale", 1)) + "."}
 	if j.Superseded {
-		about = append(about, "A larger scale decides these claims; they are corrected among the first looks.")
+		about = append(about, "A larger scale decides these claims, so they are corrected apart from the others.")
 	}
 	if doubt := j.doubtText(); doubt != "" {
 		about = append(about, doubt)
 	} else {
-		about = append(about, "Criteria of "+j.criteria()+", before the first run began.")
+		about = append(about, "Criteria fixed by "+j.criteria()+", before the first run began.")
 	}
 	b.WriteString(cell(strings.Join(about, " ")) + "\n")
 	var empirical, proven, discussed strings.Builder
@@ -163,7 +163,7 @@ func (j *Judged) writeClaims(b *strings.Builder, base string) {
 		}
 	}
 	if empirical.Len() > 0 {
-		b.WriteString("\n| verdict | claim | effect | by matching, without correction | rank correlation " +
+		b.WriteString("\n| verdict | claim | effect | where compared, without correction | rank correlation " +
 			"| without correction | p-value | holds if |\n" +
 			"|---|---|---|---|---|---|---|---|\n" + empirical.String())
 	}
@@ -175,7 +175,7 @@ func (j *Judged) writeClaims(b *strings.Builder, base string) {
 	}
 }
 
-// row is a claim's line of the table.
+// row returns a claim's line of the table.
 func (c JudgedClaim) row(older bool) string {
 	var matched []string
 	for _, m := range c.Matched {
@@ -186,7 +186,7 @@ func (c JudgedClaim) row(older bool) string {
 	case c.Final == NoVerdict:
 		alone, matched = "", nil
 	case older:
-		p = "not known"
+		p = "unknown"
 	case p == "":
 		p = "no test"
 	}
@@ -194,7 +194,7 @@ func (c JudgedClaim) row(older bool) string {
 		cell(c.Text), cell(c.Summary()), strings.Join(matched, "<br>"), c.RankText(), cell(alone), p, cell(c.Criterion))
 }
 
-// List is the table of the folders as Markdown, for a README in the folder base.
+// List returns the table of the folders as Markdown, for a README in the folder base.
 func List(folders []*Folder, base string) string {
 	var b strings.Builder
 	b.WriteString("| folder | command | backend | seeds | date |\n|---|---|---|---|---|\n")
@@ -209,7 +209,7 @@ func List(folders []*Folder, base string) string {
 	return b.String()
 }
 
-// linkTo is the path of a folder from another.
+// linkTo returns the path of a folder relative to another.
 func linkTo(dir, base string) string {
 	if relative, err := filepath.Rel(base, dir); err == nil {
 		dir = relative
@@ -217,7 +217,7 @@ func linkTo(dir, base string) string {
 	return filepath.ToSlash(dir)
 }
 
-// cell is text that Markdown shows as it is, in a table too.
+// cell escapes a text so that Markdown shows it unchanged, in tables too.
 var cellEscapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "<", "&lt;", "`", "\\`", "\n", " ")
 
 func cell(text string) string { return cellEscapes.Replace(text) }

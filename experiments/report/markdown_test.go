@@ -49,12 +49,12 @@ func TestReadmes(t *testing.T) {
 	for path, want := range map[string]string{
 		readme: `before
 <!-- claims:begin -->
-Of 3 empirical claims 1 hold, 1 do not hold, and 1 are undecided, after Holm's correction for their number. The runs refute none of 1 theorems and identities. Of 1 claims 0 hold, 0 do not hold, and 1 are undecided; these are of results of an older form, whose verdicts are not corrected.
+Of 3 empirical claims, after Holm's correction for their number: 1 holds, 1 does not hold, 1 undecided. The runs refute none of 1 theorems and identities. Of 1 claims in results of an older form, whose verdicts are not corrected: 0 hold, 0 do not hold, 1 undecided.
 
 | experiment | what was found | hold | do not hold | undecided | proven | scale |
 |---|---|---|---|---|---|---|
 | [05 GC & &lt;the> regularizer](results/05-gc-regularizer) | GC falls by > 2 \| more, at equal training loss (0.3). | 1 | 1 | 1 | 1 not refuted | laptop: a first look |
-| [06 Noise](results/06-noise-paper) | Accuracy rises (undecided): difference 0.1. *This result is of an older form.* | 0 | 0 | 1 |  | paper |
+| [06 Noise](results/06-noise-paper) | Accuracy rises. Undecided: difference 0.1. *This result has an older form.* | 0 | 0 | 1 |  | paper |
 
 [Every claim](results/README.md), with its effect, verdicts and criterion.
 
@@ -71,13 +71,13 @@ after
 <!-- results:end -->
 after
 <!-- claims:begin -->
-Of 3 empirical claims 1 hold, 1 do not hold, and 1 are undecided, after Holm's correction for their number. The runs refute none of 1 theorems and identities. Of 1 claims 0 hold, 0 do not hold, and 1 are undecided; these are of results of an older form, whose verdicts are not corrected.
+Of 3 empirical claims, after Holm's correction for their number: 1 holds, 1 does not hold, 1 undecided. The runs refute none of 1 theorems and identities. Of 1 claims in results of an older form, whose verdicts are not corrected: 0 hold, 0 do not hold, 1 undecided.
 
 ### [05 GC & &lt;the> regularizer](05-gc-regularizer)
 
-Laptop scale: a first look. Criteria of commit 0123456789ab of 2029-01-01 00:00 UTC, before the first run began.
+Laptop scale: a first look. Criteria fixed by commit 0123456789ab of 2029-01-01 00:00 UTC, before the first run began.
 
-| verdict | claim | effect | by matching, without correction | rank correlation | without correction | p-value | holds if |
+| verdict | claim | effect | where compared, without correction | rank correlation | without correction | p-value | holds if |
 |---|---|---|---|---|---|---|---|
 | ✘ **does not hold** | accuracy is \*kept\* | difference &lt; 0, namely -0.1 |  |  | does not hold | 0.002, corrected 0.004 | interval above -0.005 |
 | ? **undecided** | accuracy rises | difference 0.1 |  |  | undecided | 0.3, corrected 0.3 | interval above 0 |
@@ -93,11 +93,11 @@ Discussion:
 
 ### [06 Noise](06-noise-paper)
 
-Paper scale. This result is of an older form. Its verdicts are not corrected, and it does not say when its criteria were fixed.
+Paper scale. This result has an older form. Its verdicts are not corrected, and it does not say when its criteria were fixed.
 
-| verdict | claim | effect | by matching, without correction | rank correlation | without correction | p-value | holds if |
+| verdict | claim | effect | where compared, without correction | rank correlation | without correction | p-value | holds if |
 |---|---|---|---|---|---|---|---|
-| ? **undecided** | accuracy rises | difference 0.1 |  |  | undecided | not known | interval above 0 |
+| ? **undecided** | accuracy rises | difference 0.1 |  |  | undecided | unknown | interval above 0 |
 
 <!-- claims:end -->
 `} {
@@ -109,13 +109,13 @@ Paper scale. This result is of an older form. Its verdicts are not corrected, an
 }
 
 func TestClaimsWithoutResults(t *testing.T) {
-	if got := Experiments(nil, ".", "README.md"); got != "No experiment's results are here yet." {
+	if got := Experiments(nil, ".", "README.md"); got != "There are no results yet." {
 		t.Errorf("%q", got)
 	}
 }
 
-// The repository's own tables are those of its results: gcml report readme
-// writes them. A claim that does not hold is discussed.
+// TestRepositorySaysWhatItsResultsSay checks that the repository's tables are those that `gcml
+// report readme` writes, and that every claim that does not hold is discussed.
 func TestRepositorySaysWhatItsResultsSay(t *testing.T) {
 	const root = "../.."
 	results := filepath.Join(root, "results")
@@ -135,7 +135,7 @@ func TestRepositorySaysWhatItsResultsSay(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		} else if want := strings.Trim(s.want, "\n"); got != want {
-			t.Errorf("%s has drifted; run gcml report readme. It has\n%s\nand the results say\n%s", s.path, got, want)
+			t.Errorf("%s is out of date; run gcml report readme. It has\n%s\nbut the results give\n%s", s.path, got, want)
 		}
 	}
 	for _, f := range folders {

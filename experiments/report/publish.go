@@ -13,17 +13,17 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
-// Options say which results may be published that else are refused.
+// Options allow results that are otherwise refused.
 type Options struct {
-	// Smoke lets in results of the scale that is for tests.
+	// Smoke allows results of the smoke scale, which is for tests.
 	Smoke bool
-	// Force lets in results of code that no commit holds, or that is not known.
+	// Force allows results of code that is not committed, or unknown.
 	Force bool
 }
 
-// Publish copies what is worth keeping of finished output folders into folders
-// of to, one for each, in the place of what was there; the discussion stays. It
-// returns the new folders. None is touched if one of the results is refused.
+// Publish copies the published part of finished output folders to folders in to, one for each, and
+// returns these. It replaces their content, but keeps the discussion. If one of the results is
+// refused, nothing changes.
 func Publish(outs []string, to string, o Options) (published []string, err error) {
 	var folders []*Folder
 	var names []string
@@ -56,17 +56,17 @@ func Publish(outs []string, to string, o Options) (published []string, err error
 	return published, nil
 }
 
-// publishedName is "05-gc-regularizer". A scale other than the one that results
-// are usually made at is part of it, so that both can be kept. The folder of that
-// name is replaced: the result is somebody's file, so its words are used only
-// where they are an experiment's and a scale's.
+// publishedName returns the name of the published folder, such as "05-gc-regularizer". A scale
+// other than laptop is part of it, so that results of both can be kept. The folder of that name is
+// replaced, and the result may be a stranger's file, so its words are used only if they are the
+// names of an experiment and of a scale.
 func (f *Folder) publishedName() (string, error) {
 	known := func(e experiment.Experiment) bool { return e.Info().Name == f.Name && e.Info().Number == f.Number }
 	if !slices.ContainsFunc(append(experiments.All(), experiment.Experiment(experiments.Demo)), known) {
-		return "", fmt.Errorf("its result names experiment %q, number %q, which there is not", f.Name, f.Number)
+		return "", fmt.Errorf("its result is of no known experiment: name %q, number %q", f.Name, f.Number)
 	}
 	if !slices.Contains(experiment.Scales(), f.Scale) {
-		return "", fmt.Errorf("its result names scale %q, which there is not", f.Scale)
+		return "", fmt.Errorf("its result is of no known scale: %q", f.Scale)
 	}
 	name := f.Name
 	if f.Number != "" {
@@ -78,24 +78,24 @@ func (f *Folder) publishedName() (string, error) {
 	return name, nil
 }
 
-// publishable is nil if the result is whole, can be repeated, and is allowed.
+// publishable returns an error unless the result is complete, repeatable and allowed.
 func (f *Folder) publishable(o Options) error {
 	switch {
 	case f.Scale == "" || f.Command == "":
-		return errors.New("its result does not say the command that repeats it; run it again with gcml run")
+		return errors.New("its result does not have the command that repeats it; run it again with gcml run")
 	case f.Scale == experiment.Smoke && !o.Smoke:
-		return errors.New("a result of the smoke scale decides nothing; to publish it all the same, add --smoke")
+		return errors.New("a result of the smoke scale decides nothing; to publish it anyway, add --smoke")
 	}
 	if err := f.whole(); err != nil {
 		return fmt.Errorf("%w; run its command again: %s", err, f.Command)
 	}
 	if err := f.committed(); err != nil && !o.Force {
-		return fmt.Errorf("%w; to publish it all the same, add --force", err)
+		return fmt.Errorf("%w; to publish it anyway, add --force", err)
 	}
 	return nil
 }
 
-// whole is nil if all that the result speaks of is in the folder.
+// whole returns an error unless the folder has every file that the result names.
 func (f *Folder) whole() error {
 	for _, file := range f.files() {
 		data, err := readFile(f.Dir, file)
@@ -117,7 +117,7 @@ func (f *Folder) whole() error {
 	return nil
 }
 
-// committed is nil if all was made by code that a known commit holds.
+// committed returns an error unless a known commit contains the code that made the result.
 func (f *Folder) committed() error {
 	all := []runs.Provenance{f.Provenance}
 	for _, r := range f.Records {
@@ -128,16 +128,16 @@ func (f *Folder) committed() error {
 			return fmt.Errorf("made from a working tree with changes to commit %s", shortHash(p.Commit))
 		}
 		if p.Commit == "" {
-			return errors.New("made by a program that does not know its commit (build it with go build -buildvcs=true)")
+			return errors.New("made by a program without a recorded commit (build it with go build -buildvcs=true)")
 		}
 	}
 	return nil
 }
 
-// shortHash is a commit's hash as people write it.
+// shortHash returns the first digits of a commit's hash.
 func shortHash(commit string) string { return commit[:min(len(commit), 12)] }
 
-// files are the paths of what is worth keeping, below the folder.
+// files returns the paths of the published files, relative to the folder.
 func (f *Folder) files() []string {
 	files := []string{experiment.ResultFile, experiment.ClaimsFile, experiment.RecordsFile}
 	for _, figure := range f.Figures {
@@ -146,8 +146,7 @@ func (f *Folder) files() []string {
 	return files
 }
 
-// copyTo copies the files to dir, and the discussion from where the result was
-// published before.
+// copyTo copies the files to dir, and the discussion from the earlier published folder.
 func (f *Folder) copyTo(dir, before string) error {
 	for _, file := range f.files() {
 		if err := copyFile(f.Dir, dir, file); err != nil {
@@ -161,7 +160,7 @@ func (f *Folder) copyTo(dir, before string) error {
 	return err
 }
 
-// copyFile copies a file of a folder to the same place in another.
+// copyFile copies a file of a folder to the same path in another.
 func copyFile(from, to, file string) error {
 	data, err := readFile(from, file)
 	if err != nil {

@@ -17,13 +17,13 @@ import (
 
 const commit = "0123456789abcdef0123456789abcdef01234567"
 
-// sample is a result with a claim of each verdict and characters that HTML and
-// Markdown take for their own.
+// sample returns a result with a claim of each verdict, and characters that HTML and Markdown have
+// to escape.
 func sample() *experiment.Result {
 	made := runs.Provenance{Version: "v1.2.3", Commit: commit, Go: "go1.27", Platform: "linux/amd64", Seconds: 90,
 		Starts:   1,
 		Finished: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
-	seeds := []runs.Number{0, 0, 0} // How many there are is what counts.
+	seeds := []runs.Number{0, 0, 0} // Only their number matters.
 	number := func(v float64) *runs.Number { n := runs.Number(v); return &n }
 	return &experiment.Result{Number: "05", Name: "gc-regularizer", Title: "GC & <the> regularizer", Paper: "supplement",
 		Scale: experiment.Laptop, Command: "gcml run gc-regularizer --scale laptop --set rates=0,1", Backend: "xla:cpu",
@@ -49,7 +49,7 @@ func sample() *experiment.Result {
 		Provenance: made}
 }
 
-// write makes an output folder of the result, with two figures.
+// write writes the output folder of a result with two figures.
 func write(t *testing.T, dir string, r *experiment.Result) {
 	t.Helper()
 	r.Figures, r.InWords = nil, map[string]string{}
@@ -180,10 +180,10 @@ func TestDiscussion(t *testing.T) {
 		{"mistyped", "## keep: holds\ntext\n", `unknown claim "keep"; did you mean "keeps"?`, nil, nil},
 		{"unknown", "## something-else\ntext\n", `unknown claim "something-else"; known: lowers, keeps, helps`, nil, nil},
 		{"of another verdict", "## lowers: does not hold\ntext\n",
-			`what is said of claim lowers has to be of this result, where its verdict is: holds; then write "## lowers: holds"`,
+			`the text on claim lowers is of another result: here its verdict is: holds; check the text, then write "## lowers: holds"`,
 			nil, nil},
 		{"without a verdict", "## keeps\ntext\n", `then write "## keeps: does not hold"`, nil, nil},
-		{"under no claim", "text\n", `"text" stands under no claim`, nil, nil},
+		{"under no claim", "text\n", `"text" is under no claim's heading`, nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			put(t, filepath.Join(dir, DiscussionFile), tc.text)

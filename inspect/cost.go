@@ -82,7 +82,7 @@ func (in *inspection) layersProducts() int64 {
 }
 
 func (in *inspection) featuresProducts() int64 {
-	if in.subject.Features == "" {
+	if in.subject.Features == "" || !in.found.labelled {
 		return 0
 	}
 	if in.found.features <= exactFeatures {

@@ -101,12 +101,11 @@ func readLayers(r *Report, add adder) {
 		add(SectionLayers, "GC of the only layer", number(r.Layers[0].GC), "There is no earlier layer to compare %s with.", r.Layers[0].Name)
 		return
 	}
-	what := "so its weights are where decay, a spectral penalty or a smaller scale lowers GC most directly"
+	meaning := "GC grows most in %s, so its weights are where decay, a spectral penalty or a smaller scale lowers GC most directly."
 	if largest <= 1 {
-		what = "so no layer makes the function steeper than the one before it"
+		meaning = "GC falls from each layer to the next, the least in %s, so none of them makes the function steeper."
 	}
-	add(SectionLayers, "Largest growth from one layer to the next", "× "+number(largest),
-		"GC grows most in %s, %s.", name, what)
+	add(SectionLayers, "Largest growth from one layer to the next", "× "+number(largest), meaning, name)
 }
 
 func readLipschitz(r *Report, add adder) {

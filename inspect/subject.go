@@ -94,6 +94,7 @@ func absolute(alias string) string {
 // structure is what the graph of the first batch shows of a network.
 type structure struct {
 	outputs, features int      // Values of an example.
+	labelled          bool     // The batch has an integer label for each example.
 	classifier        bool     // The outputs are [batch, classes], with two classes or more.
 	layers            []string // Aliases of nodes between the input and the output.
 	input             []int    // Dimensions of an example's input.
@@ -116,6 +117,7 @@ func (s *Subject) look(backend compute.Backend) (found structure, err error) {
 			inputs = append(inputs, graph.Parameter(g, fmt.Sprintf("input%d", i), in.Shape()))
 		}
 		err = exceptions.TryCatch[error](func() { found = s.structure(g, batch.Spec, inputs) })
+		found.labelled = len(batch.Labels) > 0 && batch.Labels[0].DType().IsInt()
 		g.Finalize()
 		if finalizeErr := batch.Finalize(); err == nil {
 			err = finalizeErr

@@ -102,6 +102,8 @@ func valueKind(pflagType string) string {
 	switch pflagType {
 	case "int64Slice":
 		return "a list of whole numbers, such as 0,1,2"
+	case "float64Slice":
+		return "a list of numbers, such as 0.01,0.1"
 	case "int", "int64":
 		return "a whole number"
 	case "float64":

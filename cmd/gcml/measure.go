@@ -51,37 +51,16 @@ func (a *app) measureCommand() *cobra.Command {
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.measure(cmd.Context(), o) },
 	}
+	addExampleFlags(cmd, &o)
 	f := cmd.Flags()
 	f.StringVar(&o.checkpoint, "checkpoint", "", "`folder` of a run: OUT/runs/ADDRESS")
 	f.StringVar(&o.onnx, "onnx", "", "ONNX `file` of a network")
-	f.StringArrayVar(&o.inputs, "inputs", nil,
-		"`file` of examples for --onnx, of shape [examples, ...], .npy or .npz; with several inputs NAME=FILE for each")
 	f.StringVar(&o.labels, "labels", "", "`file` with the class of each example of --inputs, whole numbers, .npy or .npz")
-	f.StringVar(&o.output, "output", "", "`node` of the ONNX network to measure (default: its first output)")
-	f.StringVar(&o.wrt, "wrt", "",
-		"`name` of the input or inner node of the ONNX network to take derivatives with respect to "+
-			"(default: the only input of floats); the other inputs are held fixed")
-	f.StringArrayVar(&o.batchAxes, "batch-axis", nil,
-		"`axis` of the examples in the inputs and the output of the ONNX network, or NAME=AXIS for one of them (default 0)")
-	f.Float64Var(&o.arrayLimit, "array-limit", 4, "refuse arrays of --inputs and --labels that are larger than this many gigabytes, `GB`")
-	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, as for the probabilities of a classifier")
-	addProgress(cmd, &o.progress)
-	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the run trained on)")
-	o.split = datasets.Train.String()
-	addChoice(cmd, f, &choice{"split", []string{datasets.Train.String(), datasets.Test.String()}, &o.split}, "split",
-		"`part` of the data set: train or test")
-	f.StringVar(&o.estimator, "estimator", "exact",
-		"`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
-	f.IntVar(&o.examples, "examples", 0, "measure the first `n` examples only (default: all)")
-	f.IntVar(&o.batch, "batch", 500, "`number` of examples in a batch")
-	f.Int64Var(&o.seed, "seed", 0, "`seed` of the random estimators")
 	f.BoolVar(&o.perClass, "per-class", false, "measure each class as well")
 	f.BoolVar(&o.spectralNorm, "spectral-norm", false,
 		"measure the largest singular value and the stable rank of the Jacobians as well")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 	completeFolders(cmd, "checkpoint")
-	complete(cmd, "dataset", completeDatasets)
-	complete(cmd, "estimator", completeEstimator)
 	return cmd
 }
 
@@ -109,19 +88,9 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 	if (o.checkpoint == "") == (o.onnx == "") {
 		return usagef("measure wants either --checkpoint DIR, the folder of a run, or --onnx FILE")
 	}
-	estimator, err := gcml.ParseEstimator(o.estimator)
+	estimator, split, err := o.check()
 	if err != nil {
-		return usagef("--estimator: %w", err)
-	}
-	split, err := datasets.ParseSplit(o.split)
-	if err != nil {
-		return usageError{err}
-	}
-	if o.batch < 1 || o.examples < 0 {
-		return usagef("--batch is %d and --examples is %d, want at least 1 and at least 0", o.batch, o.examples)
-	}
-	if !(o.arrayLimit > 0 && o.arrayLimit <= 1e9) {
-		return usagef("--array-limit is %g, want a positive number of gigabytes", o.arrayLimit)
+		return err
 	}
 	if o.onnx != "" {
 		return a.measureONNX(ctx, o, estimator, split)
@@ -241,7 +210,7 @@ type checkpointMeasurement struct {
 
 func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator gcml.Estimator,
 	split datasets.Split) error {
-	if len(o.inputs) > 0 || o.labels != "" || o.output != "" || o.wrt != "" || len(o.batchAxes) > 0 {
+	if o.hasONNXFlags() {
 		return usagef("--inputs, --labels, --output, --wrt and --batch-axis apply to --onnx only")
 	}
 	trained, err := training.OpenRun(o.checkpoint)

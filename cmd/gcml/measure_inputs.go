@@ -89,6 +89,9 @@ func parseBatchAxes(network *onnxmodel.Model, words []string) (batchAxes, error)
 	return axes, nil
 }
 
+// isDefault reports whether all axes are the first ones.
+func (a batchAxes) isDefault() bool { return a.fallback == 0 && len(a.byName) == 0 }
+
 func (a batchAxes) of(name string) int {
 	if axis, ok := a.byName[name]; ok {
 		return axis

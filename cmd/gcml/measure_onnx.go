@@ -40,11 +40,8 @@ type examples interface {
 type layout = func(inputs []*graph.Node) []*graph.Node
 
 func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.Estimator, split datasets.Split) error {
-	if (len(o.inputs) == 0) == (o.dataset == "") {
-		return usagef("measure --onnx wants either --inputs FILE (.npy or .npz) or --dataset NAME")
-	}
-	if o.labels != "" && len(o.inputs) == 0 {
-		return usagef("--labels applies to --inputs only: a data set has labels of its own")
+	if err := o.checkONNXExamples("measure --onnx"); err != nil {
+		return err
 	}
 	if o.perClass && len(o.inputs) > 0 && o.labels == "" {
 		return usagef("--per-class with --inputs needs --labels FILE, the class of each example")
@@ -52,28 +49,9 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 	if o.labels != "" && !o.perClass {
 		return usagef("--labels needs --per-class")
 	}
-	network, err := onnxmodel.Load(o.onnx)
+	network, err := openONNX(o, split)
 	if err != nil {
 		return err
-	}
-	if o.output != "" {
-		if err := network.SetOutput(o.output); err != nil {
-			return usageError{err}
-		}
-	}
-	if err := network.SetWithRespectTo(o.wrt); err != nil {
-		return usageError{fmt.Errorf("%w (--wrt)", err)}
-	}
-	axes, err := parseBatchAxes(network, o.batchAxes)
-	if err != nil {
-		return err
-	}
-	ds, arrange, err := openExamples(network, &o, split, axes)
-	if err != nil {
-		return err
-	}
-	forward := func(scope *model.Scope, inputs []*graph.Node) *graph.Node {
-		return axes.outputBatchFirst(network.ForwardAll(scope, axes.asNetworkHas(network, arrange(inputs))))
 	}
 	for _, note := range network.Notes() {
 		fmt.Fprintln(a.stderr, "note:", note)
@@ -84,12 +62,13 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 		options = []gcml.Option{gcml.WithInputNode(alias)}
 	}
 	result, err := a.measureSubject(ctx, o, estimator, subject{
-		name: o.onnx, store: network.Store, model: forward, ds: ds, examples: ds.NumExamples(), options: options,
-		countOutputs: func(b compute.Backend) (int, error) { return countOutputs(network, forward, ds, b) }})
+		name: o.onnx, store: network.Store, ds: network.ds, examples: network.ds.NumExamples(), options: options,
+		model:        func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return network.forward(scope, inputs)[0] },
+		countOutputs: network.check})
 	if err != nil {
 		return err
 	}
-	m := onnxMeasurement{File: o.onnx, Node: network.OutputName(), Softmax: o.softmax, Dataset: ds.Name(), Result: result}
+	m := onnxMeasurement{File: o.onnx, Node: network.OutputName(), Softmax: o.softmax, Dataset: network.ds.Name(), Result: result}
 	if o.json {
 		return a.printJSON(m)
 	}

@@ -360,10 +360,20 @@ func LoadNewest(dir, address string, store *model.Store) (step int64, err error)
 	if len(found) == 0 {
 		return 0, fmt.Errorf("%s: the run has no checkpoint yet", dir)
 	}
-	newest := filepath.Join(dir, CheckpointDir, found[0].Name())
-	s, err := ReadState(newest, address)
+	step, err = LoadCheckpoint(dir, address, found[0], store)
 	if err != nil {
-		return 0, fmt.Errorf("%w; remove %s to use an older checkpoint", err, newest)
+		return 0, fmt.Errorf("%w; remove %s to use an older checkpoint", err, filepath.Join(dir, CheckpointDir, found[0].Name()))
 	}
-	return s.Step, loadCheckpoint(store, newest)
+	return step, nil
+}
+
+// LoadCheckpoint loads the variables of one of the checkpoints that ListCheckpoints lists into an
+// empty store, and returns its step.
+func LoadCheckpoint(dir, address string, which State, store *model.Store) (step int64, err error) {
+	path := filepath.Join(dir, CheckpointDir, which.Name())
+	s, err := ReadState(path, address)
+	if err != nil {
+		return 0, err
+	}
+	return s.Step, loadCheckpoint(store, path)
 }

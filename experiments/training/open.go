@@ -33,6 +33,33 @@ type Trained struct {
 // OpenRun loads the network of a run's folder, out/runs/ADDRESS, at its newest checkpoint. The
 // caller owns its store.
 func OpenRun(dir string) (*Trained, error) {
+	return open(dir, func(address string, store *model.Store) (int64, error) { return runs.LoadNewest(dir, address, store) })
+}
+
+// OpenCheckpoints loads the network of a run's folder at each of its checkpoints, the oldest first.
+// The caller owns the stores.
+func OpenCheckpoints(dir string) (all []*Trained, err error) {
+	found, err := runs.ListCheckpoints(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, checkpoint := range slices.Backward(found) {
+		t, err := open(dir, func(address string, store *model.Store) (int64, error) {
+			return runs.LoadCheckpoint(dir, address, checkpoint, store)
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s: the run has no checkpoint yet", dir)
+	}
+	return all, nil
+}
+
+// open loads the network of a run's folder with the variables that a function loads.
+func open(dir string, load func(address string, store *model.Store) (step int64, err error)) (*Trained, error) {
 	run, err := runs.ReadFolder(dir)
 	if err != nil {
 		return nil, err
@@ -47,7 +74,7 @@ func OpenRun(dir string) (*Trained, error) {
 	if err := settings.CheckSize(t.Task); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	if t.Step, err = runs.LoadNewest(dir, run.Hash, t.Store); err != nil {
+	if t.Step, err = load(run.Hash, t.Store); err != nil {
 		return nil, err
 	}
 	data, err := t.Task.Data.load(t.Task.Network.format())

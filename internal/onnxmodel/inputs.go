@@ -107,6 +107,9 @@ func (m *Model) dependsOnInput(n *protos.NodeProto) bool {
 	return depends(n)
 }
 
+// Value is the inner value of a name: its own or that of the node that computes it.
+func (m *Model) Value(name string) (string, error) { return m.valueOf(name) }
+
 // valueOf is the value of a name, or the first of the node of that name.
 func (m *Model) valueOf(name string) (string, error) {
 	var known []string

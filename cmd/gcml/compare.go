@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/gomlx/compute"
+	"github.com/spf13/cobra"
+
+	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/inspect"
+)
+
+// compareOptions are the flags of compare.
+type compareOptions struct {
+	measureOptions
+	checkpoints string
+	scores      []float64
+}
+
+func (a *app) compareCommand() *cobra.Command {
+	var o compareOptions
+	cmd := &cobra.Command{
+		Use:   "compare NETWORK NETWORK...|--checkpoints DIR",
+		Short: "Rank networks or checkpoints by their geometric complexity on the same examples",
+		Long: "compare measures ONNX files, the networks of runs' folders, or all checkpoints of a run, on the\n" +
+			"same examples, and ranks them by their geometric complexity. Each difference has a paired\n" +
+			"interval, from the differences at each example. With --scores, one number for each network in\n" +
+			"the order of the networks, compare gives their rank correlation with the geometric complexity.",
+		Example: "  gcml compare small.onnx large.onnx --inputs x.npy\n" +
+			"  gcml compare a.onnx b.onnx c.onnx --inputs x.npy --scores 0.91,0.88,0.93 --json\n" +
+			"  gcml compare --checkpoints out/demo/runs/0123456789abcdef\n" +
+			"  gcml compare --checkpoints out/demo",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.compare(cmd.Context(), args, o) },
+	}
+	addExampleFlags(cmd, &o.measureOptions)
+	f := cmd.Flags()
+	f.StringVar(&o.checkpoints, "checkpoints", "",
+		"`folder` of a run, OUT/runs/ADDRESS, to compare all its checkpoints, or OUT, to compare all its runs")
+	f.Float64SliceVar(&o.scores, "scores", nil, "`numbers`, one for each network in their order, such as accuracies on another task")
+	f.BoolVar(&o.json, "json", false, "print as JSON")
+	completeFolders(cmd, "checkpoints")
+	return cmd
+}
+
+func (a *app) compare(ctx context.Context, paths []string, o compareOptions) error {
+	if (len(paths) == 0) == (o.checkpoints == "") {
+		return usagef("compare wants either networks, ONNX files or folders of runs, or --checkpoints DIR")
+	}
+	if len(paths) == 1 {
+		return usagef("compare wants two networks or more, or --checkpoints DIR")
+	}
+	estimator, split, err := o.check()
+	if err != nil {
+		return err
+	}
+	var networks []*openedNetwork
+	if o.checkpoints != "" {
+		networks, err = openCheckpoints(o.checkpoints, o.measureOptions, split)
+	} else {
+		networks, err = openNetworks(paths, o.measureOptions, split)
+	}
+	if err != nil {
+		return err
+	}
+	if len(o.scores) > 0 && len(o.scores) != len(networks) {
+		return usagef("--scores has %d numbers for %d networks, want one for each", len(o.scores), len(networks))
+	}
+	c, err := a.compareNetworks(ctx, networks, o, estimator)
+	if ctx.Err() != nil {
+		return interruption("interrupted; a comparison cannot be continued")
+	}
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return a.printJSON(c)
+	}
+	_, err = fmt.Fprint(a.stdout, comparisonText(c))
+	return err
+}
+
+func openNetworks(paths []string, o measureOptions, split datasets.Split) (all []*openedNetwork, err error) {
+	for i, path := range paths {
+		if slices.Contains(paths[:i], path) {
+			return nil, usagef("%s is given twice", path)
+		}
+		n, err := openNetwork("compare", path, o, split, "")
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+// openCheckpoints opens all checkpoints of the run in a folder, or the newest of each run in the
+// output folder of an experiment.
+func openCheckpoints(dir string, o measureOptions, split datasets.Split) (all []*openedNetwork, err error) {
+	if o.hasONNXFlags() {
+		return nil, usagef("--inputs, --output, --wrt and --batch-axis apply to ONNX files only, not to --checkpoints")
+	}
+	add := func(name string, t *training.Trained) error {
+		s, err := runSubject(name, t, o, split)
+		all = append(all, &openedNetwork{Subject: s, check: func(compute.Backend) error { return nil }})
+		return err
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, runs.RunsDir))
+	if err == nil {
+		for _, entry := range entries {
+			path := filepath.Join(dir, runs.RunsDir, entry.Name())
+			if !entry.IsDir() {
+				continue
+			}
+			trained, err := training.OpenRun(path)
+			if err == nil {
+				err = add(path, trained)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	} else {
+		checkpoints, err := training.OpenCheckpoints(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range checkpoints {
+			if err := add(fmt.Sprintf("step %d", t.Step), t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(all) < 2 {
+		return nil, fmt.Errorf("%s has %d checkpoint(s), and compare wants two or more: a run that has ended keeps its last one; "+
+			"give several runs, or an output folder with runs", dir, len(all))
+	}
+	return all, nil
+}
+
+// compareNetworks opens the backend, prints how much work it is, and compares.
+func (a *app) compareNetworks(ctx context.Context, networks []*openedNetwork, o compareOptions,
+	estimator gcml.Estimator) (*inspect.Comparison, error) {
+	progress, err := a.newProgress(o.progress)
+	if err != nil {
+		return nil, err
+	}
+	b, info, err := backend.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer b.Finalize()
+	fmt.Fprintln(a.stderr, info.Why)
+	var subjects []inspect.Subject
+	for _, n := range networks {
+		for _, note := range n.notes {
+			fmt.Fprintf(a.stderr, "note: %s: %s\n", n.Name, note)
+		}
+		if err := n.check(b); err != nil {
+			return nil, err
+		}
+		if first := networks[0].Data.Name(); n.Data.Name() != first {
+			return nil, fmt.Errorf("%s is measured on %s, but %s on %s: choose one --dataset for all", n.Name, n.Data.Name(),
+				networks[0].Name, first)
+		}
+		subjects = append(subjects, n.Subject)
+	}
+	options := inspect.CompareOptions{Estimator: estimator, Seed: o.seed, Scores: o.scores}
+	if ds, ok := subjects[0].Data.(examples); ok && progress != nil {
+		total := int64(ds.NumExamples()) * int64(len(subjects))
+		fmt.Fprintf(a.stderr, "cost: %d networks x %d examples, estimator %s\n", len(subjects), ds.NumExamples(), estimator)
+		progress.Start(total, "comparing")
+		defer progress.Finish()
+		options.Progress = func(name string, n int) { progress.Describe(filepath.Base(name)); progress.Add(int64(n)) }
+	}
+	c, err := inspect.Compare(ctx, b, subjects, options)
+	if err == nil {
+		c.Backend = info.ResultName()
+	}
+	return c, err
+}
+
+// comparisonText writes a comparison as a table.
+func comparisonText(c *inspect.Comparison) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d networks on %d examples of %s, the lowest geometric complexity (GC) first; intervals are of 95 %%\n\n",
+		len(c.Ranked), c.Examples, c.Dataset)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	header := "\tnetwork\tGC\tinterval\tabove the one before"
+	if c.Scores != nil {
+		header += "\tscore"
+	}
+	fmt.Fprintln(w, header)
+	unclear := 0
+	for i, r := range c.Ranked {
+		interval, above := "unknown", ""
+		if r.Low.IsFinite() {
+			interval = fmt.Sprintf("%.4g to %.4g", float64(r.Low), float64(r.High))
+		}
+		if d := r.AboveBefore; d != nil {
+			above = fmt.Sprintf("%.4g", d.Mean)
+			if d.Low.IsFinite() {
+				above = fmt.Sprintf("%.4g, %.4g to %.4g", d.Mean, float64(d.Low), float64(d.High))
+			}
+			if !d.IsClear() {
+				above += " (not clear)"
+				unclear++
+			}
+		}
+		fmt.Fprintf(w, "%d\t%s\t%.6g\t%s\t%s", i+1, r.Name, r.GC, interval, above)
+		if r.Score != nil {
+			fmt.Fprintf(w, "\t%g", *r.Score)
+		}
+		fmt.Fprintln(w)
+	}
+	if err := w.Flush(); err != nil {
+		return err.Error() // A strings.Builder has none.
+	}
+	if unclear > 0 {
+		b.WriteString("\nnot clear: the paired interval holds 0, so these examples do not decide which of the two is lower\n")
+	}
+	if s := c.Scores; s != nil {
+		fmt.Fprintf(&b, "\n%s\n", correlationText(*s, len(c.Ranked)))
+	}
+	return b.String()
+}
+
+func correlationText(c inspect.Correlation, n int) string {
+	if !c.Rho.IsFinite() {
+		return "GC and scores have no rank correlation: all of one of them are equal"
+	}
+	text := fmt.Sprintf("rank correlation of GC with the scores: %.3g (p %.2g by permutation)", float64(c.Rho), float64(c.P))
+	const enough = 6
+	if n < enough {
+		text += fmt.Sprintf("; %d networks are too few to trust it", n)
+	}
+	return text
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/spf13/cobra"
+
+	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/training"
+	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/inspect"
+	"github.com/geometric-complexity/toolkit/internal/onnxmodel"
+)
+
+// addExampleFlags adds the flags that say which examples a network is measured on, and how its
+// inputs and outputs are read. measure, inspect and compare have them.
+func addExampleFlags(cmd *cobra.Command, o *measureOptions) {
+	f := cmd.Flags()
+	f.StringArrayVar(&o.inputs, "inputs", nil,
+		"`file` of examples for an ONNX network, of shape [examples, ...], .npy or .npz; with several inputs NAME=FILE for each")
+	f.StringVar(&o.output, "output", "", "`node` of the ONNX network to measure (default: its first output)")
+	f.StringVar(&o.wrt, "wrt", "",
+		"`name` of the input or inner node of the ONNX network to take derivatives with respect to "+
+			"(default: the only input of floats); the other inputs are held fixed")
+	f.StringArrayVar(&o.batchAxes, "batch-axis", nil,
+		"`axis` of the examples in the inputs and the output of the ONNX network, or NAME=AXIS for one of them (default 0)")
+	f.Float64Var(&o.arrayLimit, "array-limit", 4, "refuse arrays of --inputs and --labels that are larger than this many gigabytes, `GB`")
+	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, as for the probabilities of a classifier")
+	addProgress(cmd, &o.progress)
+	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the run trained on)")
+	o.split = datasets.Train.String()
+	addChoice(cmd, f, &choice{"split", []string{datasets.Train.String(), datasets.Test.String()}, &o.split}, "split",
+		"`part` of the data set: train or test")
+	f.StringVar(&o.estimator, "estimator", "exact",
+		"`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
+	f.IntVar(&o.examples, "examples", 0, "measure the first `n` examples only (default: all)")
+	f.IntVar(&o.batch, "batch", 500, "`number` of examples in a batch")
+	f.Int64Var(&o.seed, "seed", 0, "`seed` of the random estimators")
+	complete(cmd, "dataset", completeDatasets)
+	complete(cmd, "estimator", completeEstimator)
+}
+
+// check checks the flags of addExampleFlags, and parses two of them.
+func (o measureOptions) check() (gcml.Estimator, datasets.Split, error) {
+	estimator, err := gcml.ParseEstimator(o.estimator)
+	if err != nil {
+		return estimator, 0, usagef("--estimator: %w", err)
+	}
+	split, err := datasets.ParseSplit(o.split)
+	if err != nil {
+		return estimator, split, usageError{err}
+	}
+	if o.batch < 1 || o.examples < 0 {
+		return estimator, split, usagef("--batch is %d and --examples is %d, want at least 1 and at least 0", o.batch, o.examples)
+	}
+	if !(o.arrayLimit > 0 && o.arrayLimit <= 1e9) {
+		return estimator, split, usagef("--array-limit is %g, want a positive number of gigabytes", o.arrayLimit)
+	}
+	return estimator, split, nil
+}
+
+// checkONNXExamples checks that there is one source of examples for an ONNX network.
+func (o measureOptions) checkONNXExamples(command string) error {
+	if (len(o.inputs) == 0) == (o.dataset == "") {
+		return usagef("%s wants either --inputs FILE (.npy or .npz) or --dataset NAME", command)
+	}
+	if o.labels != "" && len(o.inputs) == 0 {
+		return usagef("--labels applies to --inputs only: a data set has labels of its own")
+	}
+	return nil
+}
+
+// hasONNXFlags reports whether a flag is given that does not apply to the network of a run.
+func (o measureOptions) hasONNXFlags() bool {
+	return len(o.inputs) > 0 || o.labels != "" || o.output != "" || o.wrt != "" || len(o.batchAxes) > 0
+}
+
+// onnxNetwork is an ONNX network with its examples.
+type onnxNetwork struct {
+	*onnxmodel.Model
+	file    string
+	axes    batchAxes
+	ds      examples
+	arrange layout
+	batch   int // the only batch size that it takes, or 0
+}
+
+// openONNX loads an ONNX network, o.onnx, and the examples for it.
+func openONNX(o measureOptions, split datasets.Split) (*onnxNetwork, error) {
+	network, err := onnxmodel.Load(o.onnx)
+	if err != nil {
+		return nil, err
+	}
+	if o.output != "" {
+		if err := network.SetOutput(o.output); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	if err := network.SetWithRespectTo(o.wrt); err != nil {
+		return nil, usageError{fmt.Errorf("%w (--wrt)", err)}
+	}
+	n := &onnxNetwork{Model: network, file: o.onnx}
+	if n.axes, err = parseBatchAxes(network, o.batchAxes); err != nil {
+		return nil, err
+	}
+	n.ds, n.arrange, err = openExamples(network, &o, split, n.axes)
+	n.batch = network.BatchSize(n.axes.of(network.InputName()))
+	return n, err
+}
+
+// forward builds the output, and inner values by their names.
+func (n *onnxNetwork) forward(scope *model.Scope, inputs []*graph.Node, inner ...string) []*graph.Node {
+	values := n.ForwardValues(scope, n.axes.asNetworkHas(n.Model, n.arrange(inputs)), inner...)
+	values[0] = n.axes.outputBatchFirst(values[0])
+	return values
+}
+
+// check builds the network for the first batch, and returns the number of its outputs.
+func (n *onnxNetwork) check(b compute.Backend) (int, error) {
+	return countOutputs(n.Model, func(scope *model.Scope, inputs []*graph.Node) *graph.Node {
+		return n.forward(scope, inputs)[0]
+	}, n.ds, b)
+}
+
+// maxLayers is the number of layers of an ONNX network that are measured.
+const maxLayers = 16
+
+// subject returns the network for package inspect, with its layers and its features, which the
+// value of that name has; "" selects what the last dense layer takes.
+func (n *onnxNetwork) subject(softmax bool, features string) (inspect.Subject, error) {
+	layers := thinned(n.Layers(), maxLayers)
+	if features == "" && n.axes.isDefault() {
+		features = n.Features()
+	} else if features != "" {
+		value, err := n.Value(features)
+		if err != nil {
+			return inspect.Subject{}, usageError{fmt.Errorf("%w (--features)", err)}
+		}
+		features = value
+	}
+	s := inspect.Subject{Name: n.file, Store: n.Store, Data: n.ds, BatchSize: n.batch, LayerNames: make(map[string]string)}
+	s.Input, s.InputNode = n.WithRespectTo()
+	var values, aliases []string
+	for i, l := range layers {
+		values, aliases = append(values, l.Value), append(aliases, fmt.Sprintf("layer%d", i))
+		s.LayerNames[aliases[i]] = l.Name
+		if l.Value == features {
+			s.Features = aliases[i]
+		}
+	}
+	if features != "" && s.Features == "" {
+		s.Features = "features"
+		values, aliases = append(values, features), append(aliases, s.Features)
+		s.LayerNames[s.Features] = "features (" + features + ")"
+	}
+	s.Model = func(scope *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
+		all := n.forward(scope, inputs, values...)
+		for i, alias := range aliases {
+			all[1+i].WithAlias(alias)
+		}
+		if softmax {
+			return []*graph.Node{graph.Softmax(all[0])}
+		}
+		return all[:1]
+	}
+	return s, nil
+}
+
+// thinned returns at most n elements, evenly spaced, with the first and the last among them.
+func thinned[E any](all []E, n int) []E {
+	if len(all) <= n {
+		return all
+	}
+	kept := make([]E, n)
+	for i := range kept {
+		kept[i] = all[i*(len(all)-1)/(n-1)]
+	}
+	return kept
+}
+
+// runSubject returns the network of a run for package inspect.
+func runSubject(name string, t *training.Trained, o measureOptions, split datasets.Split) (inspect.Subject, error) {
+	ds, err := t.Dataset(o.dataset, split, o.examples, o.batch)
+	if err != nil {
+		return inspect.Subject{}, asUsage(err)
+	}
+	return inspect.NewSubject(name, t.Store, func(scope *model.Scope, x *graph.Node) *graph.Node {
+		if o.softmax {
+			return graph.Softmax(t.Model(scope, x))
+		}
+		return t.Model(scope, x)
+	}, ds), nil
+}
+
+// openedNetwork is a network that a command line names.
+type openedNetwork struct {
+	inspect.Subject
+	// check is called with the backend before the work. It refuses operators that are not
+	// supported.
+	check func(compute.Backend) error
+	notes []string
+}
+
+// openNetwork opens the network at a path: an ONNX file, or the folder of a run at its newest
+// checkpoint.
+func openNetwork(command, path string, o measureOptions, split datasets.Split, features string) (*openedNetwork, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("%s: no such file or folder: %s wants an ONNX file or the folder of a run, OUT/runs/ADDRESS", path, command)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		if features != "" {
+			return nil, usagef("--features applies to ONNX files only")
+		}
+		if o.hasONNXFlags() {
+			return nil, usagef("--inputs, --labels, --output, --wrt and --batch-axis apply to ONNX files only: %s is a folder", path)
+		}
+		trained, err := training.OpenRun(path)
+		if err != nil {
+			return nil, err
+		}
+		s, err := runSubject(path, trained, o, split)
+		return &openedNetwork{Subject: s, check: func(compute.Backend) error { return nil }}, err
+	}
+	if err := o.checkONNXExamples(command); err != nil {
+		return nil, err
+	}
+	o.onnx = path
+	network, err := openONNX(o, split)
+	if err != nil {
+		return nil, err
+	}
+	s, err := network.subject(o.softmax, features)
+	return &openedNetwork{Subject: s, notes: network.Notes(),
+		check: func(b compute.Backend) error { _, err := network.check(b); return err }}, err
+}

@@ -36,10 +36,10 @@ test: lint $(VENV)/kernel.stamp ## lint, and all tests on both backends, of scri
 	@$(VPYTHON) scripts/plugin.py cpu --optional
 	@$(VPYTHON) scripts/gotest.py -timeout 20m ./...
 	@$(VPYTHON) -m unittest discover --buffer -s scripts -p '*_test.py'
-	@! command -v chromium >/dev/null || $(PIP) install --require-hashes --requirement notebooks/requirements-browser.txt || \
+	@! command -v chromium >/dev/null || $(PIP) install --require-hashes --requirement scripts/notebooks/requirements-browser.txt || \
 	  echo 'the browser test is skipped: Playwright cannot be installed'
-	@$(VPYTHON) -m unittest discover --buffer -s notebooks -p '*_test.py'
-	@$(VPYTHON) notebooks/execute.py --jobs 2
+	@$(VPYTHON) -m unittest discover --buffer -s scripts/notebooks -p '*_test.py'
+	@$(VPYTHON) scripts/notebooks/execute.py --jobs 2
 	@test -z "$$CI" || $(VPYTHON) docker/image_test.py --if-possible  # Ten minutes, if there is an engine with the base images.
 
 onnx-conformance: ## run ONNX's own conformance suite, and write docs/coverage-onnx.md
@@ -73,8 +73,9 @@ fuzz: xla ## compare 2,000 random models with the oracle, and feed random bytes 
 	@grep -roE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' . | sed 's|/[^/]*:func | |' | while read -r folder target; do \
 	  echo "$$folder $$target"; go test "$$folder" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1s || exit 1; done
 
-lab: lab-setup ## open the notebooks in JupyterLab
-	@$(VENV)/bin/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/your_own_model.ipynb $$(test "$$(id -u)" != 0 || echo --allow-root) $(LABFLAGS)
+lab: lab-setup ## open the notebooks in JupyterLab, as copies in the folder lab, which are yours to change
+	@$(VPYTHON) scripts/notebooks/copies.py lab
+	@$(VENV)/bin/jupyter lab --notebook-dir=lab --LabApp.news_url=None --LabApp.default_url=/lab/tree/00_start_here.ipynb $$(test "$$(id -u)" != 0 || echo --allow-root) $(LABFLAGS)
 
 lab-setup: $(VENV)/kernel.stamp ## install what `make lab` needs, and build everything once
 	@$(VPYTHON) scripts/plugin.py cpu --optional
@@ -126,7 +127,7 @@ benchstat: xla ## time measurements and penalties, and compare with the baseline
 
 notebooks: $(VENV)/kernel.stamp ## execute all notebooks at smoke scale, without saving them
 	@$(VPYTHON) scripts/plugin.py cpu --optional
-	@$(VPYTHON) notebooks/execute.py --jobs 2
+	@$(VPYTHON) scripts/notebooks/execute.py --jobs 2
 
 # Results name their commit, so `report publish` refuses those of a tree with changes.
 results: xla ## run all experiments at laptop scale and publish them to results/ (takes hours)
@@ -148,7 +149,7 @@ rename: $(VPYTHON) ## give the module another path: make rename MODULE=example.o
 
 audit: $(VENV)/audit.stamp ## look up known vulnerabilities of the Go modules and Python packages, online
 	@go run golang.org/x/vuln/cmd/govulncheck@v1.3.0 ./...
-	@for pins in */requirements*.txt scripts/plugins/*.txt; do echo "$$pins"; \
+	@for pins in */requirements*.txt scripts/*/*.txt; do echo "$$pins"; \
 	  $(VENV)/bin/pip-audit --disable-pip --require-hashes --requirement $$pins || exit 1; done
 
 # The newest version whose modules the module proxy all had when it was pinned.
@@ -170,8 +171,8 @@ $(VPYTHON):
 	@.cache/docs-venv/bin/pip --quiet --disable-pip-version-check install --require-hashes --requirement $<
 	@touch $@
 
-# JupyterLab, and the tools that execute notebooks.
-$(VENV)/jupyter.stamp: notebooks/requirements.txt | $(VPYTHON)
+# JupyterLab and what executes notebooks.
+$(VENV)/jupyter.stamp: scripts/notebooks/requirements.txt | $(VPYTHON)
 	@echo 'installing JupyterLab into $(VENV)'
 	@$(PIP) install --require-hashes --requirement $<
 	@touch $@

@@ -122,9 +122,9 @@ class ImageTest(unittest.TestCase):
         for options in [], HARDENED:
             with self.subTest(options):
                 folder, mount = self.results()
-                self.check(run("python", "notebooks/execute.py", "--out", "out/executed", f"notebooks/{notebook}",
+                self.check(run("python", "scripts/notebooks/execute.py", "--out", "out/executed", f"notebooks/{notebook}",
                                options=[*mount, *options]))
-                self.assertIn("image/png", (folder / "executed" / notebook).read_text())
+                self.assertIn("data:image/png", (folder / "executed" / notebook).read_text())
                 self.assertTrue((folder / "simplicity-bias-smoke/result.json").is_file())
 
     def test_lab(self):
@@ -135,7 +135,7 @@ class ImageTest(unittest.TestCase):
     def check_lab(self, *options):
         container, log = self.start(*self.results()[1], *options, "--publish", "127.0.0.1::8888")
         self.wait(lambda: self.health(container) == 0, "healthy", log)
-        token = re.search(r"http://127\.0\.0\.1:8888/lab\?token=(\w+)", log()).group(1)
+        token = re.search(r"http://127\.0\.0\.1:8888/lab[^?]*\?token=(\w+)", log()).group(1)
         published = self.check(call("port", container, "8888")).strip()
         with urllib.request.urlopen(f"http://{published}/api/contents?token={token}") as response:
             self.assertIn("01_simplicity_bias.ipynb", response.read().decode())

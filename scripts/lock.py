@@ -16,7 +16,7 @@ PLATFORMS = ["x86_64-manylinux_2_36", "aarch64-manylinux_2_36"]
 
 
 def main():
-    for source in sorted(ROOT.glob("[a-z]*/requirements*.in")):
+    for source in sorted(ROOT.glob("[a-z]*/**/requirements*.in")):
         write(source, source.with_suffix(".txt"))
     return 0
 

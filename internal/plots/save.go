@@ -24,7 +24,7 @@ const dpi = 144
 // file as a whole or leaves it unchanged. It returns an error if the figure cannot be drawn or
 // written.
 func (f Figure) Save(base string) (paths []string, err error) {
-	png, err := f.png()
+	png, err := f.PNG()
 	if err != nil {
 		return nil, fmt.Errorf("figure %s: %w", base, err)
 	}
@@ -59,7 +59,8 @@ func (f Figure) SVG() ([]byte, error) {
 	return bytes.ReplaceAll(buffer.Bytes(), []byte(svgFont), []byte(svgFont+svgFallback)), nil
 }
 
-func (f Figure) png() ([]byte, error) {
+// PNG returns the figure as a picture on white, or an error if it cannot be drawn.
+func (f Figure) PNG() ([]byte, error) {
 	var canvas *vgimg.Canvas
 	err := f.drawOn(func(width, height vg.Length) vg.CanvasSizer {
 		canvas = vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi))

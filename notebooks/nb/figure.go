@@ -3,16 +3,17 @@ package nb
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
+	"fmt"
+	"html"
 	"image"
 	"image/color"
 	"image/png"
 	"maps"
-	"os"
-	"path/filepath"
+	"math"
 	"slices"
 
 	"github.com/janpfeifer/gonb/gonbui"
-	"github.com/janpfeifer/gonb/gonbui/protocol"
 	"golang.org/x/image/draw"
 
 	"github.com/geometric-complexity/toolkit/internal/plots"
@@ -21,6 +22,12 @@ import (
 // Figure is a figure to show. Experiments and this package make them; a cell hands them on.
 type Figure = plots.Figure
 
+// Show shows a figure below the cell.
+func Show(f Figure) {
+	Check(newCanvas().show(f))
+	gonbui.Sync()
+}
+
 // canvas is a place in the cell's output that shows one figure after another.
 type canvas struct{ id string }
 
@@ -28,30 +35,31 @@ func newCanvas() canvas { return canvas{"figure-" + gonbui.UniqueId()} }
 
 // show draws the figure in place of the one before.
 func (c canvas) show(f Figure) error {
-	png, err := toPNG(f)
-	if err != nil || !gonbui.IsNotebook {
-		return err
+	picture, err := picture(f)
+	if err == nil && gonbui.IsNotebook {
+		gonbui.UpdateHTML(c.id, picture)
 	}
-	gonbui.SendData(&protocol.DisplayData{Data: map[protocol.MIMEType]any{protocol.MIMEImagePNG: png}, DisplayID: c.id})
-	return nil
+	return err
 }
 
-// toPNG draws a figure.
-func toPNG(f Figure) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "gcml-figure-")
+// picture draws a figure as HTML.
+func picture(f Figure) (string, error) {
+	data, err := f.PNG()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	paths, err := f.Save(filepath.Join(dir, "figure"))
+	return pictureOf(data, f.InWords())
+}
+
+// pictureOf returns the HTML that shows a figure, given as a PNG and in words. JupyterLab has no
+// other way to give a picture a text for those who cannot see it.
+func pictureOf(data []byte, words string) (string, error) {
+	data, err := compact(data)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	data, err := os.ReadFile(paths[0])
-	if err != nil {
-		return nil, err
-	}
-	return compact(data)
+	return fmt.Sprintf(`<img alt="%s" src="data:image/png;base64,%s">`, html.EscapeString(words),
+		base64.StdEncoding.EncodeToString(data)), nil
 }
 
 // wide is the width in pixels from which on a notebook shows a figure smaller than it is.
@@ -66,8 +74,9 @@ func shrink(img image.Image) image.Image {
 	return out
 }
 
-// compact rewrites a PNG, made smaller if it is narrow, with at most 256 colours, so few that the
-// eye cannot tell it in a line drawing: half the size or less, and notebooks stay small.
+// compact rewrites the PNG of a figure for a notebook: smaller if it is narrow, readable on a light
+// and on a dark page, and with at most 256 colours, so few that the eye cannot tell it in a line
+// drawing. It halves the size of the file or better, and notebooks stay small.
 func compact(data []byte) ([]byte, error) {
 	img, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
@@ -77,17 +86,22 @@ func compact(data []byte) ([]byte, error) {
 		img = shrink(img)
 	}
 	bounds := img.Bounds()
-	counts := make(map[color.Color]int)
+	adapted := make(map[color.Color]color.NRGBA)
+	counts := make(map[color.NRGBA]int)
 	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
 		for x := bounds.Min.X; x < bounds.Max.X; x++ {
-			counts[img.At(x, y)]++
+			at := img.At(x, y)
+			if _, known := adapted[at]; !known {
+				adapted[at] = forAnyPage(at)
+			}
+			counts[adapted[at]]++
 		}
 	}
-	palette, nearest := fewColours(counts)
+	palette, entries := paletteFor(counts)
 	out := image.NewPaletted(bounds, palette)
 	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
 		for x := bounds.Min.X; x < bounds.Max.X; x++ {
-			out.SetColorIndex(x, y, nearest[img.At(x, y)])
+			out.SetColorIndex(x, y, entries[adapted[img.At(x, y)]])
 		}
 	}
 	var b bytes.Buffer
@@ -96,25 +110,60 @@ func compact(data []byte) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// fewColours picks a palette from the colours of an image, the most frequent first and none that is
-// close to one before, and gives each colour its entry.
-func fewColours(counts map[color.Color]int) (palette color.Palette, nearest map[color.Color]uint8) {
-	const close = 0x0600 // of 0xffff, in each channel
-	apart := func(a, b uint32) bool { return a > b+close || b > a+close }
-	nearest = make(map[color.Color]uint8, len(counts))
-	colours := slices.SortedFunc(maps.Keys(counts),
-		func(a, b color.Color) int { return cmp.Compare(counts[b], counts[a]) })
-	for _, c := range colours {
-		i := palette.Index(c)
-		if len(palette) < 256 {
-			r, g, b, _ := c.RGBA()
-			if len(palette) == 0 {
-				palette = append(palette, c)
-			} else if r2, g2, b2, _ := palette[i].RGBA(); apart(r, r2) || apart(g, g2) || apart(b, b2) {
-				i, palette = len(palette), append(palette, c)
-			}
-		}
-		nearest[c] = uint8(i)
+// darkest is the relative luminance (WCAG) that every colour of a figure has at least. It has a
+// contrast of more than 4 to white, and to the black that JupyterLab's dark theme has.
+const darkest = 0.18
+
+// solid is the difference between the largest and the smallest channel from which on a colour is
+// that of a line, which is opaque. Paler ones are those of bands, grids and smooth edges.
+const solid = 0.3
+
+// forAnyPage returns the colour of a figure drawn on white for pages of any background: white
+// becomes transparent, pale colours partly so, and dark colours lighter.
+func forAnyPage(c color.Color) color.NRGBA {
+	n := color.NRGBAModel.Convert(c).(color.NRGBA)
+	channels := [3]float64{float64(n.R) / 255, float64(n.G) / 255, float64(n.B) / 255}
+	least, most := min(channels[0], channels[1], channels[2]), max(channels[0], channels[1], channels[2])
+	alpha := min(1, max(1-least, (most-least)/solid))
+	if alpha == 0 {
+		return color.NRGBA{}
 	}
-	return palette, nearest
+	luminance := 0.0
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		// The colour that gives c when it covers white with this alpha, in linear light.
+		channels[i] = math.Pow((channels[i]-(1-alpha))/alpha, 2.2)
+		luminance += weight * channels[i]
+	}
+	if luminance < darkest {
+		white := (darkest - luminance) / (1 - luminance)
+		for i := range channels {
+			channels[i] += white * (1 - channels[i])
+		}
+	}
+	to8 := func(v float64) uint8 { return uint8(math.Round(255 * v)) }
+	gamma := func(v float64) uint8 { return to8(math.Pow(v, 1/2.2)) }
+	return color.NRGBA{R: gamma(channels[0]), G: gamma(channels[1]), B: gamma(channels[2]), A: to8(alpha)}
+}
+
+// paletteFor picks a palette for the colours of an image, given with their numbers of pixels, and
+// gives each colour its entry. The most frequent colours come first, and none is close to one
+// before it.
+func paletteFor(counts map[color.NRGBA]int) (palette color.Palette, entries map[color.NRGBA]uint8) {
+	const close = 6 // of 255, in each channel
+	apart := func(a, b uint8) bool { return int(a) > int(b)+close || int(b) > int(a)+close }
+	differ := func(a, b color.NRGBA) bool {
+		return apart(a.R, b.R) || apart(a.G, b.G) || apart(a.B, b.B) || apart(a.A, b.A)
+	}
+	entries = make(map[color.NRGBA]uint8, len(counts))
+	frequent := slices.SortedFunc(maps.Keys(counts), func(a, b color.NRGBA) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), bytes.Compare([]byte{a.R, a.G, a.B, a.A}, []byte{b.R, b.G, b.B, b.A}))
+	})
+	for _, c := range frequent {
+		i := palette.Index(c)
+		if len(palette) < 256 && (i < 0 || len(palette) == 0 || differ(c, palette[i].(color.NRGBA))) {
+			i, palette = len(palette), append(palette, c)
+		}
+		entries[c] = uint8(i)
+	}
+	return palette, entries
 }

@@ -27,6 +27,7 @@ import (
 const (
 	Smoke  = experiment.Smoke
 	Laptop = experiment.Laptop
+	Desk   = experiment.Desk
 	Paper  = experiment.Paper
 )
 

@@ -25,9 +25,13 @@ func newProgress() *progress { return &progress{id: "progress-" + gonbui.UniqueI
 func (p *progress) Start(total int64, title string) {
 	p.Pace.Start(total)
 	p.text = title
+	p.show()
 }
 
-func (p *progress) Describe(text string) { p.text = text }
+func (p *progress) Describe(text string) {
+	p.text = text
+	p.show()
+}
 
 func (p *progress) Left(left time.Duration) { p.SetLeft(left) }
 

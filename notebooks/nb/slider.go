@@ -1,97 +1,78 @@
 package nb
 
 import (
-	"context"
 	"fmt"
 	"html"
-	"time"
+	"strings"
 
 	"github.com/janpfeifer/gonb/gonbui"
-	"github.com/janpfeifer/gonb/gonbui/dom"
-	"github.com/janpfeifer/gonb/gonbui/widgets"
 )
 
-// sliderPatience is how long a slider waits for another move before it lets the kernel go: a cell
-// that waits keeps all others waiting.
-const sliderPatience = 10 * time.Minute
+// sliderPositions is the largest number of positions that a slider has: each holds a picture.
+const sliderPositions = 25
 
-// widgetPatience is how long a widget may take to say its first word.
-var widgetPatience = 10 * time.Second
-
-// Slider shows the figure of a value, and a slider that changes it, until its button is clicked or
-// the cell interrupted. Headless it shows the figure of the first value alone.
+// Slider shows the figures of the values from low to high, one at a time, and a slider that chooses
+// it. It draws all of them first, of a long range an even choice, so that the browser needs no
+// kernel to move the slider, and other cells can run. Where no browser listens it shows the figure
+// of one value alone.
 func Slider(label string, low, high, value int, draw func(value int) (Figure, error)) {
-	place := newCanvas()
-	show := func(value int) {
-		figure, err := draw(value)
-		Check(err)
-		Check(place.show(figure))
-	}
 	if !Interactive() {
-		show(value)
-		fmt.Printf("%s: %d; the slider appears where this cell runs in JupyterLab\n", label, value)
+		f, err := draw(value)
+		Check(err)
+		Show(f)
+		fmt.Printf("%s: %d; the slider appears when this cell runs in JupyterLab\n", label, value)
 		return
 	}
-	ctx := Context()
-	box := "gcml-" + gonbui.UniqueId()
-	gonbui.DisplayHTML(fmt.Sprintf(`<div><b>%s</b> %d <span id="%s"></span> %d <span id="%s-done"></span></div>`,
-		html.EscapeString(label), low, box, high, box))
-	show(value)
-	slider := connected(ctx, box,
-		func() *widgets.SliderBuilder { return widgets.Slider(low, high, value).AppendTo(box).Done() })
-	button := connected(ctx, box+"-done",
-		func() *widgets.ButtonBuilder { return widgets.Button("Done").AppendTo(box + "-done").Done() })
-	if slider == nil || button == nil {
-		return
-	}
-	moves, clicks := slider.Listen(), button.Listen()
-	for {
-		select {
-		case value = <-moves.C:
-			value = latest(moves.C, value)
-			show(value)
-		case <-clicks.C:
-			return
-		case <-ctx.Done():
-			return
-		case <-time.After(sliderPatience):
-			fmt.Println("no move for a while: run the cell again to have the slider back")
-			return
+	values := spread(low, high, sliderPositions)
+	pictures := make([]string, len(values))
+	start := 0
+	waiting := "slider-" + gonbui.UniqueId()
+	for i, v := range values {
+		showHTML(waiting, `<progress max="%d" value="%d"></progress> drawing`, len(values), i)
+		f, err := draw(v)
+		Check(err)
+		pictures[i], err = picture(f)
+		Check(err)
+		if v <= value {
+			start = i
 		}
 	}
+	gonbui.UpdateHTML(waiting, sliderHTML(label, values, start, pictures))
+	gonbui.Sync()
 }
 
-// connected returns what build gives, a widget in the element place. Such a widget waits for its
-// script's first word, and the browser now and then, when it is busy, does not run the script: then
-// the widget is made anew. It returns nil when the cell is interrupted.
-func connected[T any](ctx context.Context, place string, build func() *T) *T {
-	for {
-		ready := channelOf(build)
-		select {
-		case widget := <-ready:
-			return widget
-		case <-ctx.Done():
-			return nil
-		case <-time.After(widgetPatience):
-			dom.SetInnerHtml(place, "")
+// spread returns the whole numbers from low to high, or an even choice of at most n of them with
+// both ends.
+func spread(low, high, n int) []int {
+	count := min(high-low+1, n)
+	values := make([]int, count)
+	for i := range values {
+		values[i] = low
+		if count > 1 {
+			values[i] += i * (high - low) / (count - 1)
 		}
 	}
+	return values
 }
 
-// channelOf returns a channel that gives the function's result.
-func channelOf[T any](fn func() T) <-chan T {
-	result := make(chan T, 1)
-	go func() { result <- fn() }()
-	return result
-}
-
-// latest skips the positions that a slider in motion has left already.
-func latest(moves <-chan int, value int) int {
-	for {
-		select {
-		case value = <-moves:
-		default:
-			return value
+// sliderHTML is a slider as wide as the cell with its value beside the label, and below it the
+// pictures, all but one of them hidden.
+func sliderHTML(label string, values []int, start int, pictures []string) string {
+	var b strings.Builder
+	name := html.EscapeString(label)
+	fmt.Fprintf(&b, `<div><label><b>%s</b> <output>%d</output><br>`, name, values[start])
+	fmt.Fprintf(&b, `<input type="range" style="width: 100%%; box-sizing: border-box; margin: 0.5em 0" `+
+		`min="0" max="%d" value="%d" aria-label="%s" oninput="`+
+		`const all = this.closest('div'); `+
+		`all.querySelectorAll('[data-value]').forEach((one, i) => { one.hidden = i != this.value; `+
+		`if (!one.hidden) all.querySelector('output').value = one.dataset.value; })"></label>`, len(values)-1, start, name)
+	for i, p := range pictures {
+		hidden := " hidden"
+		if i == start {
+			hidden = ""
 		}
+		fmt.Fprintf(&b, `<div data-value="%d"%s>%s</div>`, values[i], hidden, p)
 	}
+	b.WriteString("</div>")
+	return b.String()
 }

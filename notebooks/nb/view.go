@@ -37,7 +37,7 @@ func (v *View) name(i int) string {
 }
 
 // Along draws what was measured along the training with the i-th value, counted from 0, and, in
-// black, with the first one.
+// black, or in grey in a notebook, with the first one.
 func (v *View) Along(i int, measured ...string) (plots.Figure, error) {
 	if i < 0 || i >= v.Values() {
 		return plots.Figure{}, fmt.Errorf("value %d of the sweep: there are %d", i, v.Values())

@@ -11,7 +11,8 @@ import (
 
 // AtDepth draws what experiment 02 has of its i-th depth: the first seed's functions along the
 // diagonal of the cube, and their GC up to there.
-func (o *Outcome) AtDepth(c experiments.InitializationConfig, i int) (plots.Figure, error) {
+func AtDepth(o *Outcome[experiments.InitializationConfig], i int) (plots.Figure, error) {
+	c := o.Settings
 	if i < 0 || i >= len(c.Depths) {
 		return plots.Figure{}, fmt.Errorf("depth number %d: there are %d", i, len(c.Depths))
 	}

@@ -110,18 +110,18 @@ func TestViewRefuses(t *testing.T) {
 }
 
 // outcomeOf runs an experiment with one seed on the Go backend.
-func outcomeOf[C any](t *testing.T, e *experiment.Definition[C], cfg C) *Outcome {
+func outcomeOf[C any](t *testing.T, e *experiment.Definition[C], cfg C) *Outcome[C] {
 	t.Helper()
 	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
 	result, err := e.Run(context.Background(), env, cfg, []int64{0})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := newOutcome(e, cfg, result, env.Out)
+	records, err := e.Records(env.Out, result.Backend, cfg, result.Seeds)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o
+	return &Outcome[C]{Result: result, Settings: cfg, folder: env.Out, design: e.Design(cfg, result.Seeds), records: records}
 }
 
 // These draw what the sliders of the notebooks ask for, from real runs.
@@ -152,7 +152,7 @@ func TestRankedFunctions(t *testing.T) {
 func TestAtDepth(t *testing.T) {
 	cfg := experiments.InitializationConfig{Inputs: 5, Outputs: 2, Width: 8, Depths: []int{1, 3}, Points: 10}
 	o := outcomeOf(t, experiments.Initialization, cfg)
-	f, err := o.AtDepth(cfg, 1)
+	f, err := AtDepth(o, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestAtDepth(t *testing.T) {
 		!slices.Equal(gc[0].X, []float64{1, 3}) {
 		t.Errorf("the figure draws %+v", f.Panels)
 	}
-	if _, err := o.AtDepth(cfg, 2); err == nil {
+	if _, err := AtDepth(o, 2); err == nil {
 		t.Error("a depth that there is not gives no error")
 	}
 }

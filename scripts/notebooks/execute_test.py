@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import sys
 import tempfile
 import unittest
@@ -71,7 +72,7 @@ class ExecuteTest(unittest.TestCase):
         code, printed = run_main(str(path), "--save")
         self.assertEqual(code, 0, printed)
         saved = nbformat.read(path, as_version=4)
-        self.assertEqual(saved.cells[0].outputs[0].text, "scale laptop\n")
+        self.assertEqual(saved.cells[0].outputs[0].text, "scale \n")
 
     def test_what_is_not_saved(self):
         for name, cell, largest, want in [
@@ -99,9 +100,11 @@ class SavedTest(unittest.TestCase):
                     self.assertIn(output.output_type, ("stream", "display_data"))
                     self.assertNotEqual(output.get("name"), "stderr")
                     for kind, data in output.get("data", {}).items():
-                        self.assertIn(kind, ("image/png", "text/html"))
-                        self.assertNotRegex(data if kind == "text/html" else "", "<(script|svg)")
-                self.assertTrue(any("image/png" in o.get("data", {}) for o in outputs), "no figure is saved")
+                        self.assertEqual(kind, "text/html")
+                        self.assertNotRegex(data, "<(script|svg|input)")
+                        for picture in re.findall("<img[^>]*>", data):
+                            self.assertRegex(picture, '^<img alt="[^"]{20,}" src="data:image/png;base64,')
+                self.assertTrue(any("<img" in o.get("data", {}).get("text/html", "") for o in outputs), "no figure is saved")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Executes notebooks headless, as the tests do: `execute.py [--scale smoke] [--out folder] [notebook ...]`.
 
-Without names, every notebook of this folder. The saved notebooks stay as they are: what was executed goes to --out
+Without names, every notebook of the folder notebooks. The saved notebooks stay as they are: what was executed goes to --out
 (a temporary folder if not given). $GCML_SCALE tells the notebooks at which scale to run. It ends with an error if a
 cell fails, or if one of its `!command` lines does, which the kernel does not count as an error.
 
-`execute.py --save notebook ...` is for the notebooks of the repository: it executes them at laptop scale and replaces
-them by what came out, if that went well.
+`execute.py --save notebook ...` is for the notebooks of the repository: it executes them at the scale that each has and
+replaces them by what came out, if that went well.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 
 # How GoNB reports a `!command` that failed, on the cell's stderr.
 FAILED_COMMAND = re.compile(r"^(exit status [1-9]\d*|signal: .*)$", re.MULTILINE)
@@ -33,7 +33,7 @@ LARGEST = 1_000_000
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
-    parser.add_argument("--scale", help="value of GCML_SCALE (default: smoke, and laptop with --save)")
+    parser.add_argument("--scale", help="value of GCML_SCALE (default: smoke, and with --save each notebook's own)")
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--out", type=Path, help="folder for the executed notebooks")
     place.add_argument("--save", action="store_true", help="replace the notebooks by the executed ones")
@@ -46,8 +46,9 @@ def main(argv=None):
         return 0
     if args.timeout is None and not args.save:
         args.timeout = 600
-    os.environ["GCML_SCALE"] = args.scale or ("laptop" if args.save else "smoke")
-    if os.environ["GCML_SCALE"] == "smoke":
+    scale = args.scale or ("" if args.save else "smoke")
+    os.environ["GCML_SCALE"] = scale
+    if scale == "smoke":
         # What XLA needs to compile the small networks is longer than they train.
         os.environ.setdefault("GOMLX_BACKEND", "go")
     with tempfile.TemporaryDirectory() as temp, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:

@@ -1,0 +1,125 @@
+package nb
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/geometric-complexity/toolkit/experiments"
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/report"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+)
+
+func result(name string, scale experiment.Scale, claims ...evidence.Claim) *experiment.Result {
+	return &experiment.Result{Name: name, Number: "04", Title: "Noise", Scale: scale, Seeds: []int64{0, 1, 2}, Claims: claims}
+}
+
+func claim(id string, verdict evidence.Verdict) evidence.Claim {
+	return evidence.Claim{ClaimText: evidence.ClaimText{ID: id, Text: "more <" + id + ">: lower GC"}, Effect: "GC falls by half",
+		PerSeed: []runs.Number{1, 2, 3}, Criterion: "interval below 1", Verdict: verdict}
+}
+
+// The verdicts are those of the largest scale, each with what was written about it and with what
+// would change it.
+func TestVerdicts(t *testing.T) {
+	judged := report.Judge([]*report.Folder{
+		{Dir: "04-noise", Result: result("noise", experiment.Laptop, claim("a", evidence.Holds))},
+		{Dir: "04-noise-desk", Result: result("noise", experiment.Desk, claim("a", evidence.DoesNotHold), claim("b", evidence.Holds)),
+			Discussion: map[string]string{"a": "Not as in the <paper>."}},
+		{Dir: "05-other", Result: result("other", experiment.Paper, claim("c", evidence.Holds))},
+	})
+	j, ok := largest(judged, "noise")
+	if !ok || j.Dir != "04-noise-desk" {
+		t.Fatalf("the largest scale is that of %s", j.Dir)
+	}
+	p := &PublishedOutcome[int]{Outcome: &Outcome[int]{Result: j.Result}, judged: j, next: "gcml run 04 --scale paper"}
+	text := p.verdicts()
+	for _, want := range []string{"Published at desk scale, seeds 0, 1, 2.", "✘&nbsp;does not hold", "more &lt;a&gt;: lower GC",
+		"GC falls by half.", "<i>Why:</i> Not as in the &lt;paper&gt;.", "reaches into the region of the criterion (interval below 1)",
+		"✔&nbsp;holds", "leaves the region"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %s", want, text)
+		}
+	}
+	for _, unwanted := range []string{"<c>", "a first look", "gcml run"} {
+		if strings.Contains(text, unwanted) {
+			t.Errorf("%q is in %s", unwanted, text)
+		}
+	}
+	j, _ = largest(judged[:1], "noise")
+	p = &PublishedOutcome[int]{Outcome: &Outcome[int]{Result: j.Result}, judged: j, next: "gcml run 04 --scale desk"}
+	if text := p.verdicts(); !strings.Contains(text, "a first look") || !strings.Contains(text, "gcml run 04 --scale desk") {
+		t.Errorf("a first look says %s", text)
+	}
+}
+
+// A run shows what its scale is worth, and no verdict at smoke scale.
+func TestClaimsOfARun(t *testing.T) {
+	for scale, wants := range map[experiment.Scale][]string{
+		experiment.Smoke:  {"smoke scale: too small for a verdict", "GC falls by half"},
+		experiment.Laptop: {"laptop scale: a first look", "✘&nbsp;does not hold"},
+		experiment.Desk:   {"✘&nbsp;does not hold"},
+	} {
+		text := (&Outcome[int]{scale: scale, Result: result("noise", experiment.Desk, claim("a", evidence.DoesNotHold))}).claims()
+		for _, want := range append(wants, "holds if: interval below 1") {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: no %q in %s", scale, want, text)
+			}
+		}
+		if scale == experiment.Smoke && strings.Contains(text, "does not hold") {
+			t.Errorf("a verdict of smoke scale is in %s", text)
+		}
+	}
+}
+
+// Every published result that a notebook shows can be read by it, with the records of its sweeps.
+func TestPublishedResults(t *testing.T) {
+	folders, _, err := report.LoadAll(filepath.Join("..", "..", "results"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	judged := report.Judge(folders)
+	checkPublished(t, experiments.TheMeasure, judged)
+	checkPublished(t, experiments.SimplicityBias, judged)
+	checkPublished(t, experiments.Initialization, judged)
+	checkPublished(t, experiments.ExplicitRegularization, judged)
+	checkPublished(t, experiments.Noise, judged)
+	checkPublished(t, experiments.GCRegularizer, judged)
+	checkPublished(t, experiments.ImplicitRegularization, judged)
+	checkPublished(t, experiments.Transfer, judged)
+	checkPublished(t, experiments.DoubleDescent, judged)
+	checkPublished(t, experiments.Optimizers, judged)
+}
+
+func checkPublished[C any](t *testing.T, e *experiment.Definition[C], judged []report.Judged) {
+	t.Helper()
+	p, err := published(e, judged)
+	if err != nil {
+		t.Errorf("%s: %v", e.About.Name, err)
+		return
+	}
+	for i := range p.Sweeps() {
+		if p.View(i).Values() == 0 {
+			t.Errorf("%s: sweep %d has no values", e.About.Name, i)
+		}
+	}
+}
+
+// The summary has a mark for each claim, in the column of its experiment.
+func TestSummary(t *testing.T) {
+	judged := report.Judge([]*report.Folder{
+		{Dir: "a", Result: result("a", experiment.Desk, claim("a", evidence.Holds), claim("b", evidence.Holds))},
+		{Dir: "b", Result: result("b", experiment.Desk, claim("c", evidence.Undecided))},
+	})
+	series := summary(judged).Panels[0].Series
+	if len(series) != 2 || series[0].Name != "holds" || !slices.Equal(series[0].X, []float64{0, 0}) ||
+		!slices.Equal(series[0].Y, []float64{2, 1}) || !slices.Equal(series[1].X, []float64{1}) {
+		t.Errorf("the summary draws %+v", series)
+	}
+	if text := summaryList(judged); !strings.Contains(text, "2 holds") || !strings.Contains(text, "1 undecided") {
+		t.Errorf("the list says %s", text)
+	}
+}

@@ -39,7 +39,7 @@ type details map[string]caseDetails
 
 type caseDetails struct {
 	Measured   string            `json:"measured"` // UTC.
-	Load       float64           `json:"load"`     // Average number of runnable processes in the minute before; 0: unknown.
+	Load       float64           `json:"load"`     // Mean number of runnable processes in the minute before; 0: unknown.
 	Contenders []contenderDetail `json:"contenders"`
 	LeftOut    map[string]string `json:"left_out,omitempty"` // Variants of peers that failed, with their messages.
 }
@@ -54,7 +54,7 @@ type contenderDetail struct {
 	CompileMS float64            `json:"compile_ms"`              // Time to build, compile and check the values.
 	PeakMB    float64            `json:"peak_mb"`                 // The worker's peak resident memory in that time.
 	Values    map[string]float64 `json:"values"`
-	Retired   bool               `json:"retired,omitempty"` // Timed in the first rounds only: much slower than another variant.
+	Retired   bool               `json:"retired,omitempty"` // Much slower than another variant, and timed no longer.
 }
 
 // makeRows makes one row for each of our backends. forwardMS gives the forward pass's median by

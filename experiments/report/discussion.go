@@ -53,7 +53,7 @@ func readDiscussion(dir string, claims []evidence.Claim) (map[string]string, err
 func mayDiscuss(id, verdict string, claims []evidence.Claim) error {
 	if i := slices.IndexFunc(claims, func(c evidence.Claim) bool { return c.ID == id }); i >= 0 {
 		if own := claims[i].Verdict; verdict != string(own) {
-			return fmt.Errorf("the text on claim %s is of another result: here its verdict is: %s; check the text, then write %q",
+			return fmt.Errorf("claim %s has a text of another result; here its verdict is: %s; check it, then write %q",
 				id, own, discussionHeading(claims[i]))
 		}
 		return nil

@@ -38,7 +38,8 @@ func HTML(folders []*Folder) ([]byte, error) {
 		return nil, err
 	}
 	judged := Judge(folders)
-	data := page{Style: template.CSS(webpage.Style + string(style)), Script: template.JS(script), Summary: summary(judged), Policy: webpage.Policy(script)}
+	data := page{Style: template.CSS(webpage.Style + string(style)), Script: template.JS(script),
+		Summary: summary(judged), Policy: webpage.Policy(script)}
 	for _, j := range judged {
 		v, err := newView(j)
 		if err != nil {

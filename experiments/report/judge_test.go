@@ -157,7 +157,8 @@ func TestDoubt(t *testing.T) {
 			"They may be younger than the runs."},
 		{"no date", &experiment.Criteria{Commit: commit}, records, "The criteria are not committed.",
 			"They may be younger than the runs."},
-		{"no records", fixed(at(8, 59)), nil, "The criteria may be younger than the runs.", "It is unknown when the runs began."},
+		{"no records", fixed(at(8, 59)), nil, "The criteria may be younger than the runs.",
+			"It is unknown when the runs began."},
 		{"older form", nil, records, "This result has an older form.",
 			"Its verdicts are not corrected, and it does not say when its criteria were fixed."},
 	} {

@@ -180,7 +180,7 @@ func TestDiscussion(t *testing.T) {
 		{"mistyped", "## keep: holds\ntext\n", `unknown claim "keep"; did you mean "keeps"?`, nil, nil},
 		{"unknown", "## something-else\ntext\n", `unknown claim "something-else"; known: lowers, keeps, helps`, nil, nil},
 		{"of another verdict", "## lowers: does not hold\ntext\n",
-			`the text on claim lowers is of another result: here its verdict is: holds; check the text, then write "## lowers: holds"`,
+			`claim lowers has a text of another result; here its verdict is: holds; check it, then write "## lowers: holds"`,
 			nil, nil},
 		{"without a verdict", "## keeps\ntext\n", `then write "## keeps: does not hold"`, nil, nil},
 		{"under no claim", "text\n", `"text" is under no claim's heading`, nil, nil},

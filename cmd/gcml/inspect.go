@@ -90,7 +90,7 @@ func (a *app) inspect(ctx context.Context, path string, o inspectOptions) error 
 		return interruption("interrupted; no page was written")
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	return a.writeReport(report, page, numbers)
 }
@@ -168,10 +168,11 @@ func (a *app) inspectNetwork(ctx context.Context, network *openedNetwork, o insp
 		}
 	}()
 	report, err := inspect.Measure(ctx, b, network.Subject, o)
-	if err == nil {
-		report.Backend, report.GC.Backend = info.ResultName(), info.ResultName()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", network.Name, err)
 	}
-	return report, err
+	report.Backend, report.GC.Backend = info.ResultName(), info.ResultName()
+	return report, nil
 }
 
 // writeReport writes the page and the JSON, and prints the readings.

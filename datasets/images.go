@@ -107,9 +107,9 @@ func (im *Images) Select(indices []int) *Images {
 	return &out
 }
 
-// OfClasses returns a copy of the images of some classes, in their order, with the labels renumbered
-// from 0 in the order of the arguments. It returns an error for fewer than two classes, for one that
-// does not exist or is named twice, and if there are no images of them.
+// OfClasses returns a copy of the images of some classes, in their order, with the labels
+// renumbered from 0 in the order of the arguments. It returns an error for fewer than two classes,
+// for one that does not exist or is named twice, and if there are no images of them.
 func (im *Images) OfClasses(classes ...int) (*Images, error) {
 	if err := im.check(); err != nil {
 		return nil, err

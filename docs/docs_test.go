@@ -1,4 +1,4 @@
-// Package docs holds nothing but the tests of the pages beside it.
+// Package docs has only the tests of the pages beside it.
 package docs
 
 import (
@@ -15,7 +15,7 @@ var (
 	link    = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 )
 
-// pages are the texts of this folder's pages by their names.
+// pages returns the texts of this folder's pages by name.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob("*.md")
@@ -33,7 +33,7 @@ func pages(t *testing.T) map[string]string {
 	return texts
 }
 
-// withoutIndent is code without the spaces and tabs that its lines begin with.
+// withoutIndent returns code without the indentation of its lines.
 func withoutIndent(code string) string {
 	lines := strings.Split(strings.TrimSpace(code), "\n")
 	for i, line := range lines {
@@ -42,8 +42,8 @@ func withoutIndent(code string) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestCodeIsThatOfTheExamples: every block of Go in the pages stands in a test
-// file, so that it compiles, and its output is what the test saw.
+// TestCodeIsThatOfTheExamples checks that every block of Go in the pages stands in a test file. So
+// it compiles, and its output is that of the test.
 func TestCodeIsThatOfTheExamples(t *testing.T) {
 	var examples []string
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
@@ -78,7 +78,7 @@ func TestCodeIsThatOfTheExamples(t *testing.T) {
 	}
 }
 
-// TestLinks: what the pages link to is there, and the index has all of them.
+// TestLinks checks that the targets of the pages' links exist, and that the index has all pages.
 func TestLinks(t *testing.T) {
 	texts := pages(t)
 	for name, text := range texts {

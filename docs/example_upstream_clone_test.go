@@ -13,7 +13,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// attentionAndClone returns the largest difference between an attention and a clone of it.
+// attentionAndClone returns the largest difference between the outputs of an attention and its
+// clone.
 func attentionAndClone(backend compute.Backend) float64 {
 	difference := MustExecOnce(backend, func(g *Graph) *Node {
 		x := Sin(IotaFull(g, shapes.Make(dtypes.Float64, 1, 3, 1, 2)))

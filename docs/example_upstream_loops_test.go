@@ -23,7 +23,7 @@ func loopWithScalars(backend compute.Backend) error {
 	return err
 }
 
-// loopWithSum adds up [1, 1] before a loop, and in it.
+// loopWithSum sums [1, 1] before a loop and in it.
 func loopWithSum(backend compute.Backend) error {
 	_, err := ExecOnce(backend, func(x *Node) *Node {
 		g := x.Graph()

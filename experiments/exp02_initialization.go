@@ -268,9 +268,9 @@ func (s depthSweep) ratiosAt(i int) (values []float64) {
 }
 
 // formulaTests tests each scheme's mean ratio at the i-th depth against 1: how far it is off in
-// standard errors, and the p-value. The schemes share their variance. In a deep network GC is nearly
-// log-normal over the weights, with a variance that depth and width decide (Hanin and Nica, arXiv
-// 1812.05994), and the variance of a few such values alone is often far too small.
+// standard errors, and the p-value. The schemes share their variance. In a deep network GC is
+// nearly log-normal over the weights, with a variance that depth and width decide (Hanin and Nica,
+// arXiv 1812.05994), and the variance of a few such values alone is often far too small.
 func formulaTests(sweeps []depthSweep, i int) (deviations, p []float64) {
 	var ratios [][]float64
 	for _, s := range sweeps {

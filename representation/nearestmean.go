@@ -8,8 +8,8 @@ import (
 )
 
 // NearestMean is a classifier that gives features the class whose mean is nearest in Euclidean
-// distance, the first of equally near ones. Nothing in it is trained, so that its accuracy tells how
-// well the features separate the classes.
+// distance, the first of equally near ones. Nothing in it is trained, so that its accuracy tells
+// how well the features separate the classes.
 type NearestMean struct {
 	labels []int64     // Of the classes, ascending.
 	means  [][]float64 // Of the classes.
@@ -25,8 +25,8 @@ func (c *Classes) NearestMean() *NearestMean {
 }
 
 // Classify returns the label of the nearest mean for each example of features, [examples,
-// dimensions] in row-major order. It returns an error if the features are not a whole number of rows
-// of the means' dimensions, and if one is NaN or Inf.
+// dimensions] in row-major order. It returns an error if the features are not a whole number of
+// rows of the means' dimensions, and if one is NaN or Inf.
 func (n *NearestMean) Classify(features []float64) ([]int64, error) {
 	dimensions := len(n.means[0])
 	if len(features)%dimensions != 0 {
@@ -54,9 +54,9 @@ func (n *NearestMean) nearest(row []float64) (at int, distance float64) {
 	return at, distance
 }
 
-// Accuracy returns the fraction of the examples that Classify gives their label. features are as for
-// Classify. It returns Classify's errors, and one if there is not one label for each example, at
-// least one.
+// Accuracy returns the fraction of the examples that Classify gives their label. features are as
+// for Classify. It returns Classify's errors, and one if there is not one label for each example,
+// at least one.
 func (n *NearestMean) Accuracy(features []float64, labels []int64) (float64, error) {
 	classified, err := n.Classify(features)
 	if err != nil {

@@ -36,8 +36,8 @@ import (
 // classes of the source. "bound_ratio" is CDNV / (λ · geometric collapse). If the inputs of every
 // class satisfy the Poincaré inequality with a constant ρ, then CDNV ≤ ρ · geometric collapse. That
 // constant cannot be computed from data: it is λ for normal inputs, and at least λ for all others.
-// So the ratio is at most 1 if the bound holds with the constant of normal inputs, and a ratio above
-// 1 does not contradict the theorem.
+// So the ratio is at most 1 if the bound holds with the constant of normal inputs, and a ratio
+// above 1 does not contradict the theorem.
 type Collapse struct {
 	Target   []int `json:"target"`   // classes of the data set
 	Examples int   `json:"examples"` // of the target, from the training split; 0 for all

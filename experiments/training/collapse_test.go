@@ -28,7 +28,8 @@ func collapseTask() *Train {
 		Collapse: &Collapse{Target: []int{9, 1}, Examples: 8, Shots: []int{1, 2}, Episodes: 20}}
 }
 
-// plainEmbedding is the hidden layer of the network, relu(x·W + b), from the variables of the store.
+// plainEmbedding is the hidden layer of the network, relu(x·W + b), from the variables of the
+// store.
 func plainEmbedding(t *testing.T, store *model.Store) (func(x []float64) []float64, []float64) {
 	t.Helper()
 	values := func(name string) []float64 {
@@ -167,8 +168,8 @@ func TestCollapseAgainstPlainForms(t *testing.T) {
 			gctest.AssertClose(t, []float64{p.Value(name)}, []float64{value}, 1e-4, 0, name)
 		}
 		if float64(p.Values["bound_ratio"]) > 1 {
-			// A ReLU layer moves examples apart by no more than its linear part, but its GC counts the
-			// active units alone: so this is no theorem, but clear for this network.
+			// A ReLU layer moves examples apart by no more than its linear part, but its GC counts
+			// the active units alone: so this is no theorem, but clear for this network.
 			t.Errorf("bound ratio %g", p.Value("bound_ratio"))
 		}
 		// The network has an output for each class of the source, and runs as it was trained.

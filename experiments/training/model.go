@@ -82,8 +82,8 @@ func (fn embeddingFn) logits(scope *model.Scope, x *graph.Node) *graph.Node {
 	return logits
 }
 
-// withEmbedding returns the network's model function with the embedding as second output. An MLP has
-// its variables under other names than that of function.
+// withEmbedding returns the network's model function with the embedding as second output. An MLP
+// has its variables under other names than that of function.
 func (n Network) withEmbedding(outputs int) (embeddingFn, error) {
 	initialization, err := layers.ParseInitialization(n.Initialization)
 	if err != nil {

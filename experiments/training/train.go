@@ -41,8 +41,8 @@ type Train struct {
 	// OptimizerAdam.
 	Optimizer string `json:"optimizer,omitempty"`
 	// Penalties are the coefficients of the penalties added to the training loss, by name: "gc",
-	// "l2", "spectral", "flatness", and "embedding_gc" for GC of the embedding, which needs Collapse
-	// and excludes "gc".
+	// "l2", "spectral", "flatness", and "embedding_gc" for GC of the embedding, which needs
+	// Collapse and excludes "gc".
 	Penalties map[string]float64 `json:"penalties,omitempty"`
 	// GCEstimator of the "gc" or "embedding_gc" penalty; empty for exact. See gcml.ParseEstimator.
 	GCEstimator string `json:"gc_estimator,omitempty"`

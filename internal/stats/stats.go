@@ -332,8 +332,8 @@ func twoSidedT(difference, standardError, freedom float64) float64 {
 // PooledTTests tests whether each sample has this mean, with one variance for all samples, pooled
 // over them. Small samples of skewed values need that: one that lacks the rare large values has too
 // small a mean and, in a test of its own, too small a variance. It returns each mean's distance in
-// standard errors and its two-sided p-value. Both are NaN for an empty sample, and for all samples if
-// none has two values.
+// standard errors and its two-sided p-value. Both are NaN for an empty sample, and for all samples
+// if none has two values.
 func PooledTTests(samples [][]float64, mean float64) (deviations, p []float64) {
 	var squares, freedom float64
 	for _, values := range samples {

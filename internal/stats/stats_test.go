@@ -211,7 +211,8 @@ func TestPooledTTests(t *testing.T) {
 	if _, p := PooledTTests([][]float64{a}, 0); math.Abs(p[0]-TTest(a, 0)) > 1e-15 {
 		t.Errorf("p of one sample is %g; want %g", p[0], TTest(a, 0))
 	}
-	// The variances 7/3 and 7 pool to 14/3 with 4 degrees of freedom: (7/3 - 1)/√(14/9) is 1.069045.
+	// The variances 7/3 and 7 pool to 14/3 with 4 degrees of freedom: (7/3 - 1)/√(14/9) is
+	// 1.069045.
 	deviations, p := PooledTTests([][]float64{a, b, nil}, 1)
 	if want := 4 / math.Sqrt(14); math.Abs(deviations[0]-want) > 1e-12 {
 		t.Errorf("the first mean is %g standard errors off; want %g", deviations[0], want)

@@ -27,7 +27,7 @@ type Curves struct {
 	name    string
 	earlier []curve
 	own     []curve
-	place   canvas
+	slot    figureSlot
 	drawn   time.Time
 }
 
@@ -42,7 +42,7 @@ type curve struct {
 // NewCurves begins the curves of a training, drawn beside those of earlier ones, if they were kept
 // under the names given.
 func NewCurves(name string, earlier ...string) *Curves {
-	c := &Curves{name: name, place: newCanvas()}
+	c := &Curves{name: name, slot: newFigureSlot()}
 	for _, other := range earlier {
 		path, err := curvesPath(other)
 		Check(err)
@@ -76,14 +76,14 @@ func (c *Curves) Add(quantity string, step int, value any) {
 	c.own[i].Steps = append(c.own[i].Steps, float64(step))
 	c.own[i].Values = append(c.own[i].Values, value.(float64))
 	if time.Since(c.drawn) >= drawEvery {
-		Check(c.place.show(c.figure()))
+		Check(c.slot.show(c.figure()))
 		c.drawn = time.Now()
 	}
 }
 
 // Done draws the curves for the last time, and keeps them.
 func (c *Curves) Done() {
-	Check(c.place.show(c.figure()))
+	Check(c.slot.show(c.figure()))
 	path, err := curvesPath(c.name)
 	Check(err)
 	Check(atomicfile.WriteJSON(path, c.own))

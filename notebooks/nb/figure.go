@@ -24,20 +24,20 @@ type Figure = plots.Figure
 
 // Show shows a figure below the cell.
 func Show(f Figure) {
-	Check(newCanvas().show(f))
+	Check(newFigureSlot().show(f))
 	gonbui.Sync()
 }
 
-// canvas is a place in the cell's output that shows one figure after another.
-type canvas struct{ id string }
+// figureSlot is a part of the cell's output whose figure can be replaced.
+type figureSlot struct{ id string }
 
-func newCanvas() canvas { return canvas{"figure-" + gonbui.UniqueId()} }
+func newFigureSlot() figureSlot { return figureSlot{"figure-" + gonbui.UniqueId()} }
 
 // show draws the figure in place of the one before.
-func (c canvas) show(f Figure) error {
+func (s figureSlot) show(f Figure) error {
 	picture, err := picture(f)
 	if err == nil && gonbui.IsNotebook {
-		gonbui.UpdateHTML(c.id, picture)
+		gonbui.UpdateHTML(s.id, picture)
 	}
 	return err
 }

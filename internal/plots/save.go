@@ -225,7 +225,7 @@ const (
 
 func entryWidth(name string) vg.Length {
 	style := textStyle(labelSize)
-	return thumbWidth + 6 + style.Width(name) + legendSpace
+	return thumbWidth + 6 + fallbackWidth*style.Width(name) + legendSpace
 }
 
 // legendRows breaks the legend into rows that fit the figure.
@@ -285,10 +285,14 @@ func (f Figure) first(name string) Series {
 	return Series{}
 }
 
+// fallbackWidth is how much wider the text of an SVG file may be than measured: where the font is
+// missing, browsers take another one.
+const fallbackWidth = 1.16
+
 // captionLines breaks the caption into lines that fit the figure.
 func (f Figure) captionLines(width vg.Length) (lines []string) {
 	style := textStyle(tickSize)
-	room := width - 2*margin
+	room := (width - 2*margin) / fallbackWidth
 	for _, paragraph := range strings.Split(f.Caption, "\n") {
 		line := ""
 		for _, word := range strings.Fields(paragraph) {

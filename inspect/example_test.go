@@ -43,9 +43,6 @@ func ExampleMeasure() {
 		fmt.Printf("%s: %s. %s\n", reading.Name, reading.Value, reading.Meaning)
 	}
 	// Output:
-	// Geometric complexity (GC): 32, 95 % interval 32 to 32. A small step of length d in a random
-	// direction of the input changes the outputs by about 4·d in the root mean square, so compare
-	// GC only between networks whose inputs and outputs have the same units. Share of the steepest
-	// tenth of the examples: 25 %. An even share would be 25 %; here the mean describes most
-	// examples (median 32).
+	// Geometric complexity (GC): 32, 95 % interval 32 to 32. A small step of length d in a random direction of the input changes the outputs by about 4·d in the root mean square, so compare GC only between networks whose inputs and outputs have the same units.
+	// Share of the steepest tenth of the examples: 25 %. An even share would be 25 %; here the mean describes most examples (median 32).
 }

@@ -156,13 +156,21 @@ func readMargin(r *Report, add adder) {
 	}
 }
 
-// linearWithin is how far the drawn change may be from the predicted one for "linear".
-const linearWithin = 0.1
+// isLinear reports whether the drawn change agrees with σ·√GC: its 95 % interval holds a value
+// within 10 % of that.
+func (n Noise) isLinear() bool {
+	const within = 0.1
+	low, high := n.Drawn, n.Drawn
+	if n.Low.IsFinite() && n.High.IsFinite() {
+		low, high = float64(n.Low), float64(n.High)
+	}
+	return low <= (1+within)*n.Predicted && high >= (1-within)*n.Predicted
+}
 
 func readNoise(r *Report, add adder) {
 	linear := 0.0
 	for _, n := range r.Noise {
-		if math.Abs(n.Drawn-n.Predicted) > linearWithin*n.Predicted {
+		if !n.isLinear() {
 			break
 		}
 		linear = n.Sigma
@@ -173,7 +181,8 @@ func readNoise(r *Report, add adder) {
 	smallest, largest := r.Noise[0], r.Noise[len(r.Noise)-1]
 	if linear > 0 {
 		add(SectionNoise, "Largest noise σ for which GC tells the effect", number(linear),
-			"Up to this σ the drawn change of the outputs is within 10 %% of σ·√GC, so GC predicts what such noise does.")
+			"Up to this σ the drawn change of the outputs is σ·√GC, but for 10 %% and the interval of the draws, so GC predicts what such "+
+				"noise does.")
 	} else {
 		add(SectionNoise, "Drawn over predicted change at the smallest noise", ratio(smallest.Drawn, smallest.Predicted),
 			"Even at σ = %s the outputs do not change by σ·√GC, so the function bends at this scale and GC alone does not tell what noise does: "+

@@ -81,6 +81,24 @@ func (s Sweep) Table(title string) Table {
 	return t
 }
 
+// TableOf has a row for each value of the axis, with the mean and standard deviation of the columns
+// at the last step.
+func (s Sweep) TableOf(title string, columns ...Column) Table {
+	t := Table{Title: title, Header: []string{s.Name},
+		Notes: fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step.", s.Seeds())}
+	for _, c := range columns {
+		t.Header = append(t.Header, c.Title)
+	}
+	for i, value := range s.Values {
+		row := []string{fmt.Sprintf("%g", value)}
+		for _, c := range columns {
+			row = append(row, MeanAndDeviation(s.Records[i], AtEnd(c.Name)))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
 // MeanAndDeviation writes a quantity's mean and standard deviation over records.
 func MeanAndDeviation(records []*runs.Record, of Quantity) string {
 	values := make([]float64, len(records))
@@ -110,6 +128,15 @@ func (s Sweep) panel(title, ylabel string, logY bool, curves ...curve) plots.Pan
 		p.Series = append(p.Series, band)
 	}
 	return p
+}
+
+// PanelOf shows measured values at the last step against the axis.
+func (s Sweep) PanelOf(title, ylabel string, logY bool, columns ...Column) plots.Panel {
+	var curves []curve
+	for _, c := range columns {
+		curves = append(curves, curve{c.Title, AtEnd(c.Name)})
+	}
+	return s.panel(title, ylabel, logY, curves...)
 }
 
 // GCPanel shows GC against the axis, at the last step and at the best test accuracy.

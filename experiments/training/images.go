@@ -37,7 +37,7 @@ func (c ImageTraining) ValidateTraining() error {
 	if _, err := c.network().function(1); err != nil {
 		return fmt.Errorf("network: %w", err)
 	}
-	return c.Task().validate()
+	return c.Task().Validate()
 }
 
 func (c ImageTraining) network() Network {

@@ -89,7 +89,8 @@ func (t *Train) Content() (*runs.DataContent, error) { return t.Data.content() }
 // Units implements Task: one per training step.
 func (t *Train) Units() int64 { return t.Steps }
 
-func (t *Train) validate() error {
+// Validate returns an error for settings that no run can have, whatever the data.
+func (t *Train) Validate() error {
 	switch {
 	case !(t.LearningRate > 0) || math.IsInf(t.LearningRate, 0):
 		return fmt.Errorf("learning rate %g is not a positive number", t.LearningRate)
@@ -161,7 +162,7 @@ type trainingRun struct {
 
 // Do implements Task.
 func (t *Train) Do(ctx context.Context, job *runs.Job) error {
-	if err := t.validate(); err != nil {
+	if err := t.Validate(); err != nil {
 		return err
 	}
 	s, err := t.open(job)

@@ -1,0 +1,69 @@
+package evidence
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+)
+
+// settingRun is a record with two measurements: at loss 1 with x and y, and at loss 0.5 with twice x
+// and with last instead of y.
+func settingRun(x, y, last float64) *runs.Record {
+	point := func(step int64, loss, x, y float64) runs.Point {
+		return runs.Point{Step: step, Values: map[string]runs.Number{"train_loss": runs.Number(loss), "test_accuracy": runs.Number(-loss),
+			"x": runs.Number(x), "y": runs.Number(y)}}
+	}
+	return &runs.Record{Status: runs.Complete, Points: []runs.Point{point(0, 2, 9, 9), point(1, 1, x, y), point(2, 0.5, 2*x, last)}}
+}
+
+// cells has the label alone, which is what a pool takes from an axis.
+func cells(n int) Axis { return Axis{Values: make([]float64, n), Cells: make([]Cell, n)} }
+
+func TestAssociation(t *testing.T) {
+	// The ranks of y among four settings, by seed: 1 2 3 4, 1 2 4 3 and 2 1 3 4, of x always 1 2 3 4:
+	// 1 - 6·Σd²/(4·15) is 1, 0.8 and 0.8.
+	records := [][]*runs.Record{
+		{settingRun(1, 10, 4), settingRun(1, 10, 4), settingRun(1, 20, 4)},
+		{settingRun(2, 20, 3), settingRun(2, 20, 3), settingRun(2, 10, 3)},
+		{settingRun(3, 30, 2), settingRun(3, 40, 2), settingRun(3, 30, 2)},
+		{settingRun(4, 40, 1), settingRun(4, 30, 1), settingRun(4, 40, 1)},
+	}
+	// One run stops at loss 1, so that all are compared there.
+	for _, r := range records[0] {
+		r.Points = r.Points[:2]
+	}
+	first := Sweep{Axis: cells(2), Records: records[:2]}
+	second := Sweep{Axis: cells(3), Records: records[1:]}
+	pool := Pool(first, second)
+	if len(pool.Records) != 4 || len(pool.Values) != 4 || len(pool.Cells) != 4 {
+		t.Fatalf("%d settings, %d values, %d cells; want 4, the common one once", len(pool.Records), len(pool.Values), len(pool.Cells))
+	}
+	text := ClaimText{ID: "id", Text: "y rises with x"}
+	claim := pool.Association(text, Column{"X", "x"}, Column{"Y", "y"}, Rises)
+	mean := (1 + 0.8 + 0.8) / 3
+	if math.Abs(float64(claim.Value)-mean) > 1e-12 || claim.Verdict != Holds || len(claim.PerSeed) != 3 {
+		t.Errorf("claim %+v; want a correlation of %g that holds", claim, mean)
+	}
+	const want = "rank correlation of Y with X: 0.87 [0.58, 1.15] over 4 settings, at equal training loss (1)"
+	if !strings.HasPrefix(claim.Evidence, want) || len(claim.Matched) != 3 {
+		t.Errorf("evidence %q, %d matchings; want %q, 3", claim.Evidence, len(claim.Matched), want)
+	}
+	// At the last step y is 10 or 20 in the first setting, and falls from 3 to 1 in the others: ranks
+	// 4 3 2 1.
+	if last := claim.Matched[1]; float64(last.Value) != -1 || last.Verdict != DoesNotHold {
+		t.Errorf("at the last step %+v; want -1, does not hold", last)
+	}
+	if falls := pool.Association(text, Column{"X", "x"}, Column{"Y", "y"}, Falls); falls.Verdict != DoesNotHold {
+		t.Errorf("the opposite claim: %s", falls.Verdict)
+	}
+	// Runs that do not count are left out, and said so.
+	for _, setting := range records {
+		setting[2].Dead = true
+	}
+	claim = pool.Association(text, Column{"X", "x"}, Column{"Y", "y"}, Rises)
+	if claim.Verdict != Undecided || !strings.Contains(claim.Evidence, "left out: 4 run(s) that ended at chance; 2 seed(s) cannot decide it") {
+		t.Errorf("%s: %s", claim.Verdict, claim.Evidence)
+	}
+}

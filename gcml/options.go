@@ -83,7 +83,8 @@ var (
 	measuringFunctions  = []string{inMeasure, inNewMeasurer, inWatch}
 	choosingFunctions   = append([]string{inCheckSecondDerivatives}, modelFunctions...)
 	allFunctions        = slices.Concat(graphFunctions, choosingFunctions)
-	closedFormFunctions = slices.Concat([]string{inJacobianSpectralNorm}, normFunctions, choosingFunctions) // They may use one.
+	closedFormFunctions = slices.Concat([]string{inJacobianSpectralNorm}, normFunctions,
+		choosingFunctions) // They may use one.
 )
 
 // applicable lists for each option the functions that accept it. Options are refused by this table

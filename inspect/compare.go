@@ -154,7 +154,8 @@ func checkComparison(subjects []Subject, o CompareOptions) error {
 func paired(a, b []float64) *Difference {
 	differences := floats.SubTo(make([]float64, len(a)), a, b)
 	interval := stats.TInterval(differences, stats.Level)
-	return &Difference{Mean: floats.Sum(differences) / float64(len(a)), Low: Number(interval.Lo), High: Number(interval.Hi)}
+	return &Difference{Mean: floats.Sum(differences) / float64(len(a)), Low: Number(interval.Lo),
+		High: Number(interval.Hi)}
 }
 
 func (c *Comparison) correlation() *Correlation {

@@ -53,8 +53,10 @@ func TestCompare(t *testing.T) {
 				if r.Name != subjects[k].Name || c.Examples != 5 {
 					t.Fatalf("place %d has %+v", i, r)
 				}
-				gctest.AssertClose(t, []float64{float64(r.Low), float64(r.High), *r.Score}, []float64{own.Lo, own.Hi, []float64{1, 3, 2}[k]},
-					1e-9, 1e-9, r.Name)
+				gctest.AssertClose(t, []float64{float64(r.Low), float64(r.High)}, []float64{own.Lo, own.Hi}, 1e-9, 1e-9, r.Name)
+				if want := []float64{1, 3, 2}[k]; *r.Score != want {
+					t.Errorf("%s has the score %g, want %g", r.Name, *r.Score, want)
+				}
 				if i == 0 {
 					if r.AboveBefore != nil || r.AboveFirst != nil {
 						t.Errorf("the first is above another: %+v", r)
@@ -63,8 +65,8 @@ func TestCompare(t *testing.T) {
 				}
 				for d, other := range map[*inspect.Difference]int{r.AboveBefore: order[i-1], r.AboveFirst: order[0]} {
 					want := stats.Paired(norms[k], norms[other])
-					gctest.AssertClose(t, []float64{d.Mean, float64(d.Low), float64(d.High)}, []float64{want.Mean, want.T.Lo, want.T.Hi},
-						1e-9, 1e-9, r.Name+", difference")
+					gctest.AssertClose(t, []float64{d.Mean, float64(d.Low), float64(d.High)},
+						[]float64{want.Mean, want.T.Lo, want.T.Hi}, 1e-9, 1e-9, r.Name+", difference")
 				}
 			}
 			// Two lines differ by the same at each example; the square varies too much for five.
@@ -85,10 +87,13 @@ func TestCompareErrors(t *testing.T) {
 		change  func([]inspect.Subject) []inspect.Subject
 		options inspect.CompareOptions
 	}{
-		"1 networks to compare":           {change: func(s []inspect.Subject) []inspect.Subject { return s[:1] }},
-		"two networks are named \"line\"": {change: func(s []inspect.Subject) []inspect.Subject { s[0].Name = "line"; return s }},
-		"2 scores for 3 networks":         {options: inspect.CompareOptions{Scores: []float64{1, 2}}},
-		"the score NaN":                   {options: inspect.CompareOptions{Scores: []float64{1, 2, math.NaN()}}},
+		"1 networks to compare": {change: func(s []inspect.Subject) []inspect.Subject { return s[:1] }},
+		"two networks are named \"line\"": {change: func(s []inspect.Subject) []inspect.Subject {
+			s[0].Name = "line"
+			return s
+		}},
+		"2 scores for 3 networks": {options: inspect.CompareOptions{Scores: []float64{1, 2}}},
+		"the score NaN":           {options: inspect.CompareOptions{Scores: []float64{1, 2, math.NaN()}}},
 		"line has 2 examples, but square has 5": {change: func(s []inspect.Subject) []inspect.Subject {
 			s[1].Data = rows{x: []float64{1, 2}, dims: []int{1}, sizes: []int{2}}
 			return s

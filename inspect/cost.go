@@ -22,7 +22,8 @@ func (c Cost) Units() int64 { return int64(c.Examples) * (c.Products + c.Evaluat
 
 // String says what the work is made of.
 func (c Cost) String() string {
-	each := fmt.Sprintf("for each example %d vector-Jacobian products (%s) and %d evaluations", c.Products, c.parts, c.Evaluations)
+	each := fmt.Sprintf("for each example %d vector-Jacobian products (%s) and %d evaluations", c.Products, c.parts,
+		c.Evaluations)
 	if c.Examples == 0 {
 		return "cost: " + each
 	}

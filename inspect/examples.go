@@ -123,7 +123,8 @@ func (in *inspection) mapBatch(graphs *compiled.Graphs[int], batch train.Batch, 
 	}
 	size := in.found.inputs()
 	if len(squares) != len(rows)*size || len(values) != len(squares) {
-		return 0, errors.Errorf("inspect: the inputs have other sizes in the batch from example %d on than in the first", first)
+		return 0, errors.Errorf("inspect: the inputs have other sizes in the batch from example %d on than in the first",
+			first)
 	}
 	for i, e := range shown {
 		own := squares[i*size : (i+1)*size]

@@ -92,7 +92,8 @@ func Measure(ctx context.Context, backend compute.Backend, subject Subject, o Op
 	}
 	in.evaluator = representation.NewEvaluator(backend, subject.Store, subject.outputsAndFeatures)
 	defer in.evaluator.Finalize()
-	for _, step := range []func() error{in.evaluate, in.complexity, in.margin, in.layers, in.collapse, in.noise, in.examples} {
+	for _, step := range []func() error{in.evaluate, in.complexity, in.margin, in.layers, in.collapse, in.noise,
+		in.examples} {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -118,7 +119,8 @@ func (in *inspection) checkOptions() error {
 		return errors.Errorf("inspect: %d examples to show: want 1 or more, or 0 for %d", in.options.Shown, defaultShown)
 	}
 	if strings.HasPrefix(in.options.Estimator.String(), "noise") {
-		return errors.Errorf("inspect: the estimator %s has no derivatives, which the maps of the inputs need", in.options.Estimator)
+		return errors.Errorf("inspect: the estimator %s has no derivatives, which the maps of the inputs need",
+			in.options.Estimator)
 	}
 	if in.options.Image != nil {
 		_, err := newLayout(in.options.Image, in.found.inputs())
@@ -253,7 +255,8 @@ func (in *inspection) layers() error {
 		return nil
 	}
 	estimator := gcml.Hutchinson(layerDirections, gcml.Rademacher)
-	opts := append([]gcml.Option{in.subject.pick(), gcml.WithEstimator(estimator), gcml.WithSeed(in.options.Seed), gcml.WithLayers()},
+	opts := append([]gcml.Option{in.subject.pick(), gcml.WithEstimator(estimator), gcml.WithSeed(in.options.Seed),
+		gcml.WithLayers()},
 		in.progress("layers", in.layersProducts())...)
 	r, err := gcml.Measure(in.ctx, in.backend, in.subject.Store, in.subject.output, in.subject.Data, opts...)
 	if err != nil {
@@ -307,7 +310,8 @@ func (in *inspection) featuresComplexity() (gcml.Result, error) {
 	if in.subject.Features == "" {
 		return in.report.GC, nil
 	}
-	opts := append([]gcml.Option{in.subject.pick(), gcml.WithOutputNode(in.subject.Features), gcml.WithSeed(in.options.Seed),
+	opts := append([]gcml.Option{in.subject.pick(), gcml.WithOutputNode(in.subject.Features),
+		gcml.WithSeed(in.options.Seed),
 		gcml.WithPerClass(), gcml.WithEstimator(in.featuresEstimator())}, in.progress("features", in.featuresProducts())...)
 	return gcml.Measure(in.ctx, in.backend, in.subject.Store, in.subject.output, in.subject.Data, opts...)
 }

@@ -85,7 +85,8 @@ func problem(sizes ...int) (inspect.Subject, *mat.Dense, rows) {
 	}
 	fn := func(scope *model.Scope, x *Node) *Node {
 		squares := Square(Reshape(x, x.Shape().Dimensions[0], -1)).WithAlias("squares")
-		weights := scope.VariableWithValue("a", tensors.FromFlatDataAndDimensions(slices.Clone(a.RawMatrix().Data), outputs, values))
+		weights := scope.VariableWithValue("a", tensors.FromFlatDataAndDimensions(slices.Clone(a.RawMatrix().Data), outputs,
+			values))
 		return MulScalar(Einsum("bi,ki->bk", squares, weights.NodeValue(x.Graph())), 0.5)
 	}
 	s := inspect.NewSubject("quadratic", model.NewStore(), fn, data)
@@ -136,7 +137,8 @@ func TestMeasure(t *testing.T) {
 			for i := range r.Layers {
 				r.Layers[i].GC, r.Layers[i].StdErr = 0, 0
 			}
-			r.Readings = slices.DeleteFunc(r.Readings, func(r inspect.Reading) bool { return r.Section == inspect.SectionLayers })
+			r.Readings = slices.DeleteFunc(r.Readings,
+				func(r inspect.Reading) bool { return r.Section == inspect.SectionLayers })
 			var text bytes.Buffer
 			if err := r.JSON(&text); err != nil {
 				t.Fatal(err)
@@ -193,7 +195,8 @@ func checkComplexity(t *testing.T, r *inspect.Report, a *mat.Dense, data rows) {
 	norms, largest := squaredNorms(a, data)
 	gctest.AssertClose(t, r.GC.PerExample, norms, 1e-9, 0, "squared norms")
 	gctest.AssertClose(t, r.GC.Spectrum.PerExample, largest, 1e-8, 0, "largest singular values")
-	gctest.AssertClose(t, []float64{r.GC.GC, r.TopTenth}, []float64{stat.Mean(norms, nil), slices.Max(norms) / 8 / stat.Mean(norms, nil)},
+	gctest.AssertClose(t, []float64{r.GC.GC, r.TopTenth},
+		[]float64{stat.Mean(norms, nil), slices.Max(norms) / 8 / stat.Mean(norms, nil)},
 		1e-9, 0, "GC and the share of one of eight examples")
 	var perClass, want []float64
 	for class, members := range [][]int{{0, 3, 6}, {1, 4, 5}, {2, 7}} {
@@ -213,7 +216,8 @@ func checkComplexity(t *testing.T, r *inspect.Report, a *mat.Dense, data rows) {
 	if len(r.Layers) != 1 || r.Layers[0].Name != "the squares" || r.Layers[0].Size != values {
 		t.Fatalf("layers %+v", r.Layers)
 	}
-	gctest.AssertClose(t, []float64{r.Layers[0].GC, r.Collapse.GC}, []float64{sum, sum}, 1e-9, 0, "GC of the layer, of the features")
+	gctest.AssertClose(t, []float64{r.Layers[0].GC, r.Collapse.GC}, []float64{sum, sum}, 1e-9, 0,
+		"GC of the layer, of the features")
 }
 
 func checkMargin(t *testing.T, r *inspect.Report, a *mat.Dense, data rows) {
@@ -233,7 +237,8 @@ func checkMargin(t *testing.T, r *inspect.Report, a *mat.Dense, data rows) {
 	}
 	m := r.Margin
 	gctest.AssertClose(t, []float64{m.Mean, float64(m.Accuracy), m.Distance.Median, m.Distance.Min},
-		[]float64{stat.Mean(margins, nil), right, gcml.NewQuantiles(distances).Median, slices.Min(distances)}, 1e-8, 0, "margins")
+		[]float64{stat.Mean(margins, nil), right, gcml.NewQuantiles(distances).Median, slices.Min(distances)}, 1e-8, 0,
+		"margins")
 	if mean := stat.Mean(margins, nil); mean > 0 {
 		gctest.AssertClose(t, []float64{float64(m.GCOverMargin), float64(m.RootGCOverMargin)},
 			[]float64{r.GC.GC / mean, math.Sqrt(r.GC.GC) / mean}, 1e-8, 0, "GC over margin")
@@ -264,7 +269,8 @@ func checkShown(t *testing.T, r *inspect.Report, a *mat.Dense, data rows) {
 		}
 		got := e.Sensitive[0]
 		if !slices.Equal(got.Index, []int{best / 6, best / 3 % 2, best % 3}) || math.Abs(got.Norm-largest) > 1e-9*largest {
-			t.Errorf("example %d is most sensitive to %v by %g, want value %d by %g", e.Index, got.Index, got.Norm, best, largest)
+			t.Errorf("example %d is most sensitive to %v by %g, want value %d by %g", e.Index, got.Index, got.Norm, best,
+				largest)
 		}
 		if *e.Label != data.labels[e.Index] {
 			t.Errorf("example %d has the label %d", e.Index, *e.Label)
@@ -337,7 +343,8 @@ func checkCollapse(t *testing.T, r *inspect.Report, data rows) {
 			}
 		}
 	}
-	gctest.AssertClose(t, []float64{float64(r.Collapse.CDNV), float64(r.Collapse.GeometricCollapse)}, []float64{cdnv, geometric}, 1e-9, 0,
+	gctest.AssertClose(t, []float64{float64(r.Collapse.CDNV), float64(r.Collapse.GeometricCollapse)},
+		[]float64{cdnv, geometric}, 1e-9, 0,
 		"CDNV and geometric collapse")
 	if r.Collapse.Features != "the squares" || r.Collapse.Classes != 3 {
 		t.Errorf("collapse %+v", r.Collapse)
@@ -358,7 +365,8 @@ func TestFixedBatch(t *testing.T) {
 	free, _, _ := problem(4, 4)
 	want := measure(t, b, free, inspect.Options{Shown: 3, Noise: []float64{}})
 	for i := range want.Shown {
-		if g, w := got.Shown[i].Sensitive[0], want.Shown[i].Sensitive[0]; math.Abs(g.Norm-w.Norm) > 1e-12 || !slices.Equal(g.Index, w.Index) {
+		if g, w := got.Shown[i].Sensitive[0], want.Shown[i].Sensitive[0]; math.Abs(g.Norm-w.Norm) > 1e-12 ||
+			!slices.Equal(g.Index, w.Index) {
 			t.Errorf("example %d: %v, want %v", want.Shown[i].Index, g, w)
 		}
 	}
@@ -375,7 +383,9 @@ func TestWhatIsLeftOut(t *testing.T) {
 		check  func(*inspect.Report) bool
 	}{
 		"single output": {func(s *inspect.Subject) { *s = inspect.NewSubject("", model.NewStore(), one, data) },
-			"not those of a classifier", func(r *inspect.Report) bool { return r.Margin == nil && !r.Noise[0].Flipped.IsFinite() }},
+			"not those of a classifier", func(r *inspect.Report) bool {
+				return r.Margin == nil && !r.Noise[0].Flipped.IsFinite()
+			}},
 		"no labels": {func(s *inspect.Subject) { d := data; d.labels = nil; s.Data = d },
 			"Without labels", func(r *inspect.Report) bool {
 				return r.Collapse == nil && !r.Margin.Labelled && !r.Margin.Accuracy.IsFinite() && r.Shown[0].Label == nil
@@ -432,9 +442,10 @@ func TestMeasureErrors(t *testing.T) {
 		options inspect.Options
 		ctx     context.Context
 	}{
-		"context canceled":                             {ctx: canceled},
-		"noise of σ = -1":                              {options: inspect.Options{Noise: []float64{-1}}},
-		"noise is drawn on inputs":                     {change: func(s *inspect.Subject) { s.InputNode = "squares" }, options: inspect.Options{Noise: []float64{1}}},
+		"context canceled": {ctx: canceled},
+		"noise of σ = -1":  {options: inspect.Options{Noise: []float64{-1}}},
+		"noise is drawn on inputs": {change: func(s *inspect.Subject) { s.InputNode = "squares" },
+			options: inspect.Options{Noise: []float64{1}}},
 		"-1 examples to show":                          {options: inspect.Options{Shown: -1}},
 		"no node \"wrong\" for the features":           {change: func(s *inspect.Subject) { s.Features = "wrong" }},
 		"no node \"wrong\" to differentiate by":        {change: func(s *inspect.Subject) { s.InputNode = "wrong" }},

@@ -82,7 +82,8 @@ func (in *inspection) drawNoise(sigma float64) (Noise, error) {
 	for draw := range noiseDraws {
 		in.advance("noise", 0)
 		seed := uint64(in.options.Seed)
-		noisy := noisyData{Dataset: in.subject.Data, input: in.subject.Input, sigma: sigma, seed: [2]uint64{seed, uint64(draw)}}
+		noisy := noisyData{Dataset: in.subject.Data, input: in.subject.Input, sigma: sigma,
+			seed: [2]uint64{seed, uint64(draw)}}
 		all, err := in.evaluator.Evaluate(in.ctx, noisy)
 		if err != nil {
 			return Noise{}, errors.WithMessagef(err, "inspect: with noise of σ = %g", sigma)
@@ -157,7 +158,8 @@ func withNoise(x *tensors.Tensor, sigma float64, rng *rand.Rand) (*tensors.Tenso
 	case dtypes.Float64:
 		return tensors.FromFlatDataAndDimensions(values, dims...), nil
 	case dtypes.Float32:
-		return tensors.FromFlatDataAndDimensions(converted(values, func(v float64) float32 { return float32(v) }), dims...), nil
+		singles := converted(values, func(v float64) float32 { return float32(v) })
+		return tensors.FromFlatDataAndDimensions(singles, dims...), nil
 	case dtypes.Float16:
 		return tensors.FromFlatDataAndDimensions(
 			converted(values, func(v float64) float16.Float16 { return float16.FromFloat32(float32(v)) }), dims...), nil

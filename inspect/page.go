@@ -171,8 +171,9 @@ func distribution(norms []float64) plots.Figure {
 		return plots.Figure{}
 	}
 	x, y = thinned(x, y)
-	return plots.Figure{Panels: []plots.Panel{{XLabel: "squared norm of an example's Jacobian", YLabel: "fraction of examples at or below",
-		LogX: x[len(x)-1] > 10*x[0], Series: []plots.Series{{X: x, Y: y}}}}}
+	return plots.Figure{Panels: []plots.Panel{{XLabel: "squared norm of an example's Jacobian",
+		YLabel: "fraction of examples at or below",
+		LogX:   x[len(x)-1] > 10*x[0], Series: []plots.Series{{X: x, Y: y}}}}}
 }
 
 // thinned keeps at most a few hundred of the points, the first and the last among them.
@@ -230,8 +231,9 @@ func noiseFigure(noise []Noise) plots.Figure {
 	if len(noise) < 2 || noise[0].Predicted == 0 {
 		return plots.Figure{}
 	}
-	return plots.Figure{Panels: []plots.Panel{{XLabel: "σ of the noise on each input value", YLabel: "change of the outputs",
-		LogX: true, LogY: true, Series: []plots.Series{predicted, drawn}}}}
+	return plots.Figure{Panels: []plots.Panel{{XLabel: "σ of the noise on each input value",
+		YLabel: "change of the outputs",
+		LogX:   true, LogY: true, Series: []plots.Series{predicted, drawn}}}}
 }
 
 func noiseTable(noise []Noise) *table {
@@ -240,7 +242,8 @@ func noiseTable(noise []Noise) *table {
 	}
 	t := &table{Header: []string{"σ", "σ·√GC", "drawn", "95 % interval", "ratio", "decisions changed"}}
 	for _, n := range noise {
-		row := []string{number(n.Sigma), number(n.Predicted), number(n.Drawn), "unknown", ratio(n.Drawn, n.Predicted), "none made"}
+		row := []string{number(n.Sigma), number(n.Predicted), number(n.Drawn), "unknown", ratio(n.Drawn, n.Predicted),
+			"none made"}
 		if n.Low.IsFinite() {
 			row[3] = number(float64(n.Low)) + " to " + number(float64(n.High))
 		}

@@ -50,13 +50,15 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s: %q is not one sentence", reading.Name, reading.Meaning)
 		}
 	}
-	for _, section := range []string{inspect.SectionComplexity, inspect.SectionClasses, inspect.SectionLayers, inspect.SectionLipschitz,
+	for _, section := range []string{inspect.SectionComplexity, inspect.SectionClasses, inspect.SectionLayers,
+		inspect.SectionLipschitz,
 		inspect.SectionMargin, inspect.SectionNoise, inspect.SectionCollapse} {
 		if !sections[section] || !strings.Contains(text, `<section id="`+section+`">`) {
 			t.Errorf("no section %s", section)
 		}
 	}
-	for _, unwanted := range []string{"<script", "<img src=x", "onerror=alert(1)>", "url(", "@import", "<link", "%!", "ZgotmplZ"} {
+	for _, unwanted := range []string{"<script", "<img src=x", "onerror=alert(1)>", "url(", "@import", "<link", "%!",
+		"ZgotmplZ"} {
 		if strings.Contains(text, unwanted) {
 			t.Errorf("the page has %q", unwanted)
 		}
@@ -66,7 +68,8 @@ func TestPage(t *testing.T) {
 			t.Errorf("an attribute %.60s", m[0])
 		}
 	}
-	for _, want := range []string{`<html lang="en">`, `name="viewport"`, "default-src &#39;none&#39;", "prefers-color-scheme: dark", "@media print",
+	for _, want := range []string{`<html lang="en">`, `name="viewport"`, "default-src &#39;none&#39;",
+		"prefers-color-scheme: dark", "@media print",
 		"&lt;script&gt;"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page has no %q", want)

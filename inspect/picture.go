@@ -33,13 +33,16 @@ func newLayout(dims []int, values int) (imageLayout, error) {
 	case len(dims) == 3 && (dims[2] == 1 || dims[2] == 3):
 		l = imageLayout{dims[0], dims[1], dims[2], false}
 	default:
-		return l, errors.Errorf("inspect: image dimensions %v: want [height width], or with 1 or 3 channels first or last", dims)
+		return l, errors.Errorf("inspect: image dimensions %v: want [height width], or with 1 or 3 channels first or last",
+			dims)
 	}
 	if l.height < 1 || l.width < 1 || l.height*l.width*l.channels != values {
-		return l, errors.Errorf("inspect: images of dimensions %v do not have %d values, as the network's inputs do", dims, values)
+		return l, errors.Errorf("inspect: images of dimensions %v do not have %d values, as the network's inputs do", dims,
+			values)
 	}
 	if max(l.height, l.width) > maxPixels {
-		return l, errors.Errorf("inspect: images of dimensions %v: up to %d pixels in each direction are drawn", dims, maxPixels)
+		return l, errors.Errorf("inspect: images of dimensions %v: up to %d pixels in each direction are drawn", dims,
+			maxPixels)
 	}
 	return l, nil
 }
@@ -72,7 +75,8 @@ func (l imageLayout) at(y, x, channel int) int {
 // of the derivatives by each pixel, over all its channels, from 0 to the largest.
 func (l imageLayout) draw(values, squares []float64) (picture, sensitivity []byte, err error) {
 	low, high := slices.Min(values), slices.Max(values)
-	drawing, heat := image.NewNRGBA(image.Rect(0, 0, l.width, l.height)), image.NewNRGBA(image.Rect(0, 0, l.width, l.height))
+	drawing, heat := image.NewNRGBA(image.Rect(0, 0, l.width, l.height)), image.NewNRGBA(image.Rect(0, 0, l.width,
+		l.height))
 	norms := make([]float64, l.height*l.width)
 	for y := range l.height {
 		for x := range l.width {

@@ -45,7 +45,8 @@ func readComplexity(r *Report, add adder) {
 	}
 	add(SectionComplexity, "Geometric complexity (GC)", value,
 		"A small step of length d in a random direction of the input changes the outputs by about %s·d in the root mean square, so compare "+
-			"GC only between networks whose inputs and outputs have the same units.", number(math.Sqrt(gc.GC/float64(gc.Inputs))))
+			"GC only between networks whose inputs and outputs have the same units.",
+		number(math.Sqrt(gc.GC/float64(gc.Inputs))))
 	even := float64(tenth(gc.Examples)) / float64(gc.Examples)
 	spread := "the mean describes most examples"
 	if r.TopTenth > 5*even {
@@ -98,7 +99,8 @@ func readLayers(r *Report, add adder) {
 		}
 	}
 	if name == "" {
-		add(SectionLayers, "GC of the only layer", number(r.Layers[0].GC), "There is no earlier layer to compare %s with.", r.Layers[0].Name)
+		add(SectionLayers, "GC of the only layer", number(r.Layers[0].GC), "There is no earlier layer to compare %s with.",
+			r.Layers[0].Name)
 		return
 	}
 	meaning := "GC grows most in %s, so its weights are where decay, a spectral penalty or a smaller scale lowers GC most directly."
@@ -137,7 +139,8 @@ func readMargin(r *Report, add adder) {
 		add(SectionMargin, "Accuracy on these examples", percent(float64(m.Accuracy)),
 			"Read all other numbers of this page for a network that is right so often on these examples.")
 		add(SectionMargin, "Mean margin of the label", number(m.Mean),
-			"An example is decided rightly where its margin is positive; the smallest twentieth lies below %s.", number(m.Quantiles.P5))
+			"An example is decided rightly where its margin is positive; the smallest twentieth lies below %s.",
+			number(m.Quantiles.P5))
 	} else {
 		add(SectionMargin, "Mean margin of the decision", number(m.Mean),
 			"This is how far the largest output stands above the second; whether it is the right one needs labels.")
@@ -196,7 +199,8 @@ func readNoise(r *Report, add adder) {
 				break
 			}
 		}
-		add(SectionNoise, fmt.Sprintf("Decisions changed at σ = %s", number(largest.Sigma)), percent(float64(largest.Flipped)),
+		add(SectionNoise, fmt.Sprintf("Decisions changed at σ = %s", number(largest.Sigma)),
+			percent(float64(largest.Flipped)),
 			"Of all decisions so many are others under this noise, and %s.", what)
 	}
 }
@@ -213,12 +217,14 @@ func readCollapse(r *Report, add adder) {
 		}
 		add(SectionCollapse, "Class-distance normalized variance (CDNV)", number(float64(c.CDNV)), "At this value %s.", what)
 	} else {
-		add(SectionCollapse, "Class-distance normalized variance (CDNV)", "infinite", "Two classes have the same mean, so these features do not tell them apart.")
+		add(SectionCollapse, "Class-distance normalized variance (CDNV)", "infinite",
+			"Two classes have the same mean, so these features do not tell them apart.")
 	}
 	if c.GeometricCollapse.IsFinite() {
 		add(SectionCollapse, "Geometric collapse", number(float64(c.GeometricCollapse)),
 			"CDNV is at most the Poincaré constant of the inputs of a class times this (arXiv:2405.15706), so lowering the GC of the "+
-				"features lowers the bound on CDNV; here the constant is at least %s.", ratio(float64(c.CDNV), float64(c.GeometricCollapse)))
+				"features lowers the bound on CDNV; here the constant is at least %s.", ratio(float64(c.CDNV),
+				float64(c.GeometricCollapse)))
 	}
 	if c.NC1.IsFinite() {
 		add(SectionCollapse, "Variability within classes (NC1)", number(float64(c.NC1)),

@@ -43,7 +43,8 @@ func TestMarginErrors(t *testing.T) {
 		"example 0 has the label -1":                 {[]float64{1, 2}, 2, []int64{-1}},
 		"output 1 of example 1 is NaN":               {[]float64{1, 2, 3, math.NaN()}, 2, []int64{0, 0}},
 	} {
-		if _, err := representation.Margins(c.outputs, c.classes, c.labels); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := representation.Margins(c.outputs, c.classes, c.labels); err == nil || !strings.Contains(err.Error(),
+			want) {
 			t.Errorf("got error %v, want %q", err, want)
 		}
 	}

@@ -61,7 +61,8 @@ func (a *app) inspectCommand() *cobra.Command {
 		"`σ` of the noise on the inputs, several separated by commas (default: 0.01 to 1 standard deviation of the inputs)")
 	f.IntVar(&o.shown, "shown", 6, "show `n` of the most, and of the least, sensitive examples")
 	f.BoolVar(&o.noLayers, "no-layers", false, "leave out the layers")
-	f.StringVar(&o.out, "out", "", "`file` for the page, beside which the JSON is written (default: out/inspect-NAME.html)")
+	f.StringVar(&o.out, "out", "",
+		"`file` for the page, beside which the JSON is written (default: out/inspect-NAME.html)")
 	return cmd
 }
 
@@ -70,7 +71,8 @@ func (a *app) inspect(ctx context.Context, path string, o inspectOptions) error 
 	if err != nil {
 		return err
 	}
-	options := inspect.Options{Estimator: estimator, Seed: o.seed, Noise: o.noise, Shown: o.shown, WithoutLayers: o.noLayers}
+	options := inspect.Options{Estimator: estimator, Seed: o.seed, Noise: o.noise, Shown: o.shown,
+		WithoutLayers: o.noLayers}
 	if options.Image, err = parseImage(o.image); err != nil {
 		return err
 	}
@@ -126,7 +128,8 @@ func parseImage(text string) (dims []int, err error) {
 }
 
 // inspectNetwork opens the backend, prints how much work it is, and inspects.
-func (a *app) inspectNetwork(ctx context.Context, network *openedNetwork, o inspect.Options, kind string) (*inspect.Report, error) {
+func (a *app) inspectNetwork(ctx context.Context, network *openedNetwork, o inspect.Options,
+	kind string) (*inspect.Report, error) {
 	progress, err := a.newProgress(kind)
 	if err != nil {
 		return nil, err

@@ -68,7 +68,8 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 	if err != nil {
 		return err
 	}
-	m := onnxMeasurement{File: o.onnx, Node: network.OutputName(), Softmax: o.softmax, Dataset: network.ds.Name(), Result: result}
+	m := onnxMeasurement{File: o.onnx, Node: network.OutputName(), Softmax: o.softmax, Dataset: network.ds.Name(),
+		Result: result}
 	if o.json {
 		return a.printJSON(m)
 	}
@@ -180,7 +181,8 @@ func openImages(network *onnxmodel.Model, o measureOptions, split datasets.Split
 		}
 	}
 	if inputs := network.Inputs(); len(inputs) != 1 || inputs[0].Unshaped {
-		return nil, nil, fmt.Errorf("%s has several inputs, or one of unknown shape: give --inputs instead of --dataset", o.onnx)
+		return nil, nil, fmt.Errorf("%s has several inputs, or one of unknown shape: give --inputs instead of --dataset",
+			o.onnx)
 	}
 	want := network.InputShape().Dimensions
 	arrange := arrangeImages(images.H, images.W, images.C, want)

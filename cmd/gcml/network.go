@@ -30,7 +30,8 @@ func addExampleFlags(cmd *cobra.Command, o *measureOptions) {
 			"(default: the only input of floats); the other inputs are held fixed")
 	f.StringArrayVar(&o.batchAxes, "batch-axis", nil,
 		"`axis` of the examples in the inputs and the output of the ONNX network, or NAME=AXIS for one of them (default 0)")
-	f.Float64Var(&o.arrayLimit, "array-limit", 4, "refuse arrays of --inputs and --labels that are larger than this many gigabytes, `GB`")
+	f.Float64Var(&o.arrayLimit, "array-limit", 4,
+		"refuse arrays of --inputs and --labels that are larger than this many gigabytes, `GB`")
 	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, as for the probabilities of a classifier")
 	addProgress(cmd, &o.progress)
 	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the run trained on)")
@@ -57,7 +58,8 @@ func (o measureOptions) check() (gcml.Estimator, datasets.Split, error) {
 		return estimator, split, usageError{err}
 	}
 	if o.batch < 1 || o.examples < 0 {
-		return estimator, split, usagef("--batch is %d and --examples is %d, want at least 1 and at least 0", o.batch, o.examples)
+		return estimator, split, usagef("--batch is %d and --examples is %d, want at least 1 and at least 0", o.batch,
+			o.examples)
 	}
 	if !(o.arrayLimit > 0 && o.arrayLimit <= 1e9) {
 		return estimator, split, usagef("--array-limit is %g, want a positive number of gigabytes", o.arrayLimit)
@@ -209,10 +211,12 @@ type openedNetwork struct {
 
 // openNetwork opens the network at a path: an ONNX file, or the folder of a run at its newest
 // checkpoint.
-func openNetwork(command, path string, o measureOptions, split datasets.Split, features string) (*openedNetwork, error) {
+func openNetwork(command, path string, o measureOptions, split datasets.Split,
+	features string) (*openedNetwork, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usagef("%s: no such file or folder: %s wants an ONNX file or the folder of a run, OUT/runs/ADDRESS", path, command)
+		return nil, usagef("%s: no such file or folder: %s wants an ONNX file or the folder of a run, OUT/runs/ADDRESS",
+			path, command)
 	}
 	if err != nil {
 		return nil, err
@@ -222,7 +226,8 @@ func openNetwork(command, path string, o measureOptions, split datasets.Split, f
 			return nil, usagef("--features applies to ONNX files only")
 		}
 		if o.hasONNXFlags() {
-			return nil, usagef("--inputs, --labels, --output, --wrt and --batch-axis apply to ONNX files only: %s is a folder", path)
+			return nil, usagef("--inputs, --labels, --output, --wrt and --batch-axis apply to ONNX files only: %s is a folder",
+				path)
 		}
 		trained, err := training.OpenRun(path)
 		if err != nil {

@@ -62,7 +62,8 @@ func main() {
 	for _, steps := range []int{10, 190, 400} {
 		must.M1(loop.RunSteps(shuffled, steps))
 		checkpoint := must.M1(store.Clone())
-		checkpoints = append(checkpoints, inspect.NewSubject(fmt.Sprintf("after %d steps", loop.LoopStep), checkpoint, network, inOrder))
+		checkpoints = append(checkpoints, inspect.NewSubject(fmt.Sprintf("after %d steps", loop.LoopStep), checkpoint,
+			network, inOrder))
 	}
 
 	subject := inspect.NewSubject("a small network", store, network, inOrder)

@@ -362,7 +362,8 @@ func LoadNewest(dir, address string, store *model.Store) (step int64, err error)
 	}
 	step, err = LoadCheckpoint(dir, address, found[0], store)
 	if err != nil {
-		return 0, fmt.Errorf("%w; remove %s to use an older checkpoint", err, filepath.Join(dir, CheckpointDir, found[0].Name()))
+		newest := filepath.Join(dir, CheckpointDir, found[0].Name())
+		return 0, fmt.Errorf("%w; remove %s to use an older checkpoint", err, newest)
 	}
 	return step, nil
 }

@@ -33,7 +33,9 @@ type Trained struct {
 // OpenRun loads the network of a run's folder, out/runs/ADDRESS, at its newest checkpoint. The
 // caller owns its store.
 func OpenRun(dir string) (*Trained, error) {
-	return open(dir, func(address string, store *model.Store) (int64, error) { return runs.LoadNewest(dir, address, store) })
+	return open(dir, func(address string, store *model.Store) (int64, error) {
+		return runs.LoadNewest(dir, address, store)
+	})
 }
 
 // OpenCheckpoints loads the network of a run's folder at each of its checkpoints, the oldest first.

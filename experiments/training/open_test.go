@@ -7,7 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // TestOpenRunOfImpossibleSize checks that a run from a stranger is refused if its network is larger
@@ -38,5 +42,40 @@ func TestOpenRunOfImpossibleSize(t *testing.T) {
 			!strings.HasPrefix(err.Error(), dir) {
 			t.Errorf("error %v; want %q", err, want)
 		}
+	}
+}
+
+// TestOpenCheckpoints opens the two checkpoints that an interrupted run keeps: the oldest first,
+// each with weights of its own, the last with those of OpenRun.
+func TestOpenCheckpoints(t *testing.T) {
+	env := runs.Env{Backend: gctest.GoBackend(t), Out: t.TempDir()}
+	dir := interruptedAt(t, env, runs.Run{Label: "interrupted", Seed: 3, Task: resumableTask()}, 5)
+	checkpoints, err := OpenCheckpoints(dir)
+	if err != nil || len(checkpoints) != 2 || checkpoints[0].Step >= checkpoints[1].Step {
+		t.Fatalf("%d checkpoints, want 2 in the order of their steps (%v)", len(checkpoints), err)
+	}
+	newest, err := OpenRun(dir)
+	if err != nil || newest.Step != checkpoints[1].Step {
+		t.Fatalf("the newest checkpoint is of step %d, want %d (%v)", checkpoints[1].Step, newest.Step, err)
+	}
+	differ := false
+	for v := range newest.Store.IterVariables() {
+		value := func(store *model.Store) *tensors.Tensor {
+			own, err := store.GetVariable(v.Path()).Value()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return own
+		}
+		if !value(newest.Store).Equal(value(checkpoints[1].Store)) {
+			t.Errorf("variable %s of the last checkpoint is not that of OpenRun", v.Path())
+		}
+		differ = differ || !value(newest.Store).Equal(value(checkpoints[0].Store))
+	}
+	if !differ {
+		t.Error("both checkpoints have the same variables")
+	}
+	if _, err := OpenCheckpoints(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no checkpoint yet") {
+		t.Errorf("a folder without checkpoints: error %v", err)
 	}
 }

@@ -13,7 +13,8 @@ type Layer struct {
 }
 
 // weighted are the operators that multiply their input by weights.
-var weighted = []string{"Conv", "ConvTranspose", "Gemm", "MatMul", "FusedMatMul", "FusedConv", "FusedGemm", "LSTM", "GRU",
+var weighted = []string{"Conv", "ConvTranspose", "Gemm", "MatMul", "FusedMatMul", "FusedConv", "FusedGemm", "LSTM",
+	"GRU",
 	"RNN"}
 
 // Layers are the values that layers with weights compute on the way from the inputs to the output,
@@ -50,7 +51,8 @@ func (m *Model) layersWithWeights() (layers []layerWithWeights) {
 		depends[in] = true
 	}
 	for _, n := range ancestors(m.graph, m.output) {
-		if n.OpType == "Shape" || n.OpType == "Size" || !slices.ContainsFunc(n.Input, func(in string) bool { return depends[in] }) {
+		if n.OpType == "Shape" || n.OpType == "Size" || !slices.ContainsFunc(n.Input,
+			func(in string) bool { return depends[in] }) {
 			continue
 		}
 		for _, out := range n.Output {

@@ -41,7 +41,8 @@ func TestPolicy(t *testing.T) {
 		t.Errorf("without a script: %s", p)
 	}
 	sum := sha256.Sum256([]byte("alert()"))
-	if p := webpage.Policy([]byte("alert()")); !strings.Contains(p, "script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
+	if p := webpage.Policy([]byte("alert()")); !strings.Contains(p,
+		"script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
 		t.Errorf("with a script: %s", p)
 	}
 }

@@ -1,6 +1,7 @@
 package onnxmodel
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
@@ -32,7 +33,7 @@ func (l *lowered) refusalIn(n *protos.NodeProto) error {
 			continue
 		}
 		for _, inner := range a.G.Node {
-			if err := l.refusalIn(inner); err != nil {
+			if err := cmp.Or(l.refusalIn(inner), recurrentInside(inner)); err != nil {
 				return err
 			}
 		}

@@ -168,6 +168,9 @@ func (m *Model) SetConstant(input int, value *tensors.Tensor) error {
 	if m.wrt > input {
 		m.wrt--
 	}
+	if err := m.chooseBranches(); err != nil {
+		return fmt.Errorf("%s: %w", m.path, err)
+	}
 	return m.again()
 }
 

@@ -55,6 +55,16 @@ func lower(g *protos.GraphProto, opset int64) *lowered {
 	return all
 }
 
+// newLowering is for a graph that was lowered before.
+func newLowering(g *protos.GraphProto, before *lowered) *lowering {
+	l := &lowering{graph: g, float: int32(protos.TensorProto_FLOAT), dtypes: before.types, lowered: before}
+	l.weights, l.makers = make(map[string]*protos.TensorProto), make(map[string]*protos.NodeProto)
+	for _, w := range g.Initializer {
+		l.weights[w.Name] = w
+	}
+	return l
+}
+
 func lowerGraph(l *lowering) {
 	g := l.graph
 	l.weights, l.makers = make(map[string]*protos.TensorProto), make(map[string]*protos.NodeProto)

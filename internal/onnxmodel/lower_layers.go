@@ -222,43 +222,6 @@ func lastIndex(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, l.op("Sub", last, fromEnd))
 }
 
-// constantIf puts the nodes of the branch that a constant condition chooses in place of the node.
-func constantIf(l *lowering, n *protos.NodeProto) (bool, error) {
-	yes, known := l.boolean(n.Input[0])
-	if !known {
-		return false, nil // The importer evaluates it, if it can.
-	}
-	name := "else_branch"
-	if yes {
-		name = "then_branch"
-	}
-	branch := attribute(n, name)
-	if branch == nil || branch.G == nil || len(branch.G.Output) != len(n.Output) {
-		return refused(n, "it has no %s with %d outputs", name, len(n.Output))
-	}
-	for _, w := range branch.G.Initializer {
-		l.weight(w)
-	}
-	for _, inner := range branch.G.Node {
-		l.add(inner)
-	}
-	for i, out := range branch.G.Output {
-		if n.Output[i] != "" {
-			l.add(&protos.NodeProto{Name: n.Name, OpType: "Identity", Input: []string{out.Name}, Output: []string{n.Output[i]}})
-		}
-	}
-	return true, nil
-}
-
-// boolean is the value of a constant.
-func (l *lowering) boolean(name string) (value, known bool) {
-	t := l.tensor(name)
-	if t == nil || t.DataType != int32(protos.TensorProto_BOOL) || len(t.ExternalData) > 0 {
-		return false, false
-	}
-	return len(t.RawData) > 0 && t.RawData[0] != 0 || len(t.Int32Data) > 0 && t.Int32Data[0] != 0, true
-}
-
 // floats is the value of a constant of float32.
 func (l *lowering) floats(name string) ([]float32, bool) {
 	t := l.tensor(name)

@@ -56,7 +56,12 @@ func TestFormsOfOperators(t *testing.T) {
 
 func gcOfCase(t *testing.T, b compute.Backend, tc caseOf) float64 {
 	t.Helper()
-	m := load(t, testdata("cases/"+tc.Model))
+	return gcOf(t, b, load(t, testdata("cases/"+tc.Model)), tc)
+}
+
+// gcOf measures a network, on the inputs of a case.
+func gcOf(t *testing.T, b compute.Backend, m *Model, tc caseOf) float64 {
+	t.Helper()
 	inputs, err := ReadArray(testdata("cases/"+tc.Inputs), m.InputName(), 1<<30)
 	if err != nil {
 		t.Fatal(err)

@@ -99,6 +99,7 @@ func (m *Model) parse(file *protos.ModelProto, folder *dataFolder) error {
 	if err := simplify(m.graph); err != nil {
 		return err
 	}
+	separateNames(m.graph)
 	m.lowered = lower(m.graph, opset(file))
 	if err := validate(m.graph, folder); err != nil {
 		return err

@@ -156,7 +156,7 @@ func changed(t *testing.T, name string, change func(*protos.ModelProto)) string 
 	if raw, err = proto.Marshal(&file); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), name)
+	path := filepath.Join(t.TempDir(), filepath.Base(name))
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,23 @@ func recurrentForm(_ *lowering, n *protos.NodeProto) (bool, error) {
 	return false, nil
 }
 
+// recurrentInside refuses a recurrent layer in a graph inside of a node, which the importer builds,
+// but for the LSTM that it has.
+func recurrentInside(n *protos.NodeProto) error {
+	if gates[n.OpType] == 0 || !isOwn(n) {
+		return nil
+	}
+	plain := n.OpType == "LSTM" && input(n, 3) != "" && input(n, 4) == "" && input(n, 7) == ""
+	for _, a := range n.Attribute {
+		plain = plain && (a.Name == "hidden_size" || a.Name == "direction" && string(a.S) == "forward")
+	}
+	if plain {
+		return nil
+	}
+	_, err := refused(n, "it is inside of a branch that no constant chooses, and not a plain LSTM")
+	return err
+}
+
 func newRecurrent(n *protos.NodeProto) (*recurrent, string) {
 	r := &recurrent{node: n, clip: float64(floatOr(n, "clip", 0)), batchFirst: intOr(n, "layout", 0) != 0,
 		inputForget: intOr(n, "input_forget", 0) != 0, linearBeforeReset: intOr(n, "linear_before_reset", 0) != 0}

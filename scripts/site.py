@@ -19,7 +19,8 @@ from mkdocs.exceptions import PluginError
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = ROOT / ".cache" / "site"
-PACKAGES = ["gcml", "gcml/plotpoints", "layers", "regularizers", "datasets", "schedule", "backend"]
+PACKAGES = ["gcml", "gcml/plotpoints", "representation", "inspect", "layers", "regularizers", "datasets", "schedule",
+            "backend"]
 LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 FENCE = re.compile(r"(^ *```.*?^ *```[^\n]*$)", re.MULTILINE | re.DOTALL)
 MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)

@@ -118,7 +118,7 @@ class KernelTest(unittest.TestCase):
 
     def test_any_order(self):
         """After a restart a cell needs none of those above it: neither the first one nor their imports."""
-        self.start_kernel(first_cell="")
+        self.start_kernel(first_cell="", GOPROXY="off")
         printed = self.outputs(self.client.execute("%%\nnb.Published(experiments.SimplicityBias).ShowVerdicts()"))
         self.assertEqual(printed["stderr"], "")
         self.assertIn("What you see:", printed["displayed"])

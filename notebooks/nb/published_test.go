@@ -119,7 +119,7 @@ func TestSummary(t *testing.T) {
 		!slices.Equal(series[0].Y, []float64{2, 1}) || !slices.Equal(series[1].X, []float64{1}) {
 		t.Errorf("the summary draws %+v", series)
 	}
-	if text := summaryList(judged); !strings.Contains(text, "2 holds") || !strings.Contains(text, "1 undecided") {
+	if text := summaryList(judged); !strings.Contains(text, "holds 2") || !strings.Contains(text, "undecided 1") {
 		t.Errorf("the list says %s", text)
 	}
 }

@@ -3,7 +3,6 @@ package nb
 import (
 	"fmt"
 	"html"
-	"slices"
 	"strings"
 
 	"github.com/janpfeifer/gonb/gonbui"
@@ -76,11 +75,11 @@ func summaryList(judged []report.Judged) string {
 				}
 			}
 			if n > 0 {
-				counts = append(counts, fmt.Sprintf("%d %s", n, v.name))
+				counts = append(counts, fmt.Sprintf("%s %d", v.name, n))
 			}
 		}
 		fmt.Fprintf(&b, "<li><b>%s</b> %s: %s <i>(%s scale)</i></li>", j.Number, html.EscapeString(j.Title),
-			strings.Join(slices.Clip(counts), ", "), j.Scale)
+			strings.Join(counts, ", "), j.Scale)
 	}
 	b.WriteString("</ul>")
 	return b.String()

@@ -89,8 +89,8 @@ func TestOfClasses(t *testing.T) {
 	if !bytes.Equal(images.Labels, []byte{0, 1, 2, 0, 1, 2, 0}) || len(images.Classes) != 3 {
 		t.Errorf("the images have changed: %+v", images)
 	}
-	for want, classes := range map[string][]int{"no class 3": {0, 3}, "no class -1": {-1, 0}, "class 1 is named twice": {1, 1},
-		"want two or more": {1}} {
+	for want, classes := range map[string][]int{"no class 3": {0, 3}, "no class -1": {-1, 0},
+		"class 1 is named twice": {1, 1}, "want two or more": {1}} {
 		_, err := images.OfClasses(classes...)
 		wantError(t, err, want)
 	}

@@ -56,8 +56,8 @@ func (c ClassTransfer) validateTransfer() error {
 		return err
 	}
 	if !slices.Contains(c.LearningRates, c.LearningRate) || !slices.Contains(c.BatchSizes, c.BatchSize) {
-		return fmt.Errorf("learning_rate %g and batch_size %d must be among learning_rates and batch_sizes, where the sweeps meet",
-			c.LearningRate, c.BatchSize)
+		return fmt.Errorf("learning_rate %g and batch_size %d must be among learning_rates and batch_sizes, "+
+			"where the sweeps meet", c.LearningRate, c.BatchSize)
 	}
 	if c.BatchSizes[0] < 1 {
 		return fmt.Errorf("batch_sizes: %d is not positive", c.BatchSizes[0])

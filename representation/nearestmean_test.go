@@ -25,7 +25,8 @@ func TestNearestMeanByHand(t *testing.T) {
 	if _, err := n.Accuracy(features, []int64{3}); err == nil {
 		t.Error("a label for four examples is no error")
 	}
-	for want, features := range map[string][]float64{"whole number of rows": {1}, "example 1 are not finite": {1, 2, math.NaN(), 0}} {
+	for want, features := range map[string][]float64{"whole number of rows": {1},
+		"example 1 are not finite": {1, 2, math.NaN(), 0}} {
 		if _, err := n.Classify(features); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v; want %q", err, want)
 		}

@@ -12,10 +12,11 @@ import (
 // and with last instead of y.
 func settingRun(x, y, last float64) *runs.Record {
 	point := func(step int64, loss, x, y float64) runs.Point {
-		return runs.Point{Step: step, Values: map[string]runs.Number{"train_loss": runs.Number(loss), "test_accuracy": runs.Number(-loss),
-			"x": runs.Number(x), "y": runs.Number(y)}}
+		return runs.Point{Step: step, Values: map[string]runs.Number{"train_loss": runs.Number(loss),
+			"test_accuracy": runs.Number(-loss), "x": runs.Number(x), "y": runs.Number(y)}}
 	}
-	return &runs.Record{Status: runs.Complete, Points: []runs.Point{point(0, 2, 9, 9), point(1, 1, x, y), point(2, 0.5, 2*x, last)}}
+	return &runs.Record{Status: runs.Complete,
+		Points: []runs.Point{point(0, 2, 9, 9), point(1, 1, x, y), point(2, 0.5, 2*x, last)}}
 }
 
 // cells has the label alone, which is what a pool takes from an axis.
@@ -38,7 +39,8 @@ func TestAssociation(t *testing.T) {
 	second := Sweep{Axis: cells(3), Records: records[1:]}
 	pool := Pool(first, second)
 	if len(pool.Records) != 4 || len(pool.Values) != 4 || len(pool.Cells) != 4 {
-		t.Fatalf("%d settings, %d values, %d cells; want 4, the common one once", len(pool.Records), len(pool.Values), len(pool.Cells))
+		t.Fatalf("%d settings, %d values, %d cells; want 4, the common one once", len(pool.Records), len(pool.Values),
+			len(pool.Cells))
 	}
 	text := ClaimText{ID: "id", Text: "y rises with x"}
 	claim := pool.Association(text, Column{"X", "x"}, Column{"Y", "y"}, Rises)
@@ -63,7 +65,8 @@ func TestAssociation(t *testing.T) {
 		setting[2].Dead = true
 	}
 	claim = pool.Association(text, Column{"X", "x"}, Column{"Y", "y"}, Rises)
-	if claim.Verdict != Undecided || !strings.Contains(claim.Evidence, "left out: 4 run(s) that ended at chance; 2 seed(s) cannot decide it") {
+	const left = "left out: 4 run(s) that ended at chance; 2 seed(s) cannot decide it"
+	if claim.Verdict != Undecided || !strings.Contains(claim.Evidence, left) {
 		t.Errorf("%s: %s", claim.Verdict, claim.Evidence)
 	}
 }

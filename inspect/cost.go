@@ -13,6 +13,8 @@ type Cost struct {
 	// Products and Evaluations are numbers of vector-Jacobian products and of forward evaluations
 	// of the network for each example. A product takes about as long as an evaluation.
 	Products, Evaluations int64
+	// Outputs is the number of the network's outputs.
+	Outputs int
 
 	parts string
 }
@@ -31,7 +33,7 @@ func (c Cost) String() string {
 }
 
 func (in *inspection) cost() Cost {
-	c := Cost{Products: in.complexityProducts(), Evaluations: 1}
+	c := Cost{Products: in.complexityProducts(), Evaluations: 1, Outputs: in.found.outputs}
 	parts := []string{fmt.Sprintf("%d for GC and singular values", c.Products)}
 	if n := in.layersProducts(); n > 0 {
 		c.Products += n

@@ -54,7 +54,7 @@ func (in *inspection) maps() error {
 	build := func(scope *model.Scope, a compiled.Args) ([]*graph.Node, int) {
 		scope.Store().SetTraining(a.Inputs[0].Graph(), false)
 		output := in.subject.output(scope, a.Spec, a.Inputs)[0]
-		input := a.Inputs[in.subject.Input%len(a.Inputs)]
+		input := a.Inputs[in.subject.Input]
 		if in.subject.InputNode != "" {
 			input = input.Graph().GetNodeByAlias(absolute(in.subject.InputNode))
 		}

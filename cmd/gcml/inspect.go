@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/inspect"
 	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
@@ -149,6 +150,9 @@ func (a *app) inspectNetwork(ctx context.Context, network *openedNetwork, o insp
 	isStarted := false
 	o.Announce = func(c inspect.Cost) error {
 		fmt.Fprintln(a.stderr, c)
+		if o.Estimator == gcml.Exact() && c.Outputs > manyOutputs {
+			fmt.Fprintln(a.stderr, "note: --estimator projection:64 estimates GC without bias by 64 products instead of", c.Outputs)
+		}
 		if float64(c.Units()) > maxProducts {
 			return fmt.Errorf("the work is %.2g products and evaluations: choose fewer --examples, another --output, "+
 				"or an estimator with fewer directions", float64(c.Units()))

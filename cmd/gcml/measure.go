@@ -138,10 +138,18 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	}
 	if progress != nil && s.examples > 0 {
 		progress.Start(int64(s.examples), "measuring")
-		progress.Describe(filepath.Base(s.name))
+		// The first batch is done once its graph is compiled, which takes most of the time of small
+		// measurements.
+		progress.Describe("compiling " + filepath.Base(s.name))
 		defer progress.Finish()
 		last := 0
-		opts = append(opts, gcml.WithProgress(func(done int) { progress.Add(int64(done - last)); last = done }))
+		opts = append(opts, gcml.WithProgress(func(done int) {
+			if last == 0 {
+				progress.Describe(filepath.Base(s.name))
+			}
+			progress.Add(int64(done - last))
+			last = done
+		}))
 	}
 	fn := func(scope *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
 		return []*graph.Node{s.model(scope, inputs)}

@@ -164,14 +164,15 @@ func (c JudgedClaim) RankText() string {
 
 // tally counts claims by their verdicts. Claims of one statistic count once.
 type tally struct {
-	counts map[evidence.Verdict]int
-	total  int // of the empirical ones
-	proven int
+	counts      map[evidence.Verdict]int
+	uncorrected map[evidence.Verdict]int // of the empirical ones
+	total       int                      // of the empirical ones
+	proven      int
 }
 
 func (t *tally) add(claims []JudgedClaim) {
 	if t.counts == nil {
-		t.counts = map[evidence.Verdict]int{}
+		t.counts, t.uncorrected = map[evidence.Verdict]int{}, map[evidence.Verdict]int{}
 	}
 	for _, c := range claims {
 		switch {
@@ -182,6 +183,7 @@ func (t *tally) add(claims []JudgedClaim) {
 		default:
 			t.total++
 			t.counts[c.Final]++
+			t.uncorrected[c.Verdict]++
 		}
 	}
 }
@@ -211,7 +213,10 @@ func summary(judged []Judged) string {
 	var sentences []string
 	if corrected.total > 0 {
 		sentences = append(sentences, fmt.Sprintf("Of %d empirical claims, after Holm's correction for their number: %s.",
-			corrected.total, corrected.text()))
+			corrected.total, verdictCounts(corrected.counts)))
+		if without := verdictCounts(corrected.uncorrected); without != verdictCounts(corrected.counts) {
+			sentences = append(sentences, fmt.Sprintf("Without the correction: %s.", without))
+		}
 	}
 	if corrected.proven > 0 {
 		refuted := "none"
@@ -223,7 +228,7 @@ func summary(judged []Judged) string {
 	}
 	if older.total > 0 {
 		sentences = append(sentences, fmt.Sprintf("Of %d claims in results of an older form, whose verdicts are not corrected: %s.",
-			older.total, older.text()))
+			older.total, verdictCounts(older.counts)))
 	}
 	if superseded > 0 {
 		sentences = append(sentences, "Laptop-scale results of experiments that a larger scale decides are not counted.")
@@ -234,14 +239,15 @@ func summary(judged []Judged) string {
 	return strings.Join(sentences, " ")
 }
 
-func (t tally) text() string {
+// verdictCounts is a text such as "3 hold, 1 does not hold, 0 undecided".
+func verdictCounts(counts map[evidence.Verdict]int) string {
 	hold, not := "hold", "do not hold"
-	if t.counts[evidence.Holds] == 1 {
+	if counts[evidence.Holds] == 1 {
 		hold = "holds"
 	}
-	if t.counts[evidence.DoesNotHold] == 1 {
+	if counts[evidence.DoesNotHold] == 1 {
 		not = "does not hold"
 	}
-	return fmt.Sprintf("%d %s, %d %s, %d undecided", t.counts[evidence.Holds], hold, t.counts[evidence.DoesNotHold], not,
-		t.counts[evidence.Undecided])
+	return fmt.Sprintf("%d %s, %d %s, %d undecided", counts[evidence.Holds], hold, counts[evidence.DoesNotHold], not,
+		counts[evidence.Undecided])
 }

@@ -57,7 +57,8 @@ func TestJudge(t *testing.T) {
 			// 4·0.01, 3·0.02, the 2·0.03 that is not below it, and 0.5.
 			map[string]v{"a": holds, "b": open, "c": open, "d": open},
 			map[string]float64{"a": 0.04, "b": 0.06, "c": 0.06, "d": 0.5},
-			"Of 4 empirical claims, after Holm's correction for their number: 1 holds, 0 do not hold, 3 undecided."},
+			"Of 4 empirical claims, after Holm's correction for their number: 1 holds, 0 do not hold, 3 undecided. " +
+				"Without the correction: 2 hold, 1 does not hold, 1 undecided."},
 		{"theorems are apart",
 			[]*Folder{folder("01", desk, claim("a", holds, 0.04), proven(claim("t", holds, 0.04)), proven(claim("u", fails, -1)),
 				proven(claim("w", open, -1)))},
@@ -69,7 +70,8 @@ func TestJudge(t *testing.T) {
 				claim("other", holds, 0.04))},
 			map[string]v{"keeps": holds, "improves": open, "other": open},
 			map[string]float64{"keeps": 0.04, "improves": 0.06, "other": 0.06},
-			"Of 2 empirical claims, after Holm's correction for their number: 1 holds, 0 do not hold, 1 undecided."},
+			"Of 2 empirical claims, after Holm's correction for their number: 1 holds, 0 do not hold, 1 undecided. " +
+				"Without the correction: 2 hold, 0 do not hold, 0 undecided."},
 		{"claims share within an experiment only",
 			[]*Folder{folder("01", desk, claim("keeps", holds, 0.03)),
 				folder("02", desk, sharing(claim("improves", holds, 0.02), "keeps"))},

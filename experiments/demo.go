@@ -66,7 +66,8 @@ func (c DemoConfig) axis(seeds []int64) evidence.Axis {
 	}
 	return evidence.NewAxis("coefficient", []float64{0, c.Coefficient}, seeds, label,
 		func(coefficient float64) *training.Train {
-			task := &training.Train{Data: training.Data{Name: datasets.NameFashionMNISTSubset, Train: c.Train, LabelNoise: c.LabelNoise},
+			task := &training.Train{Data: training.Data{Name: datasets.NameFashionMNISTSubset, Train: c.Train,
+				LabelNoise: c.LabelNoise},
 				Network: training.MLP(c.HiddenLayers, c.Width), LearningRate: c.LearningRate, BatchSize: c.BatchSize,
 				Steps: c.Steps, Measurements: 10}
 			if coefficient != 0 {

@@ -110,7 +110,8 @@ func transferClaimsFor(id, network string) transferClaims {
 }
 
 func (c transferClaims) list() []evidence.ClaimText {
-	return []evidence.ClaimText{c.rate, c.batch, c.l2, c.penalty, c.collapse, c.cdnv, c.target, c.accuracy, c.cdnvOfCollapse,
+	return []evidence.ClaimText{c.rate, c.batch, c.l2, c.penalty, c.collapse, c.cdnv, c.target, c.accuracy,
+		c.cdnvOfCollapse,
 		c.targetOfSource, c.accuracyOfClass, c.bound}
 }
 
@@ -333,7 +334,8 @@ func (s transferSweeps) boundClaim(text evidence.ClaimText) evidence.Claim {
 		fmt.Sprintf("over all measurements of %d settings", len(s.all.Records)))
 }
 
-func reportNeuralCollapse(cfg NeuralCollapseConfig, seeds []int64, records *evidence.Records) (evidence.Findings, error) {
+func reportNeuralCollapse(cfg NeuralCollapseConfig, seeds []int64,
+	records *evidence.Records) (evidence.Findings, error) {
 	var f evidence.Findings
 	for _, s := range []struct {
 		transferSweeps
@@ -354,7 +356,8 @@ func reportNeuralCollapse(cfg NeuralCollapseConfig, seeds []int64, records *evid
 }
 
 func (s transferSweeps) tables() (tables []evidence.Table) {
-	columns := []evidence.Column{{Title: "train loss", Name: "train_loss"}, {Title: "test accuracy", Name: "test_accuracy"},
+	columns := []evidence.Column{{Title: "train loss", Name: "train_loss"},
+		{Title: "test accuracy", Name: "test_accuracy"},
 		columnEmbeddingGC, columnCollapse, columnCDNV, columnTargetCDNV}
 	for _, shots := range s.Shots {
 		columns = append(columns, fewShotColumn(shots))

@@ -204,7 +204,8 @@ func flowFigure(cfg OccamsRazorConfig, seeds []int64, flows []*runs.Record) plot
 		band.Points = true
 		errs.Series = append(errs.Series, band)
 	}
-	path := plots.Panel{Title: fmt.Sprintf("trajectories at rate %g", cfg.FlowRates[len(cfg.FlowRates)-1]), XLabel: "a", YLabel: "b"}
+	path := plots.Panel{Title: fmt.Sprintf("trajectories at rate %g", cfg.FlowRates[len(cfg.FlowRates)-1]), XLabel: "a",
+		YLabel: "b"}
 	arrays := flows[0].Points[0].Arrays
 	for _, s := range []struct {
 		name, key string

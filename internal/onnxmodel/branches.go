@@ -47,9 +47,7 @@ func (s *separator) graph(g *protos.GraphProto, outer map[string]string) {
 			*name = other
 		}
 	}
-	if outer == nil {
-		outer = names
-	} else {
+	if outer != nil {
 		for _, in := range g.Input {
 			define(&in.Name)
 		}

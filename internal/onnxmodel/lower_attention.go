@@ -77,19 +77,7 @@ func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 			return refused(n, "its mask is of a type that the file does not tell")
 		}
 	}
-	// How many positions before and after its own a position may look at; -1: all.
-	before, after := intOr(n, "left_window_size", -1), intOr(n, "right_window_size", -1)
-	if intOr(n, "is_causal", 0) != 0 {
-		after = 0
-	}
-	rows := func() string { return l.along(l.op("Add", l.rangeTo(qShape[2]), past), "", -2) }
-	columns := func() string { return l.rangeTo(l.op("Gather", l.op("Shape", k), l.integers(2))) }
-	if after >= 0 {
-		allow(l.op("GreaterOrEqual", l.op("Add", rows(), l.integer(after)), columns()))
-	}
-	if before >= 0 {
-		allow(l.op("LessOrEqual", l.op("Sub", rows(), l.integer(before)), columns()))
-	}
+	l.attentionWindow(n, func() string { return l.along(l.op("Add", l.rangeTo(qShape[2]), past), "", -2) }, k, allow)
 	var weights string
 	if allowed == "" {
 		weights = l.softmax(scores, -1)
@@ -101,6 +89,23 @@ func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 		y = l.reshaped(l.permuted(y, 0, 2, 1, 3), qShape[0], qShape[2], l.integers(-1))
 	}
 	return l.finish(n, y)
+}
+
+// attentionWindow allows what the attributes let a position look at. The numbers of the positions are
+// those of rows, one in each row; k are the keys.
+func (l *lowering) attentionWindow(n *protos.NodeProto, rows func() string, k string, allow func(more string)) {
+	// How many positions before and after its own a position may look at; -1: all.
+	before, after := intOr(n, "left_window_size", -1), intOr(n, "right_window_size", -1)
+	if intOr(n, "is_causal", 0) != 0 {
+		after = 0
+	}
+	columns := func() string { return l.rangeTo(l.op("Gather", l.op("Shape", k), l.integers(2))) }
+	if after >= 0 {
+		allow(l.op("GreaterOrEqual", l.op("Add", rows(), l.integer(after)), columns()))
+	}
+	if before >= 0 {
+		allow(l.op("LessOrEqual", l.op("Sub", rows(), l.integer(before)), columns()))
+	}
 }
 
 // rangeTo is 0, 1, ... below a count of shape [1].

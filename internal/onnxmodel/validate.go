@@ -223,7 +223,8 @@ var elementBytes = map[protos.TensorProto_DataType]int64{
 // over all opsets, as old ones have axes, shapes and pads as attributes. It has no entry for
 // operators that need none.
 var leastInputs = operatorCounts(map[int][]string{
-	1: {"Abs", "Acos", "ArgMax", "Asin", "Atan", "EyeLike", "IsInf", "ArgMin", "AveragePool", "Cast", "Ceil", "Clip", "Concat", "ConstantOfShape", "Cos",
+	1: {"Abs", "Acos", "ArgMax", "Asin", "Atan", "EyeLike", "IsInf", "ArgMin", "AveragePool", "Cast", "Ceil", "Clip",
+		"Concat", "ConstantOfShape", "Cos",
 		"DynamicQuantizeLinear", "Einsum", "Erf", "Exp", "FastGelu", "Flatten", "Floor", "Gelu", "GlobalAveragePool",
 		"HardSwish", "Identity", "If", "IsNaN", "Log", "LpPool", "Max", "MaxPool", "Pad", "Min", "Neg", "NonZero", "Not",
 		"BitwiseNot",

@@ -156,7 +156,8 @@ func paletteFor(counts map[color.NRGBA]int) (palette color.Palette, entries map[
 	}
 	entries = make(map[color.NRGBA]uint8, len(counts))
 	frequent := slices.SortedFunc(maps.Keys(counts), func(a, b color.NRGBA) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), bytes.Compare([]byte{a.R, a.G, a.B, a.A}, []byte{b.R, b.G, b.B, b.A}))
+		return cmp.Or(cmp.Compare(counts[b], counts[a]),
+			bytes.Compare([]byte{a.R, a.G, a.B, a.A}, []byte{b.R, b.G, b.B, b.A}))
 	})
 	for _, c := range frequent {
 		i := palette.Index(c)

@@ -113,7 +113,8 @@ func TestPicture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`<img alt="t. y &lt;unit&gt; against x. Shown: a, b."`, `src="data:image/png;base64,iVBOR`} {
+	for _, want := range []string{`<img alt="t. y &lt;unit&gt; against x. Shown: a, b."`,
+		`src="data:image/png;base64,iVBOR`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %.300s", want, got)
 		}

@@ -49,8 +49,9 @@ func allPublished() ([]report.Judged, error) {
 
 // largest returns the result of an experiment at its largest scale.
 func largest(judged []report.Judged, name string) (found report.Judged, ok bool) {
+	rank := func(s experiment.Scale) int { return slices.Index(experiment.Scales(), s) }
 	for _, j := range judged {
-		if j.Name == name && (!ok || slices.Index(experiment.Scales(), j.Scale) > slices.Index(experiment.Scales(), found.Scale)) {
+		if j.Name == name && (!ok || rank(j.Scale) > rank(found.Scale)) {
 			found, ok = j, true
 		}
 	}
@@ -68,7 +69,8 @@ func published[C any](e *experiment.Definition[C], judged []report.Judged) (*Pub
 	}
 	o.size = fmt.Sprintf("The published run, of %s scale: %s.", j.Scale, e.About.Scales[j.Scale])
 	if !same(o.Settings, e.Config(j.Scale)) {
-		o.size = fmt.Sprintf("The published run, of %s scale as it was on %s.", j.Scale, j.Provenance.Finished.Format("2006-01-02"))
+		o.size = fmt.Sprintf("The published run, of %s scale as it was on %s.", j.Scale,
+			j.Provenance.Finished.Format("2006-01-02"))
 	}
 	o.design = e.Design(o.Settings, j.Seeds)
 	// An older result lacks the sweeps that the experiment has got since.
@@ -164,7 +166,8 @@ func (p *PublishedOutcome[C]) change(c report.JudgedClaim) string {
 	text := ""
 	switch {
 	case c.Final == report.NotRefuted:
-		return "one value outside of the criterion (" + c.Criterion + "). It is proven, so that such a value would be a fault of the program."
+		return "one value outside of the criterion (" + c.Criterion + "). It is proven, " +
+			"so that such a value would be a fault of the program."
 	case c.Final == evidence.Holds:
 		text = "an interval that leaves the region of the criterion (" + c.Criterion + ")."
 	case c.Final == evidence.DoesNotHold || c.Final == report.Refuted:

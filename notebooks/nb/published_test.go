@@ -14,12 +14,13 @@ import (
 )
 
 func result(name string, scale experiment.Scale, claims ...evidence.Claim) *experiment.Result {
-	return &experiment.Result{Name: name, Number: "04", Title: "Noise", Scale: scale, Seeds: []int64{0, 1, 2}, Claims: claims}
+	return &experiment.Result{Name: name, Number: "04", Title: "Noise", Scale: scale, Seeds: []int64{0, 1, 2},
+		Claims: claims}
 }
 
 func claim(id string, verdict evidence.Verdict) evidence.Claim {
-	return evidence.Claim{ClaimText: evidence.ClaimText{ID: id, Text: "more <" + id + ">: lower GC"}, Effect: "GC falls by half",
-		PerSeed: []runs.Number{1, 2, 3}, Criterion: "interval below 1", Verdict: verdict}
+	return evidence.Claim{ClaimText: evidence.ClaimText{ID: id, Text: "more <" + id + ">: lower GC"},
+		Effect: "GC falls by half", PerSeed: []runs.Number{1, 2, 3}, Criterion: "interval below 1", Verdict: verdict}
 }
 
 // The verdicts are those of the largest scale, each with what was written about it and with what
@@ -27,7 +28,8 @@ func claim(id string, verdict evidence.Verdict) evidence.Claim {
 func TestVerdicts(t *testing.T) {
 	judged := report.Judge([]*report.Folder{
 		{Dir: "04-noise", Result: result("noise", experiment.Laptop, claim("a", evidence.Holds))},
-		{Dir: "04-noise-desk", Result: result("noise", experiment.Desk, claim("a", evidence.DoesNotHold), claim("b", evidence.Holds)),
+		{Dir: "04-noise-desk", Result: result("noise", experiment.Desk, claim("a", evidence.DoesNotHold),
+			claim("b", evidence.Holds)),
 			Discussion: map[string]string{"a": "Not as in the <paper>."}},
 		{Dir: "05-other", Result: result("other", experiment.Paper, claim("c", evidence.Holds))},
 	})
@@ -37,8 +39,9 @@ func TestVerdicts(t *testing.T) {
 	}
 	p := &PublishedOutcome[int]{Outcome: &Outcome[int]{Result: j.Result}, judged: j, next: "gcml run 04 --scale paper"}
 	text := p.verdicts()
-	for _, want := range []string{"Published at desk scale, seeds 0, 1, 2.", "✘&nbsp;does not hold", "more &lt;a&gt;: lower GC",
-		"GC falls by half.", "<i>Why:</i> Not as in the &lt;paper&gt;.", "reaches into the region of the criterion (interval below 1)",
+	for _, want := range []string{"Published at desk scale, seeds 0, 1, 2.", "✘&nbsp;does not hold",
+		"more &lt;a&gt;: lower GC", "GC falls by half.", "<i>Why:</i> Not as in the &lt;paper&gt;.",
+		"reaches into the region of the criterion (interval below 1)",
 		"✔&nbsp;holds", "leaves the region"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in %s", want, text)
@@ -51,7 +54,8 @@ func TestVerdicts(t *testing.T) {
 	}
 	j, _ = largest(judged[:1], "noise")
 	p = &PublishedOutcome[int]{Outcome: &Outcome[int]{Result: j.Result}, judged: j, next: "gcml run 04 --scale desk"}
-	if text := p.verdicts(); !strings.Contains(text, "a first look") || !strings.Contains(text, "gcml run 04 --scale desk") {
+	text = p.verdicts()
+	if !strings.Contains(text, "a first look") || !strings.Contains(text, "gcml run 04 --scale desk") {
 		t.Errorf("a first look says %s", text)
 	}
 }
@@ -63,7 +67,8 @@ func TestClaimsOfARun(t *testing.T) {
 		experiment.Laptop: {"laptop scale: a first look", "✘&nbsp;does not hold"},
 		experiment.Desk:   {"✘&nbsp;does not hold"},
 	} {
-		text := (&Outcome[int]{scale: scale, Result: result("noise", experiment.Desk, claim("a", evidence.DoesNotHold))}).claims()
+		o := &Outcome[int]{scale: scale, Result: result("noise", experiment.Desk, claim("a", evidence.DoesNotHold))}
+		text := o.claims()
 		for _, want := range append(wants, "holds if: interval below 1") {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: no %q in %s", scale, want, text)

@@ -66,6 +66,6 @@ func run[C any](e *experiment.Definition[C], cfg C, scale experiment.Scale, b co
 	records, err := e.Records(out, result.Backend, cfg, result.Seeds)
 	Check(err)
 	gonbui.Sync()
-	return &Outcome[C]{Result: result, Settings: cfg, folder: out, size: size, scale: scale, design: e.Design(cfg, result.Seeds),
-		records: records}
+	return &Outcome[C]{Result: result, Settings: cfg, folder: out, size: size, scale: scale,
+		design: e.Design(cfg, result.Seeds), records: records}
 }

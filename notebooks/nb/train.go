@@ -111,7 +111,8 @@ func trainModel[F train.ModelFnCompatible](modelFn F, t Training) (result Traine
 		if err != nil {
 			return result, err
 		}
-		*part.loss, *part.accuracy = float64(tensors.ToScalar[float32](values[0])), float64(tensors.ToScalar[float32](values[1]))
+		*part.loss = float64(tensors.ToScalar[float32](values[0]))
+		*part.accuracy = float64(tensors.ToScalar[float32](values[1]))
 	}
 	once, err := flat(training, 100).Done()
 	if err != nil {

@@ -121,7 +121,8 @@ func outcomeOf[C any](t *testing.T, e *experiment.Definition[C], cfg C) *Outcome
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Outcome[C]{Result: result, Settings: cfg, folder: env.Out, design: e.Design(cfg, result.Seeds), records: records}
+	return &Outcome[C]{Result: result, Settings: cfg, folder: env.Out, design: e.Design(cfg, result.Seeds),
+		records: records}
 }
 
 // These draw what the sliders of the notebooks ask for, from real runs.

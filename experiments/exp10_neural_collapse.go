@@ -11,8 +11,8 @@ import (
 )
 
 // ClassTransfer is one network of experiment 10. It is trained on some classes, the source, and its
-// embedding is measured on these and on others, the target. All numbers of examples are those of the
-// source's classes alone, but TargetExamples.
+// embedding is measured on these and on others, the target. All numbers of examples are those of
+// the source's classes alone, but TargetExamples.
 type ClassTransfer struct {
 	training.ImageTraining
 	LearningRates []float64 `json:"learning_rates"` // at batch_size, without penalty
@@ -175,8 +175,9 @@ func mlpTransfer(scale experiment.Scale) ClassTransfer {
 }
 
 func resNetTransfer(scale experiment.Scale) ClassTransfer {
-	// Numbers of images are multiples of the six classes. Projections make GC of the embedding, which
-	// has eight outputs for each channel, affordable; eight of them leave a hundredth of noise.
+	// Numbers of images are multiples of the six classes. Projections make GC of the embedding,
+	// which has eight outputs for each channel, affordable; eight of them leave a hundredth of
+	// noise.
 	c := classTransfer(deskResNet())
 	c.Train, c.Test, c.Measure, c.MeasureGC, c.TargetExamples = 9000, 3000, 1800, 180, 1200
 	c.EmbeddingEstimator, c.Measurements = "projection:8", 10

@@ -8,8 +8,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
-// Pool returns the settings of several sweeps as one sweep, each setting once. Its axis only numbers
-// them.
+// Pool returns the settings of several sweeps as one sweep, each setting once. Its axis only
+// numbers them.
 func Pool(sweeps ...Sweep) Sweep {
 	pool := Sweep{Axis: Axis{Name: "setting"}}
 	listed := make(map[*runs.Record]bool)
@@ -27,9 +27,9 @@ func Pool(sweeps ...Sweep) Sweep {
 }
 
 // Association claims that y rises with x over the settings of the sweep, or falls. The statistic is
-// Spearman's rank correlation, one for each seed, so that the claim does not depend on the units and
-// not on the differences between seeds. Equal training loss decides the claim; the results under the
-// other matchings are reported with it.
+// Spearman's rank correlation, one for each seed, so that the claim does not depend on the units
+// and not on the differences between seeds. Equal training loss decides the claim; the results
+// under the other matchings are reported with it.
 func (s Sweep) Association(text ClaimText, x, y Column, d Direction) Claim {
 	c := Above(0)
 	if d == Falls {

@@ -8,8 +8,8 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
-// settingRun is a record with two measurements: at loss 1 with x and y, and at loss 0.5 with twice x
-// and with last instead of y.
+// settingRun is a record with two measurements: at loss 1 with x and y, and at loss 0.5 with twice
+// x and with last instead of y.
 func settingRun(x, y, last float64) *runs.Record {
 	point := func(step int64, loss, x, y float64) runs.Point {
 		return runs.Point{Step: step, Values: map[string]runs.Number{"train_loss": runs.Number(loss),
@@ -23,8 +23,8 @@ func settingRun(x, y, last float64) *runs.Record {
 func cells(n int) Axis { return Axis{Values: make([]float64, n), Cells: make([]Cell, n)} }
 
 func TestAssociation(t *testing.T) {
-	// The ranks of y among four settings, by seed: 1 2 3 4, 1 2 4 3 and 2 1 3 4, of x always 1 2 3 4:
-	// 1 - 6·Σd²/(4·15) is 1, 0.8 and 0.8.
+	// The ranks of y among four settings, by seed: 1 2 3 4, 1 2 4 3 and 2 1 3 4, of x always 1 2 3
+	// 4: 1 - 6·Σd²/(4·15) is 1, 0.8 and 0.8.
 	records := [][]*runs.Record{
 		{settingRun(1, 10, 4), settingRun(1, 10, 4), settingRun(1, 20, 4)},
 		{settingRun(2, 20, 3), settingRun(2, 20, 3), settingRun(2, 10, 3)},
@@ -52,8 +52,8 @@ func TestAssociation(t *testing.T) {
 	if !strings.HasPrefix(claim.Evidence, want) || len(claim.Matched) != 3 {
 		t.Errorf("evidence %q, %d matchings; want %q, 3", claim.Evidence, len(claim.Matched), want)
 	}
-	// At the last step y is 10 or 20 in the first setting, and falls from 3 to 1 in the others: ranks
-	// 4 3 2 1.
+	// At the last step y is 10 or 20 in the first setting, and falls from 3 to 1 in the others:
+	// ranks 4 3 2 1.
 	if last := claim.Matched[1]; float64(last.Value) != -1 || last.Verdict != DoesNotHold {
 		t.Errorf("at the last step %+v; want -1, does not hold", last)
 	}

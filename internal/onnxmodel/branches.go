@@ -7,9 +7,9 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// separateNames renames values inside of branches that have the name of a value elsewhere: ONNX lets
-// branches of different nodes use the same names, and the branches that constants choose come to
-// stand in one graph.
+// separateNames renames values inside of branches that have the name of a value elsewhere: ONNX
+// lets branches of different nodes use the same names, and the branches that constants choose come
+// to stand in one graph.
 func separateNames(g *protos.GraphProto) {
 	s := separator{taken: make(map[string]bool)}
 	for _, in := range g.Input {

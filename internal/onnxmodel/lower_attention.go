@@ -91,8 +91,8 @@ func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, y)
 }
 
-// attentionWindow allows what the attributes let a position look at. The numbers of the positions are
-// those of rows, one in each row; k are the keys.
+// attentionWindow allows what the attributes let a position look at. The numbers of the positions
+// are those of rows, one in each row; k are the keys.
 func (l *lowering) attentionWindow(n *protos.NodeProto, rows func() string, k string, allow func(more string)) {
 	// How many positions before and after its own a position may look at; -1: all.
 	before, after := intOr(n, "left_window_size", -1), intOr(n, "right_window_size", -1)

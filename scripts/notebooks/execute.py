@@ -27,7 +27,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 FAILED_COMMAND = re.compile(r"^(exit status [1-9]\d*|signal: .*)$", re.MULTILINE)
 
 # The size in bytes up to which a notebook with its outputs is saved: larger ones are slow to show and to clone.
-LARGEST = 1_000_000
+LARGEST = 1_200_000
 
 
 def main(argv=None):

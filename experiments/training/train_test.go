@@ -278,7 +278,7 @@ func TestWrongTasks(t *testing.T) {
 		{"network", func(t *Train) { t.Network.Kind = "mpl" }, `did you mean "mlp"?`},
 		{"initialization", func(t *Train) { t.Network.Initialization = "xavier" }, "xavier"},
 		{"activation", func(t *Train) { t.Network.Activation = "rellu" }, `did you mean "relu"?`},
-		{"width", func(t *Train) { t.Network.Width = 0 }, "1 hidden layers of 0 units"},
+		{"width", func(t *Train) { t.Network.Width = 0 }, "width is 0, want 1 or more"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			task := good()

@@ -19,5 +19,5 @@ func ExampleSet() {
 
 func ExampleKeys() {
 	fmt.Println(settings.Keys(&experiments.DemoConfig{}))
-	// Output: [hidden_layers width learning_rate batch_size steps coefficient]
+	// Output: [train label_noise hidden_layers width learning_rate batch_size steps coefficient]
 }

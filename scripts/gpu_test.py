@@ -149,11 +149,12 @@ class RunTest(Temporary):
         self.assertEqual(run.split_known(plugin, ["--xla_gpu_autotune_level=0", "--xla_gpu_new=1"]), (["--xla_gpu_autotune_level=0"], ["--xla_gpu_new=1"]))
 
     def test_program_that_does_not_end_is_stopped(self):
-        slow = program(self.dir / "slow", "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('saved', flush=True)")
+        slow = program(self.dir / "slow", "import time\ntry:\n  print('up', flush=True)\n  time.sleep(60)\n"
+                       "except KeyboardInterrupt: print('saved', flush=True)")
         deaf = program(self.dir / "deaf", "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)")
         with mock.patch.object(run, "GRACE", 5):
             started = subprocess.Popen([slow], stdout=subprocess.PIPE, text=True, start_new_session=True)
-            time.sleep(0.5)  # Until Python takes signals.
+            started.stdout.readline()  # Until Python takes signals.
             self.assertIsNone(run.wait(started, 0.1))
             self.assertEqual(started.communicate()[0], "saved\n")
         with mock.patch.object(run, "GRACE", 0.2):

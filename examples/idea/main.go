@@ -1,7 +1,10 @@
 // Draws the idea of geometric complexity (GC): two networks that fit the same points, one with a
 // flat function and one with a wiggly one. Both are trained until their squared error is tiny; the
 // second gets its input multiplied by 30. The argument names the files of the figure without their
-// ending; the default is idea.svg and idea.png in the folder for temporary files:
+// ending; the default is idea.svg and idea.png in the folder for temporary files. Package plots is
+// internal: a copy of this program draws with a library of its own.
+//
+// It prints:
 //
 //	flat: GC 1.2
 //	wiggly: GC 27.3

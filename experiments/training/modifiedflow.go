@@ -21,9 +21,9 @@ import (
 // The seed draws where the descent starts. There is one point for each rate, with the number of
 // steps as its step: "rate"; "exact_error" and "modified_error", the distance in the plane of
 // parameters between gradient descent and each flow at the end; "loss", of gradient descent there;
-// and "flatness", a² + b², the trace of the Hessian at a minimum up to y. The last point, of the
-// largest rate, has the trajectories as the arrays "descent_a", "descent_b", "exact_a", ...,
-// "modified_b", after each step.
+// and "flatness", a² + b², the trace of the Hessian. The points are in the order of their steps, so
+// that the first is of the largest rate. It has the trajectories as the arrays "descent_a",
+// "descent_b", "exact_a", ..., "modified_b", after each step.
 type ModifiedFlow struct {
 	Target float64   `json:"target"` // y
 	Rates  []float64 `json:"rates"`  // rising

@@ -12,7 +12,6 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/spf13/cobra"
 
-	"github.com/geometric-complexity/toolkit/backend"
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/experiments/training"
@@ -155,20 +154,13 @@ func (a *app) compareNetworks(ctx context.Context, networks []*openedNetwork, o 
 	if err != nil {
 		return nil, err
 	}
-	b, info, err := backend.Open()
+	b, info, err := a.openBackendFor(networks...)
 	if err != nil {
 		return nil, err
 	}
 	defer b.Finalize()
-	fmt.Fprintln(a.stderr, info.Why)
 	var subjects []inspect.Subject
 	for _, n := range networks {
-		for _, note := range n.notes {
-			fmt.Fprintf(a.stderr, "note: %s: %s\n", n.Name, note)
-		}
-		if err := n.check(b); err != nil {
-			return nil, err
-		}
 		if first := networks[0].Data.Name(); n.Data.Name() != first {
 			return nil, fmt.Errorf("%s is measured on %s, but %s on %s: choose one --dataset for all", n.Name, n.Data.Name(),
 				networks[0].Name, first)

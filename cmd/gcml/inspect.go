@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/geometric-complexity/toolkit/backend"
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/inspect"
 	"github.com/geometric-complexity/toolkit/internal/atomicfile"
@@ -135,18 +134,11 @@ func (a *app) inspectNetwork(ctx context.Context, network *openedNetwork, o insp
 	if err != nil {
 		return nil, err
 	}
-	b, info, err := backend.Open()
+	b, info, err := a.openBackendFor(network)
 	if err != nil {
 		return nil, err
 	}
 	defer b.Finalize()
-	fmt.Fprintln(a.stderr, info.Why)
-	for _, note := range network.notes {
-		fmt.Fprintln(a.stderr, "note:", note)
-	}
-	if err := network.check(b); err != nil {
-		return nil, err
-	}
 	isStarted := false
 	o.Announce = func(c inspect.Cost) error {
 		fmt.Fprintln(a.stderr, c)

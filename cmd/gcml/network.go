@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/spf13/cobra"
 
+	"github.com/geometric-complexity/toolkit/backend"
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/training"
 	"github.com/geometric-complexity/toolkit/gcml"
@@ -247,4 +248,27 @@ func openNetwork(command, path string, o measureOptions, split datasets.Split,
 	s, err := network.subject(o.softmax, features)
 	return &openedNetwork{Subject: s, notes: network.Notes(),
 		check: func(b compute.Backend) error { _, err := network.check(b); return err }}, err
+}
+
+// openBackendFor opens the backend, prints which it is and the notes on the networks, and checks
+// that it can run them. The caller finalizes it.
+func (a *app) openBackendFor(networks ...*openedNetwork) (compute.Backend, backend.Info, error) {
+	b, info, err := backend.Open()
+	if err != nil {
+		return nil, info, err
+	}
+	fmt.Fprintln(a.stderr, info.Why)
+	for _, n := range networks {
+		for _, note := range n.notes {
+			if len(networks) > 1 {
+				note = n.Name + ": " + note
+			}
+			fmt.Fprintln(a.stderr, "note:", note)
+		}
+		if err := n.check(b); err != nil {
+			b.Finalize()
+			return nil, info, err
+		}
+	}
+	return b, info, nil
 }

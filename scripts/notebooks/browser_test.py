@@ -88,6 +88,8 @@ class BrowserTest(unittest.TestCase):
 
     def run_all(self, name):
         self.open(name)
+        # What is asked of a page whose kernel has not started is lost without a word.
+        expect(self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_attached()
         # The saved outputs must not be taken for new ones.
         self.command("Edit", "editmenu:clear-all")
         expect(self.page.locator(".jp-OutputArea-output")).to_have_count(0)

@@ -1,8 +1,7 @@
-"""Builds the image and uses it as its README says, without a network wherever a network is not what is tested.
+"""Builds the image and tests it as its README uses it. Only tests of the network have one.
 
-`make docker-test` runs it. It takes Docker, where an engine runs, or else Podman, which takes the same commands. Where there
-is neither, or no base images, it says so in one line and ends with an error, unless --if-possible is given. The image stays,
-under the name gcml:cpu.
+`make docker-test` runs it, with Docker if its engine runs, or else with Podman. Without either, or without the base images,
+it prints one line and fails, unless --if-possible is given. The image is kept as gcml:cpu.
 """
 
 import json
@@ -21,24 +20,24 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 IMAGE = "gcml:cpu"
 LIMIT = 2.5e9  # Bytes.
-# A user that the image does not know: the caller, or, if that is root, a user without a name.
+# A user that the image does not know: the caller, or a user without a name if the caller is root.
 UID, GID = (os.getuid(), os.getgid()) if os.getuid() else (4321, 4322)
-# Podman asks for its own limits, which may be more than a machine within a machine has.
+# Podman's default limits may exceed those of a container or virtual machine that it runs in.
 RUN = ["--no-healthcheck", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
-# A training of seconds.
+# A training that takes seconds.
 DEMO = ["gcml", "demo", "--progress", "none", "--seeds", "0", "--set", "steps=20"]
-# As little as a container can have: a root that nobody writes to, no capability, and a /tmp that starts nothing, which is
-# what --tmpfs makes with Docker, but not with Podman.
+# The fewest rights that a container can have: a read-only root, no capabilities, and a /tmp without executables. With Docker,
+# --tmpfs alone mounts /tmp like this; Podman needs the options.
 READ_ONLY = ["--read-only", "--tmpfs", "/tmp"]
 HARDENED = ["--read-only", "--tmpfs", "/tmp:noexec,nosuid,nodev", "--cap-drop", "ALL",
             "--security-opt", "no-new-privileges", "--user", f"{UID}:{GID}"]
-# What the healthcheck shows is the same lab on another port.
+# The healthcheck asks port 8888, so this lab is unhealthy.
 WRONG_PORT = ["lab", "--ServerApp.port=9999"]
 engine = None  # "docker" or "podman".
 
 
 def call(*args, timeout=600):
-    """Calls the engine and gives what it did, with the text of both outputs."""
+    """Calls the engine, and returns its exit code with the text of both outputs."""
     return subprocess.run([engine, *args], capture_output=True, text=True, timeout=timeout)
 
 
@@ -48,7 +47,7 @@ def run(*command, options=(), network="none"):
 
 class ImageTest(unittest.TestCase):
     def results(self, uid=UID, gid=GID):
-        """A new folder of a user's, and the options that mount it for results."""
+        """Returns a new folder that belongs to a user, and the options that mount it for results."""
         temp = tempfile.TemporaryDirectory()
         self.addCleanup(temp.cleanup)
         os.chown(temp.name, uid, gid)
@@ -59,7 +58,7 @@ class ImageTest(unittest.TestCase):
         return done.stdout
 
     def check_demo(self, folder):
-        """Checks that the demonstration is all there, and that all of it belongs to the owner of its folder."""
+        """Checks that the demo wrote all its files, and that all belong to the owner of the folder."""
         self.assertTrue(json.loads((folder / "demo/result.json").read_text())["runs"])
         self.assertTrue((folder / "demo/figures/demo.png").is_file())
         self.assertEqual({(p.stat().st_uid, p.stat().st_gid) for p in folder.rglob("*")}, {(UID, GID)})
@@ -114,7 +113,7 @@ class ImageTest(unittest.TestCase):
         self.check(done)
         self.assertIn("WORK=", done.stderr)
         self.assertNotIn("/compile ", done.stderr)
-        # Go deletes what was used more than five days ago, and the image's files are used when it is built.
+        # Go deletes files of its cache five days after their last use, so the image dates them years ahead.
         self.assertEqual(self.check(run("find", "/go/cache", "-type", "f", "!", "-newermt", "+1 year")), "")
 
     def test_notebook(self):
@@ -146,13 +145,13 @@ class ImageTest(unittest.TestCase):
         self.assertEqual(set(owners.split()), {str(UID)})
 
     def test_health(self):
-        self.check(run("healthcheck"))  # No lab, as in a container that runs gcml.
+        self.check(run("healthcheck"))  # A container without a lab, such as one that runs gcml, is healthy.
         container, log = self.start("--network", "none", command=WRONG_PORT)
         self.wait(lambda: "127.0.0.1:9999" in log(), "up", log)
         self.assertNotEqual(self.health(container), 0)
 
     def start(self, *options, command=()):
-        """Starts a container, and gives its id and a function that gives its log."""
+        """Starts a container, and returns its id and a function that returns its log."""
         container = self.check(call("run", "--detach", *RUN, *options, IMAGE, *command)).strip()
         self.addCleanup(call, "rm", "--force", container)
 
@@ -162,9 +161,9 @@ class ImageTest(unittest.TestCase):
         return container, log
 
     def health(self, container):
-        """The exit status of the command that the image has for its health."""
+        """Runs the image's health command in a container, and returns its exit code."""
         image = json.loads(self.check(call("image", "inspect", IMAGE)))[0]
-        test = (image["Config"].get("Healthcheck") or image["Healthcheck"])["Test"]  # Docker has it here, Podman there.
+        test = (image["Config"].get("Healthcheck") or image["Healthcheck"])["Test"]  # Docker has it in Config, Podman does not.
         self.assertEqual(test[0], "CMD")
         return call("exec", container, *test[1:]).returncode
 
@@ -177,38 +176,38 @@ class ImageTest(unittest.TestCase):
 
 
 def prepare():
-    """Chooses the engine and builds the image. It gives why that cannot be done here, or None."""
+    """Chooses the engine and builds the image. It returns None, or the reason why that is impossible here."""
     global engine
     for engine in "docker", "podman":
         if shutil.which(engine) and call("info").returncode == 0:
             break
     else:
-        return "neither an engine of Docker's nor Podman is here"
+        return "there is neither a running Docker engine nor Podman"
     arguments = []
     for name, base in re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", (FOLDER / "Dockerfile").read_text(), re.MULTILINE):
         image = base_image(base)
         if image is None:
-            return f"the base image {base} is not here and cannot be pulled"
+            return f"the base image {base} is missing and cannot be pulled"
         arguments += ["--build-arg", f"{name}={image}"]
-    options = ["--format", "docker"] if engine == "podman" else []  # The other format has no healthcheck.
+    options = ["--format", "docker"] if engine == "podman" else []  # Podman's default format has no healthcheck.
     subprocess.run([engine, "build", *options, *arguments, "--target", "cpu", "--tag", IMAGE, "--file", FOLDER / "Dockerfile", FOLDER.parent],
                    check=True)
     return None
 
 
 def base_image(pinned):
-    """The image of the tag and digest; if it cannot be pulled, one with the tag that was made here; or None."""
+    """Returns the image with the pinned digest, or a local one with its tag if that cannot be pulled, or None."""
     tag = pinned.partition("@")[0]
     if call("image", "inspect", pinned).returncode == 0 or call("pull", pinned).returncode == 0:
         return pinned
     if call("image", "inspect", tag).returncode == 0:
-        print(f"docker-test: builds on the {tag} that is here, not on the digest that the Dockerfile names")
+        print(f"docker-test: building on the local {tag}, not on the digest in the Dockerfile")
         return tag
     return None
 
 
 def main(argv):
-    """Runs the tests. That nothing can be run is a failure, unless --if-possible is given."""
+    """Runs the tests. If they cannot run, that is a failure, unless --if-possible is given."""
     if_possible = "--if-possible" in argv
     if reason := prepare():
         tests = unittest.defaultTestLoader.loadTestsFromTestCase(ImageTest).countTestCases()

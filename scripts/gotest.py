@@ -19,7 +19,7 @@ def main(args):
         try:
             summary.add(json.loads(line))
         except json.JSONDecodeError:
-            print(line, end="", flush=True)  # Not an event but a message of go itself.
+            print(line, end="", flush=True)  # A message of go itself, not an event.
     code = process.wait()
     print(summary.text())
     return code
@@ -30,7 +30,7 @@ class Summary:
 
     def __init__(self, out=print):
         self.out = out
-        self.output = collections.defaultdict(list)  # Of each test (or package, with the test None).
+        self.output = collections.defaultdict(list)  # Of each test, or of a package if the test is None.
         self.counts = collections.Counter()
         self.skipped = collections.Counter()  # By reason.
 

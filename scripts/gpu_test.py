@@ -1,4 +1,4 @@
-"""Tests of gpu/pack and gpu/run, and the rehearsal of all parts on the CPU."""
+"""Tests gpu/pack and gpu/run, which also runs every part on the CPU."""
 
 import contextlib
 import importlib.machinery
@@ -18,10 +18,17 @@ from pathlib import Path
 from unittest import mock
 
 GPU = Path(__file__).resolve().parent / "gpu"
+sys.path.insert(0, str(GPU))  # As when the scripts are run: their modules lie beside them.
+
+import images  # noqa: E402
+import machine  # noqa: E402
+import packed  # noqa: E402
+import processes  # noqa: E402
+import suite  # noqa: E402
 
 
 def load(name):
-    """A script without .py as a module."""
+    """Imports a script whose name does not end in .py."""
     loader = importlib.machinery.SourceFileLoader(f"gpu_{name}", str(GPU / name))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     with mock.patch.object(sys, "dont_write_bytecode", True):
@@ -33,7 +40,7 @@ pack, run = load("pack"), load("run")
 
 
 def program(path, text):
-    """Writes a program in this Python."""
+    """Writes an executable Python program."""
     path.write_text(f"#!{sys.executable}\n{text}")
     path.chmod(0o755)
     return path
@@ -57,7 +64,7 @@ class Temporary(unittest.TestCase):
 
 class PackTest(Temporary):
     def pack(self, *args):
-        """Packs two small files in place of the programs."""
+        """Packs two small files instead of the programs."""
         def build(folder):
             for name in ("a", "b"):
                 program(folder / name, f"print({name!r})")
@@ -73,9 +80,9 @@ class PackTest(Temporary):
         self.assertEqual(code, 0)
         self.assertIn("5.0 MiB  the checkout", out)
         self.assertEqual(sorted(p.name for p in (self.dir / "out").iterdir()), ["images.tar", "manifest.json", "programs.tar.xz", "tests.tar.xz"])
-        manifest = run.read_manifest(self.dir / "out")
+        manifest = packed.read_manifest(self.dir / "out")
         self.assertEqual((manifest["glibc"], manifest["data"]), ("2.17", "images.tar"))
-        run.unpack(self.dir / "out", "programs.tar.xz", manifest, self.dir / "programs")
+        packed.unpack(self.dir / "out", "programs.tar.xz", manifest, self.dir / "programs")
         self.assertEqual(subprocess.check_output([self.dir / "programs" / "a"], text=True), "a\n")
 
     def test_more_than_the_limit_is_an_error(self):
@@ -119,48 +126,48 @@ class RunTest(Temporary):
     def test_nothing_packed(self):
         code, out, _ = self.call(run, "doctor", "--out", self.dir / "out", "--work", self.dir / "work", "--packed", self.dir)
         self.assertEqual(code, 1)
-        self.assertIn("run scripts/gpu/pack where Go is", out)
+        self.assertIn("run scripts/gpu/pack on a machine with Go", out)
 
     def test_changed_file_is_refused(self):
         (self.dir / "a").write_text("changed")
-        with self.assertRaisesRegex(run.PartError, "is not what was packed"):
-            run.checked(self.dir, "a", {"files": {"a": {"sha256": "0" * 64}}})
+        with self.assertRaisesRegex(machine.PartError, "is not what was packed"):
+            packed.checked(self.dir, "a", {"files": {"a": {"sha256": "0" * 64}}})
 
     def test_older_glibc_is_refused(self):
         with mock.patch.object(os, "confstr", lambda _: "glibc 2.9"):
-            run.check_glibc("2.9")
-            with self.assertRaisesRegex(run.PartError, "need glibc 2.34, and here is glibc 2.9"):
-                run.check_glibc("2.34")
+            machine.check_glibc("2.9")
+            with self.assertRaisesRegex(machine.PartError, "need glibc 2.34, but this machine has glibc 2.9"):
+                machine.check_glibc("2.34")
 
     def test_plugin_is_found_where_it_is_named_and_where_pip_puts_it(self):
         named, pip = self.dir / "named", self.dir / "site" / "jax_plugins" / "xla_cuda13"
-        with mock.patch.object(sys, "path", [str(self.dir / "site")]), mock.patch.object(run, "ROOT", self.dir / "root"):
-            with self.assertRaisesRegex(run.PartError, "no XLA plugin for CUDA"):
-                run.find_plugin({})
+        with mock.patch.object(sys, "path", [str(self.dir / "site")]), mock.patch.object(machine, "ROOT", self.dir / "root"):
+            with self.assertRaisesRegex(machine.PartError, "no XLA plugin for CUDA"):
+                machine.find_plugin({})
             for folder in (pip, named):
                 folder.mkdir(parents=True)
                 (folder / "xla_cuda_plugin.so").write_text("")
-            self.assertEqual(run.find_plugin({}).parent, pip)
-            self.assertEqual(run.find_plugin({"PJRT_PLUGIN_LIBRARY_PATH": f"/nowhere:{named}"}).parent, named)
+            self.assertEqual(machine.find_plugin({}).parent, pip)
+            self.assertEqual(machine.find_plugin({"PJRT_PLUGIN_LIBRARY_PATH": f"/nowhere:{named}"}).parent, named)
 
     def test_only_flags_that_the_plugin_knows(self):
         plugin = self.dir / "plugin.so"
         plugin.write_bytes(b"\0xla_gpu_autotune_level\0")
-        self.assertEqual(run.split_known(plugin, ["--xla_gpu_autotune_level=0", "--xla_gpu_new=1"]), (["--xla_gpu_autotune_level=0"], ["--xla_gpu_new=1"]))
+        self.assertEqual(machine.split_known(plugin, ["--xla_gpu_autotune_level=0", "--xla_gpu_new=1"]), (["--xla_gpu_autotune_level=0"], ["--xla_gpu_new=1"]))
 
     def test_program_that_does_not_end_is_stopped(self):
         slow = program(self.dir / "slow", "import time\ntry:\n  print('up', flush=True)\n  time.sleep(60)\n"
                        "except KeyboardInterrupt: print('saved', flush=True)")
         deaf = program(self.dir / "deaf", "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)")
-        with mock.patch.object(run, "GRACE", 5):
+        with mock.patch.object(processes, "GRACE", 5):
             started = subprocess.Popen([slow], stdout=subprocess.PIPE, text=True, start_new_session=True)
-            started.stdout.readline()  # Until Python takes signals.
-            self.assertIsNone(run.wait(started, 0.1))
+            started.stdout.readline()  # From here on the program handles signals.
+            self.assertIsNone(processes.wait(started, 0.1))
             self.assertEqual(started.communicate()[0], "saved\n")
-        with mock.patch.object(run, "GRACE", 0.2):
+        with mock.patch.object(processes, "GRACE", 0.2):
             started = subprocess.Popen([deaf], stdout=subprocess.PIPE, text=True, start_new_session=True)
             started.stdout.readline()
-            self.assertIsNone(run.wait(started, 0.1))
+            self.assertIsNone(processes.wait(started, 0.1))
             self.assertEqual(started.wait(), -signal.SIGKILL)
             started.stdout.close()
 
@@ -172,7 +179,7 @@ class RunTest(Temporary):
                 info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
-        folder = run.images(self.part(archive)) / "cifar10" / "cifar-10-batches-bin"
+        folder = images.images(self.part(archive)) / "cifar10" / "cifar-10-batches-bin"
         self.assertEqual({p.name: p.read_bytes() for p in folder.iterdir()}, content)
 
     def part(self, archive):
@@ -189,16 +196,16 @@ class RunTest(Temporary):
             Image.new("RGB", (32, 32), color).save(jpeg, "JPEG", quality=95)
             return struct.pack("<BH", label, jpeg.tell()) + jpeg.getvalue()
         files = [self.dir / "1.bin", self.dir / "2.bin"]
-        run.decode(record(3, (200, 100, 50)) + record(9, (0, 0, 0)), files)
+        images.decode(record(3, (200, 100, 50)) + record(9, (0, 0, 0)), files)
         first = files[0].read_bytes()
         self.assertEqual((len(first), first[0], files[1].read_bytes()[0]), (3073, 3, 9))
         for plane, want in enumerate((200, 100, 50)):  # Red, green and blue, each of 1,024 pixels.
             self.assertAlmostEqual(first[1 + 1024 * plane], want, delta=3)
-        with self.assertRaisesRegex(run.PartError, "1 images cannot be put into 2 files"):
-            run.decode(record(3, (0, 0, 0)), files)
+        with self.assertRaisesRegex(machine.PartError, "1 images cannot be put into 2 files"):
+            images.decode(record(3, (0, 0, 0)), files)
 
 
-# A test program of Go with -test.v, as far as its output goes: TestB ends it, TestC fails, TestE never ends.
+# Prints what a Go test program prints with -test.v: TestB crashes it, TestC fails, TestE never ends.
 TEST_PROGRAM = """
 import re, sys, time
 skip = next((a.removeprefix("-test.skip=") for a in sys.argv if a.startswith("-test.skip=")), "^$")
@@ -216,19 +223,19 @@ print("FAIL"); sys.exit(1)
 class SuiteTest(Temporary):
     def summary(self, endless, seconds):
         file = program(self.dir / "x.test", TEST_PROGRAM.replace("ENDLESS", str(int(endless))))
-        suite = run.Suite("x", file, self.dir, self.dir / "x.txt", os.environ, "")
-        suite.start()
+        tests = suite.Suite("x", file, self.dir, self.dir / "x.txt", os.environ, "")
+        tests.start()
         deadline = time.monotonic() + seconds
-        while suite.running() and time.monotonic() < deadline:
+        while tests.running() and time.monotonic() < deadline:
             time.sleep(0.02)
-        suite.stop()
-        self.assertFalse(suite.passed())
-        return suite.summary()
+        tests.stop()
+        self.assertFalse(tests.passed())
+        return tests.summary()
 
-    def test_one_that_ends_the_program_does_not_hide_the_rest(self):
+    def test_a_crash_does_not_hide_the_other_tests(self):
         self.assertEqual(self.summary(False, 30), "x 2 passed, 1 failed, 0 skipped (TestC/cuda), ended by TestB")
 
-    def test_one_that_does_not_end(self):
+    def test_a_test_that_does_not_end(self):
         self.assertEqual(self.summary(True, 1.5), "x 2 passed, 1 failed, 0 skipped (TestC/cuda), ended by TestB, not done in time")
 
 

@@ -34,11 +34,11 @@ def write(source, target):
 
 
 def lock(source, target, platform, options):
-    """The pins with their hashes, for one platform."""
+    """Returns the pins with their hashes, for one platform."""
     with tempfile.TemporaryDirectory() as temp:
         out = Path(temp) / "requirements.txt"
         if target.exists():
-            out.write_text(target.read_text())  # uv keeps the versions that it finds there.
+            out.write_text(target.read_text())  # uv keeps the versions of an existing output file.
         uv = ["uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--python-version", PYTHON,
               "--python-platform", platform, *options, "--output-file", str(out), str(source)]
         subprocess.run(uv, check=True)

@@ -1,4 +1,4 @@
-"""Tests that all that is fetched is pinned: packages by SHA-256, GitHub's actions by commit."""
+"""Tests that everything that is fetched is pinned: packages by SHA-256, GitHub's actions by commit."""
 
 import re
 import unittest
@@ -9,7 +9,7 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)")
 
 
 def requirements(path):
-    """The lines of a requirements file, each joined with what follows its backslash, without comments."""
+    """Returns the logical lines of a requirements file: continuation lines joined, comments left out."""
     text = path.read_text().replace("\\\n", " ")
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 

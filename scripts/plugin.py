@@ -1,17 +1,17 @@
 """Puts an XLA (PJRT) plugin into the project's plugin folder: `plugin.py cpu` or `plugin.py cuda`.
 
-The plugins come in wheels, pinned by version and SHA-256 in plugins/*.txt; pip fetches and checks them. A wheel that
-does not have the pinned hash is an error. What is put in place appears by a rename, so that an interrupted or failed run
-leaves nothing behind. Beside it lies the SHA-256 of what was put there: if the pinned plugin is there already and is
-still that, nothing is done, and one that was damaged since is replaced, or put aside where it cannot be.
+The plugins come in wheels, which plugins/*.txt pin by version and SHA-256. pip fetches and checks them; a wheel with another
+hash is an error. The plugin appears by a rename, so that an interrupted or failed run leaves nothing behind. A file beside it
+holds the SHA-256 of the installed plugin. If that still fits, and the pin is the same, nothing is done. A damaged plugin is
+replaced or, if that fails, renamed.
 
-`plugin.py cpu --goxla` runs go-xla's own installer instead, for platforms that no wheel is for. It installs under the
-home folder what no hash is pinned for, and so is never tried without being asked for.
+`plugin.py cpu --goxla` runs go-xla's own installer instead, for platforms without a wheel. It installs files without a pinned
+hash under the home folder, and so it only runs on request.
 
-A pin file may say which of XLA's flags suit its plugin ("# xla_flags: ..."). They are put beside the plugin with its size,
-for backend to pass on: another plugin may not know them, and XLA ends the program over a flag that it does not know.
+A pin file may name XLA flags for its plugin ("# xla_flags: ..."). They are stored beside the plugin, together with its size,
+and package backend passes them on. Other plugins may not know these flags, and XLA ends the program at an unknown flag.
 
-With --optional a plugin that cannot be fetched is one line of output and no error. A wrong hash is still an error.
+With --optional a plugin that cannot be fetched is a message and no error. A wrong hash is still an error.
 """
 
 import argparse
@@ -27,19 +27,19 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent
 ROOT = SCRIPTS.parent
 
-# The pins to try for each kind, in order.
+# The pin files of each kind, in the order in which they are tried.
 PINS = {"cpu": ["cpu.txt", "cpu-second.txt"], "cuda": ["cuda.txt"]}
 
-# What pip says when a file's hash is not the pinned one.
+# What pip prints when a file does not have the pinned hash.
 WRONG_HASH = "DO NOT MATCH THE HASHES"
 
 
 class WrongHash(Exception):
-    """A downloaded file is not the one that was pinned."""
+    """A downloaded file does not have the pinned hash."""
 
 
 class NotAvailable(Exception):
-    """No plugin could be had, and why."""
+    """Why no plugin could be installed."""
 
 
 def main(argv=None):
@@ -47,7 +47,7 @@ def main(argv=None):
     parser.add_argument("kind", choices=sorted(PINS))
     parser.add_argument("--dir", type=Path, default=Path(os.environ.get("GCML_PLUGIN_DIR") or ROOT / ".plugins"))
     parser.add_argument("--pins", type=Path, default=SCRIPTS / "plugins", help="folder of the requirement files")
-    parser.add_argument("--optional", action="store_true", help="no error if the plugin cannot be fetched")
+    parser.add_argument("--optional", action="store_true", help="a plugin that cannot be fetched is no error")
     parser.add_argument("--goxla", action="store_true", help="run go-xla's own installer, whose files are not pinned by hash")
     args = parser.parse_args(argv)
     pins = [args.pins / name for name in PINS[args.kind]]
@@ -60,13 +60,13 @@ def main(argv=None):
         print(f"xla: {e}. Nothing was installed.", file=sys.stderr)
         return 1
     except NotAvailable as e:
-        print(f"xla: no {args.kind} plugin could be had ({e}); the pure Go backend is used; for go-xla's own, which is not pinned: make goxla", file=sys.stderr)
+        print(f"xla: no {args.kind} plugin could be installed ({e}); the pure Go backend is used. `make goxla` installs go-xla's own, whose hash is not pinned", file=sys.stderr)
         return 0 if args.optional else 1
     return 0
 
 
 def ensure(kind, folder, pins):
-    """Puts a plugin of this kind into folder unless a pinned one, undamaged, or one put there by hand, is there."""
+    """Puts a plugin of this kind into folder, unless it has an undamaged pinned one, or one that a user put there."""
     target = folder / ("pjrt_c_api_cpu_plugin.so" if kind == "cpu" else "cuda")
     stamp = folder / f"{kind}.pin"
     damaged = False
@@ -78,7 +78,7 @@ def ensure(kind, folder, pins):
             damaged = installed != content_digest(target)
             if not damaged:
                 return
-            print(f"xla: {target} is not what was put there; it is replaced", flush=True)
+            print(f"xla: {target} is damaged: it does not have the SHA-256 that it was installed with; replacing it", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     reasons = []
     for pin in pins:
@@ -87,7 +87,7 @@ def ensure(kind, folder, pins):
         except NotAvailable as e:
             reasons.append(str(e))
             continue
-        print(f"xla: {kind} plugin in place ({pinned_name(pin)})")
+        print(f"xla: {kind} plugin installed ({pinned_name(pin)})")
         return
     if damaged:
         reasons.append(f"the damaged one is now {put_aside(target)}")
@@ -95,7 +95,7 @@ def ensure(kind, folder, pins):
 
 
 def put_aside(target):
-    """Gives a damaged plugin a name under which nothing loads it, which may end the program."""
+    """Renames a damaged plugin so that nothing loads it: loading it may end the program."""
     aside = target.with_name(target.name + ".damaged")
     if aside.is_dir():
         shutil.rmtree(aside)
@@ -104,7 +104,7 @@ def put_aside(target):
 
 
 def content_digest(target):
-    """The SHA-256 of a file, or of the names and contents of a tree."""
+    """Returns the SHA-256 of a file, or of the names and contents of all files of a folder."""
     if not target.is_dir():
         with target.open("rb") as f:
             return hashlib.file_digest(f, "sha256").hexdigest()
@@ -116,14 +116,14 @@ def content_digest(target):
 
 
 def install(pin, target, folder, stamp):
-    """Installs one requirement file's wheels, moves the plugin, or for CUDA the whole tree, to target, and stamps it."""
+    """Installs the wheels of a pin file, moves the plugin (for CUDA the whole tree) to target, and writes its hash."""
     print(f"xla: fetching {pinned_name(pin)}", flush=True)
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as temp:
         tree = Path(temp) / "tree"
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
                "--no-compile", "--no-cache-dir", "--require-hashes", "--only-binary", ":all:", "--retries", "2",
                "--timeout", "20", "--target", str(tree), "--requirement", str(pin)]
-        # The unpacked wheels stay on the file system that they are renamed on.
+        # pip unpacks on the same file system, so that the plugin can be renamed into its place.
         done = subprocess.run(pip, capture_output=True, text=True, env={**os.environ, "TMPDIR": temp})
         if WRONG_HASH in done.stdout + done.stderr:
             raise WrongHash(f"what was fetched for {pinned_name(pin)} does not have the SHA-256 pinned in {pin.name}")
@@ -152,19 +152,19 @@ def only_plugin(tree, pin):
 
 
 def link_for_goxla(tree):
-    """go-xla looks for NVIDIA's libraries one folder above the plugin's own; pip puts them two above."""
+    """Links NVIDIA's libraries to where go-xla looks: one folder above the plugin's. pip installs them two above."""
     (tree / "jax_plugins" / "nvidia").symlink_to("../nvidia")
 
 
 def replace(new, target, temp):
-    """Renames new to target. A folder in its place is moved into temp first, which the caller deletes."""
+    """Renames new to target. If target is a folder, it is moved to temp first, which the caller deletes."""
     if target.is_dir():
         os.rename(target, temp / "old")
     os.replace(new, target)
 
 
 def goxla_installer(kind):
-    """go-xla's own installer: from its releases, not pinned by hash, into its own folder under the home folder."""
+    """Runs go-xla's own installer. It installs from its releases, without pinned hashes, under the home folder."""
     go = shutil.which("go")
     if go is None:
         raise NotAvailable("go-xla's installer: no Go found")
@@ -172,7 +172,7 @@ def goxla_installer(kind):
     done = subprocess.run([go, "run", "./scripts/goxla-install", kind], cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         raise NotAvailable(f"go-xla's installer: {last_line(done.stderr)}")
-    print(f"xla: {kind} plugin in place (go-xla's own, not pinned): {last_line(done.stdout)}")
+    print(f"xla: {kind} plugin installed (go-xla's own, hash not pinned): {last_line(done.stdout)}")
 
 
 def pin_digest(pin):
@@ -180,7 +180,7 @@ def pin_digest(pin):
 
 
 def pinned_name(pin):
-    """The first requirement of a file, as name==version."""
+    """Returns the first requirement of a pin file, as name==version."""
     for line in pin.read_text().splitlines():
         if line and not line.startswith("#"):
             return line.split()[0]
@@ -188,7 +188,7 @@ def pinned_name(pin):
 
 
 def xla_flags(pin):
-    """The flags that a pin file names, "" if it names none."""
+    """Returns the XLA flags that a pin file names, or ""."""
     mark = "# xla_flags:"
     return " ".join(line.removeprefix(mark).strip() for line in pin.read_text().splitlines() if line.startswith(mark))
 

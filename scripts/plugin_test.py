@@ -1,4 +1,4 @@
-"""Tests of plugin.py, with small wheels made on the spot and pip kept off the network."""
+"""Tests plugin.py with small wheels that the tests write, and pip without a network."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ CONTENT = b"a plugin"
 
 
 def make_wheel(folder, name, files):
-    """Writes a wheel NAME-1.0 that holds files (path: content), and gives its SHA-256."""
+    """Writes a wheel NAME-1.0 with files (path: content), and returns its SHA-256."""
     info = f"{name}-1.0.dist-info"
     path = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as z:
@@ -65,7 +65,7 @@ class PluginTest(unittest.TestCase):
         self.assertIn("first==1.0", out)
         self.assertEqual(self.target.read_bytes(), CONTENT)
         self.assertEqual(self.left(), ["cpu.pin", "pjrt_c_api_cpu_plugin.so"])
-        # Again, where nothing could be fetched any more: quiet, and nothing is fetched.
+        # A second call prints nothing and fetches nothing: here nothing could be fetched any more.
         for wheel in self.wheels.iterdir():
             wheel.unlink()
         self.assertEqual(self.run_plugin("cpu"), (0, "", ""))
@@ -98,7 +98,7 @@ class PluginTest(unittest.TestCase):
                 code, _, err = self.run_plugin(*args)
                 self.assertEqual(code, want)
                 self.assertEqual(err.count("\n"), 1, err)
-                self.assertIn("no cpu plugin could be had", err)
+                self.assertIn("no cpu plugin could be installed", err)
                 self.assertEqual(self.left(), [])
 
     def test_new_pin_replaces_the_old_plugin(self):
@@ -124,13 +124,13 @@ class PluginTest(unittest.TestCase):
         self.assertEqual(self.run_plugin("cpu")[0], 0)
         flags = self.dir / "pjrt_c_api_cpu_plugin.xla_flags"
         self.assertEqual(flags.read_text(), f"{len(CONTENT)} --a=1 --b=2\n")
-        # A plugin whose pin names none does not keep those of the one before.
+        # A plugin whose pin names no flags does not keep the flags of the previous one.
         self.pin("cpu.txt", "first", sha)
         self.assertEqual(self.run_plugin("cpu")[0], 0)
         self.assertFalse(flags.exists())
 
     def damage(self, path):
-        """Changes one byte and keeps size and time."""
+        """Changes one byte of a file, and keeps its size and time."""
         stat = path.stat()
         content = bytearray(path.read_bytes())
         content[0] ^= 1
@@ -145,7 +145,7 @@ class PluginTest(unittest.TestCase):
         self.damage(self.target)
         code, out, _ = self.run_plugin("cpu")
         self.assertEqual(code, 0)
-        self.assertIn("is not what was put there; it is replaced", out)
+        self.assertIn("is damaged: it does not have the SHA-256 that it was installed with", out)
         self.assertEqual(self.target.read_bytes(), CONTENT)
         self.assertEqual(self.run_plugin("cpu"), (0, "", ""))
 
@@ -184,7 +184,7 @@ class PluginTest(unittest.TestCase):
         sha = make_wheel(self.wheels, "cuda", {
             "jax_plugins/xla_cuda13/xla_cuda_plugin.so": CONTENT, "nvidia/cu13/lib/libcublas.so.13": b"lib"})
         self.pin("cuda.txt", "cuda", sha)
-        for _ in range(2):  # Anew, and over an older one.
+        for _ in range(2):  # First into an empty folder, then over an older tree.
             code, _, err = self.run_plugin("cuda")
             self.assertEqual((code, err), (0, ""))
             tree = self.dir / "cuda"

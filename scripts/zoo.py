@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the networks that Python wheels carry, and compares with ONNX Runtime: zoo.py GCML DIR [TABLE].
+"""Measures the networks in Python wheels, and compares with ONNX Runtime: zoo.py GCML DIR [TABLE].
 
 The wheels are unpacked into DIR, and nothing of them is run but the .onnx files. The oracle is the mean of |J v|^2 over random
 directions v of the inputs, whose components are 1 or -1, by central differences of fourth order: its expectation is the GC. It is
@@ -84,7 +84,7 @@ def narrowed(path, x, name, count=4):
     for n in graph.node:
         if n.op_type == "Constant":
             n.attribute[0].t.name = n.output[0]
-    scales = {i for n in graph.node if n.op_type == "Resize" for i in n.input[1:3]}  # float32 in every network
+    scales = {i for n in graph.node if n.op_type == "Resize" for i in n.input[1:3]}  # Scales are float32 in every network.
     for t in [*graph.initializer, *constants]:
         if t.data_type == TensorProto.FLOAT and t.name not in scales:
             t.CopyFrom(tensor(numpy_helper.to_array(t).astype("f8"), t.name))
@@ -99,7 +99,7 @@ def narrowed(path, x, name, count=4):
         if n.op_type != "BatchNormalization":
             nodes.append(n)
             continue
-        # Written out: the evaluator mixes the statistics of the batch in, before opset 14.
+        # Computed here, because the evaluator mixes in statistics of the batch before opset 14.
         scale, bias, mean, variance = (values[i] for i in n.input[1:])
         factor = scale / np.sqrt(variance + next((a.f for a in n.attribute if a.name == "epsilon"), 1e-5))
         y = n.output[0]

@@ -1,4 +1,4 @@
-"""Opens notebooks in JupyterLab in a real Chromium: the index, one for each kind of widget, on a dark page, on a narrow page.
+"""Opens notebooks in JupyterLab in a real Chromium: the index, one for each kind of widget, in dark mode, and at a phone's width.
 
 Notebooks run at smoke scale.
 
@@ -25,10 +25,10 @@ except ImportError:
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"
-OUT = ROOT / "out" / "browser"  # Inside of the repository, where package nb looks for it.
+OUT = ROOT / "out" / "browser"  # Inside the repository, so that package nb finds it.
 CHROMIUM = shutil.which("chromium")
 SECOND = 1000  # Playwright counts in milliseconds.
-PATIENCE = 600 * SECOND  # With whatever the page is waited for: a busy machine is slow, and none of this is about speed.
+PATIENCE = 600 * SECOND  # For everything that the tests wait for: a busy machine is slow, and no test is about speed.
 
 
 @unittest.skipUnless(CHROMIUM and sync_playwright, "Chromium or Playwright is not installed")
@@ -40,12 +40,12 @@ class BrowserTest(unittest.TestCase):
         cls.url = cls.start_lab()
         playwright = sync_playwright().start()
         cls.addClassCleanup(playwright.stop)
-        # Root, as in containers, has no sandbox.
+        # Chromium has no sandbox for root, the user in many containers.
         cls.browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         cls.addClassCleanup(cls.browser.close)
 
     def setUp(self):
-        self.open_page(1300, 6000)  # So high that all cells are drawn without scrolling.
+        self.open_page(1300, 6000)  # High enough to draw all cells without scrolling.
 
     def open_page(self, width, height):
         self.page = self.browser.new_page(viewport={"width": width, "height": height})
@@ -55,7 +55,7 @@ class BrowserTest(unittest.TestCase):
 
     @classmethod
     def start_lab(cls):
-        """Starts JupyterLab on copies of the notebooks, and gives its address."""
+        """Starts JupyterLab on copies of the notebooks, and returns the pattern of its addresses."""
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
@@ -80,7 +80,7 @@ class BrowserTest(unittest.TestCase):
         raise RuntimeError(f"JupyterLab does not answer: see {OUT / 'lab.log'}")
 
     def open(self, name, mode="lab"):
-        """Opens a copy of a notebook, with the outputs that it is saved with; in mode "doc" alone on the page."""
+        """Opens a copy of a notebook with its saved outputs. Mode "doc" shows nothing but the notebook."""
         shutil.copy(FOLDER / name, OUT)
         self.page.goto(self.url % (mode, name))
         self.page.locator(".jp-CodeCell").first.wait_for()
@@ -88,9 +88,9 @@ class BrowserTest(unittest.TestCase):
 
     def run_all(self, name):
         self.open(name)
-        # What is asked of a page whose kernel has not started is lost without a word.
+        # JupyterLab silently drops a command to run cells if the kernel has not started.
         expect(self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_attached()
-        # The saved outputs must not be taken for new ones.
+        # The test must not take saved outputs for new ones.
         self.command("Edit", "editmenu:clear-all")
         expect(self.page.locator(".jp-OutputArea-output")).to_have_count(0)
         self.command("Run", "runmenu:run-all")
@@ -100,7 +100,7 @@ class BrowserTest(unittest.TestCase):
         self.page.locator(f"li[data-command='{command}']").click()
 
     def check_run(self, name, figures):
-        """Runs a notebook: so many figures to see, each told in words, and nothing on stderr."""
+        """Runs a notebook, and checks its number of figures, that each has a text, and that stderr is empty."""
         self.run_all(name)
         try:
             expect(self.figures()).to_have_count(figures)
@@ -132,7 +132,7 @@ class BrowserTest(unittest.TestCase):
         slider, value = self.page.locator("input[type=range]"), self.page.locator("output")
         figure = self.figures().last
         before, said = figure.get_attribute("src"), value.text_content()
-        slider.fill("3")  # The kernel has nothing to do with it: no cell runs.
+        slider.fill("3")  # A script of the page moves the slider: no cell runs.
         expect(value).not_to_have_text(said)
         expect(self.figures()).to_have_count(6)
         self.assertNotEqual(self.figures().last.get_attribute("src"), before)
@@ -152,7 +152,7 @@ class BrowserTest(unittest.TestCase):
         expect(self.page.locator("body[data-jp-theme-light=false]")).to_be_attached()
         figure = self.figures().first
         figure.wait_for()
-        # The page shows through where nothing is drawn.
+        # The background is transparent.
         alpha = figure.evaluate("""async picture => {
             await picture.decode();
             const canvas = document.createElement("canvas");

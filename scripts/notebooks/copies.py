@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-COPIED = ".copied.json"  # What was copied: the SHA-256 of each notebook, by its name.
+COPIED = ".copied.json"  # The SHA-256 of each notebook as it was copied, by name.
 
 
 def main(folder, notebooks=NOTEBOOKS):
-    """Brings the copies up to date. Gives the names of notebooks whose newer version was not copied."""
+    """Brings the copies up to date. Returns the names of notebooks that have a newer version, which was not copied."""
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     record = folder / COPIED

@@ -1,4 +1,4 @@
-"""Tests of copies.py: what a reader changed is never lost, and what was not changed is up to date."""
+"""Tests copies.py: changed copies are never lost, and unchanged copies are brought up to date."""
 
 import sys
 import tempfile

@@ -23,7 +23,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 
-# How GoNB reports a `!command` that failed, on the cell's stderr.
+# GoNB's message on stderr for a `!command` that failed.
 FAILED_COMMAND = re.compile(r"^(exit status [1-9]\d*|signal: .*)$", re.MULTILINE)
 
 # The size in bytes up to which a notebook with its outputs is saved: larger ones are slow to show and to clone.
@@ -49,7 +49,7 @@ def main(argv=None):
     scale = args.scale or ("" if args.save else "smoke")
     os.environ["GCML_SCALE"] = scale
     if scale == "smoke":
-        # What XLA needs to compile the small networks is longer than they train.
+        # XLA takes longer to compile the small networks than they train.
         os.environ.setdefault("GOMLX_BACKEND", "go")
     with tempfile.TemporaryDirectory() as temp, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         out = args.out or Path(temp)
@@ -61,12 +61,12 @@ def main(argv=None):
 
 
 def execute(path, out, args):
-    """Executes one notebook, writes it to out, or in its place if it is to be saved, and says how it went."""
+    """Executes one notebook, writes it to out, or over itself with --save, and prints the outcome."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=args.timeout, coalesce_streams=True, record_timing=False,
                             resources={"metadata": {"path": str(path.resolve().parent)}})
     start = time.monotonic()
-    log = out / (path.stem + ".log")  # Of the kernel, which has much to say.
+    log = out / (path.stem + ".log")  # The kernel's long log.
     try:
         with open(log, "w") as stderr:
             client.execute(stderr=stderr)
@@ -85,7 +85,7 @@ def execute(path, out, args):
 
 
 def save(notebook, size, path):
-    """Replaces a notebook by the executed one. Gives what is against it, or None."""
+    """Replaces a notebook by the executed one. Returns None, or why it was not replaced."""
     if size > LARGEST:
         return f"not saved: {size:,} bytes with its outputs, at most {LARGEST:,} are kept"
     write_atomically(notebook, path)
@@ -93,7 +93,7 @@ def save(notebook, size, path):
 
 
 def failed_command(notebook):
-    """What the first failing `!command` of a notebook printed, or None."""
+    """Returns what the first failing `!command` of a notebook printed, or None."""
     for number, cell in enumerate(notebook.cells, 1):
         for output in cell.get("outputs", []):
             if output.get("name") != "stderr":

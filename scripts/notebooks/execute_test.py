@@ -1,4 +1,4 @@
-"""Tests of execute.py: what has to count as a failure does. They run the GoNB kernel on notebooks made on the spot."""
+"""Tests that execute.py reports failures. They run the GoNB kernel on notebooks that the tests write."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ HELLO = '%%\nfmt.Println("scale", os.Getenv("GCML_SCALE"))'
 
 
 def run_main(*args):
-    """Gives the exit status and what was printed."""
+    """Returns the exit code and the output."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         code = execute.main(args)
@@ -40,7 +40,7 @@ class ExecuteTest(unittest.TestCase):
         return path
 
     def run_notebook(self, *cells):
-        """Executes a notebook of these cells. Gives the exit status, what was printed, and the executed cells."""
+        """Executes a notebook of these cells. Returns the exit code, the output, and the executed cells."""
         path = self.write_notebook(*cells)
         before = path.read_bytes()
         code, printed = run_main(str(path), "--out", str(self.folder / "out"), "--timeout", "300")
@@ -89,7 +89,7 @@ class ExecuteTest(unittest.TestCase):
 
 
 class SavedTest(unittest.TestCase):
-    """What is in the repository must be seen in an untrusted view too, where scripts and drawings in HTML are removed."""
+    """Saved notebooks must also be readable in untrusted views, which remove scripts and drawings in HTML."""
 
     def test_outputs(self):
         for path in sorted(execute.FOLDER.glob("*.ipynb")):

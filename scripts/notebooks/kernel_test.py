@@ -24,14 +24,14 @@ IMPORTS = """import (
 	"github.com/geometric-complexity/toolkit/notebooks/nb"
 )
 """
-# A training of minutes, with the progress of a training.
+# A training that takes minutes and shows progress.
 LONG_RUN = """%%
 defer gonbui.Sync()
 cfg := experiments.SimplicityBias.Config(nb.Smoke)
 cfg.Steps = 10_000_000
 nb.Look(experiments.SimplicityBias, cfg)
 """
-# One that says nothing, and does not hear of an interrupt.
+# A run that prints nothing and ignores interrupts.
 SILENT_RUN = """%%
 nb.Context()
 fmt.Println("begins")
@@ -61,11 +61,11 @@ class KernelTest(unittest.TestCase):
             self.run_cell(first_cell)
 
     def run_cell(self, source):
-        """Runs a cell to its end, and gives what it printed, by stream."""
+        """Runs a cell to its end, and returns its output by stream."""
         return self.outputs(self.client.execute(source if source.startswith("%no") else IMPORTS + source))
 
     def outputs(self, cell, until=None):
-        """What a cell prints, by stream; until it ends, or prints or displays a text."""
+        """Returns a cell's output by stream, when the cell ends, or prints or displays a given text."""
         printed = {"stdout": "", "stderr": "", "displayed": ""}
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -83,7 +83,7 @@ class KernelTest(unittest.TestCase):
                 return printed
 
     def cell_processes(self):
-        """The processes that the kernel has started and that are there still."""
+        """Returns the running processes that the kernel has started."""
         listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
         kernel = self.manager.provisioner.pid
         return [int(pid) for pid, parent in map(str.split, listed.splitlines()) if int(parent) == kernel]
@@ -97,7 +97,7 @@ class KernelTest(unittest.TestCase):
         self.fail(f"of the cell's processes {processes} some are there after 10 s")
 
     def assert_one_line(self, stderr, *words):
-        """All that a cell says of an error is one line, before what the kernel adds."""
+        """A cell reports an error in one line; the kernel adds its own."""
         lines = stderr.strip().splitlines()
         self.assertEqual(len(lines), 2, stderr)
         self.assertEqual(lines[1], "exit status 1")
@@ -117,7 +117,7 @@ class KernelTest(unittest.TestCase):
         self.assert_ends(processes)
 
     def test_any_order(self):
-        """After a restart a cell needs none of those above it: neither the first one nor their imports."""
+        """After a restart, every cell runs without the cells above it, also without their imports."""
         self.start_kernel(first_cell="", GOPROXY="off")
         printed = self.outputs(self.client.execute("%%\nnb.Published(experiments.SimplicityBias).ShowVerdicts()"))
         self.assertEqual(printed["stderr"], "")
@@ -132,7 +132,7 @@ class KernelTest(unittest.TestCase):
         self.assert_ends(processes)
 
     def test_what_is_missing(self):
-        # Whatever asks for the network is refused.
+        # Connections to the network are refused.
         self.start_kernel(GOPROXY="off", HTTP_PROXY="http://127.0.0.1:9", HTTPS_PROXY="http://127.0.0.1:9", GCML_DATA=str(self.folder))
         nothing = f'os.Setenv("GCML_PLUGIN_DIR", ""); os.Setenv("HOME", "{self.folder}"); '
         with self.subTest("no plugin"):

@@ -93,6 +93,9 @@ func (b *Backend) Compiled() int {
 	return b.compiled
 }
 
+// Wrapped returns the backend inside, for package platform.
+func (b *Backend) Wrapped() compute.Backend { return b.Backend }
+
 // Builder implements compute.Backend.
 func (b *Backend) Builder(name string) compute.Builder {
 	return &builder{Builder: b.Backend.Builder(name), backend: b}

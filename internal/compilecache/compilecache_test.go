@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // cached wraps XLA, or skips the test where there is none.
@@ -119,6 +121,25 @@ func TestOtherBackends(t *testing.T) {
 	if New(b) != compute.Backend(b) {
 		t.Error("a cache was wrapped in another")
 	}
+}
+
+// TestPlatform: graphs are built for the platform of the backend inside, so that a network is as fast
+// in a sweep as alone.
+func TestPlatform(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, inner compute.Backend) {
+		wrapped := New(inner)
+		if got, want := platform.Of(wrapped), platform.Of(inner); got != want {
+			t.Errorf("platform %d, want that of the backend inside, %d", got, want)
+		}
+		if got, want := platform.IsXLA(wrapped), platform.IsXLA(inner); got != want {
+			t.Errorf("XLA: %v, want %v", got, want)
+		}
+		for _, dtype := range []dtypes.DType{dtypes.Float32, dtypes.Float64} {
+			if got, want := platform.ConvolvesByOneDNN(wrapped, dtype), platform.ConvolvesByOneDNN(inner, dtype); got != want {
+				t.Errorf("%s by oneDNN: %v, want %v", dtype, got, want)
+			}
+		}
+	})
 }
 
 // TestKeys: names that GoMLX makes up do not tell programs apart, everything else does.

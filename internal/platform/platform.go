@@ -22,8 +22,12 @@ const (
 	Accelerator
 )
 
-// Of returns the platform of a backend.
+// Of returns the platform of a backend. That of a wrapper with a method Wrapped is that of the
+// backend inside.
 func Of(b compute.Backend) Platform {
+	if wrapper, ok := b.(interface{ Wrapped() compute.Backend }); ok {
+		return Of(wrapper.Wrapped())
+	}
 	// An interface instead of XLA's type, because XLA's package needs cgo.
 	if xla, ok := b.(interface{ IsCPU() bool }); ok && xla.IsCPU() {
 		return XLACPU

@@ -21,7 +21,7 @@ type WidthTraining struct {
 	Widths []int `json:"widths"`
 }
 
-// DoubleDescentConfig configures experiment 08: an MLP, and a ResNet.
+// DoubleDescentConfig configures experiments 08 and 13: an MLP, and a ResNet.
 type DoubleDescentConfig struct {
 	WidthTraining
 	ResNet WidthTraining `json:"resnet"`
@@ -156,12 +156,17 @@ func widthLabel(network string, noise float64) func(int) string {
 // axis sweeps the width, with a fraction of wrong labels.
 func (c WidthTraining) axis(network string, noise float64, seeds []int64) evidence.Axis {
 	a := evidence.NewAxis("width", c.Widths, seeds, widthLabel(network, noise), func(width int) *training.Train {
-		task := c.Task()
-		task.Network.Width, task.Data.LabelNoise = width, noise
-		return task
+		return c.ofWidth(width, noise)
 	})
 	a.Group = fmt.Sprintf("%slabel noise %g", network, noise)
 	return a
+}
+
+// ofWidth trains a network of a width, with a fraction of wrong labels.
+func (c WidthTraining) ofWidth(width int, noise float64) *training.Train {
+	task := c.Task()
+	task.Network.Width, task.Data.LabelNoise = width, noise
+	return task
 }
 
 func designDoubleDescent(cfg DoubleDescentConfig, seeds []int64) evidence.Design {

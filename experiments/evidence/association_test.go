@@ -70,3 +70,35 @@ func TestAssociation(t *testing.T) {
 		t.Errorf("%s: %s", claim.Verdict, claim.Evidence)
 	}
 }
+
+func TestPowerLaw(t *testing.T) {
+	// At the last step y = c·x^1.5 with a factor c for each seed, on x twice that of the step
+	// before.
+	var records [][]*runs.Record
+	for _, x := range []float64{1, 2, 4} {
+		var setting []*runs.Record
+		for _, c := range []float64{1, 3, 0.2} {
+			setting = append(setting, settingRun(x, 7, c*math.Pow(2*x, 1.5)))
+		}
+		records = append(records, setting)
+	}
+	sweep := Sweep{Axis: cells(3), Records: records}
+	text, x, y := ClaimText{ID: "id", Text: "y follows x"}, Column{"X", "x"}, Column{"Y", "y"}
+	claim := sweep.PowerLaw(text, x, y, Between(1.25, 1.75))
+	if math.Abs(float64(claim.Value)-1.5) > 1e-12 || claim.Verdict != Holds || len(claim.PerSeed) != 3 {
+		t.Errorf("claim %+v; want an exponent of 1.5 that holds", claim)
+	}
+	const want = "exponent of Y in X: 1.50 [1.5, 1.5] over 3 settings, at the last step; at equal training loss"
+	if !strings.HasPrefix(claim.Evidence, want) || len(claim.Matched) != 3 {
+		t.Errorf("evidence %q, %d matchings; want %q, 3", claim.Evidence, len(claim.Matched), want)
+	}
+	if other := sweep.PowerLaw(text, x, y, Between(0.75, 1.25)); other.Verdict != DoesNotHold {
+		t.Errorf("proportional: %s", other.Verdict)
+	}
+	if v := Exponent([]float64{1, 0, 4, math.NaN()}, []float64{2, 1, 8, 1}); math.Abs(v-1) > 1e-12 {
+		t.Errorf("exponent %g without the values that have no logarithm; want 1", v)
+	}
+	if v := Exponent([]float64{1, 2}, []float64{-1, 2}); !math.IsNaN(v) {
+		t.Errorf("exponent %g of one point; want NaN", v)
+	}
+}

@@ -43,6 +43,13 @@ func (s *trainingRun) addDiagnostics(fn modelFn) error {
 		}
 		s.eval.diagnostics = append(s.eval.diagnostics, d)
 	}
+	if t.Spectrum {
+		d, err := newSpectrum(s.job.Backend, s.store, t, fn, s.data)
+		if err != nil {
+			return err
+		}
+		s.eval.diagnostics = append(s.eval.diagnostics, d)
+	}
 	return nil
 }
 

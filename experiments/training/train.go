@@ -67,6 +67,14 @@ type Train struct {
 	// Collapse measures how the classes are arranged in the embedding, and how well it separates
 	// classes that the network has not seen; nil does not.
 	Collapse *Collapse `json:"collapse,omitempty"`
+	// Spectrum measures the largest singular value σ₁ of the Jacobian at the training examples on
+	// which GC is measured. A point gets the mean over the examples, "lipschitz", which is the
+	// empirical Lipschitz constant of Gamba et al. (2023); the largest, "lipschitz_max", a lower
+	// bound of the Lipschitz constant (Khromov and Singh, arXiv 2302.10886); the mean stable rank
+	// ‖J‖²_F/σ₁², "stable_rank"; the square root of GC on the same examples, "root_gc"; and
+	// "lipschitz_bound_ratio", the larger of lipschitz/root_gc and
+	// root_gc/(√min(outputs, inputs) · lipschitz_max), neither of which can exceed 1.
+	Spectrum bool `json:"spectrum,omitempty"`
 	// KeepFunction keeps the values of a function of one variable on the grid with each
 	// measurement, as the array "f".
 	KeepFunction bool `json:"keep_function,omitempty"`

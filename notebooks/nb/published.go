@@ -28,13 +28,28 @@ type PublishedOutcome[C any] struct {
 }
 
 // Published reads the published result of an experiment, at the largest scale at which there is
-// one: the folder results of the repository holds it.
+// one: the folder results of the repository holds it. Where there is none, it says so and ends the
+// cell, without an error.
 func Published[C any](e *experiment.Definition[C]) *PublishedOutcome[C] {
 	judged, err := allPublished()
 	Check(err)
 	p, err := published(e, judged)
+	var none *unpublishedError
+	if errors.As(err, &none) {
+		gonbui.DisplayHTML("<p><i>" + html.EscapeString(none.Error()) + "</i></p>")
+		gonbui.Sync()
+		os.Exit(0)
+	}
 	Check(err)
 	return p
+}
+
+// unpublishedError says that an experiment has no published result.
+type unpublishedError struct{ number string }
+
+func (e *unpublishedError) Error() string {
+	return fmt.Sprintf("No result of experiment %s is published yet. The command gcml run %s --scale laptop makes one of your own.",
+		e.number, e.number)
 }
 
 // allPublished judges all published results together.
@@ -61,7 +76,7 @@ func largest(judged []report.Judged, name string) (found report.Judged, ok bool)
 func published[C any](e *experiment.Definition[C], judged []report.Judged) (*PublishedOutcome[C], error) {
 	j, ok := largest(judged, e.About.Name)
 	if !ok {
-		return nil, fmt.Errorf("no result of experiment %s is published", e.About.Name)
+		return nil, &unpublishedError{e.About.Number}
 	}
 	o := &Outcome[C]{Result: j.Result, folder: j.Dir, scale: j.Scale}
 	if err := json.Unmarshal(j.Config, &o.Settings); err != nil {

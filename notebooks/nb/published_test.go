@@ -1,6 +1,7 @@
 package nb
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,6 +98,15 @@ func TestPublishedResults(t *testing.T) {
 	checkPublished(t, experiments.Transfer, judged)
 	checkPublished(t, experiments.DoubleDescent, judged)
 	checkPublished(t, experiments.Optimizers, judged)
+	checkPublished(t, experiments.OccamsRazor, judged)
+	if _, ok := largest(judged, experiments.NeuralCollapse.About.Name); ok {
+		checkPublished(t, experiments.NeuralCollapse, judged)
+	}
+	_, err = published(experiments.NeuralCollapse, nil)
+	var none *unpublishedError
+	if !errors.As(err, &none) || !strings.Contains(err.Error(), "gcml run 10 --scale laptop") {
+		t.Errorf("an experiment without a published result gives %v", err)
+	}
 }
 
 func checkPublished[C any](t *testing.T, e *experiment.Definition[C], judged []report.Judged) {

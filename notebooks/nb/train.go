@@ -88,15 +88,10 @@ func trainModel[F train.ModelFnCompatible](modelFn F, t Training) (result Traine
 	if err != nil {
 		return result, err
 	}
-	batches, err := flat(training, t.Batch).Shuffle(1).Infinite().Done()
-	if err != nil {
-		return result, err
-	}
 	device, store := GoBackend(), Store()
 	defer device.Finalize()
-	accuracy := metric.NewSparseCategoricalAccuracy("accuracy", "acc")
-	trainer := train.NewTrainer(device, store, modelFn, t.Loss, t.Optimizer, nil, []metric.Interface{accuracy})
-	if _, err := train.NewLoop(trainer).RunSteps(batches, t.Steps); err != nil {
+	trainer, err := trainOn(device, store, modelFn, training, t)
+	if err != nil {
 		return result, err
 	}
 	for _, part := range []struct {
@@ -121,6 +116,19 @@ func trainModel[F train.ModelFnCompatible](modelFn F, t Training) (result Traine
 	gc, err := gcml.Measure(Context(), device, store, modelFn, once)
 	result.GC = float64(gc.GC)
 	return result, err
+}
+
+// trainOn trains a model on images. The trainer reports the loss and the accuracy in evaluations.
+func trainOn[F train.ModelFnCompatible](device compute.Backend, store *model.Store, modelFn F,
+	images *datasets.Images, t Training) (*train.Trainer, error) {
+	batches, err := flat(images, t.Batch).Shuffle(1).Infinite().Done()
+	if err != nil {
+		return nil, err
+	}
+	accuracy := metric.NewSparseCategoricalAccuracy("accuracy", "acc")
+	trainer := train.NewTrainer(device, store, modelFn, t.Loss, t.Optimizer, nil, []metric.Interface{accuracy})
+	_, err = train.NewLoop(trainer).RunSteps(batches, t.Steps)
+	return trainer, err
 }
 
 func firstImages(split datasets.Split, n int) (*datasets.Images, error) {

@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/layers"
+	"github.com/geometric-complexity/toolkit/representation"
 )
 
 // A line that fits points on a line has their slope, and its square for its GC.
@@ -54,5 +56,52 @@ func TestTrain(t *testing.T) {
 	}
 	if got := Train(gcml.Regularize(network, gcml.WithCoefficient(0.1)), short); got.GC > plain.GC/2 {
 		t.Errorf("with the penalty %v, without %v", got, plain)
+	}
+}
+
+// The embedding tells classes apart better after training than before, those it was not trained on
+// too, and the penalty on its GC lowers that. An embedding that is its input has as many features,
+// each with a derivative of 1, and the same CDNV as the images.
+func TestTransfer(t *testing.T) {
+	network := func(scope *model.Scope, images *graph.Node) (logits, embedding *graph.Node) {
+		embedding = activation.Relu(layers.MLP(scope.In("embedding"), images).Outputs(16).Done())
+		return layers.MLP(scope.In("head"), embedding).Outputs(6).Done(), embedding
+	}
+	short := Training{Steps: 60, Images: 100}
+	plain := Transfer(network, short)
+	if again := Transfer(network, short); again != plain {
+		t.Errorf("the second time %v, the first time %v", again, plain)
+	}
+	barely := Transfer(network, Training{Steps: 1, Rate: 1e-6, Images: 100})
+	if plain.CDNV > barely.CDNV/2 || plain.FewShot < 0.4 {
+		t.Errorf("trained %v, not trained %v", plain, barely)
+	}
+	penalized := gcml.Regularize(network, gcml.WithOutput(1), gcml.WithCoefficient(0.1))
+	if got := Transfer(penalized, short); got.GC > plain.GC/2 {
+		t.Errorf("with the penalty %v, without %v", got, plain)
+	}
+
+	const pixels = 28 * 28
+	same := func(scope *model.Scope, images *graph.Node) (logits, embedding *graph.Node) {
+		return layers.MLP(scope, images).Outputs(6).Done(), graph.Identity(images)
+	}
+	images, err := firstOfClasses(datasets.Test, targetClasses, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var features []float64
+	var labels []int64
+	for i := range images.N {
+		for _, pixel := range images.Image(i) {
+			features = append(features, float64(pixel)/255)
+		}
+		labels = append(labels, int64(images.Labels[i]))
+	}
+	classes, err := representation.NewClasses(features, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Transfer(same, short); math.Abs(got.GC-pixels) > 1e-3 || math.Abs(got.TargetCDNV/classes.CDNV()-1) > 1e-5 {
+		t.Errorf("the images themselves give %v, want GC %d and CDNV %g of the target", got, pixels, classes.CDNV())
 	}
 }

@@ -155,10 +155,13 @@ func (v *View) panel(measured string) (plots.Panel, error) {
 
 // axisLabel spells the name of a measured value: "train_gc" is "train GC".
 func axisLabel(measured string) string {
+	if shots, ok := strings.CutPrefix(measured, "few_shot_accuracy_"); ok {
+		return shots + "-shot accuracy"
+	}
 	words := strings.Split(measured, "_")
 	for i, word := range words {
-		if word == "gc" {
-			words[i] = "GC"
+		if word == "gc" || word == "cdnv" {
+			words[i] = strings.ToUpper(word)
 		}
 	}
 	return strings.Join(words, " ")

@@ -11,6 +11,7 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/evidence"
 	"github.com/geometric-complexity/toolkit/experiments/experiment"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 	"github.com/geometric-complexity/toolkit/internal/plots"
 )
@@ -47,6 +48,15 @@ func TestViewAlong(t *testing.T) {
 	}
 	if first, err := sweepView().Along(0, "test_loss"); err != nil || len(first.Panels[0].Series) != 1 {
 		t.Errorf("the first value is compared with itself: %+v, %v", first, err)
+	}
+}
+
+func TestAxisLabel(t *testing.T) {
+	for measured, want := range map[string]string{"train_gc": "train GC", "target_cdnv": "target CDNV",
+		training.FewShotName(5): "5-shot accuracy"} {
+		if got := axisLabel(measured); got != want {
+			t.Errorf("%s is spelled %q, want %q", measured, got, want)
+		}
 	}
 }
 

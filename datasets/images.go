@@ -159,6 +159,37 @@ func (im *Images) First(n int) (*Images, error) {
 // Balanced draws perClass images of every class without replacement. The result keeps their order
 // and depends only on the images, perClass and the seed.
 func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
+	chosen, err := im.drawBalanced(perClass, seed)
+	if err != nil {
+		return nil, err
+	}
+	return im.Select(chosen), nil
+}
+
+// SplitBalanced returns the images that [Images.Balanced] draws, and all others, such as validation
+// images and those to train on. Both keep the images' order. It returns an error if nothing is left.
+func (im *Images) SplitBalanced(perClass int, seed uint64) (drawn, others *Images, err error) {
+	chosen, err := im.drawBalanced(perClass, seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(chosen) == im.N {
+		return nil, nil, fmt.Errorf("%s: drawing %d images per class leaves none of the %d images", im.Name, perClass, im.N)
+	}
+	left := make([]int, 0, im.N-len(chosen))
+	next := 0
+	for i := range im.N {
+		if next < len(chosen) && chosen[next] == i {
+			next++
+			continue
+		}
+		left = append(left, i)
+	}
+	return im.Select(chosen), im.Select(left), nil
+}
+
+// drawBalanced returns the indices, in rising order, of perClass images of every class.
+func (im *Images) drawBalanced(perClass int, seed uint64) ([]int, error) {
 	if perClass <= 0 {
 		return nil, fmt.Errorf("%s: cannot draw %d images per class", im.Name, perClass)
 	}
@@ -181,7 +212,7 @@ func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
 		}
 	}
 	slices.Sort(chosen)
-	return im.Select(chosen), nil
+	return chosen, nil
 }
 
 // The second word of each random generator's seed, which makes uses of one seed for different

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -226,4 +227,40 @@ func TestWithLabelNoise(t *testing.T) {
 		_, err = single.WithLabelNoise(0.1, OtherClass, 1)
 		wantError(t, err, "at least 2 classes")
 	})
+}
+
+func TestSplitBalanced(t *testing.T) {
+	images := testImages(20) // 7, 7 and 6 images of the classes.
+	drawn, others, err := images.SplitBalanced(2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := images.Balanced(2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(drawn.Pixels, want.Pixels) || !bytes.Equal(drawn.Labels, want.Labels) {
+		t.Error("the drawn images are not those of Balanced")
+	}
+	if !slices.Equal(others.Counts(), []int{5, 5, 4}) {
+		t.Errorf("counts of the others: %v", others.Counts())
+	}
+	// Merged in the order of the source, the two parts are the source: no two images are equal.
+	i, j := 0, 0
+	for k := range images.N {
+		switch {
+		case i < drawn.N && bytes.Equal(drawn.Image(i), images.Image(k)) && drawn.Labels[i] == images.Labels[k]:
+			i++
+		case j < others.N && bytes.Equal(others.Image(j), images.Image(k)) && others.Labels[j] == images.Labels[k]:
+			j++
+		default:
+			t.Fatalf("image %d is in neither part, or out of order", k)
+		}
+	}
+	if i != drawn.N || j != others.N {
+		t.Errorf("%d of %d and %d of %d images found", i, drawn.N, j, others.N)
+	}
+	if _, _, err := testImages(9).SplitBalanced(3, 1); err == nil || !strings.Contains(err.Error(), "leaves none") {
+		t.Errorf("a split that leaves nothing: %v", err)
+	}
 }

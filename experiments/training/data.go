@@ -30,8 +30,8 @@ var curves = map[string]func(n int) (datasets.Curve, error){
 }
 
 // Data describes the data of a run. Pixels are divided by 255, so that GC of images is per unit of
-// brightness. Subsets are drawn class by class with a fixed seed: all seeds of a run see the same
-// examples.
+// brightness. Subsets are drawn class by class with a fixed seed: unless DrawPerSeed is set, all
+// seeds of a run see the same examples.
 type Data struct {
 	Name    string `json:"name"`    // NameParabola, NameNoisySine, or one of datasets.Names
 	Train   int    `json:"train"`   // training examples; 0 for all
@@ -43,6 +43,12 @@ type Data struct {
 	// Classes are the classes of images that the data is cut down to, in the order of the network's
 	// outputs; empty for all. All other numbers then count images of these classes.
 	Classes []int `json:"classes,omitempty"`
+	// Validation is the number of training images that are held out: training examples are drawn
+	// from the others. Each measurement then has their loss and accuracy. 0 for none.
+	Validation int `json:"validation,omitempty"`
+	// DrawPerSeed draws the training and validation images with the run's seed, so that seeds
+	// differ in their examples, too.
+	DrawPerSeed bool `json:"draw_per_seed,omitempty"`
 	// LabelNoise is the fraction of training labels that are replaced by another class before
 	// training; losses on training data use the replaced labels.
 	LabelNoise float64 `json:"label_noise,omitempty"`
@@ -61,8 +67,8 @@ type loaded struct {
 	// stream returns an endless stream of training batches from a step on. The batch of a step
 	// depends only on the seed and the step.
 	stream func(batchSize int, seed int64, step int64) (train.Dataset, error)
-	// measured are the sets for evaluations, "train" and "test"; gc are the sets for GC, nil if
-	// they are the same.
+	// measured are the sets for evaluations: "train", "test" and, if images are held out,
+	// "validation"; gc are the sets for GC, without "validation", nil if they are the same.
 	measured, gc map[string]examples
 	// images are those of measured and gc; nil for a curve.
 	images struct{ measured, gc map[string]*datasets.Images }
@@ -106,15 +112,18 @@ func (d Data) content() (*runs.DataContent, error) {
 	return &runs.DataContent{Name: d.Name, SHA256: c.SHA256, Content: c.String()}, nil
 }
 
-// load reads the data, images in a format.
-func (d Data) load(format datasets.Format) (*loaded, error) {
+// load reads the data for the run with a seed, images in a format.
+func (d Data) load(format datasets.Format, seed int64) (*loaded, error) {
 	if curve := curves[d.Name]; curve != nil {
 		if len(d.Classes) > 0 {
 			return nil, fmt.Errorf("classes: %s has no classes; leave it out", d.Name)
 		}
+		if d.Validation != 0 || d.DrawPerSeed {
+			return nil, fmt.Errorf("validation, draw_per_seed: they apply to images, and %s is a curve; leave them out", d.Name)
+		}
 		return d.loadCurve(curve)
 	}
-	return d.loadImages(format)
+	return d.loadImages(format, seed)
 }
 
 func (d Data) loadCurve(draw func(n int) (datasets.Curve, error)) (*loaded, error) {
@@ -139,8 +148,8 @@ func (d Data) loadCurve(draw func(n int) (datasets.Curve, error)) (*loaded, erro
 	return out, nil
 }
 
-func (d Data) loadImages(format datasets.Format) (*loaded, error) {
-	trainImages, err := d.draw(datasets.Train, d.Classes, d.Train)
+func (d Data) loadImages(format datasets.Format, seed int64) (*loaded, error) {
+	trainImages, validation, err := d.trainingImages(seed)
 	if missing := (*datasets.NotFoundError)(nil); errors.As(err, &missing) {
 		return nil, fmt.Errorf("%w; or take the embedded images: --set dataset=%s", err, datasets.NameFashionMNISTSubset)
 	}
@@ -168,16 +177,21 @@ func (d Data) loadImages(format datasets.Format) (*loaded, error) {
 	out := &loaded{outputs: len(trainImages.Classes), classes: true, sha256: trainImages.SHA256,
 		lossFn: loss.SparseCategoricalCrossEntropyLogits}
 	sets := map[string]*datasets.Images{"train": measure, "test": testImages}
-	if out.measured, err = tensorsOf(sets, format); err != nil {
+	out.images.measured, out.images.gc = maps.Clone(sets), sets
+	if validation != nil {
+		out.images.measured["validation"] = validation
+	}
+	if out.measured, err = tensorsOf(out.images.measured, format); err != nil {
 		return nil, err
 	}
-	out.images.measured, out.images.gc = maps.Clone(sets), sets
 	if d.MeasureGC != 0 {
 		for name, images := range sets {
 			if sets[name], err = balanced(images, d.MeasureGC); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if d.MeasureGC != 0 || validation != nil {
 		if out.gc, err = tensorsOf(sets, format); err != nil {
 			return nil, err
 		}
@@ -252,11 +266,54 @@ func (d Data) draw(split datasets.Split, classes []int, n int) (*datasets.Images
 	return balanced(all, n)
 }
 
+// trainingImages draws the validation images, nil for none, and the training images.
+func (d Data) trainingImages(seed int64) (trainImages, validation *datasets.Images, err error) {
+	if d.Validation == 0 && !d.DrawPerSeed {
+		trainImages, err = d.draw(datasets.Train, d.Classes, d.Train)
+		return trainImages, nil, err
+	}
+	drawSeed := uint64(subsetSeed)
+	if d.DrawPerSeed {
+		drawSeed = uint64(seed)
+	}
+	if trainImages, err = d.draw(datasets.Train, d.Classes, 0); err != nil {
+		return nil, nil, err
+	}
+	if d.Validation != 0 {
+		perClass, err := perClass(trainImages, d.Validation)
+		if err != nil {
+			return nil, nil, fmt.Errorf("validation: %w", err)
+		}
+		if validation, trainImages, err = trainImages.SplitBalanced(perClass, drawSeed); err != nil {
+			return nil, nil, fmt.Errorf("validation: %w", err)
+		}
+	}
+	if d.Train != 0 {
+		perClass, err := perClass(trainImages, d.Train)
+		if err != nil {
+			return nil, nil, err
+		}
+		if trainImages, err = trainImages.Balanced(perClass, drawSeed); err != nil {
+			return nil, nil, err
+		}
+	}
+	return trainImages, validation, nil
+}
+
 // balanced draws n images, equally many of each class.
 func balanced(all *datasets.Images, n int) (*datasets.Images, error) {
+	perClass, err := perClass(all, n)
+	if err != nil {
+		return nil, err
+	}
+	return all.Balanced(perClass, subsetSeed)
+}
+
+// perClass returns how many of n images each class has, if all have equally many.
+func perClass(all *datasets.Images, n int) (int, error) {
 	if n%len(all.Classes) != 0 {
-		return nil, fmt.Errorf("%s: %d images cannot be drawn evenly from %d classes; take a multiple of %d",
+		return 0, fmt.Errorf("%s: %d images cannot be drawn evenly from %d classes; take a multiple of %d",
 			all.Name, n, len(all.Classes), len(all.Classes))
 	}
-	return all.Balanced(n/len(all.Classes), subsetSeed)
+	return n / len(all.Classes), nil
 }

@@ -34,9 +34,6 @@ func (c ImageTraining) ValidateTraining() error {
 	if !slices.Contains(datasets.Names(), c.Dataset) {
 		return fmt.Errorf("dataset: %w", nearest.Unknown("data set", c.Dataset, datasets.Names()))
 	}
-	if _, err := c.network().function(1); err != nil {
-		return fmt.Errorf("network: %w", err)
-	}
 	return c.Task().Validate()
 }
 

@@ -1,10 +1,12 @@
 package training
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/graph"
+	mllayers "github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -22,7 +24,10 @@ type Network struct {
 	Activation     string `json:"activation,omitempty"` // of an MLP: GoMLX's name, such as "relu"
 	Initialization string `json:"initialization"`       // see layers.ParseInitialization
 	NoBias         bool   `json:"no_bias,omitempty"`    // of an MLP
-	Norm           string `json:"norm,omitempty"`       // of a ResNet: see layers.ParseNorm
+	// Dropout is the probability that an activation of an MLP's hidden layers is 0 in a training
+	// step; the others are divided by 1 - Dropout. Networks with it have no embedding to measure.
+	Dropout float64 `json:"dropout,omitempty"`
+	Norm    string  `json:"norm,omitempty"` // of a ResNet: see layers.ParseNorm
 	// Pool lets a ResNet average squares of Pool × Pool pixels first; 0 and 1 do not. The images,
 	// and so what GC is taken with respect to, stay as they are.
 	Pool int `json:"pool,omitempty"`
@@ -104,6 +109,9 @@ func (n Network) mlpWithEmbedding(outputs int, initialization layers.Initializat
 	if err != nil {
 		return nil, err
 	}
+	if n.Dropout > 0 {
+		return nil, errors.New("invalid MLP: dropout does not go with measuring the embedding; leave one of the two out")
+	}
 	if n.HiddenLayers < 1 {
 		return nil, fmt.Errorf("invalid MLP: hidden_layers is %d, but an embedding needs 1 or more", n.HiddenLayers)
 	}
@@ -121,6 +129,9 @@ func (n Network) mlpWithEmbedding(outputs int, initialization layers.Initializat
 func (n Network) resNet18(outputs int, initialization layers.Initialization) (embeddingFn, error) {
 	if n.Width < 1 || n.Pool < 0 {
 		return nil, fmt.Errorf("invalid ResNet18: width is %d, want 1 or more; pool is %d, want 0 or more", n.Width, n.Pool)
+	}
+	if n.Dropout != 0 {
+		return nil, fmt.Errorf("invalid ResNet18: dropout is %g, but only an MLP has it; leave it out", n.Dropout)
 	}
 	norm, err := layers.ParseNorm(n.Norm)
 	if err != nil {
@@ -141,6 +152,10 @@ func (n Network) checkMLP() (activation.Type, error) {
 		return 0, fmt.Errorf("invalid MLP: hidden_layers is %d, want 0 or more; width is %d, want 1 or more",
 			n.HiddenLayers, n.Width)
 	}
+	if !(n.Dropout >= 0 && n.Dropout < 1) || n.Dropout > 0 && n.HiddenLayers == 0 {
+		return 0, fmt.Errorf("invalid MLP: dropout is %g with %d hidden layers, want 0, or less than 1 with hidden layers",
+			n.Dropout, n.HiddenLayers)
+	}
 	act, err := activation.TypeString(n.Activation)
 	if err != nil {
 		var known []string
@@ -157,8 +172,28 @@ func (n Network) mlp(outputs int, initialization layers.Initialization) (modelFn
 	if err != nil {
 		return nil, err
 	}
+	if n.Dropout > 0 {
+		return n.mlpWithDropout(outputs, act, initialization), nil
+	}
 	return func(scope *model.Scope, x *graph.Node) *graph.Node {
 		return layers.MLP(scope.In(ModelScope), x).Hidden(n.HiddenLayers, n.Width).Outputs(outputs).
 			Activation(act).Initializer(initialization).UseBias(!n.NoBias).Done()
 	}, nil
+}
+
+// mlpWithDropout builds the MLP layer by layer, because the dropout of GoMLX's network also drops
+// inputs.
+func (n Network) mlpWithDropout(outputs int, act activation.Type, initialization layers.Initialization) modelFn {
+	return func(scope *model.Scope, x *graph.Node) *graph.Node {
+		scope = scope.In(ModelScope)
+		linear := func(scope *model.Scope, x *graph.Node, units int) *graph.Node {
+			return layers.MLP(scope, x).Outputs(units).Initializer(initialization).UseBias(!n.NoBias).Done()
+		}
+		for i := range n.HiddenLayers {
+			hidden := scope.In("hidden_%d", i)
+			x = activation.Apply(act, linear(hidden, x, n.Width))
+			x = mllayers.DropoutStatic(hidden, x, n.Dropout)
+		}
+		return linear(scope.In("outputs"), x, outputs)
+	}
 }

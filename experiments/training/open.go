@@ -79,7 +79,7 @@ func open(dir string, load func(address string, store *model.Store) (step int64,
 	if t.Step, err = load(run.Hash, t.Store); err != nil {
 		return nil, err
 	}
-	data, err := t.Task.Data.load(t.Task.Network.format())
+	data, err := t.Task.Data.load(t.Task.Network.format(), t.Seed)
 	if err != nil {
 		return nil, err
 	}

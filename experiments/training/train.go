@@ -125,7 +125,12 @@ func (t *Train) Validate() error {
 		return fmt.Errorf("penalty %s: it needs collapse, and excludes the penalty %s", PenaltyEmbeddingGC, PenaltyGC)
 	}
 	if t.Collapse != nil {
-		return t.Collapse.validate(t.Data)
+		if err := t.Collapse.validate(t.Data); err != nil {
+			return err
+		}
+	}
+	if _, err := t.function(1); err != nil {
+		return fmt.Errorf("network: %w", err)
 	}
 	return nil
 }
@@ -194,7 +199,7 @@ func (t *Train) Do(ctx context.Context, job *runs.Job) error {
 
 // open sets up the run at the step of its checkpoint, or at 0.
 func (t *Train) open(job *runs.Job) (*trainingRun, error) {
-	data, err := t.Data.load(t.Network.format())
+	data, err := t.Data.load(t.Network.format(), job.Record.Seed)
 	if err != nil {
 		return nil, err
 	}

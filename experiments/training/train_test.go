@@ -19,6 +19,7 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/experiments/runs/runstest"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // linearFit computes, by hand, full-batch gradient descent of f(x) = w·x + b on the parabola's
@@ -279,6 +280,15 @@ func TestWrongTasks(t *testing.T) {
 		{"initialization", func(t *Train) { t.Network.Initialization = "xavier" }, "xavier"},
 		{"activation", func(t *Train) { t.Network.Activation = "rellu" }, `did you mean "relu"?`},
 		{"width", func(t *Train) { t.Network.Width = 0 }, "width is 0, want 1 or more"},
+		{"dropout of all", func(t *Train) { t.Network.Dropout = 1 }, "dropout is 1"},
+		{"dropout without hidden layers", func(t *Train) { t.Network = MLP(0, 0); t.Network.Dropout = 0.5 },
+			"dropout is 0.5 with 0 hidden layers"},
+		{"dropout of a ResNet", func(t *Train) { t.Network = ResNet18(1, layers.NormBatch); t.Network.Dropout = 0.5 },
+			"only an MLP has it"},
+		{"validation of a curve", func(t *Train) { t.Data.Validation = 10 }, "parabola is a curve; leave them out"},
+		{"uneven validation", func(t *Train) {
+			t.Data = Data{Name: datasets.NameFashionMNISTSubset, Train: 10, Validation: 15}
+		}, "validation: fashion-mnist-subset/train: 15 images cannot be drawn evenly"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			task := good()

@@ -10,8 +10,8 @@ import (
 // All lists the experiments in the order of their numbers.
 func All() []experiment.Experiment {
 	return []experiment.Experiment{TheMeasure, SimplicityBias, Initialization, ExplicitRegularization, Noise,
-		GCRegularizer,
-		ImplicitRegularization, Transfer, DoubleDescent, Optimizers, NeuralCollapse, OccamsRazor, Lipschitz, ScarceData}
+		GCRegularizer, ImplicitRegularization, Transfer, DoubleDescent, Optimizers,
+		NeuralCollapse, MarginBound, OccamsRazor, Lipschitz, ScarceData}
 }
 
 // Find returns the experiment of a name or number ("simplicity-bias", "01" or

@@ -58,6 +58,27 @@ func DecisionMargins(outputs []float64, classes int) ([]float64, error) {
 	return Margins(outputs, classes, decisions)
 }
 
+// RampLoss returns the mean over the examples of the ramp loss of their margins at the width γ: 1
+// for a margin of 0 or less, 0 for one of γ or more, and 1 - margin/γ in between. It is at least
+// the fraction of examples that are decided wrongly, and at most the fraction of margins below γ.
+//
+// It returns an error for a width that is not positive, without margins, and for a margin that is
+// NaN.
+func RampLoss(margins []float64, width float64) (float64, error) {
+	if !(width > 0) || len(margins) == 0 {
+		return 0, fmt.Errorf("representation: ramp loss of width %g over %d margins: want a positive width and a margin", width,
+			len(margins))
+	}
+	var sum float64
+	for i, margin := range margins {
+		if math.IsNaN(margin) {
+			return 0, fmt.Errorf("representation: the margin of example %d is NaN", i)
+		}
+		sum += min(1, max(0, 1-margin/width))
+	}
+	return sum / float64(len(margins)), nil
+}
+
 // largestExcept returns the index and the value of the largest element but that of an index.
 func largestExcept(row []float64, except int) (at int, value float64) {
 	at, value = -1, math.Inf(-1)

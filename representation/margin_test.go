@@ -49,3 +49,19 @@ func TestMarginErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestRampLoss(t *testing.T) {
+	// At width 2 the losses are 1, 1, 0.75, 0 and 0.
+	margins := []float64{-3, 0, 0.5, 2, math.Inf(1)}
+	if loss, err := representation.RampLoss(margins, 2); err != nil || loss != 2.75/5 {
+		t.Errorf("ramp loss %g, %v; want %g", loss, err, 2.75/5)
+	}
+	for _, c := range []struct {
+		margins []float64
+		width   float64
+	}{{margins, 0}, {margins, math.NaN()}, {nil, 1}, {[]float64{math.NaN()}, 1}} {
+		if loss, err := representation.RampLoss(c.margins, c.width); err == nil {
+			t.Errorf("ramp loss of width %g over %v is %g; want an error", c.width, c.margins, loss)
+		}
+	}
+}

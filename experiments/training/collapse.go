@@ -200,11 +200,8 @@ func (d *collapse) measureTarget(ctx context.Context, p *runs.Point) error {
 // the largest eigenvalue of their covariance, with the divisor n. Pixels are divided by 255.
 func largestClassVariance(images *datasets.Images) (largest float64) {
 	rows := make([][][]float64, len(images.Classes))
-	for i, label := range images.Labels {
-		row := make([]float64, images.Size())
-		for k, pixel := range images.Image(i) {
-			row[k] = float64(pixel) / 255
-		}
+	for i, row := range pixelRows(images) {
+		label := images.Labels[i]
 		rows[label] = append(rows[label], row)
 	}
 	for _, class := range rows {
@@ -213,6 +210,18 @@ func largestClassVariance(images *datasets.Images) (largest float64) {
 		}
 	}
 	return largest
+}
+
+// pixelRows returns a row of pixels for each image, divided by 255.
+func pixelRows(images *datasets.Images) [][]float64 {
+	rows := make([][]float64, images.N)
+	for i := range rows {
+		rows[i] = make([]float64, images.Size())
+		for k, pixel := range images.Image(i) {
+			rows[i][k] = float64(pixel) / 255
+		}
+	}
+	return rows
 }
 
 // largestVariance returns the largest eigenvalue of the covariance of the rows, with the divisor n,

@@ -60,6 +60,7 @@ const subsetSeed = 20220927
 // loaded is the data of a run, ready for training and measuring.
 type loaded struct {
 	outputs int // of the network
+	trained int // training examples
 	classes bool
 	// sha256 of the content of the data set's files; empty for a curve.
 	sha256 string
@@ -135,7 +136,7 @@ func (d Data) loadCurve(draw func(n int) (datasets.Curve, error)) (*loaded, erro
 	if err != nil {
 		return nil, err
 	}
-	out := &loaded{outputs: 1, lossFn: loss.MeanSquaredError,
+	out := &loaded{outputs: 1, trained: len(curve.X), lossFn: loss.MeanSquaredError,
 		measured: map[string]examples{"train": {len(curve.X), x, y}}}
 	out.grid = FunctionGrid()
 	out.stream = func(batchSize int, _, _ int64) (train.Dataset, error) {
@@ -174,7 +175,7 @@ func (d Data) loadImages(format datasets.Format, seed int64) (*loaded, error) {
 			return nil, err
 		}
 	}
-	out := &loaded{outputs: len(trainImages.Classes), classes: true, sha256: trainImages.SHA256,
+	out := &loaded{outputs: len(trainImages.Classes), trained: trainImages.N, classes: true, sha256: trainImages.SHA256,
 		lossFn: loss.SparseCategoricalCrossEntropyLogits}
 	sets := map[string]*datasets.Images{"train": measure, "test": testImages}
 	out.images.measured, out.images.gc = maps.Clone(sets), sets

@@ -50,6 +50,13 @@ func (s *trainingRun) addDiagnostics(fn modelFn) error {
 		}
 		s.eval.diagnostics = append(s.eval.diagnostics, d)
 	}
+	if t.Margin {
+		d, err := newMarginBound(s.job.Backend, s.store, t, fn, s.data)
+		if err != nil {
+			return err
+		}
+		s.eval.diagnostics = append(s.eval.diagnostics, d)
+	}
 	return nil
 }
 

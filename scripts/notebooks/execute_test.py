@@ -106,6 +106,56 @@ class SavedTest(unittest.TestCase):
                             self.assertRegex(picture, '^<img alt="[^"]{20,}" src="data:image/png;base64,')
                 self.assertTrue(any("<img" in o.get("data", {}).get("text/html", "") for o in outputs), "no figure is saved")
 
+    def test_cells_run_in_any_order(self):
+        """No cell uses what another one declares, but for own, which package nb/own stands for: see kernel_test.py."""
+        declares = re.compile(r"^(?:func|var|const|type) (\w+)", re.MULTILINE)
+        for path in sorted(execute.FOLDER.glob("*.ipynb")):
+            # Without comments and texts.
+            cells = [re.sub(r'"[^"]*"|//.*', "", c.source) for c in nbformat.read(path, as_version=4).cells
+                     if c.cell_type == "code"]
+            for i, cell in enumerate(cells):
+                elsewhere = {name for other in cells[:i] + cells[i + 1:] for name in declares.findall(other.split("\n%%")[0])}
+                here = set(declares.findall(cell)) | set(re.findall(r"(\w+)(?:, \w+)* :=", cell)) | {"own"}
+                for name in elsewhere - here:
+                    self.assertNotRegex(cell, rf"(?<![\w.]){name}\b", f"{path.name}, cell {i + 1}")
+
+
+class LessonTest(unittest.TestCase):
+    """All notebooks have one form."""
+
+    def setUp(self):
+        self.notebooks = {path.name: ["".join(c.source) for c in nbformat.read(path, as_version=4).cells]
+                          for path in execute.FOLDER.glob("*.ipynb")}
+        self.index = "\n".join(self.notebooks["00_start_here.ipynb"])
+
+    def test_each_links_to_its_neighbours(self):
+        order = re.findall(r"^\| \[([^\]]+)\]\((\w+\.ipynb)\)", self.index, re.MULTILINE)
+        self.assertEqual({name for _, name in order} | {"00_start_here.ipynb"}, set(self.notebooks))
+        for i, (_, name) in enumerate(order):
+            before = [f"← [{title}]({other})" for title, other in order[i - 1:i]]
+            after = [f"[{title}]({other}) →" for title, other in order[i + 1:i + 2]]
+            links = " · ".join([*before, "[Start here](00_start_here.ipynb)", *after])
+            cells = self.notebooks[name]
+            self.assertEqual(cells[0].split("\n")[0], links, name)
+            self.assertEqual(cells[-1].rstrip().split("\n")[-1], links, name)
+
+    def test_lessons_on_experiments(self):
+        for name, cells in self.notebooks.items():
+            if not re.match(r"\d\d_", name) or name == "00_start_here.ipynb":
+                continue
+            with self.subTest(name):
+                text = "\n".join(cells)
+                headings = re.findall("^## ([^:\n]+)", text, re.MULTILINE)
+                self.assertEqual(headings, ["The mathematics", "In code", "A small run", "The published run", "The verdicts",
+                                            "Exercise 1", "Exercise 2"])
+                self.assertEqual(text.count("<summary><b>Answer</b></summary>"), 2)
+                for wanted in ("ShowVerdicts()", "nb.Slider(", "**Why.**", "**The next step.**"):
+                    self.assertIn(wanted, text)
+                code = cells[cells.index(next(c for c in cells if c.startswith("## In code"))) + 1]
+                program = code.split(")\n", 1)[1]
+                lines = [line for line in program.splitlines() if not re.match(r"\s*(//.*)?$", line)]
+                self.assertLessEqual(len(lines), 25)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -9,6 +9,7 @@ import time
 import unittest
 from pathlib import Path
 
+import nbformat
 from jupyter_client.manager import KernelManager
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +123,18 @@ class KernelTest(unittest.TestCase):
         printed = self.outputs(self.client.execute("%%\nnb.Published(experiments.SimplicityBias).ShowVerdicts()"))
         self.assertEqual(printed["stderr"], "")
         self.assertIn("What you see:", printed["displayed"])
+
+    def test_your_own_model(self):
+        """Here cells need an earlier one. Without it each says what to do, in one line and without the network."""
+        self.start_kernel(GOPROXY="off")
+        notebook = nbformat.read(ROOT / "notebooks" / "your_own_model.ipynb", as_version=4)
+        cells = [c.source for c in notebook.cells if c.cell_type == "code" and "own.Fit(" in c.source]
+        declaring, others = cells[0], cells[1:]
+        self.assertIn("var own = ", declaring)
+        self.assertGreater(len(others), 3)
+        for cell in others:
+            with self.subTest(cell):
+                self.assert_one_line(self.outputs(self.client.execute(cell))["stderr"], "run the notebook from the top")
 
     def test_restart(self):
         self.start_kernel()

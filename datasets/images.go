@@ -167,7 +167,8 @@ func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
 }
 
 // SplitBalanced returns the images that [Images.Balanced] draws, and all others, such as validation
-// images and those to train on. Both keep the images' order. It returns an error if nothing is left.
+// images and those to train on. Both keep the images' order. It returns an error if nothing is
+// left.
 func (im *Images) SplitBalanced(perClass int, seed uint64) (drawn, others *Images, err error) {
 	chosen, err := im.drawBalanced(perClass, seed)
 	if err != nil {

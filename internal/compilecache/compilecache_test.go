@@ -123,8 +123,8 @@ func TestOtherBackends(t *testing.T) {
 	}
 }
 
-// TestPlatform: graphs are built for the platform of the backend inside, so that a network is as fast
-// in a sweep as alone.
+// TestPlatform: graphs are built for the platform of the backend inside, so that a network is as
+// fast in a sweep as alone.
 func TestPlatform(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, inner compute.Backend) {
 		wrapped := New(inner)

@@ -84,6 +84,64 @@ func TestCompiled(t *testing.T) {
 	}
 }
 
+// TestCompiledGroups looks at what XLA with oneDNN compiles for a depthwise convolution, its
+// derivatives and theirs: calls of oneDNN alone, in a program that does not grow with the groups.
+func TestCompiledGroups(t *testing.T) {
+	b := gctest.XLABackend(t)
+	if b == nil || !platform.HasOneDNN() {
+		t.Skip("no XLA with oneDNN here")
+	}
+	for _, test := range []struct{ channels, depth, stride int }{{64, 1, 1}, {64, 1, 2}, {64, 4, 1}} {
+		name := fmt.Sprintf("%d_channels_in_groups_of_%d_stride_%d", test.channels, test.depth, test.stride)
+		t.Run(name, func(t *testing.T) {
+			g := NewGraph(b, dumpPrefix+"_"+name)
+			defer g.Finalize()
+			if err := g.Compile(derivativesOfGroups(g, test.channels, test.depth, test.stride)...); err != nil {
+				t.Fatal(err)
+			}
+			program := compiledProgram(t, g.Name())
+			for _, line := range scalarLoops(t, program) {
+				t.Errorf("XLA makes a scalar loop of it: %s", line)
+			}
+			if n := strings.Count(program, " convolution("); n > 0 {
+				t.Errorf("oneDNN does not compute %d convolutions:\n%s", n, program)
+			}
+			if n := strings.Count(program, " = "); n > 300 {
+				t.Errorf("the program has %d instructions, want at most 300", n)
+			}
+		})
+	}
+}
+
+// TestGroupsGraph checks that the graph of a depthwise convolution and its derivatives on XLA has
+// as many nodes for 64 groups as for 4.
+func TestGroupsGraph(t *testing.T) {
+	b := gctest.XLABackend(t)
+	if b == nil {
+		t.Skip("no XLA here")
+	}
+	var nodes []int
+	for _, channels := range []int{4, 64} {
+		g := NewGraph(b, "groups")
+		derivativesOfGroups(g, channels, 1, 2)
+		nodes = append(nodes, len(g.Nodes()))
+		g.Finalize()
+	}
+	if nodes[0] != nodes[1] {
+		t.Errorf("%d nodes for 4 groups and %d for 64, want the same number", nodes[0], nodes[1])
+	}
+}
+
+// derivativesOfGroups returns valueAndDerivatives of a convolution in float32 of 8 images of 16×16,
+// in groups of so many channels each.
+func derivativesOfGroups(g *Graph, channels, depth, stride int) []*Node {
+	x := Parameter(g, "x", shapes.Make(dtypes.Float32, 8, 16, 16, channels))
+	k := Parameter(g, "k", shapes.Make(dtypes.Float32, 3, 3, depth, channels))
+	return valueAndDerivatives(func(x, k *Node) *Node {
+		return Convolve(x, k).Strides(stride).PadSame().ChannelGroupCount(channels / depth).Done()
+	}, x, k)
+}
+
 // compiledProgram returns the text of the program that XLA compiled for a graph.
 func compiledProgram(t *testing.T, name string) string {
 	t.Helper()

@@ -8,10 +8,11 @@
 //	kernelGradient  (x, v)  -> k   a convolution over the batch, recognized by its axes
 //
 // Each is represented in the graph by a ConvGeneral node, whose registered rule is made of the
-// other two. So derivatives of every order are again these three ops. What a backend computes for
-// them is another matter, see lower: where that is not the ConvGeneral node, the node stays in the
-// graph as the alternate through which GoMLX differentiates (as for GoMLX's own fused ops), and is
-// never executed.
+// other two. So derivatives of every order are again these three ops, also for a convolution of
+// groups of channels, whose graph has no part for each group (groups.go). What a backend computes
+// for them is another matter, see lower: where that is not the ConvGeneral node, the node stays in
+// the graph as the alternate through which GoMLX differentiates (as for GoMLX's own fused ops), and
+// is never executed.
 //
 // The rule is [Gradients]; package autodiff registers it.
 package convolution
@@ -31,13 +32,18 @@ import (
 //
 //	y[o] = sum_t x[(o·stride + t·kernelDilation - padding[0]) / inputDilation] · k[t]
 //
-// where x is 0 between its elements and outside.
+// where x is 0 between its elements and outside. With groups, the channels of the images and of the
+// outputs are divided into as many equal runs, and each run of outputs sees its run of images
+// alone: the kernel is [spatial..., channels in / groups, channels out].
 type geometry struct {
 	strides, inputDilations, kernelDilations []int
 	paddings                                 [][2]int
+	groups                                   int // 0 is 1.
 }
 
 func (c geometry) spatial() int { return len(c.strides) }
+
+func (c geometry) groupCount() int { return max(1, c.groups) }
 
 // Of returns the convolution of images x, shaped [batch, spatial..., channels], with kernel, shaped
 // [spatial..., channels in, channels out], in the way that is fastest on x's backend. strides and
@@ -62,27 +68,30 @@ func Of(x, kernel *Node, strides []int, paddings [][2]int) *Node {
 func Gradients(node, v *Node) []*Node {
 	p, _ := gomlxcompat.ConvOf(node)
 	x, kernel := node.Inputs()[0], node.Inputs()[1]
-	if p.BatchGroupCount > 1 {
+	if p.BatchGroupCount > 1 && !isKernelGradient(p.Axes) {
 		return batchGroupsVJP(p, x, kernel, v)
 	}
-	if p.ChannelGroupCount > 1 {
-		return channelGroupsVJP(p, x, kernel, v)
+	c := geometry{strides: p.Strides, paddings: p.Paddings, inputDilations: p.InputDilations,
+		kernelDilations: p.KernelDilations, groups: max(p.ChannelGroupCount, p.BatchGroupCount)}
+	if isKernelGradient(p.Axes) && p.ChannelGroupCount <= 1 {
+		dx, dk := kernelGradientVJP(c, x, kernel, v)
+		return []*Node{dx, dk}
 	}
-	dx, dk := oneGroupVJP(p, x, kernel, v)
-	return []*Node{dx, dk}
+	xAxes, kAxes, vAxes := axesOf(p.Axes)
+	dx, dk := gradients(c, transpose(x, xAxes), transpose(kernel, kAxes), transpose(v, vAxes))
+	return []*Node{transpose(dx, inverse(xAxes)), transpose(dk, inverse(kAxes))}
 }
 
-// oneGroupVJP brings the operands into the order of axes of geometry, and the gradients back.
-func oneGroupVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) (dx, dk *Node) {
-	c := geometry{strides: p.Strides, paddings: p.Paddings,
-		inputDilations: p.InputDilations, kernelDilations: p.KernelDilations}
-	if isKernelGradient(p.Axes) {
-		return kernelGradientVJP(c, x, kernel, v)
-	}
-	xAxes := slices.Concat([]int{p.Axes.InputBatch}, p.Axes.InputSpatial, []int{p.Axes.InputChannels})
-	kAxes := slices.Concat(p.Axes.KernelSpatial, []int{p.Axes.KernelInputChannels, p.Axes.KernelOutputChannels})
-	vAxes := slices.Concat([]int{p.Axes.OutputBatch}, p.Axes.OutputSpatial, []int{p.Axes.OutputChannels})
-	x, kernel, v = transpose(x, xAxes), transpose(kernel, kAxes), transpose(v, vAxes)
+// axesOf returns the axes of a ConvGeneral's images, kernel and outputs in the order of geometry.
+func axesOf(axes ConvolveAxesConfig) (x, kernel, v []int) {
+	x = slices.Concat([]int{axes.InputBatch}, axes.InputSpatial, []int{axes.InputChannels})
+	kernel = slices.Concat(axes.KernelSpatial, []int{axes.KernelInputChannels, axes.KernelOutputChannels})
+	v = slices.Concat([]int{axes.OutputBatch}, axes.OutputSpatial, []int{axes.OutputChannels})
+	return x, kernel, v
+}
+
+// gradients returns the gradients of the images and of the kernel of a convolution.
+func gradients(c geometry, x, kernel, v *Node) (dx, dk *Node) {
 	dx = inputGradient(c, v, kernel, spatialDims(x))
 	kernelDims := kernel.Shape().Dimensions[:c.spatial()]
 	if isFlip(kernel) && allOnes(c.strides) && loweringOf(x) != onGo {
@@ -90,32 +99,26 @@ func oneGroupVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) (dx, dk *Node
 	} else {
 		dk = kernelGradient(c, x, v, kernelDims)
 	}
-	return transpose(dx, inverse(xAxes)), transpose(dk, inverse(kAxes))
+	return dx, dk
 }
 
-// channelGroupsVJP does every group of channels by itself.
-func channelGroupsVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) []*Node {
-	groups := p.ChannelGroupCount
-	xs, vs := Split(x, p.Axes.InputChannels, groups), Split(v, p.Axes.OutputChannels, groups)
-	kernels := Split(kernel, p.Axes.KernelOutputChannels, groups)
-	dxs, dks := make([]*Node, groups), make([]*Node, groups)
-	for i := range groups {
-		dxs[i], dks[i] = oneGroupVJP(p, xs[i], kernels[i], vs[i])
-	}
-	return []*Node{Concatenate(dxs, p.Axes.InputChannels), Concatenate(dks, p.Axes.KernelOutputChannels)}
-}
-
-// batchGroupsVJP does every group of the batch by itself: group i of the examples makes group i of
-// the output channels.
+// batchGroupsVJP is the rule of a convolution of groups of the batch: group i of the examples makes
+// group i of the output channels. It is a convolution of groups of channels, those of the groups of
+// examples side by side.
 func batchGroupsVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) []*Node {
-	groups := p.BatchGroupCount
-	xs, vs := Split(x, p.Axes.InputBatch, groups), Split(v, p.Axes.OutputChannels, groups)
-	kernels := Split(kernel, p.Axes.KernelOutputChannels, groups)
-	dxs, dks := make([]*Node, groups), make([]*Node, groups)
-	for i := range groups {
-		dxs[i], dks[i] = oneGroupVJP(p, xs[i], kernels[i], vs[i])
-	}
-	return []*Node{Concatenate(dxs, p.Axes.InputBatch), Concatenate(dks, p.Axes.KernelOutputChannels)}
+	c := geometry{strides: p.Strides, paddings: p.Paddings, inputDilations: p.InputDilations,
+		kernelDilations: p.KernelDilations, groups: p.BatchGroupCount}
+	xAxes, kAxes, vAxes := axesOf(p.Axes)
+	x = transpose(x, xAxes)
+	dims, n := x.Shape().Dimensions, c.spatial()
+	apart := slices.Concat([]int{c.groups, dims[0] / c.groups}, dims[1:])
+	together := slices.Concat([]int{dims[0] / c.groups}, dims[1:n+1], []int{c.groups * dims[n+1]})
+	order := slices.Concat([]int{1}, xslices.Iota(2, n), []int{0, n + 2}) // [examples, spatial..., groups, channels]
+	x = Reshape(transpose(Reshape(x, apart...), order), together...)
+	dx, dk := gradients(c, x, transpose(kernel, kAxes), transpose(v, vAxes))
+	dx = Reshape(dx, slices.Concat(together[:n+1], []int{c.groups, dims[n+1]})...)
+	dx = Reshape(transpose(dx, inverse(order)), dims...)
+	return []*Node{transpose(dx, inverse(xAxes)), transpose(dk, inverse(kAxes))}
 }
 
 // kernelGradientVJP is the rule of the ConvGeneral node that stands for a kernel gradient: d is the
@@ -125,7 +128,7 @@ func batchGroupsVJP(p gomlxcompat.ConvAttributes, x, kernel, v *Node) []*Node {
 func kernelGradientVJP(c geometry, x, v, d *Node) (dx, dv *Node) {
 	proper := geometry{
 		strides: c.kernelDilations, kernelDilations: c.strides, inputDilations: c.inputDilations,
-		paddings: slices.Clone(c.paddings),
+		paddings: slices.Clone(c.paddings), groups: c.groups,
 	}
 	for i := range proper.spatial() {
 		// The padding at the end is what makes the outputs as many as v's.
@@ -141,7 +144,8 @@ func kernelGradientVJP(c geometry, x, v, d *Node) (dx, dv *Node) {
 func inputGradient(c geometry, v, kernel *Node, inputDims []int) *Node {
 	n := c.spatial()
 	back := geometry{
-		strides: c.inputDilations, inputDilations: c.strides, kernelDilations: c.kernelDilations, paddings: make([][2]int, n),
+		strides: c.inputDilations, inputDilations: c.strides, kernelDilations: c.kernelDilations,
+		paddings: make([][2]int, n), groups: c.groups,
 	}
 	for i := range n {
 		extent := Dilated(kernel.Shape().Dim(i), c.kernelDilations[i])
@@ -149,7 +153,7 @@ func inputGradient(c geometry, v, kernel *Node, inputDims []int) *Node {
 		end := Dilated(inputDims[i], c.inputDilations[i]) - 1 + extent - start - Dilated(v.Shape().Dim(i+1), c.strides[i])
 		back.paddings[i] = [2]int{start, end}
 	}
-	return convolve(v, flip(kernel), back)
+	return convolve(v, flip(kernel, c.groupCount()), back)
 }
 
 // kernelGradient returns the gradient of the kernel, whose spatial dimensions are kernelDims.
@@ -169,11 +173,11 @@ func kernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 // output gradients exchanged.
 func flippedKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 	forward := geometry{strides: c.inputDilations, inputDilations: c.strides, kernelDilations: c.kernelDilations,
-		paddings: make([][2]int, c.spatial())}
+		paddings: make([][2]int, c.spatial()), groups: c.groups}
 	for i := range c.spatial() {
 		forward.paddings[i][0] = Dilated(kernelDims[i], c.kernelDilations[i]) - 1 - c.paddings[i][0]
 	}
-	return flip(kernelGradient(forward, v, x, kernelDims))
+	return flip(kernelGradient(forward, v, x, kernelDims), c.groupCount())
 }
 
 // dilateExplicitly puts the zeros between and around the elements of x.
@@ -187,10 +191,13 @@ func dilateExplicitly(x *Node, c geometry) (*Node, geometry) {
 	return Pad(x, ScalarZero(x.Graph(), x.DType()), axes...), c
 }
 
-// flip reverses the spatial axes of a kernel and exchanges its channels.
-func flip(kernel *Node) *Node {
+// flip reverses the spatial axes of a kernel and exchanges its channels, in each group.
+func flip(kernel *Node, groups int) *Node {
 	n := kernel.Rank() - 2
 	axes := xslices.Iota(0, n)
+	if groups > 1 {
+		return flipGroups(kernel, groups)
+	}
 	if platform.Of(kernel.Graph().Backend()) == platform.Go {
 		return flipByCopying(kernel)
 	}
@@ -210,7 +217,8 @@ func convolutionNode(x, kernel *Node, c geometry) *Node {
 		KernelSpatial: xslices.Iota(0, n), KernelInputChannels: n, KernelOutputChannels: n + 1,
 		OutputBatch: 0, OutputSpatial: xslices.Iota(1, n), OutputChannels: n + 1,
 	}
-	return ConvGeneral(x, kernel, axes, c.strides, c.paddings, c.inputDilations, c.kernelDilations, 1, 1)
+	return ConvGeneral(x, kernel, axes, c.strides, c.paddings, c.inputDilations, c.kernelDilations,
+		c.groupCount(), 1)
 }
 
 // kernelGradientAxes are the axes of the ConvGeneral node that stands for a kernel gradient: the
@@ -224,6 +232,8 @@ func kernelGradientAxes(n int) ConvolveAxesConfig {
 	}
 }
 
+// isKernelGradient tells whether a ConvGeneral with these axes, and without groups of channels, is
+// of the form of kernelGradientNode.
 func isKernelGradient(axes ConvolveAxesConfig) bool {
 	want := kernelGradientAxes(len(axes.InputSpatial))
 	return axes.InputBatch == want.InputBatch && axes.InputChannels == want.InputChannels &&
@@ -233,20 +243,30 @@ func isKernelGradient(axes ConvolveAxesConfig) bool {
 		slices.Equal(axes.OutputSpatial, want.OutputSpatial)
 }
 
-// kernelGradientNode returns the ConvGeneral node of the kernel gradient.
+// kernelGradientNode returns the ConvGeneral node of the kernel gradient. What are groups of
+// channels of the convolution are groups of its batch. The Go backend does not compute groups of
+// the batch right for these axes (of the wrong axis it takes their size), so there it must not be
+// executed.
 func kernelGradientNode(c geometry, x, v *Node, kernelDims []int) *Node {
 	return kernelGradientOver(kernelGradientAxes(c.spatial()), c, x, v, kernelDims)
 }
 
 // kernelGradientOver is kernelGradientNode with other axes for the output.
 func kernelGradientOver(axes ConvolveAxesConfig, c geometry, x, v *Node, kernelDims []int) *Node {
-	n := c.spatial()
+	paddings := exactPaddings(c, spatialDims(x), kernelDims, spatialDims(v))
+	ones := slices.Repeat([]int{1}, c.spatial())
+	return ConvGeneral(x, v, axes, c.kernelDilations, paddings, ones, c.strides, 1, c.groupCount())
+}
+
+// exactPaddings returns the paddings of a convolution without input dilation, those at the end such
+// that the last output's view ends where the padded images do.
+func exactPaddings(c geometry, inputDims, kernelDims, outputDims []int) [][2]int {
 	paddings := slices.Clone(c.paddings)
-	for i := range n {
-		covered := (kernelDims[i]-1)*c.kernelDilations[i] + (v.Shape().Dim(i+1)-1)*c.strides[i] + 1
-		paddings[i][1] = covered - paddings[i][0] - x.Shape().Dim(i+1)
+	for i := range paddings {
+		covered := (kernelDims[i]-1)*c.kernelDilations[i] + (outputDims[i]-1)*c.strides[i] + 1
+		paddings[i][1] = covered - paddings[i][0] - inputDims[i]
 	}
-	return ConvGeneral(x, v, axes, c.kernelDilations, paddings, slices.Repeat([]int{1}, n), c.strides, 1, 1)
+	return paddings
 }
 
 // Dilated returns the extent of n elements with dilation-1 holes between neighbours.

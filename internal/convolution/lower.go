@@ -46,6 +46,9 @@ func convolve(x, kernel *Node, c geometry) *Node {
 	if on == backendsOwn || node.Shape().Size() == 0 || x.Shape().Size() == 0 {
 		return node
 	}
+	if c.groups > 1 {
+		return convolveGroups(node, x, kernel, c)
+	}
 	dilates, strided := !allOnes(c.inputDilations), !allOnes(c.strides)
 	outputDims := spatialDims(node)
 	pixels, in, out := product(outputDims), kernel.Shape().Dim(-2), kernel.Shape().Dim(-1)
@@ -226,6 +229,9 @@ func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 		return node
 	}
 	return gomlxcompat.WithGradientOf(node, func() *Node {
+		if c.groups > 1 {
+			return kernelGradientOfGroups(c, x, v, kernelDims)
+		}
 		if on == onGo && allOnes(c.kernelDilations) {
 			return kernelGradientByWindows(c, x, v, kernelDims)
 		}

@@ -30,6 +30,10 @@ const (
 	// fewDepth is below how many channels products by tap are too thin.
 	fewDepth = 16
 
+	// mostTaps is how many taps a depthwise convolution has at most that is summed over them, so that
+	// graphs stay small.
+	mostTaps = 128
+
 	// groupImages is how many images are together in oneDNN's gradient of a kernel, unless they are
 	// small: for more it takes more than twice as long for each. A batch has at most maxGroups
 	// groups, so that graphs stay small.

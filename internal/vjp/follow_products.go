@@ -45,6 +45,9 @@ func followDot(n *Node, in []*layout, batch int) flow {
 func followConvolution(n *Node, in []*layout, batch int) flow {
 	c, _ := gomlxcompat.ConvOf(n)
 	if c.BatchGroupCount > 1 {
+		if in[0] != nil && in[0].carries(c.Axes.InputChannels) || in[1] != nil && in[1].carries(c.Axes.KernelInputChannels) {
+			return mixes // It is the gradient of a kernel, which sums over the examples.
+		}
 		return unknown("it groups the batch")
 	}
 	wide := make([]*layout, 2)

@@ -2,7 +2,11 @@
 
 // Makes the C library keep the memory that XLA frees. XLA on a CPU allocates the temporary memory of a program as one block
 // in every run. By default the C library gets such a block from the system and returns it each time; for a ResNet18 the
-// system's work on these pages took an eighth of a training step. Blocks of 2 GiB and more are still returned.
+// system's work on these pages took an eighth of a training step.
+//
+// Blocks of LARGEST_KEPT bytes and more are still returned. Once freed, a block on the heap serves small requests too, so
+// that the next run's block does not fit into it, and the heap has two. With a block of 1.9 GiB, of an exact step of a
+// ResNet18 with batch norm, the process took 4.6 GB; with that block returned it takes 2.7, for the same CPU time.
 //
 // This has to run before Go starts threads, so not when a backend is opened: the settings do not apply to threads that
 // already have an arena of their own.
@@ -14,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LARGEST_KEPT (1 << 30)
+
 #ifdef __GLIBC__
 __attribute__((constructor)) static void keep_memory(void) {
 	for (char **variable = environ; *variable != NULL; variable++) {
@@ -23,7 +29,7 @@ __attribute__((constructor)) static void keep_memory(void) {
 		}
 	}
 	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_MMAP_THRESHOLD, INT_MAX);
+	mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT);
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);
 }
 #endif

@@ -11,10 +11,11 @@ import (
 func (r *report) costTable(d details) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; GoMLX %s. \"Passes\" is the median time divided by that of the network's forward pass without a gradient,\n"+
-		"on the same backend. \"First call\" is the time to build, compile and run; \"peak\" is the process's peak memory during that call,\n"+
-		"for a peer that of its fastest variant.\n\n", r.Rows[0].Machine, r.Versions["gomlx"])
-	b.WriteString("| case | passes, counted | passes, XLA | passes, pure Go | ms, XLA | first call, ms, XLA | peak, MB, XLA | peak, MB, JAX | peak, MB, PyTorch |\n" +
-		"|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+		"on the same backend. \"First\" is the time to build, compile and run once, in milliseconds, in a process that has run the cases above\n"+
+		"(\"≤\": with the check of the values, for a step a second run); \"peak\" is the process's peak memory until then, in MB. Both are those\n"+
+		"of each library's fastest variant.\n\n", r.Rows[0].Machine, r.Versions["gomlx"])
+	b.WriteString("| case | passes, counted | passes, XLA | passes, pure Go | ms, XLA | first, XLA | first, pure Go | first, JAX | first, PyTorch " +
+		"| peak, XLA | peak, pure Go | peak, JAX | peak, PyTorch |\n|---|" + strings.Repeat("--:|", 12) + "\n")
 	for _, c := range allCases() {
 		xla, forward := r.find(c.Name, "xla"), r.find(c.group()+"/forward", "xla")
 		if c.flopBound() == 0 || c.Cold || xla == nil || forward == nil || strings.HasPrefix(c.Name, "growth/") {
@@ -24,10 +25,15 @@ func (r *report) costTable(d details) string {
 		if row, base := r.find(c.Name, "go"), r.find(c.group()+"/forward", "go"); row != nil && base != nil {
 			pureGo = number(row.MSMedian / base.MSMedian)
 		}
-		first := d.contender(c.Name, xla.Backend)
-		fmt.Fprintf(&b, "| %s | %g | %s | %s | %s | %.0f | %.0f | %s | %s |\n", c.Name, c.flopBound(),
-			number(xla.MSMedian/forward.MSMedian), pureGo, number(xla.MSMedian), first.CompileMS, first.PeakMB,
-			d.peakOf(c.Name, "jax"), d.peakOf(c.Name, "torch"))
+		fmt.Fprintf(&b, "| %s | %g | %s | %s | %s |", c.Name, c.flopBound(), number(xla.MSMedian/forward.MSMedian), pureGo,
+			number(xla.MSMedian))
+		var peaks strings.Builder
+		for _, library := range []string{xla.Backend, "go", "jax", "torch"} {
+			fastest := d.fastest(c.Name, library)
+			fmt.Fprintf(&b, " %s |", fastest.first())
+			fmt.Fprintf(&peaks, " %s |", fastest.peak())
+		}
+		b.WriteString(peaks.String() + "\n")
 	}
 	return b.String()
 }
@@ -42,27 +48,15 @@ func (r *report) find(name, backend string) *row {
 	return nil
 }
 
-// peakOf returns the peak memory of the case's fastest contender whose name has the prefix, "" if
-// there is none.
-func (d details) peakOf(name, prefix string) string {
-	var best *contenderDetail
-	for i, c := range d[name].Contenders {
-		if strings.HasPrefix(c.Name, prefix) && (best == nil || c.MSMedian < best.MSMedian) {
-			best = &d[name].Contenders[i]
+// fastest returns the details of the case's fastest contender whose name is name or begins with name
+// and an underscore, the zero value if there is none.
+func (d details) fastest(caseName, name string) contenderDetail {
+	var best contenderDetail
+	for _, c := range d[caseName].Contenders {
+		isOne := c.Name == name || strings.HasPrefix(c.Name, name+"_")
+		if isOne && (best.Name == "" || c.MSMedian < best.MSMedian) {
+			best = c
 		}
 	}
-	if best == nil {
-		return ""
-	}
-	return fmt.Sprintf("%.0f", best.PeakMB)
-}
-
-// contender returns the details of a contender in a case, the zero value if there are none.
-func (d details) contender(name, contender string) contenderDetail {
-	for _, c := range d[name].Contenders {
-		if c.Name == contender {
-			return c
-		}
-	}
-	return contenderDetail{}
+	return best
 }

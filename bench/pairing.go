@@ -60,7 +60,7 @@ func prepare(contenders []*contender, tolerance float64,
 		default:
 			c.prepared = answer
 			ready = append(ready, c)
-			fmt.Fprintf(log, "  %-34s ready in %6.1f s, value %.7g\n", c.label(), answer.CompileMS/1e3, answer.Values["value"])
+			fmt.Fprintf(log, "  %-34s ready in %6.1f s, value %.7g\n", c.label(), answer.FirstMS/1e3, answer.Values["value"])
 		}
 	}
 	for name, err := range failed {

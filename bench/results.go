@@ -51,10 +51,34 @@ type contenderDetail struct {
 	MSMin     float64            `json:"ms_min"`
 	MSMax     float64            `json:"ms_max"`
 	CPUMedian *float64           `json:"cpu_ms_median,omitempty"` // CPU time of all threads in a run.
-	CompileMS float64            `json:"compile_ms"`              // Time to build, compile and check the values.
-	PeakMB    float64            `json:"peak_mb"`                 // The worker's peak resident memory in that time.
+	FirstMS   float64            `json:"first_ms,omitempty"`      // Time to build, compile and run once.
+	FirstCPU  float64            `json:"first_cpu_ms,omitempty"`  // CPU time of all threads in that time.
+	PeakMB    float64            `json:"peak_mb"`                 // The worker's peak resident memory until the values were checked.
 	Values    map[string]float64 `json:"values"`
 	Retired   bool               `json:"retired,omitempty"` // Much slower than another variant, and timed no longer.
+
+	// CompileMS is in results from before FirstMS was measured: the first call and the check of the
+	// values, which for a step is a second run.
+	CompileMS float64 `json:"compile_ms,omitempty"`
+}
+
+// first is the time of the first call in milliseconds, an upper bound in older results, "" if unknown.
+func (c contenderDetail) first() string {
+	switch {
+	case c.FirstMS > 0:
+		return fmt.Sprintf("%.0f", c.FirstMS)
+	case c.CompileMS > 0:
+		return fmt.Sprintf("≤ %.0f", c.CompileMS)
+	}
+	return ""
+}
+
+// peak is the peak memory in MB, "" if unknown.
+func (c contenderDetail) peak() string {
+	if c.PeakMB == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f", c.PeakMB)
 }
 
 // makeRows makes one row for each of our backends. forwardMS gives the forward pass's median by
@@ -96,7 +120,7 @@ func makeDetails(contenders []*contender, leftOut map[string]string, now time.Ti
 	for _, c := range contenders {
 		detail := contenderDetail{Name: c.label(), Runs: len(c.times),
 			MSMedian: round4(c.median()), MSMin: round4(slices.Min(c.times)), MSMax: round4(slices.Max(c.times)),
-			CompileMS: round4(c.prepared.CompileMS), PeakMB: round4(c.prepared.PeakMB),
+			FirstMS: round4(c.prepared.FirstMS), FirstCPU: round4(c.prepared.FirstCPUMS), PeakMB: round4(c.prepared.PeakMB),
 			Values: c.prepared.Values, Retired: c.retired}
 		if len(c.cpu) > 0 {
 			cpu := round4(median(c.cpu))

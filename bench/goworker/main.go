@@ -128,18 +128,23 @@ func (s *server) do(request proto.Request) (proto.Answer, error) {
 
 func (s *server) prepare(request proto.Request) (proto.Answer, error) {
 	resetPeakMemory()
-	start := time.Now()
+	start, cpu := time.Now(), cpuMilliseconds()
 	t, err := newTask(s.backend, request)
 	if err != nil {
 		return proto.Answer{}, err
 	}
-	values, err := t.check()
+	value, err := t.run()
+	answer := proto.Answer{FirstMS: milliseconds(start), FirstCPUMS: cpuMilliseconds() - cpu}
+	if err == nil {
+		answer.Values, err = t.check(value)
+	}
 	if err != nil {
 		t.finalize()
 		return proto.Answer{}, err
 	}
 	s.tasks[request.ID] = t
-	return proto.Answer{Values: values, CompileMS: milliseconds(start), PeakMB: peakMemoryMB()}, nil
+	answer.PeakMB = peakMemoryMB()
+	return answer, nil
 }
 
 func (s *server) time(request proto.Request) (proto.Answer, error) {

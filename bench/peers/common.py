@@ -77,10 +77,13 @@ def peak_memory_mb():
 def prepare(make_task, request):
     """Builds a task, compiles it by running it once, and checks its values from the fixture's state."""
     reset_peak_memory()
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     task = make_task(Fixture(request["fixture"]), request)
-    values = task.check()
-    return task, {"compile_ms": (time.perf_counter() - start) * 1e3, "values": values, "peak_mb": peak_memory_mb()}
+    value = task.run()
+    answer = {"first_ms": (time.perf_counter() - start) * 1e3, "first_cpu_ms": (time.process_time() - cpu) * 1e3}
+    answer["values"] = task.check(value)
+    answer["peak_mb"] = peak_memory_mb()
+    return task, answer
 
 
 def time_task(task, reps, warmup):
@@ -96,7 +99,8 @@ def time_task(task, reps, warmup):
 
 
 def serve(make_task, variants, versions):
-    """The loop of a worker. make_task(fixture, request) returns an object with run() -> float and check() -> dict."""
+    """The loop of a worker. make_task(fixture, request) returns an object with run() -> float and
+    check(value of the first run) -> dict."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print on stdout goes to stderr.
     tasks = {}

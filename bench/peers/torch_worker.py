@@ -229,8 +229,7 @@ class Task:
             torch._foreach_add_(list(self.params.values()), list(grads), alpha=-self.learning_rate)
         return loss.detach()
 
-    def check(self):
-        value = self.run()
+    def check(self, value):
         if not self.stepping:
             return {"value": value}
         before = {k: self.tensor(v).cpu().numpy() for k, v in self.fixture.parameters().items()}

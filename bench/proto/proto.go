@@ -49,11 +49,14 @@ type Answer struct {
 	Versions  map[string]string  `json:"versions,omitempty"`
 	Variants  []string           `json:"variants,omitempty"`
 	Values    map[string]float64 `json:"values,omitempty"` // "value", and for steps "update_norm", "next_loss".
-	CompileMS float64            `json:"compile_ms,omitempty"`
-	TimesMS   []float64          `json:"times_ms,omitempty"`
-	CPUMS     []float64          `json:"cpu_ms,omitempty"`  // CPU time of all threads, for each of TimesMS.
-	Last      *float64           `json:"last,omitempty"`    // The value of the last timed run.
-	PeakMB    float64            `json:"peak_mb,omitempty"` // Peak resident memory while the task was prepared.
+	// FirstMS is the time to build, compile and run the task once; FirstCPUMS is the CPU time of all
+	// threads in that time.
+	FirstMS    float64   `json:"first_ms,omitempty"`
+	FirstCPUMS float64   `json:"first_cpu_ms,omitempty"`
+	TimesMS    []float64 `json:"times_ms,omitempty"`
+	CPUMS      []float64 `json:"cpu_ms,omitempty"`  // CPU time of all threads, for each of TimesMS.
+	Last       *float64  `json:"last,omitempty"`    // The value of the last timed run.
+	PeakMB     float64   `json:"peak_mb,omitempty"` // Peak resident memory while the task was prepared.
 }
 
 // Manifest describes a fixture, a folder with manifest.json, x.npy, y.npy, directions.npy and one

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/report"
 )
 
 // isTerminal reports whether a reader or writer is a terminal.
@@ -76,7 +77,7 @@ func (a *app) colored(w io.Writer) bool {
 
 // paint gives text for standard output attributes such as color.Bold, where it is to be colored.
 func (a *app) paint(text string, attributes ...color.Attribute) string {
-	if !a.colored(a.stdout) {
+	if len(attributes) == 0 || !a.colored(a.stdout) {
 		return text
 	}
 	c := color.New(attributes...)
@@ -86,13 +87,9 @@ func (a *app) paint(text string, attributes ...color.Attribute) string {
 
 // paintVerdict colors text by a verdict.
 func (a *app) paintVerdict(v evidence.Verdict, text string) string {
-	switch v {
-	case evidence.Holds:
-		return a.paint(text, color.FgGreen, color.Bold)
-	case evidence.DoesNotHold:
-		return a.paint(text, color.FgRed, color.Bold)
-	case evidence.Undecided:
-		return a.paint(text, color.FgYellow, color.Bold)
+	var attributes []color.Attribute
+	for _, code := range report.LookOf(v).Terminal {
+		attributes = append(attributes, color.Attribute(code))
 	}
-	return text
+	return a.paint(text, attributes...)
 }

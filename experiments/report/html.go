@@ -22,9 +22,7 @@ import (
 var pageFiles embed.FS
 
 var pageTemplate = template.Must(template.Must(template.New("page.html").Funcs(template.FuncMap{
-	"mark": Mark,
-	// The name of a CSS class has no spaces.
-	"class": func(v evidence.Verdict) string { return strings.ReplaceAll(string(v), " ", "-") },
+	"mark": func(v evidence.Verdict) string { return LookOf(v).Mark }, "class": className,
 }).Parse(webpage.PictureTemplate)).ParseFS(pageFiles, "page/page.html"))
 
 // HTML renders the folders as one page that needs no other file.
@@ -38,7 +36,7 @@ func HTML(folders []*Folder) ([]byte, error) {
 		return nil, err
 	}
 	judged := Judge(folders)
-	data := page{Style: template.CSS(webpage.Style + string(style)), Script: template.JS(script),
+	data := page{Style: template.CSS(webpage.Style + string(style) + verdictStyle()), Script: template.JS(script),
 		Summary: summary(judged), Policy: webpage.Policy(script)}
 	for _, j := range judged {
 		v, err := newView(j)

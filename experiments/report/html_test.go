@@ -78,7 +78,7 @@ func TestPageSaysItAll(t *testing.T) {
 		"criteriacommit 0123456789ab of 2029-01-01 00:00 UTC", "p-value 0.001, corrected 0.003."}
 	for _, c := range sample().Claims {
 		wants = append(wants, c.Text, c.Evidence, "Holds if: "+c.Criterion+".",
-			marks[c.Verdict]+" "+string(c.Verdict)+" "+c.Text)
+			LookOf(c.Verdict).Mark+" "+string(c.Verdict)+" "+c.Text)
 	}
 	for _, want := range wants {
 		if !strings.Contains(text, want) {

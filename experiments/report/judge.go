@@ -24,13 +24,6 @@ const (
 var verdicts = []evidence.Verdict{Refuted, evidence.DoesNotHold, evidence.Undecided, evidence.Holds, NotRefuted,
 	NoVerdict}
 
-// marks stand before the verdicts, for readers who do not see the colours.
-var marks = map[evidence.Verdict]string{evidence.Holds: "✔", evidence.DoesNotHold: "✘", evidence.Undecided: "?",
-	NotRefuted: "∎", Refuted: "✘", NoVerdict: "–"}
-
-// Mark returns the sign of a verdict.
-func Mark(v evidence.Verdict) string { return marks[v] }
-
 // Judged is a folder with its claims, judged together with those of the other folders.
 type Judged struct {
 	*Folder

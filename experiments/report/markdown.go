@@ -179,7 +179,7 @@ func (j *Judged) writeClaims(b *strings.Builder, base string) {
 func (c JudgedClaim) row(older bool) string {
 	var matched []string
 	for _, m := range c.Matched {
-		matched = append(matched, cell(fmt.Sprintf("%s %s: %s", marks[m.Verdict], m.Matching, m.Verdict)))
+		matched = append(matched, cell(fmt.Sprintf("%s %s: %s", LookOf(m.Verdict).Mark, m.Matching, m.Verdict)))
 	}
 	alone, p := string(c.Verdict), c.PValues()
 	switch {
@@ -190,7 +190,7 @@ func (c JudgedClaim) row(older bool) string {
 	case p == "":
 		p = "no test"
 	}
-	return fmt.Sprintf("| %s **%s** | %s | %s | %s | %s | %s | %s | %s |\n", marks[c.Final], cell(string(c.Final)),
+	return fmt.Sprintf("| %s **%s** | %s | %s | %s | %s | %s | %s | %s |\n", LookOf(c.Final).Mark, cell(string(c.Final)),
 		cell(c.Text), cell(c.Summary()), strings.Join(matched, "<br>"), c.RankText(), cell(alone), p, cell(c.Criterion))
 }
 

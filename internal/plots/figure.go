@@ -25,6 +25,9 @@ type Series struct {
 	Dashed bool
 	// Reference draws the series in black: the other series are compared with it.
 	Reference bool
+	// Color is the colour of all series of the name, if the first has one. Otherwise the figure
+	// chooses it.
+	Color color.Color
 }
 
 // Panel is one pair of axes.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"image/color"
 	"slices"
 	"strings"
 
@@ -188,7 +189,7 @@ func (f Figure) drawPanels(c draw.Canvas, styleOf map[string]seriesStyle) error 
 }
 
 // styles returns the style of each name: references are black, the others get colours by their
-// order.
+// order, if they have none of their own.
 func (f Figure) styles() map[string]seriesStyle {
 	var coloured []string
 	out := make(map[string]seriesStyle)
@@ -200,6 +201,9 @@ func (f Figure) styles() map[string]seriesStyle {
 		}
 	}
 	for name, style := range styles(coloured, f.Ordered) {
+		if own := f.first(name).Color; own != nil {
+			style.color = color.NRGBAModel.Convert(own).(color.NRGBA)
+		}
 		out[name] = style
 	}
 	return out

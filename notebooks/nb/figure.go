@@ -114,9 +114,10 @@ func compact(data []byte) ([]byte, error) {
 // contrast of more than 4 to white, and to the black that JupyterLab's dark theme has.
 const darkest = 0.18
 
-// solid is the difference between the largest and the smallest channel from which on a colour is
-// that of a line, which is opaque. Paler ones are those of bands, grids and smooth edges.
-const solid = 0.3
+// The difference between the largest and the smallest channel tells what a colour is of: up to pale
+// of a band, a grid or a smooth edge, which lets the page through, and from solid on of a line, which
+// is opaque.
+const pale, solid = 0.22, 0.32
 
 // forAnyPage returns the colour of a figure drawn on white for pages of any background: white
 // becomes transparent, pale colours partly so, and dark colours lighter.
@@ -124,14 +125,14 @@ func forAnyPage(c color.Color) color.NRGBA {
 	n := color.NRGBAModel.Convert(c).(color.NRGBA)
 	channels := [3]float64{float64(n.R) / 255, float64(n.G) / 255, float64(n.B) / 255}
 	least, most := min(channels[0], channels[1], channels[2]), max(channels[0], channels[1], channels[2])
-	alpha := min(1, max(1-least, (most-least)/solid))
+	alpha := min(1, max(1-least, (most-least-pale)/(solid-pale)))
 	if alpha == 0 {
 		return color.NRGBA{}
 	}
 	luminance := 0.0
 	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
 		// The colour that gives c when it covers white with this alpha, in linear light.
-		channels[i] = math.Pow((channels[i]-(1-alpha))/alpha, 2.2)
+		channels[i] = math.Pow(max(0, (channels[i]-(1-alpha))/alpha), 2.2) // Rounding may bring it below 0.
 		luminance += weight * channels[i]
 	}
 	if luminance < darkest {

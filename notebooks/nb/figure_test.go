@@ -70,6 +70,37 @@ func TestForAnyPage(t *testing.T) {
 	}
 }
 
+// No colour of a figure becomes darker than the darkest that reads on a dark page.
+func TestForAnyPageIsNeverDark(t *testing.T) {
+	for r := 0; r < 256; r += 5 {
+		for g := 0; g < 256; g += 5 {
+			for b := 0; b < 256; b += 5 {
+				c := color.NRGBA{uint8(r), uint8(g), uint8(b), 255}
+				got := forAnyPage(c)
+				if got.A > 0 && luminance(color.NRGBA{got.R, got.G, got.B, 255}) < darkest-0.02 {
+					t.Fatalf("%v became %v", c, got)
+				}
+			}
+		}
+	}
+}
+
+// A line can be told from the band around it on a light and on a dark page.
+func TestLineOnItsBand(t *testing.T) {
+	for _, line := range []color.NRGBA{{0, 0x72, 0xB2, 255}, {0xD5, 0x5E, 0, 255}, {0, 0x9E, 0x73, 255},
+		{0xCC, 0x79, 0xA7, 255}, {0xE6, 0x9F, 0, 255}, {0x56, 0xB4, 0xE9, 255}, {0x44, 0x01, 0x54, 255}} {
+		band := line
+		band.A = 60
+		drawn := over(band, 255)
+		for _, page := range []uint8{255, 0x11} {
+			a, b := luminance(over(forAnyPage(line), page)), luminance(over(forAnyPage(drawn), page))
+			if contrast := (max(a, b) + 0.05) / (min(a, b) + 0.05); contrast < 1.7 {
+				t.Errorf("line %v on its band on a page of grey %d: contrast %.2f", line, page, contrast)
+			}
+		}
+	}
+}
+
 // The picture is smaller, of the same size in pixels where it is wide, and transparent where
 // nothing is drawn.
 func TestCompact(t *testing.T) {

@@ -181,8 +181,12 @@ func (p *PublishedOutcome[C]) change(c report.JudgedClaim) string {
 	text := ""
 	switch {
 	case c.Final == report.NotRefuted:
-		return "one value outside of the criterion (" + c.Criterion + "). It is proven, " +
-			"so that such a value would be a fault of the program."
+		other := "one value"
+		if strings.HasPrefix(c.Criterion, "interval") {
+			other = "an interval"
+		}
+		return other + " outside of the criterion (" + c.Criterion + "). It is proven, so that this would be a fault of " +
+			"the program."
 	case c.Final == evidence.Holds:
 		text = "an interval that leaves the region of the criterion (" + c.Criterion + ")."
 	case c.Final == evidence.DoesNotHold || c.Final == report.Refuted:
@@ -201,7 +205,9 @@ func (p *PublishedOutcome[C]) change(c report.JudgedClaim) string {
 	return text
 }
 
-// mark is a verdict with its sign, for those who do not see colours.
+// mark is a verdict with its sign, in its colour as a light and a dark page show it.
 func mark(v evidence.Verdict) string {
-	return "<b>" + report.Mark(v) + "&nbsp;" + html.EscapeString(string(v)) + "</b>"
+	look := report.LookOf(v)
+	c := forAnyPage(look.Color())
+	return fmt.Sprintf(`<b style="color: #%02x%02x%02x">%s&nbsp;%s</b>`, c.R, c.G, c.B, look.Mark, html.EscapeString(string(v)))
 }

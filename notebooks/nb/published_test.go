@@ -134,6 +134,11 @@ func TestSummary(t *testing.T) {
 		!slices.Equal(series[0].Y, []float64{2, 1}) || !slices.Equal(series[1].X, []float64{1}) {
 		t.Errorf("the summary draws %+v", series)
 	}
+	for i, verdict := range []evidence.Verdict{evidence.Holds, evidence.Undecided} {
+		if want := report.LookOf(verdict).Color(); series[i].Color != want {
+			t.Errorf("the summary draws %s in %v, want %v as everywhere", verdict, series[i].Color, want)
+		}
+	}
 	if text := summaryList(judged); !strings.Contains(text, "holds 2") || !strings.Contains(text, "undecided 1") {
 		t.Errorf("the list says %s", text)
 	}

@@ -42,7 +42,7 @@ var verdictNames = []struct {
 func summary(judged []report.Judged) Figure {
 	panel := plots.Panel{XLabel: "experiment", YLabel: "claims"}
 	for _, v := range verdictNames {
-		s := plots.Series{Name: v.name, NoLine: true}
+		s := plots.Series{Name: v.name, NoLine: true, Color: report.LookOf(v.verdict).Color()}
 		for i, j := range judged {
 			for k, c := range j.Decided {
 				if c.Final == v.verdict {

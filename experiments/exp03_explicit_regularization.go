@@ -131,8 +131,7 @@ func reportExplicitRegularization(cfg ExplicitRegularizationConfig, seeds []int6
 		f.Figures = append(f.Figures, evidence.NamedFigure{Name: "training-" + p.name,
 			Figure: a.Training("Training with the "+p.title, "Losses without the penalty. "+cfg.Describe()+".")})
 	}
-	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.",
-		evidence.BandCaption(len(seeds)), cfg.Describe())
+	caption := fmt.Sprintf("%s %s.", evidence.GCCaption(len(seeds)), cfg.Describe())
 	f.Figures = append([]evidence.NamedFigure{{Name: "explicit-regularization",
 		Figure: plots.Figure{Title: "Explicit regularization and geometric complexity", Columns: 3, Caption: caption,
 			Panels: append(gc, accuracy...)}}}, f.Figures...)

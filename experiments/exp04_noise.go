@@ -188,8 +188,8 @@ func (c NoisyTraining) findings(texts noiseClaims, label, network string, seeds 
 	records *evidence.Records) evidence.Findings {
 	labels, inputs := records.Along(c.labelAxis(label, seeds)), records.Along(c.inputAxis(label, seeds))
 	clean := inputs.Records[0] // The noise rises from 0.
-	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s. "+
-		"Input noise: the loss is the squared error, the rate %g.", evidence.BandCaption(len(seeds)), c.Describe(),
+	caption := fmt.Sprintf("%s %s. Input noise: the loss is the squared error, the rate %g.",
+		evidence.GCCaption(len(seeds)), c.Describe(),
 		c.SquaredErrorRate)
 	return evidence.Findings{
 		Claims: []evidence.Claim{

@@ -192,7 +192,6 @@ func reportGCRegularizer(cfg GCRegularizerConfig, seeds []int64, records *eviden
 
 func penaltyFigure(title string, a evidence.Sweep, what string) plots.Figure {
 	return plots.Figure{Title: title,
-		Caption: fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. Losses without the penalty. %s.",
-			evidence.BandCaption(a.Seeds()), what),
+		Caption: fmt.Sprintf("%s Losses without the penalty. %s.", evidence.GCCaption(a.Seeds()), what),
 		Panels: []plots.Panel{a.GCPanel("geometric complexity"), a.AccuracyPanel("accuracy"), a.LossPanel("loss")}}
 }

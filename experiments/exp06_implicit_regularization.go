@@ -141,8 +141,8 @@ func reportImplicitRegularization(cfg ImplicitRegularizationConfig, seeds []int6
 	records *evidence.Records) (evidence.Findings, error) {
 	rate := records.Along(cfg.rateAxis(seeds))
 	steps, examples := records.Along(cfg.equalStepsAxis(seeds)), records.Along(cfg.equalExamplesAxis(seeds))
-	caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. Where nothing else is swept: %s.",
-		evidence.BandCaption(len(seeds)), cfg.Describe())
+	caption := fmt.Sprintf("%s Where nothing else is swept: %s.",
+		evidence.GCCaption(len(seeds)), cfg.Describe())
 	return evidence.Findings{
 		Claims: []evidence.Claim{
 			rate.GCTrend(claimRateGC, "train_gc", evidence.Falls),

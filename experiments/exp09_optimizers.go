@@ -248,8 +248,7 @@ func reportOptimizers(cfg OptimizersConfig, seeds []int64, records *evidence.Rec
 	for _, d := range descents {
 		own := cfg // with the optimizer's own learning rate
 		own.LearningRate = cfg.base(d.optimizer).LearningRate
-		caption := fmt.Sprintf("%s At the last step, but where it says best step: that of the best test accuracy. %s.",
-			evidence.BandCaption(len(seeds)), own.Describe())
+		caption := fmt.Sprintf("%s %s.", evidence.GCCaption(len(seeds)), own.Describe())
 		figure := plots.Figure{Title: "Geometric complexity with " + d.name, Columns: 3, Caption: caption}
 		for _, s := range cfg.sweeps(d, seeds) {
 			direction := evidence.Falls

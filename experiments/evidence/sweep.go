@@ -139,11 +139,18 @@ func (s Sweep) PanelOf(title, ylabel string, logY bool, columns ...Column) plots
 	return s.panel(title, ylabel, logY, curves...)
 }
 
-// GCPanel shows GC against the axis, at the last step and at the best test accuracy.
+// GCPanel shows GC against the axis under each matching of the runs. GCCaption explains it.
 func (s Sweep) GCPanel(title string) plots.Panel {
 	return s.panel(title, "GC of the logits", true, curve{"training data", AtEnd("train_gc")},
 		curve{"test data", AtEnd("test_gc")},
-		curve{"training data, best step", AtBest("train_gc")})
+		curve{"training data, best step", AtBest("train_gc")},
+		curve{"training data, equal loss", s.EqualLoss().Of("train_gc")})
+}
+
+// GCCaption explains the lines of GCPanel, and the bands of its figure.
+func GCCaption(seeds int) string {
+	return BandCaption(seeds) + " At the last step, except for GC at the best step, that of the best test accuracy, " +
+		"and at equal loss: the training loss that all runs of a sweep reach, which decides the claims."
 }
 
 // AccuracyPanel shows the accuracy against the axis.

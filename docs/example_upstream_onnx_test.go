@@ -3,6 +3,7 @@ package docs
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -207,6 +208,9 @@ func onnxForms() []onnxForm {
 			`Slice requires at least 3 inputs, got 1`},
 		{12, node("Dropout"), []float32{1}, nil, false, "[1]",
 			`unimplemented ONNX op "Dropout"`},
+		{13, node("Pow"), []float32{2}, constants{floats("exponents", slices.Repeat([]float32{1}, 32)...)}, false,
+			"[2" + strings.Repeat(" 2", 31) + "]",
+			"runtime error: invalid memory address or nil pointer dereference"},
 	}
 }
 

@@ -265,3 +265,57 @@ func TestCommonNamesKeepTheirStyle(t *testing.T) {
 		t.Error("two names share a colour")
 	}
 }
+
+// dejaVu has the advances of letters in DejaVu Sans, in 1/2048 of its size: most Linux browsers
+// take it where Liberation Sans is missing.
+var dejaVu = map[rune]vg.Length{'a': 1255, 'b': 1300, 'c': 1126, 'd': 1300, 'e': 1260, 'f': 721, 'g': 1300, 'h': 1298,
+	'i': 569, 'j': 569, 'k': 1186, 'l': 569, 'm': 1995, 'n': 1298, 'o': 1253, 'p': 1300, 'q': 1300, 'r': 842, 's': 1067,
+	't': 803, 'u': 1298, 'v': 1212, 'w': 1675, 'x': 1212, 'y': 1212, 'z': 1075, 'A': 1401, 'B': 1405, 'C': 1430,
+	'D': 1577, 'E': 1294, 'F': 1178, 'G': 1587, 'L': 1141, 'M': 1767, 'P': 1235, 'S': 1300, 'T': 1251, ' ': 651,
+	'.': 651, ',': 651, ':': 690, ';': 690, '(': 799, ')': 799, '0': 1303, '1': 1303, '2': 1303, '3': 1303, '4': 1303,
+	'5': 1303, '6': 1303, '8': 1303, '9': 1303}
+
+// The lines of a caption, and the rows of a legend, end within the figure in a wider font, too, and
+// no line is so short that the next word would have fitted.
+func TestCaptionFitsInAWiderFont(t *testing.T) {
+	width := func(text string, size vg.Length) (sum vg.Length) {
+		for _, letter := range text {
+			advance, known := dejaVu[letter]
+			if !known {
+				t.Fatalf("no advance of %q", letter)
+			}
+			sum += advance / 2048 * size
+		}
+		return sum
+	}
+	f := Figure{Caption: strings.Repeat("Lines: mean over 10 seeds; bands: smallest to largest. At the last step, but where it "+
+		"says best step: that of the best test accuracy. Losses without the penalty. ", 3),
+		Panels: []Panel{{Series: []Series{{Name: "training data"}, {Name: "test data"}, {Name: "training data, best step"},
+			{Name: "from the modified flow"}}}}}
+	for _, wide := range []vg.Length{panelWidth, 2 * panelWidth, 4 * panelWidth} {
+		lines := f.captionLines(wide)
+		if got := strings.Join(lines, " "); got != strings.TrimSpace(f.Caption) {
+			t.Errorf("the lines say %q", got)
+		}
+		for i, line := range lines {
+			if w := width(line, tickSize); w > wide-2*margin {
+				t.Errorf("%q is %.0f points wide, in a figure of %.0f", line, w, wide)
+			}
+			if i+1 < len(lines) {
+				next, _, _ := strings.Cut(lines[i+1], " ")
+				if w := width(line+" "+next, tickSize); w < 0.95*(wide-2*margin) {
+					t.Errorf("%q ends before %q, which fits: %.0f points of %.0f", line, next, w, wide)
+				}
+			}
+		}
+		for _, row := range f.legendRows(wide) {
+			sum := vg.Length(0)
+			for _, name := range row {
+				sum += thumbWidth + 6 + width(name, labelSize)
+			}
+			if sum > wide-2*margin {
+				t.Errorf("the legend's row %q is %.0f points wide, in a figure of %.0f", row, sum, wide)
+			}
+		}
+	}
+}

@@ -115,8 +115,8 @@ func compact(data []byte) ([]byte, error) {
 const darkest = 0.18
 
 // The difference between the largest and the smallest channel tells what a colour is of: up to pale
-// of a band, a grid or a smooth edge, which lets the page through, and from solid on of a line, which
-// is opaque.
+// of a band, a grid or a smooth edge, which lets the page through, and from solid on of a line,
+// which is opaque.
 const pale, solid = 0.22, 0.32
 
 // forAnyPage returns the colour of a figure drawn on white for pages of any background: white

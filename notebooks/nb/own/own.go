@@ -1,7 +1,7 @@
 // Package own stands for the variable own of the notebook your_own_model, which one cell declares
 // and the others use. In a kernel that has not run that cell, after a restart say, nothing declares
-// it. The kernel completes the imports of a cell before it compiles it, so it takes this package for
-// the variable, and the cell says what to do instead of failing to compile.
+// it. The kernel completes the imports of a cell before it compiles it, so it takes this package
+// for the variable, and the cell says what to do instead of failing to compile.
 package own
 
 import (

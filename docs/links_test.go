@@ -23,18 +23,8 @@ var (
 // TestAllLinks checks the links within the repository of all Markdown files and notebooks: the file
 // is there, and has the heading that the link names.
 func TestAllLinks(t *testing.T) {
-	command := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md", "*.ipynb")
-	command.Dir = ".."
-	listed, err := command.Output()
-	if err != nil {
-		t.Skipf("git ls-files: %v", err)
-	}
 	links := 0
-	for name := range bytes.SplitSeq(bytes.TrimRight(listed, "\x00"), []byte{0}) {
-		path := filepath.Join("..", string(name))
-		if _, err := os.Stat(path); err != nil {
-			continue // Removed, and still in the index.
-		}
+	for _, path := range repositoryFiles(t, "*.md", "*.ipynb") {
 		for _, target := range anyLink.FindAllStringSubmatch(code.ReplaceAllString(prose(t, path), ""), -1) {
 			if strings.Contains(target[1], ":") {
 				continue
@@ -46,6 +36,26 @@ func TestAllLinks(t *testing.T) {
 	if links == 0 {
 		t.Error("no link found")
 	}
+}
+
+// repositoryFiles returns the paths of the repository's files whose names match a pattern, also of
+// those that are not committed yet.
+func repositoryFiles(t *testing.T, patterns ...string) (paths []string) {
+	t.Helper()
+	arguments := append([]string{"ls-files", "-z", "--cached", "--others", "--exclude-standard"}, patterns...)
+	command := exec.Command("git", arguments...)
+	command.Dir = ".."
+	listed, err := command.Output()
+	if err != nil {
+		t.Skipf("git ls-files: %v", err)
+	}
+	for name := range bytes.SplitSeq(bytes.TrimRight(listed, "\x00"), []byte{0}) {
+		path := filepath.Join("..", string(name))
+		if _, err := os.Stat(path); err == nil { // Else it was removed, and is still in the index.
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // checkLink reports a link in a page that leads nowhere.

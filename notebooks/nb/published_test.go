@@ -99,8 +99,12 @@ func TestPublishedResults(t *testing.T) {
 	checkPublished(t, experiments.DoubleDescent, judged)
 	checkPublished(t, experiments.Optimizers, judged)
 	checkPublished(t, experiments.OccamsRazor, judged)
+	checkPublished(t, experiments.Lipschitz, judged)
 	if _, ok := largest(judged, experiments.NeuralCollapse.About.Name); ok {
 		checkPublished(t, experiments.NeuralCollapse, judged)
+	}
+	if _, ok := largest(judged, experiments.MarginBound.About.Name); ok {
+		checkPublished(t, experiments.MarginBound, judged)
 	}
 	_, err = published(experiments.NeuralCollapse, nil)
 	var none *unpublishedError

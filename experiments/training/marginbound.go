@@ -83,7 +83,10 @@ func (d *marginBound) measure(ctx context.Context, p *runs.Point) error {
 	}
 	capacity := normOfMean(logits, d.classes) + math.Sqrt(gc*d.poincare/boundFailure)
 	bound, at, err := smallestMarginBound(margins, d.classes, d.examples, capacity)
-	p.Values["margin_bound"], p.Values["margin_bound_at"] = runs.Number(bound), runs.Number(at)
+	p.Values["margin_capacity"], p.Values["margin_bound"] = runs.Number(capacity), runs.Number(bound)
+	if !math.IsInf(at, 1) {
+		p.Values["margin_bound_at"] = runs.Number(at)
+	}
 	return err
 }
 
@@ -96,8 +99,9 @@ func normOfMean(outputs []float64, classes int) float64 {
 	return floats.Norm(mean, 2) / float64(len(outputs)/classes)
 }
 
-// smallestMarginBound returns the smallest value of the bound over a grid of margins γ, and the γ
-// it has there. The grid ends where the ramp loss is near 1 and the second term near 0.
+// smallestMarginBound returns the smallest value of the bound over a grid of margins γ, and the γ it
+// has there. For γ to infinity the ramp loss comes to 1 and the second term to 0: if no γ of the grid
+// is better than that limit, which says nothing, the limit is the value, and γ is infinite.
 func smallestMarginBound(margins []float64, classes, examples int, capacity float64) (bound, at float64, err error) {
 	const decades, perDecade = 4, 50
 	scale := 0.0
@@ -110,9 +114,8 @@ func smallestMarginBound(margins []float64, classes, examples int, capacity floa
 	m := float64(examples)
 	slack := 3 * math.Sqrt(math.Log(2/boundFailure)/(2*m))
 	second := 36 * capacity * math.Sqrt(float64(classes)*math.Pi) / m
-	above := decades + max(0, math.Log10(second/scale))
-	bound = math.Inf(1)
-	for i := -decades * perDecade; i <= int(math.Ceil(above*perDecade)); i++ {
+	bound, at = 1+slack, math.Inf(1)
+	for i := -decades * perDecade; i <= decades*perDecade; i++ {
 		gamma := scale * math.Pow(10, float64(i)/perDecade)
 		ramp, err := representation.RampLoss(margins, gamma)
 		if err != nil {

@@ -79,8 +79,10 @@ type Train struct {
 	// Dherin and Gonzalvo (arXiv 2405.18590). A point gets the mean margin, "margin"; the accuracy
 	// on training data minus that on test data, "excess_risk"; GC over the mean margin,
 	// "gc_over_margin", and the root of GC over it, "root_gc_over_margin", both only if the mean is
-	// positive; and the bound as printed, "margin_bound", with the margin at which it is smallest,
-	// "margin_bound_at". It is a diagnostic and no certificate: see marginBound.
+	// positive; the bound's measure C of the network, "margin_capacity"; and the bound as printed,
+	// "margin_bound", with the margin at which it is smallest, "margin_bound_at", unless it is
+	// smallest for an infinite one, where it says nothing. It is a diagnostic and no certificate:
+	// see marginBound.
 	Margin bool `json:"margin,omitempty"`
 	// KeepFunction keeps the values of a function of one variable on the grid with each
 	// measurement, as the array "f".

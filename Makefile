@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance zoo lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
+.PHONY: help demo test fuzz torture onnx-conformance zoo zoo-torch lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
 
 help: ## list the targets
 	@echo 'make TARGET, with one of:'
@@ -52,6 +52,11 @@ zoo: ## measure real networks from Python wheels, compare with ONNX Runtime, and
 	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement scripts/requirements-zoo.txt
 	@go build -o .cache/zoo/gcml ./cmd/gcml
 	@.cache/zoo/bin/python scripts/zoo.py .cache/zoo/gcml .cache/zoo docs/zoo.md
+
+TORCH_PYTHON ?= python3
+zoo-torch: ## compare networks of grouped convolutions with PyTorch (TORCH_PYTHON has torch and torchvision), and write docs/zoo-torch.md
+	@go build -o .cache/zoo/gcml ./cmd/gcml
+	@$(TORCH_PYTHON) scripts/zoo_torch.py .cache/zoo/gcml .cache/zoo docs/zoo-torch.md
 
 # Power cuts are copies of a mounted ext4 image, and need root. The test says which kinds it could not try.
 DURATION ?= 1h

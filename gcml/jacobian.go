@@ -9,6 +9,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/internal/autodiff"
 	"github.com/geometric-complexity/toolkit/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
@@ -141,7 +142,7 @@ func (j *jacobian) total() *Node {
 	parts := j.parts()
 	var total *Node
 	for _, part := range parts {
-		v := j.pull(part)
+		v := j.pull(j.after(part, total))
 		squares := j.columnNorms(v)
 		if squares == nil {
 			squares = j.squares(v)
@@ -159,10 +160,21 @@ func (j *jacobian) total() *Node {
 // wide.
 func (j *jacobian) perOutput() *Node {
 	var rows []*Node
+	var before *Node
 	for _, part := range j.parts() {
-		rows = append(rows, j.norms(part))
+		before = j.norms(j.after(part, before))
+		rows = append(rows, before)
 	}
 	return Transpose(Concatenate(rows, 0), 0, 1)
+}
+
+// after returns a part of the cotangents, behind the result of the part before it if the plan orders
+// the parts; before is nil for the first part.
+func (j *jacobian) after(part, before *Node) *Node {
+	if !j.plan.ordered || before == nil {
+		return part
+	}
+	return gomlxcompat.After(part, before)
 }
 
 // norms returns ‖v_cᵀJ_b‖², shape [C, batch], for cotangents of shape

@@ -32,6 +32,10 @@ type plan struct {
 	// both are 0 for forward noise.
 	cotangents, atOnce int
 
+	// ordered says that a part of the cotangents starts when the one before it is done. Otherwise XLA
+	// interleaves the parts, and holds the adjoints of all.
+	ordered bool
+
 	// rounds is the number of times that a graph runs for a batch, each time for the next atOnce
 	// cotangents. It is 1 if one graph has all of them.
 	rounds int
@@ -97,6 +101,7 @@ func newPlan(outputs, inputs *Node, pullback *vjp.Pullback, o options) (plan, vj
 	if o.inRounds && p.isExact() && p.parts() > maxParts {
 		p.rounds = p.parts()
 	}
+	p.ordered = p.ordered && p.gradient == byNodes && p.rounds == 1
 	return p, first
 }
 
@@ -140,12 +145,13 @@ func gramFits(b compute.Backend, layer vjp.FirstLinear, rows int, o options) boo
 // divide decides how many cotangents are computed together, and whether the gradient is computed in
 // parts of that size.
 func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinear, o options) {
-	p.gradient = byNodes
+	p.gradient, p.ordered = byNodes, false
 	if o.forGradient && p.norm == fromGram {
 		p.gradient = byGram
 	}
 	if chosen := max(o.cotangents, o.gradientParts); chosen > 0 {
 		p.atOnce = min(chosen, p.cotangents)
+		p.ordered = p.parts() > 1
 		if o.gradientParts > 0 && p.parts() > 1 {
 			p.gradient = byParts
 		}
@@ -168,6 +174,7 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 	}
 	p.atOnce = max(1, workingSet(b)/alive, ceilDiv(p.cotangents, maxParts))
 	p.atOnce = min(p.atOnce, max(1, budget/alive), p.cotangents)
+	p.ordered = p.parts() > 1 && alive > budget/p.cotangents
 	if !differentiated || p.cotangents == 1 || kept <= budget/p.cotangents {
 		return
 	}

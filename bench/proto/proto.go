@@ -45,10 +45,10 @@ type Request struct {
 // Answer is a worker's answer. Error is set if the command failed; the worker still accepts
 // commands.
 type Answer struct {
-	Error     string             `json:"error,omitempty"`
-	Versions  map[string]string  `json:"versions,omitempty"`
-	Variants  []string           `json:"variants,omitempty"`
-	Values    map[string]float64 `json:"values,omitempty"` // "value", and for steps "update_norm", "next_loss".
+	Error    string             `json:"error,omitempty"`
+	Versions map[string]string  `json:"versions,omitempty"`
+	Variants []string           `json:"variants,omitempty"`
+	Values   map[string]float64 `json:"values,omitempty"` // "value", and for steps "update_norm", "next_loss".
 	// FirstMS is the time to build, compile and run the task once; FirstCPUMS is the CPU time of all
 	// threads in that time.
 	FirstMS    float64   `json:"first_ms,omitempty"`

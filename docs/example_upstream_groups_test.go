@@ -10,8 +10,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// groupsOfTheBatch returns a convolution by a kernel of one 1 of 6 examples in 2 groups: the outputs
-// of each group, which are its examples.
+// groupsOfTheBatch returns a convolution by a kernel of one 1 of 6 examples in 2 groups: the
+// outputs of each group, which are its examples.
 func groupsOfTheBatch(backend compute.Backend) any {
 	axes := ConvolveAxesConfig{
 		InputBatch: 0, InputSpatial: []int{1}, InputChannels: 2,

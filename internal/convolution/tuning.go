@@ -30,8 +30,8 @@ const (
 	// fewDepth is below how many channels products by tap are too thin.
 	fewDepth = 16
 
-	// mostTaps is how many taps a depthwise convolution has at most that is summed over them, so that
-	// graphs stay small.
+	// mostTaps is how many taps a depthwise convolution has at most that is summed over them, so
+	// that graphs stay small.
 	mostTaps = 128
 
 	// groupImages is how many images are together in oneDNN's gradient of a kernel, unless they are

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -178,6 +179,9 @@ func TestProgress(t *testing.T) {
 		if kind != "bar" && lines != 10 {
 			t.Errorf("%s: %d lines; want one per tenth:\n%s", kind, lines, &out)
 		}
+		if first, _, _ := strings.Cut(out.String(), "\n"); kind != "bar" && first != "  0 %  run 1/1: a label" {
+			t.Errorf("%s: the first line is %q; want what is done first", kind, first)
+		}
 		if kind == "bar" && !bytes.Contains(out.Bytes(), []byte("a title")) {
 			t.Errorf("the bar does not say what is done:\n%s", &out)
 		}
@@ -185,6 +189,25 @@ func TestProgress(t *testing.T) {
 	if p, err := a.newProgress("none"); p != nil || err != nil {
 		t.Errorf("none: %v, %v", p, err)
 	}
+}
+
+// TestLinesBeforeTheFirstTenth checks that the lines of slow work begin after ten seconds, and get
+// rarer.
+func TestLinesBeforeTheFirstTenth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := &lineProgress{w: &out}
+		p.Start(1000, "")
+		p.Describe("slow")
+		for range 100 {
+			time.Sleep(time.Second)
+			p.Add(0)
+		}
+		// After 10 seconds, 20 more, and 40 more.
+		if lines := strings.Count(out.String(), "so far"); lines != 3 {
+			t.Errorf("%d lines in 100 seconds, want 3:\n%s", lines, &out)
+		}
+	})
 }
 
 func TestFileProgress(t *testing.T) {
@@ -202,7 +225,7 @@ func TestFileProgress(t *testing.T) {
 		got = append(got, strings.Join(strings.Fields(line)[:3], " "))
 	}
 	// From its second address the first file starts again at 0, which prints no line.
-	if want := []string{"50 % images", "100 % images", "100 % labels"}; !slices.Equal(got, want) {
+	if want := []string{"0 % images", "50 % images", "100 % images", "0 % labels", "100 % labels"}; !slices.Equal(got, want) {
 		t.Errorf("lines %q; want %q", got, want)
 	}
 }

@@ -94,29 +94,47 @@ func (p *barProgress) show() {
 	p.bar.Describe(string(text))
 }
 
-// lineEvery is the longest time between two lines while work is done.
-const lineEvery = 5 * time.Minute
+// firstLine and lineEvery are the longest time between two lines while work is done: from the first
+// on, each time twice as long as the time before, up to the last.
+const (
+	firstLine = 10 * time.Second
+	lineEvery = 5 * time.Minute
+)
 
-// lineProgress prints a line after each tenth of the work, and every few minutes, for logs.
+// lineProgress prints what is done first, which may take long to compile, then a line after each
+// tenth of the work, and some in between, for logs.
 type lineProgress struct {
 	progressState
 	w      io.Writer
 	tenths int64 // tenths of the work that a line has shown
 	shown  time.Time
+	wait   time.Duration // until the next line at the latest
 }
 
 func (p *lineProgress) Start(total int64, title string) {
 	p.start(total, title)
-	p.tenths, p.shown = 0, time.Now()
+	p.tenths, p.shown, p.wait = 0, time.Now(), 0
 }
 
-func (p *lineProgress) Describe(text string) { p.text = text }
-func (p *lineProgress) Finish()              {}
+func (p *lineProgress) Describe(text string) {
+	p.text = text
+	if p.wait == 0 && p.Done == 0 {
+		p.wait = firstLine
+		fmt.Fprintf(p.w, "%3d %%  %s\n", 0, p.text)
+	}
+}
+
+func (p *lineProgress) Finish() {}
 
 func (p *lineProgress) Add(n int64) {
 	p.Pace.Add(n)
-	if p.Total <= 0 || p.Done*10/p.Total <= p.tenths && time.Since(p.shown) < lineEvery {
+	p.wait = max(p.wait, firstLine)
+	isLate := time.Since(p.shown) >= p.wait
+	if p.Total <= 0 || p.Done*10/p.Total <= p.tenths && !isLate {
 		return
+	}
+	if isLate {
+		p.wait = min(2*p.wait, lineEvery)
 	}
 	p.tenths, p.shown = p.Done*10/p.Total, time.Now()
 	spent := pace.Text(p.Spent()) + " so far"

@@ -17,6 +17,7 @@ import (
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/training"
 	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/pace"
 )
 
 // measureOptions are the flags of measure.
@@ -80,6 +81,8 @@ type subject struct {
 	options []gcml.Option
 	// examples is the number of examples of ds, 0 if it is unknown.
 	examples int
+	// batch is the only size of a batch that the network takes, 0 if it takes any.
+	batch int
 	// countOutputs returns the number of outputs, before the measurement.
 	countOutputs func(compute.Backend) (int, error)
 }
@@ -111,10 +114,6 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	}
 	defer b.Finalize()
 	fmt.Fprintln(a.stderr, info.Why)
-	outputs, err := s.countOutputs(b)
-	if err != nil {
-		return gcml.Result{}, err
-	}
 	opts := append([]gcml.Option{gcml.WithEstimator(estimator), gcml.WithSeed(o.seed)}, s.options...)
 	if o.perClass {
 		opts = append(opts, gcml.WithPerClass())
@@ -125,16 +124,11 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	if o.softmax {
 		opts = append(opts, gcml.WithTransform(func(logits *graph.Node) *graph.Node { return graph.Softmax(logits) }))
 	}
-	if s.examples > 0 {
-		work, err := cost(estimator, s.examples, outputs)
-		if err != nil {
-			return gcml.Result{}, err
-		}
-		fmt.Fprintln(a.stderr, work)
-		if estimator.String() == "exact" && outputs > manyOutputs {
-			fmt.Fprintf(a.stderr, "note: --estimator projection:64 is unbiased, and takes a fraction of %.2g of this work\n",
-				64/float64(outputs))
-		}
+	fn := func(scope *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
+		return []*graph.Node{s.model(scope, inputs)}
+	}
+	if err := a.announce(ctx, b, s, estimator, fn, opts); err != nil {
+		return gcml.Result{}, err
 	}
 	if progress != nil && s.examples > 0 {
 		progress.Start(int64(s.examples), "measuring")
@@ -151,9 +145,6 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 			last = done
 		}))
 	}
-	fn := func(scope *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
-		return []*graph.Node{s.model(scope, inputs)}
-	}
 	result, err := gcml.Measure(ctx, b, s.store, fn, s.ds, opts...)
 	if ctx.Err() != nil {
 		return gcml.Result{}, interruption("interrupted; a measurement cannot be continued")
@@ -163,6 +154,38 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 	}
 	result.Backend = info.ResultName()
 	return result, nil
+}
+
+// announce prints how much work a measurement is, and how long it takes if that is long. It returns
+// an error if it is too much.
+func (a *app) announce(ctx context.Context, b compute.Backend, s subject, e gcml.Estimator, fn modelFn,
+	opts []gcml.Option) error {
+	outputs, err := s.countOutputs(b)
+	if err != nil || s.examples == 0 {
+		return err
+	}
+	work, products, err := cost(e, s.examples, outputs)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stderr, work)
+	if e.String() == "exact" && outputs > manyOutputs {
+		fmt.Fprintf(a.stderr, "note: --estimator projection:64 is unbiased, and takes a fraction of %.2g of this work\n",
+			64/float64(outputs))
+	}
+	size := pilotSize(s, products)
+	if size == 0 {
+		return nil
+	}
+	left, err := timeOfAll(ctx, b, s, fn, size, opts)
+	if ctx.Err() != nil {
+		return interruption("interrupted; nothing was measured")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	fmt.Fprintf(a.stderr, "estimate: about %s after compiling, from the time of %d examples\n", pace.Text(left), size)
+	return nil
 }
 
 // manyOutputs is the number of outputs above which a projection is suggested, because the exact
@@ -176,8 +199,9 @@ const (
 	maxDirections = 1e6
 )
 
-// cost describes how much work a measurement is. It returns an error if it is too much.
-func cost(e gcml.Estimator, examples, outputs int) (string, error) {
+// cost describes how much work a measurement is, and returns the number of products or evaluations.
+// It returns an error if it is too much.
+func cost(e gcml.Estimator, examples, outputs int) (text string, products float64, err error) {
 	kind, count, _ := strings.Cut(e.String(), ":")
 	each, what, unit := outputs, "outputs", "vector-Jacobian products"
 	if kind == "noise" {
@@ -191,7 +215,7 @@ func cost(e gcml.Estimator, examples, outputs int) (string, error) {
 		what, unit = "samples", "evaluations"
 	}
 	if kind != "exact" && float64(each) > maxDirections {
-		return "", usagef("--estimator %s: at most %.0f %s are supported", e, maxDirections, what)
+		return "", 0, usagef("--estimator %s: at most %.0f %s are supported", e, maxDirections, what)
 	}
 	if kind == "noise" {
 		each, what = each+1, fmt.Sprintf("(1 + %d samples)", each)
@@ -200,11 +224,11 @@ func cost(e gcml.Estimator, examples, outputs int) (string, error) {
 	}
 	total := float64(examples) * float64(each)
 	if total > maxProducts {
-		return "", fmt.Errorf("the measurement needs %.2g %s (%d examples x %s): "+
+		return "", 0, fmt.Errorf("the measurement needs %.2g %s (%d examples x %s): "+
 			"choose fewer --examples, another --output, or an estimator with fewer directions",
 			total, unit, examples, what)
 	}
-	return fmt.Sprintf("cost: %.0f %s (%d examples x %s)", total, unit, examples, what), nil
+	return fmt.Sprintf("cost: %.0f %s (%d examples x %s)", total, unit, examples, what), total, nil
 }
 
 // checkpointMeasurement is the measurement of a run's network, as --json prints it.

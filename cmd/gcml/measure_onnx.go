@@ -63,6 +63,7 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 	}
 	result, err := a.measureSubject(ctx, o, estimator, subject{
 		name: o.onnx, store: network.Store, ds: network.ds, examples: network.ds.NumExamples(), options: options,
+		batch:        network.batch,
 		model:        func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return network.forward(scope, inputs)[0] },
 		countOutputs: network.check})
 	if err != nil {

@@ -68,11 +68,11 @@ func TestCost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := cost(e, 100, 10); err != nil || got != want {
+		if got, _, err := cost(e, 100, 10); err != nil || got != want {
 			t.Errorf("%s: %q, %v; want %q", estimator, got, err, want)
 		}
 	}
-	if _, err := cost(gcml.Exact(), math.MaxInt, math.MaxInt); err == nil ||
+	if _, _, err := cost(gcml.Exact(), math.MaxInt, math.MaxInt); err == nil ||
 		!strings.Contains(err.Error(), "needs 8.5e+37 vector-Jacobian products") {
 		t.Errorf("more than can be counted: %v", err)
 	}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+
+	"github.com/geometric-complexity/toolkit/gcml"
+)
+
+const (
+	// pilotExamples are the examples of the small batch from whose time that of a measurement is
+	// estimated, unless the network takes batches of one size only.
+	pilotExamples = 4
+	// pilotFrom is the work, in products of a vector and a Jacobian times parameters of the network,
+	// from which the small batch is worth the time to compile its graph: most measurements of more
+	// than 20 seconds have it.
+	pilotFrom = 1e10
+)
+
+// pilotSize returns the size of the small batch, 0 if none is worth its time.
+func pilotSize(s subject, products float64) int {
+	size := pilotExamples
+	if s.batch > 0 {
+		size = s.batch
+	}
+	if products*float64(s.store.NumParameters()) < pilotFrom || s.examples < 10*size {
+		return 0
+	}
+	return size
+}
+
+// modelFn is the form of a model that is measured.
+type modelFn = func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node
+
+// timeOfAll estimates the time to measure all examples, without that to compile, from the time of a
+// small batch of the given size.
+func timeOfAll(ctx context.Context, b compute.Backend, s subject, fn modelFn, size int,
+	opts []gcml.Option) (time.Duration, error) {
+	m, err := gcml.NewMeasurer(b, s.store, fn, opts...)
+	if err != nil {
+		return 0, err
+	}
+	defer m.Finalize()
+	few := firstExamples{Dataset: s.ds, backend: b, count: size}
+	if _, err := m.Measure(ctx, few); err != nil { // Compiles.
+		return 0, err
+	}
+	result, err := m.Measure(ctx, few)
+	return time.Duration(result.Seconds * float64(s.examples) / float64(size) * float64(time.Second)), err
+}
+
+// firstExamples is a data set of one batch, the first count examples of another's first batch.
+type firstExamples struct {
+	train.Dataset
+	backend compute.Backend
+	count   int
+}
+
+// Iter implements train.Dataset.
+func (d firstExamples) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		for batch, err := range d.Dataset.Iter() {
+			for _, values := range [][]*tensors.Tensor{batch.Inputs, batch.Labels} {
+				for i, x := range values {
+					if err == nil {
+						values[i], err = d.first(x)
+					}
+				}
+			}
+			yield(batch, err)
+			return
+		}
+	}
+}
+
+// first returns the first count examples of x, and frees x.
+func (d firstExamples) first(x *tensors.Tensor) (*tensors.Tensor, error) {
+	if x.Shape().Dimensions[0] <= d.count {
+		return x, nil
+	}
+	few, err := graph.ExecOnce(d.backend, func(x *graph.Node) *graph.Node {
+		return graph.Slice(x, graph.AxisRange(0, d.count))
+	}, x)
+	if err != nil {
+		return x, err
+	}
+	return few, x.FinalizeAll()
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+)
+
+// sevens are batches of 7 examples: the numbers from 0 on, twice each.
+type sevens struct{ batches int }
+
+func (sevens) Name() string { return "sevens" }
+
+func (s sevens) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		for range s.batches {
+			x := []float32{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6}
+			batch := train.Batch{Inputs: []*tensors.Tensor{tensors.FromFlatDataAndDimensions(x, 7, 2)},
+				Labels: []*tensors.Tensor{tensors.FromValue([]int32{0, 1, 2, 3, 4, 5, 6})}}
+			if !yield(batch, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestFirstExamples(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		batches := 0
+		for batch, err := range (firstExamples{Dataset: sevens{3}, backend: b, count: 4}).Iter() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			batches++
+			gctest.AssertClose(t, gctest.Flat(batch.Inputs[0]), []float64{0, 0, 1, 1, 2, 2, 3, 3}, 0, 0, "inputs")
+			gctest.AssertClose(t, gctest.Flat(batch.Labels[0]), []float64{0, 1, 2, 3}, 0, 0, "labels")
+		}
+		if batches != 1 {
+			t.Errorf("%d batches, want 1", batches)
+		}
+	})
+}
+
+// TestTimeOfAll checks that the time is that of one small batch, compiled before, and scaled to all
+// examples.
+func TestTimeOfAll(t *testing.T) {
+	var sizes []int // Of the batches for which the model is built.
+	fn := func(_ *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
+		sizes = append(sizes, inputs[0].Shape().Dimensions[0])
+		return []*graph.Node{graph.Sin(inputs[0])}
+	}
+	few := subject{ds: sevens{2}, store: model.NewStore(), examples: 14}
+	many := few
+	many.examples = 14e9 // At least 1 ns for each.
+	for _, s := range []subject{few, many} {
+		left, err := timeOfAll(t.Context(), gctest.GoBackend(t), s, fn, 4, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if least := time.Duration(s.examples) / 4; left < least {
+			t.Errorf("%v for %d examples, want at least %v", left, s.examples, least)
+		}
+	}
+	for _, size := range sizes {
+		if size != 4 {
+			t.Errorf("the model is built for batches of %v, want 4 only", sizes)
+			break
+		}
+	}
+}
+
+func TestPilotSize(t *testing.T) {
+	store := model.NewStore()
+	store.RootScope().VariableWithValue("w", make([]float32, 1000))
+	for _, c := range []struct {
+		name     string
+		s        subject
+		products float64
+		want     int
+	}{
+		{"little work", subject{store: store, examples: 1000}, 1e6, 0},
+		{"much work", subject{store: store, examples: 1000}, 1e7, pilotExamples},
+		{"few examples", subject{store: store, examples: 20}, 1e9, 0},
+		{"a fixed batch", subject{store: store, examples: 1000, batch: 50}, 1e7, 50},
+		{"few fixed batches", subject{store: store, examples: 100, batch: 50}, 1e7, 0},
+	} {
+		if got := pilotSize(c.s, c.products); got != c.want {
+			t.Errorf("%s: %d examples, want %d", c.name, got, c.want)
+		}
+	}
+}

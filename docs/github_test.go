@@ -17,16 +17,18 @@ var shownHTML = map[string][]string{
 }
 
 var (
-	htmlTag       = regexp.MustCompile(`<(/?)([a-zA-Z][a-zA-Z0-9-]*)((?:\s+[a-zA-Z:-]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'>]+))?)*)\s*/?>`)
+	htmlTag = regexp.MustCompile(`<(/?)([a-zA-Z][a-zA-Z0-9-]*)` +
+		`((?:\s+[a-zA-Z:-]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'>]+))?)*)\s*/?>`)
 	htmlAttribute = regexp.MustCompile(`([a-zA-Z:-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?`)
 	htmlComment   = regexp.MustCompile(`(?s)<!--.*?-->`)
 	// htmlBlock is what CommonMark takes for HTML as a whole, up to a blank line: it begins with a
 	// line that has a tag at its start, and nothing behind it or a tag of a block.
-	htmlBlock = regexp.MustCompile(`(?m)^ {0,3}(?:</?[a-zA-Z][^>\n]*>[ \t]*|<(?:details|summary|div|p|table)\b.*)\n(?:.*\S.*\n)*`)
-	markdown  = regexp.MustCompile("[*`]|\\]\\(")
-	altText   = regexp.MustCompile(`\balt="[^"]{10,}"`)
-	source    = regexp.MustCompile(`<img[^>]*\bsrc="([^":]+)"`)
-	picture   = regexp.MustCompile(`!\[([^]]*)\]\(([^)\s]+)\)`)
+	htmlBlock = regexp.MustCompile(`(?m)^ {0,3}(?:</?[a-zA-Z][^>\n]*>[ \t]*|<(?:details|summary|div|p|table)\b.*)\n` +
+		`(?:.*\S.*\n)*`)
+	markdown = regexp.MustCompile("[*`]|\\]\\(")
+	altText  = regexp.MustCompile(`\balt="[^"]{10,}"`)
+	source   = regexp.MustCompile(`<img[^>]*\bsrc="([^":]+)"`)
+	picture  = regexp.MustCompile(`!\[([^]]*)\]\(([^)\s]+)\)`)
 )
 
 // hidden returns what GitHub does not show of a page's HTML as it is meant.

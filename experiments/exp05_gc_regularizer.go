@@ -193,5 +193,5 @@ func reportGCRegularizer(cfg GCRegularizerConfig, seeds []int64, records *eviden
 func penaltyFigure(title string, a evidence.Sweep, what string) plots.Figure {
 	return plots.Figure{Title: title,
 		Caption: fmt.Sprintf("%s Losses without the penalty. %s.", evidence.GCCaption(a.Seeds()), what),
-		Panels: []plots.Panel{a.GCPanel("geometric complexity"), a.AccuracyPanel("accuracy"), a.LossPanel("loss")}}
+		Panels:  []plots.Panel{a.GCPanel("geometric complexity"), a.AccuracyPanel("accuracy"), a.LossPanel("loss")}}
 }

@@ -209,5 +209,6 @@ func (p *PublishedOutcome[C]) change(c report.JudgedClaim) string {
 func mark(v evidence.Verdict) string {
 	look := report.LookOf(v)
 	c := forAnyPage(look.Color())
-	return fmt.Sprintf(`<b style="color: #%02x%02x%02x">%s&nbsp;%s</b>`, c.R, c.G, c.B, look.Mark, html.EscapeString(string(v)))
+	return fmt.Sprintf(`<b style="color: #%02x%02x%02x">%s&nbsp;%s</b>`, c.R, c.G, c.B, look.Mark,
+		html.EscapeString(string(v)))
 }

@@ -7,9 +7,13 @@ import (
 	"time"
 )
 
-// guessAfter is the time before which a Pace extrapolates nothing, because the first units wait for
-// the compiler.
-const guessAfter = 5 * time.Second
+// A Pace extrapolates nothing before the time guessAfter, and before one in guessPart of the units
+// is done: the first units wait for the compiler, and a guess from few of them would be hours for
+// what takes minutes.
+const (
+	guessAfter = 5 * time.Second
+	guessPart  = 200
+)
 
 // Pace records how many units of work are done, and since when. Its zero value has not started.
 type Pace struct {
@@ -44,7 +48,7 @@ func (p *Pace) Left() (left time.Duration, known bool) {
 		return 0, true
 	case !p.estimated.IsZero():
 		return max(0, p.left-time.Since(p.estimated)), p.left >= 0
-	case p.Done > 0 && p.Spent() > guessAfter:
+	case p.Done > 0 && p.Done >= p.Total/guessPart && p.Spent() > guessAfter:
 		return time.Duration(float64(p.Spent()) * float64(p.Total-p.Done) / float64(p.Done)), true
 	}
 	return 0, false

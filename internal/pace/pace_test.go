@@ -15,6 +15,8 @@ func TestLeft(t *testing.T) {
 		{"not started", Pace{Total: 10}, ""},
 		{"before the compiler is done", Pace{Total: 10, Done: 1, begin: ago(time.Second)}, ""},
 		{"a quarter done in a minute", Pace{Total: 40, Done: 10, begin: ago(time.Minute)}, "about 3m0s left"},
+		{"too few of many", Pace{Total: 4000, Done: 19, begin: ago(time.Minute)}, ""},
+		{"enough of many", Pace{Total: 4000, Done: 20, begin: ago(time.Minute)}, "about 3h19m left"},
 		{"everything done", Pace{Total: 10, Done: 10, begin: ago(time.Minute)}, "about 0s left"},
 		{"an estimate, half a minute old",
 			Pace{Total: 40, Done: 10, begin: ago(time.Minute), left: time.Minute, estimated: ago(30 * time.Second)},

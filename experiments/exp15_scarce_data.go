@@ -398,31 +398,45 @@ func (r scarceResults) describe() string {
 }
 
 func (r scarceResults) figure() plots.Figure {
-	sizes := r.sizeAxis().Values
-	accuracy := plots.Panel{Title: "test accuracy", XLabel: "training images", YLabel: "fraction right", LogX: true}
-	gain := plots.Panel{Title: "gain over no regularization", XLabel: "training images", YLabel: "test accuracy",
+	accuracy, gain := r.sizePanels()
+	return plots.Figure{Title: "Regularizers where training images are few",
+		Caption: fmt.Sprintf("%s The accuracies on the left are means alone. At the last step; %d validation images choose "+
+			"the strength of each method for each seed. %s.", evidence.BandCaption(r.seeds), r.Validation, r.describe()),
+		Panels: []plots.Panel{accuracy, gain, r.activationPanel()}}
+}
+
+// sizePanels draw the test accuracies, and the gains, against the number of training images.
+func (r scarceResults) sizePanels() (accuracy, gain plots.Panel) {
+	accuracy = plots.Panel{Title: "test accuracy", XLabel: "training images", YLabel: "fraction right", LogX: true}
+	gain = plots.Panel{Title: "gain over no regularization", XLabel: "training images", YLabel: "test accuracy",
 		LogX: true}
 	band := func(name string, rows [][]float64) plots.Series {
-		s := evidence.BandOf(name, sizes, rows)
+		s := evidence.BandOf(name, r.sizeAxis().Values, rows)
 		s.Points = true
 		return s
 	}
-	rowsOf := func(method []tuned) [][]float64 {
+	// Accuracies of methods differ by less than those of seeds: bands would cover the lines.
+	line := func(name string, method []tuned) plots.Series {
 		rows := make([][]float64, r.seeds)
 		for _, t := range method {
 			for seed, v := range t.values("test_accuracy") {
 				rows[seed] = append(rows[seed], v)
 			}
 		}
-		return rows
+		s := band(name, rows)
+		s.Lo, s.Hi = nil, nil
+		return s
 	}
 	for _, m := range r.ScarceDataConfig.methods() {
-		accuracy.Series = append(accuracy.Series, band(m.name, rowsOf(r.methods[m.key])))
+		accuracy.Series = append(accuracy.Series, line(m.name, r.methods[m.key]))
 		gain.Series = append(gain.Series, band(m.name, r.gainRows(r.methods[m.key])))
 	}
-	accuracy.Series = append(accuracy.Series, band(unregularized.name, rowsOf(r.none)))
-	activations := plots.Panel{Title: fmt.Sprintf("gain of the GC penalty, %d images", r.Sizes[0]), XLabel: "activation",
-		YLabel: "test accuracy", Categories: r.Activations}
+	accuracy.Series = append(accuracy.Series, line(unregularized.name, r.none))
+	return accuracy, gain
+}
+
+// activationPanel draws the gains of the penalty at the smallest size for each activation.
+func (r scarceResults) activationPanel() plots.Panel {
 	x := make([]float64, len(r.Activations))
 	rows := make([][]float64, r.seeds)
 	for i, a := range r.Activations {
@@ -432,10 +446,7 @@ func (r scarceResults) figure() plots.Figure {
 		}
 	}
 	gains := evidence.BandOf("GC penalty", x, rows)
-	gains.Points, gains.NoLine = true, true
-	activations.Series = []plots.Series{gains}
-	return plots.Figure{Title: "Regularizers where training images are few",
-		Caption: fmt.Sprintf("%s At the last step; %d validation images choose the strength of each method for each seed. %s.",
-			evidence.BandCaption(r.seeds), r.Validation, r.describe()),
-		Panels: []plots.Panel{accuracy, gain, activations}}
+	gains.Points = true
+	return plots.Panel{Title: fmt.Sprintf("gain of the GC penalty, %d images", r.Sizes[0]), XLabel: "activation",
+		YLabel: "test accuracy", Categories: r.Activations, Series: []plots.Series{gains}}
 }

@@ -225,7 +225,8 @@ func TestFileProgress(t *testing.T) {
 		got = append(got, strings.Join(strings.Fields(line)[:3], " "))
 	}
 	// From its second address the first file starts again at 0, which prints no line.
-	if want := []string{"0 % images", "50 % images", "100 % images", "0 % labels", "100 % labels"}; !slices.Equal(got, want) {
+	want := []string{"0 % images", "50 % images", "100 % images", "0 % labels", "100 % labels"}
+	if !slices.Equal(got, want) {
 		t.Errorf("lines %q; want %q", got, want)
 	}
 }

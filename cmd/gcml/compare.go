@@ -40,7 +40,10 @@ func (a *app) compareCommand() *cobra.Command {
 			"  gcml compare --checkpoints out/demo/runs/0123456789abcdef\n" +
 			"  gcml compare --checkpoints out/demo",
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.compare(cmd.Context(), args, o) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.batchGiven = cmd.Flags().Changed("batch")
+			return a.compare(cmd.Context(), args, o)
+		},
 	}
 	addExampleFlags(cmd, &o.measureOptions)
 	f := cmd.Flags()
@@ -111,7 +114,7 @@ func openCheckpoints(dir string, o measureOptions, split datasets.Split) (all []
 	}
 	add := func(name string, t *training.Trained) error {
 		s, err := runSubject(name, t, o, split)
-		all = append(all, &openedNetwork{Subject: s, check: func(compute.Backend) error { return nil }})
+		all = append(all, &openedNetwork{Subject: s, check: func(compute.Backend) (string, error) { return "", nil }})
 		return err
 	}
 	entries, err := os.ReadDir(filepath.Join(dir, runs.RunsDir))

@@ -45,6 +45,7 @@ func (a *app) inspectCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.batchGiven = cmd.Flags().Changed("batch")
 			if !cmd.Flags().Changed("noise") {
 				o.noise = nil
 			}

@@ -29,6 +29,7 @@ type measureOptions struct {
 	examples, batch                             int
 	seed                                        int64
 	arrayLimit                                  float64 // in gigabytes
+	batchGiven                                  bool    // the size of the batches was asked for
 	softmax, perClass, spectralNorm, json       bool
 }
 
@@ -50,7 +51,10 @@ func (a *app) measureCommand() *cobra.Command {
 			"  gcml measure --onnx model.onnx --dataset fashion-mnist --split test --examples 500 --softmax\n" +
 			"  gcml measure --onnx bert.onnx --inputs ids=ids.npy --inputs mask=mask.npy --wrt embeddings",
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.measure(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.batchGiven = cmd.Flags().Changed("batch")
+			return a.measure(cmd.Context(), o)
+		},
 	}
 	addExampleFlags(cmd, &o)
 	f := cmd.Flags()
@@ -83,8 +87,8 @@ type subject struct {
 	examples int
 	// batch is the only size of a batch that the network takes, 0 if it takes any.
 	batch int
-	// countOutputs returns the number of outputs, before the measurement.
-	countOutputs func(compute.Backend) (int, error)
+	// countOutputs returns the number of outputs, before the measurement, and a note or "".
+	countOutputs func(compute.Backend) (outputs int, note string, err error)
 }
 
 func (a *app) measure(ctx context.Context, o measureOptions) error {
@@ -160,7 +164,10 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 // an error if it is too much.
 func (a *app) announce(ctx context.Context, b compute.Backend, s subject, e gcml.Estimator, fn modelFn,
 	opts []gcml.Option) error {
-	outputs, err := s.countOutputs(b)
+	outputs, note, err := s.countOutputs(b)
+	if note != "" {
+		fmt.Fprintln(a.stderr, "note:", note)
+	}
 	if err != nil || s.examples == 0 {
 		return err
 	}
@@ -255,7 +262,7 @@ func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator
 	}
 	network := func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return trained.Model(scope, inputs[0]) }
 	s := subject{name: o.checkpoint, store: trained.Store, model: network, ds: ds,
-		countOutputs: func(compute.Backend) (int, error) { return trained.Outputs, nil }}
+		countOutputs: func(compute.Backend) (int, string, error) { return trained.Outputs, "", nil }}
 	if sized, ok := ds.(interface{ NumExamples() int }); ok {
 		s.examples = sized.NumExamples()
 	}

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -240,25 +238,7 @@ func dimensions(dims []int, axis int) string {
 	return "[" + strings.Join(words, " ") + "]"
 }
 
-// countOutputs builds the network for the first batch. So an operator that is not supported is an
-// error before the work begins.
-func countOutputs(network *onnxmodel.Model, forward func(*model.Scope, []*graph.Node) *graph.Node, ds examples,
-	b compute.Backend) (int, error) {
-	for batch, err := range ds.Iter() {
-		if err != nil {
-			return 0, err
-		}
-		defer batch.Finalize()
-		var inputs []shapes.Shape
-		for _, in := range batch.Inputs {
-			inputs = append(inputs, in.Shape())
-		}
-		return network.Check(b, forward, inputs, memoryLimit())
-	}
-	return 0, fmt.Errorf("%s: no examples", ds.Name())
-}
-
-// memoryLimit returns the largest size of a single value of a network, in bytes.
+// memoryLimit returns the memory of the machine, in bytes: no value of a network may be larger.
 func memoryLimit() int64 {
 	if memory, ok := machine.Memory(); ok {
 		return memory

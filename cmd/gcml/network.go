@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/spf13/cobra"
@@ -42,7 +43,8 @@ func addExampleFlags(cmd *cobra.Command, o *measureOptions) {
 	f.StringVar(&o.estimator, "estimator", "exact",
 		"`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
 	f.IntVar(&o.examples, "examples", 0, "measure the first `n` examples only (default: all)")
-	f.IntVar(&o.batch, "batch", 500, "`number` of examples in a batch")
+	f.IntVar(&o.batch, "batch", 500,
+		"`number` of examples in a batch; without it fewer for an ONNX network that would not fit into memory")
 	f.Int64Var(&o.seed, "seed", 0, "`seed` of the random estimators")
 	complete(cmd, "dataset", completeDatasets)
 	complete(cmd, "estimator", completeEstimator)
@@ -89,9 +91,11 @@ type onnxNetwork struct {
 	*onnxmodel.Model
 	file    string
 	axes    batchAxes
-	ds      examples
+	ds      *fitting
 	arrange layout
 	batch   int // the only batch size that it takes, or 0
+	// mayFit allows to divide the batches: the network takes any, and no size was asked for.
+	mayFit bool
 }
 
 // openONNX loads an ONNX network, o.onnx, and the examples for it.
@@ -112,8 +116,10 @@ func openONNX(o measureOptions, split datasets.Split) (*onnxNetwork, error) {
 	if n.axes, err = parseBatchAxes(network, o.batchAxes); err != nil {
 		return nil, err
 	}
-	n.ds, n.arrange, err = openExamples(network, &o, split, n.axes)
+	ds, arrange, err := openExamples(network, &o, split, n.axes)
+	n.ds, n.arrange = &fitting{examples: ds}, arrange
 	n.batch = network.BatchSize(n.axes.of(network.InputName()))
+	n.mayFit = n.batch == 0 && !o.batchGiven
 	return n, err
 }
 
@@ -124,11 +130,27 @@ func (n *onnxNetwork) forward(scope *model.Scope, inputs []*graph.Node, inner ..
 	return values
 }
 
-// check builds the network for the first batch, and returns the number of its outputs.
-func (n *onnxNetwork) check(b compute.Backend) (int, error) {
-	return countOutputs(n.Model, func(scope *model.Scope, inputs []*graph.Node) *graph.Node {
-		return n.forward(scope, inputs)[0]
-	}, n.ds, b)
+// check builds the network for the first batch, so that an operator that is not supported is an
+// error before the work begins. It returns the number of outputs, and a note if it divides the
+// batches so that they fit into memory.
+func (n *onnxNetwork) check(b compute.Backend) (outputs int, note string, err error) {
+	forward := func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return n.forward(scope, inputs)[0] }
+	for batch, err := range n.ds.Iter() {
+		if err != nil {
+			return 0, "", err
+		}
+		defer batch.Finalize()
+		var inputs []shapes.Shape
+		for _, in := range batch.Inputs {
+			inputs = append(inputs, in.Shape())
+		}
+		outputs, bytes, err := n.Check(b, forward, inputs, memoryLimit())
+		if err == nil && n.mayFit {
+			note = n.ds.fit(b, bytes, inputs[0].Dimensions[0], memoryLimit())
+		}
+		return outputs, note, err
+	}
+	return 0, "", fmt.Errorf("%s: no examples", n.ds.Name())
 }
 
 // maxLayers is the number of layers of an ONNX network that are measured.
@@ -205,8 +227,8 @@ func runSubject(name string, t *training.Trained, o measureOptions, split datase
 type openedNetwork struct {
 	inspect.Subject
 	// check is called with the backend before the work. It refuses operators that are not
-	// supported.
-	check func(compute.Backend) error
+	// supported, and returns a note or "".
+	check func(compute.Backend) (note string, err error)
 	notes []string
 }
 
@@ -235,7 +257,7 @@ func openNetwork(command, path string, o measureOptions, split datasets.Split,
 			return nil, err
 		}
 		s, err := runSubject(path, trained, o, split)
-		return &openedNetwork{Subject: s, check: func(compute.Backend) error { return nil }}, err
+		return &openedNetwork{Subject: s, check: func(compute.Backend) (string, error) { return "", nil }}, err
 	}
 	if err := o.checkONNXExamples(command); err != nil {
 		return nil, err
@@ -247,7 +269,7 @@ func openNetwork(command, path string, o measureOptions, split datasets.Split,
 	}
 	s, err := network.subject(o.softmax, features)
 	return &openedNetwork{Subject: s, notes: network.Notes(),
-		check: func(b compute.Backend) error { _, err := network.check(b); return err }}, err
+		check: func(b compute.Backend) (string, error) { _, note, err := network.check(b); return note, err }}, err
 }
 
 // openBackendFor opens the backend, prints which it is and the notes on the networks, and checks
@@ -259,15 +281,22 @@ func (a *app) openBackendFor(networks ...*openedNetwork) (compute.Backend, backe
 	}
 	fmt.Fprintln(a.stderr, info.Why)
 	for _, n := range networks {
-		for _, note := range n.notes {
+		show := func(note string) {
 			if len(networks) > 1 {
 				note = n.Name + ": " + note
 			}
 			fmt.Fprintln(a.stderr, "note:", note)
 		}
-		if err := n.check(b); err != nil {
+		for _, note := range n.notes {
+			show(note)
+		}
+		note, err := n.check(b)
+		if err != nil {
 			b.Finalize()
 			return nil, info, err
+		}
+		if note != "" {
+			show(note)
 		}
 	}
 	return b, info, nil

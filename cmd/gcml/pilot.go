@@ -7,7 +7,6 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
@@ -18,9 +17,9 @@ const (
 	// pilotExamples are the examples of the small batch from whose time that of a measurement is
 	// estimated, unless the network takes batches of one size only.
 	pilotExamples = 4
-	// pilotFrom is the work, in products of a vector and a Jacobian times parameters of the network,
-	// from which the small batch is worth the time to compile its graph: most measurements of more
-	// than 20 seconds have it.
+	// pilotFrom is the work, in products of a vector and a Jacobian times parameters of the
+	// network, from which the small batch is worth the time to compile its graph: most measurements
+	// of more than 20 seconds have it.
 	pilotFrom = 1e10
 )
 
@@ -67,29 +66,16 @@ type firstExamples struct {
 func (d firstExamples) Iter() iter.Seq2[train.Batch, error] {
 	return func(yield func(train.Batch, error) bool) {
 		for batch, err := range d.Dataset.Iter() {
-			for _, values := range [][]*tensors.Tensor{batch.Inputs, batch.Labels} {
-				for i, x := range values {
-					if err == nil {
-						values[i], err = d.first(x)
-					}
-				}
+			if err != nil {
+				yield(batch, err)
+				return
 			}
-			yield(batch, err)
+			few, err := part(d.backend, batch, 0, d.count)
+			if finalizeErr := batch.Finalize(); err == nil {
+				err = finalizeErr
+			}
+			yield(few, err)
 			return
 		}
 	}
-}
-
-// first returns the first count examples of x, and frees x.
-func (d firstExamples) first(x *tensors.Tensor) (*tensors.Tensor, error) {
-	if x.Shape().Dimensions[0] <= d.count {
-		return x, nil
-	}
-	few, err := graph.ExecOnce(d.backend, func(x *graph.Node) *graph.Node {
-		return graph.Slice(x, graph.AxisRange(0, d.count))
-	}, x)
-	if err != nil {
-		return x, err
-	}
-	return few, x.FinalizeAll()
 }

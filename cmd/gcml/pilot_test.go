@@ -19,6 +19,8 @@ type sevens struct{ batches int }
 
 func (sevens) Name() string { return "sevens" }
 
+func (s sevens) NumExamples() int { return 7 * s.batches }
+
 func (s sevens) Iter() iter.Seq2[train.Batch, error] {
 	return func(yield func(train.Batch, error) bool) {
 		for range s.batches {

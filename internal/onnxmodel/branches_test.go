@@ -119,7 +119,7 @@ func TestRecurrentLayersInBranches(t *testing.T) {
 		}
 	})
 	m := load(t, insideBranch(t, gru, rate, rank...))
-	_, err := m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shapes.Make(dtypes.Float64, 3, 5, 4)}, 1<<30)
+	_, _, err := m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shapes.Make(dtypes.Float64, 3, 5, 4)}, 1<<30)
 	if want := "it is inside of a branch that no constant chooses"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v; want %q", err, want)
 	}

@@ -125,7 +125,7 @@ func assertRefused(t *testing.T, path, want string) {
 	t.Helper()
 	m, err := Load(path)
 	if err == nil {
-		_, err = m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shapes.Make(dtypes.Float32, 2, 12)}, 1<<30)
+		_, _, err = m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shapes.Make(dtypes.Float32, 2, 12)}, 1<<30)
 	}
 	if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), path+": ") ||
 		strings.Contains(err.Error(), "\n") {
@@ -245,7 +245,7 @@ func TestRefusedOnCheck(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			path := network(t, tc.weights, tc.nodes...)
 			m := load(t, path)
-			_, err := m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shapes.Make(dtypes.Float32, 2, 12)}, limit)
+			_, _, err := m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shapes.Make(dtypes.Float32, 2, 12)}, limit)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), path+": ") {
 				t.Errorf("error %v; want %q", err, tc.want)
 			}

@@ -208,12 +208,13 @@ type modelError struct{ error }
 func (e *modelError) Unwrap() error { return e.error }
 
 // Check builds the graph of a model function that ends in ForwardAll, for inputs
-// of a shape, and returns the number of outputs per example. Nothing is
+// of a shape, and returns the number of outputs per example, and the memory of
+// all its values together, without the weights. Nothing is
 // compiled or run but what the importer takes for constants, such as the shapes
 // that a network computes. It refuses a network of which a single value takes
 // more than limit bytes. Its errors name the file.
 func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, []*graph.Node) *graph.Node, inputs []shapes.Shape,
-	limit int64) (outputs int, err error) {
+	limit int64) (outputs int, bytes float64, err error) {
 	guard := &sizeGuard{Backend: backend, limit: limit}
 	g := graph.NewGraph(guard, "onnxmodel.Check")
 	defer g.Finalize()
@@ -233,9 +234,9 @@ func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, []*graph.No
 		return guard.check()
 	})
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", m.path, err)
+		return 0, 0, fmt.Errorf("%s: %w", m.path, err)
 	}
-	return outputs, nil
+	return outputs, guard.bytes, nil
 }
 
 // attempt calls a function, and returns as an error what it or the importer

@@ -19,7 +19,8 @@ type sizeGuard struct {
 	compute.Backend
 	graph *graph.Graph
 	limit int64
-	seen  int // nodes that were looked at
+	seen  int     // nodes that were looked at
+	bytes float64 // of the values of these nodes
 }
 
 // Builder implements compute.Backend.
@@ -78,13 +79,23 @@ type guardedBuffer struct {
 // Backend implements compute.Buffer.
 func (b *guardedBuffer) Backend() compute.Backend { return b.guard }
 
+// isView are the nodes whose value takes no memory of its own: weights, and other views of values.
+var isView = map[graph.NodeType]bool{
+	graph.NodeTypeParameter: true, graph.NodeTypeConstant: true, graph.NodeTypeReshape: true,
+	graph.NodeTypeBroadcastInDim: true,
+}
+
 func (s *sizeGuard) check() error {
 	nodes := s.graph.Nodes()
 	for _, n := range nodes[s.seen:] {
 		if n.NumOutputs() != 1 {
 			continue
 		}
-		if bytes := shapeBytes(n.Shape()); bytes > float64(s.limit) {
+		bytes := shapeBytes(n.Shape())
+		if !isView[n.Type()] {
+			s.bytes += bytes
+		}
+		if bytes > float64(s.limit) {
 			return fmt.Errorf("needs %s for a value of shape %s alone, and there are %s",
 				machine.Bytes(bytes), n.Shape(), machine.Bytes(float64(s.limit)))
 		}

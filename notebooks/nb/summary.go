@@ -79,7 +79,7 @@ func summaryList(judged []report.Judged) string {
 			}
 		}
 		fmt.Fprintf(&b, "<li><b>%s</b> %s: %s <i>(%s scale)</i></li>", j.Number, html.EscapeString(j.Title),
-			strings.Join(counts, ", "), j.Scale)
+			strings.Join(counts, "; "), j.Scale)
 	}
 	b.WriteString("</ul>")
 	return b.String()

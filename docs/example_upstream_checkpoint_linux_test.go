@@ -9,11 +9,11 @@ import (
 	"github.com/gomlx/gomlx/ml/model/checkpoint"
 )
 
-// saveToFullDisk saves a variable of 16,000 bytes where a file may have 8,192, and returns how many
-// variables are in the checkpoint.
+// saveToFullDisk saves a variable of 16 MiB where a file may have 8, and returns how many variables
+// are in the checkpoint. The limit leaves room for the log of files that go test writes meanwhile.
 func saveToFullDisk(dir string) (variables int, err error) {
 	store := model.NewStore()
-	store.RootScope().VariableWithValue("large", make([]float32, 4000))
+	store.RootScope().VariableWithValue("large", make([]float32, 4<<20))
 	handler, err := checkpoint.Build(store).Dir(dir).WithCompression(checkpoint.BinUncompressed).Done()
 	if err != nil {
 		return 0, err
@@ -24,7 +24,7 @@ func saveToFullDisk(dir string) (variables int, err error) {
 	}
 	signal.Ignore(syscall.SIGXFSZ)
 	defer signal.Reset(syscall.SIGXFSZ)
-	full := syscall.Rlimit{Cur: 8192, Max: before.Max}
+	full := syscall.Rlimit{Cur: 8 << 20, Max: before.Max}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
 		return 0, err
 	}

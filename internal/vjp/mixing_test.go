@@ -167,6 +167,11 @@ var mixtures = []struct {
 		y := Convolve(images, kernel).PadSame().ChannelGroupCount(4).Done() // [1, 3, 4·1]
 		return Transpose(Reshape(y, 3, 4), 0, 1)
 	}},
+	{name: "times the gradient of a depthwise kernel", dims: []int{4, 3, 2}, fn: func(x, others *Node) *Node {
+		kernel := irregular(x, 2, 1, 2)
+		y := Convolve(others, kernel).PadSame().ChannelGroupCount(2).Done()
+		return Mul(Sin(x), ReduceAllSum(Gradient(ReduceAllSum(Sin(y)), kernel)[0])) // The gradient sums over the examples.
+	}},
 	{name: "batch norm op on each example alone", dims: []int{4, 3, 2}, only: "xla",
 		fn: func(x, _ *Node) *Node {
 			y := TransposeAllAxes(x, 1, 0, 2) // [3, 4, 2]: over the first axis.

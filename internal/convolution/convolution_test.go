@@ -141,6 +141,9 @@ func TestConvolutionVariants(t *testing.T) {
 			{"channel groups", [][]int{{2, 6, 5, 4}, {3, 3, 2, 6}}, func(x, k *Node) *Node {
 				return Convolve(x, k).ChannelGroupCount(2).Strides(2).PadSame().Done()
 			}},
+			{"depthwise", [][]int{{2, 6, 5, 3}, {3, 2, 1, 6}}, func(x, k *Node) *Node {
+				return Convolve(x, k).ChannelGroupCount(3).StridePerAxis(1, 2).PadSame().Done()
+			}},
 			{"batch groups", [][]int{{4, 6, 5, 2}, {3, 3, 2, 6}}, func(x, k *Node) *Node {
 				return Convolve(x, k).BatchGroupCount(2).Strides(2).PadSame().Done()
 			}},

@@ -131,7 +131,12 @@ func allCases() []benchCase {
 	add("resnet18bn", resnetBN, 0.02, 3e-4, xla, resnetTasks[2:]...)
 	small := resnet
 	small.Width, small.Batch = 16, 16
-	add("resnet18k16", small, 10, 1e-3, nil, proto.TaskForward, proto.TaskStepPlain)
+	add("resnet18k16", small, 10, 1e-3, nil, resnetTasks...)
+	// A narrow network with as many outputs as ImageNet has classes.
+	many := resnet
+	many.Width, many.Outputs, many.Batch = 8, 1000, 16
+	add("resnet18k8c1000", many, 0.01, 1e-3, xla, proto.TaskForward, proto.TaskGCExact, proto.TaskGCProjection,
+		proto.TaskStepProjection, proto.TaskStepExact)
 	for _, size := range []int{16, 32} {
 		for _, width := range []int{8, 16} {
 			p := fixture.Problem{Model: "resnet18", Inputs: size, Width: width, Outputs: 10, Batch: 128, Norm: "batch",

@@ -36,10 +36,12 @@ func (s *server) variantsOf(request proto.Request) ([]string, error) {
 		return nil, err
 	}
 	if s.info.Name == "go" && f.Model == "resnet18" && f.Width <= 16 && f.Norm == "" {
-		if request.Task == proto.TaskForward {
+		switch request.Task {
+		case proto.TaskForward:
 			return []string{variantOurs, variantStock}, nil
-		}
-		return []string{variantOurs, variantStock, variantStockForward}, nil
+		case proto.TaskStepPlain:
+			return []string{variantOurs, variantStock, variantStockForward}, nil
+		} // These two show the difference; GoMLX's own convolution takes too long for the others.
 	}
 	return []string{variantOurs}, nil
 }

@@ -19,6 +19,10 @@ ON_GPU = DEVICE == "cuda"
 TF32 = os.environ.get("BENCH_TF32") == "1"
 
 
+# Outputs whose vector-Jacobian products the variants in chunks compute together.
+CHUNK = 50
+
+
 class Fixture:
     """Weights and data, which the harness has written for all workers."""
 

@@ -17,6 +17,7 @@ if common.ON_GPU and not common.TF32:
     jax.config.update("jax_default_matmul_precision", "highest")
 
 UNROLLED, BATCHED, JACREV = "jax_unrolled_vjp", "jax_batched_vjp", "jax_vmap_jacrev"
+UNROLLED_CHUNKS, MAPPED_CHUNKS = "jax_unrolled_chunks", "jax_mapped_chunks"
 
 
 def mlp(params, statistics, x, training, fixture):
@@ -121,6 +122,11 @@ def squared_jacobian(variant, logits, vjp):
     cotangents = one_hot_cotangents(logits)
     if variant == BATCHED:
         return jnp.sum(jax.vmap(vjp)(cotangents) ** 2)
+    if variant in (UNROLLED_CHUNKS, MAPPED_CHUNKS):
+        # The adjoints of a chunk are computed again for its gradient: those of all chunks would not fit into memory.
+        square = jax.checkpoint(lambda c: jnp.sum(jax.vmap(vjp)(c) ** 2))
+        chunks = cotangents.reshape((-1, common.CHUNK) + logits.shape)
+        return jnp.sum(lax.map(square, chunks)) if variant == MAPPED_CHUNKS else sum(square(c) for c in chunks)
     return sum(jnp.sum(vjp(c) ** 2) for c in cotangents)
 
 
@@ -210,6 +216,8 @@ def variants(fixture, task):
         return [UNROLLED]
     if fixture.model == "mlp":
         return [JACREV, BATCHED] + ([UNROLLED] if fixture.outputs <= 10 else [])
+    if fixture.outputs > 10:
+        return [UNROLLED_CHUNKS, MAPPED_CHUNKS]
     # On a CPU vmap over convolutions is two to four times slower, to run and to compile.
     return [UNROLLED, BATCHED] if common.ON_GPU else [UNROLLED]
 

@@ -15,7 +15,7 @@ if common.ON_GPU:
     torch.backends.cudnn.allow_tf32 = common.TF32
     torch.backends.cudnn.benchmark = True  # cuDNN tries its algorithms for each convolution and keeps the fastest.
 
-LOOP, BATCHED = "torch_loop", "torch_batched"
+LOOP, BATCHED, CHUNKS = "torch_loop", "torch_batched", "torch_chunks"
 FUNC_JACREV, FUNC_VJP = "torch_func_jacrev", "torch_func_vjp"
 CHANNELS_LAST = "_channels_last"
 NATIVE_NORM = "_native_norm"
@@ -185,12 +185,14 @@ class Task:
                 logits, x, cotangents(logits), is_grads_batched=True, create_graph=self.stepping)
             return g.square().sum() / len(x), logits
         c = cotangents(logits)
-        return sum(self.square(logits, x, c[k], k == len(c) - 1) for k in range(len(c))) / len(x), logits
+        batched = self.variant.startswith(CHUNKS)
+        parts = c.split(common.CHUNK) if batched else c.unbind()
+        return sum(self.square(logits, x, part, i == len(parts) - 1, batched) for i, part in enumerate(parts)) / len(x), logits
 
-    def square(self, logits, x, cotangent, last):
+    def square(self, logits, x, cotangent, last, batched=False):
         GradientSwitch.is_on = False
-        (g,) = torch.autograd.grad(
-            logits, x, cotangent, create_graph=self.stepping, retain_graph=self.stepping or not last)
+        (g,) = torch.autograd.grad(logits, x, cotangent, create_graph=self.stepping,
+                                   retain_graph=self.stepping or not last, is_grads_batched=batched)
         GradientSwitch.is_on = True
         return g.square().sum()
 
@@ -257,6 +259,8 @@ def variants_of_cpu(fixture, task):
         if task.endswith("_projection"):
             return [LOOP]
         return [FUNC_JACREV, FUNC_VJP, BATCHED] + ([LOOP] if fixture.outputs <= 10 else [])
+    if fixture.outputs > 10 and task.endswith("_exact"):
+        return [variant + layout for variant in (LOOP, CHUNKS) for layout in ("", CHANNELS_LAST)]
     # On a CPU the batched and torch.func forms are slower than the loop: they turn convolutions into grouped ones.
     names = [("torch" if plain else LOOP) + layout for layout in ("", CHANNELS_LAST)]
     if fixture.batch_norm and task not in ("step_projection", "step_exact"):

@@ -48,8 +48,8 @@ func (r *report) find(name, backend string) *row {
 	return nil
 }
 
-// fastest returns the details of the case's fastest contender whose name is name or begins with name
-// and an underscore, the zero value if there is none.
+// fastest returns the details of the case's fastest contender whose name is name or begins with
+// name and an underscore, the zero value if there is none.
 func (d details) fastest(caseName, name string) contenderDetail {
 	var best contenderDetail
 	for _, c := range d[caseName].Contenders {

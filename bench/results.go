@@ -53,7 +53,7 @@ type contenderDetail struct {
 	CPUMedian *float64           `json:"cpu_ms_median,omitempty"` // CPU time of all threads in a run.
 	FirstMS   float64            `json:"first_ms,omitempty"`      // Time to build, compile and run once.
 	FirstCPU  float64            `json:"first_cpu_ms,omitempty"`  // CPU time of all threads in that time.
-	PeakMB    float64            `json:"peak_mb"`                 // The worker's peak resident memory until the values were checked.
+	PeakMB    float64            `json:"peak_mb"`                 // Peak resident memory until the check of values.
 	Values    map[string]float64 `json:"values"`
 	Retired   bool               `json:"retired,omitempty"` // Much slower than another variant, and timed no longer.
 
@@ -62,7 +62,8 @@ type contenderDetail struct {
 	CompileMS float64 `json:"compile_ms,omitempty"`
 }
 
-// first is the time of the first call in milliseconds, an upper bound in older results, "" if unknown.
+// first is the time of the first call in milliseconds, an upper bound in older results, "" if
+// unknown.
 func (c contenderDetail) first() string {
 	switch {
 	case c.FirstMS > 0:

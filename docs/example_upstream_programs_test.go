@@ -14,8 +14,8 @@ func keepsPrograms() bool {
 	return ok
 }
 
-// TestUpstreamPrograms runs the report's program. If it fails, go-xla can do it: delete the report, and
-// let package compilecache keep programs in files.
+// TestUpstreamPrograms runs the report's program. If it fails, go-xla can do it: delete the report,
+// and let package compilecache keep programs in files.
 func TestUpstreamPrograms(t *testing.T) {
 	if keepsPrograms() {
 		t.Error("go-xla serializes compiled programs; the report says that it does not")

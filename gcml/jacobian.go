@@ -168,8 +168,8 @@ func (j *jacobian) perOutput() *Node {
 	return Transpose(Concatenate(rows, 0), 0, 1)
 }
 
-// after returns a part of the cotangents, behind the result of the part before it if the plan orders
-// the parts; before is nil for the first part.
+// after returns a part of the cotangents, behind the result of the part before it if the plan
+// orders the parts; before is nil for the first part.
 func (j *jacobian) after(part, before *Node) *Node {
 	if !j.plan.ordered || before == nil {
 		return part

@@ -32,8 +32,8 @@ type plan struct {
 	// both are 0 for forward noise.
 	cotangents, atOnce int
 
-	// ordered says that a part of the cotangents starts when the one before it is done. Otherwise XLA
-	// interleaves the parts, and holds the adjoints of all.
+	// ordered says that a part of the cotangents starts when the one before it is done. Otherwise
+	// XLA interleaves the parts, and holds the adjoints of all.
 	ordered bool
 
 	// rounds is the number of times that a graph runs for a batch, each time for the next atOnce

@@ -34,8 +34,9 @@ var (
 	cpuSlowPartsBudget = 4 << 30
 
 	// maxParts limits the parts of the cotangents in one graph, unless the memory or WithCotangents
-	// requires more. With this value XLA compiles resnet18/step_exact in 5 s of CPU time, mlp/gc_exact
-	// in 0.3 s. Fewer parts save little: for two parts instead of ten it is 4.7 s (bench/README.md).
+	// requires more. With this value XLA compiles resnet18/step_exact in 5 s of CPU time,
+	// mlp/gc_exact in 0.3 s. Fewer parts save little: for two parts instead of ten it is 4.7 s
+	// (bench/README.md).
 	maxParts = 16
 
 	// largestSquaresBytes limits the memory of the squares of all parts that are added before they

@@ -13,8 +13,8 @@ import (
 // blockSize is more than the C library keeps by itself, and largeBlock more than is kept here.
 const blockSize, largeBlock = 256 << 20, 1 << 30
 
-// TestKept checks, in processes of their own and with glibc, that a block is kept, unless it is large
-// or the user has set how the C library allocates.
+// TestKept checks, in processes of their own and with glibc, that a block is kept, unless it is
+// large or the user has set how the C library allocates.
 func TestKept(t *testing.T) {
 	if os.Getenv("GCML_TEST_CHILD") != "" {
 		if !mallocinfo.Mapped(largeBlock) {

@@ -49,8 +49,8 @@ type Answer struct {
 	Versions map[string]string  `json:"versions,omitempty"`
 	Variants []string           `json:"variants,omitempty"`
 	Values   map[string]float64 `json:"values,omitempty"` // "value", and for steps "update_norm", "next_loss".
-	// FirstMS is the time to build, compile and run the task once; FirstCPUMS is the CPU time of all
-	// threads in that time.
+	// FirstMS is the time to build, compile and run the task once; FirstCPUMS is the CPU time of
+	// all threads in that time.
 	FirstMS    float64   `json:"first_ms,omitempty"`
 	FirstCPUMS float64   `json:"first_cpu_ms,omitempty"`
 	TimesMS    []float64 `json:"times_ms,omitempty"`

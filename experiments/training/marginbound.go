@@ -99,9 +99,9 @@ func normOfMean(outputs []float64, classes int) float64 {
 	return floats.Norm(mean, 2) / float64(len(outputs)/classes)
 }
 
-// smallestMarginBound returns the smallest value of the bound over a grid of margins γ, and the γ it
-// has there. For γ to infinity the ramp loss comes to 1 and the second term to 0: if no γ of the grid
-// is better than that limit, which says nothing, the limit is the value, and γ is infinite.
+// smallestMarginBound returns the smallest value of the bound over a grid of margins γ, and the γ
+// it has there. For γ to infinity the ramp loss comes to 1 and the second term to 0: if no γ of the
+// grid is better than that limit, which says nothing, the limit is the value, and γ is infinite.
 func smallestMarginBound(margins []float64, classes, examples int, capacity float64) (bound, at float64, err error) {
 	const decades, perDecade = 4, 50
 	scale := 0.0

@@ -74,9 +74,9 @@ func TestMarginBoundOfLinearNetwork(t *testing.T) {
 	})
 }
 
-// TestSmallestMarginBound: with margins that are all 2 and no capacity, any γ up to 2 leaves the last
-// term alone; with so much capacity that the second term outweighs the mean margin at every γ the
-// bound is its limit for an infinite γ.
+// TestSmallestMarginBound: with margins that are all 2 and no capacity, any γ up to 2 leaves the
+// last term alone; with so much capacity that the second term outweighs the mean margin at every γ
+// the bound is its limit for an infinite γ.
 func TestSmallestMarginBound(t *testing.T) {
 	margins := []float64{2, 2, 2}
 	slack := 3 * math.Sqrt(math.Log(40)/2e6)

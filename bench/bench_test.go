@@ -50,6 +50,9 @@ func (f *fakeWorker) Do(r proto.Request) (proto.Answer, error) {
 		}
 		return proto.Answer{TimesMS: times, Last: &f.last}, nil
 	}
+	if r.Op == proto.OpVersions {
+		return proto.Answer{Versions: map[string]string{f.name: "new"}}, nil
+	}
 	return proto.Answer{}, errors.New("unexpected " + r.Op)
 }
 
@@ -308,6 +311,17 @@ func TestMergeKeepsOtherRows(t *testing.T) {
 	var back report
 	if err := readJSON(path, &back); err != nil || len(back.Rows) != 3 {
 		t.Errorf("read back %d rows (%v), want 3", len(back.Rows), err)
+	}
+}
+
+// TestVersionsOfRowsThatStay: rows of a peer that does not run now are still of its version.
+func TestVersionsOfRowsThatStay(t *testing.T) {
+	b := &bench{report: report{Versions: map[string]string{"jax": "old", "torch": "old"}}}
+	if err := b.readVersions([]worker{&fakeWorker{name: "torch"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.report.Versions; got["jax"] != "old" || got["torch"] != "new" {
+		t.Errorf("versions %v", got)
 	}
 }
 

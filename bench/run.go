@@ -176,8 +176,13 @@ func (b *bench) runGroup(cases []benchCase, start time.Time) (done int, err erro
 	return len(cases), nil
 }
 
+// readVersions updates the versions of what runs. Peers that do not run keep theirs, as their rows
+// stay.
 func (b *bench) readVersions(workers []worker) error {
-	b.report.Machine, b.report.Versions = b.machine, map[string]string{}
+	b.report.Machine = b.machine
+	if b.report.Versions == nil {
+		b.report.Versions = map[string]string{}
+	}
 	for _, w := range workers {
 		answer, err := w.Do(proto.Request{Op: proto.OpVersions})
 		if err != nil {

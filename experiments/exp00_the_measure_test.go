@@ -51,11 +51,7 @@ func TestReportOfTheMeasure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		verdicts := make(map[string]evidence.Verdict)
-		for _, c := range findings.Claims {
-			verdicts[c.ID] = c.Verdict
-		}
-		return verdicts
+		return verdictsOf(findings)
 	}
 	all := func(v evidence.Verdict, except map[string]evidence.Verdict) map[string]evidence.Verdict {
 		out := make(map[string]evidence.Verdict)

@@ -44,11 +44,7 @@ func TestReportOfInitialization(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		verdicts := make(map[string]evidence.Verdict)
-		for _, c := range findings.Claims {
-			verdicts[c.ID] = c.Verdict
-		}
-		return verdicts
+		return verdictsOf(findings)
 	}
 	verdicts := func(falls, he, formula evidence.Verdict) map[string]evidence.Verdict {
 		return map[string]evidence.Verdict{"standard-falls": falls, "glorot-falls": falls, "lecun-falls": falls,

@@ -38,13 +38,7 @@ type NoiseConfig struct {
 
 // Validate returns an error for values that make no sense.
 func (c *NoiseConfig) Validate() error {
-	if err := c.validateNoise(); err != nil {
-		return err
-	}
-	if err := c.ResNet.validateNoise(); err != nil {
-		return fmt.Errorf("resnet: %w", err)
-	}
-	return nil
+	return bothNetworks(c.validateNoise(), c.ResNet.validateNoise())
 }
 
 func (c NoisyTraining) validateNoise() error {

@@ -32,11 +32,8 @@ type GCRegularizerConfig struct {
 
 // Validate returns an error for values that make no sense.
 func (c *GCRegularizerConfig) Validate() error {
-	if err := c.GCPenalty.validatePenalty(); err != nil {
+	if err := bothNetworks(c.GCPenalty.validatePenalty(), c.ResNet.validatePenalty()); err != nil {
 		return err
-	}
-	if err := c.ResNet.validatePenalty(); err != nil {
-		return fmt.Errorf("resnet: %w", err)
 	}
 	if !(c.Margin >= 0) {
 		return fmt.Errorf("margin %g is negative", c.Margin)

@@ -35,13 +35,7 @@ func (c *DoubleDescentConfig) Validate() error {
 	if !(c.LabelNoise > 0 && c.LabelNoise <= 1) {
 		return fmt.Errorf("label_noise: %g is not a fraction above 0", c.LabelNoise)
 	}
-	if err := c.validateWidths(); err != nil {
-		return err
-	}
-	if err := c.ResNet.validateWidths(); err != nil {
-		return fmt.Errorf("resnet: %w", err)
-	}
-	return nil
+	return bothNetworks(c.validateWidths(), c.ResNet.validateWidths())
 }
 
 func (c WidthTraining) validateWidths() error {

@@ -39,13 +39,7 @@ type NeuralCollapseConfig struct {
 
 // Validate returns an error for values that make no sense.
 func (c *NeuralCollapseConfig) Validate() error {
-	if err := c.ClassTransfer.validateTransfer(); err != nil {
-		return err
-	}
-	if err := c.ResNet.validateTransfer(); err != nil {
-		return fmt.Errorf("resnet: %w", err)
-	}
-	return nil
+	return bothNetworks(c.ClassTransfer.validateTransfer(), c.ResNet.validateTransfer())
 }
 
 func (c ClassTransfer) validateTransfer() error {
@@ -425,12 +419,7 @@ func (s transferSweeps) trainingFigure() plots.Figure {
 		logY bool
 	}{{columnEmbeddingGC, true}, {columnCDNV, true},
 		{evidence.Column{Title: "CDNV / (λ · geometric collapse)", Name: "bound_ratio"}, true}, {s.accuracy(), false}} {
-		panel := plots.Panel{Title: c.Title, XLabel: "step", YLabel: c.Title, LogX: true, ZeroX: true, LogY: c.logY}
-		for i, records := range s.rate.Records {
-			panel.Series = append(panel.Series,
-				evidence.AlongTraining(fmt.Sprintf("learning rate %g", s.rate.Values[i]), records, c.Name))
-		}
-		f.Panels = append(f.Panels, panel)
+		f.Panels = append(f.Panels, s.rate.TrainingPanel(c.Column, c.logY))
 	}
 	return f
 }

@@ -30,13 +30,7 @@ type MarginBoundConfig struct {
 
 // Validate returns an error for values that make no sense.
 func (c *MarginBoundConfig) Validate() error {
-	if err := c.validateLabels(); err != nil {
-		return err
-	}
-	if err := c.ResNet.validateLabels(); err != nil {
-		return fmt.Errorf("resnet: %w", err)
-	}
-	return nil
+	return bothNetworks(c.validateLabels(), c.ResNet.validateLabels())
 }
 
 func (c LabelTraining) validateLabels() error {
@@ -272,10 +266,10 @@ func reportMarginBound(cfg MarginBoundConfig, seeds []int64, records *evidence.R
 			evidence.Column{Title: "train accuracy", Name: "train_accuracy"},
 			evidence.Column{Title: "test accuracy", Name: "test_accuracy"}, evidence.Column{Title: "GC", Name: "train_gc"},
 			evidence.Column{Title: "margin", Name: "margin"}, columnGCOverMargin, columnRootGCOverMargin, columnMarginBound))
-		what := fmt.Sprintf("%s %s.", evidence.BandCaption(len(network.seeds)), network.Describe())
+		bands, gc := evidence.BandCaption(len(network.seeds)), evidence.GCCaption(len(network.seeds))
 		f.Figures = append(f.Figures,
-			evidence.NamedFigure{Name: "margin-bound" + network.id, Figure: s.trainingFigure(what)},
-			evidence.NamedFigure{Name: "margin-bound-labels" + network.id, Figure: s.labelFigure(what)})
+			evidence.NamedFigure{Name: "margin-bound" + network.id, Figure: s.trainingFigure(bands + " " + network.Describe() + ".")},
+			evidence.NamedFigure{Name: "margin-bound-labels" + network.id, Figure: s.labelFigure(gc + " " + network.Describe() + ".")})
 	}
 	return f, nil
 }
@@ -291,12 +285,7 @@ func (s labelSweep) trainingFigure(what string) plots.Figure {
 	}{{columnExcessRisk, false}, {evidence.Column{Title: "GC on training data", Name: "train_gc"}, true},
 		{evidence.Column{Title: "test accuracy", Name: "test_accuracy"}, false}, {columnGCOverMargin, true},
 		{columnRootGCOverMargin, true}, {columnMarginBound, true}} {
-		panel := plots.Panel{Title: c.Title, XLabel: "step", YLabel: c.Title, LogX: true, ZeroX: true, LogY: c.logY}
-		for i, records := range s.Records {
-			panel.Series = append(panel.Series,
-				evidence.AlongTraining(fmt.Sprintf("label noise %g", s.Values[i]), records, c.Name))
-		}
-		f.Panels = append(f.Panels, panel)
+		f.Panels = append(f.Panels, s.TrainingPanel(c.Column, c.logY))
 	}
 	return f
 }

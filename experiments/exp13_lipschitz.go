@@ -359,17 +359,15 @@ func (s spectrumSweep) widthFigure(network, what string) plots.Figure {
 func (s spectrumSweep) trainingFigure(network, what string) plots.Figure {
 	f := plots.Figure{Title: "Lipschitz against Frobenius along training: " + network, Ordered: true, Caption: what}
 	const lines = 4
+	var widths []int
+	for k := range lines {
+		widths = append(widths, k*(len(s.Values)-1)/(lines-1))
+	}
 	for _, c := range []struct {
 		evidence.Column
 		logY bool
 	}{{columnRootGC, true}, {columnLipschitz, true}, {columnLipschitzMax, true}, {columnStableRank, false}} {
-		p := plots.Panel{Title: c.Title, XLabel: "step", YLabel: c.Title, LogX: true, ZeroX: true, LogY: c.logY}
-		for k := range lines {
-			i := k * (len(s.Values) - 1) / (lines - 1)
-			p.Series = append(p.Series,
-				evidence.AlongTraining(fmt.Sprintf("width %g", s.Values[i]), s.Records[i], c.Name))
-		}
-		f.Panels = append(f.Panels, p)
+		f.Panels = append(f.Panels, s.TrainingPanel(c.Column, c.logY, widths...))
 	}
 	return f
 }

@@ -82,11 +82,7 @@ func TestReportOfLipschitz(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		verdicts := make(map[string]evidence.Verdict)
-		for _, c := range findings.Claims {
-			verdicts[c.ID] = c.Verdict
-		}
-		return verdicts
+		return verdictsOf(findings)
 	}
 	const holds, not = evidence.Holds, evidence.DoesNotHold
 	for _, tc := range []struct {

@@ -286,11 +286,7 @@ func TestReportOfGCRegularizer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		verdicts := make(map[string]evidence.Verdict)
-		for _, c := range findings.Claims {
-			verdicts[c.ID] = c.Verdict
-		}
-		return verdicts
+		return verdictsOf(findings)
 	}
 	all := func(v evidence.Verdict) map[string]evidence.Verdict {
 		verdicts := make(map[string]evidence.Verdict)
@@ -328,11 +324,7 @@ func TestReportOfSimplicityBias(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		verdicts := make(map[string]evidence.Verdict)
-		for _, c := range findings.Claims {
-			verdicts[c.ID] = c.Verdict
-		}
-		return verdicts
+		return verdictsOf(findings)
 	}
 	for _, tc := range []struct {
 		name             string
@@ -371,4 +363,13 @@ func TestIncompleteEnv(t *testing.T) {
 			t.Errorf("error %v; want %q", err, tc.want)
 		}
 	}
+}
+
+// verdictsOf are the verdicts by the claims' IDs.
+func verdictsOf(f evidence.Findings) map[string]evidence.Verdict {
+	verdicts := make(map[string]evidence.Verdict)
+	for _, c := range f.Claims {
+		verdicts[c.ID] = c.Verdict
+	}
+	return verdicts
 }

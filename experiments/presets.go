@@ -1,6 +1,8 @@
 package experiments
 
 import (
+	"fmt"
+
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/training"
 	"github.com/geometric-complexity/toolkit/layers"
@@ -67,4 +69,12 @@ func smokeMLP() training.ImageTraining {
 	c.Train, c.Test, c.Measure = 500, 200, 200
 	c.Width, c.BatchSize, c.Steps, c.Measurements = 16, 50, 60, 3
 	return c
+}
+
+// bothNetworks joins what is wrong with the settings of an experiment's MLP and of its ResNet.
+func bothNetworks(mlp, resnet error) error {
+	if mlp == nil && resnet != nil {
+		return fmt.Errorf("resnet: %w", resnet)
+	}
+	return mlp
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/compiled"
 	"github.com/geometric-complexity/toolkit/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/rows"
 )
 
 // sensitiveValues is the number of values of an input that are named.
@@ -163,25 +164,9 @@ func mostSensitive(squares []float64, dims []int) []Value {
 
 // pickRows returns the rows of a tensor [n, ...], or a copy of a tensor that has no rows for the n
 // examples.
-func pickRows(x *tensors.Tensor, rows []int, n int) (*tensors.Tensor, error) {
-	shape := x.Shape()
-	if shape.Rank() == 0 || shape.Dimensions[0] != n {
+func pickRows(x *tensors.Tensor, indices []int, n int) (*tensors.Tensor, error) {
+	if x.Shape().Rank() == 0 || x.Shape().Dimensions[0] != n {
 		return x.LocalClone()
 	}
-	shape = shape.Clone()
-	shape.Dimensions[0] = len(rows)
-	picked := tensors.FromShape(shape)
-	var inner error
-	err := x.ConstBytes(func(from []byte) {
-		size := len(from) / n
-		inner = picked.MutableBytes(func(to []byte) {
-			for i, row := range rows {
-				copy(to[i*size:(i+1)*size], from[row*size:(row+1)*size])
-			}
-		})
-	})
-	if err == nil {
-		err = inner
-	}
-	return picked, err
+	return rows.Take(x, indices)
 }

@@ -5,19 +5,18 @@ import (
 	"iter"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/train"
 
 	"github.com/geometric-complexity/toolkit/internal/machine"
 	"github.com/geometric-complexity/toolkit/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/rows"
 )
 
 // fitting is a data set whose batches are divided, if a whole batch would not fit into memory.
 type fitting struct {
 	examples
-	backend compute.Backend
-	size    int // of the parts; 0 leaves the batches whole
+	size int // of the parts; 0 leaves the batches whole
 }
 
 // memoryFor estimates the memory to measure a batch, given that of all values of the network. It
@@ -43,7 +42,7 @@ const largeBatch = 1e9
 func (f *fitting) fit(b compute.Backend, values float64, batch int, memory int64) (note string) {
 	needed, most := memoryFor(b, values), float64(memory)/2
 	if needed > most {
-		f.backend, f.size = b, max(1, int(float64(batch)*most/needed))
+		f.size = max(1, int(float64(batch)*most/needed))
 		return fmt.Sprintf("batches of %d: one of %d takes about %s, and there are %s of memory; --batch sets the number",
 			f.size, batch, machine.Bytes(needed), machine.Bytes(float64(memory)))
 	}
@@ -66,7 +65,7 @@ func (f *fitting) Iter() iter.Seq2[train.Batch, error] {
 			}
 			count := batch.Inputs[0].Shape().Dimensions[0]
 			for from := 0; from < count; from += f.size {
-				piece, err := part(f.backend, batch, from, min(from+f.size, count))
+				piece, err := part(batch, from, min(from+f.size, count))
 				if !yield(piece, err) || err != nil {
 					_ = batch.Finalize()
 					return
@@ -81,16 +80,14 @@ func (f *fitting) Iter() iter.Seq2[train.Batch, error] {
 }
 
 // part returns a copy of the examples from, from+1, ... up to the one before to, or the last.
-func part(b compute.Backend, batch train.Batch, from, to int) (train.Batch, error) {
+func part(batch train.Batch, from, to int) (train.Batch, error) {
 	piece := train.Batch{Spec: batch.Spec}
 	for _, values := range []struct {
 		from []*tensors.Tensor
 		to   *[]*tensors.Tensor
 	}{{batch.Inputs, &piece.Inputs}, {batch.Labels, &piece.Labels}} {
 		for _, x := range values.from {
-			y, err := graph.CallOnce(b, func(x *graph.Node) *graph.Node {
-				return graph.Slice(x, graph.AxisRange(from, min(to, x.Shape().Dimensions[0])))
-			}, x)
+			y, err := rows.Slice(x, from, min(to, x.Shape().Dimensions[0]))
 			if err != nil {
 				return piece, err
 			}

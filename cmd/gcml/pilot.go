@@ -47,7 +47,7 @@ func timeOfAll(ctx context.Context, b compute.Backend, s subject, fn modelFn, si
 		return 0, err
 	}
 	defer m.Finalize()
-	few := firstExamples{Dataset: s.ds, backend: b, count: size}
+	few := firstExamples{Dataset: s.ds, count: size}
 	if _, err := m.Measure(ctx, few); err != nil { // Compiles.
 		return 0, err
 	}
@@ -58,8 +58,7 @@ func timeOfAll(ctx context.Context, b compute.Backend, s subject, fn modelFn, si
 // firstExamples is a data set of one batch, the first count examples of another's first batch.
 type firstExamples struct {
 	train.Dataset
-	backend compute.Backend
-	count   int
+	count int
 }
 
 // Iter implements train.Dataset.
@@ -70,7 +69,7 @@ func (d firstExamples) Iter() iter.Seq2[train.Batch, error] {
 				yield(batch, err)
 				return
 			}
-			few, err := part(d.backend, batch, 0, d.count)
+			few, err := part(batch, 0, d.count)
 			if finalizeErr := batch.Finalize(); err == nil {
 				err = finalizeErr
 			}

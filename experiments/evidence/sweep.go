@@ -181,6 +181,19 @@ func (s Sweep) Training(title, caption string) plots.Figure {
 	return f
 }
 
+// TrainingPanel shows a measured value along training against the logarithm of the step, a line for
+// each value of the axis or, if positions are given, for those.
+func (s Sweep) TrainingPanel(c Column, logY bool, positions ...int) plots.Panel {
+	if len(positions) == 0 {
+		positions = s.Positions(func(float64) bool { return true })
+	}
+	p := plots.Panel{Title: c.Title, XLabel: "step", YLabel: c.Title, LogX: true, ZeroX: true, LogY: logY}
+	for _, i := range positions {
+		p.Series = append(p.Series, AlongTraining(fmt.Sprintf("%s %g", s.Name, s.Values[i]), s.Records[i], c.Name))
+	}
+	return p
+}
+
 // Dead draws the runs that ended no better than chance, which other lines exclude, at their final
 // training accuracy. The series is empty if there are none.
 func (s Sweep) Dead() plots.Series {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -18,6 +17,7 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/compiled"
+	"github.com/geometric-complexity/toolkit/internal/rows"
 )
 
 // gridOptions are what the measurement of a function of one variable adds to its GC.
@@ -179,34 +179,17 @@ func split(set examples) ([]examples, error) {
 	var out []examples
 	for from := 0; from < set.n; from += size {
 		to := min(from+size, set.n)
-		x, err := rows(set.inputs, from, to)
+		x, err := rows.Slice(set.inputs, from, to)
 		if err != nil {
 			return nil, err
 		}
-		y, err := rows(set.labels, from, to)
+		y, err := rows.Slice(set.labels, from, to)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, examples{to - from, x, y})
 	}
 	return out, nil
-}
-
-// rows copies the examples from..to of a tensor of any dtype.
-func rows(t *tensors.Tensor, from, to int) (*tensors.Tensor, error) {
-	dims := slices.Clone(t.Shape().Dimensions)
-	total := dims[0]
-	dims[0] = to - from
-	out := tensors.FromShape(shapes.Make(t.DType(), dims...))
-	var inner error
-	err := t.ConstBytes(func(all []byte) {
-		size := len(all) / total
-		inner = out.MutableBytes(func(part []byte) { copy(part, all[from*size:to*size]) })
-	})
-	if err == nil {
-		err = inner
-	}
-	return out, err
 }
 
 // measure returns the values of one point: "<set>_loss" (mean), "<set>_accuracy" (fraction,

@@ -2,7 +2,6 @@ package training
 
 import (
 	"math"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,17 +24,7 @@ func marginTask() *Train {
 // double precision, by the formula as the paper prints it.
 func TestMarginBoundOfLinearNetwork(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
-		env := runs.Env{Backend: backend, BackendName: "test", Out: t.TempDir()}
-		record := execute(t, env, runs.Run{Label: "margins", Seed: 4, Task: marginTask()})
-		trained, err := OpenRun(filepath.Join(env.Out, runs.RunsDir, record.Hash))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer trained.Store.Finalize()
-		weights, biases, err := mlpWeights(trained.Store, "/"+ModelScope+"/", 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		record, weights, biases := trainMLP(t, backend, marginTask())
 		w, bias := weights[0], biases[0] // [784, 3]
 		var all [][]float64
 		var margins, mean = []float64(nil), make([]float64, 3)

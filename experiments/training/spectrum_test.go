@@ -41,17 +41,7 @@ func plainJacobian(weights []*mat.Dense, biases [][]float64, x []float64) *mat.D
 // precision by gonum's singular value decomposition of each example's Jacobian.
 func TestSpectrumAgainstSVD(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
-		env := runs.Env{Backend: backend, BackendName: "test", Out: t.TempDir()}
-		record := execute(t, env, runs.Run{Label: "spectrum", Seed: 4, Task: spectrumTask()})
-		trained, err := OpenRun(filepath.Join(env.Out, runs.RunsDir, record.Hash))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer trained.Store.Finalize()
-		weights, biases, err := mlpWeights(trained.Store, "/"+ModelScope+"/", 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		record, weights, biases := trainMLP(t, backend, spectrumTask())
 		var mean, largest, rank, gc float64
 		for _, class := range imagesOf(t, []int{4, 0, 2}, 12, 6) {
 			for _, x := range class {
@@ -106,4 +96,22 @@ func TestSpectrumNeedsImages(t *testing.T) {
 	if err := task.Do(t.Context(), job); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v; want %q", err, want)
 	}
+}
+
+// trainMLP does the run of a task, and returns its record with the weights and biases of its layers.
+func trainMLP(t *testing.T, backend compute.Backend, task *Train) (record *runs.Record, weights []*mat.Dense,
+	biases [][]float64) {
+	t.Helper()
+	env := runs.Env{Backend: backend, BackendName: "test", Out: t.TempDir()}
+	record = execute(t, env, runs.Run{Label: "trained", Seed: 4, Task: task})
+	trained, err := OpenRun(filepath.Join(env.Out, runs.RunsDir, record.Hash))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trained.Store.Finalize()
+	weights, biases, err = mlpWeights(trained.Store, "/"+ModelScope+"/", task.Network.HiddenLayers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record, weights, biases
 }

@@ -266,10 +266,11 @@ func reportMarginBound(cfg MarginBoundConfig, seeds []int64, records *evidence.R
 			evidence.Column{Title: "train accuracy", Name: "train_accuracy"},
 			evidence.Column{Title: "test accuracy", Name: "test_accuracy"}, evidence.Column{Title: "GC", Name: "train_gc"},
 			evidence.Column{Title: "margin", Name: "margin"}, columnGCOverMargin, columnRootGCOverMargin, columnMarginBound))
-		bands, gc := evidence.BandCaption(len(network.seeds)), evidence.GCCaption(len(network.seeds))
+		seeds, described := len(network.seeds), " "+network.Describe()+"."
+		bands, gc := evidence.BandCaption(seeds)+described, evidence.GCCaption(seeds)+described
 		f.Figures = append(f.Figures,
-			evidence.NamedFigure{Name: "margin-bound" + network.id, Figure: s.trainingFigure(bands + " " + network.Describe() + ".")},
-			evidence.NamedFigure{Name: "margin-bound-labels" + network.id, Figure: s.labelFigure(gc + " " + network.Describe() + ".")})
+			evidence.NamedFigure{Name: "margin-bound" + network.id, Figure: s.trainingFigure(bands)},
+			evidence.NamedFigure{Name: "margin-bound-labels" + network.id, Figure: s.labelFigure(gc)})
 	}
 	return f, nil
 }

@@ -98,7 +98,8 @@ func TestSpectrumNeedsImages(t *testing.T) {
 	}
 }
 
-// trainMLP does the run of a task, and returns its record with the weights and biases of its layers.
+// trainMLP does the run of a task, and returns its record with the weights and biases of its
+// layers.
 func trainMLP(t *testing.T, backend compute.Backend, task *Train) (record *runs.Record, weights []*mat.Dense,
 	biases [][]float64) {
 	t.Helper()

@@ -10,8 +10,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Slice returns a copy of the rows from, from+1, ... up to the one before to of a tensor [n, ...] of
-// any dtype. It returns an error unless 0 <= from < to <= n.
+// Slice returns a copy of the rows from, from+1, ... up to the one before to of a tensor [n, ...]
+// of any dtype. It returns an error unless 0 <= from < to <= n.
 func Slice(t *tensors.Tensor, from, to int) (*tensors.Tensor, error) {
 	if from >= to {
 		return nil, fmt.Errorf("rows: none from %d to %d", from, to)

@@ -19,7 +19,7 @@ from mkdocs.exceptions import PluginError
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = ROOT / ".cache" / "site"
-PACKAGES = ["gcml", "gcml/plotpoints", "representation", "inspect", "layers", "regularizers", "datasets", "schedule",
+PACKAGES = ["gcml", "gcml/plotpoints", "representation", "capacity", "inspect", "layers", "regularizers", "datasets", "schedule",
             "backend"]
 LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 FENCE = re.compile(r"(^ *```.*?^ *```[^\n]*$)", re.MULTILINE | re.DOTALL)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	_ "github.com/geometric-complexity/toolkit/capacity"
 	_ "github.com/geometric-complexity/toolkit/datasets"
 	_ "github.com/geometric-complexity/toolkit/gcml"
 	_ "github.com/geometric-complexity/toolkit/layers"
@@ -19,7 +20,8 @@ import (
 
 // libraries are the packages that this file's tests are about: those that a program imports besides
 // the backend that it opens itself.
-var libraries = []string{"./gcml", "./layers", "./regularizers", "./schedule", "./datasets", "./representation"}
+var libraries = []string{"./gcml", "./layers", "./regularizers", "./schedule", "./datasets", "./representation",
+	"./capacity"}
 
 // TestImportsLeaveTheEnvironment runs this test program, which imports the libraries, and checks
 // that they do not change its environment.

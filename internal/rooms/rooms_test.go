@@ -69,7 +69,7 @@ var rules = []rule{
 
 // public are the packages that users of the module import, with the packages below them.
 var public = []string{"gcml/...", "layers/...", "regularizers/...", "schedule/...", "datasets/...", "backend/...",
-	"representation/...", "inspect/..."}
+	"representation/...", "capacity/...", "inspect/..."}
 
 // reflecting are the packages outside of internal/gomlxcompat that use package reflect, each with
 // the types that it looks at. None of these types is GoMLX's.

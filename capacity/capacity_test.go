@@ -1,0 +1,266 @@
+package capacity_test
+
+import (
+	"context"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/geometric-complexity/toolkit/capacity"
+	"github.com/geometric-complexity/toolkit/internal/gctest"
+)
+
+// rows is a data set of inputs and targets [batch, columns], in batches of the given sizes.
+type rows struct {
+	x, y  [][]float64
+	sizes []int
+}
+
+func (rows) Name() string { return "rows" }
+
+func (r rows) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		from := 0
+		for _, size := range r.sizes {
+			b := train.Batch{Inputs: []*tensors.Tensor{tensors.FromValue(r.x[from : from+size])},
+				Labels: []*tensors.Tensor{tensors.FromValue(r.y[from : from+size])}}
+			from += size
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
+// linear maps x [batch, n] to x·w [batch, 1]. Its store has an unused variable, too.
+func linear(scope *model.Scope, x *Node) *Node {
+	return Dot(x, scope.GetVariable("w").NodeValue(x.Graph())).Product()
+}
+
+func linearStore(w ...float64) *model.Store {
+	store := model.NewStore()
+	column := make([][]float64, len(w))
+	for i, v := range w {
+		column[i] = []float64{v}
+	}
+	store.VariableWithValue("/w", column)
+	store.VariableWithValue("/momentum", column)
+	return store
+}
+
+// halfSquare is the loss ½(f - y)² of each example.
+func halfSquare(labels, predictions []*Node) *Node {
+	return MulScalar(Square(Sub(predictions[0], labels[0])), 0.5)
+}
+
+// newLoss returns the loss of a model on rows, until the test ends.
+func newLoss(t *testing.T, b compute.Backend, store *model.Store, fn func(*model.Scope, *Node) *Node, ds rows,
+	lossFn train.LossFn) *capacity.Loss {
+	t.Helper()
+	l, err := capacity.NewLoss(context.Background(), b, store, fn, lossFn, ds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Finalize)
+	return l
+}
+
+// regression is a linear regression with batches of unlike sizes, and what is true of it.
+var regression = struct {
+	rows
+	w []float64
+}{rows{x: [][]float64{{1, 2}, {0, -1}, {3, 1}}, y: [][]float64{{1}, {0}, {-1}}, sizes: []int{2, 1}}, []float64{0.5, -2}}
+
+func TestLoss(t *testing.T) {
+	// The residuals are -4.5, 2 and 0.5.
+	const want = 0.5 * (20.25 + 4 + 0.25) / 3
+	gradient := []float64{(-4.5 + 1.5) / 3, (-9 - 2 + 0.5) / 3}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := linearStore(regression.w...)
+		l := newLoss(t, b, store, linear, regression.rows, halfSquare)
+		got, err := l.SquaredGradientNorm(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		gctest.AssertClose(t, []float64{l.Value(), got, float64(l.Examples()), capacity.SquaredNorm(l.Weights())},
+			[]float64{want, gradient[0]*gradient[0] + gradient[1]*gradient[1], 3, 4.25}, 1e-12, 0,
+			"loss, squared gradient norm, examples, squared norm")
+		if _, err := l.Sharpness(context.Background(), capacity.SharpnessOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		after, err := l.SquaredGradientNorm(context.Background())
+		gctest.AssertClose(t, []float64{after}, []float64{got}, 0, 0, "squared gradient norm after noise")
+		if w := store.GetVariable("/w").MustValue().Value().([][]float64); err != nil || w[0][0] != 0.5 || w[1][0] != -2 {
+			t.Errorf("the store's weights have become %v (%v)", w, err)
+		}
+	})
+}
+
+func TestSharpness(t *testing.T) {
+	// A quadratic loss rises by ½·Σ σ²w_i²·∂²L/∂w_i², with the second derivatives mean(x_i²) = 10/3 and 2.
+	const sigma = 0.3
+	want := 0.5 * sigma * sigma * (0.25*10/3 + 4*2)
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		l := newLoss(t, b, linearStore(regression.w...), linear, regression.rows, halfSquare)
+		options := capacity.SharpnessOptions{Sigma: sigma, Draws: 1000, Seed: 3}
+		got, err := l.Sharpness(context.Background(), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(got.Value-want) > 4*got.StdErr || got.StdErr > 0.2*want {
+			t.Errorf("sharpness %g ± %g, want %g", got.Value, got.StdErr, want)
+		}
+	})
+}
+
+func TestSquaredPathNorm(t *testing.T) {
+	w1, b1 := [][]float32{{1, -2}, {3, 0.5}}, []float32{-1, 2}
+	w2, b2 := [][]float32{{2, 1}, {-1, 3}}, []float32{0.5, 0}
+	const scale = 4
+	network := func(scope *model.Scope, x *Node) *Node {
+		v := func(name string) *Node { return scope.GetVariable(name).NodeValue(x.Graph()) }
+		hidden := Max(Add(Dot(x, v("w1")).Product(), InsertAxes(v("b1"), 0)), ScalarZero(x.Graph(), x.DType()))
+		return Add(Dot(hidden, v("w2")).Product(), InsertAxes(v("b2"), 0))
+	}
+	// The sum over all paths, one by one.
+	want := 0.0
+	square := func(a float32) float64 { return float64(a) * float64(a) }
+	for out := range 2 {
+		want += square(b2[out])
+		for unit := range 2 {
+			want += square(b1[unit]) * square(w2[unit][out])
+			for in := range 2 {
+				want += square(w1[in][unit]) * square(w2[unit][out])
+			}
+		}
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, factor := range []float32{1, scale} {
+			store := model.NewStore()
+			store.VariableWithValue("/w1", [][]float32{{1 * factor, -2}, {3 * factor, 0.5}})
+			store.VariableWithValue("/b1", []float32{-1 * factor, 2})
+			store.VariableWithValue("/w2", [][]float32{{2 / factor, 1 / factor}, {-1, 3}})
+			store.VariableWithValue("/b2", b2)
+			mean := func(_, predictions []*Node) *Node { return ReduceAllMean(predictions[0]) }
+			x := tensors.FromValue([][]float32{{1, -1}})
+			ds := one{train.Batch{Inputs: []*tensors.Tensor{x}}}
+			l, err := capacity.NewLoss(context.Background(), b, store, network, mean, ds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Finalize()
+			got, err := capacity.SquaredPathNorm(b, store, network, l.Weights(), 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gctest.AssertClose(t, []float64{got}, []float64{want}, 1e-6, 0, "squared path norm")
+		}
+	})
+}
+
+// one is a data set of one batch.
+type one struct{ batch train.Batch }
+
+func (one) Name() string { return "one" }
+
+func (o one) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) { yield(o.batch, nil) }
+}
+
+func TestSpectralNorms(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	random := func(dims ...int) capacity.Weight {
+		n := 1
+		for _, d := range dims {
+			n *= d
+		}
+		w := capacity.Weight{Path: "/w", Dims: dims}
+		for range n {
+			w.Values = append(w.Values, rng.NormFloat64())
+		}
+		return w
+	}
+	weights := []capacity.Weight{random(5, 3), random(3, 5), random(4), random(2, 2, 3, 4)}
+	for _, w := range weights {
+		norms, err := capacity.SpectralNorms([]capacity.Weight{w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(w.Dims) == 1 {
+			if len(norms) != 0 {
+				t.Errorf("a vector has norms %v", norms)
+			}
+			continue
+		}
+		columns := w.Dims[len(w.Dims)-1]
+		m := mat.NewDense(len(w.Values)/columns, columns, w.Values)
+		var svd mat.SVD
+		if !svd.Factorize(m, mat.SVDNone) {
+			t.Fatal("no singular values")
+		}
+		gctest.AssertClose(t, []float64{norms[0].Spectral, norms[0].Frobenius}, []float64{svd.Values(nil)[0], mat.Norm(m, 2)},
+			1e-12, 0, "norms")
+	}
+	zero, err := capacity.SpectralNorms([]capacity.Weight{{Path: "/0", Dims: []int{2, 2}, Values: make([]float64, 4)}})
+	if err != nil || zero[0].Spectral != 0 {
+		t.Errorf("the zero matrix has norms %v (%v)", zero, err)
+	}
+	_, err = capacity.SpectralNorms([]capacity.Weight{{Path: "/nan", Dims: []int{1, 1}, Values: []float64{math.NaN()}}})
+	checkError(t, err, `"/nan" is not finite`)
+}
+
+func TestSquaredDistance(t *testing.T) {
+	weights := []capacity.Weight{{Path: "/w", Dims: []int{2, 1}, Values: []float64{1, 5}}}
+	got, err := capacity.SquaredDistance(weights, linearStore(4, 1))
+	if err != nil || got != 25 {
+		t.Errorf("squared distance %g (%v), want 25", got, err)
+	}
+	_, err = capacity.SquaredDistance(weights, linearStore(4))
+	checkError(t, err, "shape")
+	_, err = capacity.SquaredDistance(weights, model.NewStore())
+	checkError(t, err, `lacks the variable "/w"`)
+}
+
+func TestErrors(t *testing.T) {
+	b, ctx := gctest.GoBackend(t), context.Background()
+	constant := func(_ *model.Scope, x *Node) *Node { return x }
+	empty := rows{}
+	_, err := capacity.NewLoss(ctx, b, linearStore(1, 2), linear, halfSquare, empty)
+	checkError(t, err, "empty")
+	_, err = capacity.NewLoss(ctx, b, linearStore(1, 2), constant, halfSquare, regression.rows)
+	checkError(t, err, "uses no trainable variable")
+	_, err = capacity.NewLoss(ctx, b, linearStore(math.Inf(1), 2), linear, halfSquare, regression.rows)
+	checkError(t, err, "the loss of batch 0")
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = capacity.NewLoss(cancelled, b, linearStore(1, 2), linear, halfSquare, regression.rows)
+	checkError(t, err, context.Canceled.Error())
+
+	l := newLoss(t, b, linearStore(1, 2), linear, regression.rows, halfSquare)
+	_, err = l.Sharpness(ctx, capacity.SharpnessOptions{Sigma: -1})
+	checkError(t, err, "want neither below 0")
+	_, err = l.LearningCoefficient(ctx, capacity.Langevin{StepSize: -1})
+	checkError(t, err, "want positive numbers")
+	_, err = l.LearningCoefficient(ctx, capacity.Langevin{Steps: -1})
+	checkError(t, err, "want none below 0")
+	_, err = l.LearningCoefficient(ctx, capacity.Langevin{StepSize: 1e6})
+	checkError(t, err, "smaller StepSize")
+	_, err = l.LearningCoefficient(cancelled, capacity.Langevin{})
+	checkError(t, err, context.Canceled.Error())
+}
+
+func checkError(t *testing.T, err error, text string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("error %v, want one with %q", err, text)
+	}
+}

@@ -1,0 +1,79 @@
+package capacity
+
+import (
+	"math"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/pkg/errors"
+
+	"github.com/geometric-complexity/toolkit/internal/compiled"
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
+)
+
+// SquaredPathNorm returns the squared path norm of a network: the sum, over all paths from an input
+// or a bias to an output, of the product of the squares of the weights along the path (no root).
+// Rescaling the weights into and out of a ReLU unit does not change it. It is the sum of the outputs
+// for an input of ones, of float32 and shape [1, dims...], when every weight is replaced by its
+// square.
+//
+// This holds for networks of dense and convolutional layers, their sums, mean pools and ReLU
+// activations. For others, such as those with batch norm or tanh, the value means nothing, and
+// nothing checks that. weights are those of [Loss.Weights]. The store does not change.
+//
+// It returns an error if a weight is not in the store, and if the value overflows.
+//
+// Source: Neyshabur et al. 2015; computed as Jiang et al. (arXiv 1912.02178, appendix C) do.
+func SquaredPathNorm[F train.ModelFnCompatible](backend compute.Backend, store *model.Store, modelFn F,
+	weights []Weight, dims ...int) (float64, error) {
+	squared, err := store.Clone()
+	if err != nil {
+		return 0, err
+	}
+	defer squared.Finalize()
+	for _, w := range weights {
+		v := squared.GetVariable(w.Path)
+		if v == nil {
+			return 0, errors.Errorf("capacity.SquaredPathNorm: the store lacks the variable %q", w.Path)
+		}
+		squares := make([]float64, len(w.Values))
+		for i, x := range w.Values {
+			squares[i] = x * x
+		}
+		if err := setValues(v, squares); err != nil {
+			return 0, err
+		}
+	}
+	fn := gomlxcompat.ModelFn(modelFn)
+	graphs := compiled.New("capacity.SquaredPathNorm", backend, squared,
+		func(scope *model.Scope, a compiled.Args) ([]*graph.Node, struct{}) {
+			squared.SetTraining(a.Inputs[0].Graph(), false)
+			return []*graph.Node{graph.ReduceAllSum(fn(scope, nil, a.Inputs)[0])}, struct{}{}
+		})
+	defer graphs.Finalize()
+	ones := tensors.FromScalarAndDimensions(float32(1), append([]int{1}, dims...)...)
+	defer func() { _ = ones.FinalizeAll() }()
+	results, _, err := graphs.Call(train.Batch{Inputs: []*tensors.Tensor{ones}})
+	if err != nil {
+		return 0, errors.WithMessage(err, "capacity.SquaredPathNorm")
+	}
+	sum, err := scalar(results[0])
+	if err == nil && (math.IsNaN(sum) || math.IsInf(sum, 0)) {
+		err = errors.Errorf("capacity.SquaredPathNorm: the sum of the outputs is %g: it overflows %s", sum, dtypes.Float32)
+	}
+	return sum, err
+}
+
+// scalar returns the value of a scalar tensor, and frees the tensor.
+func scalar(t *tensors.Tensor) (float64, error) {
+	values, err := numbers.Float64s(t)
+	if err != nil {
+		return 0, err
+	}
+	return values[0], t.FinalizeAll()
+}

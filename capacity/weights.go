@@ -1,0 +1,140 @@
+package capacity
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/geometric-complexity/toolkit/internal/numbers"
+)
+
+// Weight is the value of one trainable variable of a network.
+type Weight struct {
+	Path   string
+	Dims   []int
+	Values []float64 // In row-major order.
+}
+
+// SquaredNorm returns the sum of the squares of all weights, biases included: the squared Frobenius
+// norm of the parameters (no mean, no factor 1/2).
+func SquaredNorm(weights []Weight) (sum float64) {
+	for _, w := range weights {
+		sum += floats.Dot(w.Values, w.Values)
+	}
+	return sum
+}
+
+// SquaredDistance returns the sum of the squares of the differences of the weights from the
+// variables of the same paths in another store, such as those at initialization.
+//
+// It returns an error if the store lacks one of the variables or has it in another shape.
+func SquaredDistance(weights []Weight, from *model.Store) (sum float64, err error) {
+	for _, w := range weights {
+		v := from.GetVariable(w.Path)
+		if v == nil {
+			return 0, errors.Errorf("capacity.SquaredDistance: the store lacks the variable %q", w.Path)
+		}
+		if !slices.Equal(v.Shape().Dimensions, w.Dims) {
+			return 0, errors.Errorf("capacity.SquaredDistance: %q has shape %v, but %v in the store", w.Path, w.Dims,
+				v.Shape().Dimensions)
+		}
+		origin, err := valuesOf(v)
+		if err != nil {
+			return 0, err
+		}
+		d := floats.Distance(w.Values, origin, 2)
+		sum += d * d
+	}
+	return sum, nil
+}
+
+// KernelNorm has the norms of a kernel as a matrix.
+type KernelNorm struct {
+	Path string
+	// Spectral is the largest singular value, and Frobenius the root of the sum of squares. Neither
+	// is squared.
+	Spectral, Frobenius float64
+}
+
+// SpectralNorms returns the norms of all kernels, the weights with two axes or more, in the order of
+// the weights. A kernel of more axes is reshaped to the matrix [product of the other axes, last
+// axis], as regularizers.Spectral does: for a convolution this is not the norm of the linear map
+// that it computes. The largest singular value is exact: the root of the largest eigenvalue of WᵀW
+// or WWᵀ, whichever is smaller.
+//
+// It returns an error for a weight that is not finite.
+func SpectralNorms(weights []Weight) (norms []KernelNorm, err error) {
+	for _, w := range weights {
+		if len(w.Dims) < 2 || len(w.Values) == 0 {
+			continue
+		}
+		columns := w.Dims[len(w.Dims)-1]
+		frobenius := floats.Norm(w.Values, 2)
+		if math.IsNaN(frobenius) || math.IsInf(frobenius, 0) {
+			return nil, errors.Errorf("capacity.SpectralNorms: a weight of %q is not finite", w.Path)
+		}
+		m := mat.NewDense(len(w.Values)/columns, columns, w.Values)
+		norms = append(norms, KernelNorm{Path: w.Path, Spectral: spectralNorm(m), Frobenius: frobenius})
+	}
+	return norms, nil
+}
+
+func spectralNorm(m *mat.Dense) float64 {
+	var small mat.Matrix = m.T()
+	if rows, columns := m.Dims(); rows > columns {
+		small = m
+	}
+	// small has no more columns than rows.
+	_, n := small.Dims()
+	gram := mat.NewSymDense(n, nil)
+	gram.SymOuterK(1, small.T())
+	var eigen mat.EigenSym
+	if !eigen.Factorize(gram, false) {
+		return math.NaN() // LAPACK's iteration ended without convergence.
+	}
+	return math.Sqrt(max(0, slices.Max(eigen.Values(nil))))
+}
+
+// trainable returns the trainable variables of floats that keep selects, in the order of their
+// paths.
+func trainable(store *model.Store, keep func(v *model.Variable) bool) (vars []*model.Variable) {
+	for v := range store.IterVariables() {
+		if v.Trainable && v.DType().IsFloat() && keep(v) {
+			vars = append(vars, v)
+		}
+	}
+	slices.SortFunc(vars, func(a, b *model.Variable) int { return cmp.Compare(a.Path(), b.Path()) })
+	return vars
+}
+
+func valuesOf(v *model.Variable) ([]float64, error) {
+	value, err := v.Value()
+	if err != nil {
+		return nil, err
+	}
+	values, err := numbers.Float64s(value)
+	return values, errors.WithMessagef(err, "capacity: variable %q", v.Path())
+}
+
+// setValues sets a variable to values in row-major order, rounded to its dtype.
+func setValues(v *model.Variable, values []float64) error {
+	dims := v.Shape().Dimensions
+	switch v.DType() {
+	case dtypes.Float64:
+		return v.SetValue(tensors.FromFlatDataAndDimensions(slices.Clone(values), dims...))
+	case dtypes.Float32:
+		single := make([]float32, len(values))
+		for i, x := range values {
+			single[i] = float32(x)
+		}
+		return v.SetValue(tensors.FromFlatDataAndDimensions(single, dims...))
+	}
+	return errors.Errorf("capacity: the variable %q has dtype %s: want Float32 or Float64", v.Path(), v.DType())
+}

@@ -6,28 +6,34 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/train"
 )
 
-// Batches is a train.Dataset over images. Each batch has one input, [batch, H, W, C] or [batch,
-// H·W·C], and one label tensor, int32 [batch, 1].
+// Batches is a train.Dataset over images or texts. Each batch has one input, [batch, H, W, C] or
+// [batch, H·W·C] for images and int32 tokens [batch, length] for texts, and one label tensor, int32
+// [batch, 1].
 //
-// The batch of a step is a pure function of the images, the configuration and the step. So training
+// The batch of a step is a pure function of the examples, the configuration and the step. So training
 // that was interrupted after s steps continues with StartAt(s) as if it had not been interrupted,
 // and every [Batches.Iter] yields the same batches. GoMLX's own dataset.InMemory cannot do this:
 // its order depends on the number of iterations before, and it can reach a step only by producing
 // all batches before it.
 //
-// [NewBatches] builds it. It is safe for concurrent use.
+// [NewBatches] and [NewTextBatches] build it. It is safe for concurrent use.
 type Batches struct {
-	images    *Images
-	converter *converter
-	config    BatchesConfig
+	labels  []uint8
+	classes int
+	// tensors returns the examples with the indices, and the labels, one for each.
+	tensors func(indices []int, labels []uint8) (inputs, labelTensor *tensors.Tensor, err error)
+	config  BatchesConfig
 }
 
 // BatchesConfig configures a [Batches]; see [NewBatches].
 type BatchesConfig struct {
 	images    *Images
+	texts     *Texts // In the place of images, with a tokenizer in the place of a format.
+	tokenizer Tokenizer
 	batchSize int
 	name      string
 	format    Format
@@ -54,13 +60,21 @@ func NewBatches(images *Images, batchSize int) *BatchesConfig {
 	return c
 }
 
-// Name replaces the name of the images as the name of the dataset.
+// NewTextBatches is NewBatches for texts, as tokens. A format does not apply to them.
+func NewTextBatches(texts *Texts, batchSize int, z Tokenizer) *BatchesConfig {
+	if texts == nil {
+		texts = &Texts{}
+	}
+	return &BatchesConfig{texts: texts, tokenizer: z, batchSize: batchSize, name: texts.Name}
+}
+
+// Name replaces the name of the images or texts as the name of the dataset.
 func (c *BatchesConfig) Name(name string) *BatchesConfig { c.name = name; return c }
 
 // Format sets dtype, shape and normalization of the inputs.
 func (c *BatchesConfig) Format(format Format) *BatchesConfig { c.format = format; return c }
 
-// Shuffle yields the images of each epoch in a random order that depends on the seed and the
+// Shuffle yields the examples of each epoch in a random order that depends on the seed and the
 // epoch's number.
 //
 // Without Infinite every Iter repeats epoch 0, or the epoch of StartAt: for a different order in
@@ -89,35 +103,56 @@ func (c *BatchesConfig) FreshLabelNoise(probability float64, kind NoiseKind, see
 	return c
 }
 
-// Done returns the dataset. It returns an error if there are no images or their fields contradict
-// each other, if the batch size is below 1 or with DropLast above the number of images, if the
-// start is negative, and if the format or the noise does not fit the images.
+// Done returns the dataset. It returns an error if there are no examples or their fields contradict
+// each other, if the batch size is below 1 or with DropLast above the number of examples, if the
+// start is negative, and if the format or the noise does not fit the examples.
 func (c *BatchesConfig) Done() (*Batches, error) {
-	if err := c.images.check(); err != nil {
+	b, err := c.examples()
+	if err != nil {
 		return nil, err
 	}
 	if c.batchSize < 1 {
 		return nil, fmt.Errorf("%s: batch size %d, want 1 or more", c.name, c.batchSize)
 	}
-	if c.dropLast && c.batchSize > c.images.N {
-		return nil, fmt.Errorf("%s: batch size %d is larger than the %d images, and DropLast leaves no batch",
-			c.name, c.batchSize, c.images.N)
+	if c.dropLast && c.batchSize > len(b.labels) {
+		return nil, fmt.Errorf("%s: batch size %d is larger than the number of examples, %d, and DropLast leaves no batch",
+			c.name, c.batchSize, len(b.labels))
 	}
 	if c.start < 0 {
 		return nil, fmt.Errorf("%s: start step %d, want 0 or more", c.name, c.start)
 	}
 	if c.noise != 0 {
-		if err := c.images.checkNoise(c.noise, c.noiseKind); err != nil {
+		if err := checkNoise(c.name, b.classes, c.noise, c.noiseKind); err != nil {
 			return nil, err
 		}
+	}
+	b.config = *c
+	b.config.batchSize = min(c.batchSize, len(b.labels)) // Sums with huge batch sizes would overflow.
+	return b, nil
+}
+
+// examples returns the dataset without its configuration.
+func (c *BatchesConfig) examples() (*Batches, error) {
+	if c.texts != nil {
+		if c.format != (Format{}) {
+			return nil, fmt.Errorf("%s: a format of images does not apply to texts; leave it out", c.name)
+		}
+		if err := c.tokenizer.check(c.texts); err != nil {
+			return nil, err
+		}
+		return &Batches{labels: c.texts.Labels, classes: len(c.texts.Classes),
+			tensors: func(indices []int, labels []uint8) (inputs, labelTensor *tensors.Tensor, err error) {
+				return c.tokenizer.tensors(c.texts, indices, labels)
+			}}, nil
+	}
+	if err := c.images.check(); err != nil {
+		return nil, err
 	}
 	converter, err := newConverter(c.images, c.format)
 	if err != nil {
 		return nil, err
 	}
-	config := *c
-	config.batchSize = min(c.batchSize, c.images.N) // Sums with huge batch sizes would overflow.
-	return &Batches{images: c.images, converter: converter, config: config}, nil
+	return &Batches{labels: c.images.Labels, classes: len(c.images.Classes), tensors: converter.tensors}, nil
 }
 
 var (
@@ -137,15 +172,15 @@ func (b *Batches) ShortName() string {
 	return b.config.name[:min(3, len(b.config.name))]
 }
 
-// NumExamples returns the number of images, including those of a short batch that is dropped.
-func (b *Batches) NumExamples() int { return b.images.N }
+// NumExamples returns the number of examples, including those of a short batch that is dropped.
+func (b *Batches) NumExamples() int { return len(b.labels) }
 
 // StepsPerEpoch returns the number of batches of one epoch.
 func (b *Batches) StepsPerEpoch() int {
 	if b.config.dropLast {
-		return b.images.N / b.config.batchSize
+		return len(b.labels) / b.config.batchSize
 	}
-	return (b.images.N + b.config.batchSize - 1) / b.config.batchSize
+	return (len(b.labels) + b.config.batchSize - 1) / b.config.batchSize
 }
 
 // StartingAt returns the same dataset with another start step; see [BatchesConfig.StartAt].
@@ -178,10 +213,10 @@ func (b *Batches) Iter() iter.Seq2[train.Batch, error] {
 	}
 }
 
-// order returns the indices of the images in the order of an epoch.
+// order returns the indices of the examples in the order of an epoch.
 func (b *Batches) order(epoch int) []int {
 	if !b.config.shuffled {
-		order := make([]int, b.images.N)
+		order := make([]int, len(b.labels))
 		for i := range order {
 			order[i] = i
 		}
@@ -190,18 +225,18 @@ func (b *Batches) order(epoch int) []int {
 	// One generator seeds the next, so that the orders of (seed, epoch) and (seed+1, epoch-1) are
 	// unrelated.
 	rng := rand.New(rand.NewPCG(rand.NewPCG(b.config.seed, streamShuffle).Uint64(), uint64(epoch)))
-	return rng.Perm(b.images.N)
+	return rng.Perm(len(b.labels))
 }
 
 func (b *Batches) batch(step int, indices []int) (train.Batch, error) {
 	labels := make([]uint8, len(indices))
 	for row, i := range indices {
-		labels[row] = b.images.Labels[i]
+		labels[row] = b.labels[i]
 	}
 	if b.config.noise > 0 {
 		b.addNoise(step, labels)
 	}
-	inputsT, labelsT, err := b.converter.tensors(indices, labels)
+	inputsT, labelsT, err := b.tensors(indices, labels)
 	if err != nil {
 		return train.Batch{}, err
 	}
@@ -213,7 +248,7 @@ func (b *Batches) addNoise(step int, labels []uint8) {
 	rng := rand.New(rand.NewPCG(rand.NewPCG(b.config.noiseSeed, streamFreshNoise).Uint64(), uint64(step)))
 	for row, label := range labels {
 		if rng.Float64() < b.config.noise {
-			labels[row] = b.config.noiseKind.draw(label, len(b.images.Classes), rng)
+			labels[row] = b.config.noiseKind.draw(label, b.classes, rng)
 		}
 	}
 }

@@ -150,16 +150,19 @@ func (c *converter) tensors(indices []int, labels []uint8) (inputsT, labelsT *te
 	if err != nil {
 		return nil, nil, err
 	}
-	labelsT = tensors.FromShape(shapes.Make(dtypes.Int32, len(indices), 1))
-	err = tensors.MutableFlatData(labelsT, func(flat []int32) {
+	labelsT, err = labelTensor(labels)
+	return inputsT, labelsT, err
+}
+
+// labelTensor returns labels as int32 [N, 1].
+func labelTensor(labels []uint8) (*tensors.Tensor, error) {
+	out := tensors.FromShape(shapes.Make(dtypes.Int32, len(labels), 1))
+	err := tensors.MutableFlatData(out, func(flat []int32) {
 		for row, label := range labels {
 			flat[row] = int32(label)
 		}
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return inputsT, labelsT, nil
+	return out, err
 }
 
 func gather[T float32 | float64](flat []T, images *Images, indices []int, table [][256]T) {

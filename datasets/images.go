@@ -4,9 +4,6 @@ import (
 	"compress/flate"
 	"errors"
 	"fmt"
-	"math"
-	"math/rand/v2"
-	"slices"
 )
 
 // Split is a part of a data set.
@@ -85,13 +82,7 @@ func (im *Images) check() error {
 }
 
 // Counts returns the number of images of each class.
-func (im *Images) Counts() []int {
-	counts := make([]int, len(im.Classes))
-	for _, label := range im.Labels {
-		counts[label]++
-	}
-	return counts
-}
+func (im *Images) Counts() []int { return countLabels(im.Labels, len(im.Classes)) }
 
 // Select returns a copy of the images with the given indices, in their order. It panics on an index
 // out of range.
@@ -174,109 +165,30 @@ func (im *Images) SplitBalanced(perClass int, seed uint64) (drawn, others *Image
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(chosen) == im.N {
+	left := allBut(chosen, im.N)
+	if len(left) == 0 {
 		return nil, nil, fmt.Errorf("%s: drawing %d images per class leaves none of the %d images", im.Name, perClass, im.N)
-	}
-	left := make([]int, 0, im.N-len(chosen))
-	next := 0
-	for i := range im.N {
-		if next < len(chosen) && chosen[next] == i {
-			next++
-			continue
-		}
-		left = append(left, i)
 	}
 	return im.Select(chosen), im.Select(left), nil
 }
 
 // drawBalanced returns the indices, in rising order, of perClass images of every class.
 func (im *Images) drawBalanced(perClass int, seed uint64) ([]int, error) {
-	if perClass <= 0 {
-		return nil, fmt.Errorf("%s: cannot draw %d images per class", im.Name, perClass)
-	}
 	if err := im.check(); err != nil {
 		return nil, err
 	}
-	byClass := make([][]int, len(im.Classes))
-	for i, label := range im.Labels {
-		byClass[label] = append(byClass[label], i)
-	}
-	rng := rand.New(rand.NewPCG(seed, streamBalanced))
-	chosen := make([]int, 0, perClass*len(im.Classes))
-	for class, indices := range byClass {
-		if len(indices) < perClass {
-			return nil, fmt.Errorf("%s: cannot draw %d images of class %q, there are %d",
-				im.Name, perClass, im.Classes[class], len(indices))
-		}
-		for _, j := range rng.Perm(len(indices))[:perClass] {
-			chosen = append(chosen, indices[j])
-		}
-	}
-	slices.Sort(chosen)
-	return chosen, nil
-}
-
-// The second word of each random generator's seed, which makes uses of one seed for different
-// purposes independent.
-const (
-	streamBalanced uint64 = 0x62616c616e636564 + iota
-	streamLabelNoise
-	streamShuffle
-	streamFreshNoise
-)
-
-// NoiseKind is the distribution of the classes that replace labels.
-type NoiseKind int
-
-const (
-	// OtherClass draws uniformly from the other classes, so noise of a fraction p makes a fraction
-	// p of the labels wrong. This is the label noise of the double-descent literature (Nakkiran et
-	// al. 2019).
-	OtherClass NoiseKind = iota
-	// AnyClass draws uniformly from all k classes, including the true one, so noise of a fraction p
-	// makes about p·(k-1)/k of the labels wrong (Zhang et al. 2017).
-	AnyClass
-)
-
-// draw returns the replacement of a label.
-func (kind NoiseKind) draw(label uint8, classes int, rng *rand.Rand) uint8 {
-	if kind == AnyClass {
-		return uint8(rng.IntN(classes))
-	}
-	// Draws one of the classes-1 others; adding 1 from the true label on skips the true label.
-	other := uint8(rng.IntN(classes - 1))
-	if other >= label {
-		other++
-	}
-	return other
-}
-
-func (im *Images) checkNoise(fraction float64, kind NoiseKind) error {
-	if math.IsNaN(fraction) || fraction < 0 || fraction > 1 {
-		return fmt.Errorf("%s: label noise %g, want a fraction from 0 to 1", im.Name, fraction)
-	}
-	if kind != OtherClass && kind != AnyClass {
-		return fmt.Errorf("%s: unknown kind of label noise %d, want OtherClass or AnyClass", im.Name, int(kind))
-	}
-	if len(im.Classes) < 2 {
-		return fmt.Errorf("%s: label noise needs at least 2 classes, but there are %d", im.Name, len(im.Classes))
-	}
-	return nil
+	return drawBalanced(im.Name, im.Classes, im.Labels, perClass, seed)
 }
 
 // WithLabelNoise returns the images with the labels of exactly round(fraction·N) of them replaced.
 // The choice of the labels and their replacements depends only on the labels and the arguments. The
 // result shares the pixels of im.
 func (im *Images) WithLabelNoise(fraction float64, kind NoiseKind, seed uint64) (*Images, error) {
-	if err := im.checkNoise(fraction, kind); err != nil {
+	if err := checkNoise(im.Name, len(im.Classes), fraction, kind); err != nil {
 		return nil, err
 	}
-	rng := rand.New(rand.NewPCG(seed, streamLabelNoise))
 	out := *im
-	out.Labels = slices.Clone(im.Labels)
-	for _, i := range rng.Perm(im.N)[:int(math.Round(fraction*float64(im.N)))] {
-		out.Labels[i] = kind.draw(im.Labels[i], len(im.Classes), rng)
-	}
+	out.Labels = noisyLabels(im.Labels, len(im.Classes), fraction, kind, seed)
 	return &out, nil
 }
 

@@ -142,7 +142,7 @@ func TestBalanced(t *testing.T) {
 	_, err := images.Balanced(7, 1)
 	wantError(t, err, `"c"`, "there are 6")
 	_, err = images.Balanced(0, 1)
-	wantError(t, err, "0 images per class")
+	wantError(t, err, "0 examples per class")
 }
 
 func TestWithLabelNoise(t *testing.T) {

@@ -3,6 +3,7 @@
 //
 //   - [NewEvaluator] runs a model over a data set and returns its outputs as numbers.
 //   - [Margins], [DecisionMargins] and [Decisions] are about the outputs of a classifier.
+//   - [CalibrationError] tells how far a classifier's confidence is from how often it is right.
 //   - [NewClasses] groups features by their labels. [Classes.CDNV], [Classes.NC1] and the other
 //     methods measure neural collapse, and [Classes.GeometricCollapse] its counterpart with the
 //     geometric complexity in the place of the variance.

@@ -2,6 +2,7 @@ package capacity_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -254,6 +255,11 @@ func TestErrors(t *testing.T) {
 	checkError(t, err, "want none below 0")
 	_, err = l.LearningCoefficient(ctx, capacity.Langevin{StepSize: 1e6})
 	checkError(t, err, "smaller StepSize")
+	_, tooMuch := l.Sharpness(ctx, capacity.SharpnessOptions{Sigma: 1e200})
+	checkError(t, tooMuch, "smaller Sigma")
+	if !errors.Is(err, capacity.ErrDiverged) || !errors.Is(tooMuch, capacity.ErrDiverged) {
+		t.Errorf("errors %v and %v, want ErrDiverged", err, tooMuch)
+	}
 	_, err = l.LearningCoefficient(cancelled, capacity.Langevin{})
 	checkError(t, err, context.Canceled.Error())
 }

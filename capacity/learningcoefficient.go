@@ -79,7 +79,7 @@ func (o Langevin) withDefaults(n int) (Langevin, error) {
 // its error.
 //
 // It returns an error for settings that are negative or not finite, for a single example without an
-// InverseTemperature, and if a chain diverges.
+// InverseTemperature, and if a chain diverges, ErrDiverged.
 //
 // Source: Lau et al., "The local learning coefficient", arXiv 2308.12108.
 func (l *Loss) LearningCoefficient(ctx context.Context, o Langevin) (Estimate, error) {
@@ -112,8 +112,8 @@ func (l *Loss) chain(ctx context.Context, o Langevin, rng *rand.Rand) (float64, 
 			return 0, err
 		}
 		if !stats.Finite(loss) {
-			return 0, errors.Errorf("capacity: the loss is %g in step %d of the chain: take a smaller StepSize than %g", loss,
-				step, o.StepSize)
+			return 0, errors.WithMessagef(ErrDiverged, "capacity: step %d of a chain; take a smaller StepSize than %g", step,
+				o.StepSize)
 		}
 		if step >= o.BurnIn {
 			sum += loss - b.loss

@@ -18,6 +18,10 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
+// ErrDiverged is wrapped by the errors for a loss that became NaN or infinite when the weights were
+// changed, as opposed to that of the weights themselves.
+var ErrDiverged = errors.New("the loss is not finite")
+
 // Loss is the mean loss L(w) of a network over the examples of a data set, as a function of its
 // weights w: the trainable variables of floats that the network uses. It holds all examples and two
 // copies of the weights in memory. Call Finalize to free them. It must not be used by two goroutines

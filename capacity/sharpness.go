@@ -32,7 +32,7 @@ type Estimate struct {
 // does not change it. Cancelling ctx stops between two batches and returns its error.
 //
 // It returns an error for a Sigma that is negative or not finite, for a negative number of draws, and
-// for a loss that is not finite.
+// for a loss that is not finite, ErrDiverged.
 //
 // Source: the magnitude-aware perturbations of Jiang et al. (arXiv 1912.02178, section 5), at a fixed
 // size instead of the largest size that keeps the loss within a bound.
@@ -62,7 +62,7 @@ func (l *Loss) Sharpness(ctx context.Context, o SharpnessOptions) (Estimate, err
 			return Estimate{}, err
 		}
 		if !stats.Finite(rises[i]) {
-			return Estimate{}, errors.Errorf("capacity: the loss under noise of deviation %g is not finite: take a smaller Sigma",
+			return Estimate{}, errors.WithMessagef(ErrDiverged, "capacity: noise of %g times the weights; take a smaller Sigma",
 				o.Sigma)
 		}
 	}

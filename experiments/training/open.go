@@ -2,10 +2,12 @@ package training
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
@@ -27,7 +29,10 @@ type Trained struct {
 	Model func(scope *model.Scope, x *graph.Node) *graph.Node
 	// Outputs is the number of logits.
 	Outputs int
-	data    *runs.DataContent // that it was trained on
+	// Loss is the training loss without penalties, for the labels of TrainingExamples.
+	Loss     train.LossFn
+	data     *runs.DataContent // that it was trained on
+	measured *datasets.Images  // the training images on which the run measured its loss; nil for a curve
 }
 
 // OpenRun loads the network of a run's folder, out/runs/ADDRESS, at its newest checkpoint. The
@@ -79,11 +84,11 @@ func open(dir string, load func(address string, store *model.Store) (step int64,
 	if t.Step, err = load(run.Hash, t.Store); err != nil {
 		return nil, err
 	}
-	data, err := t.Task.Data.load(t.Task.Network.format(), t.Seed)
+	data, err := t.Task.load(t.Seed)
 	if err != nil {
 		return nil, err
 	}
-	t.Outputs = data.outputs
+	t.Outputs, t.Loss, t.measured = data.outputs, data.lossFn, data.images.measured["train"]
 	t.Model, err = t.Task.function(data.outputs)
 	return t, err
 }
@@ -124,4 +129,51 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 		}
 	}
 	return datasets.NewBatches(images, batchSize).Format(t.Task.Network.format()).Done()
+}
+
+// TrainingExamples returns one pass over the training images on which the run measured its training
+// loss, in order, with the labels that it was trained on. It returns an error for a curve, and if the
+// images have changed since.
+func (t *Trained) TrainingExamples(batchSize int) (*datasets.Batches, error) {
+	if t.measured == nil {
+		return nil, fmt.Errorf("data set %s has no images", t.Task.Data.Name)
+	}
+	if t.data != nil && t.measured.SHA256 != t.data.SHA256 {
+		return nil, fmt.Errorf("data set %s is not what the network was trained on (SHA-256 %.8s… here, %.8s… there)",
+			t.Task.Data.Name, t.measured.SHA256, t.data.SHA256)
+	}
+	return datasets.NewBatches(t.measured, batchSize).Format(t.Task.Network.format()).Done()
+}
+
+// Initial returns a store with the weights that the run began with. They are drawn anew from the
+// run's seed, so that the backend must draw the same random numbers as the run's did: compare the
+// loss with that of the run's first point. The caller owns the store.
+func (t *Trained) Initial(backend compute.Backend) (*model.Store, error) {
+	batches, err := t.TrainingExamples(1)
+	if err != nil {
+		return nil, err
+	}
+	store := model.NewStore()
+	if err := store.SetRNGStateFromSeed(t.Seed); err != nil {
+		return nil, err
+	}
+	exec, err := model.NewExec(backend, store, func(scope *model.Scope, x *graph.Node) *graph.Node {
+		scope.Store().SetTraining(x.Graph(), false)
+		return t.Model(scope, x)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer exec.Finalize()
+	for batch, err := range batches.Iter() {
+		if err != nil {
+			return nil, err
+		}
+		outputs, err := exec.Call(batch.Inputs[0])
+		if err == nil {
+			err = outputs[0].FinalizeAll()
+		}
+		return store, errors.Join(err, batch.Finalize())
+	}
+	return nil, fmt.Errorf("data set %s has no images", t.Task.Data.Name)
 }

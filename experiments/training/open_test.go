@@ -7,9 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
+	"github.com/geometric-complexity/toolkit/capacity"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
@@ -78,4 +80,36 @@ func TestOpenCheckpoints(t *testing.T) {
 	if _, err := OpenCheckpoints(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no checkpoint yet") {
 		t.Errorf("a folder without checkpoints: error %v", err)
 	}
+}
+
+// TestOpenedLosses checks that the loss of an opened network, and of its initial weights, on the
+// training examples with the labels that it was trained on, are those that its run recorded.
+func TestOpenedLosses(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
+		task := resumableTask()
+		task.Data.LabelNoise, task.SquaredError = 0.5, true
+		env := runs.Env{Backend: backend, BackendName: "test", Out: t.TempDir()}
+		record := execute(t, env, runs.Run{Label: "noisy labels", Seed: 4, Task: task})
+		trained, err := OpenRun(filepath.Join(env.Out, runs.RunsDir, record.Hash))
+		if err != nil {
+			t.Fatal(err)
+		}
+		initial, err := trained.Initial(backend)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, store := range []*model.Store{initial, trained.Store} {
+			examples, err := trained.TrainingExamples(20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			loss, err := capacity.NewLoss(t.Context(), backend, store, trained.Model, trained.Loss, examples)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := record.Points[i*(len(record.Points)-1)].Value("train_loss")
+			gctest.AssertClose(t, []float64{loss.Value()}, []float64{want}, 1e-5, 0, "training loss")
+			loss.Finalize()
+		}
+	})
 }

@@ -208,18 +208,12 @@ func (t *Train) Do(ctx context.Context, job *runs.Job) error {
 
 // open sets up the run at the step of its checkpoint, or at 0.
 func (t *Train) open(job *runs.Job) (*trainingRun, error) {
-	data, err := t.Data.load(t.Network.format(), job.Record.Seed)
+	data, err := t.load(job.Record.Seed)
 	if err != nil {
 		return nil, err
 	}
 	if content := job.Record.Data; content != nil && content.SHA256 != data.sha256 {
 		return nil, fmt.Errorf("data set %s was changed after the run began; start the run again", content.Name)
-	}
-	if t.SquaredError {
-		if !data.classes {
-			return nil, errors.New("squared_error: the data set has no classes, and its loss is always the squared error; leave it out")
-		}
-		data.lossFn = oneHotSquaredError
 	}
 	fn, err := t.function(data.outputs)
 	if err != nil {
@@ -246,6 +240,19 @@ func (t *Train) open(job *runs.Job) (*trainingRun, error) {
 	}
 	s.trainer = train.NewTrainer(job.Backend, s.store, trainingFn, trainingLoss, descent, nil, nil)
 	return s, nil
+}
+
+// load reads the data for the run with a seed, with the loss of the task.
+func (t *Train) load(seed int64) (*loaded, error) {
+	data, err := t.Data.load(t.Network.format(), seed)
+	if err != nil || !t.SquaredError {
+		return data, err
+	}
+	if !data.classes {
+		return nil, errors.New("squared_error: the data set has no classes, and its loss is always the squared error; leave it out")
+	}
+	data.lossFn = oneHotSquaredError
+	return data, nil
 }
 
 // oneHotSquaredError is the loss of Train.SquaredError. Labels are classes [batch, 1].

@@ -87,6 +87,56 @@ func Spearman(x, y []float64) float64 {
 	return max(-1, min(1, rho))
 }
 
+// Kendall returns Kendall's rank correlation τ-b of x and y: the pairs of positions that x and y
+// order alike minus those that they order differently, over the root of the pairs that x orders
+// times those that y orders. It leaves out positions with a NaN. The result is NaN if all x or all y
+// are equal. It panics if the lengths differ.
+//
+// gonum's Kendall is τ-a, and counts pairs of equal values as ordered.
+func Kendall(x, y []float64) float64 {
+	if len(x) != len(y) {
+		panic(fmt.Sprintf("stats: Kendall needs x and y of one length, got %d and %d", len(x), len(y)))
+	}
+	var both, byX, byY float64
+	for i := range x {
+		for j := range i {
+			a, b := cmp.Compare(x[i], x[j]), cmp.Compare(y[i], y[j])
+			if math.IsNaN(x[i]+x[j]) || math.IsNaN(y[i]+y[j]) {
+				continue
+			}
+			both += float64(a * b)
+			byX, byY = byX+float64(a*a), byY+float64(b*b)
+		}
+	}
+	return both / math.Sqrt(byX*byY)
+}
+
+// PartialKendall returns Kendall's partial rank correlation of x and y given z: what is left of τ-b
+// if the part that their correlations with z explain is taken away,
+//
+//	(τ_xy - τ_xz·τ_yz) / √((1 - τ_xz²)·(1 - τ_yz²)).
+//
+// It leaves out positions with a NaN in any of the three. The result is NaN where one of the
+// correlations is, and if z orders the positions exactly as x or y does. It panics if the lengths
+// differ.
+func PartialKendall(x, y, z []float64) float64 {
+	if len(x) != len(y) || len(x) != len(z) {
+		panic(fmt.Sprintf("stats: PartialKendall needs x, y and z of one length, got %d, %d and %d", len(x), len(y), len(z)))
+	}
+	var a, b, c []float64
+	for i := range x {
+		if !math.IsNaN(x[i]) && !math.IsNaN(y[i]) && !math.IsNaN(z[i]) {
+			a, b, c = append(a, x[i]), append(b, y[i]), append(c, z[i])
+		}
+	}
+	xy, xz, yz := Kendall(a, b), Kendall(a, c), Kendall(b, c)
+	rest := (1 - xz*xz) * (1 - yz*yz)
+	if rest < 1e-12 { // But for rounding, 0.
+		return math.NaN()
+	}
+	return (xy - xz*yz) / math.Sqrt(rest)
+}
+
 // maxPermuted is the largest number of pairs of which SpearmanTest enumerates all orders (8! is
 // 40,320).
 const maxPermuted = 8

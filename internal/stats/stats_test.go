@@ -46,6 +46,41 @@ func TestSpearman(t *testing.T) {
 	}
 }
 
+func TestKendall(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		x, y []float64
+		want float64
+	}{
+		{"rising", []float64{0, 1, 10, 100}, []float64{-5, 0, 0.1, 7}, 1},
+		{"falling", []float64{0, 1, 10, 100}, []float64{9, 8, 3, 1}, -1},
+		{"one swap", []float64{1, 2, 3, 4}, []float64{1, 3, 2, 4}, 4.0 / 6},
+		// Of ten pairs x ties one and y another one; seven are ordered alike, and one differently.
+		{"ties", []float64{1, 2, 2, 3, 5}, []float64{1, 3, 2, 2, 9}, 6.0 / 9},
+		{"NaN left out", []float64{1, 2, 3}, []float64{1, nan, 3}, 1},
+		{"one pair", []float64{1}, []float64{1}, nan},
+		{"constant", []float64{1, 2, 3}, []float64{5, 5, 5}, nan},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := Kendall(tc.x, tc.y); !near(got, tc.want, 1e-12) {
+				t.Errorf("Kendall = %v; want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestPartialKendall(t *testing.T) {
+	x, y, z := []float64{1, 2, 3, 4, 5, nan}, []float64{2, 1, 4, 3, 5, 0}, []float64{1, 3, 2, 5, 4, 9}
+	// τ_xy = 6/10, τ_xz = 6/10, and τ_yz = 2/10.
+	want := (0.6 - 0.6*0.2) / math.Sqrt((1-0.36)*(1-0.04))
+	if got := PartialKendall(x, y, z); !near(got, want, 1e-12) {
+		t.Errorf("PartialKendall = %v; want %v", got, want)
+	}
+	if got := PartialKendall(x, y, x); !math.IsNaN(got) {
+		t.Errorf("PartialKendall given x itself = %v; want NaN", got)
+	}
+}
+
 // The 97.5 % quantile of Student's t with 2 degrees of freedom is 4.30265 (any table); the mean of
 // 1, 2, 3 is 2 and its standard error 1/sqrt(3).
 func TestTInterval(t *testing.T) {

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
+
 ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = ["GOTOOLCHAIN", "GOEXPERIMENT", "GOMLX_NO_AUTO_INSTALL", "GCML_PLUGIN_DIR"]
 
@@ -31,10 +33,29 @@ def main():
     kernel = json.loads(spec.read_text())
     # Every cell is a program that is linked when it runs. Linking without symbols takes less than half the time.
     kernel["env"] = {"PATH": path, "GOFLAGS": "-ldflags=-s", **{name: os.environ[name] for name in VARIABLES if name in os.environ}}
-    temp = spec.with_suffix(".new")
-    temp.write_text(json.dumps(kernel, indent=1) + "\n")
-    os.replace(temp, spec)
+    write_json(spec, kernel)
+    count_connecting_as_status(venv)
     return 0
+
+
+def count_connecting_as_status(venv):
+    """Configures Jupyter so that JupyterLab knows the status of a kernel before its first cell runs.
+
+    JupyterLab shows "Unknown" until a status follows a request that counts as activity. Requests for the kernel's
+    information, with which it connects, do not count by default, and gonb answers no other before the first cell
+    (docs/upstream.md).
+    """
+    uncounted = MappingKernelManager.class_traits()["untracked_message_types"].default()
+    uncounted = [kind for kind in uncounted if kind != "kernel_info_request"]
+    config = venv / "etc" / "jupyter" / "jupyter_server_config.d" / "gonb.json"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    write_json(config, {"MappingKernelManager": {"untracked_message_types": uncounted}})
+
+
+def write_json(path, value):
+    temp = path.with_suffix(".new")
+    temp.write_text(json.dumps(value, indent=1) + "\n")
+    os.replace(temp, path)
 
 
 if __name__ == "__main__":

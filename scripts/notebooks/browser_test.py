@@ -20,7 +20,7 @@ import urllib.request
 from pathlib import Path
 
 try:
-    from playwright.sync_api import TimeoutError, expect, sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 except ImportError:
     sync_playwright = None
 
@@ -30,9 +30,6 @@ OUT = ROOT / "out" / "browser"  # Inside the repository, so that package nb find
 CHROMIUM = shutil.which("chromium")
 SECOND = 1000  # Playwright counts in milliseconds.
 PATIENCE = 600 * SECOND  # For everything that the tests wait for: a busy machine is slow, and no test is about speed.
-
-RETRY = 90 * SECOND  # After so long without a sign of life a notebook is opened anew.
-ATTEMPTS = 6
 
 
 @unittest.skipUnless(CHROMIUM and sync_playwright, "Chromium or Playwright is not installed")
@@ -76,7 +73,6 @@ class BrowserTest(unittest.TestCase):
         for _ in range(120):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token=t").close()
-                cls.api = f"http://127.0.0.1:{port}/api/%s?token=t"
                 return f"http://127.0.0.1:{port}/%s/tree/%s?token=t&reset"
             except (urllib.error.URLError, ConnectionError):
                 if lab.poll() is not None:
@@ -92,32 +88,14 @@ class BrowserTest(unittest.TestCase):
         self.page.locator(".jp-NotebookPanel-toolbar").first.wait_for()
 
     def run_all(self, name):
-        # JupyterLab now and then fails to connect to a kernel, or drops a request to run cells, without
-        # a word: then the test begins anew with another kernel.
-        for _ in range(ATTEMPTS):
-            self.open(name)
-            try:
-                self.request_run()
-                return
-            except (TimeoutError, AssertionError):
-                self.shut_kernels_down()
-                self.setUp()
-        self.fail(f"no cell of {name} has begun to run")
-
-    def request_run(self):
-        # JupyterLab silently drops a command to run cells if the kernel has not started.
-        idle = self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-        expect(idle.first).to_be_attached(timeout=RETRY)
+        self.open(name)
+        # JupyterLab silently drops a command to run cells if the kernel is not connected yet.
+        expect(self.page.locator("#jp-main-statusbar")).to_contain_text("Go (gonb) | Idle")
         # The test must not take saved outputs for new ones.
         self.command("Edit", "editmenu:clear-all")
-        expect(self.page.locator(".jp-OutputArea-output")).to_have_count(0, timeout=RETRY)
+        expect(self.page.locator(".jp-OutputArea-output")).to_have_count(0)
         self.command("Run", "runmenu:run-all")
-        self.page.locator(".jp-CodeCell .jp-InputPrompt", has_text=re.compile(r"\[[*\d]")).first.wait_for(timeout=RETRY)
-
-    def shut_kernels_down(self):
-        kernels = self.page.request.get(self.api % "kernels").json()
-        for kernel in kernels:
-            self.page.request.delete(self.api % f"kernels/{kernel['id']}")
+        self.page.locator(".jp-CodeCell .jp-InputPrompt", has_text=re.compile(r"\[[*\d]")).first.wait_for()
 
     def command(self, menu, command):
         self.page.locator("li.lm-MenuBar-item", has_text=menu).click()

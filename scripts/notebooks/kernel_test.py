@@ -3,7 +3,9 @@ there, no network. They run cells in the GoNB kernel, in a folder of this reposi
 """
 
 import os
+import re
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -143,6 +145,14 @@ class KernelTest(unittest.TestCase):
         processes = self.cell_processes()
         self.manager.restart_kernel()
         self.assert_ends(processes)
+
+    def test_upstream(self):
+        """The program of the report on GoNB. If this fails, the fault is mended: delete the report, and see scripts/kernel.py."""
+        page = (ROOT / "docs" / "upstream.md").read_text()
+        program = re.search("(?s)```python\n(.*?)```", page)[1]
+        done = subprocess.run([sys.executable, "-c", program], cwd=self.folder, stdout=subprocess.PIPE, stderr=self.log,
+                              text=True, timeout=PATIENCE, check=True)
+        self.assertEqual(done.stdout.splitlines(), re.findall(r"(?m)^\| GoNB \| `(.*)` \|$", page))
 
     def test_what_is_missing(self):
         # Connections to the network are refused.

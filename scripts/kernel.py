@@ -34,11 +34,11 @@ def main():
     # Every cell is a program that is linked when it runs. Linking without symbols takes less than half the time.
     kernel["env"] = {"PATH": path, "GOFLAGS": "-ldflags=-s", **{name: os.environ[name] for name in VARIABLES if name in os.environ}}
     write_json(spec, kernel)
-    count_connecting_as_status(venv)
+    show_status_from_the_start(venv)
     return 0
 
 
-def count_connecting_as_status(venv):
+def show_status_from_the_start(venv):
     """Configures Jupyter so that JupyterLab knows the status of a kernel before its first cell runs.
 
     JupyterLab shows "Unknown" until a status follows a request that counts as activity. Requests for the kernel's
@@ -47,8 +47,7 @@ def count_connecting_as_status(venv):
     """
     uncounted = MappingKernelManager.class_traits()["untracked_message_types"].default()
     uncounted = [kind for kind in uncounted if kind != "kernel_info_request"]
-    config = venv / "etc" / "jupyter" / "jupyter_server_config.d" / "gonb.json"
-    config.parent.mkdir(parents=True, exist_ok=True)
+    config = venv / "etc" / "jupyter" / "jupyter_server_config.json"
     write_json(config, {"MappingKernelManager": {"untracked_message_types": uncounted}})
 
 

@@ -2,6 +2,7 @@
 there, no network. They run cells in the GoNB kernel, in a folder of this repository.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -153,6 +154,14 @@ class KernelTest(unittest.TestCase):
         done = subprocess.run([sys.executable, "-c", program], cwd=self.folder, stdout=subprocess.PIPE, stderr=self.log,
                               text=True, timeout=PATIENCE, check=True)
         self.assertEqual(done.stdout.splitlines(), re.findall(r"(?m)^\| GoNB \| `(.*)` \|$", page))
+
+    def test_configuration(self):
+        """Jupyter Server reads the configuration that scripts/kernel.py writes."""
+        shown = subprocess.run([sys.executable, "-m", "jupyter_server", "--show-config-json"],
+                               stdout=subprocess.PIPE, stderr=self.log, check=True)
+        uncounted = json.loads(shown.stdout)["MappingKernelManager"]["untracked_message_types"]
+        self.assertIn("comm_info_request", uncounted)
+        self.assertNotIn("kernel_info_request", uncounted)
 
     def test_what_is_missing(self):
         # Connections to the network are refused.

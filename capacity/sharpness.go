@@ -14,7 +14,7 @@ import (
 type SharpnessOptions struct {
 	// Sigma is the standard deviation of the noise in units of each weight; 0 selects 0.1.
 	Sigma float64
-	// Draws is the number of noises; 0 selects 10.
+	// Draws is the number of noises, each of which is used with both signs; 0 selects 10.
 	Draws int
 	Seed  uint64
 }
@@ -28,8 +28,9 @@ type Estimate struct {
 
 // Sharpness estimates how much the mean loss rises, on average, if each weight w_i is multiplied by
 // 1 + σe_i with independent standard normal e_i: E[L(w·(1+σe))] - L(w), in the unit of the loss.
-// Small noise adds about σ²/2·Σ w_i²·∂²L/∂w_i². Rescaling the weights into and out of a ReLU unit
-// does not change it. Cancelling ctx stops between two batches and returns its error.
+// Small noise adds about σ²/2·Σ w_i²·∂²L/∂w_i²: each noise is used with both signs, so that the part
+// that is linear in it, which vanishes on average, adds no variance. Rescaling the weights into and
+// out of a ReLU unit does not change it. Cancelling ctx stops between two batches and returns its error.
 //
 // It returns an error for a Sigma that is negative or not finite, for a negative number of draws, and
 // for a loss that is not finite, ErrDiverged.
@@ -48,18 +49,24 @@ func (l *Loss) Sharpness(ctx context.Context, o SharpnessOptions) (Estimate, err
 		o.Draws = 10
 	}
 	rises := make([]float64, o.Draws)
-	noisy := make([]float64, len(l.center))
+	noise, noisy := make([]float64, len(l.center)), make([]float64, len(l.center))
 	for i := range rises {
 		rng := rand.New(rand.NewPCG(o.Seed, uint64(i)))
-		for k, w := range l.center {
-			noisy[k] = w * (1 + o.Sigma*rng.NormFloat64())
+		for k := range noise {
+			noise[k] = o.Sigma * rng.NormFloat64()
 		}
-		err := l.set(noisy)
-		if err == nil {
-			rises[i], err = l.rise(ctx)
-		}
-		if err != nil {
-			return Estimate{}, err
+		for _, sign := range []float64{1, -1} {
+			for k, w := range l.center {
+				noisy[k] = w * (1 + sign*noise[k])
+			}
+			if err := l.set(noisy); err != nil {
+				return Estimate{}, err
+			}
+			rise, err := l.rise(ctx)
+			if err != nil {
+				return Estimate{}, err
+			}
+			rises[i] += rise / 2
 		}
 		if !stats.Finite(rises[i]) {
 			return Estimate{}, errors.WithMessagef(ErrDiverged, "capacity: noise of %g times the weights; take a smaller Sigma",

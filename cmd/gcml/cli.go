@@ -211,7 +211,7 @@ func (a *app) root() *cobra.Command {
 	a.addColor(root)
 	addGroup(root, "Experiments", a.demoCommand(), a.listCommand(), a.runCommand(), a.sweepCommand(), a.showCommand(),
 		a.reportCommand())
-	addGroup(root, "Networks", a.measureCommand(), a.inspectCommand(), a.compareCommand())
+	addGroup(root, "Networks", a.measureCommand(), a.inspectCommand(), a.compareCommand(), a.rankCommand())
 	addGroup(root, "This machine", a.doctorCommand(), a.fetchCommand(), a.versionCommand())
 	root.AddCommand(a.workerCommand())
 	addCompletionCommand(root)

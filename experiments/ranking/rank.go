@@ -1,0 +1,204 @@
+package ranking
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/gomlx/compute"
+
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/atomicfile"
+	"github.com/geometric-complexity/toolkit/internal/compilecache"
+)
+
+// The files of a ranking.
+const (
+	MeasuresFile = "measures.jsonl" // a Measured in each line
+	ResultFile   = "ranking.json"   // the Result
+	FigureBase   = "ranking"        // the figure's files without extension
+)
+
+// Options say what is ranked.
+type Options struct {
+	Backend     compute.Backend
+	BackendName string
+	// Runs is the output folder of an experiment, which is not changed, and Out the folder for the
+	// ranking. Measures that Out has of an earlier call with the same settings are not computed
+	// again.
+	Runs, Out string
+	// Seeds are those of the runs; nil for all.
+	Seeds    []int64
+	Settings Settings
+	// Command is kept in the result.
+	Command string
+	// Progress may be nil.
+	Progress runs.Progress
+}
+
+// Rank computes the measures of all complete runs in an output folder, one after the other, and
+// their rank correlations with the test error. It writes measures.jsonl after each run, and at the
+// end ranking.json and the figure. Cancelling ctx stops between two batches; another call continues.
+//
+// It returns an error if the folder has fewer than two runs that ended better than chance, if one is
+// no training of a classifier, and if a checkpoint does not have the loss of its record.
+func Rank(ctx context.Context, o Options) (*Result, error) {
+	r := &Result{Experiment: filepath.Base(filepath.Clean(o.Runs)), Command: o.Command, Backend: o.BackendName,
+		Settings: o.Settings, Provenance: runs.CurrentProvenance()}
+	records, err := r.records(o)
+	if err != nil {
+		return nil, err
+	}
+	all, err := measureAll(ctx, o, records)
+	if err != nil {
+		return nil, err
+	}
+	r.match(all, records)
+	r.tabulate(all)
+	if err := write(o.Out, all); err != nil {
+		return nil, err
+	}
+	if _, err := figure(r, all).Save(filepath.Join(o.Out, FigureBase)); err != nil {
+		return nil, err
+	}
+	return r, atomicfile.WriteJSON(filepath.Join(o.Out, ResultFile), r)
+}
+
+// records reads the records of the runs that count.
+func (r *Result) records(o Options) (records []*runs.Record, err error) {
+	entries, err := os.ReadDir(filepath.Join(o.Runs, runs.RunsDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not the output folder of an experiment: it has no folder %s", o.Runs, runs.RunsDir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		if !entry.IsDir() {
+			continue
+		}
+		record, err := runs.ReadRecord(filepath.Join(o.Runs, runs.RunsDir, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case record == nil:
+			r.Unfinished++
+		case o.Seeds != nil && !slices.Contains(o.Seeds, record.Seed):
+		case !record.Counts():
+			r.LeftOut++
+		case math.IsNaN(record.FinalValue("test_accuracy")):
+			return nil, fmt.Errorf("run %s has no test accuracy: only trainings of classifiers can be ranked", record.Hash)
+		default:
+			records = append(records, record)
+			if commit := record.Provenance.Commit; commit != "" && !slices.Contains(r.Commits, commit) {
+				r.Commits = append(r.Commits, commit)
+			}
+		}
+	}
+	if len(records) < 2 {
+		return nil, fmt.Errorf("%s has %d complete runs that ended better than chance, and a ranking wants two or more", o.Runs,
+			len(records))
+	}
+	slices.Sort(r.Commits)
+	return records, nil
+}
+
+// measureAll returns the measures of the runs with these records.
+func measureAll(ctx context.Context, o Options, records []*runs.Record) (all []*Measured, err error) {
+	known, err := ReadMeasures(o.Out)
+	if err != nil {
+		return nil, err
+	}
+	progress := o.Progress
+	if progress == nil {
+		progress = runs.NoProgress{}
+	}
+	progress.Start(int64(len(records)), "measuring")
+	defer progress.Finish()
+	backend := compilecache.New(o.Backend)
+	for _, record := range records {
+		at := slices.IndexFunc(known, func(m *Measured) bool {
+			return m.Run == record.Hash && m.Weights == record.Weights && m.Settings == o.Settings && m.Backend == o.BackendName
+		})
+		progress.Describe("run " + record.Hash)
+		if at >= 0 {
+			all = append(all, known[at])
+		} else {
+			m, err := measure(ctx, backend, o.BackendName, o.Runs, record, o.Settings)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, m)
+			// Those that are known, but not reached yet, must not be lost.
+			if err := write(o.Out, append(slices.Clone(all), known...)); err != nil {
+				return nil, err
+			}
+		}
+		progress.Add(1)
+	}
+	return all, nil
+}
+
+// match adds what the records tell of the runs at equal training loss.
+func (r *Result) match(all []*Measured, records []*runs.Record) {
+	matching := evidence.Sweep{Records: [][]*runs.Record{records}}.EqualLoss()
+	r.Level = runs.Number(math.NaN())
+	for i, m := range all {
+		record := records[i]
+		accuracy := matching.Of("test_accuracy")(record)
+		for key, value := range map[string]float64{"gc": matching.Of("train_gc")(record), TestError: 1 - accuracy,
+			Gap: matching.Of("train_accuracy")(record) - accuracy} {
+			delete(m.Values, key+atEqualLoss)
+			if !math.IsNaN(value) {
+				m.Values[key+atEqualLoss] = runs.Number(value)
+			}
+		}
+		if level := matching.Of("train_loss")(record); !math.IsNaN(level) {
+			r.Level = runs.Number(level)
+		}
+	}
+}
+
+// ReadMeasures reads the measures in a folder; nil if there are none.
+func ReadMeasures(dir string) (all []*Measured, err error) {
+	raw, err := os.ReadFile(filepath.Join(dir, MeasuresFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for line := range bytes.Lines(raw) {
+		m := new(Measured)
+		if err := json.Unmarshal(line, m); err != nil {
+			return nil, fmt.Errorf("%s: line %d: %w", filepath.Join(dir, MeasuresFile), len(all)+1, err)
+		}
+		all = append(all, m)
+	}
+	return all, err
+}
+
+// write writes measures, each run once.
+func write(dir string, all []*Measured) error {
+	var b bytes.Buffer
+	seen := make(map[string]bool)
+	for _, m := range all {
+		if seen[m.Run] {
+			continue
+		}
+		seen[m.Run] = true
+		raw, err := json.Marshal(m)
+		if err != nil {
+			return err
+		}
+		b.Write(raw)
+		b.WriteByte('\n')
+	}
+	return atomicfile.Replace(filepath.Join(dir, MeasuresFile), b.Bytes())
+}

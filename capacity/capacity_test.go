@@ -107,7 +107,8 @@ func TestLoss(t *testing.T) {
 }
 
 func TestSharpness(t *testing.T) {
-	// A quadratic loss rises by ½·Σ σ²w_i²·∂²L/∂w_i², with the second derivatives mean(x_i²) = 10/3 and 2.
+	// A quadratic loss rises by ½·Σ σ²w_i²·∂²L/∂w_i², with the second derivatives mean(x_i²) = 10/3
+	// and 2.
 	const sigma = 0.3
 	want := 0.5 * sigma * sigma * (0.25*10/3 + 4*2)
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {

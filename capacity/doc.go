@@ -2,8 +2,9 @@
 // the loss around them. They stand beside geometric complexity, to compare which of them ranks
 // networks by their test error (Jiang et al. 2020, arXiv 1912.02178).
 //
-//   - [NewLoss] makes the mean loss over a data set a function of the network's weights. Its methods
-//     are the squared norm of the gradient, [Loss.Sharpness] and [Loss.LearningCoefficient].
+//   - [NewLoss] makes the mean loss over a data set a function of the network's weights. Its
+//     methods are the squared norm of the gradient, [Loss.Sharpness] and
+//     [Loss.LearningCoefficient].
 //   - [SquaredNorm], [SquaredDistance] and [SpectralNorms] are about the weights alone.
 //   - [SquaredPathNorm] sums over all paths through a network of ReLU layers.
 //

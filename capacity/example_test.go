@@ -37,9 +37,9 @@ func ExampleNewLoss() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("L %g, ‖w‖² %g, ‖∂L/∂w‖² %g, sharpness %.2f\n", loss.Value(), capacity.SquaredNorm(loss.Weights()), gradient,
-		sharpness.Value)
-	// Output: L 2, ‖w‖² 4, ‖∂L/∂w‖² 4, sharpness 0.02
+	norm := capacity.SquaredNorm(loss.Weights())
+	fmt.Printf("‖w‖² %g, ‖∂L/∂w‖² %g, sharpness %.2f\n", norm, gradient, sharpness.Value)
+	// Output: ‖w‖² 4, ‖∂L/∂w‖² 4, sharpness 0.02
 }
 
 // The regular loss ½w² of one weight: the local learning coefficient is 1/2, half the number of

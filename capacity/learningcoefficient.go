@@ -19,8 +19,8 @@ type Langevin struct {
 	// should be well below 4/(n·β·h) for the largest eigenvalue h of the Hessian of the loss.
 	StepSize float64
 	// Localization is γ, the precision of the normal distribution around the trained weights that
-	// keeps the chain near them: along flat directions each weight stays within about 1/√γ. The chain
-	// needs some 2/(εγ) steps to get there.
+	// keeps the chain near them: along flat directions each weight stays within about 1/√γ. The
+	// chain needs some 2/(εγ) steps to get there.
 	Localization float64
 	// InverseTemperature is β; the default is 1/log n for n examples.
 	InverseTemperature float64
@@ -30,8 +30,8 @@ type Langevin struct {
 	Seed          uint64
 }
 
-// The defaults of Langevin. For an MLP of 270,000 weights and 5,000 MNIST images, chains of 200 steps
-// after 200 and after 500 agreed within the standard error over two chains.
+// The defaults of Langevin. For an MLP of 270,000 weights and 5,000 MNIST images, chains of 200
+// steps after 200 and after 500 agreed within the standard error over two chains.
 const (
 	defaultStepSize     = 2e-5
 	defaultLocalization = 1000

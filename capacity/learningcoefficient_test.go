@@ -78,10 +78,11 @@ func TestLearningCoefficientOfSingularLosses(t *testing.T) {
 		options   capacity.Langevin
 		want      float64
 	}{
-		// The mean of b·w⁴ with the density exp(-b·w⁴) is 1/4 for every b: λ = 1/4 and not d/2 = 1/2.
+		// The mean of b·w⁴ with the density exp(-b·w⁴) is 1/4 for every b: λ = 1/4 and not d/2 =
+		// 1/2.
 		{"w⁴", []int{2}, 1e4, capacity.Langevin{StepSize: 1e-4, Localization: 1e-3}, 0.25},
-		// λ = 1/2 of multiplicity 2, and not d/2 = 1; at this temperature the quadrature says what to
-		// expect.
+		// λ = 1/2 of multiplicity 2, and not d/2 = 1; at this temperature the quadrature says what
+		// to expect.
 		{"w₁²w₂²", []int{1, 1}, 20, capacity.Langevin{StepSize: 2e-3, Localization: 1}, crossingValley(20, 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -24,8 +24,8 @@ var ErrDiverged = errors.New("the loss is not finite")
 
 // Loss is the mean loss L(w) of a network over the examples of a data set, as a function of its
 // weights w: the trainable variables of floats that the network uses. It holds all examples and two
-// copies of the weights in memory. Call Finalize to free them. It must not be used by two goroutines
-// at the same time.
+// copies of the weights in memory. Call Finalize to free them. It must not be used by two
+// goroutines at the same time.
 type Loss struct {
 	store     *model.Store // A copy: its weights change.
 	vars      []*model.Variable
@@ -241,8 +241,8 @@ func (l *Loss) set(w []float64) error {
 	return nil
 }
 
-// draw returns the batch of an example that is drawn evenly, so that the mean of a batch's mean loss
-// is L also if batches differ in size.
+// draw returns the batch of an example that is drawn evenly, so that the mean of a batch's mean
+// loss is L also if batches differ in size.
 func (l *Loss) draw(rng *rand.Rand) *batch {
 	example := rng.IntN(l.examples)
 	for i := range l.batches {

@@ -18,9 +18,9 @@ import (
 
 // SquaredPathNorm returns the squared path norm of a network: the sum, over all paths from an input
 // or a bias to an output, of the product of the squares of the weights along the path (no root).
-// Rescaling the weights into and out of a ReLU unit does not change it. It is the sum of the outputs
-// for an input of ones, of float32 and shape [1, dims...], when every weight is replaced by its
-// square.
+// Rescaling the weights into and out of a ReLU unit does not change it. It is the sum of the
+// outputs for an input of ones, of float32 and shape [1, dims...], when every weight is replaced by
+// its square.
 //
 // This holds for networks of dense and convolutional layers, their sums, mean pools and ReLU
 // activations. For others, such as those with batch norm or tanh, the value means nothing, and

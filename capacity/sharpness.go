@@ -28,15 +28,16 @@ type Estimate struct {
 
 // Sharpness estimates how much the mean loss rises, on average, if each weight w_i is multiplied by
 // 1 + σe_i with independent standard normal e_i: E[L(w·(1+σe))] - L(w), in the unit of the loss.
-// Small noise adds about σ²/2·Σ w_i²·∂²L/∂w_i²: each noise is used with both signs, so that the part
-// that is linear in it, which vanishes on average, adds no variance. Rescaling the weights into and
-// out of a ReLU unit does not change it. Cancelling ctx stops between two batches and returns its error.
+// Small noise adds about σ²/2·Σ w_i²·∂²L/∂w_i²: each noise is used with both signs, so that the
+// part that is linear in it, which vanishes on average, adds no variance. Rescaling the weights
+// into and out of a ReLU unit does not change it. Cancelling ctx stops between two batches and
+// returns its error.
 //
-// It returns an error for a Sigma that is negative or not finite, for a negative number of draws, and
-// for a loss that is not finite, ErrDiverged.
+// It returns an error for a Sigma that is negative or not finite, for a negative number of draws,
+// and for a loss that is not finite, ErrDiverged.
 //
-// Source: the magnitude-aware perturbations of Jiang et al. (arXiv 1912.02178, section 5), at a fixed
-// size instead of the largest size that keeps the loss within a bound.
+// Source: the magnitude-aware perturbations of Jiang et al. (arXiv 1912.02178, section 5), at a
+// fixed size instead of the largest size that keeps the loss within a bound.
 func (l *Loss) Sharpness(ctx context.Context, o SharpnessOptions) (Estimate, error) {
 	if !(o.Sigma >= 0) || math.IsInf(o.Sigma, 1) || o.Draws < 0 {
 		return Estimate{}, errors.Errorf("capacity: sharpness with deviation %g and %d draws: want neither below 0", o.Sigma,

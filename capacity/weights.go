@@ -63,8 +63,8 @@ type KernelNorm struct {
 	Spectral, Frobenius float64
 }
 
-// SpectralNorms returns the norms of all kernels, the weights with two axes or more, in the order of
-// the weights. A kernel of more axes is reshaped to the matrix [product of the other axes, last
+// SpectralNorms returns the norms of all kernels, the weights with two axes or more, in the order
+// of the weights. A kernel of more axes is reshaped to the matrix [product of the other axes, last
 // axis], as regularizers.Spectral does: for a convolution this is not the norm of the linear map
 // that it computes. The largest singular value is exact: the root of the largest eigenvalue of WᵀW
 // or WWᵀ, whichever is smaller.
@@ -87,7 +87,7 @@ func SpectralNorms(weights []Weight) (norms []KernelNorm, err error) {
 }
 
 func spectralNorm(m *mat.Dense) float64 {
-	var small mat.Matrix = m.T()
+	small := m.T()
 	if rows, columns := m.Dims(); rows > columns {
 		small = m
 	}

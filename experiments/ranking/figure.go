@@ -21,7 +21,7 @@ func figure(r *Result, all []*Measured) plots.Figure {
 	}
 	by := categoryOf(all)
 	for _, measure := range Measures() {
-		p := plots.Panel{Title: measure.Name, XLabel: measure.Name, YLabel: "test error", LogX: !measure.Signed, LogY: true}
+		p := plots.Panel{XLabel: measure.Name, YLabel: "test error", LogX: !measure.Signed, LogY: true}
 		series := make(map[string]*plots.Series)
 		some := false
 		for _, key := range slices.Sorted(maps.Keys(settings)) {
@@ -85,5 +85,5 @@ func category(m *Measured, by string) string {
 	if value := strings.Trim(m.Setting[by], `"`); value != "" {
 		return value
 	}
-	return "no " + display(by)
+	return "default " + display(by) // Tasks leave out what is the default.
 }

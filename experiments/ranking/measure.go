@@ -144,7 +144,8 @@ func (m *measuring) distance(examples *datasets.Batches) error {
 	defer loss.Finalize()
 	if first := m.record.Points[0]; first.Step != 0 ||
 		!(stats.RelativeError(loss.Value(), first.Value("train_loss")) < tolerance) {
-		m.Missing["distance2"] = "this backend draws other initial weights than " + m.record.Backend + ", which trained the network"
+		m.Missing["distance2"] = "this backend draws other initial weights than " + m.record.Backend +
+			", which trained the network"
 		return nil
 	}
 	d, err := capacity.SquaredDistance(m.loss.Weights(), initial)

@@ -47,8 +47,8 @@ func Measures() []Measure {
 	}
 }
 
-// Settings decide, together with a run, what its measures are. The sizes of the noises are such that
-// a measure's standard error is small beside its differences between settings.
+// Settings decide, together with a run, what its measures are. The sizes of the noises are such
+// that a measure's standard error is small beside its differences between settings.
 type Settings struct {
 	// Batch is the number of examples in a batch.
 	Batch int `json:"batch"`

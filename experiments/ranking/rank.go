@@ -46,10 +46,11 @@ type Options struct {
 
 // Rank computes the measures of all complete runs in an output folder, one after the other, and
 // their rank correlations with the test error. It writes measures.jsonl after each run, and at the
-// end ranking.json and the figure. Cancelling ctx stops between two batches; another call continues.
+// end ranking.json and the figure. Cancelling ctx stops between two batches; another call
+// continues.
 //
-// It returns an error if the folder has fewer than two runs that ended better than chance, if one is
-// no training of a classifier, and if a checkpoint does not have the loss of its record.
+// It returns an error if the folder has fewer than two runs that ended better than chance, if one
+// is no training of a classifier, and if a checkpoint does not have the loss of its record.
 func Rank(ctx context.Context, o Options) (*Result, error) {
 	r := &Result{Experiment: filepath.Base(filepath.Clean(o.Runs)), Command: o.Command, Backend: o.BackendName,
 		Settings: o.Settings, Provenance: runs.CurrentProvenance()}
@@ -105,7 +106,8 @@ func (r *Result) records(o Options) (records []*runs.Record, err error) {
 		}
 	}
 	if len(records) < 2 {
-		return nil, fmt.Errorf("%s has %d complete runs that ended better than chance, and a ranking wants two or more", o.Runs,
+		return nil, fmt.Errorf("%s has %d complete runs that ended better than chance, and a ranking wants two or more",
+			o.Runs,
 			len(records))
 	}
 	slices.Sort(r.Commits)
@@ -166,6 +168,21 @@ func (r *Result) match(all []*Measured, records []*runs.Record) {
 			r.Level = runs.Number(level)
 		}
 	}
+}
+
+// Load reads the ranking in a folder. It computes the correlations anew from the measures.
+func Load(dir string) (*Result, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, ResultFile))
+	if err != nil {
+		return nil, err
+	}
+	r := new(Result)
+	if err := json.Unmarshal(raw, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ResultFile), err)
+	}
+	all, err := ReadMeasures(dir)
+	r.tabulate(all)
+	return r, err
 }
 
 // ReadMeasures reads the measures in a folder; nil if there are none.

@@ -20,8 +20,8 @@ import (
 )
 
 func TestFlat(t *testing.T) {
-	got, err := flat(json.RawMessage(`{"rate": 0.1, "data": {"name": "mnist", "classes": [1, 2]}, "penalties": {"gc": 1}}`))
-	want := map[string]string{"rate": "0.1", "data.name": `"mnist"`, "data.classes": "[1, 2]", "penalties.gc": "1"}
+	got, err := flat(json.RawMessage(`{"rate": 0.1, "data": {"name": "mnist", "classes": [1]}, "penalties": {"gc": 1}}`))
+	want := map[string]string{"rate": "0.1", "data.name": `"mnist"`, "data.classes": "[1]", "penalties.gc": "1"}
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("%v (%v), want %v", got, err, want)
 	}
@@ -57,8 +57,10 @@ func TestAxes(t *testing.T) {
 // penalty: over all pairs and granulated it differs.
 func TestCorrelations(t *testing.T) {
 	all := []*Measured{
-		network(0, "1", "", 1, 0.1), network(0, "2", "", 2, 0.2), network(0, "3", "", 3, 0.3), network(0, "1", "5", 0.5, 0.15),
-		network(1, "1", "", 1, 0.1), network(1, "2", "", 3, 0.2), network(1, "3", "", 2, 0.3), network(1, "1", "5", 0.5, 0.15),
+		network(0, "1", "", 1, 0.1), network(0, "2", "", 2, 0.2), network(0, "3", "", 3, 0.3),
+		network(0, "1", "5", 0.5, 0.15),
+		network(1, "1", "", 1, 0.1), network(1, "2", "", 3, 0.2), network(1, "3", "", 2, 0.3),
+		network(1, "1", "5", 0.5, 0.15),
 	}
 	all[2].Values["sharpness"] = 1 // A single run with a value ranks nothing.
 	var gc *Correlation
@@ -89,15 +91,15 @@ func TestCorrelations(t *testing.T) {
 	}
 	given := correlate(all, []int64{0}, nil, Measure{ID: "gc"}, TestError).GivenLoss
 	// τ = 4/6 with the test error, 2/6 with the loss, and 4/6 of the loss with the test error.
-	gctest.AssertClose(t, runs.Floats(given.PerSeed), []float64{(4.0/6 - 2.0/6*4/6) / math.Sqrt((1-4.0/36)*(1-16.0/36))}, 1e-12,
-		0, "given the loss")
+	gctest.AssertClose(t, runs.Floats(given.PerSeed), []float64{(4.0/6 - 2.0/6*4/6) / math.Sqrt((1-4.0/36)*(1-16.0/36))},
+		1e-12, 0, "given the loss")
 }
 
 func TestText(t *testing.T) {
-	for want, s := range map[string]Statistic{"–": newStatistic([]float64{math.NaN()}), "−0.50": newStatistic([]float64{-0.5}),
-		"0.00": newStatistic([]float64{-0.001}), "0.50 [0.50, 0.50]": newStatistic([]float64{0.5, 0.5})} {
-		if s.String() != want {
-			t.Errorf("%q, want %q", s.String(), want)
+	for want, perSeed := range map[string][]float64{"–": {math.NaN()}, "−0.50": {-0.5}, "0.00": {-0.001},
+		"0.50 [0.50, 0.50]": {0.5, 0.5}} {
+		if got := newStatistic(perSeed).String(); got != want {
+			t.Errorf("%v is %q, want %q", perSeed, got, want)
 		}
 	}
 }
@@ -109,21 +111,25 @@ func TestRank(t *testing.T) {
 	env := runs.Env{Backend: backend, BackendName: "go", Out: out}
 	for _, rate := range []float64{0.05, 0.2} {
 		for seed := range int64(2) {
-			task := &training.Train{Data: training.Data{Name: datasets.NameFashionMNISTSubset, Train: 200, Test: 50, Measure: 100},
+			task := &training.Train{Data: training.Data{Name: datasets.NameFashionMNISTSubset, Train: 200, Test: 50,
+				Measure: 100},
 				Network: training.MLP(1, 16), LearningRate: rate, BatchSize: 50, Steps: 40, Measurements: 4}
 			if _, err := runstest.Do(t.Context(), env, runs.Run{Label: "run", Seed: seed, Task: task}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	options := Options{Backend: backend, BackendName: "go", Runs: out, Out: to, Settings: DefaultSettings(), Command: "gcml rank"}
+	options := Options{Backend: backend, BackendName: "go", Runs: out, Out: to, Settings: DefaultSettings(),
+		Command: "gcml rank"}
 	options.Settings.Steps, options.Settings.BurnIn = 3, 3
 	r, err := Rank(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Runs != 4 || len(r.Seeds) != 2 || !slices.Equal(r.Axes, []string{"learning_rate"}) || math.IsNaN(float64(r.Level)) {
-		t.Errorf("%d runs, seeds %v, axes %v, level %g; want 4 runs of 2 seeds that differ in the learning rate", r.Runs, r.Seeds,
+	if r.Runs != 4 || len(r.Seeds) != 2 || !slices.Equal(r.Axes, []string{"learning_rate"}) ||
+		math.IsNaN(float64(r.Level)) {
+		t.Errorf("%d runs, seeds %v, axes %v, level %g; want 4 runs of 2 seeds that differ in the learning rate", r.Runs,
+			r.Seeds,
 			r.Axes, float64(r.Level))
 	}
 	all, err := ReadMeasures(to)
@@ -147,6 +153,9 @@ func TestRank(t *testing.T) {
 	}
 	if text := r.Markdown(); !strings.Contains(text, "| ‖w − w₀‖² |") || strings.Contains(text, "NaN") {
 		t.Error(text)
+	}
+	if loaded, err := Load(to); err != nil || loaded.Markdown() != r.Markdown() {
+		t.Errorf("loaded (%v):\n%s\nwant\n%s", err, loaded.Markdown(), r.Markdown())
 	}
 	checkReuse(t, options, all)
 }

@@ -19,8 +19,8 @@ type Result struct {
 	Settings Settings `json:"settings"`
 	Seeds    []int64  `json:"seeds"`
 	Runs     int      `json:"runs"`
-	// LeftOut is the number of runs that diverged or ended no better than chance, Unfinished that of
-	// runs without a record.
+	// LeftOut is the number of runs that diverged or ended no better than chance, Unfinished that
+	// of runs without a record.
 	LeftOut    int `json:"left_out"`
 	Unfinished int `json:"unfinished"`
 	// Level is the training loss at which runs are compared at equal training loss.
@@ -32,7 +32,7 @@ type Result struct {
 	Provenance   runs.Provenance `json:"provenance"`
 }
 
-// Tabulate computes the correlations of runs, and fills in what follows from the runs.
+// tabulate computes the correlations of runs, and fills in what follows from the runs.
 func (r *Result) tabulate(all []*Measured) {
 	r.Runs, r.Seeds, r.Correlations = len(all), seedsOf(all), correlationsOf(all)
 	r.Axes = nil
@@ -55,8 +55,8 @@ func (r *Result) Tables() []evidence.Table {
 		}
 		tables = append(tables, t)
 	}
-	t := evidence.Table{Title: "Rank correlation with the test error where one setting alone changes", Header: []string{"measure"},
-		Notes: notes}
+	t := evidence.Table{Title: "Rank correlation with the test error where one setting alone changes",
+		Header: []string{"measure"}, Notes: notes}
 	for _, axis := range r.Axes {
 		t.Header = append(t.Header, display(axis))
 	}
@@ -119,7 +119,8 @@ func short(v runs.Number) string {
 func (r *Result) Markdown() string {
 	var b strings.Builder
 	for _, t := range r.Tables() {
-		fmt.Fprintf(&b, "%s:\n\n| %s |\n|---|%s\n", t.Title, strings.Join(t.Header, " | "), strings.Repeat("--:|", len(t.Header)-1))
+		fmt.Fprintf(&b, "%s:\n\n| %s |\n|---|%s\n", t.Title, strings.Join(t.Header, " | "),
+			strings.Repeat("--:|", len(t.Header)-1))
 		for _, row := range t.Rows {
 			fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
 		}
@@ -136,7 +137,8 @@ func (r *Result) Source() string {
 	if len(r.Commits) > 0 {
 		text += "; trained by commit " + strings.Join(r.Commits, ", ")
 	}
-	text += fmt.Sprintf(". Means over the seeds, with Student's t interval. Equal training loss is %.3g.", float64(r.Level))
+	text += fmt.Sprintf(". Means over the seeds, with Student's t interval. Equal training loss is %.3g.",
+		float64(r.Level))
 	if r.LeftOut+r.Unfinished > 0 {
 		text += fmt.Sprintf(" Left out: %d runs that diverged or ended no better than chance, and %d that have not ended.",
 			r.LeftOut, r.Unfinished)

@@ -132,8 +132,8 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 }
 
 // TrainingExamples returns one pass over the training images on which the run measured its training
-// loss, in order, with the labels that it was trained on. It returns an error for a curve, and if the
-// images have changed since.
+// loss, in order, with the labels that it was trained on. It returns an error for a curve, and if
+// the images have changed since.
 func (t *Trained) TrainingExamples(batchSize int) (*datasets.Batches, error) {
 	if t.measured == nil {
 		return nil, fmt.Errorf("data set %s has no images", t.Task.Data.Name)

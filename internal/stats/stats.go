@@ -89,8 +89,8 @@ func Spearman(x, y []float64) float64 {
 
 // Kendall returns Kendall's rank correlation τ-b of x and y: the pairs of positions that x and y
 // order alike minus those that they order differently, over the root of the pairs that x orders
-// times those that y orders. It leaves out positions with a NaN. The result is NaN if all x or all y
-// are equal. It panics if the lengths differ.
+// times those that y orders. It leaves out positions with a NaN. The result is NaN if all x or all
+// y are equal. It panics if the lengths differ.
 //
 // gonum's Kendall is τ-a, and counts pairs of equal values as ordered.
 func Kendall(x, y []float64) float64 {

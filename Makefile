@@ -97,8 +97,9 @@ cuda: $(VPYTHON) ## install the XLA plugin for NVIDIA GPUs and CUDA 13 (2.5 GB)
 
 # The checksums in golangci-lint's own module pin its dependencies.
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-lint: $(VENV)/hadolint.stamp ## check format, go vet (other platforms too), golangci-lint, widths, go.mod, Dockerfiles
+lint: $(VENV)/hadolint.stamp ## check format, go vet (other platforms too), golangci-lint, widths, go.mod, Dockerfiles, workflows
 	@unformatted=$$($(GOFILES) -exec "$$(go env GOROOT)/bin/gofmt" -l {} +); \
 	  test -z "$$unformatted" || { echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; }
 	@go vet ./...
@@ -108,6 +109,7 @@ lint: $(VENV)/hadolint.stamp ## check format, go vet (other platforms too), gola
 	@$(VPYTHON) scripts/comment_width.py
 	@go mod tidy -diff
 	@$(VENV)/bin/hadolint docker/Dockerfile .devcontainer/Dockerfile
+	@go run $(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yml
 
 bench: xla ## measure against JAX and PyTorch (a download of 2 GB), and write the documentation's tables
 	@go run ./bench --python $(PYTHON)

@@ -14,11 +14,11 @@ import (
 // [batch, H·W·C] for images and int32 tokens [batch, length] for texts, and one label tensor, int32
 // [batch, 1].
 //
-// The batch of a step is a pure function of the examples, the configuration and the step. So training
-// that was interrupted after s steps continues with StartAt(s) as if it had not been interrupted,
-// and every [Batches.Iter] yields the same batches. GoMLX's own dataset.InMemory cannot do this:
-// its order depends on the number of iterations before, and it can reach a step only by producing
-// all batches before it.
+// The batch of a step is a pure function of the examples, the configuration and the step. So
+// training that was interrupted after s steps continues with StartAt(s) as if it had not been
+// interrupted, and every [Batches.Iter] yields the same batches. GoMLX's own dataset.InMemory
+// cannot do this: its order depends on the number of iterations before, and it can reach a step
+// only by producing all batches before it.
 //
 // [NewBatches] and [NewTextBatches] build it. It is safe for concurrent use.
 type Batches struct {

@@ -376,13 +376,15 @@ func (r scarceResults) table() evidence.Table {
 	return t
 }
 
-// chosenText counts the chosen strengths, such as "0.1 (7), 1 (3)".
-func (t tuned) chosenText() string {
+func (t tuned) chosenText() string { return countsOf(t.strengths, t.chosen) }
+
+// countsOf counts the chosen values, such as "0.1 (7), 1 (3)".
+func countsOf(values, chosen []float64) string {
 	var counts []string
-	for _, v := range t.strengths {
+	for _, v := range values {
 		n := 0
-		for _, chosen := range t.chosen {
-			if chosen == v {
+		for _, c := range chosen {
+			if c == v {
 				n++
 			}
 		}

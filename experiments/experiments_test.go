@@ -125,8 +125,8 @@ func TestFind(t *testing.T) {
 		"simplicity-bais": `unknown experiment "simplicity-bais"; did you mean "simplicity-bias"?`,
 		"77": "unknown experiment \"77\"; known: the-measure, simplicity-bias, initialization, explicit-regularization, noise, gc-regularizer, " +
 			"implicit-regularization, transfer-inequality, double-descent, optimizers, neural-collapse, margin-bound, " +
-			"occams-razor, lipschitz, scarce-data, " +
-			"00, 01, 02, 03, 04, 05, 06, 07, 08, 09, 10, 11, 12, 13, 15",
+			"occams-razor, lipschitz, language, scarce-data, " +
+			"00, 01, 02, 03, 04, 05, 06, 07, 08, 09, 10, 11, 12, 13, 14, 15",
 	} {
 		if _, err := Find(name); err == nil || err.Error() != want {
 			t.Errorf("Find(%q): %v; want %s", name, err, want)

@@ -11,7 +11,7 @@ import (
 func All() []experiment.Experiment {
 	return []experiment.Experiment{TheMeasure, SimplicityBias, Initialization, ExplicitRegularization, Noise,
 		GCRegularizer, ImplicitRegularization, Transfer, DoubleDescent, Optimizers,
-		NeuralCollapse, MarginBound, OccamsRazor, Lipschitz, ScarceData}
+		NeuralCollapse, MarginBound, OccamsRazor, Lipschitz, Language, ScarceData}
 }
 
 // Find returns the experiment of a name or number ("simplicity-bias", "01" or

@@ -27,7 +27,8 @@ func TestCalibrationErrorByHand(t *testing.T) {
 		1: 0,
 		// (0.5, 1] has all of them.
 		2: 0,
-		// (0.6, 0.8] has 0.8 and 0.7, of which one is right; (0.8, 1] has 0.9, right; (0.4, 0.6] 0.6, right.
+		// (0.6, 0.8] has 0.8 and 0.7, of which one is right; (0.8, 1] has 0.9, and (0.4, 0.6] has
+		// 0.6, both right.
 		5: (math.Abs(0.8+0.7-1) + 0.1 + 0.4) / 4,
 		// Each by itself.
 		20: (0.1 + 0.8 + 0.4 + 0.3) / 4,

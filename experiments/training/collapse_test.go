@@ -343,7 +343,7 @@ func TestCollapseErrors(t *testing.T) {
 // TestClassesOfData: the data of some classes has their images alone, with labels in their order.
 func TestClassesOfData(t *testing.T) {
 	data := Data{Name: datasets.NameFashionMNISTSubset, Train: 30, Test: 6, Measure: 6, Classes: []int{7, 3}}
-	loaded, err := data.load(datasets.Format{Flat: true}, 0)
+	loaded, err := data.load(Network{Kind: KindMLP}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

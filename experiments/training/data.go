@@ -3,16 +3,17 @@ package training
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/ml/train/loss"
 
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // NameParabola names the 1-D regression set of the paper's Figure 1: evenly spaced points of y = x²
@@ -33,7 +34,7 @@ var curves = map[string]func(n int) (datasets.Curve, error){
 // brightness. Subsets are drawn class by class with a fixed seed: unless DrawPerSeed is set, all
 // seeds of a run see the same examples.
 type Data struct {
-	Name    string `json:"name"`    // NameParabola, NameNoisySine, or one of datasets.Names
+	Name    string `json:"name"`    // NameParabola, NameNoisySine, datasets.NameGoDocs, or one of datasets.Names
 	Train   int    `json:"train"`   // training examples; 0 for all
 	Test    int    `json:"test"`    // test examples; 0 for all
 	Measure int    `json:"measure"` // training examples on which loss and GC are measured; 0 for all
@@ -71,10 +72,31 @@ type loaded struct {
 	// measured are the sets for evaluations: "train", "test" and, if images are held out,
 	// "validation"; gc are the sets for GC, without "validation", nil if they are the same.
 	measured, gc map[string]examples
-	// images are those of measured and gc; nil for a curve.
+	// images are those of measured and gc; nil for a curve and for texts.
 	images struct{ measured, gc map[string]*datasets.Images }
+	// inputNode is the alias of the node that GC is taken with respect to; empty for the inputs.
+	inputNode string
+	// trueLabels are those of all training texts, before label noise; nil for images and curves.
+	trueLabels []uint8
 	// grid is where a function of one variable is evaluated; nil otherwise.
 	grid []float64
+}
+
+// differentiated are the options that choose what GC is taken with respect to.
+func (l *loaded) differentiated() []gcml.Option {
+	if l.inputNode == "" {
+		return nil
+	}
+	return []gcml.Option{gcml.WithInputNode(l.inputNode)}
+}
+
+// differentiatedNode is the node that GC is taken with respect to, in a graph in which the network
+// has been built for the inputs x.
+func (l *loaded) differentiatedNode(x *graph.Node) *graph.Node {
+	if l.inputNode == "" {
+		return x
+	}
+	return x.Graph().GetNodeByAlias(l.inputNode)
 }
 
 // examples are all inputs and labels of a set, as tensors.
@@ -102,6 +124,13 @@ func (d Data) content() (*runs.DataContent, error) {
 	if curves[d.Name] != nil {
 		return nil, nil
 	}
+	if d.Name == datasets.NameGoDocs {
+		texts, err := datasets.GoDocs(datasets.Train)
+		if err != nil {
+			return nil, err
+		}
+		return &runs.DataContent{Name: d.Name, SHA256: texts.SHA256, Content: "the embedded texts"}, nil
+	}
 	c, err := datasets.Identify(d.Name)
 	if missing := (*datasets.NotFoundError)(nil); errors.As(err, &missing) {
 		// Results must be readable on a machine without the data.
@@ -113,18 +142,27 @@ func (d Data) content() (*runs.DataContent, error) {
 	return &runs.DataContent{Name: d.Name, SHA256: c.SHA256, Content: c.String()}, nil
 }
 
-// load reads the data for the run with a seed, images in a format.
-func (d Data) load(format datasets.Format, seed int64) (*loaded, error) {
+// load reads the data for the run with a seed, as a network takes it.
+func (d Data) load(n Network, seed int64) (*loaded, error) {
+	isText := d.Name == datasets.NameGoDocs
+	if isText != (n.Kind == KindTransformer) {
+		return nil, fmt.Errorf("data set %s with a network of kind %q: a transformer takes texts (%s), and no other network does",
+			d.Name, n.Kind, datasets.NameGoDocs)
+	}
 	if curve := curves[d.Name]; curve != nil {
 		if len(d.Classes) > 0 {
 			return nil, fmt.Errorf("classes: %s has no classes; leave it out", d.Name)
 		}
 		if d.Validation != 0 || d.DrawPerSeed {
-			return nil, fmt.Errorf("validation, draw_per_seed: they apply to images, and %s is a curve; leave them out", d.Name)
+			return nil, fmt.Errorf("validation, draw_per_seed: they apply to images and texts, and %s is a curve; leave them out",
+				d.Name)
 		}
 		return d.loadCurve(curve)
 	}
-	return d.loadImages(format, seed)
+	if isText {
+		return d.loadTexts(n, seed)
+	}
+	return d.loadImages(n.format(), seed)
 }
 
 func (d Data) loadCurve(draw func(n int) (datasets.Curve, error)) (*loaded, error) {
@@ -150,72 +188,39 @@ func (d Data) loadCurve(draw func(n int) (datasets.Curve, error)) (*loaded, erro
 }
 
 func (d Data) loadImages(format datasets.Format, seed int64) (*loaded, error) {
-	trainImages, validation, err := d.trainingImages(seed)
+	trainImages, err := d.draw(datasets.Train, d.Classes, 0)
 	if missing := (*datasets.NotFoundError)(nil); errors.As(err, &missing) {
 		return nil, fmt.Errorf("%w; or take the embedded images: --set dataset=%s", err, datasets.NameFashionMNISTSubset)
 	}
 	if err != nil {
 		return nil, err
 	}
-	testImages, err := d.draw(datasets.Test, d.Classes, d.Test)
+	testImages, err := d.draw(datasets.Test, d.Classes, 0)
 	if err != nil {
 		return nil, err
 	}
 	if trainImages.SHA256 != testImages.SHA256 {
 		return nil, fmt.Errorf("data set %s was changed while it was read; start again", d.Name)
 	}
-	if d.LabelNoise != 0 {
-		if trainImages, err = trainImages.WithLabelNoise(d.LabelNoise, datasets.OtherClass, subsetSeed); err != nil {
-			return nil, err
-		}
-	}
-	measure := trainImages
-	if d.Measure != 0 && d.Measure != trainImages.N {
-		if measure, err = balanced(trainImages, d.Measure); err != nil {
-			return nil, err
-		}
-	}
-	out := &loaded{outputs: len(trainImages.Classes), trained: trainImages.N, classes: true, sha256: trainImages.SHA256,
-		lossFn: loss.SparseCategoricalCrossEntropyLogits}
-	sets := map[string]*datasets.Images{"train": measure, "test": testImages}
-	out.images.measured, out.images.gc = maps.Clone(sets), sets
-	if validation != nil {
-		out.images.measured["validation"] = validation
-	}
-	if out.measured, err = tensorsOf(out.images.measured, format); err != nil {
+	sets, err := drawSets(d, seed, trainImages, testImages)
+	if err != nil {
 		return nil, err
 	}
-	if d.MeasureGC != 0 {
-		for name, images := range sets {
-			if sets[name], err = balanced(images, d.MeasureGC); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if d.MeasureGC != 0 || validation != nil {
-		if out.gc, err = tensorsOf(sets, format); err != nil {
-			return nil, err
-		}
+	out := &loaded{outputs: len(sets.train.Classes), trained: sets.train.N, classes: true, sha256: sets.train.SHA256,
+		lossFn: loss.SparseCategoricalCrossEntropyLogits}
+	out.images.measured, out.images.gc = sets.measured, sets.gc
+	err = addTensors(out, sets.measured, sets.gc, d.ownGC(), func(images *datasets.Images) (examples, error) {
+		x, y, err := images.Tensors(format)
+		return examples{images.N, x, y}, err
+	})
+	if err != nil {
+		return nil, err
 	}
 	out.stream = func(batchSize int, seed, step int64) (train.Dataset, error) {
 		if batchSize == 0 {
-			batchSize = trainImages.N
+			batchSize = sets.train.N
 		}
-		return datasets.NewBatches(trainImages, batchSize).Format(format).
-			Shuffle(uint64(seed)).DropLast().Infinite().StartAt(int(step)).Done()
-	}
-	return out, nil
-}
-
-// tensorsOf gives all examples of each set, the images in a format.
-func tensorsOf(sets map[string]*datasets.Images, format datasets.Format) (map[string]examples, error) {
-	out := make(map[string]examples)
-	for name, images := range sets {
-		x, y, err := images.Tensors(format)
-		if err != nil {
-			return nil, err
-		}
-		out[name] = examples{images.N, x, y}
+		return endless(datasets.NewBatches(sets.train, batchSize).Format(format), seed, step)
 	}
 	return out, nil
 }
@@ -245,10 +250,7 @@ func subset(name string, split datasets.Split, n int) (*datasets.Images, error) 
 		}
 		images.sets[key] = all
 	}
-	if n == 0 || n == all.N {
-		return all, nil
-	}
-	return balanced(all, n)
+	return balanced(all, all.Name, n, subsetSeed)
 }
 
 // draw reads the images of some classes of a split, all if none are named, and draws n of them; 0
@@ -261,60 +263,8 @@ func (d Data) draw(split datasets.Split, classes []int, n int) (*datasets.Images
 	if err != nil {
 		return nil, err
 	}
-	if all, err = all.OfClasses(classes...); err != nil || n == 0 || n == all.N {
-		return all, err
-	}
-	return balanced(all, n)
-}
-
-// trainingImages draws the validation images, nil for none, and the training images.
-func (d Data) trainingImages(seed int64) (trainImages, validation *datasets.Images, err error) {
-	if d.Validation == 0 && !d.DrawPerSeed {
-		trainImages, err = d.draw(datasets.Train, d.Classes, d.Train)
-		return trainImages, nil, err
-	}
-	drawSeed := uint64(subsetSeed)
-	if d.DrawPerSeed {
-		drawSeed = uint64(seed)
-	}
-	if trainImages, err = d.draw(datasets.Train, d.Classes, 0); err != nil {
-		return nil, nil, err
-	}
-	if d.Validation != 0 {
-		perClass, err := perClass(trainImages, d.Validation)
-		if err != nil {
-			return nil, nil, fmt.Errorf("validation: %w", err)
-		}
-		if validation, trainImages, err = trainImages.SplitBalanced(perClass, drawSeed); err != nil {
-			return nil, nil, fmt.Errorf("validation: %w", err)
-		}
-	}
-	if d.Train != 0 {
-		perClass, err := perClass(trainImages, d.Train)
-		if err != nil {
-			return nil, nil, err
-		}
-		if trainImages, err = trainImages.Balanced(perClass, drawSeed); err != nil {
-			return nil, nil, err
-		}
-	}
-	return trainImages, validation, nil
-}
-
-// balanced draws n images, equally many of each class.
-func balanced(all *datasets.Images, n int) (*datasets.Images, error) {
-	perClass, err := perClass(all, n)
-	if err != nil {
+	if all, err = all.OfClasses(classes...); err != nil {
 		return nil, err
 	}
-	return all.Balanced(perClass, subsetSeed)
-}
-
-// perClass returns how many of n images each class has, if all have equally many.
-func perClass(all *datasets.Images, n int) (int, error) {
-	if n%len(all.Classes) != 0 {
-		return 0, fmt.Errorf("%s: %d images cannot be drawn evenly from %d classes; take a multiple of %d",
-			all.Name, n, len(all.Classes), len(all.Classes))
-	}
-	return n / len(all.Classes), nil
+	return balanced(all, all.Name, n, subsetSeed)
 }

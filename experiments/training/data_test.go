@@ -15,7 +15,7 @@ import (
 
 func TestMissingDataOffersTheEmbeddedImages(t *testing.T) {
 	t.Setenv(datasets.EnvData, t.TempDir())
-	_, err := Data{Name: datasets.NameCIFAR10}.load(datasets.Format{}, 0)
+	_, err := Data{Name: datasets.NameCIFAR10}.load(Network{}, 0)
 	if err == nil || !strings.HasSuffix(err.Error(), "--set dataset=fashion-mnist-subset") ||
 		strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v; want one line that ends in the way out", err)

@@ -57,6 +57,13 @@ func (s *trainingRun) addDiagnostics(fn modelFn) error {
 		}
 		s.eval.diagnostics = append(s.eval.diagnostics, d)
 	}
+	if t.TokenEmbeddings != nil {
+		d, err := newTokenEmbeddings(s.job.Backend, s.store, t, s.data)
+		if err != nil {
+			return err
+		}
+		s.eval.diagnostics = append(s.eval.diagnostics, d)
+	}
 	return nil
 }
 

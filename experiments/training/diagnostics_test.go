@@ -15,7 +15,7 @@ import (
 // network by σ²·GC for every σ, up to the error of the sample.
 func TestNoiseGapOfLinearNetwork(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
-		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: 200, Test: 20}.load(datasets.Format{Flat: true}, 0)
+		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: 200, Test: 20}.load(Network{Kind: KindMLP}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,8 @@ type gridOptions struct {
 const evalBatch = 500
 
 // evaluator measures a network during its training: loss, accuracy and GC on fixed sets. The
-// network is in evaluation mode, GC is of the logits, exact, and without any penalty's coefficient.
+// network is in evaluation mode, GC is of the logits, exact, with respect to the inputs or to the
+// embeddings of tokens, and without any penalty's coefficient.
 // Its graphs are compiled once and draw no random numbers, so measuring does not change the
 // training.
 type evaluator struct {
@@ -75,7 +76,7 @@ func newEvaluator(backend compute.Backend, store *model.Store, fn modelFn, data 
 		return means, names
 	}
 	complexity := func(outputs, x, _ *graph.Node) ([]*graph.Node, []string) {
-		return []*graph.Node{gcml.Complexity(outputs, x)}, []string{"gc"}
+		return []*graph.Node{gcml.Complexity(outputs, data.differentiatedNode(x))}, []string{"gc"}
 	}
 	both := func(outputs, x, y *graph.Node) ([]*graph.Node, []string) {
 		fitMeans, fitNames := fit(outputs, x, y)

@@ -24,7 +24,7 @@ import (
 func TestMeasurementEqualsGoMLXAndMeasure(t *testing.T) {
 	const n = 1030 // batches of 500, 500 and 30
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
-		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: n, Test: 20}.load(datasets.Format{Flat: true}, 0)
+		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: n, Test: 20}.load(Network{Kind: KindMLP}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestMeasurementEqualsGoMLXAndMeasure(t *testing.T) {
 // a balanced sample of them.
 func TestMeasurementOfGCOnFewerExamples(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
-		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: 100, Test: 50, MeasureGC: 20}.load(datasets.Format{},
+		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: 100, Test: 50, MeasureGC: 20}.load(Network{},
 			0)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func TestMeasurementOfGCOnFewerExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if set, err = balanced(set, 20); err != nil {
+			if set, err = balanced(set, "", 20, subsetSeed); err != nil {
 				t.Fatal(err)
 			}
 			ds, err := datasets.NewBatches(set, 20).Done()

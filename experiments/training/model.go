@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	mllayers "github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
@@ -17,11 +18,12 @@ import (
 
 // Network describes the network of a run.
 type Network struct {
-	Kind         string `json:"kind"`                    // "mlp" or "resnet18"
-	HiddenLayers int    `json:"hidden_layers,omitempty"` // of an MLP
-	// Width is units of each hidden layer, or channels of a ResNet's first stage.
+	Kind         string `json:"kind"`                    // "mlp", "resnet18" or "transformer"
+	HiddenLayers int    `json:"hidden_layers,omitempty"` // of an MLP; blocks of a transformer
+	// Width is units of each hidden layer, channels of a ResNet's first stage, or features of each
+	// token in a transformer.
 	Width          int    `json:"width"`
-	Activation     string `json:"activation,omitempty"` // of an MLP: GoMLX's name, such as "relu"
+	Activation     string `json:"activation,omitempty"` // of an MLP or transformer: GoMLX's name, such as "relu"
 	Initialization string `json:"initialization"`       // see layers.ParseInitialization
 	NoBias         bool   `json:"no_bias,omitempty"`    // of an MLP
 	// Dropout is the probability that an activation of an MLP's hidden layers is 0 in a training
@@ -31,12 +33,18 @@ type Network struct {
 	// Pool lets a ResNet average squares of Pool × Pool pixels first; 0 and 1 do not. The images,
 	// and so what GC is taken with respect to, stay as they are.
 	Pool int `json:"pool,omitempty"`
+	// Heads of a transformer's attention; the number of its tokens, with the padding and the
+	// unknown one; and the number of tokens of each text, with padding.
+	Heads      int `json:"heads,omitempty"`
+	Vocabulary int `json:"vocabulary,omitempty"`
+	Length     int `json:"length,omitempty"`
 }
 
 // The kinds of networks.
 const (
-	KindMLP      = "mlp"
-	KindResNet18 = "resnet18"
+	KindMLP         = "mlp"
+	KindResNet18    = "resnet18"
+	KindTransformer = "transformer"
 )
 
 // MLP is a ReLU network with the paper's initialization: a normal distribution cut off at two
@@ -58,7 +66,8 @@ func (n Network) format() datasets.Format { return datasets.Format{Flat: n.Kind 
 // ModelScope is where the network's variables are in the store.
 const ModelScope = "model"
 
-// modelFn is a network as GoMLX takes it: inputs [batch, ...] to logits [batch, outputs].
+// modelFn is a network as GoMLX takes it: inputs [batch, ...], images or tokens, to logits [batch,
+// outputs].
 type modelFn = func(scope *model.Scope, x *graph.Node) *graph.Node
 
 // function returns the network's model function.
@@ -73,8 +82,11 @@ func (n Network) function(outputs int) (modelFn, error) {
 	case KindResNet18:
 		fn, err := n.resNet18(outputs, initialization)
 		return fn.logits, err
+	case KindTransformer:
+		fn, err := n.transformer(outputs, initialization, dtypes.Float32)
+		return fn.logits, err
 	}
-	return nil, nearest.Unknown("network", n.Kind, []string{KindMLP, KindResNet18})
+	return nil, nearest.Unknown("network", n.Kind, []string{KindMLP, KindResNet18, KindTransformer})
 }
 
 // embeddingFn is a network with its embedding, the activations of its last hidden layer: inputs
@@ -156,6 +168,10 @@ func (n Network) checkMLP() (activation.Type, error) {
 		return 0, fmt.Errorf("invalid MLP: dropout is %g with %d hidden layers, want 0, or less than 1 with hidden layers",
 			n.Dropout, n.HiddenLayers)
 	}
+	return n.activation()
+}
+
+func (n Network) activation() (activation.Type, error) {
 	act, err := activation.TypeString(n.Activation)
 	if err != nil {
 		var known []string

@@ -15,6 +15,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/nearest"
 	"github.com/geometric-complexity/toolkit/internal/settings"
 )
@@ -30,9 +31,13 @@ type Trained struct {
 	// Outputs is the number of logits.
 	Outputs int
 	// Loss is the training loss without penalties, for the labels of TrainingExamples.
-	Loss     train.LossFn
+	Loss train.LossFn
+	// Differentiated are the options for gcml that choose what GC is taken with respect to: the
+	// embeddings of a transformer's tokens. Empty for the inputs.
+	Differentiated []gcml.Option
+
 	data     *runs.DataContent // that it was trained on
-	measured *datasets.Images  // the training images on which the run measured its loss; nil for a curve
+	measured *datasets.Images  // the training images on which the run measured its loss; nil for a curve and texts
 }
 
 // OpenRun loads the network of a run's folder, out/runs/ADDRESS, at its newest checkpoint. The
@@ -89,6 +94,7 @@ func open(dir string, load func(address string, store *model.Store) (step int64,
 		return nil, err
 	}
 	t.Outputs, t.Loss, t.measured = data.outputs, data.lossFn, data.images.measured["train"]
+	t.Differentiated = data.differentiated()
 	t.Model, err = t.Task.function(data.outputs)
 	return t, err
 }
@@ -107,6 +113,13 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 			return nil, err
 		}
 		return curve.Dataset(dtypes.Float32, false)
+	}
+	if (t.Task.Network.Kind == KindTransformer) != (name == datasets.NameGoDocs) {
+		return nil, fmt.Errorf("data set %s: a transformer takes texts (%s), and no other network does", name,
+			datasets.NameGoDocs)
+	}
+	if name == datasets.NameGoDocs {
+		return t.texts(split, n, batchSize)
 	}
 	if names := append(datasets.Names(), slices.Sorted(maps.Keys(curves))...); !slices.Contains(names, name) {
 		return nil, nearest.Unknown("data set", name, names)
@@ -176,4 +189,27 @@ func (t *Trained) Initial(backend compute.Backend) (*model.Store, error) {
 		return store, errors.Join(err, batch.Finalize())
 	}
 	return nil, fmt.Errorf("data set %s has no images", t.Task.Data.Name)
+}
+
+// texts is Dataset for texts.
+func (t *Trained) texts(split datasets.Split, n, batchSize int) (train.Dataset, error) {
+	texts, err := datasets.GoDocs(split)
+	if err != nil {
+		return nil, err
+	}
+	tokenizer, err := t.Task.Network.tokenizer()
+	if err != nil {
+		return nil, err
+	}
+	if n < 0 || n > len(texts.Words) {
+		return nil, fmt.Errorf("%s: cannot take the first %d of %d texts", texts.Name, n, len(texts.Words))
+	}
+	if n != 0 {
+		first := make([]int, n)
+		for i := range first {
+			first[i] = i
+		}
+		texts = texts.Select(first)
+	}
+	return datasets.NewTextBatches(texts, batchSize, tokenizer).Done()
 }

@@ -45,7 +45,7 @@ func (t *Train) regularized(store *model.Store, fn modelFn, data *loaded) (train
 	}
 	setAboveZero(store, regularizers.ParamInputNoise, t.InputNoise)
 	setAboveZero(store, regularizers.ParamLabelNoise, t.LabelNoise)
-	penalized := gcml.Regularize(fn)
+	penalized := gcml.Regularize(fn, data.differentiated()...)
 	if t.Penalties[PenaltyEmbeddingGC] > 0 {
 		embedded, err := t.Network.withEmbedding(data.outputs)
 		if err != nil {

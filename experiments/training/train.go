@@ -84,6 +84,9 @@ type Train struct {
 	// smallest for an infinite one, where it says nothing. It is a diagnostic and no certificate:
 	// see marginBound.
 	Margin bool `json:"margin,omitempty"`
+	// TokenEmbeddings measures a transformer's calibration, its GC layer by layer, and what noise
+	// on the embeddings and on the labels does to it; nil does not.
+	TokenEmbeddings *TokenEmbeddings `json:"token_embeddings,omitempty"`
 	// KeepFunction keeps the values of a function of one variable on the grid with each
 	// measurement, as the array "f".
 	KeepFunction bool `json:"keep_function,omitempty"`
@@ -135,6 +138,16 @@ func (t *Train) Validate() error {
 	}
 	if t.Collapse != nil {
 		if err := t.Collapse.validate(t.Data); err != nil {
+			return err
+		}
+	}
+	if t.TokenEmbeddings != nil {
+		if err := t.TokenEmbeddings.validate(t); err != nil {
+			return err
+		}
+	}
+	if t.Network.Kind == KindTransformer {
+		if err := t.validateTransformer(); err != nil {
 			return err
 		}
 	}
@@ -244,7 +257,7 @@ func (t *Train) open(job *runs.Job) (*trainingRun, error) {
 
 // load reads the data for the run with a seed, with the loss of the task.
 func (t *Train) load(seed int64) (*loaded, error) {
-	data, err := t.Data.load(t.Network.format(), seed)
+	data, err := t.Data.load(t.Network, seed)
 	if err != nil || !t.SquaredError {
 		return data, err
 	}

@@ -288,7 +288,7 @@ func TestWrongTasks(t *testing.T) {
 		{"validation of a curve", func(t *Train) { t.Data.Validation = 10 }, "parabola is a curve; leave them out"},
 		{"uneven validation", func(t *Train) {
 			t.Data = Data{Name: datasets.NameFashionMNISTSubset, Train: 10, Validation: 15}
-		}, "validation: fashion-mnist-subset/train: 15 images cannot be drawn evenly"},
+		}, "validation: fashion-mnist-subset/train: 15 examples cannot be drawn evenly"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			task := good()

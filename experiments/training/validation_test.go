@@ -29,7 +29,7 @@ func TestValidationIsHeldOut(t *testing.T) {
 	load := func(train int, seed int64) *loaded {
 		t.Helper()
 		data := Data{Name: datasets.NameFashionMNISTSubset, Train: train, Test: 20, Validation: 50, DrawPerSeed: true}
-		l, err := data.load(datasets.Format{Flat: true}, seed)
+		l, err := data.load(Network{Kind: KindMLP}, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestValidationIsHeldOut(t *testing.T) {
 	if _, ok := many.gc["validation"]; ok || len(many.gc) != 2 {
 		t.Errorf("GC is measured on %d sets, want train and test", len(many.gc))
 	}
-	all, err := Data{Name: datasets.NameFashionMNISTSubset, Validation: 50}.load(datasets.Format{Flat: true}, 1)
+	all, err := Data{Name: datasets.NameFashionMNISTSubset, Validation: 50}.load(Network{Kind: KindMLP}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,165 @@
+package training
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/ml/train/loss"
+
+	"github.com/geometric-complexity/toolkit/datasets"
+)
+
+// exampleSet is what sets of images and of texts have in common.
+type exampleSet[S any] interface {
+	Balanced(perClass int, seed uint64) (S, error)
+	SplitBalanced(perClass int, seed uint64) (drawn, others S, err error)
+	WithLabelNoise(fraction float64, kind datasets.NoiseKind, seed uint64) (S, error)
+	Counts() []int
+}
+
+// drawnSets are the sets of examples that Data describes.
+type drawnSets[S any] struct {
+	train S // with label noise
+	clean S // the same examples without it
+	// measured are the sets for evaluations, gc those for GC, as in loaded. gc is there even if it
+	// is no other than measured.
+	measured, gc map[string]S
+}
+
+// drawSets draws the sets of a run with a seed from all training and test examples.
+func drawSets[S exampleSet[S]](d Data, seed int64, allTrain, allTest S) (out drawnSets[S], err error) {
+	trainName, testName := d.Name+"/"+datasets.Train.String(), d.Name+"/"+datasets.Test.String()
+	drawSeed := uint64(subsetSeed)
+	if d.DrawPerSeed {
+		drawSeed = uint64(seed)
+	}
+	out.measured, out.gc = make(map[string]S), make(map[string]S)
+	if d.Validation != 0 {
+		n, err := perClass(allTrain.Counts(), trainName, d.Validation)
+		if err != nil {
+			return out, fmt.Errorf("validation: %w", err)
+		}
+		if out.measured["validation"], allTrain, err = allTrain.SplitBalanced(n, drawSeed); err != nil {
+			return out, fmt.Errorf("validation: %w", err)
+		}
+	}
+	if out.clean, err = balanced(allTrain, trainName, d.Train, drawSeed); err != nil {
+		return out, err
+	}
+	if out.measured["test"], err = balanced(allTest, testName, d.Test, subsetSeed); err != nil {
+		return out, err
+	}
+	out.train = out.clean
+	if d.LabelNoise != 0 {
+		if out.train, err = out.train.WithLabelNoise(d.LabelNoise, datasets.OtherClass, subsetSeed); err != nil {
+			return out, err
+		}
+	}
+	if out.measured["train"], err = balanced(out.train, trainName, d.Measure, subsetSeed); err != nil {
+		return out, err
+	}
+	maps.Copy(out.gc, out.measured)
+	delete(out.gc, "validation")
+	for name, set := range out.gc {
+		if out.gc[name], err = balanced(set, d.Name+"/"+name, d.MeasureGC, subsetSeed); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// addTensors adds all examples of each set. GC is measured on sets of their own only if they
+// differ.
+func addTensors[S any](l *loaded, measured, gc map[string]S, own bool, tensorsOf func(S) (examples, error)) (err error) {
+	all := func(sets map[string]S) (map[string]examples, error) {
+		out := make(map[string]examples)
+		for name, set := range sets {
+			if out[name], err = tensorsOf(set); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	if l.measured, err = all(measured); err != nil || !own {
+		return err
+	}
+	l.gc, err = all(gc)
+	return err
+}
+
+// ownGC reports whether GC is measured on other sets than the rest.
+func (d Data) ownGC() bool { return d.MeasureGC != 0 || d.Validation != 0 }
+
+// endless yields batches in a random order without end, from a step on.
+func endless(c *datasets.BatchesConfig, seed, step int64) (train.Dataset, error) {
+	return c.Shuffle(uint64(seed)).DropLast().Infinite().StartAt(int(step)).Done()
+}
+
+// loadTexts reads the embedded texts as tokens.
+func (d Data) loadTexts(n Network, seed int64) (*loaded, error) {
+	if len(d.Classes) > 0 {
+		return nil, fmt.Errorf("classes: %s is not cut down to classes; leave it out", d.Name)
+	}
+	tokenizer, err := n.tokenizer()
+	if err != nil {
+		return nil, err
+	}
+	allTrain, err := datasets.GoDocs(datasets.Train)
+	if err != nil {
+		return nil, err
+	}
+	allTest, err := datasets.GoDocs(datasets.Test)
+	if err != nil {
+		return nil, err
+	}
+	sets, err := drawSets(d, seed, allTrain, allTest)
+	if err != nil {
+		return nil, err
+	}
+	out := &loaded{outputs: len(sets.train.Classes), trained: len(sets.train.Words), classes: true,
+		sha256: sets.train.SHA256, lossFn: loss.SparseCategoricalCrossEntropyLogits, inputNode: EmbeddedNode,
+		trueLabels: sets.clean.Labels}
+	err = addTensors(out, sets.measured, sets.gc, d.ownGC(), func(texts *datasets.Texts) (examples, error) {
+		x, y, err := texts.Tensors(tokenizer)
+		return examples{len(texts.Words), x, y}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.stream = func(batchSize int, seed, step int64) (train.Dataset, error) {
+		if batchSize == 0 {
+			batchSize = len(sets.train.Words)
+		}
+		return endless(datasets.NewTextBatches(sets.train, batchSize, tokenizer), seed, step)
+	}
+	return out, nil
+}
+
+// balanced draws n examples, equally many of each class; 0, or as many as there are, for all.
+func balanced[S exampleSet[S]](all S, name string, n int, seed uint64) (S, error) {
+	if n == 0 || n == sum(all.Counts()) {
+		return all, nil
+	}
+	each, err := perClass(all.Counts(), name, n)
+	if err != nil {
+		return all, err
+	}
+	return all.Balanced(each, seed)
+}
+
+// perClass returns how many of n examples each class has, if all have equally many.
+func perClass(counts []int, name string, n int) (int, error) {
+	if n%len(counts) != 0 {
+		return 0, fmt.Errorf("%s: %d examples cannot be drawn evenly from %d classes; take a multiple of %d",
+			name, n, len(counts), len(counts))
+	}
+	return n / len(counts), nil
+}
+
+func sum(counts []int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}

@@ -28,12 +28,7 @@ func readAfterChange(backend compute.Backend) (before, after float32) {
 // TestUpstreamVariables runs the program of the report in docs/upstream.md without this module. If
 // it fails, GoMLX has fixed the fault: delete the report and gomlxcompat/variables.go.
 func TestUpstreamVariables(t *testing.T) {
-	b, err := compute.NewWithConfig("go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Finalize()
-	if before, after := readAfterChange(b); before != 1 || after != 1 {
+	if before, after := readAfterChange(goBackend(t)); before != 1 || after != 1 {
 		t.Errorf("the graph reads the variable as %g and %g, want 1 and 1 as long as GoMLX has the fault", before, after)
 	}
 }

@@ -39,19 +39,20 @@ def main():
 
 
 def show_status_from_the_start(venv):
-    """Configures Jupyter so that JupyterLab knows the status of a kernel before its first cell runs.
+    """Configures JupyterLab to know the status of a kernel before its first cell runs.
 
     JupyterLab shows "Unknown" until a status follows a request that counts as activity. Requests for the kernel's
     information, with which it connects, do not count by default, and gonb answers no other before the first cell
-    (docs/upstream.md).
+    (docs/upstream.md). They stay uncounted in Jupyter Server: it would take a kernel that answers them for busy, and not
+    wait until its messages arrive.
     """
     uncounted = MappingKernelManager.class_traits()["untracked_message_types"].default()
     uncounted = [kind for kind in uncounted if kind != "kernel_info_request"]
-    config = venv / "etc" / "jupyter" / "jupyter_server_config.json"
-    write_json(config, {"MappingKernelManager": {"untracked_message_types": uncounted}})
+    write_json(venv / "etc" / "jupyter" / "labconfig" / "page_config.json", {"untracked_message_types": uncounted})
 
 
 def write_json(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
     temp = path.with_suffix(".new")
     temp.write_text(json.dumps(value, indent=1) + "\n")
     os.replace(temp, path)

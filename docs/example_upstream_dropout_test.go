@@ -12,8 +12,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// sumOfInputs returns what a network without hidden layers, whose weights are 1, makes of nine ones
-// in training, with dropout between its layers.
+// sumOfInputs returns the output of a network without hidden layers, with weights of 1, for nine
+// ones in training, with dropout between its layers.
 func sumOfInputs(backend compute.Backend) float32 {
 	store := model.NewStore()
 	if err := store.SetRNGStateFromSeed(1); err != nil {

@@ -32,7 +32,7 @@ type NoisyTraining struct {
 type NoiseConfig struct {
 	NoisyTraining
 	ResNet NoisyTraining `json:"resnet"`
-	// ResNetSeeds is how many of the seeds the ResNet takes, the first ones; 0 for all.
+	// ResNetSeeds is the number of seeds for the ResNet, the first ones; 0 for all.
 	ResNetSeeds int `json:"resnet_seeds"`
 }
 
@@ -154,8 +154,8 @@ func designNoise(cfg NoiseConfig, seeds []int64) evidence.Design {
 	return d
 }
 
-// gapRatio is what noise with the i-th deviation adds to the squared error, over σ²·GC, at the end
-// of training. The names are those of training.Train's NoiseGap.
+// gapRatio is the increase of the squared error by noise of the i-th deviation, over σ²·GC, at the
+// end of training. The names are those of training.Train's NoiseGap.
 func gapRatio(name string, sigmas []float64, i int) evidence.Quantity {
 	return func(r *runs.Record) float64 {
 		gaps := r.Final().Arrays[name]

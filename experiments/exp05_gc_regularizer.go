@@ -24,7 +24,7 @@ type GCPenalty struct {
 type GCRegularizerConfig struct {
 	GCPenalty
 	ResNet GCPenalty `json:"resnet"`
-	// ResNetSeeds is how many of the seeds the ResNet takes, the first ones; 0 for all.
+	// ResNetSeeds is the number of seeds for the ResNet, the first ones; 0 for all.
 	ResNetSeeds int `json:"resnet_seeds"`
 	// Margin is the largest loss of test accuracy, as a fraction, that counts as keeping it.
 	Margin float64 `json:"margin"`

@@ -29,7 +29,7 @@ func (c *TransferConfig) Validate() error {
 	return c.ValidateTraining()
 }
 
-// transferTolerance is how far rounding may push the ratio of equal sides above 1.
+// transferTolerance bounds by how much rounding may push the ratio of equal sides above 1.
 const transferTolerance = 1e-9
 
 var (

@@ -25,7 +25,7 @@ type WidthTraining struct {
 type DoubleDescentConfig struct {
 	WidthTraining
 	ResNet WidthTraining `json:"resnet"`
-	// ResNetSeeds is how many of the seeds the ResNet takes, the first ones; 0 for all.
+	// ResNetSeeds is the number of seeds for the ResNet, the first ones; 0 for all.
 	ResNetSeeds int     `json:"resnet_seeds"`
 	LabelNoise  float64 `json:"label_noise"` // fraction of wrong training labels, in the sweeps that have them
 }

@@ -76,7 +76,7 @@ const (
 	heuristicTogether = "together"
 )
 
-// heuristics are what is claimed to lower GC, in the order of the claims.
+// heuristics are the changes that are claimed to lower GC, in the order of the claims.
 var heuristics = []struct{ id, text string }{
 	{heuristicRate, "a larger learning rate: lower GC"},
 	{heuristicBatch, "a smaller batch: lower GC"},

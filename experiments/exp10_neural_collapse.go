@@ -33,7 +33,7 @@ type ClassTransfer struct {
 type NeuralCollapseConfig struct {
 	ClassTransfer
 	ResNet ClassTransfer `json:"resnet"`
-	// ResNetSeeds is how many of the seeds the ResNet takes, the first ones; 0 for all.
+	// ResNetSeeds is the number of seeds for the ResNet, the first ones; 0 for all.
 	ResNetSeeds int `json:"resnet_seeds"`
 }
 

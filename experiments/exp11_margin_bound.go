@@ -24,7 +24,7 @@ type LabelTraining struct {
 type MarginBoundConfig struct {
 	LabelTraining
 	ResNet LabelTraining `json:"resnet"`
-	// ResNetSeeds is how many of the seeds the ResNet takes, the first ones; 0 for all.
+	// ResNetSeeds is the number of seeds for the ResNet, the first ones; 0 for all.
 	ResNetSeeds int `json:"resnet_seeds"`
 }
 

@@ -25,9 +25,9 @@ var updateGolden = flag.Bool("update", false, "write testdata/golden.json instea
 
 const goldenFile = "testdata/golden.json"
 
-// golden is what the runs of the smallest scale came to on the pure Go backend.
+// golden holds digests of the results of all runs of the smallest scale, on the pure Go backend.
 type golden struct {
-	// Platform is what the digests are of: other processors add in another order.
+	// Platform is where the digests were made: other processors add in another order.
 	Platform string               `json:"platform"`
 	Runs     map[string]goldenRun `json:"runs"` // by experiment and address
 }

@@ -58,7 +58,7 @@ var sections = []struct{ id, title string }{
 	{SectionCollapse, "How features of a class collapse"},
 }
 
-// page is what the template shows.
+// page is the data of the template.
 type page struct {
 	*Report
 	Style       template.CSS

@@ -23,7 +23,7 @@ type Evaluator struct {
 	graphs *compiled.Graphs[int]
 }
 
-// Evaluation is what a model computed for the examples of a data set.
+// Evaluation holds the values that a model computed for the examples of a data set.
 type Evaluation struct {
 	// Examples is the number of examples.
 	Examples int

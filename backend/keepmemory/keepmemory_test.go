@@ -10,7 +10,8 @@ import (
 	"github.com/geometric-complexity/toolkit/backend/keepmemory/internal/mallocinfo"
 )
 
-// blockSize is more than the C library keeps by itself, and largeBlock more than is kept here.
+// blockSize is larger than the blocks that the C library keeps by itself, and largeBlock larger
+// than those that this package makes it keep.
 const blockSize, largeBlock = 256 << 20, 1 << 30
 
 // TestKept checks, in processes of their own and with glibc, that a block is kept, unless it is

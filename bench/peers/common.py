@@ -19,7 +19,7 @@ ON_GPU = DEVICE == "cuda"
 TF32 = os.environ.get("BENCH_TF32") == "1"
 
 
-# Outputs whose vector-Jacobian products the variants in chunks compute together.
+# The number of outputs whose vector-Jacobian products the variants in chunks compute together.
 CHUNK = 50
 
 

@@ -34,7 +34,8 @@ func (a *app) newProgress(kind string) (runs.Progress, error) {
 	return nil, unknownWord("kind of progress", kind, progressKinds)
 }
 
-// progressState is what every display keeps: how far the work is, and what is being done.
+// progressState is the state that every display keeps: the share of the work that is done, and the
+// current step.
 type progressState struct {
 	pace.Pace
 	text string

@@ -21,7 +21,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
-// sbatchTimeout is how long sbatch may take. A controller under load takes up to half a minute, and
+// sbatchTimeout limits the time of sbatch. A controller under load takes up to half a minute, and
 // sbatch itself gives up before this timeout.
 const sbatchTimeout = 2 * time.Minute
 

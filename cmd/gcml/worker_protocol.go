@@ -27,8 +27,8 @@ type runRequest struct {
 	Address    string          `json:"address"`
 }
 
-// workerReport is what a worker process says. Its first report names the backend that it opened.
-// For each run it then reports the units done, and in the run's last report the outcome.
+// workerReport is a message from a worker process. Its first report names the backend that it
+// opened. For each run it then reports the units done, and in the run's last report the outcome.
 type workerReport struct {
 	Backend       string   `json:"backend,omitempty"`
 	Why           string   `json:"why,omitempty"`

@@ -19,7 +19,7 @@ func settingRun(x, y, last float64) *runs.Record {
 		Points: []runs.Point{point(0, 2, 9, 9), point(1, 1, x, y), point(2, 0.5, 2*x, last)}}
 }
 
-// cells has the label alone, which is what a pool takes from an axis.
+// cells has a label alone, because a pool uses nothing else of an axis.
 func cells(n int) Axis { return Axis{Values: make([]float64, n), Cells: make([]Cell, n)} }
 
 func TestAssociation(t *testing.T) {

@@ -57,7 +57,7 @@ type Result struct {
 	Runs    []RunSummary      `json:"runs"`
 	// Provenance has the sum of the runs' seconds, and when the last of them ended.
 	Provenance runs.Provenance `json:"provenance"`
-	// Reused is how many of the runs were complete before.
+	// Reused is the number of runs that were complete before.
 	Reused int `json:"-"`
 }
 

@@ -7,7 +7,7 @@ import "github.com/geometric-complexity/toolkit/experiments/runs"
 type Measure struct {
 	// ID is the measure's key in Measured.Values.
 	ID string
-	// Name is what tables show.
+	// Name is the name in tables.
 	Name string
 	// Signed says that values below 0 are possible, so that figures use a linear axis.
 	Signed bool

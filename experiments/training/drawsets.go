@@ -10,7 +10,7 @@ import (
 	"github.com/geometric-complexity/toolkit/datasets"
 )
 
-// exampleSet is what sets of images and of texts have in common.
+// exampleSet has the methods that sets of images and of texts share.
 type exampleSet[S any] interface {
 	Balanced(perClass int, seed uint64) (S, error)
 	SplitBalanced(perClass int, seed uint64) (drawn, others S, err error)

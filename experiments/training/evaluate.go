@@ -20,7 +20,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/rows"
 )
 
-// gridOptions are what the measurement of a function of one variable adds to its GC.
+// gridOptions are the options for measuring a function of one variable, beside GC.
 type gridOptions struct {
 	keep      bool // the function's values on the grid
 	arcLength bool
@@ -36,7 +36,7 @@ const evalBatch = 500
 // training.
 type evaluator struct {
 	data *loaded
-	// parts are what is measured on sets: the mean over a batch of each value.
+	// parts are the measurements on sets: for each value its mean over a batch.
 	parts  []evaluation
 	onGrid *model.Exec // outputs and squared derivatives over a batch without labels
 	grid   *tensors.Tensor

@@ -138,7 +138,7 @@ func newTokenEmbeddings(backend compute.Backend, store *model.Store, t *Train, d
 	return d, err
 }
 
-// innerValues are what tokenEmbeddings.inner computes.
+// innerValues are the results of tokenEmbeddings.inner.
 func innerValues(logits, tokens *graph.Node, blocks int) (values []*graph.Node) {
 	g := tokens.Graph()
 	for i := range blocks {

@@ -51,7 +51,7 @@ type Train struct {
 	// step.
 	InputNoise float64 `json:"input_noise,omitempty"`
 	LabelNoise float64 `json:"label_noise,omitempty"`
-	// Measurements is how many times the network is measured beside step 0, the last at the last
+	// Measurements is the number of measurements of the network after step 0, the last at the last
 	// step; LogSpaced spaces them evenly in the logarithm of the step.
 	Measurements int  `json:"measurements"`
 	LogSpaced    bool `json:"log_spaced,omitempty"`

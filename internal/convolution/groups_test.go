@@ -24,8 +24,9 @@ type groupsCase struct {
 
 const groupsChannels = 4
 
-// groupsCases returns every combination of batch, groups and multiplier with every geometry; for
-// XLA, where each takes a second to compile, a part of them that has each value of each.
+// groupsCases returns every combination of batch, groups and multiplier with every geometry if all
+// is set. XLA takes a second to compile each, so it gets a selection in which every size and every
+// geometry occurs.
 func groupsCases(all bool) []groupsCase {
 	ones, twos := []int{1, 1}, []int{2, 2}
 	geometries := []groupsCase{
@@ -56,7 +57,7 @@ func (c groupsCase) String() string {
 	return fmt.Sprintf("%s, batch %d, %d groups, multiplier %d", c.name, c.batch, c.groups, c.multiplier)
 }
 
-// operands returns the case's images and kernel, parts of those of all cases.
+// operands cuts the case's images and kernel out of x and k, which are large enough for all cases.
 func (c groupsCase) operands(x, k *Node) (images, kernel *Node) {
 	return Slice(x, AxisRange(0, c.batch)), Slice(k, AxisRange(0, c.kernel[0]), AxisRange(0, c.kernel[1]),
 		AxisRange(0, groupsChannels/c.groups), AxisRange(0, groupsChannels*c.multiplier))
@@ -66,7 +67,8 @@ func (c groupsCase) grouped(x, k *Node) *Node {
 	return ConvGeneral(x, k, channelsLast, c.strides, c.paddings, c.inputDilations, c.kernelDilations, c.groups, 1)
 }
 
-// full is grouped as a convolution of all channels, by a kernel that is 0 between the groups.
+// full computes the result of grouped by one convolution of all channels, whose kernel is 0 between
+// the groups.
 func (c groupsCase) full(x, k *Node) *Node {
 	copies := make([]*Node, c.groups)
 	for i := range copies {
@@ -122,7 +124,7 @@ func TestGroupsOfChannels(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		cases := groupsCases(b.String() == "go")
 		want := derive(t, gctest.GoBackend(t), cases, dtypes.Float64, full)
-		for _, dtype := range []dtypes.DType{dtypes.Float64, dtypes.Float32} { // XLA has a way for each.
+		for _, dtype := range []dtypes.DType{dtypes.Float64, dtypes.Float32} { // XLA computes them in different ways.
 			tolerance := 1e-10
 			if dtype == dtypes.Float32 {
 				tolerance = 5e-5

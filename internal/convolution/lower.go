@@ -12,7 +12,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
-// lowering is what the computation of a convolution is chosen by.
+// lowering holds the properties of a convolution that decide how it is computed.
 type lowering int
 
 const (

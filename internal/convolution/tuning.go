@@ -1,7 +1,7 @@
 package convolution
 
-// Every threshold that was found by measuring is here, each with the benchmark that it comes from.
-// None of them changes what is computed, only how.
+// This file has every threshold that comes from a measurement, each with its benchmark. They change
+// how values are computed, not the values.
 
 // The choices between lowerings come from BenchmarkResNet18: every convolution of a ResNet18 for
 // 32×32 images, at batch 32 and 320, on two CPU cores. In multiples of the CPU time of the matrix
@@ -23,45 +23,45 @@ package convolution
 // and its own convolution takes 30 to 40; the kernel's gradient takes 3.0, 1.8, 1.4 and 1.6, rows
 // or patches 6.6, 3.3, 2.4 and 2.1, and its own 70 to 107.
 const (
-	// fewPixels is up to how many output pixels XLA's own convolution is slow.
+	// fewPixels: up to this number of output pixels, XLA's own convolution is slow.
 	fewPixels = 64
-	// manyPixels is from how many output pixels on copying patches costs more than products.
+	// manyPixels: from this number of output pixels on, copying patches costs more than products.
 	manyPixels = 256
-	// fewDepth is below how many channels products by tap are too thin.
+	// fewDepth: below this number of channels, products by tap are too thin to be fast.
 	fewDepth = 16
 
-	// mostTaps is how many taps a depthwise convolution has at most that is summed over them, so
-	// that graphs stay small.
+	// mostTaps: a depthwise convolution with more taps is not summed over them, so that graphs stay
+	// small.
 	mostTaps = 128
 
-	// groupImages is how many images are together in oneDNN's gradient of a kernel, unless they are
-	// small: for more it takes more than twice as long for each. A batch has at most maxGroups
-	// groups, so that graphs stay small.
+	// groupImages is the number of images that oneDNN's gradient of a kernel takes together, unless
+	// they are small: with more images it takes more than twice as long for each. A batch has at
+	// most maxGroups groups, so that graphs stay small.
 	groupImages, maxGroups = 32, 16
 
-	// denseColumns is how many images could be multiplied by the dense matrix of a convolution in
-	// the time that it takes to lay that matrix out.
+	// denseColumns is the time to lay out the dense matrix of a convolution, in units of the time
+	// to multiply one image by it.
 	denseColumns = 16
 
-	// contraction is about how many products are summed in one matrix product of a kernel's
+	// contraction is about the number of products that one matrix product sums in a kernel's
 	// gradient by patches.
 	contraction = 256
 )
 
-// Of the products of windows on the Go backend, from the same benchmark.
+// These belong to the products of windows on the Go backend, and come from the same benchmark.
 const (
-	// forwardElements and gradientElements are about how many elements of windows are there at a
-	// time, of a convolution and of a kernel's gradient: more were slower, as caches do not hold
-	// them, and so were fewer, as every product takes a kernel's matrix apart again.
+	// forwardElements and gradientElements are about the number of elements of windows in memory at
+	// a time, for a convolution and for a kernel's gradient. More were slower, because caches do
+	// not hold them. Fewer were slower, because every product unpacks the kernel's matrix again.
 	forwardElements, gradientElements = 1 << 20, 1 << 19
-	// maxBlocks is how many blocks a batch has at most, so that graphs stay small.
+	// maxBlocks limits the blocks of a batch, so that graphs stay small.
 	maxBlocks = 16
 
-	// tileColumns is how many columns of a product the backend computes together.
+	// tileColumns is the number of columns of a product that the backend computes together.
 	tileColumns = 32
-	// gatherColumns is how many more columns a product could have in the time that gathering its
-	// rows takes.
+	// gatherColumns is the time to gather the rows of a product, in units of the time of one more
+	// column.
 	gatherColumns = 5
-	// maxGroup is how many outputs a group has at most along the last axis.
+	// maxGroup limits the outputs of a group along the last axis.
 	maxGroup = 8
 )

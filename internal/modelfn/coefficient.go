@@ -210,7 +210,7 @@ func within(path, scope string) bool {
 	return scope == model.RootScopePath || strings.HasPrefix(path, scope+model.ScopeSeparator)
 }
 
-// storeState is what is known about the coefficients of a store besides its hyperparameters. The
+// storeState holds what a store's hyperparameters do not say about its coefficients. The
 // keys are the paths of the hyperparameters in the regularizers' scopes.
 type storeState struct {
 	mu     sync.Mutex

@@ -12,9 +12,9 @@ import (
 // later one may give an operator another meaning.
 const newestOpset = 28
 
-// form is what is allowed of an operator: the first version of ONNX's operators whose form is
-// supported, the largest number of inputs and outputs (-1: any), and the attributes, separated by
-// spaces. Values of attributes that are not supported are refused by the operator's rewrite.
+// form describes the allowed uses of an operator: the first version of ONNX's operators whose form
+// is supported, the largest number of inputs and outputs (-1: any), and the attributes, separated
+// by spaces. Values of attributes that are not supported are refused by the operator's rewrite.
 type form struct {
 	since           int64
 	inputs, outputs int

@@ -186,7 +186,7 @@ func sameNumbers[T numeric](flat any, converted []T) bool {
 	return true
 }
 
-// NumExamples is how many examples the data set has.
+// NumExamples is the number of examples of the data set.
 func (a *Arrays) NumExamples() int { return a.examples }
 
 // Name implements train.Dataset.

@@ -38,7 +38,7 @@ type lowering struct {
 	*lowered
 }
 
-// lowered is what is kept of a whole file, by the names of values.
+// lowered holds the facts about a whole file that the rewrites need, by the names of values.
 type lowered struct {
 	names    int                          // how many were made
 	origins  map[string]*protos.NodeProto // the node of the file that a value belongs to

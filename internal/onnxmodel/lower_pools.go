@@ -24,7 +24,8 @@ var _ = register(map[string]rewrite{
 	"ConvTranspose": convTranspose,
 })
 
-// windows is what slides over the spatial axes of a value [batch, channels, spatial ...].
+// windows describes windows that slide over the spatial axes of a value [batch, channels, spatial
+// ...].
 type windows struct {
 	*lowering
 	x                        string
@@ -34,7 +35,7 @@ type windows struct {
 	ceil                     bool
 }
 
-// newWindows reads the attributes; its string is what is not supported.
+// newWindows reads the attributes. The string names what is not supported.
 func newWindows(l *lowering, n *protos.NodeProto, kernel []int64) (*windows, string) {
 	w := &windows{lowering: l, x: n.Input[0], kernel: kernel, auto: stringOr(n, "auto_pad", "NOTSET"),
 		ceil: intOr(n, "ceil_mode", 0) != 0}
@@ -72,7 +73,7 @@ func intsOr(n *protos.NodeProto, name string, otherwise []int64) []int64 {
 // same tells whether the pads follow from the size of the input.
 func (w *windows) same() bool { return w.auto == "SAME_UPPER" || w.auto == "SAME_LOWER" }
 
-// span is how many values a window reaches over.
+// span is the number of values from the first to the last of a window.
 func (w *windows) span(i int) int64 { return (w.kernel[i]-1)*w.dilation[i] + 1 }
 
 // size is the input's along a spatial axis.
@@ -85,7 +86,7 @@ func (w *windows) ceilDiv(a string, b int64) string {
 	return w.op("Div", w.op("Add", a, w.integer(b-1)), w.integer(b))
 }
 
-// pads is how much is added along a spatial axis, and how much beyond that at the end, so that
+// pads returns the padding along a spatial axis, and the further padding at the end, so that
 // ceil_mode's last window is whole.
 func (w *windows) pads(i int) (before, after, extra string) {
 	none := w.integers(0)
@@ -144,7 +145,7 @@ func (w *windows) over(op, x string) string {
 	return x
 }
 
-// mostSlices is how large a dilated window may be: each of its places is a slice.
+// mostSlices limits the places of a dilated window: each becomes a slice.
 const mostSlices = 128
 
 // pool leaves to the importer what it has, with strides written out: their default is 1, where it

@@ -1,5 +1,5 @@
-// Package onnxmodel makes networks in ONNX files measurable: it loads them as
-// GoMLX model functions, and reads their inputs from NumPy's files.
+// Package onnxmodel loads networks from ONNX files as GoMLX model functions, so that they can be
+// measured, and reads their inputs from NumPy's files.
 package onnxmodel
 
 import (
@@ -26,7 +26,7 @@ type Model struct {
 	path     string
 	graph    *protos.GraphProto
 	lowered  *lowered
-	onnx     onnx.Model // of what comes after the last segment
+	onnx     onnx.Model // the part after the last segment
 	segments []segment
 	folder   *dataFolder
 	file     *protos.ModelProto
@@ -38,8 +38,8 @@ type Model struct {
 	node     string // or the inner value, if not ""
 }
 
-// Load reads an ONNX file. Errors name the file: one that is no ONNX file, a
-// network without input or with several, and weights that cannot be read.
+// Load reads an ONNX file. It returns an error that names the file if it is no ONNX file, if the
+// network has no input, or if weights cannot be read.
 func Load(path string) (*Model, error) {
 	m := &Model{path: path, Store: model.NewStore()}
 	if err := m.load(); err != nil {
@@ -58,7 +58,7 @@ func (m *Model) load() (err error) {
 		return fmt.Errorf("its folder cannot be opened: %w", withoutPath(err))
 	}
 	defer func() {
-		if err != nil { // Else building the graph reads from it.
+		if err != nil { // Otherwise building the graph reads from the folder.
 			err = errors.Join(err, folder.release())
 		}
 	}()
@@ -80,7 +80,7 @@ func (m *Model) load() (err error) {
 	if len(m.inputs) == 0 {
 		return errors.New("the network has no input")
 	}
-	// Which input is meant is known later.
+	// The caller chooses the input later.
 	for i, shape := range m.shapes {
 		if shape.DType.IsFloat() {
 			m.wrt = i
@@ -90,7 +90,7 @@ func (m *Model) load() (err error) {
 	return nil
 }
 
-// parse brings a file to what the importer computes rightly, and hands it over.
+// parse rewrites a file into a form that the importer computes correctly, and imports it.
 func (m *Model) parse(file *protos.ModelProto, folder *dataFolder) error {
 	m.file, m.graph = file, file.Graph
 	if err := inline(file); err != nil {
@@ -137,8 +137,8 @@ func (m *Model) InputName() string { return m.inputs[m.wrt] }
 // InputShape is [batch, ...], with -1 for axes of any size.
 func (m *Model) InputShape() shapes.Shape { return m.shapes[m.wrt] }
 
-// OutputName is the value that Forward gives, the first output of the network
-// unless SetOutput chose another.
+// OutputName is the name of the value that Forward returns: the first output of the network, unless
+// SetOutput chose another.
 func (m *Model) OutputName() string { return m.output }
 
 // BatchSize is the number of examples that the network was exported for, or 0 if it takes any: the
@@ -150,8 +150,8 @@ func (m *Model) BatchSize(axis int) int {
 	return max(0, m.InputShape().Dimensions[axis])
 }
 
-// SetOutput makes Forward give an inner value, by its own name or that of the
-// node that computes it.
+// SetOutput makes Forward return an inner value, named by its own name or by that of the node that
+// computes it.
 func (m *Model) SetOutput(name string) error {
 	value, err := m.valueOf(name)
 	if err == nil {
@@ -167,7 +167,7 @@ func (m *Model) Forward(scope *model.Scope, x *graph.Node) *graph.Node {
 	return m.ForwardAll(scope, []*graph.Node{x})
 }
 
-// values builds the network up to the values of the given names, for those of its inputs.
+// values builds the part of the network that computes the named values, for the given inputs.
 func (m *Model) values(scope *model.Scope, g *graph.Graph, inputs []*graph.Node, names ...string) []*graph.Node {
 	for _, name := range names {
 		if err := m.refusal(name); err != nil {
@@ -202,17 +202,16 @@ func checkNodes(g *graph.Graph) error {
 	return nil
 }
 
-// modelError is why the graph of a network cannot be built, in one line.
+// modelError says in one line why the graph of a network cannot be built.
 type modelError struct{ error }
 
 func (e *modelError) Unwrap() error { return e.error }
 
-// Check builds the graph of a model function that ends in ForwardAll, for inputs
-// of a shape, and returns the number of outputs per example, and the memory of
-// all its values together, without the weights. Nothing is
-// compiled or run but what the importer takes for constants, such as the shapes
-// that a network computes. It refuses a network of which a single value takes
-// more than limit bytes. Its errors name the file.
+// Check builds the graph of a model function that calls ForwardValues, for inputs of the given
+// shapes. It returns the number of outputs per example, and the memory of all values together,
+// without the weights. It compiles and runs only the parts that the importer computes for itself,
+// such as the shapes that a network computes. It refuses a network with a value of more than limit
+// bytes. Its errors name the file.
 func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, []*graph.Node) *graph.Node, inputs []shapes.Shape,
 	limit int64) (outputs int, bytes float64, err error) {
 	guard := &sizeGuard{Backend: backend, limit: limit}
@@ -239,8 +238,7 @@ func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, []*graph.No
 	return outputs, guard.bytes, nil
 }
 
-// attempt calls a function, and returns as an error what it or the importer
-// panics with.
+// attempt calls a function, and returns its panics, and those of the importer, as errors.
 func attempt(fn func() error) (err error) {
 	defer func() {
 		switch cause := recover().(type) {
@@ -256,7 +254,7 @@ func attempt(fn func() error) (err error) {
 	return fn()
 }
 
-// maxFileSize is what protocol buffers, and so ONNX files, can hold.
+// maxFileSize is the limit of protocol buffers, and so of ONNX files.
 const maxFileSize = 2 << 30
 
 // readFile reads a regular file: a device or a FIFO has no end, or none soon.

@@ -19,7 +19,7 @@ var _ = register(map[string]rewrite{"LSTM": recurrentForm, "GRU": recurrentForm,
 // gates of a cell, in the order of their weights.
 var gates = map[string]int{"LSTM": 4, "GRU": 3, "RNN": 1}
 
-// mostSteps is how long a sequence may be: each step is a part of the graph.
+// mostSteps limits the length of a sequence: each step is a part of the graph.
 const mostSteps = 4096
 
 // recurrent is a node with what its attributes say.

@@ -12,8 +12,8 @@ import (
 // path of many millions would take more stack than Go gives.
 const maxNodes = 100_000
 
-// validate refuses what the importer would take as it is: tensors that claim more than they hold,
-// operators without their inputs, and cycles.
+// validate refuses faults that the importer does not check for: tensors that claim more elements
+// than they hold, operators that lack inputs, and cycles.
 func validate(g *protos.GraphProto, folder *dataFolder) error {
 	v := validator{folder: folder, visits: make(map[*protos.NodeProto]visit)}
 	return v.graph(g, nil)
@@ -25,12 +25,12 @@ type validator struct {
 	visits map[*protos.NodeProto]visit
 }
 
-// visit is how far the search for cycles is with a node.
+// visit is the state of a node in the search for cycles.
 type visit struct {
 	begun, finished bool
 }
 
-// scope is a graph, or one inside an operator of the graph outside, whose values it can use.
+// scope is a graph. One inside an operator can use the values of the graph around it.
 type scope struct {
 	outside   *scope
 	leaves    map[string]bool // inputs and weights
@@ -113,8 +113,8 @@ func (v *validator) node(n *protos.NodeProto) error {
 	return nil
 }
 
-// checkInputs refuses an operator without the inputs that the importer and the rewrites take for
-// granted.
+// checkInputs refuses an operator that lacks inputs which the importer and the rewrites read
+// without checking.
 func checkInputs(n *protos.NodeProto) error {
 	least := leastInputs[n.OpType]
 	if len(n.Input) < least || slices.Contains(n.Input[:least], "") {
@@ -132,7 +132,7 @@ func countNamed(inputs []string) (count int) {
 	return count
 }
 
-// follow looks for a way from a node back to itself.
+// follow looks for a cycle through a node.
 func (v *validator) follow(n *protos.NodeProto, s *scope) error {
 	switch state := v.visits[n]; {
 	case state.finished:
@@ -162,8 +162,8 @@ func (v *validator) follow(n *protos.NodeProto, s *scope) error {
 	return nil
 }
 
-// tensor holds a tensor's shape to the data that comes with it, so that no more is allocated than
-// the file holds.
+// tensor checks that a tensor has the data that its shape needs, so that no more memory is
+// allocated than the file holds.
 func (v *validator) tensor(t *protos.TensorProto) error {
 	count, ok := elements(t.Dims)
 	if !ok {
@@ -184,8 +184,8 @@ func (v *validator) tensor(t *protos.TensorProto) error {
 	return nil
 }
 
-// elements is the product of the dimensions; false if one is negative, or the product is too large
-// to be a size.
+// elements returns the product of the dimensions. It returns false if one is negative, or if the
+// product overflows.
 func elements(dims []int64) (int64, bool) {
 	count, empty := uint64(1), false
 	for _, d := range dims {
@@ -219,9 +219,9 @@ var elementBytes = map[protos.TensorProto_DataType]int64{
 	protos.TensorProto_COMPLEX128: 16,
 }
 
-// leastInputs is how many inputs the importer takes for granted, by operator: ONNX's own minimum
-// over all opsets, as old ones have axes, shapes and pads as attributes. It has no entry for
-// operators that need none.
+// leastInputs is the number of inputs that the importer reads without checking, by operator. It is
+// ONNX's minimum over all opsets, because old ones have axes, shapes and pads as attributes.
+// Operators that need no input have no entry.
 var leastInputs = operatorCounts(map[int][]string{
 	1: {"Abs", "Acos", "ArgMax", "Asin", "Atan", "EyeLike", "IsInf", "ArgMin", "AveragePool", "Cast", "Ceil", "Clip",
 		"Concat", "ConstantOfShape", "Cos",
@@ -254,7 +254,7 @@ func operatorCounts(byCount map[int][]string) map[string]int {
 	return counts
 }
 
-// nodeName is a node for messages: its operator, and its name or that of its output.
+// nodeName names a node in messages: its operator, and its name or that of its output.
 func nodeName(n *protos.NodeProto) string {
 	name := n.Name
 	for _, out := range n.Output {

@@ -289,9 +289,9 @@ func (f Figure) first(name string) Series {
 	return Series{}
 }
 
-// fallbackWidth is how much wider the text of an SVG file may be than measured: where the font is
-// missing, browsers take another one. DejaVu Sans makes published captions up to 1.15 times as
-// wide.
+// fallbackWidth is the factor by which the text of an SVG file may be wider than measured: where
+// the font is missing, browsers take another one. DejaVu Sans makes published captions up to 1.15
+// times as wide.
 const fallbackWidth = 1.16
 
 // captionLines breaks the caption into lines that fit the figure.

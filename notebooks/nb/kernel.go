@@ -33,9 +33,9 @@ func findData() {
 }
 
 const (
-	// kernelCheckEvery is how long a cell may outlive its kernel without noticing.
+	// kernelCheckEvery is the time after which a cell notices that its kernel has ended.
 	kernelCheckEvery = time.Second
-	// interruptPatience is how long an interrupted cell may take to save what it did: as long as
+	// interruptPatience limits the time in which an interrupted cell saves what it did: as long as
 	// GoNB lets it.
 	interruptPatience = 5 * time.Second
 )

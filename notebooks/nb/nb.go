@@ -1,6 +1,6 @@
-// Package nb is what the notebooks need beside the packages they show: a backend, an output folder,
-// progress in place, and figures and tables that a saved notebook keeps and an untrusted view still
-// shows (PNG and plain HTML, no scripts).
+// Package nb has what the notebooks need beside the packages they show: a backend, an output
+// folder, progress in place, and figures and tables that a saved notebook keeps and an untrusted
+// view still shows (PNG and plain HTML, no scripts).
 //
 // It is for cells of GoNB, where every cell is a program of its own: results pass from one to the
 // next through the output folder. Unlike the libraries it prints, and it ends the cell on an error,

@@ -64,7 +64,7 @@ func (o *Outcome[C]) Records(label string) []*runs.Record {
 	return nil
 }
 
-// Sweeps is how many quantities the experiment sweeps.
+// Sweeps is the number of quantities that the experiment sweeps.
 func (o *Outcome[C]) Sweeps() int { return len(o.design.Axes) }
 
 // View is the i-th sweep of the experiment, counted from 0, for a slider to step through.

@@ -17,7 +17,7 @@ type View struct{ sweep evidence.Sweep }
 // Values is the number of values.
 func (v *View) Values() int { return len(v.sweep.Records) }
 
-// Measurements is how many times the runs were measured; those that ended early were less often.
+// Measurements is the number of measurements of a run. Runs that ended early have fewer.
 func (v *View) Measurements() int {
 	n := 0
 	for _, records := range v.sweep.Records {

@@ -30,7 +30,7 @@ func Ranked(c experiments.TheMeasureConfig, backend compute.Backend, r *runs.Rec
 	return &RankedFunctions{backend, c.ArcLengths(), r.Seed, points}
 }
 
-// Len is how many functions there are.
+// Len is the number of functions.
 func (f *RankedFunctions) Len() int { return len(f.points) }
 
 // functionCells is how finely a function is drawn.

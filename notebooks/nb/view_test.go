@@ -16,8 +16,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
-// sweepView has two values of two seeds each, of three measurements but for one run that diverged
-// after two.
+// sweepView has two values with two seeds each. Every run has three measurements, except one that
+// diverged after two.
 func sweepView() *View {
 	run := func(losses ...float64) *runs.Record {
 		r := &runs.Record{Status: runs.Complete}
@@ -41,7 +41,7 @@ func TestViewAlong(t *testing.T) {
 	}
 	s := f.Panels[0].Series
 	if len(s) != 2 || !s[0].Reference || s[0].Name != "rate 0" || !slices.Equal(s[0].Y, []float64{5, 3, 2}) {
-		t.Errorf("compared with %+v, want the mean of the first value", s)
+		t.Errorf("the reference is %+v, want the mean of the first value", s)
 	}
 	if !slices.Equal(s[1].X, []float64{0, 10, 20}) || !slices.Equal(s[1].Y, []float64{4.5, 2, 0.5}) {
 		t.Errorf("the chosen value is drawn as %+v", s[1])
@@ -91,7 +91,7 @@ func TestViewAgainst(t *testing.T) {
 	}
 	if s := p.Series[1]; s.Name != "rate 0.5" || !slices.Equal(s.X, []float64{1, 2}) ||
 		!slices.Equal(s.Y, []float64{4.5, 2}) {
-		t.Errorf("the way of the second value is drawn as %+v", s)
+		t.Errorf("the path of the second value is drawn as %+v", s)
 	}
 }
 
@@ -135,7 +135,7 @@ func outcomeOf[C any](t *testing.T, e *experiment.Definition[C], cfg C) *Outcome
 		records: records}
 }
 
-// These draw what the sliders of the notebooks ask for, from real runs.
+// The following tests draw the figures of the notebooks' sliders, from real runs.
 
 func TestRankedFunctions(t *testing.T) {
 	cfg := experiments.TheMeasureConfig{Inputs: []int{1}, Outputs: []int{1}, HiddenLayers: []int{0, 1}, Width: 4,
@@ -156,7 +156,7 @@ func TestRankedFunctions(t *testing.T) {
 		last = gc
 	}
 	if _, err := ranked.At(5); err == nil {
-		t.Error("a function that there is not gives no error")
+		t.Error("an index beyond the functions gives no error")
 	}
 }
 
@@ -174,7 +174,7 @@ func TestAtDepth(t *testing.T) {
 		t.Errorf("the figure draws %+v", f.Panels)
 	}
 	if _, err := AtDepth(o, 2); err == nil {
-		t.Error("a depth that there is not gives no error")
+		t.Error("an unknown depth gives no error")
 	}
 }
 

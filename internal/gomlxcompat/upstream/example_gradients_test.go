@@ -93,8 +93,8 @@ func TestUpstreamBatchNorm(t *testing.T) {
 	}
 }
 
-// TestUpstreamDerivatives runs the program of the report for every row. If it fails, GoMLX has added
-// a derivative: delete the row, and see package autodiff.
+// TestUpstreamDerivatives runs the program of the report for every row. If it fails, GoMLX has
+// added a derivative: delete the row, and see package autodiff.
 func TestUpstreamDerivatives(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/upstream.md")
 	if err != nil {

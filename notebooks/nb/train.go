@@ -90,15 +90,28 @@ func trainModel[F train.ModelFnCompatible](modelFn F, t Training) (result Traine
 	}
 	device, store := GoBackend(), Store()
 	defer device.Finalize()
+	return trainAndTest(device, store, modelFn, batchesOfImages(training), batchesOfImages(test), t)
+}
+
+// batchesOf begins a data set of some examples in batches.
+type batchesOf func(batch int) *datasets.BatchesConfig
+
+func batchesOfImages(images *datasets.Images) batchesOf {
+	return func(batch int) *datasets.BatchesConfig { return flat(images, batch) }
+}
+
+// trainAndTest trains a model and measures it, its GC with the options.
+func trainAndTest[F train.ModelFnCompatible](device compute.Backend, store *model.Store, modelFn F,
+	training, test batchesOf, t Training, opts ...gcml.Option) (result Trained, err error) {
 	trainer, err := trainOn(device, store, modelFn, training, t)
 	if err != nil {
 		return result, err
 	}
 	for _, part := range []struct {
-		images         *datasets.Images
+		examples       batchesOf
 		loss, accuracy *float64
 	}{{training, &result.TrainLoss, new(float64)}, {test, &result.TestLoss, &result.TestAccuracy}} {
-		once, err := flat(part.images, 100).Done()
+		once, err := part.examples(100).Done()
 		if err != nil {
 			return result, err
 		}
@@ -109,19 +122,19 @@ func trainModel[F train.ModelFnCompatible](modelFn F, t Training) (result Traine
 		*part.loss = float64(tensors.ToScalar[float32](values[0]))
 		*part.accuracy = float64(tensors.ToScalar[float32](values[1]))
 	}
-	once, err := flat(training, 100).Done()
+	once, err := training(100).Done()
 	if err != nil {
 		return result, err
 	}
-	gc, err := gcml.Measure(Context(), device, store, modelFn, once)
+	gc, err := gcml.Measure(Context(), device, store, modelFn, once, opts...)
 	result.GC = float64(gc.GC)
 	return result, err
 }
 
-// trainOn trains a model on images. The trainer reports the loss and the accuracy in evaluations.
+// trainOn trains a model. The trainer reports the loss and the accuracy in evaluations.
 func trainOn[F train.ModelFnCompatible](device compute.Backend, store *model.Store, modelFn F,
-	images *datasets.Images, t Training) (*train.Trainer, error) {
-	batches, err := flat(images, t.Batch).Shuffle(1).Infinite().Done()
+	examples batchesOf, t Training) (*train.Trainer, error) {
+	batches, err := examples(t.Batch).Shuffle(1).Infinite().Done()
 	if err != nil {
 		return nil, err
 	}

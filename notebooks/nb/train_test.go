@@ -4,7 +4,9 @@ import (
 	"math"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
+	mllayers "github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -103,5 +105,25 @@ func TestTransfer(t *testing.T) {
 	}
 	if got := Transfer(same, short); math.Abs(got.GC-pixels) > 1e-3 || math.Abs(got.TargetCDNV/classes.CDNV()-1) > 1e-5 {
 		t.Errorf("the images themselves give %v, want GC %d and CDNV %g of the target", got, pixels, classes.CDNV())
+	}
+}
+
+// The same training on texts gives the same result, and the penalty on the GC of the embeddings
+// lowers it.
+func TestTrainOnTexts(t *testing.T) {
+	network := func(scope *model.Scope, tokens *graph.Node) *graph.Node {
+		x := mllayers.Embedding(scope.In("words"), tokens, dtypes.Float32, Vocabulary, 8).WithAlias(EmbeddedTokens)
+		return layers.MLP(scope, graph.ReduceMean(x, 1)).Hidden(1, 8).Outputs(Areas).Done()
+	}
+	plain := TrainOnTexts(network)
+	if again := TrainOnTexts(network); again != plain {
+		t.Errorf("the second time %v, the first time %v", again, plain)
+	}
+	if plain.TestAccuracy < 0.25 || !(plain.CalibrationError > 0 && plain.CalibrationError < 1) {
+		t.Errorf("it has not learned: %v", plain)
+	}
+	penalized := gcml.Regularize(network, gcml.WithInputNode(EmbeddedTokens), gcml.WithCoefficient(0.1))
+	if got := TrainOnTexts(penalized); got.GC > plain.GC/2 {
+		t.Errorf("with the penalty %v, without %v", got, plain)
 	}
 }

@@ -55,7 +55,7 @@ func transfer[F train.ModelFnCompatible](modelFn F, t Training) (result Transfer
 	}
 	device, store := GoBackend(), Store()
 	defer device.Finalize()
-	if _, err := trainOn(device, store, modelFn, source, t); err != nil {
+	if _, err := trainOn(device, store, modelFn, batchesOfImages(source), t); err != nil {
 		return result, err
 	}
 	once, err := flat(source, 100).Done()

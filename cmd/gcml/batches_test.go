@@ -25,7 +25,7 @@ func TestFit(t *testing.T) {
 			{1, []int{3, 3, 1, 3, 3, 1}},
 			{1e9, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
 		} {
-			f := &fitting{examples: sevens{2}}
+			f := &memoryLimited{examples: sevens{2}}
 			note := f.fit(b, c.share*1000/memoryFor(b, 1), 7, 1000)
 			if divided := len(c.sizes) > 2; divided != strings.HasPrefix(note, "batches of ") {
 				t.Errorf("%g of the memory: note %q", c.share, note)

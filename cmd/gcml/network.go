@@ -91,7 +91,7 @@ type onnxNetwork struct {
 	*onnxmodel.Model
 	file    string
 	axes    batchAxes
-	ds      *fitting
+	ds      *memoryLimited
 	arrange layout
 	batch   int // the only batch size that it takes, or 0
 	// mayFit allows to divide the batches: the network takes any, and no size was asked for.
@@ -117,7 +117,7 @@ func openONNX(o measureOptions, split datasets.Split) (*onnxNetwork, error) {
 		return nil, err
 	}
 	ds, arrange, err := openExamples(network, &o, split, n.axes)
-	n.ds, n.arrange = &fitting{examples: ds}, arrange
+	n.ds, n.arrange = &memoryLimited{examples: ds}, arrange
 	n.batch = network.BatchSize(n.axes.of(network.InputName()))
 	n.mayFit = n.batch == 0 && !o.batchGiven
 	return n, err

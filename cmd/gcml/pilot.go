@@ -13,15 +13,9 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 )
 
-const (
-	// pilotExamples are the examples of the small batch from whose time that of a measurement is
-	// estimated, unless the network takes batches of one size only.
-	pilotExamples = 4
-	// pilotFrom is the work, in products of a vector and a Jacobian times parameters of the
-	// network, from which the small batch is worth the time to compile its graph: most measurements
-	// of more than 20 seconds have it.
-	pilotFrom = 1e10
-)
+// pilotExamples is the number of examples of the small batch from whose time that of a measurement
+// is estimated, unless the network takes batches of one size only.
+const pilotExamples = 4
 
 // pilotSize returns the size of the small batch, 0 if none is worth its time.
 func pilotSize(s subject, products float64) int {

@@ -85,11 +85,11 @@ func TestPilotSize(t *testing.T) {
 		products float64
 		want     int
 	}{
-		{"little work", subject{store: store, examples: 1000}, 1e6, 0},
-		{"much work", subject{store: store, examples: 1000}, 1e7, pilotExamples},
+		{"little work", subject{store: store, examples: 1000}, pilotFrom/1000 - 1, 0},
+		{"much work", subject{store: store, examples: 1000}, pilotFrom / 1000, pilotExamples},
 		{"few examples", subject{store: store, examples: 20}, 1e9, 0},
-		{"a fixed batch", subject{store: store, examples: 1000, batch: 50}, 1e7, 50},
-		{"few fixed batches", subject{store: store, examples: 100, batch: 50}, 1e7, 0},
+		{"a fixed batch", subject{store: store, examples: 1000, batch: 50}, pilotFrom / 1000, 50},
+		{"few fixed batches", subject{store: store, examples: 100, batch: 50}, pilotFrom / 1000, 0},
 	} {
 		if got := pilotSize(c.s, c.products); got != c.want {
 			t.Errorf("%s: %d examples, want %d", c.name, got, c.want)

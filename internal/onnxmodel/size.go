@@ -85,17 +85,23 @@ var isView = map[graph.NodeType]bool{
 	graph.NodeTypeBroadcastInDim: true,
 }
 
+// ValueBytes is the memory of the value of a node in bytes, 0 for views and nodes with several
+// outputs.
+func ValueBytes(n *graph.Node) float64 {
+	if n.NumOutputs() != 1 || isView[n.Type()] {
+		return 0
+	}
+	return shapeBytes(n.Shape())
+}
+
 func (s *sizeGuard) check() error {
 	nodes := s.graph.Nodes()
 	for _, n := range nodes[s.seen:] {
 		if n.NumOutputs() != 1 {
 			continue
 		}
-		bytes := shapeBytes(n.Shape())
-		if !isView[n.Type()] {
-			s.bytes += bytes
-		}
-		if bytes > float64(s.limit) {
+		s.bytes += ValueBytes(n)
+		if bytes := shapeBytes(n.Shape()); bytes > float64(s.limit) {
 			return fmt.Errorf("needs %s for a value of shape %s alone, and there are %s",
 				machine.Bytes(bytes), n.Shape(), machine.Bytes(float64(s.limit)))
 		}

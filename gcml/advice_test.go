@@ -37,14 +37,6 @@ func TestFollowAdvice(t *testing.T) {
 			func(x *Node) *Node { return Add(x, StopGradient(Floor(x))) }, exact, 1e-12},
 		{"Ceil", constant, func(x *Node) *Node { return Add(x, Ceil(x)) },
 			func(x *Node) *Node { return Add(x, StopGradient(Ceil(x))) }, exact, 1e-12},
-		{"ReduceProduct", "write it as Exp(ReduceSum(Log(x))) where x is positive",
-			func(x *Node) *Node { return ReduceAndKeep(x, ReduceMultiply, 1) },
-			func(x *Node) *Node { return Exp(ReduceAndKeep(Log(x), ReduceSum, 1)) }, exact, 1e-12},
-		{"ReduceProduct", "or as a Mul of slices",
-			func(x *Node) *Node { return ReduceAndKeep(x, ReduceMultiply, 1) },
-			func(x *Node) *Node {
-				return Mul(SliceAxis(x, 1, AxisElem(0)), Mul(SliceAxis(x, 1, AxisElem(1)), SliceAxis(x, 1, AxisElem(2))))
-			}, exact, 1e-12},
 		{"Atan2", "use the forward-noise estimator",
 			func(x *Node) *Node { return Atan2(x, OnesLike(x)) }, func(x *Node) *Node { return Atan2(x, OnesLike(x)) },
 			gcml.WithEstimator(gcml.ForwardNoise(1e-4, 8)), 0.8},

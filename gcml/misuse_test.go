@@ -71,9 +71,9 @@ func TestMisusePanics(t *testing.T) {
 			x := float(g, 4, 3)
 			return gcml.Complexity(Sin(x), x, gcml.WithCotangents(-1))
 		}},
-		{"no gradient", "ReduceProduct has no gradient", func(g *Graph) *Node {
+		{"no gradient", "Atan2 has no gradient", func(g *Graph) *Node {
 			x := float(g, 4, 3)
-			return gcml.Complexity(ReduceMultiply(x, 1), x)
+			return gcml.Complexity(Atan2(x, OnesLike(x)), x)
 		}},
 	}
 	for _, c := range cases {

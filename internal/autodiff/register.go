@@ -27,6 +27,7 @@ import (
 //	FusedActivation        no second derivative; wrong for SwiGLU and approximate GELU (Go backend)
 //	Gather, ScatterSum     no derivative of some forms, such as GatherSlices differentiated twice
 //	Identity               no derivative unless it is an IdentityWithCustomGradient
+//	ReduceProduct, Rem     no derivative
 func Register() { registerOnce.Do(register) }
 
 var registerOnce sync.Once
@@ -50,6 +51,7 @@ func register() {
 	registerFused()
 	registerPad()
 	registerIndexing()
+	registerProducts()
 }
 
 // registerOne replaces the rule of an op with one output. The rule takes the node and the gradient

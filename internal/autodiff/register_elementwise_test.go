@@ -13,6 +13,10 @@ func TestElementwise(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for name, f := range map[string]func(x *Node) *Node{
 			"Rsqrt": func(x *Node) *Node { return Rsqrt(AddScalar(Square(x), 0.5)) },
+			"Rem": func(x *Node) *Node {
+				y := Square(Rem(MulScalar(x, 3), AddScalar(Square(x), 1)))
+				return Add(y, Rem(x, Const(x.Graph(), 0.7)))
+			},
 			"Expm1": func(x *Node) *Node { return Square(Expm1(x)) },
 			"Clamp": func(x *Node) *Node {
 				return Clip(Square(x), Scalar(x.Graph(), x.DType(), 0.3), Scalar(x.Graph(), x.DType(), 0.8))

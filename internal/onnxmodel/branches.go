@@ -21,6 +21,7 @@ func separateNames(g *protos.GraphProto) {
 type separator struct {
 	taken   map[string]bool
 	renamed int
+	suffix  string // of new names, before their number
 }
 
 // graph renames what a graph defines, and what its nodes use: outer has the new names of values
@@ -34,7 +35,7 @@ func (s *separator) graph(g *protos.GraphProto, outer map[string]string) {
 		fresh := *name
 		for fresh != "" && s.taken[fresh] {
 			s.renamed++
-			fresh = fmt.Sprintf("%s.gcml%d", *name, s.renamed)
+			fresh = fmt.Sprintf("%s.gcml.%s%d", *name, s.suffix, s.renamed)
 		}
 		s.taken[fresh] = true
 		if names[*name] = fresh; fresh == *name {

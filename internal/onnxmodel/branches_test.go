@@ -1,8 +1,6 @@
 package onnxmodel
 
 import (
-	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -55,14 +53,10 @@ func TestBranchesOfTheSameNames(t *testing.T) {
 // formCase is an entry of forms.json.
 func formCase(t *testing.T, name string) caseOf {
 	t.Helper()
-	raw, err := os.ReadFile(testdata("cases/forms.json"))
-	var cases []caseOf
-	if err == nil {
-		err = json.Unmarshal(raw, &cases)
-	}
+	cases := readCases(t, "cases/forms.json")
 	i := slices.IndexFunc(cases, func(c caseOf) bool { return c.Model == "form_"+name+".onnx" })
-	if err != nil || i < 0 {
-		t.Fatalf("no case %s (%v)", name, err)
+	if i < 0 {
+		t.Fatalf("no case %s", name)
 	}
 	return cases[i]
 }
@@ -115,7 +109,11 @@ func TestRecurrentLayersInBranches(t *testing.T) {
 			case "computed shapes":
 				want = lstm
 			}
-			gctest.AssertClose(t, []float64{gcOf(t, b, m, want)}, []float64{want.GC}, want.Tolerance, 0, name)
+			gc, err := want.measureModel(t, b, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gctest.AssertClose(t, []float64{gc}, []float64{want.GC}, want.Tolerance, 0, name)
 		}
 	})
 	m := load(t, insideBranch(t, gru, rate, rank...))

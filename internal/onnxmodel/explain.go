@@ -2,6 +2,7 @@ package onnxmodel
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -108,6 +109,9 @@ func (m *Model) explain(backend compute.Backend, inputs []*graph.Node, names []s
 	}
 	n := order[first]
 	err := build(first + 1)
+	if hint := m.lowered.hints[n.Output[0]]; hint != "" {
+		err = errors.New(hint)
+	}
 	if origin := m.lowered.origins[n.Output[0]]; origin != nil {
 		n = origin
 	}

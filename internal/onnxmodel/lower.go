@@ -1,7 +1,9 @@
 package onnxmodel
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/gomlx/compute-onnx/support/protos"
@@ -43,13 +45,18 @@ type lowered struct {
 	names    int                          // how many were made
 	origins  map[string]*protos.NodeProto // the node of the file that a value belongs to
 	refusals map[string]error             // of the node that computes a value
+	hints    map[string]string            // why a value that checks sizes cannot be built
+	folded   map[string][]int64           // of values that have been computed
+	ranks    map[string]int               // that have been inferred, -1 for one that cannot be
+	bodies   int                          // how many steps of loops were written out
 	types    map[string]int32             // as far as they are known
 }
 
 // lower rewrites the nodes of a graph, and of the graphs inside its nodes. Nodes that are refused
 // stay.
 func lower(g *protos.GraphProto, opset int64) *lowered {
-	all := &lowered{origins: make(map[string]*protos.NodeProto), refusals: make(map[string]error)}
+	all := &lowered{origins: make(map[string]*protos.NodeProto), refusals: make(map[string]error),
+		hints: make(map[string]string), folded: make(map[string][]int64), ranks: make(map[string]int)}
 	all.types = make(map[string]int32)
 	lowerGraph(&lowering{graph: g, opset: opset, float: int32(protos.TensorProto_FLOAT), dtypes: all.types, lowered: all})
 	return all
@@ -111,6 +118,9 @@ func (l *lowering) node(n *protos.NodeProto) error {
 	trimInputs(n)
 	remove(n, "consumed_inputs") // It says what may be overwritten, before opset 6.
 	if err := checkForm(n, l.opset); err != nil {
+		return err
+	}
+	if isLoop, err := l.unroll(n); isLoop {
 		return err
 	}
 	for _, a := range n.Attribute {
@@ -245,6 +255,15 @@ func (l *lowering) finishOutput(n *protos.NodeProto, index int, value string) {
 	}
 }
 
+// checked is x, which the importer refuses to build where a condition that it can evaluate does not
+// hold: the reason is what explain says then.
+func (l *lowering) checked(x, condition, reason string) string {
+	factor := l.op("Where", condition, l.integer(1), l.integer(math.MinInt32))
+	y := l.op("Reshape", x, l.op("Mul", l.op("Shape", x), factor))
+	l.hints[y] = reason
+	return y
+}
+
 // scalar is a constant of the float type of a value.
 func (l *lowering) scalar(like string, x float32) string {
 	dtype, ok := l.dtypes[like]
@@ -282,28 +301,15 @@ func (l *lowering) weight(t *protos.TensorProto) string {
 	return t.Name
 }
 
-// rank of a value as far as the file says it.
-func (l *lowering) rank(name string) (int, bool) {
-	if t := l.tensor(name); t != nil {
-		return len(t.Dims), true
-	}
-	for _, v := range slices.Concat(l.graph.Input, l.graph.ValueInfo, l.graph.Output) {
-		if shape := v.GetType().GetTensorType().GetShape(); v.Name == name && shape != nil {
-			return len(shape.Dim), true
-		}
-	}
-	if l.outer != nil {
-		return l.outer.rank(name)
-	}
-	return 0, false
-}
-
 // constant is the value of a weight, a Constant node or a few operators of these, of integers.
 func (l *lowering) constant(name string) ([]int64, bool) { return l.fold(name, 16) }
 
 // fold computes what PyTorch's exporter writes around constants, such as Unsqueeze and Concat,
 // going back a number of nodes.
 func (l *lowering) fold(name string, depth int) ([]int64, bool) {
+	if values, ok := l.folded[name]; ok {
+		return values, true
+	}
 	if t := l.tensor(name); t != nil {
 		return integersOf(t)
 	}
@@ -313,6 +319,9 @@ func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 	}
 	if n == nil || depth == 0 || len(n.Input) == 0 {
 		return nil, false
+	}
+	if size, ok := l.foldSize(n, depth); ok {
+		return []int64{size}, true
 	}
 	var all [][]int64
 	for _, in := range n.Input {
@@ -337,7 +346,8 @@ func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 		return all[0], true
 	case "Cast":
 		to := protos.TensorProto_DataType(intOr(n, "to", 0))
-		return all[0], to == protos.TensorProto_INT64 || to == protos.TensorProto_INT32
+		return all[0], to == protos.TensorProto_INT64 || to == protos.TensorProto_INT32 ||
+			(to == protos.TensorProto_FLOAT || to == protos.TensorProto_DOUBLE) && areSmall(all[0])
 	case "Concat":
 		return slices.Concat(all...), intOr(n, "axis", 0) == 0
 	case "Neg":
@@ -356,11 +366,70 @@ func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 	return nil, false
 }
 
+// foldSize is the size that a Gather takes of a shape that the file states.
+func (l *lowering) foldSize(n *protos.NodeProto, depth int) (int64, bool) {
+	if n.OpType != "Gather" || intOr(n, "axis", 0) != 0 {
+		return 0, false
+	}
+	shape, name := l.makers[n.Input[0]], n.Input[0]
+	for ; shape != nil && shape.OpType == "Cast" && depth > 0; depth-- {
+		name = shape.Input[0]
+		shape = l.makers[name]
+	}
+	index, ok := l.fold(n.Input[1], depth-1)
+	if shape == nil || shape.OpType != "Shape" || !ok || len(index) != 1 {
+		return 0, false
+	}
+	return l.sizeOf(shape.Input[0], index[0], depth)
+}
+
+// areSmall tells whether floats of 32 bits have the values exactly.
+func areSmall(values []int64) bool {
+	const most = 1 << 24
+	return !slices.ContainsFunc(values, func(v int64) bool { return v < -most || v > most })
+}
+
+// wholeOf is the value of a tensor of floats, if they are small whole numbers.
+func wholeOf(t *protos.TensorProto) (values []int64, ok bool) {
+	var floats []float64
+	switch {
+	case t.DataType == int32(protos.TensorProto_FLOAT) && t.RawData == nil:
+		for _, v := range t.FloatData {
+			floats = append(floats, float64(v))
+		}
+	case t.DataType == int32(protos.TensorProto_DOUBLE) && t.RawData == nil:
+		floats = t.DoubleData
+	case t.DataType == int32(protos.TensorProto_FLOAT):
+		for raw := t.RawData; len(raw) >= 4; raw = raw[4:] {
+			floats = append(floats, float64(math.Float32frombits(binary.LittleEndian.Uint32(raw))))
+		}
+	case t.DataType == int32(protos.TensorProto_DOUBLE):
+		for raw := t.RawData; len(raw) >= 8; raw = raw[8:] {
+			floats = append(floats, math.Float64frombits(binary.LittleEndian.Uint64(raw)))
+		}
+	default:
+		return nil, false
+	}
+	const most = 1 << 24
+	if len(floats) > 16 { // None that counts steps.
+		return nil, false
+	}
+	for _, v := range floats {
+		if v != math.Trunc(v) || math.Abs(v) > most {
+			return nil, false
+		}
+		values = append(values, int64(v))
+	}
+	return values, true
+}
+
 func integersOf(t *protos.TensorProto) ([]int64, bool) {
 	var size int
 	switch {
 	case t == nil || len(t.ExternalData) > 0:
 		return nil, false
+	case isFloat(t.DataType):
+		return wholeOf(t)
 	case t.DataType == int32(protos.TensorProto_INT64):
 		if t.RawData == nil {
 			return t.Int64Data, true

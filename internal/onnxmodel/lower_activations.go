@@ -15,10 +15,19 @@ var _ = register(map[string]rewrite{
 	},
 	"PRelu": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		x := n.Input[0]
-		if l.opset < 7 || len(n.Input) < 2 {
-			return refused(n, "it has the form from before opset 7")
+		if len(n.Input) < 2 {
+			return lacking(n, 2)
 		}
-		return l.finish(n, l.negative(x, l.op("Mul", x, n.Input[1]), x))
+		slope := n.Input[1]
+		if dims := l.dims(slope); l.opset < 7 && len(dims) == 1 && dims[0] != 1 {
+			// One for each channel, before opset 7.
+			rank, ok := l.rank(x)
+			if !ok || rank < 2 {
+				return refused(n, "its input is of a rank that the file does not tell, before opset 7")
+			}
+			slope = l.along(slope, x, int64(1-rank))
+		}
+		return l.finish(n, l.negative(x, l.op("Mul", x, slope), x))
 	},
 	"Elu": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		return l.finish(n, l.elu(n.Input[0], floatOr(n, "alpha", 1), 1))

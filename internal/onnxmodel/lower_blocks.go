@@ -108,45 +108,23 @@ func (l *lowering) hardmax(x string, axis int64) string {
 	return l.op("Where", hot, l.scalar(x, 1), l.scalar(x, 0))
 }
 
-// scatterElements writes the index of each element out, for ScatterND.
+// scatterElements writes the place of each element out, for ScatterND.
 func scatterElements(l *lowering, n *protos.NodeProto) (bool, error) {
 	data, indices, updates := n.Input[0], n.Input[1], n.Input[2]
-	rank, ok := 0, false
-	for _, name := range []string{indices, data, updates, n.Output[0]} {
-		if rank, ok = l.rank(name); ok {
-			break
-		}
-	}
+	rank, ok := l.firstRank(indices, data, updates, n.Output[0])
 	reduction := stringOr(n, "reduction", "none")
 	switch {
-	case !ok || rank < 1:
+	case !ok:
 		return refused(n, "its inputs are of a rank that the file does not tell")
 	case reduction == "mul":
 		return refused(n, "the attribute reduction is %q", reduction)
 	}
-	axis := intOr(n, "axis", 0)
-	if axis < 0 {
-		axis += int64(rank)
-	}
-	if axis < 0 || axis >= int64(rank) {
-		return refused(n, "the attribute axis is %d for the rank %d", axis, rank)
-	}
-	at := l.cast(indices, protos.TensorProto_INT64)
-	at = l.op("Where", l.op("Less", at, l.integer(0)),
-		l.op("Add", at, l.op("Gather", l.op("Shape", data), l.integer(axis))), at)
-	shape := l.op("Shape", indices)
-	var parts []string
-	for i := range rank {
-		part := at
-		if int64(i) != axis {
-			size := l.op("Gather", shape, l.integer(int64(i)))
-			part = l.along(l.op("Range", l.integer(0), size, l.integer(1)), indices, int64(i-rank))
-			part = l.op("Expand", part, shape)
-		}
-		parts = append(parts, l.op("Unsqueeze", part, l.integers(-1)))
+	axis, err := axisWithin(n, 0, rank)
+	if err != nil {
+		return false, err
 	}
 	attributes := []*protos.AttributeProto{{Name: "reduction", Type: protos.AttributeProto_STRING, S: []byte(reduction)}}
-	return l.finish(n, l.opWith("ScatterND", attributes, data, l.opWith("Concat", axisAttribute(-1), parts...), updates))
+	return l.finish(n, l.opWith("ScatterND", attributes, data, l.places(data, indices, axis, rank), updates))
 }
 
 // einsum makes products of any number of operands those of two at a time, which the importer has.
@@ -180,8 +158,8 @@ func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 			terms[i] = strings.Replace(term, "...", dots, 1)
 		}
 		for _, r := range terms[i] {
-			if !strings.ContainsRune(letters, r) || strings.Count(terms[i], string(r)) > 1 {
-				return refused(n, "the attribute equation %q has a diagonal or a sign that is no letter", equation)
+			if !strings.ContainsRune(letters, r) {
+				return refused(n, "the attribute equation %q has a sign that is no letter", equation)
 			}
 		}
 	}
@@ -202,7 +180,11 @@ func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 			return refused(n, "the attribute equation %q has a result that its terms do not give", equation)
 		}
 	}
-	value, term := n.Input[0], terms[0]
+	operands := slices.Clone(n.Input)
+	for i := range terms {
+		operands[i], terms[i] = l.diagonals(operands[i], terms[i])
+	}
+	value, term := operands[0], terms[0]
 	for i := 1; i < len(terms); i++ {
 		// What is neither in the result nor in a later term is summed over.
 		kept := ""
@@ -211,9 +193,29 @@ func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 				kept += string(r)
 			}
 		}
-		value, term = l.product(value, term, n.Input[i], terms[i], kept), kept
+		value, term = l.product(value, term, operands[i], terms[i], kept), kept
 	}
 	return l.finish(n, l.sumAndOrder(value, term, result))
+}
+
+// diagonals leaves one axis for each letter of a term: of those with the same letter the values
+// where their numbers are the same.
+func (l *lowering) diagonals(x, term string) (value, distinct string) {
+	for i := 0; i < len(term); i++ {
+		first := strings.IndexByte(term, term[i])
+		if first == i {
+			continue
+		}
+		numbers := func(axis int) string {
+			count := l.rangeTo(l.op("Gather", l.op("Shape", x), l.integers(int64(axis))))
+			return l.along(count, x, int64(axis-len(term)))
+		}
+		same := l.op("Where", l.op("Equal", numbers(first), numbers(i)), x, l.scalar(x, 0))
+		x = l.opWith("ReduceSum", []*protos.AttributeProto{intsAttribute("axes", int64(i)), intAttribute("keepdims", 0)}, same)
+		term = term[:i] + term[i+1:]
+		i--
+	}
+	return x, term
 }
 
 // product is the sum over all letters that are not kept. Letters of one operand alone that are not

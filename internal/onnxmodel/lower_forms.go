@@ -14,7 +14,6 @@ var _ = register(map[string]rewrite{
 	"Shape":           shapeForms,
 	"Split":           split,
 	"Reshape":         reshape,
-	"TopK":            topK,
 	"Pow":             pow,
 	"IsInf":           isInf,
 	"EyeLike":         eyeLike,
@@ -23,24 +22,6 @@ var _ = register(map[string]rewrite{
 	"ReduceL1":        reduction,
 	"ReduceL2":        reduction,
 	"ReduceSumSquare": reduction,
-	"GatherND": func(_ *lowering, n *protos.NodeProto) (bool, error) {
-		if b := intOr(n, "batch_dims", 0); b != 0 {
-			return refused(n, "the attribute batch_dims is %d", b)
-		}
-		return false, nil
-	},
-	"ScatterND": func(_ *lowering, n *protos.NodeProto) (bool, error) {
-		if r := stringOr(n, "reduction", "none"); r == "mul" {
-			return refused(n, "the attribute reduction is %q", r)
-		}
-		return false, nil
-	},
-	"DequantizeLinear": func(_ *lowering, n *protos.NodeProto) (bool, error) {
-		if b := intOr(n, "block_size", 0); b != 0 {
-			return refused(n, "the attribute block_size is %d", b)
-		}
-		return false, nil
-	},
 })
 
 // ofBooleans reduces booleans as numbers, which is all that the backends do.
@@ -130,9 +111,10 @@ func reshape(l *lowering, n *protos.NodeProto) (bool, error) {
 		case slices.Contains(shape, 0):
 			return refused(n, "the attribute allowzero is 1 and its shape has a 0")
 		case !ok && input(n, 1) != "":
-			// A computed 0 becomes a size that the importer refuses, as it would take the input's.
-			empty := l.op("Equal", n.Input[1], l.integer(0))
-			n.Input[1] = l.op("Where", empty, l.integer(math.MinInt32), n.Input[1])
+			// The importer would take the input's size for a computed 0.
+			whole := l.opWith("ReduceMin", []*protos.AttributeProto{intAttribute("keepdims", 0)}, l.op("Abs", n.Input[1]))
+			n.Input[0] = l.checked(n.Input[0], l.op("Greater", whole, l.integer(0)),
+				"the attribute allowzero is 1 and its shape has a 0, which is not supported")
 		}
 	}
 	remove(n, "allowzero")
@@ -142,6 +124,9 @@ func reshape(l *lowering, n *protos.NodeProto) (bool, error) {
 // pow computes in the type of the exponent where the base is of integers and the exponent is not,
 // and gives the type of the base.
 func pow(l *lowering, n *protos.NodeProto) (bool, error) {
+	if _, err := withOldBroadcast(l, n); err != nil {
+		return false, err
+	}
 	base, exponent := l.dtypes[n.Input[0]], l.dtypes[n.Input[1]]
 	switch {
 	case base == 0 || exponent == 0 || base == exponent:
@@ -184,15 +169,6 @@ func eyeLike(l *lowering, n *protos.NodeProto) (bool, error) {
 	rows := l.op("Reshape", l.op("Add", l.rangeTo(dims[0]), l.integer(intOr(n, "k", 0))), l.integers(-1, 1))
 	one := l.op("Equal", rows, l.op("Reshape", l.rangeTo(dims[1]), l.integers(1, -1)))
 	return l.finish(n, l.cast(one, protos.TensorProto_DataType(dtype)))
-}
-
-// topK turns the number of values, an attribute before opset 10, into an input.
-func topK(l *lowering, n *protos.NodeProto) (bool, error) {
-	if k := attribute(n, "k"); k != nil {
-		n.Input = []string{n.Input[0], l.integers(k.I)}
-		remove(n, "k")
-	}
-	return lacking(n, 2)
 }
 
 // reduction refuses the form of a norm without axes, of which versions of ONNX differ in what is

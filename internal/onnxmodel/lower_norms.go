@@ -33,11 +33,15 @@ var _ = register(map[string]rewrite{
 	},
 	"GroupNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		groups := intOr(n, "num_groups", 0)
-		if len(n.Input) < 3 || groups < 1 || l.opset < 21 {
-			return refused(n, "it lacks inputs or the attribute num_groups, or has the form from before opset 21")
+		if len(n.Input) < 3 || groups < 1 {
+			return refused(n, "it lacks inputs or the attribute num_groups")
 		}
 		x := n.Input[0]
 		y := l.standardized(l.op("Reshape", x, l.integers(0, groups, -1)), l.integers(2), floatOr(n, "epsilon", 1e-5))
+		if l.opset < 21 { // One scale and bias for each group, not for each channel.
+			y = l.channels(y, y, n.Input[1], n.Input[2])
+			return l.finish(n, l.op("Reshape", y, l.op("Shape", x)))
+		}
 		return l.finish(n, l.channels(x, l.op("Reshape", y, l.op("Shape", x)), n.Input[1], n.Input[2]))
 	},
 	"LayerNormalization": layerNormalization,

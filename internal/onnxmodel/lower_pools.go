@@ -299,10 +299,12 @@ func (l *lowering) dims(name string) []int64 {
 	return nil
 }
 
-// convolution pads by the size of the input where auto_pad asks for it.
+// convolution pads by the size of the input where auto_pad asks for it, and puts the zeros of a
+// dilation into the kernel where there are strides too, which the importer does not take together.
 func convolution(l *lowering, n *protos.NodeProto) (bool, error) {
 	auto := stringOr(n, "auto_pad", "NOTSET")
-	if auto == "NOTSET" {
+	dilated := !all(intsOr(n, "dilations", nil), 1) && !all(intsOr(n, "strides", nil), 1)
+	if auto == "NOTSET" && !dilated {
 		remove(n, "auto_pad")
 		return false, nil
 	}
@@ -310,7 +312,20 @@ func convolution(l *lowering, n *protos.NodeProto) (bool, error) {
 	if refusal != "" {
 		return refused(n, "the attribute auto_pad is %s and %s", auto, refusal)
 	}
-	remove(n, "auto_pad", "pads")
+	if dilated {
+		wide := make([]int64, len(w.kernel))
+		for i := range w.kernel {
+			n.Input[1] = l.spread(n.Input[1], int64(i+2), w.dilation[i])
+			wide[i] = w.span(i)
+		}
+		remove(n, "dilations", "kernel_shape")
+		n.Attribute = append(n.Attribute, intsAttribute("kernel_shape", wide...))
+	}
+	remove(n, "auto_pad")
+	if auto == "NOTSET" {
+		return false, nil
+	}
+	remove(n, "pads")
 	if w.same() {
 		var before, after []string
 		for i := range w.kernel {

@@ -12,6 +12,7 @@ type resizing struct {
 	node                       *protos.NodeProto
 	mode, coordinates, nearest string
 	antialias, excludeOutside  bool
+	old                        bool // of opset 10 or before, when nearest was ceil for scales below 1
 	cubicA                     float32
 	scales                     []float32 // or nil
 	sizes                      string    // name of the sizes, or ""
@@ -29,7 +30,7 @@ func resize(l *lowering, n *protos.NodeProto) (bool, error) {
 		cubicA: floatOr(n, "cubic_coeff_a", -0.75)}
 	scales, sizes := input(n, 2), input(n, 3)
 	if n.OpType == "Upsample" || l.opset < 11 {
-		r.coordinates, r.nearest = "asymmetric", "floor"
+		r.coordinates, r.nearest, r.old = "asymmetric", "floor", true
 		scales, sizes = input(n, 1), ""
 	}
 	if !slices.Contains([]string{"nearest", "linear", "cubic"}, r.mode) {
@@ -39,7 +40,8 @@ func resize(l *lowering, n *protos.NodeProto) (bool, error) {
 		return refused(n, "the attribute nearest_mode is %q", r.nearest)
 	}
 	switch r.coordinates {
-	case "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric":
+	case "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric",
+		"tf_half_pixel_for_nn":
 	default:
 		return refused(n, "the attribute coordinate_transformation_mode is %q", r.coordinates)
 	}
@@ -78,8 +80,8 @@ func (r *resizing) target(scales, sizes string) string {
 	count := len(r.scales)
 	if r.scales == nil {
 		r.sizes = sizes
-		if values, ok := r.constant(sizes); ok {
-			count = len(values)
+		if length, ok := r.length(sizes, 64); ok {
+			count = length
 		} else if rank, ok := r.lowering.rank(r.node.Input[0]); ok {
 			count = rank
 		} else if rank, ok := r.lowering.rank(r.node.Output[0]); ok {
@@ -137,8 +139,14 @@ func (r *resizing) axis(x string, i int, axis int64) string {
 		// In float32, as ONNX Runtime computes it.
 		s := r.weight(&protos.TensorProto{Name: r.fresh(), DataType: int32(protos.TensorProto_FLOAT),
 			FloatData: r.scales[i : i+1]})
-		count = r.cast(r.op("Floor", r.op("Mul", r.cast(size, protos.TensorProto_FLOAT), s)), protos.TensorProto_INT64)
+		length := r.op("Mul", r.cast(size, protos.TensorProto_FLOAT), s)
+		count = r.cast(r.op("Floor", length), protos.TensorProto_INT64)
 		scale = r.double(float64(r.scales[i]))
+		if r.coordinates == "align_corners" {
+			x = r.checked(x, r.op("Equal", r.op("Floor", length), length), "the attribute coordinate_transformation_mode is "+
+				"align_corners, and a scale gives no whole size, where ONNX's definition and its runtimes differ: "+
+				"export it with sizes in place of scales")
+		}
 	} else {
 		count = r.cast(r.op("Gather", r.sizes, r.integer(int64(i))), protos.TensorProto_INT64)
 		scale = r.op("Div", r.cast(count, protos.TensorProto_DOUBLE), in)
@@ -147,6 +155,11 @@ func (r *resizing) axis(x string, i int, axis int64) string {
 	at := r.coordinate(r.cast(r.op("Range", r.integer(0), count, r.integer(1)), protos.TensorProto_DOUBLE),
 		r.cast(count, protos.TensorProto_DOUBLE), in, scale)
 	if r.mode == "nearest" {
+		if r.old && r.scales[i] < 1 {
+			r.nearest = "ceil"
+		} else if r.old {
+			r.nearest = "floor"
+		}
 		return r.opWith("Gather", axisAttribute(axis), x, r.cast(r.within(r.round(at), last), protos.TensorProto_INT64))
 	}
 	rows := r.op("Reshape", at, r.integers(-1, 1))
@@ -177,6 +190,8 @@ func (r *resizing) coordinate(o, count, in, scale string) string {
 	switch r.coordinates {
 	case "asymmetric":
 		return r.op("Div", o, scale)
+	case "tf_half_pixel_for_nn":
+		return r.op("Div", r.op("Add", o, half), scale)
 	case "align_corners":
 		// The length that the scale asks for, before it is cut to a whole number; 1 gives the
 		// coordinate 0.

@@ -4,19 +4,22 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute-onnx/support/protos"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// caseOf is an entry of testdata/cases/index.json, or of forms.json that forms.py writes: a small
-// network, and its GC by central differences of ONNX Runtime or its reference evaluator, or by
-// PyTorch's float64 Jacobian.
+// caseOf is an entry of cases/index.json, of forms.json that forms.py writes, or of
+// variants/index.json that variants.py writes: a small network, and its GC by central differences of
+// ONNX Runtime or its reference evaluator, or by PyTorch's float64 Jacobian.
 type caseOf struct {
 	Model     string  `json:"model"`
 	Inputs    string  `json:"inputs"`
@@ -25,56 +28,87 @@ type caseOf struct {
 	Batch     int     `json:"batch"`
 	// Refused is part of the message, where the form is not supported.
 	Refused string `json:"refused"`
+
+	folder string
+}
+
+// readCases reads the cases of a file in testdata.
+func readCases(t *testing.T, index string) []caseOf {
+	t.Helper()
+	raw, err := os.ReadFile(testdata(index))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []caseOf
+	if err := json.Unmarshal(raw, &cases); err != nil {
+		t.Fatal(err)
+	}
+	for i := range cases {
+		cases[i].folder = filepath.Dir(index)
+	}
+	return cases
 }
 
 // TestFormsOfOperators: a form of an operator is measured rightly, or refused by name.
 func TestFormsOfOperators(t *testing.T) {
-	var cases []caseOf
 	for _, index := range []string{"cases/index.json", "cases/forms.json", "cases/sklearn.json"} {
-		raw, err := os.ReadFile(testdata(index))
+		for _, tc := range readCases(t, index) {
+			t.Run(strings.TrimSuffix(tc.Model, ".onnx")+"/"+strings.TrimSuffix(tc.Inputs, ".npy"), func(t *testing.T) {
+				gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) { tc.check(t, b) })
+			})
+		}
+	}
+}
+
+func (tc *caseOf) check(t *testing.T, b compute.Backend) {
+	t.Helper()
+	path := testdata(filepath.Join(tc.folder, tc.Model))
+	gc, err := tc.measure(t, b, path)
+	if tc.Refused == "" {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var some []caseOf
-		if err := json.Unmarshal(raw, &some); err != nil {
-			t.Fatal(err)
-		}
-		cases = append(cases, some...)
+		gctest.AssertClose(t, []float64{gc}, []float64{tc.GC}, tc.Tolerance, 0, "GC")
+		return
 	}
-	for _, tc := range cases {
-		t.Run(strings.TrimSuffix(tc.Model, ".onnx")+"/"+strings.TrimSuffix(tc.Inputs, ".npy"), func(t *testing.T) {
-			if tc.Refused != "" {
-				assertRefused(t, testdata("cases/"+tc.Model), tc.Refused)
-				return
-			}
-			gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-				gctest.AssertClose(t, []float64{gcOfCase(t, b, tc)}, []float64{tc.GC}, tc.Tolerance, 0, "GC")
-			})
-		})
+	if err == nil || !strings.Contains(err.Error(), tc.Refused) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("GC %g, error %v; want one line with %q", gc, err, tc.Refused)
 	}
 }
 
-func gcOfCase(t *testing.T, b compute.Backend, tc caseOf) float64 {
+// measure measures the network at a path, on the inputs of the case.
+func (tc *caseOf) measure(t *testing.T, b compute.Backend, path string) (gc float64, err error) {
 	t.Helper()
-	return gcOf(t, b, load(t, testdata("cases/"+tc.Model)), tc)
-}
-
-// gcOf measures a network, on the inputs of a case.
-func gcOf(t *testing.T, b compute.Backend, m *Model, tc caseOf) float64 {
-	t.Helper()
-	inputs, err := ReadArray(testdata("cases/"+tc.Inputs), m.InputName(), 1<<30)
+	m, err := Load(path)
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
+	}
+	return tc.measureModel(t, b, m)
+}
+
+func (tc *caseOf) measureModel(t *testing.T, b compute.Backend, m *Model) (gc float64, err error) {
+	t.Helper()
+	inputs := tc.inputs(t, m)
+	shape := inputs.Shape().Clone()
+	shape.DType = m.InputShape().DType
+	if _, _, err := m.Check(b, m.ForwardAll, []shapes.Shape{shape}, 1<<30); err != nil {
+		return 0, err
 	}
 	ds, err := NewArrays(tc.Model, []Column{{Values: inputs, DType: m.InputShape().DType}}, nil, 0, tc.Batch)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r, err := gcml.Measure(context.Background(), b, m.Store, m.Forward, ds)
+	return r.GC, err
+}
+
+func (tc *caseOf) inputs(t *testing.T, m *Model) *tensors.Tensor {
+	t.Helper()
+	inputs, err := ReadArray(testdata(filepath.Join(tc.folder, tc.Inputs)), m.InputName(), 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.GC
+	return inputs
 }
 
 // TestRefusedDomain: a function of a file may have the name of an operator that the importer knows.

@@ -86,17 +86,9 @@ func newRecurrent(n *protos.NodeProto) (*recurrent, string) {
 			names[i] = string(s)
 		}
 	}
-	parameters := attribute(n, "activation_alpha") != nil || attribute(n, "activation_beta") != nil
-	var all []activationFn
-	for _, name := range names {
-		fn, parameterized := activationOf(strings.ToLower(name))
-		if fn == nil {
-			return nil, fmt.Sprintf("it has the activation %s", name)
-		}
-		if parameterized && parameters {
-			return nil, fmt.Sprintf("it has the attribute activation_alpha or activation_beta for %s", name)
-		}
-		all = append(all, fn)
+	all, refusal := activationsOf(n, names)
+	if refusal != "" {
+		return nil, refusal
 	}
 	for d := range r.reverse {
 		r.activations = append(r.activations, all[d*each:(d+1)*each])
@@ -104,24 +96,83 @@ func newRecurrent(n *protos.NodeProto) (*recurrent, string) {
 	return r, ""
 }
 
-// activationOf is a function by its name in lower case, with ONNX's default parameters, and whether
-// it has any.
-func activationOf(name string) (fn activationFn, parameterized bool) {
-	switch name {
-	case "sigmoid":
-		return graph.Sigmoid, false
-	case "tanh":
-		return graph.Tanh, false
-	case "relu":
-		return activation.Relu, false
-	case "softsign":
-		return func(x *graph.Node) *graph.Node { return graph.Div(x, graph.OnePlus(graph.Abs(x))) }, false
-	case "hardsigmoid":
-		return func(x *graph.Node) *graph.Node {
-			return graph.ClipScalar(graph.AddScalar(graph.MulScalar(x, 0.2), 0.5), 0, 1)
-		}, true
+// activationsOf makes functions of their names. Those that have parameters take them from the
+// attributes in their order, or have the defaults of ONNX's operators. Lists of another length are
+// refused, because implementations differ in which function gets which.
+func activationsOf(n *protos.NodeProto, names []string) (all []activationFn, refusal string) {
+	var alphas, betas int
+	for _, name := range names {
+		known, ok := activations[strings.ToLower(name)]
+		if !ok {
+			return nil, fmt.Sprintf("it has the activation %s", name)
+		}
+		alphas, betas = alphas+boolInt(known.alpha != 0), betas+boolInt(known.beta != 0)
 	}
-	return nil, false
+	given := func(name string) []float32 {
+		if a := attribute(n, name); a != nil {
+			return a.Floats
+		}
+		return nil
+	}
+	alpha, beta := given("activation_alpha"), given("activation_beta")
+	if len(alpha) != 0 && len(alpha) != alphas || len(beta) != 0 && len(beta) != betas {
+		return nil, fmt.Sprintf("it has %d values of activation_alpha and %d of activation_beta, and its activations take %d and %d",
+			len(alpha), len(beta), alphas, betas)
+	}
+	next := func(values *[]float32, otherwise float64) float64 {
+		if otherwise == 0 || len(*values) == 0 {
+			return otherwise
+		}
+		v := (*values)[0]
+		*values = (*values)[1:]
+		return float64(v)
+	}
+	for _, name := range names {
+		known := activations[strings.ToLower(name)]
+		if known.needed && (len(alpha) == 0 || len(beta) == 0) {
+			return nil, fmt.Sprintf("it has the activation %s without activation_alpha or activation_beta", name)
+		}
+		a, b := next(&alpha, known.alpha), next(&beta, known.beta)
+		all = append(all, func(x *graph.Node) *graph.Node { return known.fn(x, a, b) })
+	}
+	return all, ""
+}
+
+// parameterized is an activation with the defaults of its parameters, 0 for one that it has not.
+type parameterized struct {
+	fn          func(x *graph.Node, alpha, beta float64) *graph.Node
+	alpha, beta float64
+	needed      bool // It has no defaults.
+}
+
+// activations by their names in lower case, as files differ in that.
+var activations = map[string]parameterized{
+	"sigmoid":  {fn: func(x *graph.Node, _, _ float64) *graph.Node { return graph.Sigmoid(x) }},
+	"tanh":     {fn: func(x *graph.Node, _, _ float64) *graph.Node { return graph.Tanh(x) }},
+	"relu":     {fn: func(x *graph.Node, _, _ float64) *graph.Node { return activation.Relu(x) }},
+	"softsign": {fn: func(x *graph.Node, _, _ float64) *graph.Node { return graph.Div(x, graph.OnePlus(graph.Abs(x))) }},
+	"softplus": {fn: func(x *graph.Node, _, _ float64) *graph.Node {
+		return graph.Add(activation.Relu(x), graph.Log1P(graph.Exp(graph.Neg(graph.Abs(x)))))
+	}},
+	"hardsigmoid": {alpha: 0.2, beta: 0.5, fn: func(x *graph.Node, alpha, beta float64) *graph.Node {
+		return graph.ClipScalar(graph.AddScalar(graph.MulScalar(x, alpha), beta), 0, 1)
+	}},
+	"leakyrelu": {alpha: 0.01, fn: func(x *graph.Node, alpha, _ float64) *graph.Node {
+		return graph.Where(graph.LessThan(x, graph.ScalarZero(x.Graph(), x.DType())), graph.MulScalar(x, alpha), x)
+	}},
+	"thresholdedrelu": {alpha: 1, fn: func(x *graph.Node, alpha, _ float64) *graph.Node {
+		return graph.Where(graph.GreaterThan(x, graph.Scalar(x.Graph(), x.DType(), alpha)), x, graph.ZerosLike(x))
+	}},
+	"elu": {alpha: 1, fn: func(x *graph.Node, alpha, _ float64) *graph.Node {
+		below := graph.MinScalar(x, 0)
+		return graph.Where(graph.Equal(below, x), graph.MulScalar(graph.MinusOne(graph.Exp(below)), alpha), x)
+	}},
+	"affine": {alpha: 1, beta: 1, needed: true, fn: func(x *graph.Node, alpha, beta float64) *graph.Node {
+		return graph.AddScalar(graph.MulScalar(x, alpha), beta)
+	}},
+	"scaledtanh": {alpha: 1, beta: 1, needed: true, fn: func(x *graph.Node, alpha, beta float64) *graph.Node {
+		return graph.MulScalar(graph.Tanh(graph.MulScalar(x, beta)), alpha)
+	}},
 }
 
 // layer is the weights of a direction: input [gates·hidden, features], weights [gates·hidden,

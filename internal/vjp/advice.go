@@ -43,10 +43,9 @@ func Replacement(t NodeType) string {
 // normalization layers are missing because package autodiff has rules for their ops. A test checks
 // every entry.
 var advice = map[NodeType]string{
-	NodeTypeReduceProduct: "write it as Exp(ReduceSum(Log(x))) where x is positive, or as a Mul of slices",
-	NodeTypeRound:         constantAlmostEverywhere,
-	NodeTypeFloor:         constantAlmostEverywhere,
-	NodeTypeCeil:          constantAlmostEverywhere,
+	NodeTypeRound: constantAlmostEverywhere,
+	NodeTypeFloor: constantAlmostEverywhere,
+	NodeTypeCeil:  constantAlmostEverywhere,
 	// On CUDA only. GoMLX differentiates the Go backend's fused attention through its alternate
 	// ops.
 	NodeTypeFusedScaledDotProductAttentionVJP: "give WithFusion(false) to the attention layer",

@@ -203,9 +203,12 @@ func madeOf(n *Node) (counts, random, constant bool) {
 	return counts, random, constant
 }
 
-// valuesOf computes the values of an integer node from Iotas, small constants, and ops that
-// rearrange them. It returns false for other nodes.
+// valuesOf computes the values of an integer node from Iotas, small constants, their sums,
+// differences and products, and ops that rearrange them. It returns false for other nodes.
 func valuesOf(n *Node) (values []int, ok bool) {
+	if combine := arithmetic[n.Type()]; combine != nil {
+		return valuesOfPairs(n, combine)
+	}
 	var in []int
 	if len(n.Inputs()) > 0 {
 		if in, ok = valuesOf(n.Inputs()[0]); !ok {
@@ -242,6 +245,30 @@ func valuesOf(n *Node) (values []int, ok bool) {
 		values[i] = in[at(i)]
 	}
 	return values, true
+}
+
+// arithmetic has the ops that valuesOf computes.
+var arithmetic = map[NodeType]func(a, b int) int{
+	NodeTypeAdd: func(a, b int) int { return a + b },
+	NodeTypeSub: func(a, b int) int { return a - b },
+	NodeTypeMul: func(a, b int) int { return a * b },
+}
+
+// valuesOfPairs combines the values of the two inputs of n, one of which may be a scalar.
+func valuesOfPairs(n *Node, combine func(a, b int) int) (values []int, ok bool) {
+	if !n.DType().IsInt() {
+		return nil, false
+	}
+	a, okA := valuesOf(n.Inputs()[0])
+	b, okB := valuesOf(n.Inputs()[1])
+	if !okA || !okB {
+		return nil, false
+	}
+	values = make([]int, n.Shape().Size())
+	for i := range values {
+		values[i] = combine(a[min(i, len(a)-1)], b[min(i, len(b)-1)])
+	}
+	return values, (len(a) == len(values) || len(a) == 1) && (len(b) == len(values) || len(b) == 1)
 }
 
 // elementAt returns the index of the element of from that becomes element i of n, where axis a of

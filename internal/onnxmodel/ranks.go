@@ -1,0 +1,121 @@
+package onnxmodel
+
+import (
+	"slices"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
+
+// rank of a value as far as the file tells it.
+func (l *lowering) rank(name string) (int, bool) { return l.inferredRank(name, 64) }
+
+// statedRank is that of a weight, or of a value whose shape the file states.
+func (l *lowering) statedRank(name string) (int, bool) {
+	if t := l.tensor(name); t != nil {
+		return len(t.Dims), true
+	}
+	for _, v := range slices.Concat(l.graph.Input, l.graph.ValueInfo, l.graph.Output) {
+		if shape := v.GetType().GetTensorType().GetShape(); v.Name == name && shape != nil {
+			return len(shape.Dim), true
+		}
+	}
+	if l.outer != nil {
+		return l.outer.rank(name)
+	}
+	return 0, false
+}
+
+// sameRank has operators, besides elementwise, whose output is of the rank of their first input.
+var sameRank = []string{"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool",
+	"BatchNormalization", "InstanceNormalization", "GroupNormalization", "LayerNormalization", "LpNormalization", "LRN",
+	"RMSNormalization", "Resize", "Upsample", "Pad", "Slice", "Transpose", "Concat", "Split", "TopK", "CumSum",
+	"DepthToSpace", "SpaceToDepth", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "HardSigmoid", "HardSwish",
+	"Mish", "Swish", "Softplus", "Softsign", "ThresholdedRelu", "Shrink", "LogSoftmax", "GatherElements"}
+
+// broadcasting has operators of two values whose output is of the larger rank.
+var broadcasting = []string{"Add", "Sub", "Mul", "Div", "Pow", "Mod", "MatMul"}
+
+// inferredRank is the rank of a value that a node gives, going back a number of nodes. A node that was
+// rewritten counts as it was in the file.
+func (l *lowering) inferredRank(name string, depth int) (int, bool) {
+	if rank, ok := l.ranks[name]; ok {
+		return rank, rank >= 0
+	}
+	rank, ok := l.rankOnce(name, depth)
+	if ok {
+		l.ranks[name] = rank
+	} else if l.makers[name] != nil { // Another value may become known once a node gives it.
+		l.ranks[name] = -1
+	}
+	return rank, ok
+}
+
+func (l *lowering) rankOnce(name string, depth int) (int, bool) {
+	rank, ok := l.statedRank(name)
+	n := l.makers[name]
+	if origin := l.origins[name]; origin != nil && slices.Contains(origin.Output, name) {
+		n = origin
+	}
+	if ok || n == nil || depth == 0 || len(n.Input) == 0 || !isOwn(n) {
+		return rank, ok
+	}
+	switch {
+	case n.OpType == "Gemm", n.OpType == "Flatten":
+		return 2, true
+	case n.OpType == "Reshape" && len(n.Input) > 1:
+		return l.length(n.Input[1], depth-1)
+	case slices.Contains(broadcasting, n.OpType) && len(n.Input) > 1:
+		a, okA := l.inferredRank(n.Input[0], depth-1)
+		b, okB := l.inferredRank(n.Input[1], depth-1)
+		if n.OpType == "MatMul" && min(a, b) < 2 {
+			return 0, false
+		}
+		return max(a, b), okA && okB
+	case slices.Contains(elementwise, n.OpType), slices.Contains(sameRank, n.OpType):
+		return l.inferredRank(n.Input[0], depth-1)
+	}
+	return 0, false
+}
+
+// length is how many numbers a list has, such as a shape: a constant one, or the parts of a Concat.
+func (l *lowering) length(name string, depth int) (int, bool) {
+	if values, ok := l.constant(name); ok {
+		return len(values), true
+	}
+	n := l.makers[name]
+	if n == nil || depth == 0 || len(n.Input) == 0 || !isOwn(n) {
+		return 0, false
+	}
+	switch n.OpType {
+	case "Shape":
+		return l.inferredRank(n.Input[0], depth-1)
+	case "Unsqueeze":
+		return 1, true // Of a number.
+	case "Cast", "Identity":
+		return l.length(n.Input[0], depth-1)
+	case "Concat":
+		total := 0
+		for _, in := range n.Input {
+			part, ok := l.length(in, depth-1)
+			if !ok {
+				return 0, false
+			}
+			total += part
+		}
+		return total, true
+	case "Slice":
+		return l.sliceLength(n)
+	}
+	return 0, false
+}
+
+// sliceLength is that of a part of a list with constant bounds, which do not count from its end.
+func (l *lowering) sliceLength(n *protos.NodeProto) (int, bool) {
+	starts, okStarts := l.constant(input(n, 1))
+	ends, okEnds := l.constant(input(n, 2))
+	if !okStarts || !okEnds || input(n, 4) != "" || len(starts) != 1 || len(ends) != 1 || starts[0] < 0 ||
+		ends[0] < starts[0] || ends[0] > 16 {
+		return 0, false
+	}
+	return int(ends[0] - starts[0]), true
+}

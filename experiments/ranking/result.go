@@ -134,8 +134,8 @@ func (r *Result) Markdown() string {
 func (r *Result) Source() string {
 	text := fmt.Sprintf("`%s`: %d runs of %s with seeds %s, measured on %s", r.Command, r.Runs, r.Experiment,
 		evidence.JoinInts(r.Seeds), r.Backend)
-	if len(r.Commits) > 0 {
-		text += "; trained by commit " + strings.Join(r.Commits, ", ")
+	for i, commit := range r.Commits {
+		text += fmt.Sprintf("%s %.12s", []string{"; trained by commit", ","}[min(i, 1)], commit)
 	}
 	text += fmt.Sprintf(". Means over the seeds, with Student's t interval. Equal training loss is %.3g.",
 		float64(r.Level))

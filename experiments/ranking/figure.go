@@ -13,7 +13,8 @@ import (
 // figure shows the test error against each measure, a point for each setting.
 func figure(r *Result, all []*Measured) plots.Figure {
 	f := plots.Figure{Title: "Test error against complexity measures", Columns: 4,
-		Caption: fmt.Sprintf("A point for each setting of %s: the mean over %d seeds. Logarithmic axes where a measure is positive.",
+		Caption: fmt.Sprintf("A point for each setting of %s: the mean over %d seeds, at the last step but for GC at equal "+
+			"training loss, which is shown with the error there. Logarithmic axes where a measure is positive.",
 			r.Experiment, len(r.Seeds))}
 	settings := make(map[string][]*Measured)
 	for _, m := range all {

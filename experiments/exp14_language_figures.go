@@ -13,7 +13,8 @@ import (
 func (r languageResults) layerColumns() []evidence.Column {
 	columns := []evidence.Column{{Title: "GC, embeddings", Name: "test_gc"}}
 	for block := 1; block <= r.HiddenLayers; block++ {
-		columns = append(columns, evidence.Column{Title: fmt.Sprintf("GC, block %d", block), Name: training.BlockGCName(block)})
+		columns = append(columns,
+			evidence.Column{Title: fmt.Sprintf("GC, block %d", block), Name: training.BlockGCName(block)})
 	}
 	return columns
 }
@@ -45,15 +46,15 @@ func (t tunedSweep) withAndWithout() []struct {
 	return []struct {
 		name, chosen string
 		records      []*runs.Record
-	}{{"none", "", t.none}, {"GC penalty", countsOf(t.Values, t.chosen), t.tuned}}
+	}{{"no penalty", "", t.none}, {"GC penalty", countsOf(t.Values, t.chosen), t.tuned}}
 }
 
 func (r languageResults) noiseTable() evidence.Table {
-	columns := []evidence.Column{{Title: "train accuracy", Name: "train_accuracy"}, {Title: "memorized", Name: "memorized"},
-		{Title: "recovered", Name: "recovered"}, {Title: "test accuracy", Name: "test_accuracy"},
+	columns := []evidence.Column{{Title: "train accuracy", Name: "train_accuracy"},
+		{Title: "memorized", Name: "memorized"}, {Title: "recovered", Name: "recovered"}, {Title: "test accuracy", Name: "test_accuracy"},
 		{Title: "test loss", Name: "test_loss"}, columnCalibration}
 	t := evidence.Table{Title: "Label noise, with the coefficient that validation chooses: " + r.describe(),
-		Header: []string{"label noise", "penalty", "coefficients chosen"},
+		Header: []string{"label noise", "training", "coefficients chosen"},
 		Notes: fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step. Of the wrongly labelled training texts, "+
 			"memorized is the fraction decided as they are labelled, recovered the fraction decided rightly. %d validation "+
 			"texts without wrong labels choose the coefficient for each seed.", r.seeds, r.Validation)}

@@ -261,8 +261,11 @@ func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator
 		return asUsage(err)
 	}
 	network := func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return trained.Model(scope, inputs[0]) }
-	s := subject{name: o.checkpoint, store: trained.Store, model: network, ds: ds, options: trained.Differentiated,
+	s := subject{name: o.checkpoint, store: trained.Store, model: network, ds: ds,
 		countOutputs: func(compute.Backend) (int, string, error) { return trained.Outputs, "", nil }}
+	if trained.InputNode != "" {
+		s.options = append(s.options, gcml.WithInputNode(trained.InputNode))
+	}
 	if sized, ok := ds.(interface{ NumExamples() int }); ok {
 		s.examples = sized.NumExamples()
 	}

@@ -215,12 +215,14 @@ func runSubject(name string, t *training.Trained, o measureOptions, split datase
 	if err != nil {
 		return inspect.Subject{}, asUsage(err)
 	}
-	return inspect.NewSubject(name, t.Store, func(scope *model.Scope, x *graph.Node) *graph.Node {
+	s := inspect.NewSubject(name, t.Store, func(scope *model.Scope, x *graph.Node) *graph.Node {
 		if o.softmax {
 			return graph.Softmax(t.Model(scope, x))
 		}
 		return t.Model(scope, x)
-	}, ds), nil
+	}, ds)
+	s.InputNode = t.InputNode
+	return s, nil
 }
 
 // openedNetwork is a network that a command line names.

@@ -71,7 +71,8 @@ func drawSets[S exampleSet[S]](d Data, seed int64, allTrain, allTest S) (out dra
 
 // addTensors adds all examples of each set. GC is measured on sets of their own only if they
 // differ.
-func addTensors[S any](l *loaded, measured, gc map[string]S, own bool, tensorsOf func(S) (examples, error)) (err error) {
+func addTensors[S any](l *loaded, measured, gc map[string]S, own bool,
+	tensorsOf func(S) (examples, error)) (err error) {
 	all := func(sets map[string]S) (map[string]examples, error) {
 		out := make(map[string]examples)
 		for name, set := range sets {

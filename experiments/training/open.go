@@ -15,7 +15,6 @@ import (
 
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
-	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/nearest"
 	"github.com/geometric-complexity/toolkit/internal/settings"
 )
@@ -32,9 +31,9 @@ type Trained struct {
 	Outputs int
 	// Loss is the training loss without penalties, for the labels of TrainingExamples.
 	Loss train.LossFn
-	// Differentiated are the options for gcml that choose what GC is taken with respect to: the
-	// embeddings of a transformer's tokens. Empty for the inputs.
-	Differentiated []gcml.Option
+	// InputNode is the alias of the node that GC is taken with respect to, see gcml.WithInputNode:
+	// the embeddings of a transformer's tokens. It is empty for the inputs.
+	InputNode string
 
 	data     *runs.DataContent // that it was trained on
 	measured *datasets.Images  // the training images on which the run measured its loss; nil for a curve and texts
@@ -94,7 +93,7 @@ func open(dir string, load func(address string, store *model.Store) (step int64,
 		return nil, err
 	}
 	t.Outputs, t.Loss, t.measured = data.outputs, data.lossFn, data.images.measured["train"]
-	t.Differentiated = data.differentiated()
+	t.InputNode = data.inputNode
 	t.Model, err = t.Task.function(data.outputs)
 	return t, err
 }

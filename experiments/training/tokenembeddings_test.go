@@ -82,6 +82,16 @@ func TestTokenEmbeddings(t *testing.T) {
 			}
 			same(name, gc.GC)
 		}
+		if trained.InputNode != EmbeddedNode {
+			t.Errorf("derivatives are with respect to %q, want %q", trained.InputNode, EmbeddedNode)
+		}
+		first, err := trained.Dataset("", datasets.Test, 10, 4)
+		if err != nil || first.(*datasets.Batches).NumExamples() != 10 {
+			t.Errorf("the first 10 test texts: %v", err)
+		}
+		if _, err := trained.Dataset(datasets.NameFashionMNISTSubset, datasets.Test, 10, 4); err == nil {
+			t.Error("images for a transformer: no error")
+		}
 		words, err := trained.Store.GetVariable("/model/words/embeddings").Value()
 		if err != nil {
 			t.Fatal(err)

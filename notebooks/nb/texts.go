@@ -83,6 +83,7 @@ func trainOnTexts[F train.ModelFnCompatible](modelFn F) (result TrainedOnTexts, 
 	if err != nil {
 		return result, err
 	}
-	result.CalibrationError, err = representation.CalibrationError(evaluated.Outputs[0].Values, Areas, evaluated.Labels, 15)
+	logits := evaluated.Outputs[0].Values
+	result.CalibrationError, err = representation.CalibrationError(logits, Areas, evaluated.Labels, 15)
 	return result, err
 }

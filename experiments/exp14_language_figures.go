@@ -136,8 +136,8 @@ func (r languageResults) labelNoiseFigure() plots.Figure {
 		return p
 	}
 	return plots.Figure{Title: "Wrong labels, with and without the penalty",
-		Caption: fmt.Sprintf("%s At the last step; validation chooses the coefficient for each seed. Memorized is the fraction "+
-			"of the wrongly labelled training texts that the network decides as they are labelled. %s.",
+		Caption: fmt.Sprintf("%s At the last step; %s. Validation chooses the coefficient for each seed. Memorized is the "+
+			"fraction of the wrongly labelled training texts that the network decides as they are labelled.",
 			evidence.BandCaption(r.seeds), r.describe()),
 		Panels: []plots.Panel{panel("wrong labels memorized", "memorized", 1),
 			panel("wrong labels decided rightly", "recovered", 1), panel("test accuracy", "test_accuracy", 0)}}

@@ -125,3 +125,12 @@ func TestMisuse(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) { wantPanic(t, test.fn, test.words...) })
 	}
 }
+
+// TestGlobalMaxPoolTies checks that the first of equal largest elements gets the gradient.
+func TestGlobalMaxPoolTies(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		gradient := MustExecOnce(b, func(x *Node) *Node { return Gradient(ReduceAllSum(GlobalMaxPool(x)), x)[0] },
+			[][][]float32{{{2}, {3}, {3}}})
+		gctest.AssertClose(t, gctest.Flat(gradient), []float64{0, 1, 0}, 0, 0, "gradient")
+	})
+}

@@ -16,7 +16,7 @@ import (
 func GlobalMeanPool(x *Node) *Node { return ReduceMean(convolution.Unfused(x), spatialAxes(x)...) }
 
 // GlobalMaxPool returns the largest element over all spatial axes of x, shaped [batch, spatial...,
-// channels]: [batch, channels]. Equal largest elements all get the gradient.
+// channels]: [batch, channels]. Of equal largest elements the first gets the gradient.
 func GlobalMaxPool(x *Node) *Node { return ReduceMax(x, spatialAxes(x)...) }
 
 func spatialAxes(x *Node) []int {

@@ -8,8 +8,8 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// newestOpset is the newest version of ONNX's own operators whose conformance suite was run. A
-// later one may give an operator another meaning.
+// newestOpset is the newest version of ONNX's own operators for which the conformance suite was
+// run. A later version may give an operator another meaning.
 const newestOpset = 28
 
 // form describes the allowed uses of an operator: the first version of ONNX's operators whose form
@@ -22,9 +22,9 @@ type form struct {
 }
 
 // allowed has the operators that give the values of ONNX's conformance suite, or the GC of another
-// implementation where the suite has no case. All others are refused: the importer takes more, but
-// overlooks attributes and inputs of some. Operators of domains other than ONNX's own have it
-// before their name.
+// implementation where the suite has no case. All others are refused: the importer accepts more,
+// but ignores attributes and inputs of some. Operators of other domains than ONNX's own have the
+// domain before their name.
 var allowed = map[string]form{
 	"Abs":    {1, 1, 1, ""},
 	"Acos":   {7, 1, 1, ""},
@@ -225,7 +225,7 @@ func attributeTypesByName(
 	return types
 }
 
-// operatorKey is an operator in allowed and rewrites.
+// operatorKey is the key of an operator in allowed and rewrites.
 func operatorKey(n *protos.NodeProto) string {
 	if n.Domain == "" || n.Domain == "ai.onnx" {
 		return n.OpType
@@ -233,7 +233,7 @@ func operatorKey(n *protos.NodeProto) string {
 	return n.Domain + "." + n.OpType
 }
 
-// isOwn tells whether a node is of ONNX's own domain, whose version the opset is.
+// isOwn reports whether a node is of ONNX's own domain. The opset is the version of that domain.
 func isOwn(n *protos.NodeProto) bool { return n.Domain == "" || n.Domain == "ai.onnx" }
 
 // checkForm returns an error that names the operator and the node if its form is not in the list.

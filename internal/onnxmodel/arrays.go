@@ -24,14 +24,14 @@ type Arrays struct {
 }
 
 // Column is an array for an input of a network: [examples, ...] of any number type or booleans, and
-// the dtype that the input takes. A Whole array is given to each batch as it is.
+// the dtype that the input takes. Every batch gets a Whole array as it is.
 type Column struct {
 	Values *tensors.Tensor
 	DType  dtypes.DType
 	Whole  bool
 }
 
-// column gives the values of examples.
+// column holds the values of examples.
 type column interface {
 	slice(from, to int) *tensors.Tensor
 }
@@ -49,9 +49,9 @@ func (c *columnOf[T]) slice(from, to int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(c.values[from*c.stride:to*c.stride], append([]int{to - from}, c.dims...)...)
 }
 
-// NewArrays makes a data set of columns, the first of which says how many examples there are, and
-// labels, nil or whole numbers [examples] or [examples, 1]. n > 0 takes the first n examples only.
-// batch is the number of examples at once, at least 1.
+// NewArrays returns a data set of columns and labels. The first column decides the number of
+// examples. Labels are nil or integers [examples] or [examples, 1]. n > 0 takes the first n
+// examples only. batch is the number of examples at once, at least 1.
 func NewArrays(name string, columns []Column, labels *tensors.Tensor, n, batch int) (*Arrays, error) {
 	a := &Arrays{name: name, batch: batch}
 	for i, c := range columns {
@@ -101,8 +101,8 @@ func NewArrays(name string, columns []Column, labels *tensors.Tensor, n, batch i
 	return a, nil
 }
 
-// newColumn converts values where none is lost: numbers to floats, integers to integers that hold
-// them.
+// newColumn converts values without loss: numbers to floats, integers to integers that can
+// represent them.
 func newColumn(c Column) (column, error) {
 	switch c.DType {
 	case dtypes.Float32:
@@ -175,7 +175,7 @@ func fill[T numeric](c Column) (column, error) {
 	return shaped(c, values), nil
 }
 
-// sameNumbers tells whether integers are the same after they were converted.
+// sameNumbers reports whether integers are unchanged by a conversion.
 func sameNumbers[T numeric](flat any, converted []T) bool {
 	before, after := numbers[float64](flat), cast[float64](converted)
 	for i := range before {

@@ -7,9 +7,9 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// separateNames renames values inside of branches that have the name of a value elsewhere: ONNX
-// lets branches of different nodes use the same names, and the branches that constants choose come
-// to stand in one graph.
+// separateNames renames values inside branches that have the name of a value elsewhere. ONNX allows
+// branches of different nodes to use the same names, and branches that constants choose are moved
+// into one graph.
 func separateNames(g *protos.GraphProto) {
 	s := separator{taken: make(map[string]bool)}
 	for _, in := range g.Input {
@@ -76,7 +76,8 @@ func (s *separator) graph(g *protos.GraphProto, outer map[string]string) {
 	}
 }
 
-// choose emits a node, or in place of an If with a constant condition the nodes of its branch.
+// choose emits a node. For an If with a constant condition it emits the nodes of the chosen branch
+// instead.
 func (l *lowering) choose(n *protos.NodeProto) error {
 	if n.OpType == "If" && isOwn(n) {
 		if replaced, err := constantIf(l, n); replaced || err != nil {

@@ -22,7 +22,7 @@ func (m *Model) refusal(value string) error {
 	return nil
 }
 
-// refusalIn is the error of a node, or of one in a graph inside of it.
+// refusalIn is the error of a node, or of a node in a graph inside it.
 func (l *lowered) refusalIn(n *protos.NodeProto) error {
 	for _, out := range n.Output {
 		if err := l.refusals[out]; err != nil {
@@ -42,7 +42,8 @@ func (l *lowered) refusalIn(n *protos.NodeProto) error {
 	return nil
 }
 
-// ancestors is the nodes that values depend on, each after those that it depends on itself.
+// ancestors returns the nodes that values depend on. Each node comes after those that it depends
+// on.
 func ancestors(g *protos.GraphProto, values ...string) []*protos.NodeProto {
 	s := newScope(g, nil)
 	seen := make(map[*protos.NodeProto]bool)
@@ -79,8 +80,8 @@ func ancestors(g *protos.GraphProto, values ...string) []*protos.NodeProto {
 	return order
 }
 
-// explain returns the cause why the graph of some values cannot be built, with the operator and the
-// node of the file that it comes from: the first in order without which the rest can be built.
+// explain returns the reason why the graph of some values cannot be built, with the operator and
+// the node of the file: the first node whose removal lets the rest be built.
 func (m *Model) explain(backend compute.Backend, inputs []*graph.Node, names []string, cause error) error {
 	order := ancestors(m.graph, names...)
 	build := func(count int) error {

@@ -14,9 +14,10 @@ import (
 	"github.com/gomlx/onnx-gomlx/onnx"
 )
 
-// dataFolder reads the weights that a network keeps in files beside it. A network from a stranger
-// names these files, so none but regular files inside its own folder are opened: no path that leads
-// out, no link, no device, no FIFO. It implements onnx.ExternalDataReader.
+// dataFolder reads the weights that a network keeps in files beside it. The file of the network
+// names these files, and may come from a stranger. So only regular files inside its own folder are
+// opened: no path that leads out, no link, no device, no FIFO. It implements
+// onnx.ExternalDataReader.
 type dataFolder struct {
 	root *os.Root
 	open map[string]*os.File // by location
@@ -24,8 +25,8 @@ type dataFolder struct {
 
 var _ onnx.ExternalDataReader = (*dataFolder)(nil)
 
-// openDataFolder opens the folder of a network, until release is called or nothing refers to it any
-// more.
+// openDataFolder opens the folder of a network. It stays open until release is called or nothing
+// refers to it.
 func openDataFolder(dir string) (*dataFolder, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -50,7 +51,7 @@ func (d *dataFolder) file(location string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("external data file %q: %w", location, withoutPath(err))
 	}
-	// What was looked at may have been exchanged since.
+	// The file may have been replaced since the check.
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		f.Close()
 		return nil, fmt.Errorf("external data file %q is not a regular file", location)
@@ -59,8 +60,8 @@ func (d *dataFolder) file(location string) (*os.File, error) {
 	return f, nil
 }
 
-// checkPlain looks at each part of a path, without opening it: folders, and a regular file at the
-// end.
+// checkPlain checks, without opening anything, that a path consists of folders and ends in a
+// regular file.
 func (d *dataFolder) checkPlain(location, path string) error {
 	parts := strings.Split(filepath.Clean(path), string(filepath.Separator))
 	for i := range parts {
@@ -79,7 +80,8 @@ func (d *dataFolder) checkPlain(location, path string) error {
 	return nil
 }
 
-// check holds what a tensor of so many bytes claims of its data to the file.
+// check compares the location and length that a tensor claims with the file and with the tensor's
+// size.
 func (d *dataFolder) check(t *protos.TensorProto, bytes int64) error {
 	location, offset, length, err := externalData(t)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// deepestCalls is how deep functions of a file may call each other.
+// deepestCalls limits the depth of calls between functions of a file.
 const deepestCalls = 64
 
 // inliner puts the nodes of a file's own functions in place of the nodes that call them.
@@ -22,8 +22,8 @@ func functionKey(domain, name, overload string) string {
 	return domain + "\x00" + name + "\x00" + overload
 }
 
-// inline leaves a file without functions. A node that calls one whose operators are of another
-// opset than the file's stays, and is refused for its domain.
+// inline removes the functions of a file. It leaves calls of a function whose operators have
+// another opset than the file; these are later refused for their domain.
 func inline(file *protos.ModelProto) error {
 	in := &inliner{functions: make(map[string]*protos.FunctionProto), opset: opset(file)}
 	for _, f := range file.Functions {
@@ -70,7 +70,7 @@ func (in *inliner) expand(nodes []*protos.NodeProto, depth int) ([]*protos.NodeP
 	return out, nil
 }
 
-// sameOpset tells whether the operators of a function are of the file's opset.
+// sameOpset reports whether the operators of a function are of the file's opset.
 func (in *inliner) sameOpset(f *protos.FunctionProto) bool {
 	for _, o := range f.OpsetImport {
 		if (o.Domain == "" || o.Domain == "ai.onnx") && o.Version != in.opset {
@@ -80,8 +80,8 @@ func (in *inliner) sameOpset(f *protos.FunctionProto) bool {
 	return true
 }
 
-// body is the nodes of a function with the names of a node that calls it: its inputs and outputs
-// are the node's, all other values get names of their own.
+// body returns the nodes of a function for one call: inputs and outputs have the names of the
+// calling node's, all other values get new names.
 func (in *inliner) body(f *protos.FunctionProto, call *protos.NodeProto) []*protos.NodeProto {
 	in.calls++
 	names := map[string]string{"": ""}

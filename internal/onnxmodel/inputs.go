@@ -24,7 +24,7 @@ type Input struct {
 	Unshaped bool
 }
 
-// Inputs are those of the file, in its order.
+// Inputs returns the inputs of the file, in its order.
 func (m *Model) Inputs() []Input {
 	var all []Input
 	for i, name := range m.inputs {
@@ -33,8 +33,8 @@ func (m *Model) Inputs() []Input {
 	return all
 }
 
-// WithRespectTo is the number of the input that a network is differentiated with respect to, and
-// the alias of the node instead of it, or "".
+// WithRespectTo returns the index of the input that the network is differentiated with respect to.
+// If it is differentiated with respect to an inner node instead, alias is that node's, else "".
 func (m *Model) WithRespectTo() (input int, alias string) {
 	if m.node != "" {
 		return m.wrt, nodeAlias
@@ -42,7 +42,7 @@ func (m *Model) WithRespectTo() (input int, alias string) {
 	return m.wrt, ""
 }
 
-// nodeAlias is that of the value that SetWithRespectTo chose.
+// nodeAlias is the alias of the value that SetWithRespectTo chose.
 const nodeAlias = "with_respect_to"
 
 // SetWithRespectTo chooses the input, or the inner value by its own name or that of the node that
@@ -88,8 +88,8 @@ func (m *Model) suggestion() string {
 	return ""
 }
 
-// dependsOnInput tells whether the value of a node depends on that of an input, and not only on its
-// shape.
+// dependsOnInput reports whether the value of a node depends on the value of an input, not only on
+// its shape.
 func (m *Model) dependsOnInput(n *protos.NodeProto) bool {
 	s := newScope(m.graph, nil)
 	seen := make(map[*protos.NodeProto]bool)
@@ -107,10 +107,10 @@ func (m *Model) dependsOnInput(n *protos.NodeProto) bool {
 	return depends(n)
 }
 
-// Value is the inner value of a name: its own or that of the node that computes it.
+// Value returns the inner value that has this name, or whose node has it.
 func (m *Model) Value(name string) (string, error) { return m.valueOf(name) }
 
-// valueOf is the value of a name, or the first of the node of that name.
+// valueOf returns the value of this name, or the first output of the node of this name.
 func (m *Model) valueOf(name string) (string, error) {
 	var known []string
 	for _, n := range m.graph.Node {
@@ -137,7 +137,7 @@ func (m *Model) valueOf(name string) (string, error) {
 	return "", fmt.Errorf("%s: no node %q; from the last one back: %s", m.path, name, strings.Join(known, ", "))
 }
 
-// SetRank gives an input without a shape in the file a number of axes.
+// SetRank sets the number of axes of an input whose shape is not in the file.
 func (m *Model) SetRank(input, rank int) error {
 	if !m.unshaped[input] {
 		return nil
@@ -147,8 +147,8 @@ func (m *Model) SetRank(input, rank int) error {
 	return m.again()
 }
 
-// SetConstant gives an input of a network one value for all examples, such as a rate of samples: it
-// is no input any more. Its value may decide which branch of the network is taken.
+// SetConstant replaces an input by one value for all examples, such as a sampling rate. The value
+// can decide which branch of the network is taken.
 func (m *Model) SetConstant(input int, value *tensors.Tensor) error {
 	in := m.graph.Input[input]
 	t := &protos.TensorProto{Name: in.Name, DataType: in.GetType().GetTensorType().GetElemType()}
@@ -174,7 +174,7 @@ func (m *Model) SetConstant(input int, value *tensors.Tensor) error {
 	return m.again()
 }
 
-// again hands the network to the importer once more, with what was changed.
+// again imports the changed network.
 func (m *Model) again() error {
 	m.segments = nil
 	if err := attempt(func() error { return m.parseSegments(m.file) }); err != nil {
@@ -229,7 +229,7 @@ func (m *Model) ForwardValues(scope *model.Scope, inputs []*graph.Node, inner ..
 	return rest.values(scope, g, append(slices.Clone(inputs), value), names...)
 }
 
-// after is the network that has an inner value as its last input instead of computing it.
+// after returns the network that takes an inner value as its last input instead of computing it.
 func (m *Model) after(shape shapes.Shape) (*Model, error) {
 	dtype := protos.TensorProto_FLOAT
 	if shape.DType == dtypes.Float64 {

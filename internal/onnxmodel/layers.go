@@ -27,8 +27,8 @@ func (m *Model) Layers() []Layer {
 	return layers
 }
 
-// Features is the value that the last dense layer before the output takes, which its weights
-// classify; "" if no layer with weights comes before it.
+// Features returns the input of the last dense layer before the output, "" if no layer with weights
+// comes before it.
 func (m *Model) Features() string {
 	dense := []string{"Gemm", "MatMul", "FusedMatMul", "FusedGemm"}
 	for i, l := range slices.Backward(m.layersWithWeights()) {
@@ -39,7 +39,7 @@ func (m *Model) Features() string {
 	return ""
 }
 
-// layerWithWeights is a node of the file with the value that it takes and the one that it gives.
+// layerWithWeights is a node of the file with its input and its output.
 type layerWithWeights struct {
 	node    *protos.NodeProto
 	in, out string

@@ -11,7 +11,7 @@ import (
 // A Loop or Scan is written as its steps, one after another, if the file tells how many they are:
 // from constants, counters, and the shapes of the inputs that the file states.
 
-// unroll writes out the steps of a node, and tells whether it is one that has steps.
+// unroll writes out the steps of a node, and reports whether the node has steps.
 func (l *lowering) unroll(n *protos.NodeProto) (isLoop bool, err error) {
 	switch operatorKey(n) {
 	case "Loop":
@@ -137,7 +137,7 @@ func (l *lowering) scan(n *protos.NodeProto) error {
 	return nil
 }
 
-// finishCollected stacks what the steps gave along a new axis, as an output.
+// finishCollected stacks the results of the steps along a new axis, as an output.
 func (l *lowering) finishCollected(n *protos.NodeProto, output int, values []string, axis int64) error {
 	if !used(n, output) {
 		return nil
@@ -189,7 +189,7 @@ func (l *lowering) bodyOnce(body *protos.GraphProto, inputs []string) ([]string,
 	return outputs, nil
 }
 
-// takeAll marks all names that a graph defines, and those of graphs inside of it.
+// takeAll marks all names that a graph and the graphs inside it define.
 func takeAll(g *protos.GraphProto, taken map[string]bool) {
 	for _, in := range g.Input {
 		taken[in.Name] = true
@@ -248,7 +248,7 @@ func (l *lowering) sizeOf(name string, axis int64, depth int) (int64, bool) {
 var elementwise = []string{"Identity", "Cast", "Relu", "Tanh", "Sigmoid", "Neg", "Abs", "Exp", "Log", "Sqrt", "Erf",
 	"Softmax", "Clip", "Floor", "Ceil", "Round", "Sign", "Sin", "Cos", "Reciprocal", "Dropout"}
 
-// at is an element of a list, counted from the end if i is below 0.
+// at returns element i of a list, counted from the end if i is negative.
 func at(list []int64, i int64) (int64, bool) {
 	if i < 0 {
 		i += int64(len(list))
@@ -259,13 +259,13 @@ func at(list []int64, i int64) (int64, bool) {
 	return list[i], true
 }
 
-// truth is a boolean constant.
+// truth adds a boolean constant.
 func (l *lowering) truth(yes bool) string {
 	return l.weight(&protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_BOOL),
 		Int32Data: []int32{int32(boolInt(yes))}})
 }
 
-// unsupported is refused for those who return an error alone.
+// unsupported is refused for callers that return only an error.
 func unsupported(n *protos.NodeProto, format string, args ...any) error {
 	_, err := refused(n, format, args...)
 	return err

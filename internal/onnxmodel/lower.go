@@ -10,9 +10,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A rewrite expresses a node by nodes whose form the importer computes rightly, or refuses it. It
-// returns true if what it emitted replaces the node, and false if the node stays as it is, perhaps
-// with attributes or inputs changed in place.
+// A rewrite expresses a node by nodes that the importer computes correctly, or refuses it. It
+// returns true if the emitted nodes replace the node, and false if the node stays, perhaps with
+// attributes or inputs changed in place.
 type rewrite func(l *lowering, n *protos.NodeProto) (replaced bool, err error)
 
 // rewrites by operator, as in allowed.
@@ -149,7 +149,8 @@ func trimInputs(n *protos.NodeProto) {
 	}
 }
 
-// add emits a node. The importer takes two outputs without a name for the same value.
+// add emits a node. It names outputs that have no name, because the importer takes several
+// without a name for the same value.
 func (l *lowering) add(n *protos.NodeProto) {
 	for len(n.Output) > 1 && n.Output[len(n.Output)-1] == "" {
 		n.Output = n.Output[:len(n.Output)-1]
@@ -204,7 +205,7 @@ func (l *lowering) outputType(n *protos.NodeProto, i int) int32 {
 			return l.dtypes[in]
 		}
 	}
-	// What indices have in place of a float is of the type of the first input.
+	// These operators of integers or booleans have an output of the first input's type.
 	if len(n.Input) > 0 && slices.Contains(ofFirstInput, n.OpType) {
 		return l.dtypes[n.Input[0]]
 	}
@@ -247,7 +248,7 @@ func (l *lowering) finish(n *protos.NodeProto, value string) (bool, error) {
 	return true, nil
 }
 
-// finishOutput does so for the output at an index, if it is used.
+// finishOutput does the same for one of several outputs, if it is used.
 func (l *lowering) finishOutput(n *protos.NodeProto, index int, value string) {
 	if used(n, index) {
 		l.add(&protos.NodeProto{Name: n.Name, OpType: "Identity", Input: []string{value},
@@ -255,8 +256,8 @@ func (l *lowering) finishOutput(n *protos.NodeProto, index int, value string) {
 	}
 }
 
-// checked is x, which the importer refuses to build where a condition that it can evaluate does not
-// hold: the reason is what explain says then.
+// checked returns x. If a condition that the importer can evaluate does not hold, the importer
+// refuses to build x, and explain gives the reason.
 func (l *lowering) checked(x, condition, reason string) string {
 	factor := l.op("Where", condition, l.integer(1), l.integer(math.MinInt32))
 	y := l.op("Reshape", x, l.op("Mul", l.op("Shape", x), factor))
@@ -293,7 +294,8 @@ func (l *lowering) integer(value int64) string {
 		Int64Data: []int64{value}})
 }
 
-// weight adds a constant by a node, as graphs inside of nodes may have no weights for the importer.
+// weight adds a constant as a node, because the importer does not support weights in graphs inside
+// nodes.
 func (l *lowering) weight(t *protos.TensorProto) string {
 	l.dtypes[t.Name] = t.DataType
 	l.add(&protos.NodeProto{Name: t.Name, OpType: "Constant", Output: []string{t.Name},
@@ -304,8 +306,8 @@ func (l *lowering) weight(t *protos.TensorProto) string {
 // constant is the value of a weight, a Constant node or a few operators of these, of integers.
 func (l *lowering) constant(name string) ([]int64, bool) { return l.fold(name, 16) }
 
-// fold computes what PyTorch's exporter writes around constants, such as Unsqueeze and Concat,
-// going back a number of nodes.
+// fold computes operators that PyTorch's exporter applies to constants, such as Unsqueeze and
+// Concat, going back a number of nodes.
 func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 	if values, ok := l.folded[name]; ok {
 		return values, true
@@ -366,7 +368,7 @@ func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 	return nil, false
 }
 
-// foldSize is the size that a Gather takes of a shape that the file states.
+// foldSize returns the size that a Gather selects from a shape that the file states.
 func (l *lowering) foldSize(n *protos.NodeProto, depth int) (int64, bool) {
 	if n.OpType != "Gather" || intOr(n, "axis", 0) != 0 {
 		return 0, false
@@ -383,13 +385,13 @@ func (l *lowering) foldSize(n *protos.NodeProto, depth int) (int64, bool) {
 	return l.sizeOf(shape.Input[0], index[0], depth)
 }
 
-// areSmall tells whether floats of 32 bits have the values exactly.
+// areSmall reports whether 32-bit floats represent the values exactly.
 func areSmall(values []int64) bool {
 	const most = 1 << 24
 	return !slices.ContainsFunc(values, func(v int64) bool { return v < -most || v > most })
 }
 
-// wholeOf is the value of a tensor of floats, if they are small whole numbers.
+// wholeOf returns the elements of a tensor of floats, if they are small whole numbers.
 func wholeOf(t *protos.TensorProto) (values []int64, ok bool) {
 	var floats []float64
 	switch {
@@ -495,7 +497,7 @@ func remove(n *protos.NodeProto, names ...string) {
 		func(a *protos.AttributeProto) bool { return slices.Contains(names, a.Name) })
 }
 
-// used tells whether a node has an output at an index that has a name.
+// used reports whether the output of a node at an index has a name.
 func used(n *protos.NodeProto, index int) bool { return index < len(n.Output) && n.Output[index] != "" }
 
 // input is the name of an optional input, or "".
@@ -506,7 +508,8 @@ func input(n *protos.NodeProto, index int) string {
 	return ""
 }
 
-// refused is the one line for a form of an operator that is not known to be right.
+// refused returns the error, of one line, for a form of an operator that is not known to be
+// computed correctly.
 func refused(n *protos.NodeProto, format string, args ...any) (bool, error) {
 	return false, fmt.Errorf("operator %s: %s, which is not supported", nodeName(n), fmt.Sprintf(format, args...))
 }

@@ -12,7 +12,7 @@ var _ = register(map[string]rewrite{
 })
 
 // attention is softmax(Q·Kᵀ·scale + mask)·V for each head [batch, heads, positions, size], or of
-// heads side by side [batch, positions, heads·size]. A position without any that it may look at
+// heads side by side [batch, positions, heads·size]. A position that may attend to no position
 // gives 0.
 func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 	heads, kvHeads := intOr(n, "q_num_heads", 0), intOr(n, "kv_num_heads", 0)
@@ -66,7 +66,7 @@ func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 		case ok && dtype == int32(protos.TensorProto_BOOL):
 			allow(mask)
 		case isFloat(dtype):
-			// -Inf forbids: added to the scores it would make gradients that are no numbers.
+			// -Inf forbids a position. Added to the scores, it would make NaN gradients.
 			open := l.op("Greater", mask, l.scalar(mask, -math.MaxFloat32/2))
 			if dtype == int32(protos.TensorProto_FLOAT16) {
 				open = l.op("Greater", mask, l.scalar(mask, -65504))
@@ -91,10 +91,10 @@ func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, y)
 }
 
-// attentionWindow allows what the attributes let a position look at. The numbers of the positions
-// are those of rows, one in each row; k are the keys.
+// attentionWindow returns the mask of the positions that the attributes let each position attend
+// to. rows has the numbers of the positions, one in each row; k are the keys.
 func (l *lowering) attentionWindow(n *protos.NodeProto, rows func() string, k string, allow func(more string)) {
-	// How many positions before and after its own a position may look at; -1: all.
+	// The number of positions before and after its own that a position may attend to; -1: all.
 	before, after := intOr(n, "left_window_size", -1), intOr(n, "right_window_size", -1)
 	if intOr(n, "is_causal", 0) != 0 {
 		after = 0
@@ -121,14 +121,14 @@ func (l *lowering) floatType(x string) protos.TensorProto_DataType {
 	return protos.TensorProto_DataType(l.float)
 }
 
-// heads takes heads side by side [batch, positions, heads·size] apart: [batch, heads, positions,
-// size].
+// heads separates heads that lie side by side: [batch, positions, heads·size] becomes [batch,
+// heads, positions, size].
 func (l *lowering) heads(x string, count int64) string {
 	dims := l.dimsOf(x, 2)
 	return l.permuted(l.reshaped(x, dims[0], dims[1], l.integers(count), l.integers(-1)), 0, 2, 1, 3)
 }
 
-// repeatedHeads gives each head of keys or values to as many heads of queries as share it.
+// repeatedHeads repeats each head of keys or values for the heads of queries that share it.
 func (l *lowering) repeatedHeads(x, heads string) string {
 	dims := l.dimsOf(x, 4)
 	share := l.op("Div", heads, dims[1])
@@ -150,8 +150,8 @@ func (l *lowering) maskedSoftmax(scores, allowed, like string) string {
 	return l.op("Div", e, l.op("Where", l.op("Equal", sum, l.scalar(like, 0)), l.scalar(like, 1), sum))
 }
 
-// rotaryEmbedding turns pairs of values by angles: x [batch, heads, positions, size], or with heads
-// side by side, and the cosines and sines of each position.
+// rotaryEmbedding rotates pairs of values by angles: x [batch, heads, positions, size], or with
+// heads side by side, and the cosines and sines of each position.
 func rotaryEmbedding(l *lowering, n *protos.NodeProto) (bool, error) {
 	if len(n.Input) < 3 {
 		return lacking(n, 3)

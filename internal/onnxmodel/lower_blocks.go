@@ -7,7 +7,7 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// Operators that move values, and those of one-hot codes.
+// Operators that move values, and operators on one-hot codes.
 var _ = register(map[string]rewrite{
 	"DepthToSpace": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		mode, b := stringOr(n, "mode", "DCR"), intOr(n, "blocksize", 0)
@@ -73,7 +73,7 @@ var _ = register(map[string]rewrite{
 	"Einsum":          einsum,
 })
 
-// dimsOf is the sizes of the axes of x, each of shape [1].
+// dimsOf returns the sizes of the axes of x, each of shape [1].
 func (l *lowering) dimsOf(x string, rank int) []string {
 	shape := l.op("Shape", x)
 	var dims []string
@@ -108,7 +108,7 @@ func (l *lowering) hardmax(x string, axis int64) string {
 	return l.op("Where", hot, l.scalar(x, 1), l.scalar(x, 0))
 }
 
-// scatterElements writes the place of each element out, for ScatterND.
+// scatterElements writes the full index of each element, for ScatterND.
 func scatterElements(l *lowering, n *protos.NodeProto) (bool, error) {
 	data, indices, updates := n.Input[0], n.Input[1], n.Input[2]
 	rank, ok := l.firstRank(indices, data, updates, n.Output[0])
@@ -127,7 +127,7 @@ func scatterElements(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, l.opWith("ScatterND", attributes, data, l.places(data, indices, axis, rank), updates))
 }
 
-// einsum makes products of any number of operands those of two at a time, which the importer has.
+// einsum multiplies any number of operands two at a time, because the importer's Einsum takes two.
 func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 	equation := strings.ReplaceAll(stringOr(n, "equation", ""), " ", "")
 	left, result, explicit := strings.Cut(equation, "->")
@@ -186,7 +186,7 @@ func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 	}
 	value, term := operands[0], terms[0]
 	for i := 1; i < len(terms); i++ {
-		// What is neither in the result nor in a later term is summed over.
+		// Letters that occur neither in the result nor in a later term are summed over.
 		kept := ""
 		for _, r := range term + terms[i] {
 			if !strings.ContainsRune(kept, r) && strings.ContainsRune(result+strings.Join(terms[i+1:], ""), r) {
@@ -198,8 +198,8 @@ func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, l.sumAndOrder(value, term, result))
 }
 
-// diagonals leaves one axis for each letter of a term: of those with the same letter the values
-// where their numbers are the same.
+// diagonals leaves one axis for each letter of a term. Of axes with the same letter it takes the
+// diagonal.
 func (l *lowering) diagonals(x, term string) (value, distinct string) {
 	for i := 0; i < len(term); i++ {
 		first := strings.IndexByte(term, term[i])
@@ -236,8 +236,8 @@ func (l *lowering) product(a, termA, b, termB, kept string) string {
 	return l.opWith("Einsum", []*protos.AttributeProto{equation}, a, b)
 }
 
-// sumAndOrder sums over the letters of a term that are not in the result, and brings the others to
-// its order.
+// sumAndOrder sums over the letters of a term that are not in the result, and transposes the others
+// into the order of the result.
 func (l *lowering) sumAndOrder(x, term, result string) string {
 	var axes []int64
 	left := ""
@@ -261,8 +261,8 @@ func (l *lowering) sumAndOrder(x, term, result string) string {
 	return l.permuted(x, perm...)
 }
 
-// around gathers along an axis for a Pad of another mode than constant: before and after are how
-// many values are added.
+// around implements a Pad of another mode than constant along one axis, by a gather. before and
+// after are the numbers of added values.
 func (l *lowering) around(x, mode string, axis, before, after int64) string {
 	size := l.op("Gather", l.op("Shape", x), l.integer(axis))
 	at := l.op("Range", l.integer(-before), l.op("Add", size, l.integer(after)), l.integer(1))
@@ -273,7 +273,7 @@ func (l *lowering) around(x, mode string, axis, before, after int64) string {
 	case "wrap":
 		at = l.op("Mod", at, size)
 	case "reflect":
-		// There and back again, without the ends twice.
+		// Forth and back, without repeating the ends.
 		period := l.op("Max", l.op("Mul", last, l.integer(2)), l.integer(1))
 		at = l.op("Mod", at, period)
 		at = l.op("Min", at, l.op("Abs", l.op("Sub", period, at)))

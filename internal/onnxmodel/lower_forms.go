@@ -8,7 +8,7 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// Forms of shapes and constants that the importer overlooks or does not know.
+// Forms of shapes and constants that the importer ignores or does not support.
 var _ = register(map[string]rewrite{
 	"Constant":        constantForms,
 	"Shape":           shapeForms,
@@ -24,7 +24,7 @@ var _ = register(map[string]rewrite{
 	"ReduceSumSquare": reduction,
 })
 
-// ofBooleans reduces booleans as numbers, which is all that the backends do.
+// ofBooleans reduces booleans as numbers, because the backends reduce only numbers.
 func ofBooleans(l *lowering, n *protos.NodeProto) (bool, error) {
 	if l.dtypes[n.Input[0]] != int32(protos.TensorProto_BOOL) {
 		return false, nil
@@ -33,7 +33,7 @@ func ofBooleans(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, l.cast(y, protos.TensorProto_BOOL))
 }
 
-// lacking refuses a node that has less inputs than its form of now needs.
+// lacking refuses a node with fewer inputs than its current form needs.
 func lacking(n *protos.NodeProto, least int) (bool, error) {
 	if len(n.Input) < least || slices.Contains(n.Input[:least], "") {
 		return false, fmt.Errorf("operator %s lacks inputs: it has %d, and needs %d", nodeName(n), countNamed(n.Input), least)
@@ -64,7 +64,7 @@ func constantForms(_ *lowering, n *protos.NodeProto) (bool, error) {
 	return false, nil
 }
 
-// shapeForms takes a part of a shape by a Slice, whose bounds may lie beyond the rank.
+// shapeForms selects a part of a shape by a Slice, because its bounds may lie beyond the rank.
 func shapeForms(l *lowering, n *protos.NodeProto) (bool, error) {
 	if attribute(n, "start") == nil && attribute(n, "end") == nil {
 		return false, nil
@@ -75,7 +75,7 @@ func shapeForms(l *lowering, n *protos.NodeProto) (bool, error) {
 }
 
 // split turns the sizes of the parts, an attribute before opset 13, into an input. Equal parts are
-// left to the importer, but where the last one may be smaller.
+// left to the importer, unless the last one may be smaller.
 func split(l *lowering, n *protos.NodeProto) (bool, error) {
 	sizes := attribute(n, "split")
 	remove(n, "split")
@@ -121,8 +121,8 @@ func reshape(l *lowering, n *protos.NodeProto) (bool, error) {
 	return lacking(n, 2)
 }
 
-// pow computes in the type of the exponent where the base is of integers and the exponent is not,
-// and gives the type of the base.
+// pow computes in the type of the exponent if only the base consists of integers. The result has
+// the type of the base.
 func pow(l *lowering, n *protos.NodeProto) (bool, error) {
 	if _, err := withOldBroadcast(l, n); err != nil {
 		return false, err
@@ -131,7 +131,7 @@ func pow(l *lowering, n *protos.NodeProto) (bool, error) {
 	switch {
 	case base == 0 || exponent == 0 || base == exponent:
 		if t := l.tensor(n.Input[1]); t != nil && len(t.Dims) > 0 {
-			// The importer takes a Constant for a scalar, and fails at one of many values.
+			// The importer takes a Constant for a scalar, and fails if it has many values.
 			n.Input[1] = l.op("Identity", n.Input[1])
 		}
 		return false, nil
@@ -159,7 +159,7 @@ func isInf(l *lowering, n *protos.NodeProto) (bool, error) {
 	return refused(n, "the attributes detect_positive and detect_negative are 0")
 }
 
-// eyeLike is 1 where the column is k after the row.
+// eyeLike is 1 where the column is the row plus k, and 0 elsewhere.
 func eyeLike(l *lowering, n *protos.NodeProto) (bool, error) {
 	dtype := int32(intOr(n, "dtype", int64(l.dtypes[n.Input[0]])))
 	if dtype == 0 {
@@ -171,8 +171,8 @@ func eyeLike(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, l.cast(one, protos.TensorProto_DataType(dtype)))
 }
 
-// reduction refuses the form of a norm without axes, of which versions of ONNX differ in what is
-// left.
+// reduction refuses noop_with_empty_axes without axes, because versions of ONNX define it
+// differently, and rewrites norms.
 func reduction(l *lowering, n *protos.NodeProto) (bool, error) {
 	if intOr(n, "noop_with_empty_axes", 0) != 0 {
 		if axes, ok := l.constant(input(n, 1)); !ok || len(axes) == 0 {

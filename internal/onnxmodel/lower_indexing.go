@@ -6,8 +6,8 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// Operators that take values by number are written as GatherND with the numbers of all axes: those
-// of the batch then count along it, so that every example keeps its place.
+// Operators that select values by index are written as GatherND with the indices of all axes. The
+// indices along the batch then count its examples, so that every example keeps its place.
 var _ = register(map[string]rewrite{
 	"GatherElements": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		rank, ok := l.firstRank(n.Input[1], n.Input[0], n.Output[0])
@@ -54,13 +54,14 @@ func axisWithin(n *protos.NodeProto, otherwise int64, rank int) (axis int64, err
 	return axis, err
 }
 
-// elements is the values of data at indices along an axis, and at their own places along the others.
+// elements returns the values of data at indices along one axis, and at the indices' own places
+// along the others.
 func (l *lowering) elements(data, indices string, axis int64, rank int) string {
 	return l.op("GatherND", data, l.places(data, indices, axis, rank))
 }
 
-// places has the places in data, numbers of all axes along a new last axis, that indices name along
-// one axis, and by where they are along the others. Negative indices count from the end.
+// places returns full indices into data, along a new last axis: along one axis the given indices,
+// along the others their own places. Negative indices count from the end.
 func (l *lowering) places(data, indices string, axis int64, rank int) string {
 	at := l.fromStart(l.cast(indices, protos.TensorProto_INT64), l.op("Gather", l.op("Shape", data), l.integer(axis)))
 	shape := l.op("Shape", indices)
@@ -75,13 +76,13 @@ func (l *lowering) places(data, indices string, axis int64, rank int) string {
 	return l.opWith("Concat", axisAttribute(-1), parts...)
 }
 
-// fromStart counts negative numbers from the end of an axis of the given size.
+// fromStart replaces negative indices, which count from the end of an axis of the given size.
 func (l *lowering) fromStart(at, size string) string {
 	return l.op("Where", l.op("Less", at, l.integer(0)), l.op("Add", at, size), at)
 }
 
-// allFromStart is indices of several axes of data, of those from a first one on, counted from the
-// start. Neither the importer nor the backends count from the end.
+// allFromStart does the same for indices of several axes of data, beginning with a first one.
+// Neither the importer nor the backends support negative indices.
 func (l *lowering) allFromStart(data, indices string, first int64) string {
 	known, ok := l.constant(indices)
 	if ok && !slices.ContainsFunc(known, func(i int64) bool { return i < 0 }) {
@@ -93,7 +94,7 @@ func (l *lowering) allFromStart(data, indices string, first int64) string {
 	return l.fromStart(indices, sizes)
 }
 
-// gatherND writes the numbers of batch_dims axes out, and counts negative indices from the start.
+// gatherND writes out the indices of batch_dims axes, and replaces negative indices.
 func gatherND(l *lowering, n *protos.NodeProto) (bool, error) {
 	count := intOr(n, "batch_dims", 0)
 	indices := l.allFromStart(n.Input[0], n.Input[1], count)
@@ -116,8 +117,8 @@ func gatherND(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, l.op("GatherND", n.Input[0], l.opWith("Concat", axisAttribute(-1), append(parts, indices)...)))
 }
 
-// topK turns the number of values, an attribute before opset 10, into an input, and takes the values
-// by their indices: a sort has no derivative.
+// topK turns the number of values, an attribute before opset 10, into an input, and takes the
+// values by their indices: a sort has no derivative.
 func topK(l *lowering, n *protos.NodeProto) (bool, error) {
 	if k := attribute(n, "k"); k != nil {
 		n.Input = []string{n.Input[0], l.integers(k.I)}

@@ -108,8 +108,8 @@ func (l *lowering) padAround(n *protos.NodeProto, mode string, pads []int64, kno
 	return l.finish(n, y)
 }
 
-// allAxes makes the pads of some axes those of all: sums of a pad where the axis is its own, and 0
-// elsewhere. The importer evaluates it once it knows the rank.
+// allAxes extends the pads of some axes to all axes, with 0 for the others. The importer evaluates
+// it once it knows the rank.
 func allAxes(l *lowering, n *protos.NodeProto) error {
 	axes, ok := l.constant(n.Input[3])
 	if !ok || len(axes) == 0 {
@@ -196,7 +196,7 @@ func slice(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, y)
 }
 
-// backwards takes the values from start down to, but without, end.
+// backwards takes the values from start down to end, without end.
 func (l *lowering) backwards(x string, start, end, axis, step int64) string {
 	shape := l.op("Shape", x)
 	size := l.op("Gather", shape, l.integer(axis)) // A negative axis counts from the end of the shape too.
@@ -211,7 +211,7 @@ func (l *lowering) backwards(x string, start, end, axis, step int64) string {
 	return l.opWith("Gather", axisAttribute(axis), x, index)
 }
 
-// lastIndex finds the last of equal values as the first one from the end.
+// lastIndex finds the last of equal values, as the first one of the reversed axis.
 func lastIndex(l *lowering, n *protos.NodeProto) (bool, error) {
 	if intOr(n, "select_last_index", 0) == 0 {
 		return false, nil

@@ -2,7 +2,7 @@ package onnxmodel
 
 import "github.com/gomlx/compute-onnx/support/protos"
 
-// Operators that ONNX Runtime's optimizer writes, by other ones.
+// Rewrites of operators that ONNX Runtime's optimizer creates.
 var _ = register(map[string]rewrite{
 	"com.microsoft.Gelu": func(l *lowering, n *protos.NodeProto) (bool,
 		error) {

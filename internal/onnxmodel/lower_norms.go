@@ -56,7 +56,7 @@ var _ = register(map[string]rewrite{
 		default:
 			return refused(n, "the attribute p is %d", p)
 		}
-		// Values that are all 0 stay so.
+		// A vector of zeros stays zero.
 		norm = l.op("Where", l.op("Equal", norm, l.scalar(x, 0)), l.scalar(x, 1), norm)
 		return l.finish(n, l.op("Div", x, norm))
 	},
@@ -67,7 +67,7 @@ var _ = register(map[string]rewrite{
 		return l.finish(n, l.op("Div", centered, l.op("Add", deviation, l.scalar(x, 1e-9))))
 	},
 	"LRN": func(l *lowering, n *protos.NodeProto) (bool, error) {
-		// Over the channels around each one.
+		// The sum over the neighbouring channels of each channel.
 		x, size := n.Input[0], intOr(n, "size", 0)
 		if size < 1 || size > mostSlices {
 			return refused(n, "the attribute size is %d", size)
@@ -96,7 +96,7 @@ var _ = register(map[string]rewrite{
 	},
 })
 
-// layerNormalization is written out if the mean or the inverse of the standard deviation is wanted.
+// layerNormalization is written out if the mean or the inverse standard deviation is an output.
 func layerNormalization(l *lowering, n *protos.NodeProto) (bool, error) {
 	if !used(n, 1) && !used(n, 2) {
 		return false, nil
@@ -130,8 +130,8 @@ func withoutAttribute(n *protos.NodeProto, name string) []*protos.AttributeProto
 	return slices.DeleteFunc(slices.Clone(n.Attribute), func(a *protos.AttributeProto) bool { return a.Name == name })
 }
 
-// logOf is the logarithm of a sum. With no axes and noop_with_empty_axes, versions of ONNX differ
-// in what is left of the operator.
+// logOf is the logarithm of a sum. It refuses noop_with_empty_axes, because versions of ONNX define
+// it differently.
 func logOf(l *lowering, n *protos.NodeProto, sum func() string) (bool, error) {
 	if intOr(n, "noop_with_empty_axes", 0) != 0 {
 		return refused(n, "the attribute noop_with_empty_axes is 1")

@@ -7,8 +7,8 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// Pools and convolutions. The importer has those with explicit pads, without dilations of pools and
-// without ceil_mode; the others become a Pad before them, or sums and maxima of strided slices.
+// Pools and convolutions. The importer supports explicit pads, but no dilations of pools and no
+// ceil_mode. Other forms become a Pad before the operator, or sums and maxima of strided slices.
 var _ = register(map[string]rewrite{
 	"MaxPool":     pool,
 	"AveragePool": pool,
@@ -70,18 +70,18 @@ func intsOr(n *protos.NodeProto, name string, otherwise []int64) []int64 {
 	return otherwise
 }
 
-// same tells whether the pads follow from the size of the input.
+// same reports whether the pads follow from the size of the input.
 func (w *windows) same() bool { return w.auto == "SAME_UPPER" || w.auto == "SAME_LOWER" }
 
 // span is the number of values from the first to the last of a window.
 func (w *windows) span(i int) int64 { return (w.kernel[i]-1)*w.dilation[i] + 1 }
 
-// size is the input's along a spatial axis.
+// size is the size of the input along a spatial axis.
 func (w *windows) size(x string, i int) string {
 	return w.op("Gather", w.op("Shape", x), w.integers(int64(i+2)))
 }
 
-// ceilDiv is a / b, rounded up, of numbers that are not below 0.
+// ceilDiv is a / b, rounded up, for non-negative numbers.
 func (w *windows) ceilDiv(a string, b int64) string {
 	return w.op("Div", w.op("Add", a, w.integer(b-1)), w.integer(b))
 }
@@ -115,15 +115,15 @@ func (w *windows) pads(i int) (before, after, extra string) {
 	return before, after, w.op("Max", w.op("Sub", w.op("Add", last, w.integer(w.span(i))), padded), none)
 }
 
-// padded is x with a value around its spatial axes: the pads, and what goes beyond them.
+// padded is x, padded along its spatial axes by a value: the pads, and further padding at the end.
 func (w *windows) padded(x, value string, before, after []string) string {
 	zeros := w.integers(0, 0)
 	pads := slices.Concat([]string{zeros}, before, []string{zeros}, after)
 	return w.op("Pad", x, w.opWith("Concat", axisAttribute(0), pads...), value)
 }
 
-// over combines the values in each window, where it is dilated: axis by axis, slices that begin at
-// each of its places.
+// over combines the values in each dilated window: axis by axis, it combines slices that begin at
+// each place of the window.
 func (w *windows) over(op, x string) string {
 	for i := range w.kernel {
 		size := w.size(x, i)
@@ -148,8 +148,8 @@ func (w *windows) over(op, x string) string {
 // mostSlices limits the places of a dilated window: each becomes a slice.
 const mostSlices = 128
 
-// pool leaves to the importer what it has, with strides written out: their default is 1, where it
-// takes the size of the window.
+// pool leaves supported forms to the importer, with the strides written out: ONNX's default is 1,
+// the importer's is the size of the window.
 func pool(l *lowering, n *protos.NodeProto) (bool, error) {
 	if n.OpType == "MaxPool" && used(n, 1) {
 		return refused(n, "it has the output Indices")
@@ -177,7 +177,7 @@ func pool(l *lowering, n *protos.NodeProto) (bool, error) {
 	}
 	attributes := []*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...),
 		intsAttribute("strides", w.stride...)}
-	// The means of windows without pads, or their sums: what divides them is the same for both.
+	// The means of windows without pads, or their sums: both are divided by the same number.
 	mean := func(x string) string {
 		if dilated {
 			return w.over("Add", x)
@@ -206,7 +206,7 @@ func pool(l *lowering, n *protos.NodeProto) (bool, error) {
 		}
 		return l.finish(n, l.root(sum, p))
 	}
-	// A mean is over the values that count, not over what only fills the last window.
+	// A mean leaves out the padding that only fills the last window.
 	sizes := []string{l.integers(1, 1)}
 	for i := range w.kernel {
 		sizes = append(sizes, w.size(w.x, i))
@@ -232,8 +232,7 @@ func differences(l *lowering, a, b []string) []string {
 	return d
 }
 
-// lowest is a scalar that no value of the type is below, and finite, as 0 times infinity is no
-// number.
+// lowest is the smallest finite scalar of the type. It is finite because 0 times infinity is NaN.
 func (l *lowering) lowest(x string) string {
 	switch protos.TensorProto_DataType(l.dtypes[x]) {
 	case protos.TensorProto_FLOAT16:
@@ -299,8 +298,9 @@ func (l *lowering) dims(name string) []int64 {
 	return nil
 }
 
-// convolution pads by the size of the input where auto_pad asks for it, and puts the zeros of a
-// dilation into the kernel where there are strides too, which the importer does not take together.
+// convolution pads by the size of the input if auto_pad asks for it. It inserts the zeros of a
+// dilation into the kernel if there are strides too, because the importer does not support both
+// together.
 func convolution(l *lowering, n *protos.NodeProto) (bool, error) {
 	auto := stringOr(n, "auto_pad", "NOTSET")
 	dilated := !all(intsOr(n, "dilations", nil), 1) && !all(intsOr(n, "strides", nil), 1)
@@ -337,8 +337,8 @@ func convolution(l *lowering, n *protos.NodeProto) (bool, error) {
 	return false, nil
 }
 
-// convTranspose puts zeros between the values, convolves them with the kernel read backwards, and
-// cuts the pads off.
+// convTranspose inserts zeros between the values, convolves the result with the reversed kernel,
+// and crops the pads.
 func convTranspose(l *lowering, n *protos.NodeProto) (bool, error) {
 	dims := l.dims(n.Input[1])
 	group := intOr(n, "group", 1)
@@ -376,7 +376,7 @@ func convTranspose(l *lowering, n *protos.NodeProto) (bool, error) {
 			if shape != nil {
 				want = l.integers(shape[i])
 			}
-			// What is wanted beyond the last value is 0.
+			// Outputs beyond the last value are 0.
 			grow := l.op("Max", l.op("Sub", want, size), l.integers(0))
 			none := l.integers(make([]int64, spatial+4+i)...)
 			pads := []string{none, grow}
@@ -400,7 +400,7 @@ func convTranspose(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, y)
 }
 
-// spread puts stride-1 zeros between the values along an axis.
+// spread inserts stride-1 zeros between the values along an axis.
 func (l *lowering) spread(x string, axis, stride int64) string {
 	if stride == 1 {
 		return x
@@ -422,8 +422,8 @@ func (l *lowering) spread(x string, axis, stride int64) string {
 	return l.op("Slice", y, l.integers(0), l.op("Sub", long, l.integer(stride-1)), l.integers(axis))
 }
 
-// swapped is weights [in, out/group, spatial ...] as those of a convolution [out, in/group, spatial
-// ...], read backwards along the spatial axes.
+// swapped turns weights [in, out/group, spatial ...] into those of a convolution, [out, in/group,
+// spatial ...], reversed along the spatial axes.
 func (l *lowering) swapped(weights string, dims []int64, group int64) string {
 	spatial := dims[2:]
 	perm := []int64{0, 2, 1}

@@ -9,9 +9,9 @@ import (
 
 var _ = register(map[string]rewrite{"DequantizeLinear": dequantizeLinear})
 
-// rounding has the operators of quantized networks that round what they compute, in ONNX's own
-// domain and ONNX Runtime's. DequantizeLinear is none: weights that are stored as integers are
-// constants.
+// rounding has the operators of quantized networks that round their results, in ONNX's own domain
+// and ONNX Runtime's. DequantizeLinear is not among them: it does not round, and weights stored as
+// integers are constants.
 var rounding = []string{"QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv",
 	"QLinearMatMul",
 	"com.microsoft.QuantizeLinear", "com.microsoft.QLinearAdd", "com.microsoft.QLinearAveragePool",

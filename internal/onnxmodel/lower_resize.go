@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// resizing is a Resize or Upsample, whose values along each axis are a linear map of those before.
+// resizing describes a Resize or Upsample. Its output is a linear map of its input along each axis.
 type resizing struct {
 	*lowering
 	node                       *protos.NodeProto
@@ -68,7 +68,8 @@ func resize(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, y)
 }
 
-// target reads scales or sizes, and the rank that they tell; it returns what is not supported.
+// target reads the scales or sizes, and the rank that follows from them. It returns a description
+// of what is not supported.
 func (r *resizing) target(scales, sizes string) string {
 	if a := attribute(r.node, "scales"); a != nil {
 		r.scales = a.Floats
@@ -182,7 +183,7 @@ func (r *resizing) axis(x string, i int, axis int64) string {
 	return r.opWith("Transpose", swap, r.op("MatMul", r.opWith("Transpose", swap, x), weights))
 }
 
-// coordinate is where the values after are among those before.
+// coordinate returns the coordinates of the output's values along the input's axis.
 func (r *resizing) coordinate(o, count, in, scale string) string {
 	half := r.double(0.5)
 	centers := r.op("Sub", r.op("Div", r.op("Add", o, half), scale), half)

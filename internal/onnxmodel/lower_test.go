@@ -18,8 +18,8 @@ import (
 )
 
 // caseOf is an entry of cases/index.json, of forms.json that forms.py writes, or of
-// variants/index.json that variants.py writes: a small network, and its GC by central differences of
-// ONNX Runtime or its reference evaluator, or by PyTorch's float64 Jacobian.
+// variants/index.json that variants.py writes: a small network, and its GC by central differences
+// of ONNX Runtime or its reference evaluator, or by PyTorch's float64 Jacobian.
 type caseOf struct {
 	Model     string  `json:"model"`
 	Inputs    string  `json:"inputs"`

@@ -21,7 +21,7 @@ var _ = register(map[string]rewrite{
 	"Atan": func(l *lowering, n *protos.NodeProto) (bool, error) { return l.finish(n, l.arctan(n.Input[0])) },
 	"Asin": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		x, one := n.Input[0], l.scalar(n.Input[0], 1)
-		// A product, as 1 - x² loses digits where x is near 1.
+		// A product, because 1 - x² loses digits if x is near 1.
 		cosine := l.op("Sqrt", l.op("Mul", l.op("Sub", one, x), l.op("Add", one, x)))
 		return l.finish(n, l.arctan(l.op("Div", x, cosine)))
 	},
@@ -31,7 +31,7 @@ var _ = register(map[string]rewrite{
 		return l.finish(n, l.op("Mul", l.arctan(half), l.scalar(x, 2)))
 	},
 	"Asinh": func(l *lowering, n *protos.NodeProto) (bool, error) {
-		// Of -x where x < 0, so that no difference of near numbers is taken.
+		// Of -x where x < 0, to avoid a difference of nearly equal numbers.
 		x := n.Input[0]
 		z := l.negative(x, l.op("Neg", x), x)
 		y := l.op("Log", l.op("Add", z, l.op("Sqrt", l.op("Add", l.op("Mul", z, z), l.scalar(x, 1)))))
@@ -98,12 +98,12 @@ func (l *lowering) half(x, op string) string {
 	return l.op("Mul", l.op(op, l.op("Exp", x), l.op("Exp", l.op("Neg", x))), l.scalar(x, 0.5))
 }
 
-// floor goes by way of integers, through which derivatives are 0, as the floor's are almost
-// everywhere.
+// floor converts to integers and back. Derivatives through integers are 0, as those of floor are
+// almost everywhere.
 func (l *lowering) floor(x string) string {
 	whole := l.cast(l.cast(x, protos.TensorProto_INT64), l.floatType(x))
 	whole = l.op("Sub", whole, l.cast(l.op("Less", x, whole), l.floatType(x)))
-	// No number this large has a fraction, and integers may not hold it.
+	// So large a number has no fraction, and may not fit into an integer.
 	return l.op("Where", l.op("Less", l.op("Abs", x), l.scalar(x, 1e18)), whole, x)
 }
 

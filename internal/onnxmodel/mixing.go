@@ -12,8 +12,8 @@ import (
 )
 
 // checkMixing refuses a network that computes values from several examples, such as a sum over the
-// batch: the Jacobian of an example then depends on the others. What cannot be followed is left to
-// the measurement, which says why.
+// batch: the Jacobian of an example then depends on the others. If a network cannot be followed,
+// the measurement refuses it and says why.
 func (m *Model) checkMixing(out, input *graph.Node) error {
 	var coupling []*graph.Node
 	if attempt(func() error {
@@ -27,7 +27,7 @@ func (m *Model) checkMixing(out, input *graph.Node) error {
 		"if the examples are not on the first axis, say on which", m.output, coupling[0].Type(), coupling[0].Inputs()[0].Shape())
 }
 
-// checkMixingOfTwo does so with two examples, as one alone is combined with no other.
+// checkMixingOfTwo does this with two examples: a single one cannot be combined with others.
 func (m *Model) checkMixingOfTwo(backend compute.Backend, fn func(*model.Scope, []*graph.Node) *graph.Node,
 	inputs []shapes.Shape) (mixing error) {
 	g := graph.NewGraph(backend, "onnxmodel.checkMixingOfTwo")

@@ -35,8 +35,8 @@ var sameRank = []string{"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPo
 // broadcasting has operators of two values whose output is of the larger rank.
 var broadcasting = []string{"Add", "Sub", "Mul", "Div", "Pow", "Mod", "MatMul"}
 
-// inferredRank is the rank of a value that a node gives, going back a number of nodes. A node that was
-// rewritten counts as it was in the file.
+// inferredRank is the rank of a value that a node gives, going back a number of nodes. A node that
+// was rewritten counts as it was in the file.
 func (l *lowering) inferredRank(name string, depth int) (int, bool) {
 	if rank, ok := l.ranks[name]; ok {
 		return rank, rank >= 0

@@ -42,11 +42,11 @@ test: lint $(VENV)/kernel.stamp ## lint, and all tests on both backends, of scri
 	@$(VPYTHON) scripts/notebooks/execute.py --jobs 2
 	@test -z "$$CI" || $(VPYTHON) docker/image_test.py --if-possible  # Ten minutes, if there is an engine with the base images.
 
-onnx-conformance: ## run ONNX's own conformance suite, and write docs/coverage-onnx.md
+onnx-conformance: ## run ONNX's own conformance suite and variants of its forms, and write docs/coverage-onnx.md
 	@$(PYTHON) -m venv .cache/onnx && .cache/onnx/bin/pip install --quiet --require-hashes --requirement scripts/requirements-onnx.txt
 	@.cache/onnx/bin/python scripts/onnx-conformance.py $(CURDIR)/.cache/onnx/suite
 	@GCML_ONNX_SUITE=$(CURDIR)/.cache/onnx/suite GCML_ONNX_TABLE=$(CURDIR)/docs/coverage-onnx.md \
-		go test ./internal/onnxmodel -run '^TestConformance$$' -count 1 -v
+		go test ./internal/onnxmodel -run '^(TestConformance|TestVariants)$$' -timeout 30m -count 1 -v
 
 zoo: ## measure real networks from Python wheels, compare with ONNX Runtime, and write docs/zoo.md
 	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement scripts/requirements-zoo.txt

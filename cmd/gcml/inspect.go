@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gomlx/compute"
 	"github.com/spf13/cobra"
 
 	"github.com/geometric-complexity/toolkit/gcml"
@@ -150,6 +151,9 @@ func (a *app) inspectNetwork(ctx context.Context, network *openedNetwork, o insp
 			return fmt.Errorf("the work is %.2g products and evaluations: choose fewer --examples, another --output, "+
 				"or an estimator with fewer directions", float64(c.Units()))
 		}
+		if err := a.estimateInspection(ctx, b, network, o, c); err != nil {
+			return err
+		}
 		if progress != nil && c.Units() > 0 {
 			progress.Start(c.Units(), "inspecting")
 			isStarted = true
@@ -173,6 +177,26 @@ func (a *app) inspectNetwork(ctx context.Context, network *openedNetwork, o insp
 	}
 	report.Backend, report.GC.Backend = info.ResultName(), info.ResultName()
 	return report, nil
+}
+
+// estimateInspection prints how long an inspection takes, if it is long, from the time to measure GC
+// alone on a small batch.
+func (a *app) estimateInspection(ctx context.Context, b compute.Backend, network *openedNetwork, o inspect.Options,
+	c inspect.Cost) error {
+	if c.Examples == 0 {
+		return nil
+	}
+	_, products, err := cost(o.Estimator, c.Examples, c.Outputs)
+	if err != nil {
+		return err
+	}
+	s := subject{name: network.Name, store: network.Store, ds: network.Data, examples: c.Examples, batch: network.BatchSize}
+	input := gcml.WithInput(network.Input)
+	if network.InputNode != "" {
+		input = gcml.WithInputNode(network.InputNode)
+	}
+	opts := []gcml.Option{gcml.WithEstimator(o.Estimator), gcml.WithSeed(o.Seed), input}
+	return a.estimateTime(ctx, b, s, network.Model, opts, float64(c.Units()), products)
 }
 
 // writeReport writes the page and the JSON, and prints the readings.

@@ -17,7 +17,6 @@ import (
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/training"
 	"github.com/geometric-complexity/toolkit/gcml"
-	"github.com/geometric-complexity/toolkit/internal/pace"
 )
 
 // measureOptions are the flags of measure.
@@ -180,19 +179,7 @@ func (a *app) announce(ctx context.Context, b compute.Backend, s subject, e gcml
 		fmt.Fprintf(a.stderr, "note: --estimator projection:64 is unbiased, and takes a fraction of %.2g of this work\n",
 			64/float64(outputs))
 	}
-	size := pilotSize(s, products)
-	if size == 0 {
-		return nil
-	}
-	left, err := timeOfAll(ctx, b, s, fn, size, opts)
-	if ctx.Err() != nil {
-		return interruption("interrupted; nothing was measured")
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
-	}
-	fmt.Fprintf(a.stderr, "estimate: about %s after compiling, from the time of %d examples\n", pace.Text(left), size)
-	return nil
+	return a.estimateTime(ctx, b, s, fn, opts, products, products)
 }
 
 // manyOutputs is the number of outputs above which a projection is suggested, because the exact

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 
 	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/pace"
 )
 
 // pilotExamples is the number of examples of the small batch from whose time that of a measurement
@@ -47,6 +49,26 @@ func timeOfAll(ctx context.Context, b compute.Backend, s subject, fn modelFn, si
 	}
 	result, err := m.Measure(ctx, few)
 	return time.Duration(result.Seconds * float64(s.examples) / float64(size) * float64(time.Second)), err
+}
+
+// estimateTime prints how long work takes, if it is long, from the time of a small batch. The work and
+// the part of it that a measurement with the options is are numbers of products or evaluations.
+func (a *app) estimateTime(ctx context.Context, b compute.Backend, s subject, fn modelFn, opts []gcml.Option,
+	work, part float64) error {
+	size := pilotSize(s, work)
+	if size == 0 {
+		return nil
+	}
+	left, err := timeOfAll(ctx, b, s, fn, size, opts)
+	if ctx.Err() != nil {
+		return interruption("interrupted; nothing was measured")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	left = time.Duration(float64(left) * work / part)
+	fmt.Fprintf(a.stderr, "estimate: about %s after compiling, from the time of %d examples\n", pace.Text(left), size)
+	return nil
 }
 
 // firstExamples is a data set of one batch, the first count examples of another's first batch.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,38 @@ func TestTimeOfAll(t *testing.T) {
 		if size != 4 {
 			t.Errorf("the model is built for batches of %v, want 4 only", sizes)
 			break
+		}
+	}
+}
+
+// TestEstimateTime checks that long work gets an estimate, in proportion to the part of it that the
+// small batch is, and short work none.
+func TestEstimateTime(t *testing.T) {
+	fn := func(_ *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
+		return []*graph.Node{graph.Sin(inputs[0])}
+	}
+	for _, c := range []struct {
+		work, part float64
+		want       string
+	}{
+		{pilotFrom / 1000, pilotFrom / 1000, "estimate: about "},
+		// Each of 1000 examples takes at least 1 ns, and the work is 1e18 times that: 30 years.
+		{1e18, 1, "estimate: about "},
+		{pilotFrom/1000 - 1, 1, ""},
+	} {
+		store := model.NewStore()
+		store.RootScope().VariableWithValue("w", make([]float32, 1000))
+		s := subject{ds: sevens{2}, store: store, examples: 1000}
+		var text strings.Builder
+		a := &app{stderr: &text}
+		if err := a.estimateTime(t.Context(), gctest.GoBackend(t), s, fn, nil, c.work, c.part); err != nil {
+			t.Fatal(err)
+		}
+		if got := text.String(); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("work %g: got %q, want %q", c.work, got, c.want)
+		}
+		if c.work == 1e18 && !strings.Contains(text.String(), "h") {
+			t.Errorf("got %q for work of years", text.String())
 		}
 	}
 }

@@ -28,6 +28,8 @@ type caseOf struct {
 	Batch     int     `json:"batch"`
 	// Refused is part of the message, where the form is not supported.
 	Refused string `json:"refused"`
+	// Always is whether the case is tested without GCML_ONNX_SUITE too.
+	Always bool `json:"always"`
 
 	folder string
 }
@@ -57,6 +59,29 @@ func TestFormsOfOperators(t *testing.T) {
 				gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) { tc.check(t, b) })
 			})
 		}
+	}
+}
+
+// TestVariants does so for old opsets, and attributes and inputs that are left out: all with
+// GCML_ONNX_SUITE, else those that were wrong or refused once and one in eight of the others; on XLA,
+// which compiles each, one in thirty-two.
+func TestVariants(t *testing.T) {
+	cases := readCases(t, "variants/index.json")
+	if len(cases) < 100 {
+		t.Fatalf("only %d cases", len(cases))
+	}
+	whole := os.Getenv("GCML_ONNX_SUITE") != ""
+	goBackend, xla := gctest.GoBackend(t), gctest.XLABackend(t)
+	for i, tc := range cases {
+		if !whole && !tc.Always && i%8 != 0 {
+			continue
+		}
+		t.Run(strings.TrimSuffix(tc.Model, ".onnx"), func(t *testing.T) {
+			tc.check(t, goBackend)
+			if i%32 == 0 && xla != nil {
+				tc.check(t, xla)
+			}
+		})
 	}
 }
 

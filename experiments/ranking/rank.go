@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/gomlx/compute"
 
@@ -52,6 +53,7 @@ type Options struct {
 // It returns an error if the folder has fewer than two runs that ended better than chance, if one
 // is no training of a classifier, and if a checkpoint does not have the loss of its record.
 func Rank(ctx context.Context, o Options) (*Result, error) {
+	began := time.Now()
 	r := &Result{Experiment: filepath.Base(filepath.Clean(o.Runs)), Command: o.Command, Backend: o.BackendName,
 		Settings: o.Settings, Provenance: runs.CurrentProvenance()}
 	records, err := r.records(o)
@@ -64,6 +66,8 @@ func Rank(ctx context.Context, o Options) (*Result, error) {
 	}
 	r.match(all, records)
 	r.tabulate(all)
+	r.Provenance.Finished, r.Provenance.Starts = time.Now().UTC().Truncate(time.Second), 1
+	r.Provenance.Seconds = time.Since(began).Seconds()
 	if err := write(o.Out, all); err != nil {
 		return nil, err
 	}

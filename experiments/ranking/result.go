@@ -29,7 +29,9 @@ type Result struct {
 	Commits      []string        `json:"commits"`
 	Correlations []Correlation   `json:"correlations"`
 	Axes         []string        `json:"axes"`
-	Provenance   runs.Provenance `json:"provenance"`
+	// Provenance is that of the program that computed the correlations, which may have found measures
+	// of an earlier call.
+	Provenance runs.Provenance `json:"provenance"`
 }
 
 // tabulate computes the correlations of runs, and fills in what follows from the runs.

@@ -1,0 +1,38 @@
+package ranking
+
+import (
+	"flag"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/geometric-complexity/toolkit/internal/marked"
+)
+
+var update = flag.Bool("update", false, "write the tables of docs/measures.md from the rankings beside it")
+
+// TestPublished checks that the tables of docs/measures.md are those of the measures beside it.
+func TestPublished(t *testing.T) {
+	docs := filepath.Join("..", "..", "docs")
+	page := filepath.Join(docs, "measures.md")
+	results, err := filepath.Glob(filepath.Join(docs, "measures", "*", ResultFile))
+	if err != nil || len(results) == 0 {
+		t.Fatalf("no rankings: %v", err)
+	}
+	for _, path := range results {
+		r, err := Load(filepath.Dir(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		section := "ranking-" + r.Experiment
+		if *update {
+			if _, err := marked.Update(page, section, r.Markdown()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := marked.Section(page, section); err != nil || got != strings.Trim(r.Markdown(), "\n") {
+			t.Errorf("the section %s of %s is not that of %s (%v): run go test ./experiments/ranking -run TestPublished -update",
+				section, page, path, err)
+		}
+	}
+}

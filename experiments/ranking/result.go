@@ -26,9 +26,9 @@ type Result struct {
 	// Level is the training loss at which runs are compared at equal training loss.
 	Level runs.Number `json:"level"`
 	// Commits are those of the programs that trained the networks.
-	Commits      []string        `json:"commits"`
-	Correlations []Correlation   `json:"correlations"`
-	Axes         []string        `json:"axes"`
+	Commits      []string      `json:"commits"`
+	Correlations []Correlation `json:"correlations"`
+	Axes         []string      `json:"axes"`
 	// Provenance is that of the program that computed the correlations, which may have found measures
 	// of an earlier call.
 	Provenance runs.Provenance `json:"provenance"`

@@ -29,8 +29,8 @@ type Result struct {
 	Commits      []string      `json:"commits"`
 	Correlations []Correlation `json:"correlations"`
 	Axes         []string      `json:"axes"`
-	// Provenance is that of the program that computed the correlations, which may have found measures
-	// of an earlier call.
+	// Provenance is that of the program that computed the correlations, which may have found
+	// measures of an earlier call.
 	Provenance runs.Provenance `json:"provenance"`
 }
 

@@ -3,7 +3,7 @@ package nearest
 import "testing"
 
 func TestWord(t *testing.T) {
-	names := []string{"simplicity-bias", "gc-regularizer", "smoke", "laptop", "paper"}
+	names := []string{"simplicity-bias", "gc-regularizer", "smoke", "laptop", "paper", "rank", "run"}
 	for _, tc := range []struct {
 		word, want string
 		near       bool
@@ -13,6 +13,7 @@ func TestWord(t *testing.T) {
 		{"labtop", "laptop", true},
 		{"PAPER", "paper", true},
 		{"smoke", "smoke", true},
+		{"rnu", "run", true}, // "rank" is as near.
 		{"zebra", "paper", false},
 		{"x", "smoke", false},
 	} {

@@ -15,8 +15,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
-// curvesFolder is where the curves of trainings are kept, so that later cells can compare with
-// them.
+// curvesFolder is the folder of the curves of trainings, which later cells compare with.
 const curvesFolder = "notebook-curves"
 
 // drawEvery is the shortest time between two drawings of growing curves.
@@ -39,8 +38,8 @@ type curve struct {
 	Values   []float64 `json:"values"`
 }
 
-// NewCurves begins the curves of a training, drawn beside those of earlier ones, if they were kept
-// under the names given.
+// NewCurves begins the curves of a training. They are drawn beside the curves of earlier trainings
+// with the given names, if there are any.
 func NewCurves(name string, earlier ...string) *Curves {
 	c := &Curves{name: name, slot: newFigureSlot()}
 	for _, other := range earlier {
@@ -63,8 +62,8 @@ func curvesPath(name string) (string, error) {
 	return filepath.Join(dir, name+".json"), err
 }
 
-// Add adds a value, a scalar tensor or a float64, and draws the curves if they were not drawn just
-// before. Trainer metrics may be given as they come.
+// Add adds a value, a scalar tensor or a float64, and draws the curves unless they were drawn just
+// before. Values of a trainer's metrics can be passed unchanged.
 func (c *Curves) Add(quantity string, step int, value any) {
 	if t, ok := value.(*tensors.Tensor); ok {
 		value = shapes.ConvertTo[float64](t.Value())
@@ -81,7 +80,7 @@ func (c *Curves) Add(quantity string, step int, value any) {
 	}
 }
 
-// Done draws the curves for the last time, and keeps them.
+// Done draws the curves for the last time, and saves them.
 func (c *Curves) Done() {
 	Check(c.slot.show(c.figure()))
 	path, err := curvesPath(c.name)

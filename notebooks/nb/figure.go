@@ -19,7 +19,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
-// Figure is a figure to show. Experiments and this package make them; a cell hands them on.
+// Figure is a figure to show. Experiments and this package make them, and cells pass them to
+// functions of this package.
 type Figure = plots.Figure
 
 // Show shows a figure below the cell.
@@ -33,7 +34,7 @@ type figureSlot struct{ id string }
 
 func newFigureSlot() figureSlot { return figureSlot{"figure-" + gonbui.UniqueId()} }
 
-// show draws the figure in place of the one before.
+// show replaces the shown figure.
 func (s figureSlot) show(f Figure) error {
 	picture, err := picture(f)
 	if err == nil && gonbui.IsNotebook {
@@ -51,8 +52,8 @@ func picture(f Figure) (string, error) {
 	return pictureOf(data, f.InWords())
 }
 
-// pictureOf returns the HTML that shows a figure, given as a PNG and in words. JupyterLab has no
-// other way to give a picture a text for those who cannot see it.
+// pictureOf returns HTML with the PNG of a figure and its description as alternative text.
+// JupyterLab has no other way to give a picture an alternative text.
 func pictureOf(data []byte, words string) (string, error) {
 	data, err := compact(data)
 	if err != nil {
@@ -62,7 +63,7 @@ func pictureOf(data []byte, words string) (string, error) {
 		base64.StdEncoding.EncodeToString(data)), nil
 }
 
-// wide is the width in pixels from which on a notebook shows a figure smaller than it is.
+// wide: figures of this width in pixels and more are shown smaller in a notebook.
 const wide = 1000
 
 // shrink makes the lettering of a narrow figure, which a notebook shows pixel by pixel, as large as
@@ -74,9 +75,9 @@ func shrink(img image.Image) image.Image {
 	return out
 }
 
-// compact rewrites the PNG of a figure for a notebook: smaller if it is narrow, readable on a light
-// and on a dark page, and with at most 256 colours, so few that the eye cannot tell it in a line
-// drawing. It halves the size of the file or better, and notebooks stay small.
+// compact rewrites the PNG of a figure for a notebook: smaller if it is narrow, readable on light
+// and on dark pages, and with at most 256 colours, a difference that nobody sees in a line drawing.
+// This at least halves the size of the file.
 func compact(data []byte) ([]byte, error) {
 	img, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
@@ -110,13 +111,13 @@ func compact(data []byte) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// darkest is the relative luminance (WCAG) that every colour of a figure has at least. It has a
-// contrast of more than 4 to white, and to the black that JupyterLab's dark theme has.
+// darkest is the smallest relative luminance (WCAG) of a figure's colours. Its contrast is above 4
+// to white, and to the black of JupyterLab's dark theme.
 const darkest = 0.18
 
-// The difference between the largest and the smallest channel tells what a colour is of: up to pale
-// of a band, a grid or a smooth edge, which lets the page through, and from solid on of a line,
-// which is opaque.
+// The difference between the largest and the smallest channel decides the opacity of a colour. Up
+// to pale it belongs to a band, a grid or a smooth edge, and is translucent. From solid on it
+// belongs to a line, and is opaque.
 const pale, solid = 0.22, 0.32
 
 // forAnyPage returns the colour of a figure drawn on white for pages of any background: white

@@ -19,8 +19,7 @@ func init() {
 	}
 }
 
-// findData lets a cell, which runs in the notebook's folder, find the data that a command finds,
-// which runs in the repository's.
+// findData lets cells, which run in the notebook's folder, find the repository's data folder.
 func findData() {
 	root, ok := backend.RepositoryRoot()
 	if !ok || os.Getenv(datasets.EnvData) != "" {
@@ -40,8 +39,8 @@ const (
 	interruptPatience = 5 * time.Second
 )
 
-// endWithKernel interrupts this program when the kernel that started it is gone, after a restart
-// say: GoNB leaves that to the next time the program prints.
+// endWithKernel interrupts this program when the kernel that started it has ended, for example by a
+// restart. By itself the program would go on until it prints.
 func endWithKernel(kernel int) {
 	for os.Getppid() == kernel {
 		time.Sleep(kernelCheckEvery)

@@ -34,8 +34,8 @@ const (
 // scaleVariable overrides the scale that a notebook asks for.
 const scaleVariable = "GCML_SCALE"
 
-// Scale is the scale to run at: the environment's GCML_SCALE, which the tests set to smoke, or else
-// the one given.
+// Scale returns the scale to run at: that of the variable GCML_SCALE, which the tests set to smoke,
+// else the given one.
 func Scale(chosen experiment.Scale) experiment.Scale {
 	if name := os.Getenv(scaleVariable); name != "" {
 		scale, err := experiment.ParseScale(name)
@@ -45,8 +45,8 @@ func Scale(chosen experiment.Scale) experiment.Scale {
 	return chosen
 }
 
-// Interactive reports whether a browser is there to answer: a notebook that is executed headless,
-// as the tests do, has nobody to move a slider.
+// Interactive reports whether a browser is connected. A notebook that is executed headless, as in
+// the tests, has nobody to move a slider.
 func Interactive() bool { return os.Getenv(protocol.GONB_JUPYTER_KERNEL_ID_ENV) != "" }
 
 // Backend opens the fastest backend there is, and says which one it took. It stays open until the
@@ -104,7 +104,7 @@ func outFolder(name string) (string, error) {
 	return filepath.Join(root, "out", name), nil
 }
 
-// shorten gives a path as seen from the repository, for people.
+// shorten returns a path relative to the repository, for messages.
 func shorten(path string) string {
 	return filepath.Join("out", filepath.Base(path))
 }

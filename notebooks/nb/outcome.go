@@ -16,7 +16,7 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
-// Outcome is the result of an experiment: of a run, or a published one.
+// Outcome is the result of an experiment, from a run or published.
 type Outcome[C any] struct {
 	*experiment.Result
 	Settings C                // that it was run with
@@ -27,7 +27,7 @@ type Outcome[C any] struct {
 	records  *evidence.Records
 }
 
-// ShowFigures shows the figures of the names given, or all, below a line that says what was run.
+// ShowFigures shows the named figures, by default all, below a line that says what was run.
 func (o *Outcome[C]) ShowFigures(names ...string) {
 	gonbui.DisplayHTML("<p><i>" + html.EscapeString(o.size) + "</i></p>")
 	shown := 0
@@ -53,7 +53,8 @@ func (o *Outcome[C]) ShowFigures(names ...string) {
 	gonbui.Sync()
 }
 
-// Records are the records of the runs of a label that lies on no sweep, one for each seed.
+// Records returns the records of the runs with a label that is not part of a sweep, one for each
+// seed.
 func (o *Outcome[C]) Records(label string) []*runs.Record {
 	for _, cell := range o.design.Cells {
 		if cell.Label == label {
@@ -67,7 +68,7 @@ func (o *Outcome[C]) Records(label string) []*runs.Record {
 // Sweeps is the number of quantities that the experiment sweeps.
 func (o *Outcome[C]) Sweeps() int { return len(o.design.Axes) }
 
-// View is the i-th sweep of the experiment, counted from 0, for a slider to step through.
+// View returns the i-th sweep of the experiment, counted from 0, for a slider.
 func (o *Outcome[C]) View(i int) *View {
 	if i < 0 || i >= len(o.design.Axes) {
 		Check(fmt.Errorf("sweep %d: %s has %d", i, o.Name, len(o.design.Axes)))
@@ -75,8 +76,8 @@ func (o *Outcome[C]) View(i int) *View {
 	return &View{o.records.Along(o.design.Axes[i])}
 }
 
-// ShowClaims shows what the run says of each claim, without a correction for their number: at a
-// scale that decides nothing what the statistics came to, else the verdict.
+// ShowClaims shows the verdict on each claim, without a correction for their number. At a scale
+// that decides nothing it shows the statistics instead.
 func (o *Outcome[C]) ShowClaims() {
 	gonbui.DisplayHTML(o.claims())
 	gonbui.Sync()
@@ -103,8 +104,8 @@ func (o *Outcome[C]) claims() string {
 	return b.String()
 }
 
-// ShowTables shows the tables of numbers, each folded below its title: those whose titles contain
-// one of the texts given, or all.
+// ShowTables shows the tables whose titles contain one of the given texts, by default all, each
+// folded below its title.
 func (o *Outcome[C]) ShowTables(titled ...string) {
 	for _, t := range o.Tables {
 		contains := func(text string) bool { return strings.Contains(t.Title, text) }

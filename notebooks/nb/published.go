@@ -27,9 +27,8 @@ type PublishedOutcome[C any] struct {
 	next   string // the command for the next larger scale; empty at the largest
 }
 
-// Published reads the published result of an experiment, at the largest scale at which there is
-// one: the folder results of the repository holds it. Where there is none, it says so and ends the
-// cell, without an error.
+// Published reads the published result of an experiment, at the largest scale that has one, from
+// the repository's folder results. If there is none, it says so and ends the cell without an error.
 func Published[C any](e *experiment.Definition[C]) *PublishedOutcome[C] {
 	judged, err := allPublished()
 	Check(err)
@@ -88,7 +87,7 @@ func published[C any](e *experiment.Definition[C], judged []report.Judged) (*Pub
 			j.Provenance.Finished.Format("2006-01-02"))
 	}
 	o.design = e.Design(o.Settings, j.Seeds)
-	// An older result lacks the sweeps that the experiment has got since.
+	// An older result lacks sweeps that were added to the experiment since.
 	o.design.Axes = slices.DeleteFunc(o.design.Axes, func(a evidence.Axis) bool { return len(a.Values) == 0 })
 	var err error
 	if o.records, err = readRecords(j.Dir, o.design); err != nil {
@@ -102,7 +101,7 @@ func published[C any](e *experiment.Definition[C], judged []report.Judged) (*Pub
 	return p, nil
 }
 
-// same says whether two configurations are written alike in a result.
+// same reports whether two configurations are equal as JSON in a result.
 func same(a, b any) bool {
 	textA, errA := json.Marshal(a)
 	textB, errB := json.Marshal(b)
@@ -149,9 +148,9 @@ func readRecords(dir string, design evidence.Design) (*evidence.Records, error) 
 	return records, nil
 }
 
-// ShowVerdicts says of each claim what the published run shows, why, as far as something was
-// written about it, and what would change it. The verdicts are corrected for the number of all
-// claims that are published.
+// ShowVerdicts shows for each claim the verdict of the published run, the discussion if there is
+// one, and what would change the verdict. The verdicts are corrected for the number of all claims
+// that are published.
 func (p *PublishedOutcome[C]) ShowVerdicts() {
 	gonbui.DisplayHTML(p.verdicts())
 	gonbui.Sync()
@@ -176,7 +175,7 @@ func (p *PublishedOutcome[C]) verdicts() string {
 	return b.String()
 }
 
-// change says what would have to be found for another verdict.
+// change says which result would lead to another verdict.
 func (p *PublishedOutcome[C]) change(c report.JudgedClaim) string {
 	text := ""
 	switch {

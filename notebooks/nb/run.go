@@ -14,10 +14,10 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
-// Run runs an experiment at a scale, which its configuration may differ from, with its progress
-// shown in place. It takes the fastest backend there is, and keeps its runs where `gcml run` does:
-// those that are complete there are not done again, so that a cell may run again at no cost; after
-// an interruption running the cell again goes on. At the smallest scale it does what Look does.
+// Run runs an experiment at a scale, whose configuration may be changed, and shows its progress. It
+// uses the fastest backend, and the output folder of `gcml run`. Runs that are complete there are
+// not repeated, so running the cell again costs nothing, and after an interruption it continues. At
+// the smallest scale it does the same as Look.
 func Run[C any](e *experiment.Definition[C], cfg C, scale experiment.Scale) *Outcome[C] {
 	if scale == experiment.Smoke {
 		return Look(e, cfg)

@@ -8,13 +8,12 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 )
 
-// sliderPositions is the largest number of positions that a slider has: each holds a picture.
+// sliderPositions limits the positions of a slider, because each holds a picture.
 const sliderPositions = 25
 
 // Slider shows the figures of the values from low to high, one at a time, and a slider that chooses
-// it. It draws all of them first, of a long range an even choice, so that the browser needs no
-// kernel to move the slider, and other cells can run. Where no browser listens it shows the figure
-// of one value alone.
+// it. It draws all of them first, or an even choice of a long range, so that the slider needs no
+// kernel and other cells can run. Without a browser it shows the figure of one value only.
 func Slider(label string, low, high, value int, draw func(value int) (Figure, error)) {
 	if !Interactive() {
 		f, err := draw(value)

@@ -13,8 +13,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
-// ShowSummary shows the verdicts on the claims of all experiments in one figure, a mark for each,
-// and below it a line for each experiment. They are of the published results.
+// ShowSummary shows the published verdicts on the claims of all experiments: a figure with a mark
+// for each claim, and below it a line for each experiment.
 func ShowSummary() {
 	judged, err := allPublished()
 	Check(err)

@@ -11,8 +11,8 @@ import (
 	"github.com/geometric-complexity/toolkit/representation"
 )
 
-// Texts of TrainOnTexts are as many tokens long, with padding, and have tokens below Vocabulary: 0
-// is padding, 1 an unknown word.
+// Texts of TrainOnTexts have TextLength tokens, with padding, and tokens below Vocabulary: 0 is
+// padding, 1 an unknown word.
 const (
 	TextLength = 16
 	Vocabulary = 1500
@@ -36,7 +36,7 @@ func (t TrainedOnTexts) String() string {
 
 // TrainOnTexts trains a model of tokens [batch, TextLength] to logits [batch, Areas] with Adam on
 // 400 doc comments of Go's standard library, on the pure Go backend, always from the same weights.
-// It tests it on as many others. It ends the cell on an error.
+// It tests the model on 400 others. It ends the cell on an error.
 func TrainOnTexts[F train.ModelFnCompatible](modelFn F) TrainedOnTexts {
 	trained, err := trainOnTexts(modelFn)
 	Check(err)

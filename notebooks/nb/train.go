@@ -28,7 +28,7 @@ type Training struct {
 	LabelNoise float64             // fraction of wrong labels among the training images: none
 }
 
-// Trained says what came out of a training. GC is measured on training images, and losses are
+// Trained is the result of a training. GC is measured on training images, and losses are
 // without penalties.
 type Trained struct{ GC, TrainLoss, TestLoss, TestAccuracy float64 }
 
@@ -165,22 +165,22 @@ func Images(n int) *datasets.Batches {
 	return batches
 }
 
-// Store is a store for a model's weights, always with the same random numbers.
+// Store returns a store for a model's weights, always with the same random numbers.
 func Store() *model.Store {
 	store := model.NewStore()
 	Check(store.SetRNGStateFromSeed(1))
 	return store
 }
 
-// Fitted says where a fit is after some steps: its squared error at the points, and its GC over
+// Fitted is the state of a fit after some steps: its squared error at the points, and its GC over
 // [-1, 1].
 type Fitted struct {
 	Step     int
 	Loss, GC float64
 }
 
-// Fit has a model of one input and one output learn a curve by gradient descent on all its points,
-// and measures after each of the numbers of steps, which rise.
+// Fit trains a model of one input and one output on all points of a curve by gradient descent. It
+// measures after each of the given numbers of steps, which must increase.
 func Fit[F train.ModelFnCompatible](modelFn F, curve datasets.Curve, rate float64, steps ...int) []Fitted {
 	device, store := GoBackend(), Store()
 	defer device.Finalize()

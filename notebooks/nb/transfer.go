@@ -10,13 +10,13 @@ import (
 	"github.com/geometric-complexity/toolkit/representation"
 )
 
-// The classes that Transfer trains on, its source, and those it does not, its target.
+// The classes that Transfer trains on (source), and the others (target).
 var (
 	sourceClasses = []int{0, 1, 2, 3, 4, 5}
 	targetClasses = []int{6, 7, 8, 9}
 )
 
-// Transfer tells how well a network that was trained on some classes knows others.
+// Transfer measures how well a network that was trained on some classes separates others.
 const (
 	transferShots    = 5
 	transferEpisodes = 100
@@ -35,7 +35,7 @@ func (t Transferred) String() string {
 }
 
 // Transfer trains a model that returns logits and an embedding, [batch, 6] and [batch, features],
-// on the classes 0 to 5, and looks at its embedding on images of these and of the classes 6 to 9.
+// on the classes 0 to 5, and measures its embedding on images of these and of the classes 6 to 9.
 // It ends the cell on an error.
 func Transfer[F train.ModelFnCompatible](modelFn F, t Training) Transferred {
 	transferred, err := transfer(modelFn, t)

@@ -11,7 +11,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
-// View draws what a slider in a notebook chooses of a sweep.
+// View draws the parts of a sweep that a notebook's slider selects.
 type View struct{ sweep evidence.Sweep }
 
 // Values is the number of values.
@@ -36,8 +36,8 @@ func (v *View) name(i int) string {
 	return name
 }
 
-// Along draws what was measured along the training with the i-th value, counted from 0, and, in
-// black, or in grey in a notebook, with the first one.
+// Along draws measured quantities over the steps of the training with the i-th value, counted from
+// 0, and for comparison with the first value, in black (grey in a notebook).
 func (v *View) Along(i int, measured ...string) (plots.Figure, error) {
 	if i < 0 || i >= v.Values() {
 		return plots.Figure{}, fmt.Errorf("value %d of the sweep: there are %d", i, v.Values())
@@ -59,7 +59,7 @@ func (v *View) Along(i int, measured ...string) (plots.Figure, error) {
 	return f, nil
 }
 
-// Across draws what was measured over the values of the sweep, at the k-th measurement, counted
+// Across draws measured quantities over the values of the sweep, at the k-th measurement, counted
 // from 0.
 func (v *View) Across(k int, measured ...string) (plots.Figure, error) {
 	if err := v.checkMeasurement(k); err != nil {
@@ -89,8 +89,8 @@ func (v *View) Across(k int, measured ...string) (plots.Figure, error) {
 	return f, nil
 }
 
-// Against draws the way that the trainings took up to the k-th measurement, as one thing measured
-// against another: a line for each value, through the means over the seeds.
+// Against draws the paths of the trainings up to the k-th measurement, one measured quantity over
+// another: a line for each value, through the means over the seeds.
 func (v *View) Against(k int, x, y string) (plots.Figure, error) {
 	if err := v.checkMeasurement(k); err != nil {
 		return plots.Figure{}, err
@@ -120,7 +120,7 @@ func (v *View) checkMeasurement(k int) error {
 	return nil
 }
 
-// when says at which step the k-th measurement was, if all runs agree on it.
+// when returns the step of the k-th measurement, if it is the same in all runs.
 func (v *View) when(k int) string {
 	text := fmt.Sprintf("Measurement %d of %d", k, v.Measurements()-1)
 	step := int64(-1)
@@ -138,8 +138,8 @@ func (v *View) when(k int) string {
 	return fmt.Sprintf("%s, step %d", text, step)
 }
 
-// panel is an empty panel for something measured, such as "train_gc", with a logarithmic axis for
-// what spans orders of magnitude. It is an error if the runs did not measure it.
+// panel returns an empty panel for a measured quantity such as "train_gc", with a logarithmic axis
+// if it spans orders of magnitude. It returns an error if the runs did not measure it.
 func (v *View) panel(measured string) (plots.Panel, error) {
 	p := v.sweep.Records[0][0].Final()
 	if _, ok := p.Values[measured]; !ok {

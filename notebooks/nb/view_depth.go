@@ -9,8 +9,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/plots"
 )
 
-// AtDepth draws what experiment 02 has of its i-th depth: the first seed's functions along the
-// diagonal of the cube, and their GC up to there.
+// AtDepth draws the i-th depth of experiment 02: the first seed's functions along the diagonal of
+// the cube, and GC up to this depth.
 func AtDepth(o *Outcome[experiments.InitializationConfig], i int) (plots.Figure, error) {
 	c := o.Settings
 	if i < 0 || i >= len(c.Depths) {

@@ -33,10 +33,10 @@ func Ranked(c experiments.TheMeasureConfig, backend compute.Backend, r *runs.Rec
 // Len is the number of functions.
 func (f *RankedFunctions) Len() int { return len(f.points) }
 
-// functionCells is how finely a function is drawn.
+// functionCells is the number of cells in which a function is drawn.
 const functionCells = 400
 
-// At draws the i-th function, its squared slope, and where it lies among all of them.
+// At draws the i-th function, its squared slope, and its place among all functions.
 func (f *RankedFunctions) At(i int) (plots.Figure, error) {
 	if i < 0 || i >= len(f.points) {
 		return plots.Figure{}, fmt.Errorf("function %d: there are %d", i, len(f.points))

@@ -1,7 +1,8 @@
 // Package own stands for the variable own of the notebook your_own_model, which one cell declares
-// and the others use. In a kernel that has not run that cell, after a restart say, nothing declares
-// it. The kernel completes the imports of a cell before it compiles it, so it takes this package
-// for the variable, and the cell says what to do instead of failing to compile.
+// and the others use. In a kernel that has not run that cell, for example after a restart, nothing
+// declares the variable. The kernel adds missing imports to a cell before it compiles it, so it
+// imports this package in place of the variable, and the cell says what to do instead of failing to
+// compile.
 package own
 
 import (

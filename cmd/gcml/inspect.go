@@ -179,8 +179,8 @@ func (a *app) inspectNetwork(ctx context.Context, network *openedNetwork, o insp
 	return report, nil
 }
 
-// estimateInspection prints how long an inspection takes, if it is long, from the time to measure GC
-// alone on a small batch.
+// estimateInspection prints how long an inspection takes, if it is long, from the time to measure
+// GC alone on a small batch.
 func (a *app) estimateInspection(ctx context.Context, b compute.Backend, network *openedNetwork, o inspect.Options,
 	c inspect.Cost) error {
 	if c.Examples == 0 {

@@ -51,8 +51,8 @@ func timeOfAll(ctx context.Context, b compute.Backend, s subject, fn modelFn, si
 	return time.Duration(result.Seconds * float64(s.examples) / float64(size) * float64(time.Second)), err
 }
 
-// estimateTime prints how long work takes, if it is long, from the time of a small batch. The work and
-// the part of it that a measurement with the options is are numbers of products or evaluations.
+// estimateTime prints how long work takes, if it is long, from the time of a small batch. The work
+// and the part of it that a measurement with the options is are numbers of products or evaluations.
 func (a *app) estimateTime(ctx context.Context, b compute.Backend, s subject, fn modelFn, opts []gcml.Option,
 	work, part float64) error {
 	size := pilotSize(s, work)

@@ -204,7 +204,7 @@ func flip(kernel *Node, groups int) *Node {
 	return transpose(Reverse(kernel, axes...), append(axes, n+1, n))
 }
 
-// isFlip tells whether a kernel comes from flip.
+// isFlip reports whether a kernel comes from flip.
 func isFlip(kernel *Node) bool {
 	return kernel.Type() == NodeTypeTranspose && kernel.Inputs()[0].Type() == NodeTypeReverse
 }
@@ -232,8 +232,8 @@ func kernelGradientAxes(n int) ConvolveAxesConfig {
 	}
 }
 
-// isKernelGradient tells whether a ConvGeneral with these axes, and without groups of channels, is
-// of the form of kernelGradientNode.
+// isKernelGradient reports whether a ConvGeneral with these axes, and without groups of channels,
+// is of the form of kernelGradientNode.
 func isKernelGradient(axes ConvolveAxesConfig) bool {
 	want := kernelGradientAxes(len(axes.InputSpatial))
 	return axes.InputBatch == want.InputBatch && axes.InputChannels == want.InputChannels &&

@@ -18,8 +18,9 @@ import (
 // Where that matrix is too large for the batch, the zeros around the images are put there before,
 // apart from the convolution, so that XLA leaves kernel and images where they are.
 
-// isDense tells whether a convolution, or the gradient of its kernel, costs less as a product with
-// a dense matrix. Both are estimated in multiplications for each pair of channels and each output.
+// isDense reports whether a convolution, or the gradient of its kernel, costs less as a product
+// with a dense matrix. Both are estimated in multiplications for each pair of channels and each
+// output.
 func isDense(c geometry, batch int, inputDims, kernelDims []int) bool {
 	dense := product(inputDims) * (batch + denseColumns)
 	return dense*product(c.inputDilations) < product(kernelDims)*batch

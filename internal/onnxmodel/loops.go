@@ -34,7 +34,8 @@ func (l *lowering) loop(n *protos.NodeProto) error {
 	if count := input(n, 0); count != "" {
 		values, ok := l.constant(count)
 		if !ok || len(values) != 1 {
-			return unsupported(n, "the file does not tell its number of steps: export the network with a fixed length of sequences")
+			return unsupported(n,
+				"the file does not tell its number of steps: export the network with a fixed length of sequences")
 		}
 		most = max(0, values[0])
 	}
@@ -93,14 +94,17 @@ func (l *lowering) scan(n *protos.NodeProto) error {
 		return unsupported(n, "its body has not the inputs and outputs of a Scan")
 	}
 	kinds := len(body.Output) - carried
-	axes, fromEnd := intsOr(n, "scan_input_axes", make([]int64, sequences)), intsOr(n, "scan_input_directions", make([]int64, sequences))
-	outAxes, outFromEnd := intsOr(n, "scan_output_axes", make([]int64, kinds)), intsOr(n, "scan_output_directions", make([]int64, kinds))
+	axes, fromEnd := intsOr(n, "scan_input_axes", make([]int64, sequences)),
+		intsOr(n, "scan_input_directions", make([]int64, sequences))
+	outAxes, outFromEnd := intsOr(n, "scan_output_axes", make([]int64, kinds)),
+		intsOr(n, "scan_output_directions", make([]int64, kinds))
 	if len(axes) != sequences || len(fromEnd) != sequences || len(outAxes) != kinds || len(outFromEnd) != kinds {
 		return unsupported(n, "its axes or directions are not as many as its sequences")
 	}
 	steps, ok := l.sizeOf(n.Input[carried], axes[0], 16)
 	if !ok || steps < 1 || steps > mostSteps {
-		return unsupported(n, "the file does not tell its number of steps, or they are more than %d: export the network with a "+
+		return unsupported(n,
+			"the file does not tell its number of steps, or they are more than %d: export the network with a "+
 			"fixed length of sequences", mostSteps)
 	}
 	state := slices.Clone(n.Input[:carried])

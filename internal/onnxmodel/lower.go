@@ -373,10 +373,9 @@ func (l *lowering) foldSize(n *protos.NodeProto, depth int) (int64, bool) {
 	if n.OpType != "Gather" || intOr(n, "axis", 0) != 0 {
 		return 0, false
 	}
-	shape, name := l.makers[n.Input[0]], n.Input[0]
+	shape := l.makers[n.Input[0]]
 	for ; shape != nil && shape.OpType == "Cast" && depth > 0; depth-- {
-		name = shape.Input[0]
-		shape = l.makers[name]
+		shape = l.makers[shape.Input[0]]
 	}
 	index, ok := l.fold(n.Input[1], depth-1)
 	if shape == nil || shape.OpType != "Shape" || !ok || len(index) != 1 {

@@ -211,7 +211,8 @@ func (l *lowering) diagonals(x, term string) (value, distinct string) {
 			return l.along(count, x, int64(axis-len(term)))
 		}
 		same := l.op("Where", l.op("Equal", numbers(first), numbers(i)), x, l.scalar(x, 0))
-		x = l.opWith("ReduceSum", []*protos.AttributeProto{intsAttribute("axes", int64(i)), intAttribute("keepdims", 0)}, same)
+		x = l.opWith("ReduceSum", []*protos.AttributeProto{intsAttribute("axes", int64(i)), intAttribute("keepdims", 0)},
+			same)
 		term = term[:i] + term[i+1:]
 		i--
 	}

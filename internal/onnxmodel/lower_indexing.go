@@ -106,9 +106,11 @@ func gatherND(l *lowering, n *protos.NodeProto) (bool, error) {
 	shape := l.op("Shape", indices)
 	rank, ok := l.rank(n.Input[1])
 	if !ok || count < 0 || count >= int64(rank) {
-		return refused(n, "the attribute batch_dims is %d, for indices of a rank that the file does not tell or of that rank", count)
+		return refused(n, "the attribute batch_dims is %d, for indices of a rank that the file does not tell or of that rank",
+			count)
 	}
-	one := l.opWith("Concat", axisAttribute(0), l.op("Slice", shape, l.integers(0), l.integers(-1), l.integers(0)), l.integers(1))
+	one := l.opWith("Concat", axisAttribute(0), l.op("Slice", shape, l.integers(0), l.integers(-1), l.integers(0)),
+		l.integers(1))
 	var parts []string
 	for i := range count {
 		size := l.op("Gather", shape, l.integers(i))

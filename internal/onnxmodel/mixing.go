@@ -24,7 +24,8 @@ func (m *Model) checkMixing(out, input *graph.Node) error {
 		return nil
 	}
 	return fmt.Errorf("output %s combines the examples of a batch, by %s of %s, which is not supported: "+
-		"if the examples are not on the first axis, say on which", m.output, coupling[0].Type(), coupling[0].Inputs()[0].Shape())
+		"if the examples are not on the first axis, say on which", m.output, coupling[0].Type(),
+			coupling[0].Inputs()[0].Shape())
 }
 
 // checkMixingOfTwo does this with two examples: a single one cannot be combined with others.

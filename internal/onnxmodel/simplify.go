@@ -80,7 +80,7 @@ func defaultOutput(g *protos.GraphProto) string {
 	return g.Output[0].Name
 }
 
-// withoutEffect tells whether the node computes the same without the attribute.
+// withoutEffect reports whether the node computes the same without the attribute.
 func withoutEffect(n *protos.NodeProto, a *protos.AttributeProto) bool {
 	switch n.OpType + "." + a.Name {
 	case "BatchNormalization.momentum":

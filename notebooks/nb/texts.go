@@ -29,7 +29,7 @@ type TrainedOnTexts struct {
 	CalibrationError float64 // on test texts, in 15 bins
 }
 
-// String is one line for people.
+// String returns a summary in one line.
 func (t TrainedOnTexts) String() string {
 	return fmt.Sprintf("%v, calibration error %.3f", t.Trained, t.CalibrationError)
 }

@@ -32,7 +32,7 @@ type Training struct {
 // without penalties.
 type Trained struct{ GC, TrainLoss, TestLoss, TestAccuracy float64 }
 
-// String is one line for people.
+// String returns a summary in one line.
 func (t Trained) String() string {
 	return fmt.Sprintf("GC %8.3g, training loss %.3f, test loss %.3f, test accuracy %.3f", t.GC, t.TrainLoss, t.TestLoss,
 		t.TestAccuracy)

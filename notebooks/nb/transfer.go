@@ -28,7 +28,7 @@ const (
 // nearest mean that knows five images of each class.
 type Transferred struct{ GC, CDNV, TargetCDNV, FewShot float64 }
 
-// String is one line for people.
+// String returns a summary in one line.
 func (t Transferred) String() string {
 	return fmt.Sprintf("GC of the embedding %6.3g, CDNV %.3f, on new classes %.3f, 5-shot accuracy there %.3f", t.GC,
 		t.CDNV, t.TargetCDNV, t.FewShot)

@@ -62,7 +62,8 @@ var missingDerivatives = []struct {
 	{"Clip", func(x *Node) *Node { return Clip(x, constant(x, float32(0)), constant(x, float32(1))) }, 1},
 	{"Identity", Identity, 1},
 	{"Pad with a negative padding", func(x *Node) *Node {
-		return Pad(x, constant(x, float32(0)), compute.PadAxis{}, compute.PadAxis{Start: -1}, compute.PadAxis{}, compute.PadAxis{})
+		return Pad(x, constant(x, float32(0)), compute.PadAxis{}, compute.PadAxis{Start: -1}, compute.PadAxis{},
+			compute.PadAxis{})
 	}, 1},
 	{"MaxPool", func(x *Node) *Node { return MaxPool(x).Window(2).Done() }, 2},
 	{"Convolve with a 1×1 kernel and stride 2", func(x *Node) *Node {

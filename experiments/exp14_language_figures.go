@@ -52,7 +52,7 @@ func (t tunedSweep) withAndWithout() []struct {
 func (r languageResults) noiseTable() evidence.Table {
 	columns := []evidence.Column{{Title: "train accuracy", Name: "train_accuracy"},
 		{Title: "memorized", Name: "memorized"}, {Title: "recovered", Name: "recovered"},
-			{Title: "test accuracy", Name: "test_accuracy"},
+		{Title: "test accuracy", Name: "test_accuracy"},
 		{Title: "test loss", Name: "test_loss"}, columnCalibration}
 	t := evidence.Table{Title: "Label noise, with the coefficient that validation chooses: " + r.describe(),
 		Header: []string{"label noise", "training", "coefficients chosen"},

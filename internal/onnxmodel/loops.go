@@ -105,7 +105,7 @@ func (l *lowering) scan(n *protos.NodeProto) error {
 	if !ok || steps < 1 || steps > mostSteps {
 		return unsupported(n,
 			"the file does not tell its number of steps, or they are more than %d: export the network with a "+
-			"fixed length of sequences", mostSteps)
+				"fixed length of sequences", mostSteps)
 	}
 	state := slices.Clone(n.Input[:carried])
 	collected := make([][]string, kinds)

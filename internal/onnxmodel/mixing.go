@@ -25,7 +25,7 @@ func (m *Model) checkMixing(out, input *graph.Node) error {
 	}
 	return fmt.Errorf("output %s combines the examples of a batch, by %s of %s, which is not supported: "+
 		"if the examples are not on the first axis, say on which", m.output, coupling[0].Type(),
-			coupling[0].Inputs()[0].Shape())
+		coupling[0].Inputs()[0].Shape())
 }
 
 // checkMixingOfTwo does this with two examples: a single one cannot be combined with others.

@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance zoo zoo-torch lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
+.PHONY: help demo test fuzz torture onnx-conformance zoo zoo-torch zoo-exporters zoo-keras zoo-gomlx lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
 
 help: ## list the targets
 	@echo 'make TARGET, with one of:'
@@ -57,6 +57,21 @@ TORCH_PYTHON ?= python3
 zoo-torch: ## compare networks of grouped convolutions with PyTorch (TORCH_PYTHON has torch and torchvision), and write docs/zoo-torch.md
 	@go build -o .cache/zoo/gcml ./cmd/gcml
 	@$(TORCH_PYTHON) scripts/zoo_torch.py .cache/zoo/gcml .cache/zoo docs/zoo-torch.md
+
+zoo-exporters: ## compare U-Nets and YOLOv8n of both PyTorch exporters (TORCH_PYTHON has torch, onnxscript and ultralytics), and write docs/zoo-exporters.md
+	@go build -o .cache/zoo/gcml ./cmd/gcml
+	@$(TORCH_PYTHON) scripts/zoo_exporters.py .cache/zoo/gcml .cache/zoo docs/zoo-exporters.md
+
+KERAS_PYTHON ?= python3
+zoo-keras: ## compare Keras networks of tf2onnx with TensorFlow (KERAS_PYTHON has tensorflow and tf2onnx), and write docs/zoo-keras.md
+	@go build -o .cache/zoo/gcml ./cmd/gcml
+	@$(KERAS_PYTHON) scripts/zoo_keras.py .cache/zoo/gcml .cache/zoo docs/zoo-keras.md
+
+# The wheel of ONNX Runtime has the library that GoMLX's exporter needs.
+zoo-gomlx: ## compare networks that GoMLX exported to ONNX with themselves, and write docs/zoo-gomlx.md
+	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement scripts/requirements-zoo.txt
+	@ONNXRUNTIME_SHARED_LIBRARY_PATH=$$(find $(CURDIR)/.cache/zoo -name 'libonnxruntime.so.*' | head -1) \
+		go run -tags onnx ./scripts/zoo_gomlx .cache/zoo docs/zoo-gomlx.md
 
 # Power cuts are copies of a mounted ext4 image, and need root. The test says which kinds it could not try.
 DURATION ?= 1h

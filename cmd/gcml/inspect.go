@@ -145,7 +145,8 @@ func (a *app) inspectNetwork(ctx context.Context, network *openedNetwork, o insp
 	o.Announce = func(c inspect.Cost) error {
 		fmt.Fprintln(a.stderr, c)
 		if o.Estimator == gcml.Exact() && c.Outputs > manyOutputs {
-			fmt.Fprintln(a.stderr, "note: --estimator projection:64 estimates GC without bias by 64 products instead of", c.Outputs)
+			fmt.Fprintln(a.stderr, "note: --estimator projection:64 estimates GC without bias by 64 products instead of",
+				c.Outputs)
 		}
 		if float64(c.Units()) > maxProducts {
 			return fmt.Errorf("the work is %.2g products and evaluations: choose fewer --examples, another --output, "+
@@ -190,7 +191,8 @@ func (a *app) estimateInspection(ctx context.Context, b compute.Backend, network
 	if err != nil {
 		return err
 	}
-	s := subject{name: network.Name, store: network.Store, ds: network.Data, examples: c.Examples, batch: network.BatchSize}
+	s := subject{name: network.Name, store: network.Store, ds: network.Data, examples: c.Examples,
+		batch: network.BatchSize}
 	input := gcml.WithInput(network.Input)
 	if network.InputNode != "" {
 		input = gcml.WithInputNode(network.InputNode)

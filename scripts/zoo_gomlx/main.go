@@ -1,7 +1,7 @@
 //go:build onnx
 
-// Command zoo_gomlx writes networks of GoMLX's and this toolkit's layers by GoMLX's own ONNX exporter, and
-// compares the GC of the files with that of the networks themselves:
+// Command zoo_gomlx writes networks of GoMLX's and this toolkit's layers by GoMLX's own ONNX
+// exporter, and compares the GC of the files with that of the networks themselves:
 //
 //	go run -tags onnx ./scripts/zoo_gomlx DIR [TABLE]
 //

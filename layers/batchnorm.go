@@ -88,22 +88,27 @@ func (b *BatchNormBuilder) Done() *Node {
 			mean, variance = batchMean, batchVariance
 		}
 	}
-	rank := x.Rank()
+	// The center is the mean as a constant, and the shift has the derivatives with respect to the
+	// mean: a first derivative then sums over the batch twice, the least possible, not four times.
+	rank, center := x.Rank(), StopGradient(mean)
 	slope := Mul(scale, Reciprocal(Sqrt(AddScalar(variance, b.epsilon))))
-	centered := Sub(x, ExpandLeftToRank(mean, rank))
-	return Add(Mul(centered, ExpandLeftToRank(slope, rank)), ExpandLeftToRank(offset, rank))
+	shift := Sub(offset, Mul(Sub(mean, center), slope))
+	centered := Sub(x, ExpandLeftToRank(center, rank))
+	return Add(Mul(centered, ExpandLeftToRank(slope, rank)), ExpandLeftToRank(shift, rank))
 }
 
 // batchStatistics returns the mean and the variance (the mean squared distance to the mean) per
-// channel.
+// channel. The variance is computed around the mean as a constant: for any constant, the squared
+// distance of the mean to it, which is 0 here, makes all derivatives those of the variance.
 func batchStatistics(x *Node) (mean, variance *Node) {
 	axes := make([]int, x.Rank()-1)
 	for i := range axes {
 		axes[i] = i
 	}
 	mean = ReduceMean(x, axes...)
-	variance = ReduceMean(Square(Sub(x, ExpandLeftToRank(mean, x.Rank()))), axes...)
-	return mean, variance
+	center := StopGradient(mean)
+	squares := ReduceMean(Square(Sub(x, ExpandLeftToRank(center, x.Rank()))), axes...)
+	return mean, Sub(squares, Square(Sub(mean, center)))
 }
 
 // runningAverages are the variables that follow the batch statistics.

@@ -18,6 +18,7 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/nearest"
 	"github.com/geometric-complexity/toolkit/internal/stats"
+	"github.com/geometric-complexity/toolkit/layers"
 )
 
 // Train is the task of training one network and measuring it during training.
@@ -100,8 +101,14 @@ var _ runs.ContentTask = (*Train)(nil)
 // Kind implements Task.
 func (t *Train) Kind() string { return "train" }
 
-// Revision implements Task.
-func (t *Train) Revision() int { return 1 }
+// Revision implements Task. The derivatives of networks with batch norm round differently since
+// revision 2.
+func (t *Train) Revision() int {
+	if t.Network.Norm == layers.NormBatch.String() {
+		return 2
+	}
+	return 1
+}
 
 // Content implements ContentTask.
 func (t *Train) Content() (*runs.DataContent, error) { return t.Data.content() }

@@ -238,16 +238,27 @@ func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 		if on != onGo && isDense(c, x.Shape().Dim(0), spatialDims(x), kernelDims) {
 			return kernelGradientByMatrix(c, x, v, kernelDims)
 		}
-		pixels, channels := product(spatialDims(v)), x.Shape().Dim(-1)
+		if isByRows(on, c, x, v, kernelDims) {
+			return kernelGradientByRows(c, x, v, kernelDims)
+		}
 		if on == oneDNN && (product(kernelDims) > 1 || allOnes(c.strides)) {
 			return kernelGradientByGroups(c, x, v, kernelDims)
 		}
-		if c.spatial() == 2 && allOnes(c.kernelDilations) && product(kernelDims) > 1 &&
-			pixels >= manyPixels && channels >= fewDepth {
-			return kernelGradientByRows(c, x, v, kernelDims)
-		}
 		return kernelGradientByPatches(c, x, v, kernelDims)
 	})
+}
+
+// isByRows reports whether products of rows are the fastest gradient of a kernel.
+func isByRows(on lowering, c geometry, x, v *Node, kernelDims []int) bool {
+	if on == onGo || c.spatial() != 2 || !allOnes(c.kernelDilations) || product(kernelDims) == 1 {
+		return false
+	}
+	pixels, channels := product(spatialDims(x)), x.Shape().Dim(-1)
+	if on == oneDNN {
+		isThin := max(channels, v.Shape().Dim(-1)) <= fewDepth
+		return channels >= fewDepth/2 && (pixels >= manyPixels || isThin && pixels >= fewPixels)
+	}
+	return product(spatialDims(v)) >= manyPixels && channels >= fewDepth
 }
 
 // kernelGradientByGroups is the gradient of the kernel as a convolution over each group of images.
@@ -274,36 +285,57 @@ func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
 	return transpose(d, append(xslices.Iota(1, n), 0, n+1))
 }
 
-// kernelGradientByRows is the gradient of a kernel with two spatial axes by one product of small
-// copies: the columns of taps are stacked on x, and the rows of taps on v, so that one product
-// gives all pairs of a row and a column. For a 3×3 kernel that copies both three times, where
-// patches copy x nine times. With a stride, every offset of a row modulo the stride has a product
-// of its own.
+// kernelGradientByRows is the gradient of a kernel with two spatial axes by products of copies: the
+// columns of taps are stacked on x's channels, and the rows of taps on v's, so that one product over
+// all pixels gives all pairs of a column and a row. For a 3×3 kernel that copies both three times,
+// where patches copy x nine times. Images are taken in groups, so that the copies stay small.
 func kernelGradientByRows(c geometry, x, v *Node, kernelDims []int) *Node {
-	zero := ScalarZero(x.Graph(), x.DType())
-	batch, in, out := x.Shape().Dim(0), x.Shape().Dim(-1), v.Shape().Dim(-1)
-	height, width := v.Shape().Dim(1), v.Shape().Dim(2)
-	step := c.strides[0]
-	rows := height + (kernelDims[0]-1)/step // Of x, for one offset.
-	x = transpose(x, []int{0, 3, 1, 2})     // [batch, in, height, width]
+	batch, pixels := v.Shape().Dim(0), product(spatialDims(v))
+	copies := pixels * max(kernelDims[1]*x.Shape().Dim(-1), kernelDims[0]*v.Shape().Dim(-1))
+	images := max(1, rowElements/copies, (batch+maxGroups-1)/maxGroups)
+	return kernelGradientByRowsOf(images, c, x, v, kernelDims)
+}
+
+// kernelGradientByRowsOf is kernelGradientByRows for groups of so many images.
+func kernelGradientByRowsOf(images int, c geometry, x, v *Node, kernelDims []int) *Node {
+	apart := gomlxcompat.Barrier(x, v) // Every copy would compute x and v again.
+	x, v = apart[0], apart[1]
+	width := v.Shape().Dim(2)
+	rows := v.Shape().Dim(1) + (kernelDims[0]-1)/c.strides[0] // Of x, for one offset of a row modulo the stride.
 	covered := (width-1)*c.strides[1] + kernelDims[1]
-	x = Pad(x, zero, PadAxis{}, PadAxis{},
-		PadAxis{Start: c.paddings[0][0], End: rows*step - c.paddings[0][0] - x.Shape().Dim(2)},
-		PadAxis{Start: c.paddings[1][0], End: covered - c.paddings[1][0] - x.Shape().Dim(3)})
+	x = Pad(x, ScalarZero(x.Graph(), x.DType()), PadAxis{},
+		PadAxis{Start: c.paddings[0][0], End: rows*c.strides[0] - c.paddings[0][0] - x.Shape().Dim(1)},
+		PadAxis{Start: c.paddings[1][0], End: covered - c.paddings[1][0] - x.Shape().Dim(2)})
+	var d *Node
+	for start := 0; start < x.Shape().Dim(0); start += images {
+		group := AxisRange(start, min(start+images, x.Shape().Dim(0)))
+		d = addNonNil(d, productOfRows(c, SliceAxis(x, 0, group), SliceAxis(v, 0, group), kernelDims, rows))
+	}
+	return d
+}
+
+// productOfRows is kernelGradientByRows for one group of padded images. With a stride, every offset
+// of a row modulo the stride has a product of its own.
+func productOfRows(c geometry, x, v *Node, kernelDims []int, rows int) *Node {
+	zero := ScalarZero(x.Graph(), x.DType())
+	height, width := v.Shape().Dim(1), v.Shape().Dim(2)
+	in, out := x.Shape().Dim(-1), v.Shape().Dim(-1)
+	pixels := v.Shape().Dim(0) * rows * width
+	step := c.strides[0]
 	byRow := make([]*Node, kernelDims[0])
 	for offset := range min(step, kernelDims[0]) {
 		var columns, shifts []*Node
 		for j := range kernelDims[1] {
-			columns = append(columns, Slice(x, AxisRange(), AxisRange(), AxisRange(offset).Stride(step),
+			columns = append(columns, Slice(x, AxisRange(), AxisRange(offset).Stride(step),
 				AxisRange(j, j+Dilated(width, c.strides[1])).Stride(c.strides[1])))
 		}
 		for i := offset; i < kernelDims[0]; i += step {
 			above := i / step
 			shifts = append(shifts, Pad(v, zero, PadAxis{}, PadAxis{Start: above, End: rows - height - above}))
 		}
-		xs := Reshape(concatenate(columns, 1), batch, kernelDims[1]*in, rows*width)
-		vs := Reshape(concatenate(shifts, 3), batch, rows*width, len(shifts)*out)
-		d := ReduceSum(DotGeneral(xs, []int{2}, []int{0}, vs, []int{1}, []int{0}), 0)
+		xs := Reshape(concatenate(columns, 3), pixels, kernelDims[1]*in)
+		vs := Reshape(concatenate(shifts, 3), pixels, len(shifts)*out)
+		d := DotGeneral(xs, []int{0}, nil, vs, []int{0}, nil)
 		d = Reshape(d, 1, kernelDims[1], in, len(shifts)*out)
 		for s := range shifts {
 			byRow[offset+s*step] = SliceAxis(d, 3, AxisRange(s*out, (s+1)*out))

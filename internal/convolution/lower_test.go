@@ -53,13 +53,18 @@ func TestLowerings(t *testing.T) {
 		v := []int{4, outputs[0], outputs[1], 3}
 		for name, lower := range map[string]func(geometry, *Node, *Node, []int) *Node{
 			"kernel gradient by patches": kernelGradientByPatches, "kernel gradient by rows": kernelGradientByRows,
-			"kernel gradient by windows": kernelGradientByWindows, "kernel gradient by groups": kernelGradientByGroups,
+			"kernel gradient by rows of groups": rowsOfGroups, "kernel gradient by windows": kernelGradientByWindows, "kernel gradient by groups": kernelGradientByGroups,
 			"kernel gradient by matrix": kernelGradientByMatrix} {
 			compare(t, name, func(x, v *Node) (*Node, *Node) {
 				return lower(c, x, v, k[:2]), kernelGradientNode(c, x, v, k[:2])
 			}, x, v)
 		}
 	})
+}
+
+// rowsOfGroups has a last group that is smaller than the others.
+func rowsOfGroups(c geometry, x, v *Node, kernelDims []int) *Node {
+	return kernelGradientByRowsOf(3, c, x, v, kernelDims)
 }
 
 // TestGroups checks the kernel's gradient as the sum over groups of images, the last of which is
@@ -87,6 +92,7 @@ func TestOneDNN(t *testing.T) {
 		for _, test := range []struct{ batch, size, kernel, stride, in, out int }{
 			{2, 8, 3, 1, 16, 16}, {2, 9, 3, 2, 16, 32}, {2, 8, 3, 2, 16, 32}, {2, 8, 1, 2, 16, 32}, {2, 8, 3, 1, 3, 16},
 			{2, 7, 5, 3, 4, 4}, {2, 4, 2, 2, 3, 5},
+			{2, 16, 3, 1, 8, 12}, {2, 17, 3, 2, 8, 12},
 			{40, 2, 3, 1, 3, 5}, {2, 2, 3, 1, 3, 5}, {40, 2, 3, 2, 3, 5}, {2, 2, 3, 2, 3, 5},
 			{40, 1, 3, 1, 3, 5}, {1, 1, 3, 1, 3, 5}, {2, 3, 5, 1, 2, 3}, {40, 3, 5, 2, 2, 3}} {
 			t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {

@@ -15,7 +15,9 @@ package convolution
 //	    4 at batch 320.)
 //	XLA with oneDNN: its own convolutions take 0.9-1.1; with dilated input phases take 1.0-1.2,
 //	    where its own takes up to 2.4. Gradient of the kernel: its own takes 1.0-1.6 at batch 32,
-//	    and for each image 1.5 to 4 times as long at batch 320 but for images of 4×4.
+//	    and for each image 1.5 to 4 times as long at batch 320 but for images of 4×4. At batch 128
+//	    products of rows take 0.66 to 0.83 of the time of groups of 32 for images of 16×16 and
+//	    more with 32 to 128 channels, 1.3 to 1.5 of it for 8×8, and 2 for an image of 3 channels.
 //
 // On the Go backend products of windows (windows_blocks.go) were fastest for all. For the 3×3
 // kernels of a network with 16, 32, 64 and 128 channels at batch 16, in multiples of the same
@@ -38,6 +40,10 @@ const (
 	// they are small: with more images it takes more than twice as long for each. A batch has at
 	// most maxGroups groups, so that graphs stay small.
 	groupImages, maxGroups = 32, 16
+
+	// rowElements is about the number of elements that a copy of x or v has in a kernel's gradient
+	// by rows, so that copies take little memory.
+	rowElements = 1 << 23
 
 	// denseColumns is the time to lay out the dense matrix of a convolution, in units of the time
 	// to multiply one image by it.

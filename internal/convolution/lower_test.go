@@ -53,7 +53,8 @@ func TestLowerings(t *testing.T) {
 		v := []int{4, outputs[0], outputs[1], 3}
 		for name, lower := range map[string]func(geometry, *Node, *Node, []int) *Node{
 			"kernel gradient by patches": kernelGradientByPatches, "kernel gradient by rows": kernelGradientByRows,
-			"kernel gradient by rows of groups": rowsOfGroups, "kernel gradient by windows": kernelGradientByWindows, "kernel gradient by groups": kernelGradientByGroups,
+			"kernel gradient by rows of groups": rowsOfGroups, "kernel gradient by windows": kernelGradientByWindows,
+			"kernel gradient by groups": kernelGradientByGroups,
 			"kernel gradient by matrix": kernelGradientByMatrix} {
 			compare(t, name, func(x, v *Node) (*Node, *Node) {
 				return lower(c, x, v, k[:2]), kernelGradientNode(c, x, v, k[:2])

@@ -301,7 +301,8 @@ func kernelGradientByRowsOf(images int, c geometry, x, v *Node, kernelDims []int
 	apart := gomlxcompat.Barrier(x, v) // Every copy would compute x and v again.
 	x, v = apart[0], apart[1]
 	width := v.Shape().Dim(2)
-	rows := v.Shape().Dim(1) + (kernelDims[0]-1)/c.strides[0] // Of x, for one offset of a row modulo the stride.
+	// The rows of x for one offset of a row modulo the stride.
+	rows := v.Shape().Dim(1) + (kernelDims[0]-1)/c.strides[0]
 	covered := (width-1)*c.strides[1] + kernelDims[1]
 	x = Pad(x, ScalarZero(x.Graph(), x.DType()), PadAxis{},
 		PadAxis{Start: c.paddings[0][0], End: rows*c.strides[0] - c.paddings[0][0] - x.Shape().Dim(1)},

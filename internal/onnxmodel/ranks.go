@@ -28,8 +28,8 @@ func (l *lowering) statedRank(name string) (int, bool) {
 // sameRank has operators, besides elementwise, whose output is of the rank of their first input.
 var sameRank = []string{"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
 	"GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LayerNormalization",
-	"LpNormalization", "LRN", "RMSNormalization", "Resize", "Upsample", "Pad", "Slice", "Transpose", "Concat", "Split", "TopK",
-	"CumSum",
+	"LpNormalization", "LRN", "RMSNormalization", "Resize", "Upsample", "Pad", "Slice", "Transpose", "Concat", "Split",
+	"TopK", "CumSum",
 	"DepthToSpace", "SpaceToDepth", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "HardSigmoid", "HardSwish",
 	"Mish", "Swish", "Softplus", "Softsign", "ThresholdedRelu", "Shrink", "LogSoftmax", "GatherElements"}
 

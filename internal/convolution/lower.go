@@ -286,9 +286,10 @@ func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
 }
 
 // kernelGradientByRows is the gradient of a kernel with two spatial axes by products of copies: the
-// columns of taps are stacked on x's channels, and the rows of taps on v's, so that one product over
-// all pixels gives all pairs of a column and a row. For a 3×3 kernel that copies both three times,
-// where patches copy x nine times. Images are taken in groups, so that the copies stay small.
+// columns of taps are stacked on x's channels, and the rows of taps on v's, so that one product
+// over all pixels gives all pairs of a column and a row. For a 3×3 kernel that copies both three
+// times, where patches copy x nine times. Images are taken in groups, so that the copies stay
+// small.
 func kernelGradientByRows(c geometry, x, v *Node, kernelDims []int) *Node {
 	batch, pixels := v.Shape().Dim(0), product(spatialDims(v))
 	copies := pixels * max(kernelDims[1]*x.Shape().Dim(-1), kernelDims[0]*v.Shape().Dim(-1))

@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/geometric-complexity/toolkit/backend"
+	_ "github.com/geometric-complexity/toolkit/backend/keepmemory" // As in the command gcml.
 )
 
 // BenchmarkResNet18 times every convolution that a ResNet18 (k = 64, 32×32 images, batch 32) has,

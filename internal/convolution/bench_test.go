@@ -61,6 +61,31 @@ func BenchmarkResNet18(b *testing.B) {
 	}
 }
 
+// BenchmarkKernelGradient times the lowerings between which isByRows chooses with oneDNN, at batch
+// 128, for narrow and wide networks.
+func BenchmarkKernelGradient(b *testing.B) {
+	device, info, err := backend.Open()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("backend: %s", info.Why)
+	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1},
+		paddings: [][2]int{{1, 1}, {1, 1}}}
+	kernel := []int{3, 3}
+	for _, size := range []int{32, 16, 8} {
+		for _, channels := range []int{8, 16, 32, 64, 128} {
+			x := shapes.Make(dtypes.Float32, 128, size, size, channels)
+			for name, lower := range map[string]func(geometry, *Node, *Node, []int) *Node{
+				"groups": kernelGradientByGroups, "rows": kernelGradientByRows} {
+				b.Run(fmt.Sprintf("%dx%d_%d/%s", size, size, channels, name), func(b *testing.B) {
+					gradient := func(x, v *Node) *Node { return lower(c, x, v, kernel) }
+					benchmarkCPU(b, MustNewExec(device, gradient), x, x)
+				})
+			}
+		}
+	}
+}
+
 // benchmarkCPU reports the least CPU time, of all threads, that a run of exec takes.
 func benchmarkCPU(b *testing.B, exec *Exec, inputs ...shapes.Shape) {
 	var args []any

@@ -15,9 +15,12 @@ package convolution
 //	    4 at batch 320.)
 //	XLA with oneDNN: its own convolutions take 0.9-1.1; with dilated input phases take 1.0-1.2,
 //	    where its own takes up to 2.4. Gradient of the kernel: its own takes 1.0-1.6 at batch 32,
-//	    and for each image 1.5 to 4 times as long at batch 320 but for images of 4×4. At batch 128
-//	    products of rows take 0.66 to 0.83 of the time of groups of 32 for images of 16×16 and
-//	    more with 32 to 128 channels, 1.3 to 1.5 of it for 8×8, and 2 for an image of 3 channels.
+//	    and for each image 1.5 to 4 times as long at batch 320 but for images of 4×4.
+//
+// BenchmarkKernelGradient compares groups of images and products of rows with oneDNN at batch 128:
+// rows take 0.5 to 0.9 of the time of groups for images of 16×16 and more with 8 to 128 channels.
+// For 8×8 they take 0.5 to 1.1 of it with 8 and 16 channels, and 1.0 to 1.5 with more. For the
+// first convolution, of 3 channels, they take up to twice as long.
 //
 // On the Go backend products of windows (windows_blocks.go) were fastest for all. For the 3×3
 // kernels of a network with 16, 32, 64 and 128 channels at batch 16, in multiples of the same

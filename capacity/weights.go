@@ -13,6 +13,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/geometric-complexity/toolkit/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/operatornorm"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 // Weight is the value of one trainable variable of a network.
@@ -67,7 +69,7 @@ type KernelNorm struct {
 // of the weights. A kernel of more axes is reshaped to the matrix [product of the other axes, last
 // axis], as regularizers.Spectral does: for a convolution this is not the norm of the linear map
 // that it computes. The largest singular value is exact: the root of the largest eigenvalue of WᵀW
-// or WWᵀ, whichever is smaller.
+// or WWᵀ, whichever is smaller. It is NaN if its square overflows.
 //
 // It returns an error for a weight that is not finite.
 func SpectralNorms(weights []Weight) (norms []KernelNorm, err error) {
@@ -77,29 +79,14 @@ func SpectralNorms(weights []Weight) (norms []KernelNorm, err error) {
 		}
 		columns := w.Dims[len(w.Dims)-1]
 		frobenius := floats.Norm(w.Values, 2)
-		if math.IsNaN(frobenius) || math.IsInf(frobenius, 0) {
+		if !stats.Finite(frobenius) {
 			return nil, errors.Errorf("capacity.SpectralNorms: a weight of %q is not finite", w.Path)
 		}
 		m := mat.NewDense(len(w.Values)/columns, columns, w.Values)
-		norms = append(norms, KernelNorm{Path: w.Path, Spectral: spectralNorm(m), Frobenius: frobenius})
+		spectral := math.Sqrt(operatornorm.Squared(m))
+		norms = append(norms, KernelNorm{Path: w.Path, Spectral: spectral, Frobenius: frobenius})
 	}
 	return norms, nil
-}
-
-func spectralNorm(m *mat.Dense) float64 {
-	small := m.T()
-	if rows, columns := m.Dims(); rows > columns {
-		small = m
-	}
-	// small has no more columns than rows.
-	_, n := small.Dims()
-	gram := mat.NewSymDense(n, nil)
-	gram.SymOuterK(1, small.T())
-	var eigen mat.EigenSym
-	if !eigen.Factorize(gram, false) {
-		return math.NaN() // LAPACK's iteration ended without convergence.
-	}
-	return math.Sqrt(max(0, slices.Max(eigen.Values(nil))))
 }
 
 // trainable returns the trainable variables of floats that keep selects, in the order of their

@@ -17,6 +17,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/operatornorm"
 	"github.com/geometric-complexity/toolkit/internal/random"
 	"github.com/geometric-complexity/toolkit/layers"
 )
@@ -155,7 +156,7 @@ func linearRegions(weights []*mat.Dense, biases [][]float64, points []float64) r
 	r := regions{count: len(all)}
 	for _, region := range all {
 		r.gc += float64(region.held) / float64(n) * squaredFrobenius(region.linear)
-		r.lipschitz = max(r.lipschitz, math.Sqrt(squaredOperatorNorm(region.linear)))
+		r.lipschitz = max(r.lipschitz, math.Sqrt(operatornorm.Squared(region.linear)))
 	}
 	return r
 }

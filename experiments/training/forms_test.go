@@ -14,6 +14,7 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs/runstest"
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/operatornorm"
 )
 
 // TestLinearRegions uses f(x) = 2·relu(x) - 3·relu(x-1), whose slopes are 0 left of 0, 2 between 0
@@ -29,7 +30,7 @@ func TestLinearRegions(t *testing.T) {
 		"GC and Lipschitz constant")
 	// ‖W1‖² = 2 and ‖W2‖² = 13, in two layers.
 	gctest.AssertClose(t, []float64{weightsBound(weights)}, []float64{7.5 * 7.5}, 1e-14, 0, "bound by the weights")
-	gctest.AssertClose(t, []float64{squaredOperatorNorm(mat.NewDense(2, 2, []float64{3, 0, 4, 0}))}, []float64{25}, 1e-14,
+	gctest.AssertClose(t, []float64{operatornorm.Squared(mat.NewDense(2, 2, []float64{3, 0, 4, 0}))}, []float64{25}, 1e-14,
 		0, "squared operator norm")
 }
 

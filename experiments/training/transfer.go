@@ -12,7 +12,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/internal/numbers"
-	"github.com/geometric-complexity/toolkit/internal/stats"
+	"github.com/geometric-complexity/toolkit/internal/operatornorm"
 )
 
 // transfer works out both sides of the transfer inequality for a ReLU MLP with layers h_{i+1} =
@@ -62,7 +62,7 @@ func (d *transfer) measure(_ context.Context, p *runs.Point) error {
 	}
 	norms := make([]float64, len(weights))
 	for i, w := range weights {
-		norms[i] = squaredOperatorNorm(w)
+		norms[i] = operatornorm.Squared(w)
 	}
 	var left, right, gc float64
 	worst := math.Inf(-1)
@@ -90,7 +90,7 @@ func transferSides(weights []*mat.Dense, biases [][]float64, norms []float64, x 
 	for i, h := range inputs {
 		slope := 1.0
 		if jacobian != nil {
-			slope = squaredOperatorNorm(jacobian)
+			slope = operatornorm.Squared(jacobian)
 		}
 		if slope > 0 { // Where it is 0, so is ‖∂f/∂x‖², and the left side.
 			sum += squaredLength(h, biases[i]) / (norms[i] * slope)
@@ -165,26 +165,4 @@ func squaredLength(h, bias []float64) float64 {
 		sum++
 	}
 	return sum
-}
-
-// squaredOperatorNorm is the largest eigenvalue of the smaller Gram matrix; NaN if its iteration
-// fails, or if a value is not finite, on which gonum panics. Gram matrices are positive, so that
-// eigenvalues are singular values: gonum v0.17's EigenSym without vectors panics on some matrices
-// with a nearly zero block, which inactive units cause.
-func squaredOperatorNorm(a *mat.Dense) float64 {
-	rows, columns := a.Dims()
-	var gram mat.SymDense
-	if rows <= columns {
-		gram.SymOuterK(1, a)
-	} else {
-		gram.SymOuterK(1, a.T())
-	}
-	if trace := mat.Trace(&gram); !stats.Finite(trace) {
-		return math.NaN()
-	}
-	var svd mat.SVD
-	if !svd.Factorize(&gram, mat.SVDNone) {
-		return math.NaN()
-	}
-	return svd.Values(nil)[0]
 }

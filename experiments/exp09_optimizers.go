@@ -64,7 +64,7 @@ type descent struct{ optimizer, id, name string }
 
 // descents are the optimizers that are compared.
 var descents = []descent{
-	{"", "sgd", "plain gradient descent"},
+	{"", "sgd", training.PlainDescent},
 	{training.OptimizerMomentum, "momentum", "momentum"},
 	{training.OptimizerAdam, "adam", "Adam"},
 }

@@ -1,11 +1,13 @@
 package ranking
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/geometric-complexity/toolkit/experiments/training"
 	"github.com/geometric-complexity/toolkit/internal/plots"
 	"github.com/geometric-complexity/toolkit/internal/stats"
 )
@@ -79,6 +81,10 @@ func categoryOf(all []*Measured) string {
 	return ""
 }
 
+// defaultNames are the names of the values that tasks leave out because they are the default.
+var defaultNames = map[string]string{"optimizer": training.PlainDescent}
+
+// category returns the name of a run's value of a setting.
 func category(m *Measured, by string) string {
 	if by == "" {
 		return "runs"
@@ -86,5 +92,5 @@ func category(m *Measured, by string) string {
 	if value := strings.Trim(m.Setting[by], `"`); value != "" {
 		return value
 	}
-	return "default " + display(by) // Tasks leave out what is the default.
+	return cmp.Or(defaultNames[by], "default "+display(by))
 }

@@ -27,8 +27,8 @@ func TestFlat(t *testing.T) {
 	}
 }
 
-// network returns the Measured of a network with settings and values in turn, such as "rate", "1",
-// and then a complexity and a test error.
+// network returns the Measured of a network of a learning rate and a GC penalty, which is left out
+// if it is empty, with a complexity and a test error.
 func network(seed int64, rate, penalty string, complexity, testError float64) *Measured {
 	setting := map[string]string{"rate": rate, "steps": "9"}
 	if penalty != "" {
@@ -50,6 +50,18 @@ func TestAxes(t *testing.T) {
 	if got := display("penalties.gc") + ", " + display("learning_rate") + ", " + display("network.hidden_layers"); got !=
 		"GC penalty, learning rate, hidden layers" {
 		t.Error(got)
+	}
+}
+
+func TestCategory(t *testing.T) {
+	plain, adam := network(0, "1", "", 0, 0), network(0, "2", "", 0, 0)
+	if by := categoryOf([]*Measured{plain, adam}); by != "" || category(plain, by) != "runs" {
+		t.Errorf("category %q of runs that differ in numbers only", by)
+	}
+	adam.Setting["optimizer"] = `"adam"`
+	by := categoryOf([]*Measured{plain, adam})
+	if got := category(plain, by) + ", " + category(adam, by); by != "optimizer" || got != "plain gradient descent, adam" {
+		t.Errorf("by %s: %s", by, got)
 	}
 }
 

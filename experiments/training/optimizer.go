@@ -19,6 +19,9 @@ const (
 	OptimizerAdam     = "adam"     // with GoMLX's defaults: 0.9, 0.999
 )
 
+// PlainDescent names, for people, the optimizer of a task that names none.
+const PlainDescent = "plain gradient descent"
+
 // momentumDecay has the customary value.
 const momentumDecay = 0.9
 

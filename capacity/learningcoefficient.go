@@ -33,20 +33,20 @@ type Langevin struct {
 // The defaults of Langevin. For an MLP of 270,000 weights and 5,000 MNIST images, chains of 200
 // steps after 200 and after 500 agreed within the standard error over two chains.
 const (
-	defaultStepSize     = 2e-5
-	defaultLocalization = 1000
-	defaultSteps        = 200
-	defaultBurnIn       = 200
-	defaultChains       = 1
+	DefaultStepSize     = 2e-5
+	DefaultLocalization = 1000
+	DefaultSteps        = 200
+	DefaultBurnIn       = 200
+	DefaultChains       = 1
 )
 
 // withDefaults fills the fields that are 0, for n examples.
 func (o Langevin) withDefaults(n int) (Langevin, error) {
-	o.StepSize = cmp.Or(o.StepSize, defaultStepSize)
-	o.Localization = cmp.Or(o.Localization, defaultLocalization)
+	o.StepSize = cmp.Or(o.StepSize, DefaultStepSize)
+	o.Localization = cmp.Or(o.Localization, DefaultLocalization)
 	o.InverseTemperature = cmp.Or(o.InverseTemperature, 1/math.Log(float64(n)))
-	o.Steps, o.BurnIn = cmp.Or(o.Steps, defaultSteps), cmp.Or(o.BurnIn, defaultBurnIn)
-	o.Chains = cmp.Or(o.Chains, defaultChains)
+	o.Steps, o.BurnIn = cmp.Or(o.Steps, DefaultSteps), cmp.Or(o.BurnIn, DefaultBurnIn)
+	o.Chains = cmp.Or(o.Chains, DefaultChains)
 	for _, v := range []float64{o.StepSize, o.Localization, o.InverseTemperature} {
 		if !(v > 0) || math.IsInf(v, 1) {
 			return o, errors.Errorf("capacity: learning coefficient of %d examples with step size %g, localization %g and "+

@@ -2,7 +2,6 @@ package capacity
 
 import (
 	"context"
-	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/compiled"
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 	"github.com/geometric-complexity/toolkit/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 // ErrDiverged is wrapped by the errors for a loss that became NaN or infinite when the weights were
@@ -69,8 +69,7 @@ func NewLoss[F train.ModelFnCompatible](ctx context.Context, backend compute.Bac
 	l.losses = compiled.New("capacity.Loss", backend, copied,
 		func(scope *model.Scope, a compiled.Args) ([]*graph.Node, []*model.Variable) {
 			loss := mean(scope, a)
-			g := loss.Graph()
-			return []*graph.Node{loss}, trainable(copied, func(v *model.Variable) bool { return v.InUseByGraph(g) })
+			return []*graph.Node{loss}, trainable(copied, loss.Graph())
 		})
 	l.gradients = compiled.New("capacity.Loss's gradient", backend, copied,
 		func(scope *model.Scope, a compiled.Args) ([]*graph.Node, struct{}) {
@@ -112,7 +111,7 @@ func (l *Loss) read(ctx context.Context, ds train.Dataset) error {
 		if kept.loss, err = scalar(results[0]); err != nil {
 			return err
 		}
-		if math.IsNaN(kept.loss) || math.IsInf(kept.loss, 0) {
+		if !stats.Finite(kept.loss) {
 			return errors.Errorf("capacity: the loss of batch %d of data set %q is %g", len(l.batches)-1, ds.Name(), kept.loss)
 		}
 	}

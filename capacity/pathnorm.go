@@ -1,8 +1,6 @@
 package capacity
 
 import (
-	"math"
-
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
@@ -14,6 +12,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/compiled"
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 	"github.com/geometric-complexity/toolkit/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 // SquaredPathNorm returns the squared path norm of a network: the sum, over all paths from an input
@@ -63,7 +62,7 @@ func SquaredPathNorm[F train.ModelFnCompatible](backend compute.Backend, store *
 		return 0, errors.WithMessage(err, "capacity.SquaredPathNorm")
 	}
 	sum, err := scalar(results[0])
-	if err == nil && (math.IsNaN(sum) || math.IsInf(sum, 0)) {
+	if err == nil && !stats.Finite(sum) {
 		err = errors.Errorf("capacity.SquaredPathNorm: the sum of the outputs is %g: it overflows %s", sum, dtypes.Float32)
 	}
 	return sum, err

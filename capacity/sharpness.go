@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -10,11 +11,17 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
+// The defaults of SharpnessOptions.
+const (
+	DefaultSigma = 0.1
+	DefaultDraws = 10
+)
+
 // SharpnessOptions say how a sharpness is estimated. The zero value is right for most.
 type SharpnessOptions struct {
-	// Sigma is the standard deviation of the noise in units of each weight; 0 selects 0.1.
+	// Sigma is the standard deviation of the noise in units of each weight; 0 selects DefaultSigma.
 	Sigma float64
-	// Draws is the number of noises, each of which is used with both signs; 0 selects 10.
+	// Draws is the number of noises, each of which is used with both signs; 0 selects DefaultDraws.
 	Draws int
 	Seed  uint64
 }
@@ -43,12 +50,7 @@ func (l *Loss) Sharpness(ctx context.Context, o SharpnessOptions) (Estimate, err
 		return Estimate{}, errors.Errorf("capacity: sharpness with deviation %g and %d draws: want neither below 0", o.Sigma,
 			o.Draws)
 	}
-	if o.Sigma == 0 {
-		o.Sigma = 0.1
-	}
-	if o.Draws == 0 {
-		o.Draws = 10
-	}
+	o.Sigma, o.Draws = cmp.Or(o.Sigma, DefaultSigma), cmp.Or(o.Draws, DefaultDraws)
 	rises := make([]float64, o.Draws)
 	noise, noisy := make([]float64, len(l.center)), make([]float64, len(l.center))
 	for i := range rises {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
@@ -89,11 +90,11 @@ func SpectralNorms(weights []Weight) (norms []KernelNorm, err error) {
 	return norms, nil
 }
 
-// trainable returns the trainable variables of floats that keep selects, in the order of their
+// trainable returns the trainable variables of floats that the graph uses, in the order of their
 // paths.
-func trainable(store *model.Store, keep func(v *model.Variable) bool) (vars []*model.Variable) {
+func trainable(store *model.Store, g *graph.Graph) (vars []*model.Variable) {
 	for v := range store.IterVariables() {
-		if v.Trainable && v.DType().IsFloat() && keep(v) {
+		if v.Trainable && v.InUseByGraph(g) && v.DType().IsFloat() {
 			vars = append(vars, v)
 		}
 	}

@@ -29,7 +29,9 @@ type measuring struct {
 	backend compute.Backend
 	trained *training.Trained
 	record  *runs.Record
-	loss    *capacity.Loss
+	// examples are those on which the run measured its training loss, and loss is that on them.
+	examples *datasets.Batches
+	loss     *capacity.Loss
 	*Measured
 }
 
@@ -49,17 +51,16 @@ func measure(ctx context.Context, backend compute.Backend, backendName, out stri
 	m := &measuring{ctx: ctx, backend: backend, trained: trained, record: record,
 		Measured: &Measured{Run: record.Hash, Seed: record.Seed, Setting: setting, Backend: backendName,
 			Weights: record.Weights, Settings: settings, Values: make(map[string]runs.Number), Missing: make(map[string]string)}}
-	examples, err := trained.TrainingExamples(settings.Batch)
-	if err != nil {
+	if m.examples, err = trained.TrainingExamples(settings.Batch); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	m.loss, err = capacity.NewLoss(ctx, backend, trained.Store, trained.Model, trained.Loss, examples)
+	m.loss, err = capacity.NewLoss(ctx, backend, trained.Store, trained.Model, trained.Loss, m.examples)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	defer m.loss.Finalize()
-	for _, part := range []func(*datasets.Batches) error{m.recorded, m.margins, m.norms, m.distance, m.path, m.around} {
-		if err := part(examples); err != nil {
+	for _, part := range []func() error{m.recorded, m.margins, m.norms, m.distance, m.path, m.around} {
+		if err := part(); err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, err)
 		}
 	}
@@ -75,7 +76,7 @@ func (m *measuring) set(id string, value float64) {
 }
 
 // recorded takes what the run measured at its last step, and checks that the weights are those.
-func (m *measuring) recorded(*datasets.Batches) error {
+func (m *measuring) recorded() error {
 	last := m.record.Final()
 	m.set(trainLoss, last.Value("train_loss"))
 	m.set("gc", last.Value("train_gc"))
@@ -87,11 +88,11 @@ func (m *measuring) recorded(*datasets.Batches) error {
 	return nil
 }
 
-// margins adds what has to do with the mean margin of the training examples.
-func (m *measuring) margins(examples *datasets.Batches) error {
+// margins adds the measures with the mean margin of the training examples.
+func (m *measuring) margins() error {
 	network := representation.NewEvaluator(m.backend, m.trained.Store, m.trained.Model)
 	defer network.Finalize()
-	evaluation, err := network.Evaluate(m.ctx, examples)
+	evaluation, err := network.Evaluate(m.ctx, m.examples)
 	if err != nil {
 		return err
 	}
@@ -112,32 +113,32 @@ func (m *measuring) margins(examples *datasets.Batches) error {
 }
 
 // norms adds the norms of the weights. It needs the margins.
-func (m *measuring) norms(*datasets.Batches) error {
+func (m *measuring) norms() error {
 	weights := m.loss.Weights()
 	m.set("norm2", capacity.SquaredNorm(weights))
 	kernels, err := capacity.SpectralNorms(weights)
 	if err != nil {
 		return err
 	}
-	product := 0.0
+	logProduct := 0.0
 	for _, k := range kernels {
-		product += 2 * math.Log(k.Spectral)
+		logProduct += 2 * math.Log(k.Spectral)
 	}
-	m.set("log_spectral2", product)
+	m.set("log_spectral2", logProduct)
 	if inverse, ok := m.Values["inverse_margin2"]; ok {
-		m.set("log_spectral2_over_margin2", product+math.Log(float64(inverse)))
+		m.set("log_spectral2_over_margin2", logProduct+math.Log(float64(inverse)))
 	}
 	return nil
 }
 
 // distance adds the distance from the initial weights, if they can be drawn again.
-func (m *measuring) distance(examples *datasets.Batches) error {
+func (m *measuring) distance() error {
 	initial, err := m.trained.Initial(m.backend)
 	if err != nil {
 		return err
 	}
 	defer initial.Finalize()
-	loss, err := capacity.NewLoss(m.ctx, m.backend, initial, m.trained.Model, m.trained.Loss, examples)
+	loss, err := capacity.NewLoss(m.ctx, m.backend, initial, m.trained.Model, m.trained.Loss, m.examples)
 	if err != nil {
 		return err
 	}
@@ -154,13 +155,13 @@ func (m *measuring) distance(examples *datasets.Batches) error {
 }
 
 // path adds the path norm, which only a network of dense ReLU layers has.
-func (m *measuring) path(examples *datasets.Batches) error {
+func (m *measuring) path() error {
 	n := m.trained.Task.Network
 	if n.Kind != training.KindMLP || n.Activation != "relu" {
 		m.Missing["path2"] = "only for dense ReLU networks"
 		return nil
 	}
-	batch, err := firstBatch(examples)
+	batch, err := firstBatch(m.examples)
 	if err != nil {
 		return err
 	}
@@ -172,7 +173,7 @@ func (m *measuring) path(examples *datasets.Batches) error {
 }
 
 // around adds what depends on the loss around the weights.
-func (m *measuring) around(*datasets.Batches) error {
+func (m *measuring) around() error {
 	gradient, err := m.loss.SquaredGradientNorm(m.ctx)
 	if err != nil {
 		return err

@@ -1,6 +1,9 @@
 package ranking
 
-import "github.com/geometric-complexity/toolkit/experiments/runs"
+import (
+	"github.com/geometric-complexity/toolkit/capacity"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
+)
 
 // Measure is a complexity measure of a trained network: more of it is meant to go with more test
 // error.
@@ -64,10 +67,11 @@ type Settings struct {
 	Seed         uint64  `json:"seed"`
 }
 
-// DefaultSettings are those of the command line.
+// DefaultSettings are those of the command line: those of package capacity.
 func DefaultSettings() Settings {
-	return Settings{Batch: 250, Noise: 0.1, Draws: 10, StepSize: 2e-5, Localization: 1000, Steps: 200, BurnIn: 200,
-		Chains: 1}
+	return Settings{Batch: 250, Noise: capacity.DefaultSigma, Draws: capacity.DefaultDraws,
+		StepSize: capacity.DefaultStepSize, Localization: capacity.DefaultLocalization, Steps: capacity.DefaultSteps,
+		BurnIn: capacity.DefaultBurnIn, Chains: capacity.DefaultChains}
 }
 
 // Measured has the measures of a run.

@@ -111,8 +111,7 @@ func (r *Result) records(o Options) (records []*runs.Record, err error) {
 	}
 	if len(records) < 2 {
 		return nil, fmt.Errorf("%s has %d complete runs that ended better than chance, and a ranking wants two or more",
-			o.Runs,
-			len(records))
+			o.Runs, len(records))
 	}
 	slices.Sort(r.Commits)
 	return records, nil

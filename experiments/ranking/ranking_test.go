@@ -141,8 +141,7 @@ func TestRank(t *testing.T) {
 	if r.Runs != 4 || len(r.Seeds) != 2 || !slices.Equal(r.Axes, []string{"learning_rate"}) ||
 		math.IsNaN(float64(r.Level)) {
 		t.Errorf("%d runs, seeds %v, axes %v, level %g; want 4 runs of 2 seeds that differ in the learning rate", r.Runs,
-			r.Seeds,
-			r.Axes, float64(r.Level))
+			r.Seeds, r.Axes, float64(r.Level))
 	}
 	all, err := ReadMeasures(to)
 	if err != nil || len(all) != 4 {

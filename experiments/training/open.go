@@ -131,9 +131,10 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 	if err != nil {
 		return nil, err
 	}
-	if trainedOn && t.data != nil && images.SHA256 != t.data.SHA256 {
-		return nil, fmt.Errorf("data set %s is not what the network was trained on (SHA-256 %.8s… here, %.8s… there); "+
-			"to measure on it all the same, name it", name, images.SHA256, t.data.SHA256)
+	if trainedOn {
+		if err := t.checkContent(images); err != nil {
+			return nil, fmt.Errorf("%w; to measure on it all the same, name it", err)
+		}
 	}
 	if n != 0 {
 		if images, err = images.First(n); err != nil {
@@ -150,11 +151,20 @@ func (t *Trained) TrainingExamples(batchSize int) (*datasets.Batches, error) {
 	if t.measured == nil {
 		return nil, fmt.Errorf("data set %s has no images", t.Task.Data.Name)
 	}
-	if t.data != nil && t.measured.SHA256 != t.data.SHA256 {
-		return nil, fmt.Errorf("data set %s is not what the network was trained on (SHA-256 %.8s… here, %.8s… there)",
-			t.Task.Data.Name, t.measured.SHA256, t.data.SHA256)
+	if err := t.checkContent(t.measured); err != nil {
+		return nil, err
 	}
 	return datasets.NewBatches(t.measured, batchSize).Format(t.Task.Network.format()).Done()
+}
+
+// checkContent returns an error if images of the set that the network was trained on have changed
+// since.
+func (t *Trained) checkContent(images *datasets.Images) error {
+	if t.data != nil && images.SHA256 != t.data.SHA256 {
+		return fmt.Errorf("data set %s is not what the network was trained on (SHA-256 %.8s… here, %.8s… there)",
+			t.Task.Data.Name, images.SHA256, t.data.SHA256)
+	}
+	return nil
 }
 
 // Initial returns a store with the weights that the run began with. They are drawn anew from the

@@ -79,6 +79,9 @@ func ForwardNoise(sigma float64, samples int) Estimator {
 	return Estimator{kind: kindNoise, samples: samples, sigma: sigma}
 }
 
+// Samples returns the number of e's directions, or of its draws of noise; 0 for Exact.
+func (e Estimator) Samples() int { return e.samples }
+
 // String returns the form that ParseEstimator reads, for example "projection:3".
 func (e Estimator) String() string {
 	switch e.kind {

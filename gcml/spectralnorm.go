@@ -91,6 +91,18 @@ func newSpectrum(outputs, inputs *Node, o options) spectrum {
 	return j.lanczos(min(steps, smaller))
 }
 
+// SpectralNormProducts returns how many vector-Jacobian products JacobianSpectralNorm and
+// WithSpectralNorm compute for each example of a network with these numbers of outputs and inputs
+// per example: as many as there are outputs, or three for each Lanczos step, one for Jᵀu and about
+// two for J·v, the derivative of a product. Batches whose Jacobians do not fit in memory take
+// Lanczos steps, too, but are not counted so.
+func SpectralNormProducts(outputs, inputs int) int {
+	if min(outputs, inputs) <= largestDenseSpectrum {
+		return outputs
+	}
+	return 3 * defaultLanczosSteps
+}
+
 // usesFirstLayer says whether J·Jᵀ is computed by the Gram matrix of the first layer's weights.
 func (j *jacobian) usesFirstLayer() bool {
 	return j.plan.norm == fromGram && j.plan.outputs <= j.first.Node.Shape().Dimensions[1]

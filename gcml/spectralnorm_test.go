@@ -302,6 +302,25 @@ func TestJacobianSpectralNormGradient(t *testing.T) {
 	})
 }
 
+// TestSpectralNormProducts has sizes on both sides of the largest one without Lanczos steps.
+func TestSpectralNormProducts(t *testing.T) {
+	network := func(_ *model.Scope, x *Node) *Node { return Square(x) }
+	for n, products := range map[int]int{128: 128, 129: 72} {
+		ds := batches{flat: make([]float64, n), features: n, sizes: []int{1}}
+		got, err := gcml.Measure(t.Context(), gctest.GoBackend(t), model.NewStore(), network, ds, gcml.WithSpectralNorm())
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := n
+		if steps := got.Spectrum.LanczosSteps; steps > 0 {
+			taken = 3 * steps
+		}
+		if said := gcml.SpectralNormProducts(n, n); taken != products || said != products {
+			t.Errorf("size %d: %d products, %d taken, want %d", n, said, taken, products)
+		}
+	}
+}
+
 // TestMeasureSpectralNorm compares Measure with gonum's SVD, over batches of several sizes and for
 // only the first examples. GC has to be that without the option, and JacobianStableRank has to
 // accept an estimator.

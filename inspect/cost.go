@@ -1,9 +1,11 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
+
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // Cost is the work of an inspection, known before it begins.
@@ -57,24 +59,10 @@ func (in *inspection) cost() Cost {
 	return c
 }
 
-// complexityProducts are those of GC, and of the singular values: as many again as there are
-// outputs, or three for each of 24 Lanczos steps (see gcml.WithSpectralNorm).
+// complexityProducts are those of GC and of the singular values.
 func (in *inspection) complexityProducts() int64 {
-	const dense, lanczos = 128, 72
-	spectrum := int64(in.found.outputs)
-	if min(in.found.outputs, in.found.inputs()) > dense {
-		spectrum = lanczos
-	}
-	return in.directions() + spectrum
-}
-
-// directions are the cotangents of the estimator of GC.
-func (in *inspection) directions() int64 {
-	kind, count, _ := strings.Cut(in.options.Estimator.String(), ":")
-	if n, err := strconv.ParseInt(count, 10, 64); kind != "exact" && err == nil {
-		return n
-	}
-	return int64(in.found.outputs)
+	directions := cmp.Or(in.options.Estimator.Samples(), in.found.outputs)
+	return int64(directions + gcml.SpectralNormProducts(in.found.outputs, in.found.inputs()))
 }
 
 func (in *inspection) layersProducts() int64 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -196,14 +195,10 @@ const (
 // cost describes how much work a measurement is, and returns the number of products or evaluations.
 // It returns an error if it is too much.
 func cost(e gcml.Estimator, examples, outputs int) (text string, products float64, err error) {
-	kind, count, _ := strings.Cut(e.String(), ":")
+	kind, _, _ := strings.Cut(e.String(), ":")
 	each, what, unit := outputs, "outputs", "vector-Jacobian products"
-	if kind == "noise" {
-		_, count, _ = strings.Cut(count, ":")
-	}
 	if kind != "exact" {
-		each, _ = strconv.Atoi(count) // String has written a number.
-		what = "directions"
+		each, what = e.Samples(), "directions"
 	}
 	if kind == "noise" {
 		what, unit = "samples", "evaluations"

@@ -58,22 +58,14 @@ func NewLoss[F train.ModelFnCompatible](ctx context.Context, backend compute.Bac
 	}
 	l := &Loss{store: copied}
 	fn := gomlxcompat.ModelFn(modelFn)
-	mean := func(scope *model.Scope, a compiled.Args) *graph.Node {
-		copied.SetTraining(a.Inputs[0].Graph(), false)
-		loss := lossFn(a.Labels, fn(scope, a.Spec, a.Inputs))
-		if !loss.IsScalar() {
-			loss = graph.ReduceAllMean(loss)
-		}
-		return loss
-	}
 	l.losses = compiled.New("capacity.Loss", backend, copied,
 		func(scope *model.Scope, a compiled.Args) ([]*graph.Node, []*model.Variable) {
-			loss := mean(scope, a)
+			loss := compiled.MeanLoss(scope, a, fn, lossFn)
 			return []*graph.Node{loss}, trainable(copied, loss.Graph())
 		})
 	l.gradients = compiled.New("capacity.Loss's gradient", backend, copied,
 		func(scope *model.Scope, a compiled.Args) ([]*graph.Node, struct{}) {
-			loss := mean(scope, a)
+			loss := compiled.MeanLoss(scope, a, fn, lossFn)
 			values := make([]*graph.Node, len(l.vars))
 			for i, v := range l.vars {
 				values[i] = v.NodeValue(loss)
@@ -167,7 +159,8 @@ func (l *Loss) Weights() []Weight {
 
 // SquaredGradientNorm returns ‖∂L/∂w‖²: the sum of the squares of all entries (no mean over the
 // weights) of the gradient of the mean loss over all examples, not of the batches' gradients.
-// Cancelling ctx stops between two batches and returns its error.
+// regularizers.MeasureImplicit returns it for a model without a Loss, together with the variance of
+// the batches' gradients. Cancelling ctx stops between two batches and returns its error.
 func (l *Loss) SquaredGradientNorm(ctx context.Context) (float64, error) {
 	if err := l.set(l.center); err != nil {
 		return 0, err

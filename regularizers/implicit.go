@@ -168,11 +168,7 @@ func (b *batchGradients) finalize() { b.graphs.Finalize() }
 // build returns the mean loss and its gradients, all as float64, and the paths of the variables.
 func (b *batchGradients) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, []string) {
 	g := a.Inputs[0].Graph()
-	scope.SetTraining(g, false)
-	loss := b.lossFn(a.Labels, b.modelFn(scope, a.Spec, a.Inputs))
-	if !loss.IsScalar() {
-		loss = graph.ReduceAllMean(loss)
-	}
+	loss := compiled.MeanLoss(scope, a, b.modelFn, b.lossFn)
 	vars := trainable(scope, g, func(*model.Variable) bool { return true })
 	if len(vars) == 0 {
 		exceptions.Panicf("the model uses no trainable variable, so the loss has no gradient")

@@ -26,6 +26,17 @@ type Args struct {
 	Extra []*graph.Node
 }
 
+// MeanLoss returns the mean over a batch of the loss of a model in evaluation mode. It averages a
+// loss of one value for each example.
+func MeanLoss(scope *model.Scope, a Args, modelFn train.ModelFn, lossFn train.LossFn) *graph.Node {
+	scope.SetTraining(a.Inputs[0].Graph(), false)
+	loss := lossFn(a.Labels, modelFn(scope, a.Spec, a.Inputs))
+	if !loss.IsScalar() {
+		loss = graph.ReduceAllMean(loss)
+	}
+	return loss
+}
+
 // Builder builds the graph of one kind of batch. It returns the graph's results, and a value with
 // what the caller has to know about the graph to use them. It panics on misuse, with a message of
 // one line.

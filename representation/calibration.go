@@ -21,8 +21,7 @@ func CalibrationError(logits []float64, classes int, labels []int64, bins int) (
 		return 0, fmt.Errorf("representation: calibration error of %d examples in %d bins: want at least 1 of each",
 			len(labels), bins)
 	}
-	margins, err := Margins(logits, classes, labels)
-	if err != nil {
+	if _, err := Margins(logits, classes, labels); err != nil { // Checks the labels.
 		return 0, err
 	}
 	decisions, err := Decisions(logits, classes)
@@ -31,14 +30,14 @@ func CalibrationError(logits []float64, classes int, labels []int64, bins int) (
 	}
 	// The sum over a bin of confidence minus rightness is its size times the distance.
 	distances := make([]float64, bins)
-	for i := range margins {
+	for i, label := range labels {
 		confidence := largestProbability(logits[i*classes : (i+1)*classes])
 		if math.IsNaN(confidence) {
 			return 0, fmt.Errorf("representation: the logits of example %d have no softmax", i)
 		}
 		bin := max(0, int(math.Ceil(confidence*float64(bins)))-1)
 		distances[bin] += confidence
-		if decisions[i] == labels[i] {
+		if decisions[i] == label {
 			distances[bin]--
 		}
 	}

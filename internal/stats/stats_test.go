@@ -22,51 +22,44 @@ func TestRanks(t *testing.T) {
 	}
 }
 
-func TestSpearman(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		x, y []float64
-		want float64
-	}{
+// correlationCase is a rank correlation of x and y.
+type correlationCase struct {
+	name string
+	x, y []float64
+	want float64
+}
+
+// checkCorrelation checks cases of one rank correlation, and those that are the same for all.
+func checkCorrelation(t *testing.T, correlation func(x, y []float64) float64, own ...correlationCase) {
+	t.Helper()
+	for _, tc := range append([]correlationCase{
 		{"rising", []float64{0, 1, 10, 100}, []float64{-5, 0, 0.1, 7}, 1},
 		{"falling", []float64{0, 1, 10, 100}, []float64{9, 8, 3, 1}, -1},
-		// One swap of neighbours among n=4: 1 - 6·2/(4·15) = 0.8.
-		{"one swap", []float64{1, 2, 3, 4}, []float64{1, 3, 2, 4}, 0.8},
-		// Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4: 4.5 / sqrt(4.5·5) = 3/sqrt(10).
-		{"ties", []float64{1, 2, 2, 3}, []float64{1, 2, 3, 4}, 3 / math.Sqrt(10)},
 		{"NaN left out", []float64{1, 2, 3}, []float64{1, nan, 3}, 1},
 		{"one pair", []float64{1}, []float64{1}, nan},
 		{"constant", []float64{1, 2, 3}, []float64{5, 5, 5}, nan},
-	} {
+	}, own...) {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := Spearman(tc.x, tc.y); !near(got, tc.want, 1e-12) {
-				t.Errorf("Spearman = %v; want %v", got, tc.want)
+			if got := correlation(tc.x, tc.y); !near(got, tc.want, 1e-12) {
+				t.Errorf("the correlation is %v; want %v", got, tc.want)
 			}
 		})
 	}
 }
 
+func TestSpearman(t *testing.T) {
+	checkCorrelation(t, Spearman,
+		// One swap of neighbours among n=4: 1 - 6·2/(4·15) = 0.8.
+		correlationCase{"one swap", []float64{1, 2, 3, 4}, []float64{1, 3, 2, 4}, 0.8},
+		// Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4: 4.5 / sqrt(4.5·5) = 3/sqrt(10).
+		correlationCase{"ties", []float64{1, 2, 2, 3}, []float64{1, 2, 3, 4}, 3 / math.Sqrt(10)})
+}
+
 func TestKendall(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		x, y []float64
-		want float64
-	}{
-		{"rising", []float64{0, 1, 10, 100}, []float64{-5, 0, 0.1, 7}, 1},
-		{"falling", []float64{0, 1, 10, 100}, []float64{9, 8, 3, 1}, -1},
-		{"one swap", []float64{1, 2, 3, 4}, []float64{1, 3, 2, 4}, 4.0 / 6},
+	checkCorrelation(t, Kendall,
+		correlationCase{"one swap", []float64{1, 2, 3, 4}, []float64{1, 3, 2, 4}, 4.0 / 6},
 		// Of ten pairs x ties one and y another one; seven are ordered alike, and one differently.
-		{"ties", []float64{1, 2, 2, 3, 5}, []float64{1, 3, 2, 2, 9}, 6.0 / 9},
-		{"NaN left out", []float64{1, 2, 3}, []float64{1, nan, 3}, 1},
-		{"one pair", []float64{1}, []float64{1}, nan},
-		{"constant", []float64{1, 2, 3}, []float64{5, 5, 5}, nan},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if got := Kendall(tc.x, tc.y); !near(got, tc.want, 1e-12) {
-				t.Errorf("Kendall = %v; want %v", got, tc.want)
-			}
-		})
-	}
+		correlationCase{"ties", []float64{1, 2, 2, 3, 5}, []float64{1, 3, 2, 2, 9}, 6.0 / 9})
 }
 
 func TestPartialKendall(t *testing.T) {

@@ -70,6 +70,13 @@ func addProgress(cmd *cobra.Command, kind *string) {
 		"`how` to show progress on standard error: auto, bar, lines or none")
 }
 
+// addSeeds adds the flag of the seeds of runs; otherwise says which there are without it.
+func addSeeds(cmd *cobra.Command, seeds *[]int64, otherwise string) {
+	cmd.Flags().Int64SliceVar(seeds, "seeds", nil, "`list` of seeds, such as 0,1,2 (default: "+otherwise+")")
+	cmd.Flags().Lookup("seeds").DefValue = "" // pflag would print "(default [])".
+	complete(cmd, "seeds", cobra.NoFileCompletions)
+}
+
 // flagError puts pflag's errors into one line, with the nearest right flag or value.
 func flagError(cmd *cobra.Command, err error) error {
 	var missing *pflag.NotExistError

@@ -41,8 +41,7 @@ func (a *app) rankCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.out, "out", "", "`folder` of the ranking (default: out/rank-NAME)")
-	f.Int64SliceVar(&o.seeds, "seeds", nil, "`list` of seeds of the runs, such as 0,1,2 (default: all)")
-	f.Lookup("seeds").DefValue = "" // pflag would print "(default [])".
+	addSeeds(cmd, &o.seeds, "all")
 	f.Float64Var(&o.Noise, "noise", o.Noise, "`size` of the noise of sharpness, in units of each weight")
 	f.Float64Var(&o.StepSize, "step-size", o.StepSize, "`size` of the steps that sample the learning coefficient")
 	f.Float64Var(&o.Localization, "localization", o.Localization,

@@ -25,11 +25,9 @@ type runOptions struct {
 // the shell completes.
 func (o *runOptions) addTo(cmd *cobra.Command, chosen func(args []string) ([]experiment.Experiment, error)) {
 	f := cmd.Flags()
-	f.Int64SliceVar(&o.seeds, "seeds", nil, "`list` of seeds, such as 0,1,2 (default: those of the scale)")
-	f.Lookup("seeds").DefValue = "" // pflag would print "(default [])".
+	addSeeds(cmd, &o.seeds, "those of the scale")
 	f.StringArrayVar(&o.sets, "set", nil, "change a setting of the experiment, as `key=value`; may be repeated")
 	f.BoolVar(&o.yes, "yes", false, "begin without a question, however long the runs take")
-	complete(cmd, "seeds", cobra.NoFileCompletions)
 	complete(cmd, "set", completeSettings(chosen))
 	addProgress(cmd, &o.progress)
 }

@@ -1,7 +1,9 @@
 package ranking
 
 import (
+	"encoding/json"
 	"flag"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,6 +25,15 @@ func TestPublished(t *testing.T) {
 		r, err := Load(filepath.Dir(path))
 		if err != nil {
 			t.Fatal(err)
+		}
+		// Load computes the correlations anew; the stored ones have to be the same.
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stored Result
+		if err := json.Unmarshal(raw, &stored); err != nil || stored.Markdown() != r.Markdown() {
+			t.Errorf("%s has other correlations than the measures beside it (%v)", path, err)
 		}
 		section := "ranking-" + r.Experiment
 		if *update {

@@ -50,9 +50,9 @@ func Measures() []Measure {
 	}
 }
 
-// Settings decide, together with a run, what its measures are. With the defaults the median standard
-// error of sharpness is 0.20 (MLPs) and 0.27 (residual networks) of the standard deviation between
-// the settings of the rankings in docs/measures. One chain has no standard error.
+// Settings decide, together with a run, what its measures are. With the defaults the median
+// standard error of sharpness is 0.20 (MLPs) and 0.27 (residual networks) of the standard deviation
+// between the settings of the rankings in docs/measures. One chain has no standard error.
 type Settings struct {
 	// Batch is the number of examples in a batch.
 	Batch int `json:"batch"`

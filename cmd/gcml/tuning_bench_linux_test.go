@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strconv"
-	"syscall"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -86,7 +85,7 @@ func BenchmarkTuning(b *testing.B) {
 					}
 					measure() // Compiles.
 					peak := statusBytes(b, "VmHWM") - before
-					products, cpu := 0.0, cpuSeconds(b)
+					products, cpu := 0.0, gctest.CPUSeconds(b)
 					for b.Loop() {
 						measure()
 						products += float64(network.batch)
@@ -98,7 +97,7 @@ func BenchmarkTuning(b *testing.B) {
 					b.ReportMetric(values/1e9, "values-GB")
 					b.ReportMetric(peak/values, "peak/values")
 					work := products * float64(store.NumParameters())
-					b.ReportMetric((cpuSeconds(b)-cpu)*pilotFrom/work, "cpu-s/pilot")
+					b.ReportMetric((gctest.CPUSeconds(b)-cpu)*pilotFrom/work, "cpu-s/pilot")
 				})
 			})
 		}
@@ -144,12 +143,4 @@ func statusBytes(b *testing.B, field string) float64 {
 		b.Fatal(err)
 	}
 	return 1024 * kB
-}
-
-func cpuSeconds(b *testing.B) float64 {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
 }

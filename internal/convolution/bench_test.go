@@ -5,7 +5,6 @@ package convolution
 import (
 	"fmt"
 	"math"
-	"syscall"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/backend"
 	_ "github.com/geometric-complexity/toolkit/backend/keepmemory" // As in the command gcml.
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // BenchmarkResNet18 times every convolution that a ResNet18 (k = 64, 32×32 images, batch 32) has,
@@ -98,12 +98,12 @@ func benchmarkCPU(b *testing.B, exec *Exec, inputs ...shapes.Shape) {
 	}
 	least := math.Inf(1)
 	run := func() {
-		before := cpuMilliseconds(b)
+		before := gctest.CPUSeconds(b)
 		y := exec.MustCall(args...)[0]
 		if err := y.ConstFlatData(func(any) {}); err != nil { // Waits for it.
 			b.Fatal(err)
 		}
-		least = min(least, cpuMilliseconds(b)-before)
+		least = min(least, gctest.CPUSeconds(b)-before)
 		if err := y.FinalizeAll(); err != nil {
 			b.Fatal(err)
 		}
@@ -113,14 +113,6 @@ func benchmarkCPU(b *testing.B, exec *Exec, inputs ...shapes.Shape) {
 	for b.Loop() {
 		run()
 	}
-	b.ReportMetric(least, "cpu-ms")
+	b.ReportMetric(1000*least, "cpu-ms")
 	exec.Finalize()
-}
-
-func cpuMilliseconds(b *testing.B) float64 {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e6
 }

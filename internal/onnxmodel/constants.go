@@ -1,0 +1,168 @@
+package onnxmodel
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
+
+// constant is the value of a weight, a Constant node or a few operators of these, of integers.
+func (l *lowering) constant(name string) ([]int64, bool) { return l.fold(name, 16) }
+
+// fold computes operators that PyTorch's exporter applies to constants, such as Unsqueeze and
+// Concat, going back a number of nodes.
+func (l *lowering) fold(name string, depth int) ([]int64, bool) {
+	if values, ok := l.folded[name]; ok {
+		return values, true
+	}
+	if t := l.tensor(name); t != nil {
+		return integersOf(t)
+	}
+	n := l.makers[name]
+	if n == nil && l.outer != nil {
+		return l.outer.fold(name, depth)
+	}
+	if n == nil || depth == 0 || len(n.Input) == 0 {
+		return nil, false
+	}
+	if size, ok := l.foldSize(n, depth); ok {
+		return []int64{size}, true
+	}
+	var all [][]int64
+	for _, in := range n.Input {
+		values, ok := l.fold(in, depth-1)
+		if !ok {
+			return nil, false
+		}
+		all = append(all, values)
+	}
+	combine := func(f func(a, b int64) int64) ([]int64, bool) {
+		if len(all) != 2 || len(all[0]) != len(all[1]) {
+			return nil, false
+		}
+		values := make([]int64, len(all[0]))
+		for i := range values {
+			values[i] = f(all[0][i], all[1][i])
+		}
+		return values, true
+	}
+	switch n.OpType {
+	case "Identity", "Unsqueeze", "Squeeze", "Reshape":
+		return all[0], true
+	case "Cast":
+		to := protos.TensorProto_DataType(intOr(n, "to", 0))
+		return all[0], to == protos.TensorProto_INT64 || to == protos.TensorProto_INT32 ||
+			(to == protos.TensorProto_FLOAT || to == protos.TensorProto_DOUBLE) && areSmall(all[0])
+	case "Concat":
+		return slices.Concat(all...), intOr(n, "axis", 0) == 0
+	case "Neg":
+		values := slices.Clone(all[0])
+		for i := range values {
+			values[i] = -values[i]
+		}
+		return values, true
+	case "Add":
+		return combine(func(a, b int64) int64 { return a + b })
+	case "Sub":
+		return combine(func(a, b int64) int64 { return a - b })
+	case "Mul":
+		return combine(func(a, b int64) int64 { return a * b })
+	}
+	return nil, false
+}
+
+// foldSize returns the size that a Gather selects from a shape that the file states.
+func (l *lowering) foldSize(n *protos.NodeProto, depth int) (int64, bool) {
+	if n.OpType != "Gather" || intOr(n, "axis", 0) != 0 {
+		return 0, false
+	}
+	shape := l.makers[n.Input[0]]
+	for ; shape != nil && shape.OpType == "Cast" && depth > 0; depth-- {
+		shape = l.makers[shape.Input[0]]
+	}
+	index, ok := l.fold(n.Input[1], depth-1)
+	if shape == nil || shape.OpType != "Shape" || !ok || len(index) != 1 {
+		return 0, false
+	}
+	return l.sizeOf(shape.Input[0], index[0], depth)
+}
+
+// areSmall reports whether 32-bit floats represent the values exactly.
+func areSmall(values []int64) bool {
+	const most = 1 << 24
+	return !slices.ContainsFunc(values, func(v int64) bool { return v < -most || v > most })
+}
+
+// wholeOf returns the elements of a tensor of floats, if they are small whole numbers.
+func wholeOf(t *protos.TensorProto) (values []int64, ok bool) {
+	var floats []float64
+	switch {
+	case t.DataType == int32(protos.TensorProto_FLOAT) && t.RawData == nil:
+		for _, v := range t.FloatData {
+			floats = append(floats, float64(v))
+		}
+	case t.DataType == int32(protos.TensorProto_DOUBLE) && t.RawData == nil:
+		floats = t.DoubleData
+	case t.DataType == int32(protos.TensorProto_FLOAT):
+		for raw := t.RawData; len(raw) >= 4; raw = raw[4:] {
+			floats = append(floats, float64(math.Float32frombits(binary.LittleEndian.Uint32(raw))))
+		}
+	case t.DataType == int32(protos.TensorProto_DOUBLE):
+		for raw := t.RawData; len(raw) >= 8; raw = raw[8:] {
+			floats = append(floats, math.Float64frombits(binary.LittleEndian.Uint64(raw)))
+		}
+	default:
+		return nil, false
+	}
+	const most = 1 << 24
+	if len(floats) > 16 { // None that counts steps.
+		return nil, false
+	}
+	for _, v := range floats {
+		if v != math.Trunc(v) || math.Abs(v) > most {
+			return nil, false
+		}
+		values = append(values, int64(v))
+	}
+	return values, true
+}
+
+func integersOf(t *protos.TensorProto) ([]int64, bool) {
+	var size int
+	switch {
+	case t == nil || len(t.ExternalData) > 0:
+		return nil, false
+	case isFloat(t.DataType):
+		return wholeOf(t)
+	case t.DataType == int32(protos.TensorProto_INT64):
+		if t.RawData == nil {
+			return t.Int64Data, true
+		}
+		size = 8
+	case t.DataType == int32(protos.TensorProto_INT32):
+		if t.RawData == nil {
+			var values []int64
+			for _, v := range t.Int32Data {
+				values = append(values, int64(v))
+			}
+			return values, true
+		}
+		size = 4
+	default:
+		return nil, false
+	}
+	var values []int64
+	for raw := t.RawData; len(raw) >= size; raw = raw[size:] {
+		var v uint64
+		for i := range size {
+			v |= uint64(raw[i]) << (8 * i)
+		}
+		if size == 4 {
+			v = uint64(int64(int32(v)))
+		}
+		values = append(values, int64(v))
+	}
+	return values, true
+}

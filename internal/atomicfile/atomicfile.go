@@ -3,6 +3,8 @@
 package atomicfile
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -81,6 +83,23 @@ func RemoveTemporary(dir string) error {
 		}
 	}
 	return nil
+}
+
+// WriteGzip writes data to path compressed; see Write. The gzip header has neither name nor time, so
+// that the file depends only on data. It returns the compressed data.
+func WriteGzip(path string, data []byte) (packed []byte, err error) {
+	var b bytes.Buffer
+	compressor, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := compressor.Write(data); err != nil {
+		return nil, err
+	}
+	if err := compressor.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), Write(path, b.Bytes())
 }
 
 // WriteJSON writes value as indented JSON with a closing newline; see Write.

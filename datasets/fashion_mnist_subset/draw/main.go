@@ -8,7 +8,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -69,24 +68,15 @@ func draw(dir string, report io.Writer) error {
 // write stores one array as path.gz and reports the checksums of its content and of the file. The
 // gzip header contains neither name nor time, so that the file depends only on its content.
 func write(path string, dims []int, data []uint8, report io.Writer) error {
-	var plain, packed bytes.Buffer
+	var plain bytes.Buffer
 	if err := datasets.WriteIDX(&plain, dims, data); err != nil {
 		return err
 	}
-	compressor, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	packed, err := atomicfile.WriteGzip(path+".gz", plain.Bytes())
 	if err != nil {
 		return err
 	}
-	if _, err := compressor.Write(plain.Bytes()); err != nil {
-		return err
-	}
-	if err := compressor.Close(); err != nil {
-		return err
-	}
-	if err := atomicfile.Write(path+".gz", packed.Bytes()); err != nil {
-		return err
-	}
 	_, err = fmt.Fprintf(report, "%s.gz: %d bytes, SHA-256 %x, content %x\n",
-		filepath.Base(path), packed.Len(), sha256.Sum256(packed.Bytes()), sha256.Sum256(plain.Bytes()))
+		filepath.Base(path), len(packed), sha256.Sum256(packed), sha256.Sum256(plain.Bytes()))
 	return err
 }

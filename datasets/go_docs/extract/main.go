@@ -10,7 +10,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -191,24 +190,15 @@ func balanced(texts []text, perClass int, report io.Writer) (drawn []text, err e
 // write stores a line for each text, its class, a tab and its words, as path.gz. The gzip header
 // has neither name nor time, so that the file depends only on its content.
 func write(path string, texts []text, report io.Writer) error {
-	var plain, packed bytes.Buffer
+	var plain bytes.Buffer
 	for _, t := range texts {
 		fmt.Fprintf(&plain, "%s\t%s\n", t.class, strings.Join(t.words, " "))
 	}
-	compressor, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	packed, err := atomicfile.WriteGzip(path+".gz", plain.Bytes())
 	if err != nil {
 		return err
 	}
-	if _, err := compressor.Write(plain.Bytes()); err != nil {
-		return err
-	}
-	if err := compressor.Close(); err != nil {
-		return err
-	}
-	if err := atomicfile.Write(path+".gz", packed.Bytes()); err != nil {
-		return err
-	}
 	_, err = fmt.Fprintf(report, "%s.gz: %d texts, %d bytes, SHA-256 %x, content %x\n", filepath.Base(path), len(texts),
-		packed.Len(), sha256.Sum256(packed.Bytes()), sha256.Sum256(plain.Bytes()))
+		len(packed), sha256.Sum256(packed), sha256.Sum256(plain.Bytes()))
 	return err
 }

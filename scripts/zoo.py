@@ -5,8 +5,6 @@ The wheels are unpacked into DIR, and nothing of them is run but the .onnx files
 directions v of the inputs, whose components are 1 or -1, by central differences of fourth order: its expectation is the GC. It is
 in float32, so that it agrees up to its own standard error, and to some digits of rounding. Projections of the outputs have an error
 of their own, which follows from the same directions: the eigenvalues of J J^T are those of the products of the J v."""
-import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -17,6 +15,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+
+from zoo_measure import arguments, measure
 
 RNG = np.random.default_rng(0)
 VOICE = {"input": (RNG.normal(size=(3, 576)) / 10).astype("f4"), "state": (RNG.normal(size=(2, 3, 128)) / 10).astype("f4"), "sr": np.array(16000)}
@@ -122,16 +122,6 @@ def in_float64(gcml, path, inputs, name, folder):
     return got if isinstance(got, str) else f"{abs(got['gc'] / want - 1):.0e}"
 
 
-def measure(gcml, path, inputs, options, folder, **environment):
-    words = []
-    for name, array in inputs.items():
-        np.save(folder / f"{name}.npy", array)
-        words += ["--inputs", f"{name}={folder / name}.npy"]
-    done = subprocess.run([gcml, "measure", "--onnx", path, *words, *options, "--json", "--progress", "none"], capture_output=True, text=True,
-                          env=os.environ | environment)
-    return json.loads(done.stdout) if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
-
-
 def page(rows):
     return (
         "# Real networks, compared with ONNX Runtime\n\nFor those who want to know which published networks were measured: ONNX files "
@@ -144,8 +134,8 @@ def page(rows):
         "| wheel | file | GC | estimator, Jacobian | by ONNX Runtime | difference in float64 |\n|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n")
 
 
-def main(gcml, folder, table=None):
-    folder = pathlib.Path(folder)
+def main():
+    gcml, folder, table = arguments()
     unpack(folder)
     rows = []
     for wheel, version, file, inputs, options, wrt, h in NETWORKS:
@@ -168,6 +158,4 @@ def main(gcml, folder, table=None):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
-        sys.exit("usage: zoo.py GCML DIR [TABLE]")
-    main(*sys.argv[1:])
+    main()

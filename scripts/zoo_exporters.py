@@ -6,18 +6,15 @@ random, so that nothing is downloaded. The oracle is PyTorch's own Jacobian in f
 import contextlib
 import copy
 import io
-import json
 import logging
 import os
-import pathlib
-import subprocess
-import sys
 import warnings
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+
+from zoo_measure import measure, write_table
 
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 WIDTH = 4
@@ -134,7 +131,6 @@ def exported(model, x, file, dynamo):
 
 def row(name, gcml, folder):
     model, x = NETWORKS[name]()
-    np.save(folder / "x.npy", x.numpy())
     want = geometric_complexity(model, x)
     cells = [name, f"{want:.6g}"]
     for dynamo in (False, True):
@@ -143,10 +139,8 @@ def row(name, gcml, folder):
         if error:
             cells.append(f"not exported: {error}")
             continue
-        words = [gcml, "measure", "--onnx", file, "--inputs", f"x={folder / 'x.npy'}", "--json", "--progress", "none"]
-        done = subprocess.run(words, capture_output=True, text=True)
-        got = json.loads(done.stdout)["gc"] if done.returncode == 0 else None
-        cells.append(f"{got:.6g} ({abs(got / want - 1):.0e})" if got is not None else done.stderr.strip().splitlines()[-1])
+        got = measure(gcml, file, {"x": x.numpy()}, [], folder)
+        cells.append(got if isinstance(got, str) else f"{got['gc']:.6g} ({abs(got['gc'] / want - 1):.0e})")
     return f"| {' | '.join(cells)} |"
 
 
@@ -162,19 +156,7 @@ def page(rows):
         "| network | by PyTorch | older exporter | newer exporter |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
 
 
-def main(gcml, folder, table=None):
+if __name__ == "__main__":
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    folder, rows = pathlib.Path(folder), []
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in NETWORKS:
-        rows.append(row(name, gcml, folder))
-        print(rows[-1], flush=True)
-    if table:
-        pathlib.Path(table).write_text(page(rows))
-
-
-if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
-        sys.exit("usage: zoo_exporters.py GCML DIR [TABLE]")
-    main(*sys.argv[1:])
+    write_table(NETWORKS, row, page)

@@ -4,17 +4,15 @@
 It runs in a Python that has tensorflow, keras and tf2onnx, which are too large to install for it. The oracle is TensorFlow's own
 Jacobian of the same network with the same weights in float64."""
 import collections
-import json
 import os
-import pathlib
-import subprocess
-import sys
 
 os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf2onnx  # noqa: E402
+
+from zoo_measure import measure, write_table  # noqa: E402
 
 L = keras.layers
 
@@ -89,15 +87,12 @@ def row(name, gcml, folder):
     model = NETWORKS[name]()
     randomize(model, rng)
     x = rng.normal(size=(3, *model.input_shape[1:])).astype("f4")
-    np.save(folder / "x.npy", x)
     signature = [tf.TensorSpec([None, *x.shape[1:]], tf.float32, name="x")]
     function = tf.function(lambda x: model(x, training=False), input_signature=signature)
     proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=18, output_path=str(folder / "keras.onnx"))
     want = geometric_complexity(NETWORKS[name], model.get_weights(), x)
-    words = [gcml, "measure", "--onnx", folder / "keras.onnx", "--inputs", f"x={folder / 'x.npy'}", "--json", "--progress", "none"]
-    done = subprocess.run(words, capture_output=True, text=True)
-    got = json.loads(done.stdout)["gc"] if done.returncode == 0 else None
-    cell = f"{got:.6g} | {abs(got / want - 1):.0e}" if got is not None else f"{done.stderr.strip().splitlines()[-1]} | "
+    got = measure(gcml, folder / "keras.onnx", {"x": x}, [], folder)
+    cell = f"{got} | " if isinstance(got, str) else f"{got['gc']:.6g} | {abs(got['gc'] / want - 1):.0e}"
     kinds = collections.Counter(n.op_type for n in proto.graph.node)
     return f"| {name} | {', '.join(sorted(kinds))} | {want:.6g} | {cell} |"
 
@@ -112,17 +107,5 @@ def page(rows):
         "| network | operators of the file | by TensorFlow | GC | difference |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n")
 
 
-def main(gcml, folder, table=None):
-    folder, rows = pathlib.Path(folder), []
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in NETWORKS:
-        rows.append(row(name, gcml, folder))
-        print(rows[-1], flush=True)
-    if table:
-        pathlib.Path(table).write_text(page(rows))
-
-
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
-        sys.exit("usage: zoo_keras.py GCML DIR [TABLE]")
-    main(*sys.argv[1:])
+    write_table(NETWORKS, row, page)

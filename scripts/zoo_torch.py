@@ -4,15 +4,15 @@
 It runs in a Python that has torch and torchvision, which are too large to install for it. The networks have 10 outputs and
 random weights, and their batch norms the statistics of random images, so that nothing is downloaded. They are exported to DIR by
 the older exporter. The oracle is PyTorch's own Jacobian, one vector-Jacobian product for each output."""
-import json
 import pathlib
-import subprocess
 import sys
 import warnings
 
 import numpy as np
 import torch
 import torchvision
+
+from zoo_measure import arguments, measure
 
 NETWORKS = ["efficientnet_b0", "convnext_tiny", "mobilenet_v3_small", "shufflenet_v2_x0_5", "resnext50_32x4d"]
 
@@ -36,14 +36,6 @@ def geometric_complexity(model, x):
     return sum(float((row**2).sum()) for row in rows) / len(x)
 
 
-def measure(gcml, file, inputs, estimator):
-    words = [gcml, "measure", "--onnx", file, "--inputs", f"x={inputs}", "--estimator", estimator, "--json", "--progress", "none"]
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout)
-
-
 def page(rows, backend):
     return (
         "# Networks of grouped convolutions, compared with PyTorch\n\nFor those who measure networks with depthwise or grouped "
@@ -56,20 +48,21 @@ def page(rows, backend):
         + "\n".join(rows) + "\n")
 
 
-def main(gcml, folder, table=None):
+def main():
     warnings.filterwarnings("ignore")
-    folder, rows = pathlib.Path(folder), []
-    folder.mkdir(parents=True, exist_ok=True)
+    gcml, folder, table = arguments()
+    rows = []
     x = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, size=(2, 3, 32, 32)).astype("f4"))
-    inputs = folder / "x.npy"
-    np.save(inputs, x.numpy())
     for name in NETWORKS:
         model = network(name)
         file = folder / f"{name}.onnx"
         torch.onnx.export(model, x, file, dynamo=False, opset_version=17, input_names=["x"], output_names=["y"])
         single = geometric_complexity(model, x)
         double = geometric_complexity(model.double(), x.double())
-        exact, projected = (measure(gcml, file, inputs, estimator) for estimator in ("exact", "projection:1"))
+        exact, projected = (
+            measure(gcml, file, {"x": x.numpy()}, ["--estimator", estimator], folder) for estimator in ("exact", "projection:1"))
+        if isinstance(exact, str) or isinstance(projected, str):
+            sys.exit(f"{name}: {exact if isinstance(exact, str) else projected}")
         rows.append(f"| {name} | {exact['gc']:.6g} | {single:.6g} | {double:.6g} | {projected['gc']:.4g} |")
         print(rows[-1], f"{exact['seconds']:.0f} s and {projected['seconds']:.0f} s", flush=True)
     if table:
@@ -77,6 +70,4 @@ def main(gcml, folder, table=None):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
-        sys.exit("usage: zoo_torch.py GCML DIR [TABLE]")
-    main(*sys.argv[1:])
+    main()

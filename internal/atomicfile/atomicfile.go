@@ -85,8 +85,8 @@ func RemoveTemporary(dir string) error {
 	return nil
 }
 
-// WriteGzip writes data to path compressed; see Write. The gzip header has neither name nor time, so
-// that the file depends only on data. It returns the compressed data.
+// WriteGzip writes data to path compressed; see Write. The gzip header has neither name nor time,
+// so that the file depends only on data. It returns the compressed data.
 func WriteGzip(path string, data []byte) (packed []byte, err error) {
 	var b bytes.Buffer
 	compressor, err := gzip.NewWriterLevel(&b, gzip.BestCompression)

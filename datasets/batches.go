@@ -216,11 +216,7 @@ func (b *Batches) Iter() iter.Seq2[train.Batch, error] {
 // order returns the indices of the examples in the order of an epoch.
 func (b *Batches) order(epoch int) []int {
 	if !b.config.shuffled {
-		order := make([]int, len(b.labels))
-		for i := range order {
-			order[i] = i
-		}
-		return order
+		return allOf(len(b.labels))
 	}
 	// One generator seeds the next, so that the orders of (seed, epoch) and (seed+1, epoch-1) are
 	// unrelated.

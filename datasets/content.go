@@ -14,7 +14,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -90,21 +89,28 @@ func (set *dataSet) identify(source Source) (Content, error) {
 // content compares the sums of a set's files with the catalog.
 func (set *dataSet) content(sums map[string]string) Content {
 	c := Content{sums: sums}
-	var list strings.Builder
 	for _, file := range slices.Sorted(maps.Keys(sums)) {
-		fmt.Fprintf(&list, "%s  %s\n", sums[file], file)
-		if sums[file] != set.contents[file] && c.Differs == "" {
+		if sums[file] != set.contents[file] {
 			c.Differs = file
+			break
 		}
 	}
-	whole := sha256.Sum256([]byte(list.String()))
-	c.SHA256, c.Published = hex.EncodeToString(whole[:]), c.Differs == ""
+	c.SHA256, c.Published = sumOfSums(sums), c.Differs == ""
 	for _, known := range set.copies {
 		if maps.Equal(known.contents, sums) {
 			c.Copy = known.title
 		}
 	}
 	return c
+}
+
+// sumOfSums returns the sum that Content.SHA256 describes, from the sum of each file.
+func sumOfSums(sums map[string]string) string {
+	list := sha256.New()
+	for _, file := range slices.Sorted(maps.Keys(sums)) {
+		fmt.Fprintf(list, "%s  %s\n", sums[file], file)
+	}
+	return hex.EncodeToString(list.Sum(nil))
 }
 
 // fileSums returns the SHA-256 of the uncompressed bytes of each file of the set.

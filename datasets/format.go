@@ -109,11 +109,7 @@ func (im *Images) Tensors(format Format) (inputs, labels *tensors.Tensor, err er
 	if err != nil {
 		return nil, nil, err
 	}
-	indices := make([]int, im.N)
-	for i := range indices {
-		indices[i] = i
-	}
-	return converter.tensors(indices, im.Labels)
+	return converter.tensors(allOf(im.N), im.Labels)
 }
 
 // converter turns pixels into tensors with a table of the 256 possible values of each channel.

@@ -70,15 +70,7 @@ func (im *Images) check() error {
 		return fmt.Errorf("%s: %d pixel values, want %d for %d images of [%d, %d, %d]",
 			im.Name, len(im.Pixels), im.N*im.Size(), im.N, im.H, im.W, im.C)
 	}
-	if len(im.Labels) != im.N {
-		return fmt.Errorf("%s: %d labels for %d images", im.Name, len(im.Labels), im.N)
-	}
-	for i, label := range im.Labels {
-		if int(label) >= len(im.Classes) {
-			return fmt.Errorf("%s: label %d of image %d is not one of the %d classes", im.Name, label, i, len(im.Classes))
-		}
-	}
-	return nil
+	return checkLabels(im.Name, "image", im.N, im.Labels, im.Classes)
 }
 
 // Counts returns the number of images of each class.
@@ -150,7 +142,10 @@ func (im *Images) First(n int) (*Images, error) {
 // Balanced draws perClass images of every class without replacement. The result keeps their order
 // and depends only on the images, perClass and the seed.
 func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
-	chosen, err := im.drawBalanced(perClass, seed)
+	if err := im.check(); err != nil {
+		return nil, err
+	}
+	chosen, err := drawBalanced(im.Name, im.Classes, im.Labels, perClass, seed)
 	if err != nil {
 		return nil, err
 	}
@@ -161,34 +156,26 @@ func (im *Images) Balanced(perClass int, seed uint64) (*Images, error) {
 // images and those to train on. Both keep the images' order. It returns an error if nothing is
 // left.
 func (im *Images) SplitBalanced(perClass int, seed uint64) (drawn, others *Images, err error) {
-	chosen, err := im.drawBalanced(perClass, seed)
+	if err := im.check(); err != nil {
+		return nil, nil, err
+	}
+	chosen, left, err := splitBalanced(im.Name, im.Classes, im.Labels, perClass, seed)
 	if err != nil {
 		return nil, nil, err
 	}
-	left := allBut(chosen, im.N)
-	if len(left) == 0 {
-		return nil, nil, fmt.Errorf("%s: drawing %d images per class leaves none of the %d images", im.Name, perClass, im.N)
-	}
 	return im.Select(chosen), im.Select(left), nil
-}
-
-// drawBalanced returns the indices, in rising order, of perClass images of every class.
-func (im *Images) drawBalanced(perClass int, seed uint64) ([]int, error) {
-	if err := im.check(); err != nil {
-		return nil, err
-	}
-	return drawBalanced(im.Name, im.Classes, im.Labels, perClass, seed)
 }
 
 // WithLabelNoise returns the images with the labels of exactly round(fraction·N) of them replaced.
 // The choice of the labels and their replacements depends only on the labels and the arguments. The
 // result shares the pixels of im.
 func (im *Images) WithLabelNoise(fraction float64, kind NoiseKind, seed uint64) (*Images, error) {
-	if err := checkNoise(im.Name, len(im.Classes), fraction, kind); err != nil {
+	labels, err := noisyLabels(im.Name, im.Labels, len(im.Classes), fraction, kind, seed)
+	if err != nil {
 		return nil, err
 	}
 	out := *im
-	out.Labels = noisyLabels(im.Labels, len(im.Classes), fraction, kind, seed)
+	out.Labels = labels
 	return &out, nil
 }
 

@@ -7,6 +7,20 @@ import (
 	"slices"
 )
 
+// checkLabels returns an error unless there is a label of a class for each of n examples. kind names
+// one of them: "image" or "text".
+func checkLabels(name, kind string, n int, labels []uint8, classes []string) error {
+	if len(labels) != n {
+		return fmt.Errorf("%s: %d labels for %d %ss", name, len(labels), n, kind)
+	}
+	for i, label := range labels {
+		if int(label) >= len(classes) {
+			return fmt.Errorf("%s: label %d of %s %d is not one of the %d classes", name, label, kind, i, len(classes))
+		}
+	}
+	return nil
+}
+
 // countLabels returns the number of examples of each class.
 func countLabels(labels []uint8, classes int) []int {
 	counts := make([]int, classes)
@@ -39,6 +53,23 @@ func drawBalanced(name string, classes []string, labels []uint8, perClass int, s
 	slices.Sort(chosen)
 	return chosen, nil
 }
+
+// splitBalanced returns the indices that drawBalanced draws, and all others, both in rising order.
+// It returns an error if there are no others.
+func splitBalanced(name string, classes []string, labels []uint8, perClass int, seed uint64) (chosen, left []int,
+	err error) {
+	chosen, err = drawBalanced(name, classes, labels, perClass, seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	if left = allBut(chosen, len(labels)); len(left) == 0 {
+		return nil, nil, fmt.Errorf("%s: drawing %d examples per class leaves none of the %d", name, perClass, len(labels))
+	}
+	return chosen, left, nil
+}
+
+// allOf returns the indices below n.
+func allOf(n int) []int { return allBut(nil, n) }
 
 // allBut returns the indices below n that are not among the chosen ones, which rise.
 func allBut(chosen []int, n int) []int {
@@ -104,11 +135,15 @@ func checkNoise(name string, classes int, fraction float64, kind NoiseKind) erro
 }
 
 // noisyLabels returns the labels with exactly round(fraction·N) of them replaced.
-func noisyLabels(labels []uint8, classes int, fraction float64, kind NoiseKind, seed uint64) []uint8 {
+func noisyLabels(name string, labels []uint8, classes int, fraction float64, kind NoiseKind, seed uint64) ([]uint8,
+	error) {
+	if err := checkNoise(name, classes, fraction, kind); err != nil {
+		return nil, err
+	}
 	rng := rand.New(rand.NewPCG(seed, streamLabelNoise))
 	out := slices.Clone(labels)
 	for _, i := range rng.Perm(len(labels))[:int(math.Round(fraction*float64(len(labels))))] {
 		out[i] = kind.draw(labels[i], classes, rng)
 	}
-	return out
+	return out, nil
 }

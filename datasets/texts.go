@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
@@ -26,8 +25,8 @@ type Texts struct {
 	Classes []string
 	// Name is the name of the set and the split, such as "go-docs/train".
 	Name string
-	// SHA256 identifies the content of the set's files; it is empty if they were not read from a
-	// file.
+	// SHA256 is the sum of the list of the set's files that [Content.SHA256] describes; empty for
+	// texts that [GoDocs] did not return.
 	SHA256 string
 }
 
@@ -59,9 +58,8 @@ func GoDocs(split Split) (*Texts, error) {
 
 var readGoDocs = sync.OnceValues(func() (map[Split]*Texts, error) {
 	sets := make(map[Split]*Texts)
-	var list strings.Builder                     // As Content.SHA256 describes.
-	for _, split := range []Split{Test, Train} { // In the order of the files' names.
-		file := goDocFiles[split]
+	sums := make(map[string]string)
+	for split, file := range goDocFiles {
 		packed, err := goDocs.Open("go_docs/" + file + ".gz")
 		if err != nil {
 			return nil, err
@@ -74,15 +72,14 @@ var readGoDocs = sync.OnceValues(func() (map[Split]*Texts, error) {
 		if err != nil {
 			return nil, readError(file, err)
 		}
-		fmt.Fprintf(&list, "%x  %s\n", sha256.Sum256(content), file)
+		sums[file] = fmt.Sprintf("%x", sha256.Sum256(content))
 		if sets[split], err = parseTexts(bytes.NewReader(content), file, GoDocClasses()); err != nil {
 			return nil, err
 		}
 		sets[split].Name = NameGoDocs + "/" + split.String()
 	}
-	whole := sha256.Sum256([]byte(list.String()))
 	for _, set := range sets {
-		set.SHA256 = hex.EncodeToString(whole[:])
+		set.SHA256 = sumOfSums(sums)
 	}
 	return sets, nil
 })
@@ -108,15 +105,7 @@ func (t *Texts) check() error {
 	if t == nil || len(t.Words) == 0 {
 		return fmt.Errorf("no texts: the data set is empty")
 	}
-	if len(t.Labels) != len(t.Words) {
-		return fmt.Errorf("%s: %d labels for %d texts", t.Name, len(t.Labels), len(t.Words))
-	}
-	for i, label := range t.Labels {
-		if int(label) >= len(t.Classes) {
-			return fmt.Errorf("%s: label %d of text %d is not one of the %d classes", t.Name, label, i, len(t.Classes))
-		}
-	}
-	return nil
+	return checkLabels(t.Name, "text", len(t.Words), t.Labels, t.Classes)
 }
 
 // Counts returns the number of texts of each class.
@@ -131,6 +120,16 @@ func (t *Texts) Select(indices []int) *Texts {
 		out.Words[row], out.Labels[row] = t.Words[i], t.Labels[i]
 	}
 	return &out
+}
+
+// First returns the first n texts, which share the memory of t.
+func (t *Texts) First(n int) (*Texts, error) {
+	if n <= 0 || n > len(t.Words) {
+		return nil, fmt.Errorf("%s: cannot take the first %d of %d texts", t.Name, n, len(t.Words))
+	}
+	out := *t
+	out.Words, out.Labels = t.Words[:n], t.Labels[:n]
+	return &out, nil
 }
 
 // Balanced draws perClass texts of every class without replacement, as [Images.Balanced] does.
@@ -151,14 +150,9 @@ func (t *Texts) SplitBalanced(perClass int, seed uint64) (drawn, others *Texts, 
 	if err := t.check(); err != nil {
 		return nil, nil, err
 	}
-	chosen, err := drawBalanced(t.Name, t.Classes, t.Labels, perClass, seed)
+	chosen, left, err := splitBalanced(t.Name, t.Classes, t.Labels, perClass, seed)
 	if err != nil {
 		return nil, nil, err
-	}
-	left := allBut(chosen, len(t.Words))
-	if len(left) == 0 {
-		return nil, nil, fmt.Errorf("%s: drawing %d texts per class leaves none of the %d texts", t.Name, perClass,
-			len(t.Words))
 	}
 	return t.Select(chosen), t.Select(left), nil
 }
@@ -166,10 +160,11 @@ func (t *Texts) SplitBalanced(perClass int, seed uint64) (drawn, others *Texts, 
 // WithLabelNoise returns the texts with the labels of exactly round(fraction·N) of them replaced,
 // as [Images.WithLabelNoise] does. The result shares the words of t.
 func (t *Texts) WithLabelNoise(fraction float64, kind NoiseKind, seed uint64) (*Texts, error) {
-	if err := checkNoise(t.Name, len(t.Classes), fraction, kind); err != nil {
+	labels, err := noisyLabels(t.Name, t.Labels, len(t.Classes), fraction, kind, seed)
+	if err != nil {
 		return nil, err
 	}
 	out := *t
-	out.Labels = noisyLabels(t.Labels, len(t.Classes), fraction, kind, seed)
+	out.Labels = labels
 	return &out, nil
 }

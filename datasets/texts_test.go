@@ -1,11 +1,13 @@
 package datasets
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/floats"
 )
 
 // tinyTexts are three texts of two classes.
@@ -49,6 +51,46 @@ func TestGoDocs(t *testing.T) {
 	}
 }
 
+// TestNaiveBayesOnGoDocs checks that the words tell the class, as far as the README says: by a
+// multinomial naive Bayes classifier with one added to each count.
+func TestNaiveBayesOnGoDocs(t *testing.T) {
+	train, err := GoDocs(Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	test, err := GoDocs(Test)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := make(map[string][8]float64) // By word and class.
+	var totals [8]float64
+	for i, words := range train.Words {
+		for _, w := range words {
+			of := counts[w]
+			of[train.Labels[i]]++
+			counts[w] = of
+			totals[train.Labels[i]]++
+		}
+	}
+	right := 0
+	for i, words := range test.Words {
+		scores := make([]float64, len(totals)) // The classes are equally frequent.
+		for _, w := range words {
+			if of, known := counts[w]; known {
+				for class := range scores {
+					scores[class] += math.Log((of[class] + 1) / (totals[class] + float64(len(counts))))
+				}
+			}
+		}
+		if floats.MaxIdx(scores) == int(test.Labels[i]) {
+			right++
+		}
+	}
+	if share := float64(right) / float64(len(test.Words)); math.Abs(share-0.59) > 0.005 {
+		t.Errorf("right on %.4f of the test texts, want 0.59", share)
+	}
+}
+
 func TestParseTextsErrors(t *testing.T) {
 	for _, content := range []string{"animals the cat\n", "animals\tcat\nstones\tgranite\n"} {
 		if texts, err := parseTexts(strings.NewReader(content), "file", []string{"animals"}); err == nil {
@@ -71,6 +113,13 @@ func TestTextsDrawAsImagesDo(t *testing.T) {
 	if len(drawn.Words) != 40 || len(others.Words) != len(texts.Words)-40 || len(others.Labels) != len(others.Words) {
 		t.Errorf("%d texts drawn and %d left of %d", len(drawn.Words), len(others.Words), len(texts.Words))
 	}
+	if slices.ContainsFunc(drawn.Counts(), func(n int) bool { return n != 5 }) {
+		t.Errorf("%v texts of each class, want 5", drawn.Counts())
+	}
+	drawnImages, othersImages, err := images.SplitBalanced(5, 3)
+	if err != nil || !slices.Equal(drawn.Labels, drawnImages.Labels) || !slices.Equal(others.Labels, othersImages.Labels) {
+		t.Errorf("texts and images with the same labels are drawn differently (%v)", err)
+	}
 	same, err := texts.Balanced(5, 3)
 	if err != nil || !slices.EqualFunc(same.Words, drawn.Words, slices.Equal) {
 		t.Errorf("Balanced draws other texts than SplitBalanced (%v)", err)
@@ -83,7 +132,13 @@ func TestTextsDrawAsImagesDo(t *testing.T) {
 	if err != nil || !slices.Equal(noisy.Labels, noisyImages.Labels) {
 		t.Errorf("texts and images with the same labels get other label noise (%v)", err)
 	}
+	few, err := texts.First(3)
+	if err != nil || len(few.Labels) != 3 || !slices.EqualFunc(few.Words, texts.Words[:3], slices.Equal) {
+		t.Errorf("the first 3 texts are %+v (%v)", few, err)
+	}
 	for name, err := range map[string]error{
+		"first 0":    first(texts.First(0)),
+		"first 3841": first(texts.First(3841)),
 		"none left":  second(texts.SplitBalanced(480, 1)),
 		"too many":   first(texts.Balanced(481, 1)),
 		"noise of 2": first(texts.WithLabelNoise(2, OtherClass, 1)),

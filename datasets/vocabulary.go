@@ -97,11 +97,7 @@ func (t *Texts) Tensors(z Tokenizer) (tokens, labels *tensors.Tensor, err error)
 	if err := z.check(t); err != nil {
 		return nil, nil, err
 	}
-	indices := make([]int, len(t.Words))
-	for i := range indices {
-		indices[i] = i
-	}
-	return z.tensors(t, indices, t.Labels)
+	return z.tensors(t, allOf(len(t.Words)), t.Labels)
 }
 
 // tensors returns the texts with these indices and the labels, one for each text.

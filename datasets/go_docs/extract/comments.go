@@ -18,8 +18,8 @@ type text struct {
 	words       []string
 }
 
-// distinct returns the distinct words, sorted.
-func (t text) distinct() []string { return slices.Compact(slices.Sorted(slices.Values(t.words))) }
+// distinct returns the distinct ones of words, sorted.
+func distinct(words []string) []string { return slices.Compact(slices.Sorted(slices.Values(words))) }
 
 // comments reads the doc comments of all areas, in the order of their files and of their places
 // there.

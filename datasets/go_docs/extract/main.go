@@ -39,8 +39,8 @@ const (
 	similar = 0.6
 )
 
-// areas are the classes: the folders of GOROOT/src whose comments they hold, with all folders
-// below. They are in the order of datasets.GoDocClasses.
+// areas are the folders of GOROOT/src whose comments each class of datasets.GoDocClasses holds, with
+// all folders below.
 var areas = map[string][]string{
 	"crypto":   {"crypto", "hash"},
 	"encoding": {"encoding", "compress", "archive", "image", "mime"},
@@ -107,8 +107,7 @@ func extract(dir string, report io.Writer) error {
 func withoutDuplicates(texts []text) (kept []text) {
 	seen := make(map[string]bool)
 	for _, t := range texts {
-		words := slices.Compact(slices.Sorted(slices.Values(t.words[1:])))
-		if key := strings.Join(words, " "); !seen[key] {
+		if key := strings.Join(distinct(t.words[1:]), " "); !seen[key] {
 			seen[key] = true
 			kept = append(kept, t)
 		}
@@ -144,14 +143,14 @@ func withoutSimilar(texts, others []text) (kept []text) {
 	containing := make(map[string][]int) // From a word to the indices of others with it.
 	sizes := make([]int, len(others))
 	for i, other := range others {
-		words := other.distinct()
+		words := distinct(other.words)
 		sizes[i] = len(words)
 		for _, w := range words {
 			containing[w] = append(containing[w], i)
 		}
 	}
 	for _, t := range texts {
-		words := t.distinct()
+		words := distinct(t.words)
 		common := make(map[int]int)
 		for _, w := range words {
 			for _, i := range containing[w] {

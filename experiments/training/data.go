@@ -144,10 +144,8 @@ func (d Data) content() (*runs.DataContent, error) {
 
 // load reads the data for the run with a seed, as a network takes it.
 func (d Data) load(n Network, seed int64) (*loaded, error) {
-	isText := d.Name == datasets.NameGoDocs
-	if isText != (n.Kind == KindTransformer) {
-		return nil, fmt.Errorf("data set %s with a network of kind %q: a transformer takes texts (%s), and no other network does",
-			d.Name, n.Kind, datasets.NameGoDocs)
+	if err := n.checkInputs(d.Name); err != nil {
+		return nil, err
 	}
 	if curve := curves[d.Name]; curve != nil {
 		if len(d.Classes) > 0 {
@@ -159,7 +157,7 @@ func (d Data) load(n Network, seed int64) (*loaded, error) {
 		}
 		return d.loadCurve(curve)
 	}
-	if isText {
+	if d.Name == datasets.NameGoDocs {
 		return d.loadTexts(n, seed)
 	}
 	return d.loadImages(n.format(), seed)
@@ -178,7 +176,7 @@ func (d Data) loadCurve(draw func(n int) (datasets.Curve, error)) (*loaded, erro
 		measured: map[string]examples{"train": {len(curve.X), x, y}}}
 	out.grid = FunctionGrid()
 	out.stream = func(batchSize int, _, _ int64) (train.Dataset, error) {
-		if batchSize != 0 && batchSize != len(curve.X) {
+		if batchSize != len(curve.X) {
 			return nil, fmt.Errorf("batch size %d: the curve is trained on all its %d points at once (batch size 0)", batchSize,
 				len(curve.X))
 		}
@@ -209,17 +207,13 @@ func (d Data) loadImages(format datasets.Format, seed int64) (*loaded, error) {
 	out := &loaded{outputs: len(sets.train.Classes), trained: sets.train.N, classes: true, sha256: sets.train.SHA256,
 		lossFn: loss.SparseCategoricalCrossEntropyLogits}
 	out.images.measured, out.images.gc = sets.measured, sets.gc
-	err = addTensors(out, sets.measured, sets.gc, d.ownGC(), func(images *datasets.Images) (examples, error) {
-		x, y, err := images.Tensors(format)
-		return examples{images.N, x, y}, err
+	err = addTensors(out, sets, func(images *datasets.Images) (x, y *tensors.Tensor, err error) {
+		return images.Tensors(format)
 	})
 	if err != nil {
 		return nil, err
 	}
 	out.stream = func(batchSize int, seed, step int64) (train.Dataset, error) {
-		if batchSize == 0 {
-			batchSize = sets.train.N
-		}
 		return endless(datasets.NewBatches(sets.train, batchSize).Format(format), seed, step)
 	}
 	return out, nil

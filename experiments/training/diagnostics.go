@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -119,7 +119,7 @@ func (d *noiseGap) measure(_ context.Context, p *runs.Point) error {
 		n := 0
 		for range noiseDraws {
 			for _, b := range d.batches {
-				out, err := d.exec.Call(b.inputs, b.labels, noiseLike(b.inputs, sigma, random))
+				out, err := d.exec.Call(b.inputs, b.labels, normalNoise(b.inputs.Shape(), sigma, random))
 				if err != nil {
 					return fmt.Errorf("measuring the effect of noise: %w", err)
 				}
@@ -134,20 +134,13 @@ func (d *noiseGap) measure(_ context.Context, p *runs.Point) error {
 	return nil
 }
 
-// noiseLike draws normal values of a deviation, in a tensor of the other's shape.
-func noiseLike(t *tensors.Tensor, sigma float64, random *rand.Rand) *tensors.Tensor {
-	if t.DType() == dtypes.Float64 {
-		values := make([]float64, t.Shape().Size())
-		for i := range values {
-			values[i] = sigma * random.NormFloat64()
-		}
-		return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
-	}
-	values := make([]float32, t.Shape().Size())
+// normalNoise draws normal float32 values of a deviation.
+func normalNoise(shape shapes.Shape, sigma float64, random *rand.Rand) *tensors.Tensor {
+	values := make([]float32, shape.Size())
 	for i := range values {
 		values[i] = float32(sigma * random.NormFloat64())
 	}
-	return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
+	return tensors.FromFlatDataAndDimensions(values, shape.Dimensions...)
 }
 
 func (d *noiseGap) finalize() { d.exec.Finalize() }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/ml/train/loss"
 
@@ -23,8 +24,9 @@ type drawnSets[S any] struct {
 	train S // with label noise
 	clean S // the same examples without it
 	// measured are the sets for evaluations, gc those for GC, as in loaded. gc is there even if it
-	// is no other than measured.
+	// is no other than measured; ownGC says whether it differs.
 	measured, gc map[string]S
+	ownGC        bool
 }
 
 // drawSets draws the sets of a run with a seed from all training and test examples.
@@ -35,6 +37,7 @@ func drawSets[S exampleSet[S]](d Data, seed int64, allTrain, allTest S) (out dra
 		drawSeed = uint64(seed)
 	}
 	out.measured, out.gc = make(map[string]S), make(map[string]S)
+	out.ownGC = d.MeasureGC != 0 || d.Validation != 0
 	if d.Validation != 0 {
 		n, err := perClass(allTrain.Counts(), trainName, d.Validation)
 		if err != nil {
@@ -69,28 +72,27 @@ func drawSets[S exampleSet[S]](d Data, seed int64, allTrain, allTest S) (out dra
 	return out, nil
 }
 
-// addTensors adds all examples of each set. GC is measured on sets of their own only if they
-// differ.
-func addTensors[S any](l *loaded, measured, gc map[string]S, own bool,
-	tensorsOf func(S) (examples, error)) (err error) {
-	all := func(sets map[string]S) (map[string]examples, error) {
-		out := make(map[string]examples)
-		for name, set := range sets {
-			if out[name], err = tensorsOf(set); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	}
-	if l.measured, err = all(measured); err != nil || !own {
+// addTensors adds all examples of each set: those for GC only if they differ from the others.
+func addTensors[S any](l *loaded, sets drawnSets[S], tensorsOf func(S) (x, y *tensors.Tensor, err error)) (err error) {
+	if l.measured, err = examplesOf(sets.measured, tensorsOf); err != nil || !sets.ownGC {
 		return err
 	}
-	l.gc, err = all(gc)
+	l.gc, err = examplesOf(sets.gc, tensorsOf)
 	return err
 }
 
-// ownGC reports whether GC is measured on other sets than the rest.
-func (d Data) ownGC() bool { return d.MeasureGC != 0 || d.Validation != 0 }
+func examplesOf[S any](sets map[string]S, tensorsOf func(S) (x, y *tensors.Tensor, err error)) (map[string]examples,
+	error) {
+	out := make(map[string]examples)
+	for name, set := range sets {
+		x, y, err := tensorsOf(set)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = examples{x.Shape().Dim(0), x, y}
+	}
+	return out, nil
+}
 
 // endless yields batches in a random order without end, from a step on.
 func endless(c *datasets.BatchesConfig, seed, step int64) (train.Dataset, error) {
@@ -121,17 +123,13 @@ func (d Data) loadTexts(n Network, seed int64) (*loaded, error) {
 	out := &loaded{outputs: len(sets.train.Classes), trained: len(sets.train.Words), classes: true,
 		sha256: sets.train.SHA256, lossFn: loss.SparseCategoricalCrossEntropyLogits, inputNode: EmbeddedNode,
 		trueLabels: sets.clean.Labels}
-	err = addTensors(out, sets.measured, sets.gc, d.ownGC(), func(texts *datasets.Texts) (examples, error) {
-		x, y, err := texts.Tensors(tokenizer)
-		return examples{len(texts.Words), x, y}, err
+	err = addTensors(out, sets, func(texts *datasets.Texts) (x, y *tensors.Tensor, err error) {
+		return texts.Tensors(tokenizer)
 	})
 	if err != nil {
 		return nil, err
 	}
 	out.stream = func(batchSize int, seed, step int64) (train.Dataset, error) {
-		if batchSize == 0 {
-			batchSize = len(sets.train.Words)
-		}
 		return endless(datasets.NewTextBatches(sets.train, batchSize, tokenizer), seed, step)
 	}
 	return out, nil

@@ -18,7 +18,6 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/operatornorm"
-	"github.com/geometric-complexity/toolkit/internal/random"
 	"github.com/geometric-complexity/toolkit/layers"
 )
 
@@ -90,10 +89,10 @@ type randomNetwork struct{ hidden, width, outputs int }
 const biasDeviation = 0.5
 
 func (n randomNetwork) function(scope *model.Scope, x *graph.Node) *graph.Node {
-	he := layers.InitHeNormal.Initializer(scope)
+	he, bias := layers.InitHeNormal.Initializer(scope), normalOf(scope, biasDeviation)
 	scope = scope.WithInitializer(func(g *graph.Graph, shape shapes.Shape) *graph.Node {
 		if shape.Rank() < 2 {
-			return graph.MulScalar(random.Normal(scope, g, shape), biasDeviation)
+			return bias(g, shape)
 		}
 		return he(g, shape)
 	})

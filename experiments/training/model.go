@@ -63,6 +63,15 @@ func ResNet18(width int, norm layers.Norm) Network {
 // format is how the network takes images.
 func (n Network) format() datasets.Format { return datasets.Format{Flat: n.Kind == KindMLP} }
 
+// checkInputs returns an error for a data set that is no input of the network.
+func (n Network) checkInputs(dataset string) error {
+	if (n.Kind == KindTransformer) != (dataset == datasets.NameGoDocs) {
+		return fmt.Errorf("data set %s with a network of kind %q: a transformer takes texts (%s), and no other network does",
+			dataset, n.Kind, datasets.NameGoDocs)
+	}
+	return nil
+}
+
 // ModelScope is where the network's variables are in the store.
 const ModelScope = "model"
 

@@ -106,6 +106,9 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 	if trainedOn {
 		name = t.Task.Data.Name
 	}
+	if err := t.Task.Network.checkInputs(name); err != nil {
+		return nil, err
+	}
 	if draw := curves[name]; draw != nil {
 		curve, err := draw(t.Task.Data.Train)
 		if err != nil {
@@ -113,12 +116,8 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 		}
 		return curve.Dataset(dtypes.Float32, false)
 	}
-	if (t.Task.Network.Kind == KindTransformer) != (name == datasets.NameGoDocs) {
-		return nil, fmt.Errorf("data set %s: a transformer takes texts (%s), and no other network does", name,
-			datasets.NameGoDocs)
-	}
 	if name == datasets.NameGoDocs {
-		return t.texts(split, n, batchSize)
+		return t.texts(split, n, batchSize, trainedOn)
 	}
 	if names := append(datasets.Names(), slices.Sorted(maps.Keys(curves))...); !slices.Contains(names, name) {
 		return nil, nearest.Unknown("data set", name, names)
@@ -132,8 +131,8 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 		return nil, err
 	}
 	if trainedOn {
-		if err := t.checkContent(images); err != nil {
-			return nil, fmt.Errorf("%w; to measure on it all the same, name it", err)
+		if err := t.checkUnnamed(images.SHA256); err != nil {
+			return nil, err
 		}
 	}
 	if n != 0 {
@@ -151,18 +150,26 @@ func (t *Trained) TrainingExamples(batchSize int) (*datasets.Batches, error) {
 	if t.measured == nil {
 		return nil, fmt.Errorf("data set %s has no images", t.Task.Data.Name)
 	}
-	if err := t.checkContent(t.measured); err != nil {
+	if err := t.checkContent(t.measured.SHA256); err != nil {
 		return nil, err
 	}
 	return datasets.NewBatches(t.measured, batchSize).Format(t.Task.Network.format()).Done()
 }
 
-// checkContent returns an error if images of the set that the network was trained on have changed
-// since.
-func (t *Trained) checkContent(images *datasets.Images) error {
-	if t.data != nil && images.SHA256 != t.data.SHA256 {
+// checkContent returns an error if this is not the content of the data set that the network was
+// trained on.
+func (t *Trained) checkContent(sha256 string) error {
+	if t.data != nil && sha256 != t.data.SHA256 {
 		return fmt.Errorf("data set %s is not what the network was trained on (SHA-256 %.8s… here, %.8s… there)",
-			t.Task.Data.Name, images.SHA256, t.data.SHA256)
+			t.Task.Data.Name, sha256, t.data.SHA256)
+	}
+	return nil
+}
+
+// checkUnnamed is checkContent for a set that [Trained.Dataset] was not given by name.
+func (t *Trained) checkUnnamed(sha256 string) error {
+	if err := t.checkContent(sha256); err != nil {
+		return fmt.Errorf("%w; to measure on it all the same, name it", err)
 	}
 	return nil
 }
@@ -201,24 +208,24 @@ func (t *Trained) Initial(backend compute.Backend) (*model.Store, error) {
 }
 
 // texts is Dataset for texts.
-func (t *Trained) texts(split datasets.Split, n, batchSize int) (train.Dataset, error) {
+func (t *Trained) texts(split datasets.Split, n, batchSize int, trainedOn bool) (train.Dataset, error) {
 	texts, err := datasets.GoDocs(split)
 	if err != nil {
 		return nil, err
+	}
+	if trainedOn {
+		if err := t.checkUnnamed(texts.SHA256); err != nil {
+			return nil, err
+		}
 	}
 	tokenizer, err := t.Task.Network.tokenizer()
 	if err != nil {
 		return nil, err
 	}
-	if n < 0 || n > len(texts.Words) {
-		return nil, fmt.Errorf("%s: cannot take the first %d of %d texts", texts.Name, n, len(texts.Words))
-	}
 	if n != 0 {
-		first := make([]int, n)
-		for i := range first {
-			first[i] = i
+		if texts, err = texts.First(n); err != nil {
+			return nil, err
 		}
-		texts = texts.Select(first)
 	}
 	return datasets.NewTextBatches(texts, batchSize, tokenizer).Done()
 }

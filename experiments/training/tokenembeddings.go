@@ -175,15 +175,14 @@ func (d *tokenEmbeddings) measure(ctx context.Context, p *runs.Point) error {
 		return err
 	}
 	p.Values["test_calibration_error"] = runs.Number(calibration)
-	for _, deviation := range d.noise {
-		if p.Step != d.last {
-			break
+	if p.Step == d.last {
+		for _, deviation := range d.noise {
+			accuracy, err := d.noisyAccuracy(deviation * scale)
+			if err != nil {
+				return fmt.Errorf("measuring the effect of noise: %w", err)
+			}
+			p.Values[NoisyAccuracyName(deviation)] = runs.Number(accuracy)
 		}
-		accuracy, err := d.noisyAccuracy(deviation * scale)
-		if err != nil {
-			return fmt.Errorf("measuring the effect of noise: %w", err)
-		}
-		p.Values[NoisyAccuracyName(deviation)] = runs.Number(accuracy)
 	}
 	if d.train != nil {
 		return d.measureMemory(p)
@@ -230,7 +229,7 @@ func (d *tokenEmbeddings) logits(batches []examples, deviation float64, random *
 		shape := shapes.Make(dtypes.Float32, append(slices.Clone(b.inputs.Shape().Dimensions), d.width)...)
 		added := tensors.FromShape(shape) // Zeros.
 		if deviation > 0 {
-			added = noiseLike(added, deviation, random)
+			added = normalNoise(shape, deviation, random)
 		}
 		out, err := d.outputs.Call(b.inputs, added)
 		if err != nil {

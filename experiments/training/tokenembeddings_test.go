@@ -92,6 +92,17 @@ func TestTokenEmbeddings(t *testing.T) {
 		if _, err := trained.Dataset(datasets.NameFashionMNISTSubset, datasets.Test, 10, 4); err == nil {
 			t.Error("images for a transformer: no error")
 		}
+		if _, err := trained.Dataset(NameParabola, datasets.Test, 10, 4); err == nil {
+			t.Error("a curve for a transformer: no error")
+		}
+		changed := *trained
+		changed.data = &runs.DataContent{SHA256: "other"}
+		if _, err := changed.Dataset("", datasets.Test, 0, 4); err == nil {
+			t.Error("texts that have changed since the training: no error")
+		}
+		if _, err := changed.Dataset(datasets.NameGoDocs, datasets.Test, 0, 4); err != nil {
+			t.Errorf("texts that have changed, by their name: %v", err)
+		}
 		words, err := trained.Store.GetVariable("/model/words/embeddings").Value()
 		if err != nil {
 			t.Fatal(err)

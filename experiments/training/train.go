@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -372,7 +373,7 @@ func (s *trainingRun) measure(ctx context.Context) error {
 // train runs the loop from the current step to the next one.
 func (s *trainingRun) train(ctx context.Context, next int64) error {
 	record := s.job.Record
-	stream, err := s.data.stream(s.task.BatchSize, record.Seed, record.Step)
+	stream, err := s.data.stream(cmp.Or(s.task.BatchSize, s.data.trained), record.Seed, record.Step)
 	if err != nil {
 		return err
 	}

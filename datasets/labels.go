@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// checkLabels returns an error unless there is a label of a class for each of n examples. kind names
-// one of them: "image" or "text".
+// checkLabels returns an error unless there is a label of a class for each of n examples. kind
+// names one of them: "image" or "text".
 func checkLabels(name, kind string, n int, labels []uint8, classes []string) error {
 	if len(labels) != n {
 		return fmt.Errorf("%s: %d labels for %d %ss", name, len(labels), n, kind)

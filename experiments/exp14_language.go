@@ -172,35 +172,20 @@ type tunedSweep struct {
 	chosen      []float64      // [seed]
 }
 
-// tune chooses for each seed the coefficient of the highest validation accuracy at the last step,
-// and of equal ones the lowest validation loss. The validation texts have no wrong labels.
+// tune chooses a coefficient above 0 for each seed by its validation texts, which have no wrong
+// labels.
 func tune(s evidence.Sweep) tunedSweep {
-	t := tunedSweep{Sweep: s, none: s.Records[0], tuned: slices.Clone(s.Records[1])}
-	for range t.tuned {
-		t.chosen = append(t.chosen, s.Values[1])
-	}
-	for i, records := range s.Records[2:] {
-		for seed, r := range records {
-			if betterValidated(r, t.tuned[seed]) {
-				t.tuned[seed], t.chosen[seed] = r, s.Values[i+2]
-			}
-		}
+	best, settings := bestValidated(s.Records[1:])
+	t := tunedSweep{Sweep: s, none: s.Records[0], tuned: best}
+	for _, setting := range settings {
+		t.chosen = append(t.chosen, s.Values[1+setting])
 	}
 	return t
 }
 
 // difference is a quantity with the chosen coefficient minus that without the penalty.
 func (t tunedSweep) difference(of evidence.Quantity) stats.Difference {
-	return stats.Paired(each(t.tuned, of), each(t.none, of))
-}
-
-// each is a quantity of each record.
-func each(records []*runs.Record, of evidence.Quantity) []float64 {
-	values := make([]float64, len(records))
-	for i, r := range records {
-		values[i] = of(r)
-	}
-	return values
+	return stats.Paired(evidence.Values(t.tuned, of), evidence.Values(t.none, of))
 }
 
 // lostToNoise is the accuracy that noise of a deviation on the embeddings takes.
@@ -250,19 +235,17 @@ func (r languageResults) claims() []evidence.Claim {
 // over the label noises above 0.
 func (r languageResults) withWrongLabels(text evidence.ClaimText, statistic, name string,
 	c evidence.Criterion) evidence.Claim {
-	mean := make([]float64, r.seeds)
-	none := make([]float64, r.seeds)
+	tuned, none := make([]float64, r.seeds), make([]float64, r.seeds) // Means over the label noises.
+	of, n := evidence.AtEnd(name), float64(len(r.sweeps)-1)
 	var notes []string
 	for i, s := range r.sweeps[1:] {
-		of := evidence.AtEnd(name)
-		n := float64(len(r.sweeps) - 1)
-		tuned, without := each(s.tuned, of), each(s.none, of)
-		for seed := range mean {
-			mean[seed], none[seed] = mean[seed]+tuned[seed]/n, none[seed]+without[seed]/n
+		for seed := range tuned {
+			tuned[seed] += of(s.tuned[seed]) / n
+			none[seed] += of(s.none[seed]) / n
 		}
 		notes = append(notes, fmt.Sprintf("%+.3g at %g with the coefficients %s", s.difference(of).Mean, r.LabelNoise[i+1],
 			countsOf(s.Values, s.chosen)))
 	}
-	return evidence.DifferenceClaim(text, statistic+" minus that without the penalty", stats.Paired(mean, none), c,
+	return evidence.DifferenceClaim(text, statistic+" minus that without the penalty", stats.Paired(tuned, none), c,
 		"mean over the label noises: "+strings.Join(notes, ", "))
 }

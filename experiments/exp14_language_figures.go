@@ -38,15 +38,15 @@ func (r languageResults) coefficientTable() evidence.Table {
 	return t
 }
 
-// withAndWithout are the two settings that the claims compare.
-func (t tunedSweep) withAndWithout() []struct {
-	name, chosen string
+// languageSetting is one of the two settings that the claims compare.
+type languageSetting struct {
+	name, chosen string // chosen are the coefficients.
 	records      []*runs.Record
-} {
-	return []struct {
-		name, chosen string
-		records      []*runs.Record
-	}{{"no penalty", "", t.none}, {"GC penalty", countsOf(t.Values, t.chosen), t.tuned}}
+}
+
+// withoutAndWith are the settings without and with the penalty.
+func (t tunedSweep) withoutAndWith() [2]languageSetting {
+	return [2]languageSetting{{"no penalty", "", t.none}, {"GC penalty", countsOf(t.Values, t.chosen), t.tuned}}
 }
 
 func (r languageResults) noiseTable() evidence.Table {
@@ -63,7 +63,7 @@ func (r languageResults) noiseTable() evidence.Table {
 		t.Header = append(t.Header, c.Title)
 	}
 	for i, s := range r.sweeps {
-		for _, setting := range s.withAndWithout() {
+		for _, setting := range s.withoutAndWith() {
 			row := []string{fmt.Sprintf("%g", r.LabelNoise[i]), setting.name, setting.chosen}
 			for _, c := range columns {
 				row = append(row, evidence.MeanAndDeviation(setting.records, evidence.AtEnd(c.Name)))
@@ -101,7 +101,7 @@ func (r languageResults) robustnessPanel() plots.Panel {
 	p := plots.Panel{Title: "noise on the embeddings", XLabel: "deviation / size of the embeddings",
 		YLabel: "test accuracy"}
 	x := append([]float64{0}, r.EmbeddingNoise...)
-	for _, setting := range r.sweeps[0].withAndWithout() {
+	for _, setting := range r.sweeps[0].withoutAndWith() {
 		rows := make([][]float64, r.seeds)
 		for seed, record := range setting.records {
 			rows[seed] = []float64{record.FinalValue("test_accuracy")}
@@ -124,7 +124,7 @@ func (r languageResults) labelNoiseFigure() plots.Figure {
 			rows := make([][]float64, r.seeds)
 			setting := ""
 			for _, s := range r.sweeps[from:] {
-				both := s.withAndWithout()[k]
+				both := s.withoutAndWith()[k]
 				setting = both.name
 				for seed, record := range both.records {
 					rows[seed] = append(rows[seed], record.FinalValue(name))

@@ -3,9 +3,7 @@ package experiments
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strings"
 
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/evidence"
@@ -229,38 +227,21 @@ type tuned struct {
 	chosen  []float64 // nil without regularization
 }
 
-// tune chooses for each seed the strength of the highest validation accuracy at the last step, and
-// of equal ones the lowest validation loss. Runs that diverged are never chosen.
+// tune chooses a strength for each seed by its validation images.
 func (c ScarceDataConfig) tune(activation string, size int, m scarceMethod, seeds []int64,
 	all *evidence.Records) tuned {
-	t := tuned{scarceMethod: m, records: make([]*runs.Record, len(seeds))}
-	if len(m.strengths) > 0 {
-		t.chosen = make([]float64, len(seeds))
+	var records [][]*runs.Record
+	for _, cell := range c.cells(activation, size, m, seeds) {
+		records = append(records, all.Of(cell))
 	}
-	for i, cell := range c.cells(activation, size, m, seeds) {
-		for seed, r := range all.Of(cell) {
-			if best := t.records[seed]; best != nil && !betterValidated(r, best) {
-				continue
-			}
-			t.records[seed] = r
-			if t.chosen != nil {
-				t.chosen[seed] = m.strengths[i]
-			}
+	best, settings := bestValidated(records)
+	t := tuned{scarceMethod: m, records: best}
+	if len(m.strengths) > 0 {
+		for _, setting := range settings {
+			t.chosen = append(t.chosen, m.strengths[setting])
 		}
 	}
 	return t
-}
-
-// betterValidated reports whether a run does better on its validation images than another.
-func betterValidated(r, other *runs.Record) bool {
-	accuracy, best := r.FinalValue("validation_accuracy"), other.FinalValue("validation_accuracy")
-	if math.IsNaN(accuracy) || math.IsNaN(best) {
-		return math.IsNaN(best) && !math.IsNaN(accuracy)
-	}
-	if accuracy != best {
-		return accuracy > best
-	}
-	return r.FinalValue("validation_loss") < other.FinalValue("validation_loss")
 }
 
 func (t tuned) values(name string) []float64 { return evidence.Finals(t.records, name) }
@@ -377,23 +358,6 @@ func (r scarceResults) table() evidence.Table {
 }
 
 func (t tuned) chosenText() string { return countsOf(t.strengths, t.chosen) }
-
-// countsOf counts the chosen values, such as "0.1 (7), 1 (3)".
-func countsOf(values, chosen []float64) string {
-	var counts []string
-	for _, v := range values {
-		n := 0
-		for _, c := range chosen {
-			if c == v {
-				n++
-			}
-		}
-		if n > 0 {
-			counts = append(counts, fmt.Sprintf("%g (%d)", v, n))
-		}
-	}
-	return strings.Join(counts, ", ")
-}
 
 func (r scarceResults) describe() string {
 	return fmt.Sprintf("MLP with %d × %d %s units on %s", r.HiddenLayers, r.Width, r.Activations[0], r.DescribeSchedule())

@@ -18,12 +18,15 @@ func Series(r *runs.Record, name string) (steps, values []float64) {
 
 // Finals returns the last value of a quantity for each record; it is NaN for runs that do not
 // count.
-func Finals(records []*runs.Record, name string) []float64 {
-	out := make([]float64, len(records))
+func Finals(records []*runs.Record, name string) []float64 { return Values(records, AtEnd(name)) }
+
+// Values returns a quantity of each record.
+func Values(records []*runs.Record, of Quantity) []float64 {
+	values := make([]float64, len(records))
 	for i, r := range records {
-		out[i] = r.FinalValue(name)
+		values[i] = of(r)
 	}
-	return out
+	return values
 }
 
 // Pad fills values up to a length with NaN, for runs that ended early.

@@ -101,11 +101,7 @@ func (s Sweep) TableOf(title string, columns ...Column) Table {
 
 // MeanAndDeviation writes a quantity's mean and standard deviation over records.
 func MeanAndDeviation(records []*runs.Record, of Quantity) string {
-	values := make([]float64, len(records))
-	for i, r := range records {
-		values[i] = of(r)
-	}
-	return PlusMinus(stats.MeanStd(values))
+	return PlusMinus(stats.MeanStd(Values(records, of)))
 }
 
 // curve is a quantity that a panel shows along an axis.

@@ -31,8 +31,8 @@ const evalBatch = 500
 
 // evaluator measures a network during its training: loss, accuracy and GC on fixed sets. The
 // network is in evaluation mode, GC is of the logits, exact, with respect to the inputs or to the
-// embeddings of tokens, and without any penalty's coefficient. Its graphs are compiled once and draw
-// no random numbers, so measuring does not change the training.
+// embeddings of tokens, and without any penalty's coefficient. Its graphs are compiled once and
+// draw no random numbers, so measuring does not change the training.
 type evaluator struct {
 	data *loaded
 	// parts are the measurements on sets: for each value its mean over a batch.

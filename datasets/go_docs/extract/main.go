@@ -39,8 +39,8 @@ const (
 	similar = 0.6
 )
 
-// areas are the folders of GOROOT/src whose comments each class of datasets.GoDocClasses holds, with
-// all folders below.
+// areas are the folders of GOROOT/src whose comments each class of datasets.GoDocClasses holds,
+// with all folders below.
 var areas = map[string][]string{
 	"crypto":   {"crypto", "hash"},
 	"encoding": {"encoding", "compress", "archive", "image", "mime"},

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/training"
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/representation"
 )
@@ -67,8 +68,8 @@ func trainOnTexts[F train.ModelFnCompatible](modelFn F) (result TrainedOnTexts, 
 	}
 	device, store := GoBackend(), Store()
 	defer device.Finalize()
-	training := Training{Optimizer: optimizer.Adam().LearningRate(5e-3).Done(), Steps: 100}.withDefaults()
-	result.Trained, err = trainAndTest(device, store, modelFn, of(sets[0]), of(sets[1]), training,
+	t := Training{Optimizer: optimizer.Adam().LearningRate(5e-3).Done(), Steps: 100}.withDefaults()
+	result.Trained, err = trainAndTest(device, store, modelFn, of(sets[0]), of(sets[1]), t,
 		gcml.WithInputNode(EmbeddedTokens))
 	if err != nil {
 		return result, err
@@ -84,6 +85,7 @@ func trainOnTexts[F train.ModelFnCompatible](modelFn F) (result TrainedOnTexts, 
 		return result, err
 	}
 	logits := evaluated.Outputs[0].Values
-	result.CalibrationError, err = representation.CalibrationError(logits, Areas, evaluated.Labels, 15)
+	result.CalibrationError, err = representation.CalibrationError(logits, Areas, evaluated.Labels,
+		training.CalibrationBins)
 	return result, err
 }

@@ -173,7 +173,8 @@ func (r *Result) match(all []*Measured, records []*runs.Record) {
 	}
 }
 
-// Load reads the ranking in a folder. It computes the correlations anew from the measures.
+// Load reads the ranking in a folder. It computes the correlations anew from the measures, and
+// returns an error where there are none.
 func Load(dir string) (*Result, error) {
 	raw, err := os.ReadFile(filepath.Join(dir, ResultFile))
 	if err != nil {
@@ -184,8 +185,14 @@ func Load(dir string) (*Result, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ResultFile), err)
 	}
 	all, err := ReadMeasures(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s is missing or empty: rank the runs again", filepath.Join(dir, MeasuresFile))
+	}
 	r.tabulate(all)
-	return r, err
+	return r, nil
 }
 
 // ReadMeasures reads the measures in a folder; nil if there are none.

@@ -171,6 +171,16 @@ func TestRank(t *testing.T) {
 	checkReuse(t, options, all)
 }
 
+func TestLoadWithoutMeasures(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ResultFile), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Load(dir); err == nil || !strings.Contains(err.Error(), MeasuresFile) {
+		t.Errorf("loaded %v (%v), want an error that names %s", r, err, MeasuresFile)
+	}
+}
+
 // checkReuse checks that a second call takes the measures that are known, unless their settings
 // differ, and that a call for one seed leaves those of the others out.
 func checkReuse(t *testing.T, options Options, all []*Measured) {

@@ -58,7 +58,7 @@ func (s *Pullback) pullDot(n, v *Node) []*Node {
 func (s *Pullback) pullDotSide(n, v *Node, wanted, other dotSide, fromOther, fromWanted []int) *Node {
 	v = spreadAxes(v, n, append(slices.Clone(fromOther), axesFrom(1, 1+len(wanted.batch))...))
 	var product *Node
-	if other.operand.Rank() == 2 && len(other.own) == 1 && fromOther[0] == v.Rank()-1 {
+	if other.operand.Rank() == 2 && len(other.own) == 1 && len(other.contracting) == 1 && fromOther[0] == v.Rank()-1 {
 		product = s.timesMatrix(v, other.operand, other.own[0])
 	} else {
 		product = Dot(v, other.operand).General(fromOther, axesFrom(1, 1+len(wanted.batch)), other.own, other.batch)

@@ -43,6 +43,9 @@ var functions = []struct {
 	{name: "batched product", dims: []int{4, 3, 2}, fn: func(s *model.Scope, x *Node) *Node {
 		return Dot(x, Sin(x)).General([]int{2}, []int{0}, []int{2}, []int{0})
 	}},
+	{name: "outer product of each example", dims: []int{4, 3}, fn: func(s *model.Scope, x *Node) *Node {
+		return Dot(x, Sin(x)).General(nil, []int{0}, nil, []int{0})
+	}},
 	{name: "elementwise", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		y := Add(Exp(x), Mul(Sin(x), Cos(x)))
 		y = Div(y, AddScalar(Square(x), 1.0))

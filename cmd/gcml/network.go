@@ -145,6 +145,9 @@ func (n *onnxNetwork) check(b compute.Backend) (outputs int, note string, err er
 			inputs = append(inputs, in.Shape())
 		}
 		outputs, bytes, err := n.Check(b, forward, inputs, memoryLimit())
+		if axis := (*onnxmodel.AxisError)(nil); errors.As(err, &axis) {
+			err = fmt.Errorf("%w (--batch-axis)", err)
+		}
 		if err == nil && n.mayFit {
 			note = n.ds.fit(b, bytes, inputs[0].Dimensions[0], memoryLimit())
 		}

@@ -72,8 +72,15 @@ func (m *Model) SetWithRespectTo(name string) error {
 		return nil
 	}
 	value, err := m.valueOf(name)
+	if err != nil {
+		return err
+	}
+	if value == m.output || !slices.ContainsFunc(ancestors(m.graph, m.output),
+		func(n *protos.NodeProto) bool { return slices.Contains(n.Output, value) }) {
+		return fmt.Errorf("%s: output %s is not computed from node %q: choose one before it", m.path, m.output, name)
+	}
 	m.node = value
-	return err
+	return nil
 }
 
 // suggestion is the first value of a float type that depends on an input of integers.
@@ -221,6 +228,10 @@ func (m *Model) ForwardValues(scope *model.Scope, inputs []*graph.Node, inner ..
 		return m.values(scope, g, inputs, names...)
 	}
 	value := m.values(scope, g, inputs, m.node)[0]
+	if !value.DType().IsFloat() {
+		panic(&modelError{fmt.Errorf("value %s has shape %s: want numbers of a float type to take derivatives with respect to",
+			m.node, value.Shape())})
+	}
 	value = graph.Identity(value).WithAlias(nodeAlias)
 	rest, err := m.after(value.Shape())
 	if err != nil {

@@ -1,6 +1,7 @@
 package onnxmodel
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/gomlx/compute"
@@ -11,21 +12,40 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
+// AxisError is an error that the examples on another axis than the first may cause.
+type AxisError struct{ error }
+
+func (e *AxisError) Unwrap() error { return e.error }
+
 // checkMixing refuses a network that computes values from several examples, such as a sum over the
-// batch: the Jacobian of an example then depends on the others. If a network cannot be followed,
-// the measurement refuses it and says why.
-func (m *Model) checkMixing(out, input *graph.Node) error {
+// batch: the Jacobian of an example then depends on the others. It refuses outputs in another order
+// than the examples, and an inner value, to take derivatives with respect to, that is not one of
+// each example. If a network cannot be followed, the measurement refuses it and says why.
+func (m *Model) checkMixing(out *graph.Node, inputs []*graph.Node) error {
+	from := inputs[m.wrt]
+	if m.node != "" {
+		batch := from.Shape().Dimensions[0]
+		from = out.Graph().GetNodeByAlias(graph.AliasScopeSeparator + nodeAlias)
+		if from == nil || from.Rank() == 0 || from.Shape().Dimensions[0] != batch {
+			return fmt.Errorf("value %s is not one of each of %d examples, [batch, ...]: "+
+				"choose another one to take derivatives with respect to", m.node, batch)
+		}
+	}
 	var coupling []*graph.Node
-	if attempt(func() error {
-		flat := graph.Reshape(out, out.Shape().Dimensions[0], -1)
-		coupling = vjp.New(flat, input).Coupling()
+	err := attempt(func() error {
+		coupling = vjp.New(graph.Reshape(out, out.Shape().Dimensions[0], -1), from).Coupling()
 		return nil
-	}) != nil || len(coupling) == 0 {
+	})
+	if order := (*vjp.OrderError)(nil); errors.As(err, &order) {
+		return &AxisError{fmt.Errorf("output %s has shape %s, whose first axis does not number the examples in their order: "+
+			"say which axis does", m.output, out.Shape())}
+	}
+	if err != nil || len(coupling) == 0 {
 		return nil
 	}
-	return fmt.Errorf("output %s combines the examples of a batch, by %s of %s, which is not supported: "+
+	return &AxisError{fmt.Errorf("output %s combines the examples of a batch, by %s of %s, which is not supported: "+
 		"if the examples are not on the first axis, say on which", m.output, coupling[0].Type(),
-		coupling[0].Inputs()[0].Shape())
+		coupling[0].Inputs()[0].Shape())}
 }
 
 // checkMixingOfTwo does this with two examples: a single one cannot be combined with others.
@@ -40,7 +60,7 @@ func (m *Model) checkMixingOfTwo(backend compute.Backend, fn func(*model.Scope, 
 			shape.Dimensions[0] = 2
 			nodes = append(nodes, graph.Parameter(g, fmt.Sprintf("input%d", i), shape))
 		}
-		mixing = m.checkMixing(fn(m.Store.RootScope(), nodes), nodes[m.wrt])
+		mixing = m.checkMixing(fn(m.Store.RootScope(), nodes), nodes)
 		return nil
 	}) != nil { // A network for batches of one.
 		return nil

@@ -230,14 +230,12 @@ func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, []*graph.No
 				m.output, out.Shape(), batch)
 		}
 		outputs = out.Shape().Size() / batch
-		if m.node == "" {
-			if err := m.checkMixing(out, nodes[m.wrt]); err != nil {
-				return err
-			}
+		if err := m.checkMixing(out, nodes); err != nil {
+			return err
 		}
 		return guard.check()
 	})
-	if err == nil && m.node == "" && inputs[m.wrt].Dimensions[0] == 1 {
+	if err == nil && inputs[m.wrt].Dimensions[0] == 1 {
 		err = m.checkMixingOfTwo(backend, fn, inputs)
 	}
 	if err != nil {

@@ -3,6 +3,7 @@
 package vjp
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/gomlx/compute/shapes"
@@ -74,10 +75,19 @@ func New(outputs, inputs *Node) *Pullback {
 	}
 	s.dropDeadEnds()
 	if s.Depends() && !s.HasBatchFirst(outputs) {
-		Panicf("vjp: the first axis of outputs %s does not number the examples of inputs %s in their order (node %s)",
-			outputs.Shape(), inputs.Shape(), outputs)
+		panic(&OrderError{Outputs: outputs, Inputs: inputs})
 	}
 	return s
+}
+
+// OrderError reports that the first axis of the outputs does not number the examples of the inputs
+// in their order.
+type OrderError struct{ Outputs, Inputs *Node }
+
+// Error gives both shapes.
+func (e *OrderError) Error() string {
+	return fmt.Sprintf("vjp: the first axis of outputs %s does not number the examples of inputs %s in their order (node %s)",
+		e.Outputs.Shape(), e.Inputs.Shape(), e.Outputs)
 }
 
 func newPullback(outputs, inputs *Node) *Pullback {

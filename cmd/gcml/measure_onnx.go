@@ -107,9 +107,13 @@ func openArrays(network *onnxmodel.Model, o measureOptions, axes batchAxes) (exa
 		return nil, err
 	}
 	var columns []onnxmodel.Column
+	read := onnxmodel.ReadArray
+	if len(o.inputs) == 1 && len(paths) > 1 { // One archive with an array of each input.
+		read = onnxmodel.ReadMember
+	}
 	for _, path := range paths {
 		in := network.Inputs()[len(columns)]
-		values, err := readArray(path, in.Name, o)
+		values, err := readArray(read, path, in.Name, o)
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +131,7 @@ func openArrays(network *onnxmodel.Model, o measureOptions, axes batchAxes) (exa
 	}
 	var labels *tensors.Tensor
 	if o.labels != "" {
-		if labels, err = readArray(o.labels, "labels", o); err != nil {
+		if labels, err = readArray(onnxmodel.ReadArray, o.labels, "labels", o); err != nil {
 			return nil, err
 		}
 	}
@@ -156,8 +160,9 @@ func openColumn(network *onnxmodel.Model, i int, values *tensors.Tensor, path st
 }
 
 // readArray reads an array. If it is larger than the limit, the error says how to raise that.
-func readArray(path, name string, o measureOptions) (*tensors.Tensor, error) {
-	array, err := onnxmodel.ReadArray(path, name, int64(o.arrayLimit*1e9))
+func readArray(read func(path, name string, limit int64) (*tensors.Tensor, error), path, name string,
+	o measureOptions) (*tensors.Tensor, error) {
+	array, err := read(path, name, int64(o.arrayLimit*1e9))
 	var tooLarge *onnxmodel.LimitError
 	if errors.As(err, &tooLarge) {
 		return nil, fmt.Errorf("%w: --array-limit GB raises it", err)

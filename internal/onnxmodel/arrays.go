@@ -76,9 +76,10 @@ func NewArrays(name string, columns []Column, labels *tensors.Tensor, n, batch i
 		return nil, fmt.Errorf("%s: no array has a batch axis", name)
 	}
 	if labels != nil {
-		if !labels.DType().IsInt() || labels.Shape().Size() != a.examples {
-			return nil, fmt.Errorf("%s: labels of shape %s, want one whole number for each of the %d examples", name,
-				labels.Shape(), a.examples)
+		if shape := labels.Shape(); !shape.DType.IsInt() || shape.Size() != a.examples || shape.Rank() == 0 ||
+			shape.Dim(0) != a.examples {
+			return nil, fmt.Errorf("%s: its labels have the shape %s, want one whole number for each of the %d examples; "+
+				"convert them with numpy.astype and numpy.reshape", name, shape, a.examples)
 		}
 		var wide []float64
 		if err := labels.ConstFlatData(func(flat any) { wide = numbers[float64](flat) }); err != nil {

@@ -48,6 +48,10 @@ func TestRefusedArrays(t *testing.T) {
 		{"too few", "there are 2 examples, and 3 were asked for", inputs, nil, dtypes.Float32, 3},
 		{"scalar", "holds no examples", tensors.FromValue(float32(1)), nil, dtypes.Float32, 0},
 		{"labels of floats", "want one whole number for each of the 2 examples", inputs, inputs, dtypes.Float32, 0},
+		{"labels in rows", "its labels have the shape (Int32)[1, 2]", inputs, tensors.FromValue([][]int32{{1, 2}}),
+			dtypes.Float32, 0},
+		{"a label alone", "want one whole number", tensors.FromValue([][]float32{{1}}), tensors.FromValue(int32(1)),
+			dtypes.Float32, 0},
 		{"labels of another number", "want one whole number", inputs, tensors.FromValue([]int32{1, 2, 3}), dtypes.Float32, 0},
 		{"half precision", "cannot be given to an input of type Float16", inputs, nil, dtypes.Float16, 0},
 		{"floats for integers", "convert them with numpy.astype", inputs, nil, dtypes.Int32, 0},
@@ -78,6 +82,13 @@ func TestReadArray(t *testing.T) {
 		if err != nil || got.Value().([]float32)[0] != want {
 			t.Errorf("%s: %v, %v; want %g", path, got, err, want)
 		}
+	}
+	// One file for several inputs has their names.
+	if got, err := ReadMember(two, "y", 1<<30); err != nil || got.Value().([]float32)[0] != 2 {
+		t.Errorf("ReadMember: %v, %v; want 2", got, err)
+	}
+	if _, err := ReadMember(one, "y", 1<<30); err == nil || !strings.Contains(err.Error(), `no array "y" among these: anything`) {
+		t.Errorf("ReadMember: error %v for an array of another name", err)
 	}
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none.npy"):  "cannot be read: no such file",

@@ -297,6 +297,7 @@ func TestRefusedArrayFiles(t *testing.T) {
 		"cut.npy":      {two[:20], "ends within its header"},
 		"long.npy":     {[]byte("\x93NUMPY\x02\x00\xff\xff\xff\xff{}"), "4294967295 bytes long"},
 		"empty.npy":    {nil, "not an array of NumPy's"},
+		"big.npy":      {npy(">f4", "2,", make([]byte, 8)), "its numbers are big-endian: convert them with astype('<f4')"},
 		"strings.npy":  {npy("<U4", "2,", make([]byte, 32)), "<U4"},
 		"bomb.npz": {archive(map[string][]byte{"x.npy": bomb}),
 			"array x: the array needs 4 MB, and the limit is 1.05 MB"},

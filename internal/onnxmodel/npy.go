@@ -26,7 +26,17 @@ import (
 // bytes is refused, since a small .npz file can hold one of any size, and so is
 // one whose header claims more than the file holds.
 func ReadArray(path, name string, limit int64) (*tensors.Tensor, error) {
-	t, err := readArray(path, name, limit)
+	return readNamed(path, name, false, limit)
+}
+
+// ReadMember reads the array of that name from an .npz file with those of several inputs, as
+// ReadArray does.
+func ReadMember(path, name string, limit int64) (*tensors.Tensor, error) {
+	return readNamed(path, name, true, limit)
+}
+
+func readNamed(path, name string, exact bool, limit int64) (*tensors.Tensor, error) {
+	t, err := readArray(path, name, exact, limit)
 	var pathErr *fs.PathError
 	switch {
 	case errors.As(err, &pathErr):
@@ -37,7 +47,7 @@ func ReadArray(path, name string, limit int64) (*tensors.Tensor, error) {
 	return t, nil
 }
 
-func readArray(path, name string, limit int64) (*tensors.Tensor, error) {
+func readArray(path, name string, exact bool, limit int64) (*tensors.Tensor, error) {
 	const advice = "write it with numpy.save or numpy.savez"
 	read := readNpy
 	switch strings.ToLower(filepath.Ext(path)) {
@@ -62,7 +72,7 @@ func readArray(path, name string, limit int64) (*tensors.Tensor, error) {
 		return nil, err
 	}
 	defer f.Close()
-	t, err := read(f, info.Size(), name, limit)
+	t, err := read(f, info.Size(), name, exact, limit)
 	var wrong *formatError
 	if errors.As(err, &wrong) {
 		return nil, fmt.Errorf("%w; %s", err, advice)
@@ -75,11 +85,11 @@ type formatError struct{ error }
 
 func (e *formatError) Unwrap() error { return e.error }
 
-func readNpy(f *os.File, size int64, _ string, limit int64) (*tensors.Tensor, error) {
+func readNpy(f *os.File, size int64, _ string, _ bool, limit int64) (*tensors.Tensor, error) {
 	return decodeNpy(f, size, limit)
 }
 
-func readNpz(f *os.File, size int64, name string, limit int64) (*tensors.Tensor, error) {
+func readNpz(f *os.File, size int64, name string, exact bool, limit int64) (*tensors.Tensor, error) {
 	archive, err := zip.NewReader(f, size)
 	if err != nil {
 		return nil, &formatError{err}
@@ -96,7 +106,7 @@ func readNpz(f *os.File, size int64, name string, limit int64) (*tensors.Tensor,
 			member = m
 		}
 	}
-	if member == nil || len(names) > 1 && member.Name != name+".npy" {
+	if member == nil || (exact || len(names) > 1) && member.Name != name+".npy" {
 		const enough = 12
 		if more := len(names) - enough; more > 0 {
 			names = append(names[:enough:enough], fmt.Sprintf("and %d others", more))
@@ -197,6 +207,9 @@ func npyBytes(header string) (uint64, error) {
 	shape, descr := npyShape.FindStringSubmatch(header), npyDescr.FindStringSubmatch(header)
 	if shape == nil || descr == nil {
 		return 0, errors.New("its header names no shape, or no type of numbers")
+	}
+	if kind, big := strings.CutPrefix(strings.TrimLeft(descr[0][len("'descr'"):], ": '"), ">"); big {
+		return 0, fmt.Errorf("its numbers are big-endian: convert them with astype('<%s)", kind)
 	}
 	claimed := uint64(1)
 	if descr[1] != "" {

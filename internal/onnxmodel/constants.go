@@ -30,6 +30,11 @@ func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 	if size, ok := l.foldSize(n, depth); ok {
 		return []int64{size}, true
 	}
+	if moving := l.madeBy(name); isOwn(moving) &&
+		slices.Contains([]string{"Slice", "Transpose", "ConstantOfShape"}, moving.OpType) {
+		g, ok := l.foldGrid(name, depth)
+		return g.values, ok
+	}
 	var all [][]int64
 	for _, in := range n.Input {
 		values, ok := l.fold(in, depth-1)

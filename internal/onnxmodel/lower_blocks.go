@@ -124,7 +124,7 @@ func scatterElements(l *lowering, n *protos.NodeProto) (bool, error) {
 		return false, err
 	}
 	attributes := []*protos.AttributeProto{{Name: "reduction", Type: protos.AttributeProto_STRING, S: []byte(reduction)}}
-	return l.finish(n, l.opWith("ScatterND", attributes, data, l.places(data, indices, axis, rank), updates))
+	return l.finish(n, l.scattered(attributes, data, l.places(data, indices, axis, rank), updates))
 }
 
 // einsum multiplies any number of operands two at a time, because the importer's Einsum takes two.
@@ -182,6 +182,7 @@ func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 	}
 	operands := slices.Clone(n.Input)
 	for i := range terms {
+		operands[i] = l.withoutRepeated(operands[i], i, terms)
 		operands[i], terms[i] = l.diagonals(operands[i], terms[i])
 	}
 	value, term := operands[0], terms[0]
@@ -196,6 +197,31 @@ func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 		value, term = l.product(value, term, operands[i], terms[i], kept), kept
 	}
 	return l.finish(n, l.sumAndOrder(value, term, result))
+}
+
+// withoutRepeated drops the axes of size 1 of a constant operand whose letters another term has too,
+// because they are repeated along that term's axes. It shortens the operand's term.
+func (l *lowering) withoutRepeated(x string, operand int, terms []string) string {
+	term, left := terms[operand], ""
+	dims := l.dims(x)
+	if len(dims) != len(term) {
+		return x
+	}
+	var axes []int64
+	for axis, size := range dims {
+		others := slices.Concat(terms[:operand:operand], terms[operand+1:])
+		letter := term[axis : axis+1]
+		if size == 1 && slices.ContainsFunc(others, func(t string) bool { return strings.Contains(t, letter) }) {
+			axes = append(axes, int64(axis))
+		} else {
+			left += letter
+		}
+	}
+	if len(axes) == 0 {
+		return x
+	}
+	terms[operand] = left
+	return l.op("Squeeze", x, l.integers(axes...))
 }
 
 // diagonals leaves one axis for each letter of a term. Of axes with the same letter it takes the

@@ -25,12 +25,21 @@ var _ = register(map[string]rewrite{
 		if r := stringOr(n, "reduction", "none"); r == "mul" {
 			return refused(n, "the attribute reduction is %q", r)
 		}
-		n.Input[1] = l.allFromStart(n.Input[0], n.Input[1], 0)
-		return false, nil
+		indices := l.allFromStart(n.Input[0], n.Input[1], 0)
+		return l.finish(n, l.scattered(n.Attribute, n.Input[0], indices, n.Input[2]))
 	},
 	"TopK":            topK,
 	"ReverseSequence": reverseSequence,
 })
+
+// scattered is a ScatterND, of booleans as numbers, because the backends scatter only numbers.
+func (l *lowering) scattered(attributes []*protos.AttributeProto, data, indices, updates string) string {
+	if l.dtypes[data] != int32(protos.TensorProto_BOOL) {
+		return l.opWith("ScatterND", attributes, data, indices, updates)
+	}
+	data, updates = l.cast(data, protos.TensorProto_INT32), l.cast(updates, protos.TensorProto_INT32)
+	return l.cast(l.opWith("ScatterND", attributes, data, indices, updates), protos.TensorProto_BOOL)
+}
 
 // firstRank is the first rank that is known of some values.
 func (l *lowering) firstRank(names ...string) (rank int, ok bool) {

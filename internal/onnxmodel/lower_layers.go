@@ -77,7 +77,22 @@ func pad(l *lowering, n *protos.NodeProto) (bool, error) {
 	if len(n.Input) > 2 && n.Input[2] == "" {
 		n.Input = n.Input[:2]
 	}
+	if mode == "reflect" {
+		l.cropFirst(n)
+	}
 	return false, nil
+}
+
+// cropFirst cuts what computed pads below 0 take away, which the importer ignores when it reflects.
+func (l *lowering) cropFirst(n *protos.NodeProto) {
+	shape := l.op("Shape", n.Input[0])
+	rank, zero, axis := l.op("Shape", shape), l.integer(0), l.integers(0)
+	cut := func(from, to string) string { // The negative pads of a side, with their sign changed.
+		return l.op("Neg", l.op("Min", l.op("Slice", n.Input[1], from, to, axis), zero))
+	}
+	first := cut(l.integers(0), rank)
+	end := l.op("Sub", shape, cut(rank, l.integers(math.MaxInt32)))
+	n.Input = []string{l.op("Slice", n.Input[0], first, end), l.op("Max", n.Input[1], zero)}
 }
 
 // padAround pads by gathers, axis by axis.
@@ -172,6 +187,9 @@ func slice(l *lowering, n *protos.NodeProto) (bool, error) {
 	if input(n, 4) == "" {
 		n.Input = n.Input[:min(4, len(n.Input))]
 		return false, nil
+	}
+	if n.Input[3] == "" { // The first axes, as many as there are computed starts.
+		n.Input[3] = l.rangeTo(l.op("Shape", n.Input[1]))
 	}
 	steps, okSteps := l.constant(n.Input[4])
 	if !okSteps {

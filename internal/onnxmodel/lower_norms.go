@@ -96,11 +96,9 @@ var _ = register(map[string]rewrite{
 	},
 })
 
-// layerNormalization is written out if the mean or the inverse standard deviation is an output.
+// layerNormalization is written out, because the importer supports neither the mean and the inverse
+// standard deviation as outputs, nor a scale or bias of fewer axes than are normalized.
 func layerNormalization(l *lowering, n *protos.NodeProto) (bool, error) {
-	if !used(n, 1) && !used(n, 2) {
-		return false, nil
-	}
 	x := n.Input[0]
 	axes := l.axesFrom(x, intOr(n, "axis", -1))
 	mean := l.op("ReduceMean", x, axes)

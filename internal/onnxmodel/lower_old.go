@@ -11,7 +11,7 @@ import (
 var _ = register(map[string]rewrite{
 	"Add": withOldBroadcast, "Sub": withOldBroadcast, "Mul": withOldBroadcast, "Div": withOldBroadcast,
 	"And": withOldBroadcast, "Or": withOldBroadcast, "Xor": withOldBroadcast,
-	"Equal": withOldBroadcast, "Less": withOldBroadcast, "Greater": withOldBroadcast,
+	"Equal": equal, "Less": withOldBroadcast, "Greater": withOldBroadcast,
 	"Gemm": withOldBroadcast,
 })
 
@@ -41,4 +41,15 @@ func withOldBroadcast(l *lowering, n *protos.NodeProto) (bool, error) {
 	}
 	n.Input[1] = l.op("Reshape", n.Input[1], l.integers(slices.Concat(dims, slices.Repeat([]int64{1}, int(after)))...))
 	return false, nil
+}
+
+// equal compares booleans by Xor, because the Go backend compares only numbers.
+func equal(l *lowering, n *protos.NodeProto) (bool, error) {
+	if _, err := withOldBroadcast(l, n); err != nil {
+		return false, err
+	}
+	if l.dtypes[n.Input[0]] != int32(protos.TensorProto_BOOL) {
+		return false, nil
+	}
+	return l.finish(n, l.op("Not", l.op("Xor", n.Input[0], n.Input[1])))
 }

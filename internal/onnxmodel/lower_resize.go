@@ -56,16 +56,29 @@ func resize(l *lowering, n *protos.NodeProto) (bool, error) {
 		if r.scales != nil && r.scales[i] == 1 {
 			continue
 		}
-		// Sizes of whole networks include batch and channels: Reshape below refuses to change them.
-		if r.sizes != "" && axis < 2 && attribute(n, "axes") == nil && r.rank > 2 {
+		if r.keeps(axis) {
 			continue
 		}
 		y = r.axis(y, i, axis)
 	}
 	if r.sizes != "" && attribute(n, "axes") == nil {
 		y = l.op("Reshape", y, r.sizes)
+		l.hints[y] = "its sizes change the axis of the examples, or the second one, whose size the file does not tell: " +
+			"add shapes by onnx.shape_inference.infer_shapes"
 	}
 	return l.finish(n, y)
+}
+
+// keeps reports whether an axis keeps its size. Sizes without the attribute axes include the
+// examples, and mostly the channels after them: they change the second axis only if the file says
+// that it has another size. The Reshape in resize refuses other changes.
+func (r *resizing) keeps(axis int64) bool {
+	if r.sizes == "" || attribute(r.node, "axes") != nil || axis > 1 {
+		return false
+	}
+	sizes, known := r.constant(r.sizes)
+	before, stated := r.statedSize(r.node.Input[0], axis)
+	return axis == 0 || !known || !stated || before == sizes[axis]
 }
 
 // target reads the scales or sizes, and the rank that follows from them. It returns a description

@@ -113,12 +113,23 @@ func (m *Model) Notes() []string {
 	var notes []string
 	for _, n := range ancestors(m.graph, m.output) {
 		origin := m.lowered.origins[n.Output[0]]
-		if origin == nil || !slices.Contains([]string{"Floor", "Ceil", "Round"}, origin.OpType) ||
-			!slices.Contains(n.Output, origin.Output[0]) || !m.dependsOnInput(n) {
+		if origin == nil || !m.isStepwise(origin) || !slices.Contains(n.Output, origin.Output[0]) || !m.dependsOnInput(n) {
 			continue
 		}
 		notes = append(notes,
 			fmt.Sprintf("operator %s is constant almost everywhere: derivatives through it are 0", nodeName(origin)))
 	}
 	return notes
+}
+
+// isStepwise reports whether a node rounds, takes signs, or converts floats to integers.
+func (m *Model) isStepwise(n *protos.NodeProto) bool {
+	switch n.OpType {
+	case "Floor", "Ceil", "Round", "Sign":
+		return true
+	case "Cast":
+		to := int32(intOr(n, "to", 0))
+		return isFloat(m.lowered.types[n.Input[0]]) && !isFloat(to) && to != int32(protos.TensorProto_BOOL)
+	}
+	return false
 }

@@ -25,6 +25,19 @@ func (l *lowering) statedRank(name string) (int, bool) {
 	return 0, false
 }
 
+// statedSize is the size of an axis of a value, if the file states it.
+func (l *lowering) statedSize(name string, axis int64) (int64, bool) {
+	if size, ok := l.sizeOf(name, axis, 16); ok {
+		return size, true
+	}
+	for _, v := range l.graph.ValueInfo {
+		if dims := v.GetType().GetTensorType().GetShape().GetDim(); v.Name == name && axis < int64(len(dims)) {
+			return dims[axis].GetDimValue(), dims[axis].GetDimValue() > 0
+		}
+	}
+	return 0, false
+}
+
 // sameRank has operators, besides elementwise, whose output is of the rank of their first input.
 var sameRank = []string{"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
 	"GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LayerNormalization",

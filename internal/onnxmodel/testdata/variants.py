@@ -348,6 +348,30 @@ W = {"h0": np.zeros((3, 7)), "w": N(7, 7) / 2}
 case("scan9", 11, [tr("x", "xt", [1, 0, 2]), ("Scan", "h0 xt", "hl all", {"body": scanbody, "num_scan_inputs": 1}), tr("all", "out", [1, 0, 2])], W, shape=S3)
 case("scan_axes_reverse", 11, [("Scan", "h0 x", "hl out", {"body": scanbody, "num_scan_inputs": 1, "scan_input_axes": [1], "scan_input_directions": [1], "scan_output_axes": [1], "scan_output_directions": [1]})], W, shape=S3)
 
+# pads that are computed: by PyTorch's older exporter from constants, or from sizes
+older = lambda mode: [("Reshape", "p0 two", "pr", {}), ("Slice", "pr m1 least z m1", "ps", {}), ("Transpose", "ps", "pt", {"perm": [1, 0]}), ("Reshape", "pt m1", "p", {}), ("Pad", "x p", "y", {"mode": mode}), sq("y")]
+OLDER = {"p0": ints(1, 2, 0, 1, 0, 0, 0, 0), "two": ints(-1, 2), "m1": ints(-1), "least": ints(-2**63), "z": ints(0)}
+case("pad11_older_edge", 11, older("edge"), OLDER)
+case("pad19_older_wrap", 19, older("wrap"), OLDER)
+case("pad11_older_negative", 11, older("reflect"), {**OLDER, "p0": ints(-1, 2, 1, -2, 0, 0, 0, 0)})
+sized = [("Shape", "x", "s", {}), ("Gather", "s i", "t", {}), ("Div", "t four", "h", {}), ("Neg", "h", "m", {}), ("Concat", "z h z m", "p", {"axis": 0})]
+case("pad_computed_negative", 13, [*sized, ("Pad", "x p", "y", {"mode": "reflect"}), sq("y")], {"i": ints(2, 3), "four": ints(4, 4), "z": ints(0, 0)})
+case("slice_computed_steps", 13, [("Shape", "x", "s", {}), ("Mul", "s half", "h", {}), ("Div", "h by", "b", {}), ("Slice", ["x", "b", "s", "", "st"], "y", {}), sq("y")], {"half": ints(0, 0, 1, 1), "by": ints(1, 1, 2, 3), "st": ints(1, 1, 1, 2)})
+# scales and biases of fewer axes than are normalized
+case("layernorm17_scale_rank1", 17, [("LayerNormalization", "x s b", "y", {"axis": -2}), sq("y")], {"s": N(6), "b": N(6)})
+case("layernorm17_bias_rank1", 17, [("LayerNormalization", "x s b", "y", {"axis": 2}), sq("y")], {"s": N(5, 6), "b": N(6)})
+case("layernorm17_scale_rank4", 17, [("LayerNormalization", "x s b", "y", {}), sq("y")], {"s": N(1, 1, 1, 6), "b": N(6)})
+# axes of size 1 under a letter of another term, and products without a sum
+ein = lambda equation, ins="x w": [("Einsum", ins, "y", {"equation": equation}), ("Tanh", "y", "out", {})]
+case("einsum_ones_ellipsis", 13, ein("...ij,...jk->...ik"), {"w": N(1, 4, 6, 3)})
+case("einsum_ones_letter", 13, ein("bchw,cw->bch"), {"w": N(1, 6)})
+case("einsum_outer", 13, ein("bi,bj->bij", "x x"), shape=S2)
+# sizes of the second axis, booleans
+case("resize13_sizes_second_axis", 13, [("Resize", ["x", "", "", "s"], "y", {"mode": "linear"}), sq("y")], sz(3, 7, 8, 6), dtype="f4")
+case("resize13_sizes_rank2", 13, [("Resize", ["x", "", "", "s"], "y", {"mode": "linear"}), sq("y")], sz(3, 9), shape=S2, dtype="f4")
+case("equal_booleans", 13, [("Greater", "x low", "a", {}), ("Less", "x high", "b", {}), ("Equal", "a b", "e", {}), ("Where", "e x low", "out", {})], {"low": np.array(0.2), "high": np.array(0.5)})
+case("scatternd_booleans", 16, [("Greater", "x low", "a", {}), ("Transpose", "a", "t", {"perm": [1, 0]}), ("ScatterND", "t i u", "v", {}), ("Transpose", "v", "e", {"perm": [1, 0]}), ("Where", "e x low", "out", {})], {"low": np.array(0.2), "i": np.array([[1], [4]]), "u": np.array([[True] * 3, [False] * 3])}, shape=S2)
+
 # What the evaluator has wrongly: Softmax of old opsets, BatchNormalization of two axes, Loop without a condition, LpNormalization of
 # p = 1, cubic weights without what is outside, LRN, and most options of recurrent layers.
 RUNTIME = {"softmax11_axis2", "softmax11_negative2", "softmax1_default", "logsoftmax9_default", "bn9_2d", "loop_fixed", "loop_if", "loop_nested",
@@ -367,7 +391,9 @@ MENDED = """
     gatherel_int32_axis_neg gathernd_neg gathernd_batch gathernd scatternd_neg scatternd_add_neg topk1 topk_axis1 topk11_smallest
     topk_indices_used reverseseq_time reverseseq_batch group18 gemm6 prelu6_c add6_broadcast sub6_axis_middle pow6_scalar add7_with_axis
     resize10_nearest_down resize11_tf_half resize13_3d dequant_weights dequant_axis_neg dequant_scalar_u8 qdq dynamicquant lstm_leaky
-    gru_scaled lstm_hardsigmoid_alpha loop_counter loop_collects loop_nested loop_if loop_data scan9 scan_axes_reverse pad18_axes_const
+    pad11_older_edge pad19_older_wrap pad11_older_negative pad_computed_negative slice_computed_steps layernorm17_scale_rank1
+    layernorm17_bias_rank1 layernorm17_scale_rank4 einsum_ones_ellipsis einsum_ones_letter einsum_outer resize13_sizes_second_axis
+    resize13_sizes_rank2 equal_booleans scatternd_booleans gru_scaled lstm_hardsigmoid_alpha loop_counter loop_collects loop_nested loop_if loop_data scan9 scan_axes_reverse pad18_axes_const
 """.split()
 NUMPY = {"f2": T.FLOAT16, "f4": T.FLOAT, "f8": T.DOUBLE}
 

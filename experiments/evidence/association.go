@@ -75,7 +75,7 @@ func Exponent(x, y []float64) float64 {
 // relate decides a claim on a relation.
 func (s Sweep) relate(text ClaimText, x, y Column, r relation) Claim {
 	var claim Claim
-	var others, matched = []string(nil), []Matched(nil)
+	var others, matched, without = []string(nil), []Matched(nil), ""
 	for i, m := range r.matchings {
 		xs, ys := s.Rows(m.Of(x.Name)), s.Rows(m.Of(y.Name))
 		var perSeed []float64
@@ -85,11 +85,12 @@ func (s Sweep) relate(text ClaimText, x, y Column, r relation) Claim {
 			}
 		}
 		at := RatioClaim(text, r.name+" of "+r.statistic, perSeed, r.c, "")
-		effect := fmt.Sprintf("%.2f %s", float64(at.Value), stats.TInterval(perSeed, stats.Level))
+		interval := stats.SeedInterval(perSeed, stats.Level)
+		effect := fmt.Sprintf("%.2f %s", float64(at.Value), interval)
 		matched = append(matched, Matched{Matching: m.Name, Effect: effect, Value: at.Value, Interval: at.Interval,
 			Verdict: at.Verdict})
 		if i == 0 {
-			claim = at
+			claim, without = at, lacking(len(perSeed), interval)
 			claim.Effect = fmt.Sprintf("%s of %s: %s over %d settings", r.name, r.statistic, effect, len(s.Records))
 			claim.Evidence = claim.Effect + ", " + m.Name
 		} else {
@@ -101,8 +102,6 @@ func (s Sweep) relate(text ClaimText, x, y Column, r relation) Claim {
 	if left := s.LeftOut(); left != "" {
 		claim.Evidence += "; " + left
 	}
-	if len(claim.PerSeed) < MinSeeds {
-		claim.Evidence += "; " + tooFewSeeds(len(claim.PerSeed))
-	}
+	claim.Evidence += without
 	return claim
 }

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,9 +54,9 @@ func TestAssociation(t *testing.T) {
 		t.Errorf("evidence %q, %d matchings; want %q, 3", claim.Evidence, len(claim.Matched), want)
 	}
 	// At the last step y is 10 or 20 in the first setting, and falls from 3 to 1 in the others:
-	// ranks 4 3 2 1.
-	if last := claim.Matched[1]; float64(last.Value) != -1 || last.Verdict != DoesNotHold {
-		t.Errorf("at the last step %+v; want -1, does not hold", last)
+	// ranks 4 3 2 1 for all seeds, which three cannot decide.
+	if last := claim.Matched[1]; float64(last.Value) != -1 || last.Verdict != Undecided || last.Interval != nil {
+		t.Errorf("at the last step %+v; want -1, without an interval, undecided", last)
 	}
 	if falls := pool.Association(text, Column{"X", "x"}, Column{"Y", "y"}, Falls); falls.Verdict != DoesNotHold {
 		t.Errorf("the opposite claim: %s", falls.Verdict)
@@ -71,14 +72,33 @@ func TestAssociation(t *testing.T) {
 	}
 }
 
+// Ten seeds that agree decide a claim, three do not: by the sign test the p-values are 1/512 and 1/4.
+func TestAgreeingSeeds(t *testing.T) {
+	for n, want := range map[int]Verdict{3: Undecided, 5: Undecided, 10: Holds} {
+		perSeed := slices.Repeat([]float64{0.7}, n)
+		claim := RankClaim(ClaimText{ID: "id"}, "y with x", perSeed, Above(0), "")
+		if claim.Verdict != want || float64(*claim.P) != math.Pow(2, float64(1-n)) {
+			t.Errorf("%d seeds: %s, p %g; want %s", n, claim.Verdict, float64(*claim.P), want)
+		}
+		if said := strings.Contains(claim.Evidence, "all give the same value cannot decide"); said == (want == Holds) {
+			t.Errorf("%d seeds: %s", n, claim.Evidence)
+		}
+	}
+	// A claim that no value exceeds a limit needs no spread.
+	if c := LimitClaim(ClaimText{ID: "id"}, "largest", []float64{0, 0, 0}, 1, ""); c.Verdict != Holds ||
+		strings.Contains(c.Evidence, "same value") {
+		t.Errorf("%s: %s", c.Verdict, c.Evidence)
+	}
+}
+
 func TestPowerLaw(t *testing.T) {
-	// At the last step y = c·x^1.5 with a factor c for each seed, on x twice that of the step
-	// before.
+	// At the last step y = c·x^1.45, x^1.5 and x^1.55 with a factor c for each seed, on x twice that
+	// of the step before. The standard error is 0.05/√3, and the t interval 4.3027 times as wide.
 	var records [][]*runs.Record
 	for _, x := range []float64{1, 2, 4} {
 		var setting []*runs.Record
-		for _, c := range []float64{1, 3, 0.2} {
-			setting = append(setting, settingRun(x, 7, c*math.Pow(2*x, 1.5)))
+		for i, c := range []float64{1, 3, 0.2} {
+			setting = append(setting, settingRun(x, 7, c*math.Pow(2*x, 1.45+0.05*float64(i))))
 		}
 		records = append(records, setting)
 	}
@@ -88,7 +108,7 @@ func TestPowerLaw(t *testing.T) {
 	if math.Abs(float64(claim.Value)-1.5) > 1e-12 || claim.Verdict != Holds || len(claim.PerSeed) != 3 {
 		t.Errorf("claim %+v; want an exponent of 1.5 that holds", claim)
 	}
-	const want = "exponent of Y in X: 1.50 [1.5, 1.5] over 3 settings, at the last step; at equal training loss"
+	const want = "exponent of Y in X: 1.50 [1.38, 1.62] over 3 settings, at the last step; at equal training loss"
 	if !strings.HasPrefix(claim.Evidence, want) || len(claim.Matched) != 3 {
 		t.Errorf("evidence %q, %d matchings; want %q, 3", claim.Evidence, len(claim.Matched), want)
 	}

@@ -31,6 +31,14 @@ const (
 	NoVerdict Verdict = "no verdict"
 )
 
+// predicate returns the verdict as it follows "it".
+func (v Verdict) predicate() string {
+	if v == Undecided {
+		return "is undecided"
+	}
+	return string(v)
+}
+
 // MinSeeds is the smallest number of seeds that can decide a claim.
 const MinSeeds = 3
 
@@ -101,6 +109,18 @@ func tooFewSeeds(n int) string {
 	return fmt.Sprintf("%d seed(s) cannot decide it, at least %d are needed", n, MinSeeds)
 }
 
+// lacking says in words why so many seeds with this interval cannot decide a claim; empty if they
+// can.
+func lacking(seeds int, interval stats.Interval) string {
+	switch {
+	case seeds < MinSeeds:
+		return "; " + tooFewSeeds(seeds)
+	case interval.Method == stats.SignTest && math.IsNaN(interval.Lo):
+		return fmt.Sprintf("; %d seeds that all give the same value cannot decide it", seeds)
+	}
+	return ""
+}
+
 // Criterion is the region that a statistic must lie in for a claim to hold.
 type Criterion struct {
 	lo, hi float64
@@ -144,7 +164,7 @@ func (c Criterion) p(perSeed []float64) float64 {
 	largest := math.NaN()
 	for _, limit := range []float64{c.lo, c.hi} {
 		if !math.IsInf(limit, 0) {
-			largest = maxNaN(largest, stats.TTest(perSeed, limit))
+			largest = maxNaN(largest, stats.SeedTest(perSeed, limit))
 		}
 	}
 	return largest
@@ -172,9 +192,7 @@ func NewClaim(text ClaimText, statistic string, value float64, perSeed []float64
 	if more != "" {
 		claim.Evidence += "; " + more
 	}
-	if len(perSeed) < MinSeeds {
-		claim.Evidence += "; " + tooFewSeeds(len(perSeed))
-	}
+	claim.Evidence += lacking(len(perSeed), interval)
 	return claim
 }
 
@@ -193,7 +211,7 @@ func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterio
 		}
 	}
 	mean, _ := stats.MeanStd(logs)
-	interval := stats.TInterval(logs, stats.Level)
+	interval := stats.SeedInterval(logs, stats.Level)
 	interval.Lo, interval.Hi = math.Exp(interval.Lo), math.Exp(interval.Hi)
 	claim := NewClaim(text, statistic, math.Exp(mean), perSeed, interval, c, more)
 	claim.P = pValue(Criterion{lo: math.Log(max(0, c.lo)), hi: math.Log(c.hi)}.p(logs))
@@ -203,12 +221,12 @@ func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterio
 // RatioClaim decides a claim on a quantity with one value per seed.
 func RatioClaim(text ClaimText, statistic string, perSeed []float64, c Criterion, more string) Claim {
 	mean, _ := stats.MeanStd(perSeed)
-	return NewClaim(text, statistic, mean, perSeed, stats.TInterval(perSeed, stats.Level), c, more)
+	return NewClaim(text, statistic, mean, perSeed, stats.SeedInterval(perSeed, stats.Level), c, more)
 }
 
-// DifferenceClaim decides a claim on a paired difference by its t interval.
+// DifferenceClaim decides a claim on a paired difference.
 func DifferenceClaim(text ClaimText, statistic string, d stats.Difference, c Criterion, more string) Claim {
-	return NewClaim(text, statistic, d.Mean, d.PerSeed, d.T, c, more)
+	return NewClaim(text, statistic, d.Mean, d.PerSeed, stats.SeedInterval(d.PerSeed, stats.Level), c, more)
 }
 
 // LimitClaim decides a claim that a quantity never exceeds a limit, from each seed's largest value.

@@ -67,7 +67,7 @@ func (s Sweep) trendClaim(text ClaimText, what, name string, d Direction, sc sca
 			claim.Matched = append(claim.Matched, c.Matched...)
 		}
 		if c.Verdict != claim.Verdict {
-			disagreeing = append(disagreeing, fmt.Sprintf("%s %s", c.Verdict, m.Name))
+			disagreeing = append(disagreeing, fmt.Sprintf("%s %s", c.Verdict.predicate(), m.Name))
 		}
 	}
 	if len(disagreeing) > 0 {
@@ -125,13 +125,13 @@ func RowsTrend(text ClaimText, what string, a Axis, rows [][]float64, d Directio
 			ranks = append(ranks, stats.Spearman(a.Values, y))
 		}
 	}
-	interval := stats.TInterval(slopes, stats.Level)
+	interval := stats.SeedInterval(slopes, stats.Level)
 	mean, _ := stats.MeanStd(slopes)
 	rank, _ := stats.MeanStd(ranks)
 	e := effect{what: what, axis: a, d: d}
 	value, perSeed := mean, slopes
 	neutral, statistic := 0.0, "change of "+what+" from the first to the last "+a.Name
-	p := stats.TTest(slopes, 0)
+	p := stats.SeedTest(slopes, 0)
 	if inFactors {
 		neutral, statistic = 1, "factor of "+what+" from the first to the last "+a.Name
 		value, perSeed = math.Exp(mean), make([]float64, len(slopes))
@@ -153,9 +153,7 @@ func RowsTrend(text ClaimText, what string, a Axis, rows [][]float64, d Directio
 	claim.Matched = []Matched{{Matching: where, Effect: e.short(), Value: claim.Value, Interval: claim.Interval,
 		Verdict: claim.Verdict}}
 	claim.Evidence = fmt.Sprintf("%s, %s; rank correlation %.2f", claim.Effect, where, rank)
-	if len(perSeed) < MinSeeds {
-		claim.Evidence += "; " + tooFewSeeds(len(perSeed))
-	}
+	claim.Evidence += lacking(len(perSeed), interval)
 	return claim
 }
 

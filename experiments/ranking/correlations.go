@@ -28,8 +28,9 @@ type Correlation struct {
 // Statistic is a mean over seeds.
 type Statistic struct {
 	Mean runs.Number `json:"mean"`
-	// Interval is Student's t over the seeds; nil for fewer than two. It tells how the value varies
-	// with the random numbers of the training, not with the choice of the settings.
+	// Interval is Student's t over the seeds; nil for fewer than two, and for too few that agree. It
+	// tells how the value varies with the random numbers of the training, not with the choice of the
+	// settings.
 	Interval *stats.Interval `json:"interval,omitempty"`
 	PerSeed  []runs.Number   `json:"per_seed"`
 }
@@ -38,8 +39,7 @@ func newStatistic(perSeed []float64) Statistic {
 	perSeed = slices.DeleteFunc(perSeed, math.IsNaN)
 	mean, _ := stats.MeanStd(perSeed)
 	s := Statistic{Mean: runs.Number(mean), PerSeed: runs.Numbers(perSeed)}
-	if len(perSeed) > 1 {
-		interval := stats.TInterval(perSeed, stats.Level)
+	if interval := stats.SeedInterval(perSeed, stats.Level); !math.IsNaN(interval.Lo) {
 		s.Interval = &interval
 	}
 	return s

@@ -109,7 +109,7 @@ func TestCorrelations(t *testing.T) {
 
 func TestText(t *testing.T) {
 	for want, perSeed := range map[string][]float64{"–": {math.NaN()}, "−0.50": {-0.5}, "0.00": {-0.001},
-		"0.50 [0.50, 0.50]": {0.5, 0.5}} {
+		"0.50": {0.5, 0.5}, "0.50 [0.50, 0.50]": {0.5, 0.5, 0.5, 0.5, 0.5, 0.5}} {
 		if got := newStatistic(perSeed).String(); got != want {
 			t.Errorf("%v is %q, want %q", perSeed, got, want)
 		}

@@ -30,11 +30,20 @@ type Interval struct {
 	Lo     float64 `json:"lo"`
 	Hi     float64 `json:"hi"`
 	Level  float64 `json:"level"`  // coverage, such as 0.95
-	Method string  `json:"method"` // "t" or "bootstrap"
+	Method string  `json:"method"` // "t", SignTest or "bootstrap"
 }
 
-// String formats the interval as [lo, hi] with three significant digits.
-func (i Interval) String() string { return fmt.Sprintf("[%.3g, %.3g]", i.Lo, i.Hi) }
+// SignTest is the method of the intervals of equal values.
+const SignTest = "sign test"
+
+// String formats the interval as [lo, hi] with three significant digits, or says that there is
+// none.
+func (i Interval) String() string {
+	if math.IsNaN(i.Lo) || math.IsNaN(i.Hi) {
+		return "[no interval]"
+	}
+	return fmt.Sprintf("[%.3g, %.3g]", i.Lo, i.Hi)
+}
 
 // Ranks returns the rank of each value, 1 for the smallest; equal values share the mean of their
 // ranks.
@@ -191,6 +200,36 @@ func permute(values []float64, first int, visit func()) {
 	}
 }
 
+// SeedInterval returns the interval of the mean of values, one for each seed: TInterval's, unless all
+// values are equal. Rank correlations of a few settings take few values and may agree by chance, so
+// that their spread is not 0. The interval of equal values is that of the sign test, both ends being
+// their value, where there are enough of them for the level (six for 0.95). For fewer both ends are
+// NaN.
+func SeedInterval(perSeed []float64, level float64) Interval {
+	v, equal := equalValue(perSeed)
+	if !equal {
+		return TInterval(perSeed, level)
+	}
+	if signTest(len(perSeed)) > 1-level {
+		v = math.NaN()
+	}
+	return Interval{Lo: v, Hi: v, Level: level, Method: SignTest}
+}
+
+// SeedTest returns the two-sided p-value of the hypothesis that values, one for each seed, have this
+// mean: TTest's, unless all values are equal. Then it is that of the sign test, as in SeedInterval: 1
+// if the values equal the mean, and 2^(1-n) otherwise.
+func SeedTest(perSeed []float64, mean float64) float64 {
+	v, equal := equalValue(perSeed)
+	switch {
+	case !equal:
+		return TTest(perSeed, mean)
+	case v == mean:
+		return 1
+	}
+	return signTest(len(perSeed))
+}
+
 // TInterval returns Student's t interval of the values' mean. It assumes that the values are
 // independent and normal. Both ends are NaN for fewer than two values.
 func TInterval(values []float64, level float64) Interval {
@@ -198,6 +237,29 @@ func TInterval(values []float64, level float64) Interval {
 	half := TFactor(len(values), level) * sd / math.Sqrt(float64(len(values)))
 	return Interval{Lo: mean - half, Hi: mean + half, Level: level, Method: "t"}
 }
+
+// rounding is the largest relative difference of values that count as equal: the same correlation of
+// other ranks differs by that much.
+const rounding = 1e-12
+
+// equalValue returns the first value, and whether there are two or more and all equal it but for
+// rounding.
+func equalValue(values []float64) (v float64, ok bool) {
+	if len(values) < 2 {
+		return math.NaN(), false
+	}
+	v = values[0]
+	for _, other := range values {
+		if !(math.Abs(other-v) <= rounding*math.Abs(v)) {
+			return v, false
+		}
+	}
+	return v, true
+}
+
+// signTest is the two-sided p-value of the hypothesis that n values lie on either side of a number
+// with equal probability, if all of them lie on one side.
+func signTest(n int) float64 { return math.Pow(2, float64(1-n)) }
 
 // TFactor returns the half-width, in standard errors, of Student's t interval of the mean of n
 // values. It is NaN for fewer than two values and for a level that is not between 0 and 1.

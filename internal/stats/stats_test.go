@@ -87,6 +87,34 @@ func TestTInterval(t *testing.T) {
 	}
 }
 
+// Three seeds that give the same rank correlation of a few settings say nothing of the spread. All
+// n values lie on one side of a number with probability 2^(1-n), which is below 0.05 from six on.
+func TestEqualValues(t *testing.T) {
+	for n, want := range map[int]float64{2: 0.5, 3: 0.25, 5: 0.0625, 6: 0.03125, 10: 1. / 512} {
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = 0.7 + float64(i%2)*1e-16
+		}
+		if p := SeedTest(values, 0); p != want {
+			t.Errorf("p of %d equal values is %g; want %g", n, p, want)
+		}
+		interval := SeedInterval(values, 0.95)
+		if known := !math.IsNaN(interval.Lo) && !math.IsNaN(interval.Hi); known != (want < 0.05) {
+			t.Errorf("the interval of %d equal values is %v", n, interval)
+		}
+		if n >= 6 && (interval.Lo != 0.7 || interval.Hi != 0.7) {
+			t.Errorf("the interval of %d equal values is %v; want [0.7, 0.7]", n, interval)
+		}
+	}
+	if p := SeedTest([]float64{1, 1, 1}, 1); p != 1 {
+		t.Errorf("p is %g where the values equal the mean; want 1", p)
+	}
+	differing := []float64{1, 2, 4}
+	if SeedInterval(differing, 0.95) != TInterval(differing, 0.95) || SeedTest(differing, 1) != TTest(differing, 1) {
+		t.Error("values that differ are not decided by Student's t")
+	}
+}
+
 func TestBootstrap(t *testing.T) {
 	t.Run("all resamples of two values", func(t *testing.T) {
 		// Means of the 4 resamples of {0, 1}: 0, 0.5, 0.5, 1.

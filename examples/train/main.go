@@ -1,5 +1,5 @@
 // Trains a network on images without and with a penalty on its geometric complexity (GC). For each
-// it prints the accuracy and the GC on 1,000 other images:
+// it prints the accuracy and the GC on 1,000 other images, on the pure Go backend
 //
 //	coefficient 0: accuracy 0.81, GC 29.9
 //	coefficient 0.02: accuracy 0.80, GC 7.6

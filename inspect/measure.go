@@ -82,6 +82,11 @@ func Measure(ctx context.Context, backend compute.Backend, subject Subject, o Op
 	}
 	in := &inspection{ctx: ctx, backend: backend, subject: &subject, options: o, found: found,
 		report: &Report{Name: subject.Name, Dataset: subject.Data.Name(), Backend: backend.Name()}}
+	if found.unordered {
+		in.note("The features %s are not values of each example that depend on its input: the outputs take their place.",
+			subject.layerName(subject.Features))
+		subject.Features, in.found.features = "", found.outputs
+	}
 	if err := in.checkOptions(); err != nil {
 		return nil, err
 	}

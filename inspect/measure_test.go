@@ -498,3 +498,30 @@ func TestCost(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestFeaturesInAnotherOrder: features of another order than the examples are an error, or the
+// outputs take their place.
+func TestFeaturesInAnotherOrder(t *testing.T) {
+	b := gctest.GoBackend(t)
+	s, a, _ := problem(4, 4)
+	plain := s
+	plain.Features = ""
+	want := measure(t, b, plain, inspect.Options{})
+	s.Model = func(scope *model.Scope, _ any, inputs []*Node) []*Node {
+		turned := Transpose(Square(Reshape(inputs[0], inputs[0].Shape().Dimensions[0], -1)), 0, 1).WithAlias("turned")
+		weights := scope.VariableWithValue("a", tensors.FromFlatDataAndDimensions(slices.Clone(a.RawMatrix().Data), outputs,
+			values))
+		return []*Node{MulScalar(Einsum("ib,ki->bk", turned, weights.NodeValue(inputs[0].Graph())), 0.5)}
+	}
+	s.Features = "turned"
+	if _, err := inspect.Measure(t.Context(), b, s, inspect.Options{}); err == nil ||
+		!strings.Contains(err.Error(), "the features turned are not values of each example") {
+		t.Errorf("error %v", err)
+	}
+	s.FeaturesOrOutputs = true
+	got := measure(t, b, s, inspect.Options{})
+	gctest.AssertClose(t, []float64{float64(got.Collapse.CDNV)}, []float64{float64(want.Collapse.CDNV)}, 1e-9, 0, "CDNV")
+	if got.Collapse.Features != "outputs" || !strings.Contains(strings.Join(got.Notes, "\n"), "the outputs take their place") {
+		t.Errorf("features %q, notes %q", got.Collapse.Features, got.Notes)
+	}
+}

@@ -36,6 +36,10 @@ type Subject struct {
 	// Features is the alias of the node whose values are the network's features, of shape
 	// [batch, ...]: what the last layer classifies. "" takes the outputs for them.
 	Features string
+	// FeaturesOrOutputs takes the outputs in place of features that are not [batch, ...] in the
+	// order of the examples, or do not depend on the input, and notes it. Otherwise these are an
+	// error.
+	FeaturesOrOutputs bool
 	// LayerNames are the names to show for nodes that the model named by Node.WithAlias, by their
 	// aliases. Other nodes are shown by their alias.
 	LayerNames map[string]string
@@ -98,6 +102,7 @@ type structure struct {
 	classifier        bool     // The outputs are [batch, classes], with two classes or more.
 	layers            []string // Aliases of nodes between the input and the output.
 	input             []int    // Dimensions of an example's input.
+	unordered         bool     // The features are not [batch, ...] in the order of the examples.
 }
 
 func (s structure) inputs() int { return product(s.input) }
@@ -121,6 +126,10 @@ func (s *Subject) look(backend compute.Backend) (found structure, err error) {
 		g.Finalize()
 		if finalizeErr := batch.Finalize(); err == nil {
 			err = finalizeErr
+		}
+		if err == nil && found.unordered && !s.FeaturesOrOutputs {
+			err = errors.Errorf("inspect: the features %s are not values of each example, [batch, ...], that depend on its input: "+
+				"choose others", s.layerName(s.Features))
 		}
 		return found, err
 	}
@@ -151,6 +160,7 @@ func (s *Subject) structure(g *graph.Graph, spec any, inputs []*graph.Node) (fou
 	found.features = nodes[len(nodes)-1].Shape().Size() / batch
 	found.input = slices.Clone(input.Shape().Dimensions[1:])
 	pullback := vjp.New(graph.Reshape(nodes[0], batch, -1), input)
+	found.unordered = s.Features != "" && !pullback.HasBatchFirst(nodes[1])
 	for _, n := range pullback.Nodes() {
 		if n.GetAlias() != "" && n != input && pullback.HasBatchFirst(n) {
 			found.layers = append(found.layers, n.GetAlias())

@@ -152,6 +152,9 @@ func openColumn(network *onnxmodel.Model, i int, values *tensors.Tensor, path st
 		return onnxmodel.Column{}, fmt.Errorf("%s: the array has shape %v, but input %s of %s takes %s",
 			path, dims, in.Name, o.onnx, dimensions(in.Shape.Dimensions, axis))
 	}
+	if err := network.CheckIndices(i, values); err != nil {
+		return onnxmodel.Column{}, fmt.Errorf("%s: %w", path, err)
+	}
 	first, err := onnxmodel.BatchFirst(values, axis)
 	if err != nil {
 		return onnxmodel.Column{}, fmt.Errorf("%s: %w", path, err)

@@ -162,7 +162,7 @@ const maxLayers = 16
 // subject returns the network for package inspect, with its layers and its features, which the
 // value of that name has; "" selects what the last dense layer takes.
 func (n *onnxNetwork) subject(softmax bool, features string) (inspect.Subject, error) {
-	layers := thinned(n.Layers(), maxLayers)
+	layers, isDefault := thinned(n.Layers(), maxLayers), features == ""
 	if features == "" && n.axes.isDefault() {
 		features = n.Features()
 	} else if features != "" {
@@ -172,7 +172,8 @@ func (n *onnxNetwork) subject(softmax bool, features string) (inspect.Subject, e
 		}
 		features = value
 	}
-	s := inspect.Subject{Name: n.file, Store: n.Store, Data: n.ds, BatchSize: n.batch, LayerNames: make(map[string]string)}
+	s := inspect.Subject{Name: n.file, Store: n.Store, Data: n.ds, BatchSize: n.batch, LayerNames: make(map[string]string),
+		FeaturesOrOutputs: isDefault}
 	s.Input, s.InputNode = n.WithRespectTo()
 	var values, aliases []string
 	for i, l := range layers {

@@ -171,3 +171,32 @@ func integersOf(t *protos.TensorProto) ([]int64, bool) {
 	}
 	return values, true
 }
+
+// keepKnown makes constants of the small weights of floats that are combined with nothing but
+// shapes and weights, as in computed sizes: the importer takes only weights of integers for known.
+func (l *lowering) keepKnown() {
+	known, combined := map[string]bool{"": true}, make(map[string]bool)
+	for _, w := range l.graph.Initializer {
+		known[w.Name] = true
+	}
+	for _, n := range l.graph.Node {
+		isKnown := n.OpType == "Shape" || n.OpType == "Size" || n.OpType == "Constant"
+		if !isKnown && !slices.ContainsFunc(n.Input, func(in string) bool { return !known[in] }) {
+			isKnown = len(n.Input) > 0
+			for _, in := range n.Input {
+				combined[in] = true
+			}
+		}
+		for _, out := range n.Output {
+			known[out] = isKnown
+		}
+	}
+	l.graph.Initializer = slices.DeleteFunc(l.graph.Initializer, func(w *protos.TensorProto) bool {
+		count, ok := elements(w.Dims)
+		if !ok || count > mostInGrid || !combined[w.Name] || !isFloat(w.DataType) || len(w.ExternalData) > 0 {
+			return false
+		}
+		l.weight(w)
+		return true
+	})
+}

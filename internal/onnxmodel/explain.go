@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -110,13 +111,30 @@ func (m *Model) explain(backend compute.Backend, inputs []*graph.Node, names []s
 	}
 	n := order[first]
 	err := build(first + 1)
-	if hint := m.lowered.hints[n.Output[0]]; hint != "" {
+	switch hint := m.lowered.hints[n.Output[0]]; {
+	case hint != "":
 		err = errors.New(hint)
+	case strings.Contains(err.Error(), "cannot materialize"):
+		err = errors.New("a size, an index or another parameter of it is computed from values of the inputs or from weights, " +
+			"not from shapes alone, which is not supported")
 	}
 	if origin := m.lowered.origins[n.Output[0]]; origin != nil {
 		n = origin
 	}
 	return fmt.Errorf("operator %s: %w", nodeName(n), oneLine(err))
+}
+
+// checkBranches refuses a branch that values of the inputs choose: it can differ between examples.
+func (m *Model) checkBranches(g *graph.Graph) error {
+	if !slices.ContainsFunc(g.Nodes(), func(n *graph.Node) bool { return n.Type() == graph.NodeTypeIf }) {
+		return nil
+	}
+	for _, n := range ancestors(m.graph, m.output) {
+		if n.OpType == "If" && m.dependsOnInput(n) {
+			return unsupported(n, "its condition is computed from values of the inputs")
+		}
+	}
+	return nil
 }
 
 // oneLine keeps the first line of an error, as long as a line may be.

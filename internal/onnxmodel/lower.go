@@ -90,6 +90,7 @@ func lowerGraph(l *lowering) {
 			break
 		}
 	}
+	l.keepKnown()
 	for _, n := range g.Node {
 		first := len(l.emitted)
 		original := proto.CloneOf(n)

@@ -159,6 +159,10 @@ func pool(l *lowering, n *protos.NodeProto) (bool, error) {
 		return refused(n, "%s", refusal)
 	}
 	dilated := !all(w.dilation, 1)
+	if dilated && w.same() {
+		return refused(n, "the attribute auto_pad is %s with dilations, where ONNX's definition and its runtimes differ "+
+			"(export it with pads)", w.auto)
+	}
 	if dilated && slices.Max(w.kernel) > mostSlices {
 		return refused(n, "its dilated kernel has %d places along an axis", slices.Max(w.kernel))
 	}

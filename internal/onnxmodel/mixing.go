@@ -13,14 +13,17 @@ import (
 )
 
 // AxisError is an error that the examples on another axis than the first may cause.
-type AxisError struct{ error }
+type AxisError struct {
+	error
+	unfollowed bool // The examples cannot be followed to the output.
+}
 
 func (e *AxisError) Unwrap() error { return e.error }
 
 // checkMixing refuses a network that computes values from several examples, such as a sum over the
 // batch: the Jacobian of an example then depends on the others. It refuses outputs in another order
-// than the examples, and an inner value, to take derivatives with respect to, that is not one of
-// each example. If a network cannot be followed, the measurement refuses it and says why.
+// than the examples; an inner value, to take derivatives with respect to, that is not one of each
+// example; and operators through which examples cannot be followed, as the measurement would.
 func (m *Model) checkMixing(out *graph.Node, inputs []*graph.Node) error {
 	from := inputs[m.wrt]
 	if m.node != "" {
@@ -38,14 +41,19 @@ func (m *Model) checkMixing(out *graph.Node, inputs []*graph.Node) error {
 	})
 	if order := (*vjp.OrderError)(nil); errors.As(err, &order) {
 		return &AxisError{fmt.Errorf("output %s has shape %s, whose first axis does not number the examples in their order: "+
-			"say which axis does", m.output, out.Shape())}
+			"say which axis does", m.output, out.Shape()), false}
+	}
+	if lost := (*vjp.FollowError)(nil); errors.As(err, &lost) {
+		return &AxisError{fmt.Errorf("output %s: the examples of a batch cannot be followed through %s of %s, because %s; "+
+			"if the examples are not on the first axis, say on which", m.output, lost.Node.Type(),
+			lost.Node.Inputs()[0].Shape(), lost.Why), true}
 	}
 	if err != nil || len(coupling) == 0 {
 		return nil
 	}
 	return &AxisError{fmt.Errorf("output %s combines the examples of a batch, by %s of %s, which is not supported: "+
 		"if the examples are not on the first axis, say on which", m.output, coupling[0].Type(),
-		coupling[0].Inputs()[0].Shape())}
+		coupling[0].Inputs()[0].Shape()), false}
 }
 
 // checkMixingOfTwo does this with two examples: a single one cannot be combined with others.
@@ -63,6 +71,9 @@ func (m *Model) checkMixingOfTwo(backend compute.Backend, fn func(*model.Scope, 
 		mixing = m.checkMixing(fn(m.Store.RootScope(), nodes), nodes)
 		return nil
 	}) != nil { // A network for batches of one.
+		return nil
+	}
+	if axis := (*AxisError)(nil); errors.As(mixing, &axis) && axis.unfollowed { // One example may be.
 		return nil
 	}
 	return mixing

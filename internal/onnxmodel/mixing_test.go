@@ -18,7 +18,15 @@ func TestMixing(t *testing.T) {
 	square := []*protos.NodeProto{node("Tanh", "x", "h"), node("Transpose", "h", "t", perm), node("Tanh", "t", "y")}
 	mean := []*protos.NodeProto{node("Tanh", "x", "h"), node("ReduceMean", "h first", "m"), node("Mul", "h m", "y")}
 	shared := []*protos.NodeProto{node("Identity", "w", "q"), node("Mul", "x q", "y")}
-	weights := []*protos.TensorProto{whole("first", 0), {Name: "w", DataType: int32(protos.TensorProto_FLOAT),
+	branch := func(name, op string) *protos.AttributeProto {
+		g := &protos.GraphProto{Name: name, Node: []*protos.NodeProto{node(op, "x", name)},
+			Output: []*protos.ValueInfoProto{{Name: name}}}
+		return &protos.AttributeProto{Name: name, Type: protos.AttributeProto_GRAPH, G: g}
+	}
+	branches := []*protos.NodeProto{node("ReduceSum", "x", "s", number("keepdims", 0)),
+		node("Cast", "s", "c", number("to", int64(protos.TensorProto_BOOL))),
+		node("If", "c", "y", branch("then_branch", "Sin"), branch("else_branch", "Cos"))}
+	weights := []*protos.TensorProto{whole("first", 0), whole("order", 1, 2, 0), {Name: "w", DataType: int32(protos.TensorProto_FLOAT),
 		Dims: []int64{1, 12}, FloatData: make([]float32, 12)}}
 	const combines, each = "output y combines the examples of a batch, by ", "value q is not one of each of "
 	for _, tc := range []struct {
@@ -32,6 +40,9 @@ func TestMixing(t *testing.T) {
 		{"in another order", "", "output y has shape (Float32)[12, 12], whose first axis does not number", 12, square},
 		{"from a value of all examples", "q", each + "3 examples", 3, shared},
 		{"from a value of all examples, with one example", "q", each + "2 examples", 1, shared},
+		{"through other positions", "", "cannot be followed through Gather of (Float32)[3, 12], because it selects", 3,
+			[]*protos.NodeProto{node("Gather", "x order", "g"), node("Mul", "x g", "y")}},
+		{"through a computed branch", "", "operator If (the y): its condition is computed from values of the inputs", 3, branches},
 		{"from the input, told apart", "", "", 3, shared},
 		{"from an inner value, told apart", "h", "", 3, square[:1:1]},
 	} {

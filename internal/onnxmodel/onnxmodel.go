@@ -230,6 +230,9 @@ func (m *Model) Check(backend compute.Backend, fn func(*model.Scope, []*graph.No
 				m.output, out.Shape(), batch)
 		}
 		outputs = out.Shape().Size() / batch
+		if err := m.checkBranches(g); err != nil {
+			return err
+		}
 		if err := m.checkMixing(out, nodes); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package vjp
 
 import (
+	"fmt"
 	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -56,8 +57,7 @@ func (s *Pullback) follow(n *Node) bool {
 	}
 	f := s.flowOf(n)
 	if f.unknown != "" {
-		Panicf("vjp: cannot follow the examples of the batch through %s: %s; "+
-			"put StopGradient around it to hold it constant", n, f.unknown)
+		panic(&FollowError{Node: n, Why: f.unknown})
 	}
 	if f.mixes || f.holdsStatistics || len(f.fixed) > 0 {
 		s.coupling = append(s.coupling, n)
@@ -65,6 +65,18 @@ func (s *Pullback) follow(n *Node) bool {
 	s.fixed[n] = f.fixed
 	s.places[n] = f.outputs
 	return slices.ContainsFunc(f.outputs, func(places []layout) bool { return len(places) > 0 })
+}
+
+// FollowError reports that the examples of the batch cannot be followed through a node, and why.
+type FollowError struct {
+	Node *Node
+	Why  string
+}
+
+// Error says what to do.
+func (e *FollowError) Error() string {
+	return fmt.Sprintf("vjp: cannot follow the examples of the batch through %s: %s; "+
+		"put StopGradient around it to hold it constant", e.Node, e.Why)
 }
 
 // mustNotCapture panics for nodes with functions that may use values of the surrounding graph.

@@ -357,6 +357,16 @@ case("pad11_older_negative", 11, older("reflect"), {**OLDER, "p0": ints(-1, 2, 1
 sized = [("Shape", "x", "s", {}), ("Gather", "s i", "t", {}), ("Div", "t four", "h", {}), ("Neg", "h", "m", {}), ("Concat", "z h z m", "p", {"axis": 0})]
 case("pad_computed_negative", 13, [*sized, ("Pad", "x p", "y", {"mode": "reflect"}), sq("y")], {"i": ints(2, 3), "four": ints(4, 4), "z": ints(0, 0)})
 case("slice_computed_steps", 13, [("Shape", "x", "s", {}), ("Mul", "s half", "h", {}), ("Div", "h by", "b", {}), ("Slice", ["x", "b", "s", "", "st"], "y", {}), sq("y")], {"half": ints(0, 0, 1, 1), "by": ints(1, 1, 2, 3), "st": ints(1, 1, 1, 2)})
+# sizes and ranges from weights of floats
+case("range_floats", 11, [("Range", "from to by", "r", {}), ("Mul", "x r", "y", {}), sq("y")], {"from": np.array(0.5), "to": np.array(3.2), "by": np.array(0.5)})
+case("resize13_sizes_by_floats", 13, [("Shape", "x", "s", {}), ("Gather", "s i", "t", {}), ("Cast", "t", "f", {"to": T.FLOAT}), ("Mul", "f k", "g", {}), ("Floor", "g", "whole", {}), ("Cast", "whole", "n", {"to": T.INT64}), ("Slice", "s zero two", "b", {}), ("Concat", "b n", "u", {"axis": 0}),
+     ("Resize", ["x", "", "", "u"], "y", {"mode": "linear"}), sq("y")], {"i": ints(2, 3), "k": np.array([1.5, 2.0], dtype="f4"), "zero": ints(0), "two": ints(2)}, dtype="f4")
+# forms that runtimes compute otherwise than ONNX defines them, or that depend on values
+same = {"kernel_shape": [2, 3], "dilations": [2, 2], "auto_pad": "SAME_UPPER"}
+case("avgpool19_same_dilated", 19, [("AveragePool", "x", "out", same)], refused="operator AveragePool (out): the attribute auto_pad is SAME_UPPER with dilations")
+case("maxpool12_same_dilated", 12, [("MaxPool", "x", "out", same)], refused="operator MaxPool (out): the attribute auto_pad is SAME_UPPER with dilations")
+case("reshape_by_values", 13, [("Cast", "x", "i", {"to": T.INT64}), ("ReduceMax", "i", "m", {"keepdims": 0}), ("Mul", "m zero", "z", {}), ("Add", "z sizes", "s", {}), ("Reshape", "x s", "out", {})], {"zero": np.array(0), "sizes": ints(3, -1)}, shape=S2,
+     refused="operator Reshape (out): a size, an index or another parameter of it is computed from values")
 # scales and biases of fewer axes than are normalized
 case("layernorm17_scale_rank1", 17, [("LayerNormalization", "x s b", "y", {"axis": -2}), sq("y")], {"s": N(6), "b": N(6)})
 case("layernorm17_bias_rank1", 17, [("LayerNormalization", "x s b", "y", {"axis": 2}), sq("y")], {"s": N(5, 6), "b": N(6)})
@@ -393,7 +403,7 @@ MENDED = """
     resize10_nearest_down resize11_tf_half resize13_3d dequant_weights dequant_axis_neg dequant_scalar_u8 qdq dynamicquant lstm_leaky
     pad11_older_edge pad19_older_wrap pad11_older_negative pad_computed_negative slice_computed_steps layernorm17_scale_rank1
     layernorm17_bias_rank1 layernorm17_scale_rank4 einsum_ones_ellipsis einsum_ones_letter einsum_outer resize13_sizes_second_axis
-    resize13_sizes_rank2 equal_booleans scatternd_booleans gru_scaled lstm_hardsigmoid_alpha loop_counter loop_collects loop_nested loop_if loop_data scan9 scan_axes_reverse pad18_axes_const
+    range_floats resize13_sizes_by_floats avgpool19_same_dilated maxpool12_same_dilated reshape_by_values resize13_sizes_rank2 equal_booleans scatternd_booleans gru_scaled lstm_hardsigmoid_alpha loop_counter loop_collects loop_nested loop_if loop_data scan9 scan_axes_reverse pad18_axes_const
 """.split()
 NUMPY = {"f2": T.FLOAT16, "f4": T.FLOAT, "f8": T.DOUBLE}
 

@@ -521,7 +521,8 @@ func TestFeaturesInAnotherOrder(t *testing.T) {
 	s.FeaturesOrOutputs = true
 	got := measure(t, b, s, inspect.Options{})
 	gctest.AssertClose(t, []float64{float64(got.Collapse.CDNV)}, []float64{float64(want.Collapse.CDNV)}, 1e-9, 0, "CDNV")
-	if got.Collapse.Features != "outputs" || !strings.Contains(strings.Join(got.Notes, "\n"), "the outputs take their place") {
+	if got.Collapse.Features != "outputs" ||
+		!strings.Contains(strings.Join(got.Notes, "\n"), "the outputs take their place") {
 		t.Errorf("features %q, notes %q", got.Collapse.Features, got.Notes)
 	}
 }

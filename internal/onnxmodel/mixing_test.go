@@ -26,8 +26,9 @@ func TestMixing(t *testing.T) {
 	branches := []*protos.NodeProto{node("ReduceSum", "x", "s", number("keepdims", 0)),
 		node("Cast", "s", "c", number("to", int64(protos.TensorProto_BOOL))),
 		node("If", "c", "y", branch("then_branch", "Sin"), branch("else_branch", "Cos"))}
-	weights := []*protos.TensorProto{whole("first", 0), whole("order", 1, 2, 0), {Name: "w", DataType: int32(protos.TensorProto_FLOAT),
-		Dims: []int64{1, 12}, FloatData: make([]float32, 12)}}
+	weights := []*protos.TensorProto{whole("first", 0), whole("order", 1, 2, 0),
+		{Name: "w", DataType: int32(protos.TensorProto_FLOAT),
+			Dims: []int64{1, 12}, FloatData: make([]float32, 12)}}
 	const combines, each = "output y combines the examples of a batch, by ", "value q is not one of each of "
 	for _, tc := range []struct {
 		name, wrt, want string
@@ -42,7 +43,8 @@ func TestMixing(t *testing.T) {
 		{"from a value of all examples, with one example", "q", each + "2 examples", 1, shared},
 		{"through other positions", "", "cannot be followed through Gather of (Float32)[3, 12], because it selects", 3,
 			[]*protos.NodeProto{node("Gather", "x order", "g"), node("Mul", "x g", "y")}},
-		{"through a computed branch", "", "operator If (the y): its condition is computed from values of the inputs", 3, branches},
+		{"through a computed branch", "", "operator If (the y): its condition is computed from values of the inputs", 3,
+			branches},
 		{"from the input, told apart", "", "", 3, shared},
 		{"from an inner value, told apart", "h", "", 3, square[:1:1]},
 	} {
@@ -62,7 +64,8 @@ func TestMixing(t *testing.T) {
 		})
 	}
 	m := load(t, network(t, weights, mean...))
-	if err := m.SetWithRespectTo("y"); err == nil || !strings.Contains(err.Error(), `output y is not computed from node "y"`) {
+	if err := m.SetWithRespectTo("y"); err == nil ||
+		!strings.Contains(err.Error(), `output y is not computed from node "y"`) {
 		t.Errorf("error %v for the output itself", err)
 	}
 }

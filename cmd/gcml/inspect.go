@@ -30,7 +30,7 @@ func (a *app) inspectCommand() *cobra.Command {
 	var o inspectOptions
 	cmd := &cobra.Command{
 		Use:   "inspect NETWORK",
-		Short: "Write a page that tells what the geometric complexity of a network means",
+		Short: "Write a page that says what the geometric complexity of a network means",
 		Long: "inspect measures an ONNX file, or the network of a run's folder, and writes one HTML page and\n" +
 			"the same as JSON: geometric complexity by class, layer and example, with the most and the\n" +
 			"least sensitive examples; local Lipschitz constants and stable rank; margins and neural\n" +

@@ -23,7 +23,7 @@ func (a *app) rankCommand() *cobra.Command {
 	o := rankOptions{Settings: ranking.DefaultSettings()}
 	cmd := &cobra.Command{
 		Use:   "rank OUT",
-		Short: "Tell which complexity measure ranks an experiment's networks by their test error",
+		Short: "Say which complexity measure ranks an experiment's networks by their test error",
 		Long: "rank computes, for the final weights of each run in the output folder of an experiment,\n" +
 			"geometric complexity, norms of the weights, sharpness, the local learning coefficient and\n" +
 			"other measures, and Kendall's rank correlation of each with the test error: over all pairs\n" +

@@ -27,11 +27,11 @@ func (a *app) reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [FOLDER...]",
 		Short: "Write results as one HTML page, and publish them",
-		Long: "report writes one HTML page with the results in the folders and in the folders within\n" +
+		Long: "report writes one HTML page with the results in the folders, and in the folders within\n" +
 			"them: an overview of the verdicts, the claims that do not hold, then each experiment with\n" +
 			"its claims, figures, tables, configuration and provenance. Verdicts are corrected for the\n" +
 			"number of all claims on the page (Holm 1979). The page is a single file, and needs no\n" +
-			"network. Without folders it has the published results, of results/.",
+			"network. Without folders it shows the published results of results/.",
 		Example: "  gcml report --open\n  gcml report out --out mine.html",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, dirs []string) error {

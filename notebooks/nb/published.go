@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -194,7 +195,12 @@ func (p *PublishedOutcome[C]) change(c report.JudgedClaim) string {
 		text = fmt.Sprintf("alone it %s (%s), but the correction for the number of claims leaves it undecided (p-value %s). "+
 			"More seeds would decide it.", c.Alone(), c.Criterion, c.PValues())
 	case len(c.PerSeed) < evidence.MinSeeds:
-		return c.Summary() + "."
+		text = fmt.Sprintf("more seeds in which it can be computed: there are %d, and %d are needed.", len(c.PerSeed),
+			evidence.MinSeeds)
+	case math.IsNaN(float64(c.Value)):
+		text = "a value in every seed: in some it could not be computed."
+	case c.Interval != nil && math.IsNaN(c.Interval.Lo):
+		text = "more seeds: so few cannot decide it where all give the same value."
 	default:
 		text = "the interval crosses the edge of the criterion (" + c.Criterion + "); more seeds make it narrower."
 	}

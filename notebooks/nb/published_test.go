@@ -2,6 +2,7 @@ package nb
 
 import (
 	"errors"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/experiment"
 	"github.com/geometric-complexity/toolkit/experiments/report"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/stats"
 )
 
 func result(name string, scale experiment.Scale, claims ...evidence.Claim) *experiment.Result {
@@ -58,6 +60,26 @@ func TestVerdicts(t *testing.T) {
 	text = p.verdicts()
 	if !strings.Contains(text, "a first look") || !strings.Contains(text, "gcml run 04 --scale desk") {
 		t.Errorf("a first look says %s", text)
+	}
+}
+
+// An undecided claim says what it lacks: another interval, more seeds, or a value in every seed.
+func TestChangeOfUndecided(t *testing.T) {
+	none := runs.Number(math.NaN())
+	for want, change := range map[string]func(c *evidence.Claim){
+		"crosses the edge of the criterion (interval below 1)": func(*evidence.Claim) {},
+		"there are 2, and 3 are needed":                        func(c *evidence.Claim) { c.PerSeed = c.PerSeed[:2] },
+		"a value in every seed":                                func(c *evidence.Claim) { c.Value, c.PerSeed[0] = none, none },
+		"all give the same value": func(c *evidence.Claim) {
+			c.Interval = &stats.Interval{Lo: math.NaN(), Hi: math.NaN(), Method: stats.SignTest}
+		},
+	} {
+		c := claim("a", evidence.Undecided)
+		change(&c)
+		p := &PublishedOutcome[int]{Outcome: &Outcome[int]{Result: result("noise", experiment.Desk, c)}}
+		if got := p.change(report.JudgedClaim{Claim: c, Final: evidence.Undecided}); !strings.Contains(got, want) {
+			t.Errorf("no %q in %q", want, got)
+		}
 	}
 }
 

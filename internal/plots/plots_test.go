@@ -211,6 +211,18 @@ func TestLogTicks(t *testing.T) {
 	}
 }
 
+// An axis that ends at a round number has a tick there, though 10^log10(0.02) is larger than 0.02.
+func TestLogTicksAtTheEndsOfTheAxis(t *testing.T) {
+	lo, hi := math.Log10(0.02), math.Log10(0.2)
+	ticks := exponentTicks{}.Ticks(lo, hi)
+	if got, want := labels(ticks), "0.02 0.05 0.1 0.2"; got != want {
+		t.Errorf("labels %q; want %q", got, want)
+	}
+	if first, last := ticks[0].Value, ticks[len(ticks)-1].Value; first != lo || last != hi {
+		t.Errorf("ticks from %g to %g; want %g to %g", first, last, lo, hi)
+	}
+}
+
 // A logarithmic axis must not make its panel lower: with gonum's LogScale this panel lost a tenth
 // of its height.
 func TestLogPanelKeepsItsHeight(t *testing.T) {

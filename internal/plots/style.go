@@ -168,9 +168,11 @@ func (logTicks) Ticks(lo, hi float64) []plot.Tick {
 type exponentTicks struct{}
 
 func (exponentTicks) Ticks(lo, hi float64) []plot.Tick {
-	ticks := logTicks{}.Ticks(math.Pow(10, lo), math.Pow(10, hi))
+	// 10^log10(v) may be a rounding error off v, and the axis would lack the tick at its end.
+	const rounding = 1e-12
+	ticks := logTicks{}.Ticks(math.Pow(10, lo)*(1-rounding), math.Pow(10, hi)*(1+rounding))
 	for i := range ticks {
-		ticks[i].Value = math.Log10(ticks[i].Value)
+		ticks[i].Value = min(max(math.Log10(ticks[i].Value), lo), hi)
 	}
 	return ticks
 }

@@ -95,7 +95,7 @@ fuzz: xla ## compare 2,000 random models with the oracle, and feed random bytes 
 
 lab: lab-setup ## open the notebooks in JupyterLab, as copies in the folder lab, which are yours to change
 	@$(VPYTHON) scripts/notebooks/copies.py lab
-	@$(VENV)/bin/jupyter lab --notebook-dir=lab --LabApp.news_url=None --LabApp.default_url=/lab/tree/00_start_here.ipynb $$(test "$$(id -u)" != 0 || echo --allow-root) $(LABFLAGS)
+	@$(VENV)/bin/jupyter lab --notebook-dir=. --LabApp.news_url=None --LabApp.default_url=/lab/tree/lab/00_start_here.ipynb $$(test "$$(id -u)" != 0 || echo --allow-root) $(LABFLAGS)
 
 lab-setup: $(VENV)/kernel.stamp ## install what `make lab` needs, and build everything once
 	@$(VPYTHON) scripts/plugin.py cpu --optional

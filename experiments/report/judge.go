@@ -161,14 +161,23 @@ type tally struct {
 	uncorrected map[evidence.Verdict]int // of the empirical ones
 	total       int                      // of the empirical ones
 	proven      int
+	refutedToo  int // that do not hold and are not counted, where the counted one of the same statistic does not say so
 }
 
 func (t *tally) add(claims []JudgedClaim) {
 	if t.counts == nil {
 		t.counts, t.uncorrected = map[evidence.Verdict]int{}, map[evidence.Verdict]int{}
 	}
+	heads := map[int]evidence.Verdict{}
+	for _, c := range claims {
+		if c.head {
+			heads[c.statistic] = c.Final
+		}
+	}
 	for _, c := range claims {
 		switch {
+		case !c.head && c.Final == evidence.DoesNotHold && heads[c.statistic] != evidence.DoesNotHold:
+			t.refutedToo++
 		case !c.head || c.Final == NoVerdict:
 		case c.Proven:
 			t.proven++
@@ -210,6 +219,13 @@ func summary(judged []Judged) string {
 		if without := verdictCounts(corrected.uncorrected); without != verdictCounts(corrected.counts) {
 			sentences = append(sentences, fmt.Sprintf("Without the correction: %s.", without))
 		}
+	}
+	switch n := corrected.refutedToo; {
+	case n == 1:
+		sentences = append(sentences, "One more does not hold, and is not counted: it shares the statistic of a counted one.")
+	case n > 1:
+		sentences = append(sentences, fmt.Sprintf("%d more do not hold, and are not counted: they share the statistics of "+
+			"counted ones.", n))
 	}
 	if corrected.proven > 0 {
 		refuted := "none"

@@ -72,6 +72,11 @@ func TestJudge(t *testing.T) {
 			map[string]float64{"keeps": 0.04, "improves": 0.06, "other": 0.06},
 			"Of 2 empirical claims, after Holm's correction for their number: 1 holds, 0 do not hold, 1 undecided. " +
 				"Without the correction: 2 hold, 0 do not hold, 0 undecided."},
+		{"a claim that does not hold is mentioned where the counted one of its statistic says otherwise",
+			[]*Folder{folder("01", desk, claim("keeps", open, 0.5), sharing(claim("improves", fails, 0.001), "keeps"))},
+			map[string]v{"keeps": open, "improves": fails}, map[string]float64{"keeps": 0.5, "improves": 0.001},
+			"Of 1 empirical claims, after Holm's correction for their number: 0 hold, 0 do not hold, 1 undecided. " +
+				"One more does not hold, and is not counted: it shares the statistic of a counted one."},
 		{"claims share within an experiment only",
 			[]*Folder{folder("01", desk, claim("keeps", holds, 0.03)),
 				folder("02", desk, sharing(claim("improves", holds, 0.02), "keeps"))},

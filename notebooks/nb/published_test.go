@@ -67,9 +67,9 @@ func TestVerdicts(t *testing.T) {
 func TestChangeOfUndecided(t *testing.T) {
 	none := runs.Number(math.NaN())
 	for want, change := range map[string]func(c *evidence.Claim){
-		"crosses the edge of the criterion (interval below 1)": func(*evidence.Claim) {},
-		"there are 2, and 3 are needed":                        func(c *evidence.Claim) { c.PerSeed = c.PerSeed[:2] },
-		"a value in every seed":                                func(c *evidence.Claim) { c.Value, c.PerSeed[0] = none, none },
+		"crosses the edge of the criterion": func(*evidence.Claim) {},
+		"there are 2, and 3 are needed":     func(c *evidence.Claim) { c.PerSeed = c.PerSeed[:2] },
+		"a value in every seed":             func(c *evidence.Claim) { c.Value, c.PerSeed[0] = none, none },
 		"all give the same value": func(c *evidence.Claim) {
 			c.Interval = &stats.Interval{Lo: math.NaN(), Hi: math.NaN(), Method: stats.SignTest}
 		},

@@ -35,6 +35,9 @@ def main():
     kernel["env"] = {"PATH": path, "GOFLAGS": "-ldflags=-s", **{name: os.environ[name] for name in VARIABLES if name in os.environ}}
     write_json(spec, kernel)
     show_status_from_the_start(venv)
+    # Otherwise JupyterLab covers a corner of the first notebook with a question about news.
+    write_json(venv / "etc" / "jupyter" / "labconfig" / "default_setting_overrides.json",
+               {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}})
     return 0
 
 

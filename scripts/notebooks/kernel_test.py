@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 from jupyter_client.manager import KernelManager
+from jupyter_server.services.config.manager import ConfigManager
 from jupyterlab_server.config import get_static_page_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,6 +161,8 @@ class KernelTest(unittest.TestCase):
         uncounted = get_static_page_config(level="sys_prefix")["untracked_message_types"]
         self.assertIn("comm_info_request", uncounted)
         self.assertNotIn("kernel_info_request", uncounted)
+        overrides = ConfigManager(config_dir_name="labconfig").get("default_setting_overrides")
+        self.assertEqual(overrides["@jupyterlab/apputils-extension:notification"], {"fetchNews": "false"})
 
     def test_what_is_missing(self):
         # Connections to the network are refused.

@@ -34,6 +34,7 @@ type relation struct {
 	c           Criterion
 	matchings   []Matching // the first one decides the claim
 	coefficient func(x, y []float64) float64
+	interval    func(perSeed []float64) stats.Interval
 }
 
 // Association claims that y rises with x over the settings of the sweep, or falls. The statistic is
@@ -46,7 +47,7 @@ func (s Sweep) Association(text ClaimText, x, y Column, d Direction) Claim {
 		c = Below(0)
 	}
 	claim := s.relate(text, x, y, relation{"rank correlation", fmt.Sprintf("%s with %s", y.Title, x.Title), c,
-		s.Matchings(), stats.Spearman})
+		s.Matchings(), stats.Spearman, rankInterval})
 	claim.Rank = &claim.Matched[0].Value
 	return claim
 }
@@ -57,7 +58,7 @@ func (s Sweep) Association(text ClaimText, x, y Column, d Direction) Claim {
 // the other matchings are reported with it.
 func (s Sweep) PowerLaw(text ClaimText, x, y Column, c Criterion) Claim {
 	return s.relate(text, x, y, relation{"exponent", fmt.Sprintf("%s in %s", y.Title, x.Title), c,
-		[]Matching{lastStep, s.EqualLoss(), bestStep}, Exponent})
+		[]Matching{lastStep, s.EqualLoss(), bestStep}, Exponent, seedInterval})
 }
 
 // Exponent returns the slope of log y in log x by least squares. Values that are NaN, or not
@@ -84,8 +85,8 @@ func (s Sweep) relate(text ClaimText, x, y Column, r relation) Claim {
 				perSeed = append(perSeed, v)
 			}
 		}
-		at := RatioClaim(text, r.name+" of "+r.statistic, perSeed, r.c, "")
-		interval := stats.SeedInterval(perSeed, stats.Level)
+		interval := r.interval(perSeed)
+		at := meanClaim(text, r.name+" of "+r.statistic, perSeed, interval, r.c, "")
 		effect := fmt.Sprintf("%.2f %s", float64(at.Value), interval)
 		matched = append(matched, Matched{Matching: m.Name, Effect: effect, Value: at.Value, Interval: at.Interval,
 			Verdict: at.Verdict})

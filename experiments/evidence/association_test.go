@@ -49,7 +49,7 @@ func TestAssociation(t *testing.T) {
 	if math.Abs(float64(claim.Value)-mean) > 1e-12 || claim.Verdict != Holds || len(claim.PerSeed) != 3 {
 		t.Errorf("claim %+v; want a correlation of %g that holds", claim, mean)
 	}
-	const want = "rank correlation of Y with X: 0.87 [0.58, 1.15] over 4 settings, at equal training loss (1)"
+	const want = "rank correlation of Y with X: 0.87 [0.58, 1] over 4 settings, at equal training loss (1)"
 	if !strings.HasPrefix(claim.Evidence, want) || len(claim.Matched) != 3 {
 		t.Errorf("evidence %q, %d matchings; want %q, 3", claim.Evidence, len(claim.Matched), want)
 	}

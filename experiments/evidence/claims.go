@@ -198,7 +198,25 @@ func NewClaim(text ClaimText, statistic string, value float64, perSeed []float64
 
 // RankClaim decides a claim on the rank correlation of two quantities, one for each seed.
 func RankClaim(text ClaimText, of string, perSeed []float64, c Criterion, more string) Claim {
-	return RatioClaim(text, "rank correlation of "+of, perSeed, c, more)
+	return meanClaim(text, "rank correlation of "+of, perSeed, rankInterval(perSeed), c, more)
+}
+
+// seedInterval is the interval of the mean over the seeds.
+func seedInterval(perSeed []float64) stats.Interval { return stats.SeedInterval(perSeed, stats.Level) }
+
+// rankInterval is that of rank correlations. Student's t knows no bounds, a correlation has those of -1
+// and 1.
+func rankInterval(perSeed []float64) stats.Interval {
+	i := seedInterval(perSeed)
+	i.Lo, i.Hi = max(i.Lo, -1), min(i.Hi, 1) // NaN stays.
+	return i
+}
+
+// meanClaim decides a claim on the mean of a quantity with one value for each seed.
+func meanClaim(text ClaimText, statistic string, perSeed []float64, interval stats.Interval, c Criterion,
+	more string) Claim {
+	mean, _ := stats.MeanStd(perSeed)
+	return NewClaim(text, statistic, mean, perSeed, interval, c, more)
 }
 
 // FactorClaim decides a claim on a factor, one for each seed. The mean and interval are computed on
@@ -211,7 +229,7 @@ func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterio
 		}
 	}
 	mean, _ := stats.MeanStd(logs)
-	interval := stats.SeedInterval(logs, stats.Level)
+	interval := seedInterval(logs)
 	interval.Lo, interval.Hi = math.Exp(interval.Lo), math.Exp(interval.Hi)
 	claim := NewClaim(text, statistic, math.Exp(mean), perSeed, interval, c, more)
 	claim.P = pValue(Criterion{lo: math.Log(max(0, c.lo)), hi: math.Log(c.hi)}.p(logs))
@@ -220,13 +238,12 @@ func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterio
 
 // RatioClaim decides a claim on a quantity with one value per seed.
 func RatioClaim(text ClaimText, statistic string, perSeed []float64, c Criterion, more string) Claim {
-	mean, _ := stats.MeanStd(perSeed)
-	return NewClaim(text, statistic, mean, perSeed, stats.SeedInterval(perSeed, stats.Level), c, more)
+	return meanClaim(text, statistic, perSeed, seedInterval(perSeed), c, more)
 }
 
 // DifferenceClaim decides a claim on a paired difference.
 func DifferenceClaim(text ClaimText, statistic string, d stats.Difference, c Criterion, more string) Claim {
-	return NewClaim(text, statistic, d.Mean, d.PerSeed, stats.SeedInterval(d.PerSeed, stats.Level), c, more)
+	return NewClaim(text, statistic, d.Mean, d.PerSeed, seedInterval(d.PerSeed), c, more)
 }
 
 // LimitClaim decides a claim that a quantity never exceeds a limit, from each seed's largest value.

@@ -125,7 +125,7 @@ func RowsTrend(text ClaimText, what string, a Axis, rows [][]float64, d Directio
 			ranks = append(ranks, stats.Spearman(a.Values, y))
 		}
 	}
-	interval := stats.SeedInterval(slopes, stats.Level)
+	interval := seedInterval(slopes)
 	mean, _ := stats.MeanStd(slopes)
 	rank, _ := stats.MeanStd(ranks)
 	e := effect{what: what, axis: a, d: d}

@@ -184,11 +184,13 @@ var allowed = map[string]form{
 	"Xor":             {1, 2, 1, "axis broadcast"},
 	"ai.onnx.ml.LinearClassifier": {1, 1, 2,
 		"classlabels_ints classlabels_strings coefficients intercepts multi_class post_transform"},
-	"ai.onnx.ml.LinearRegressor":                     {1, 1, 1, "coefficients intercepts post_transform targets"},
-	"ai.onnx.ml.Normalizer":                          {1, 1, 1, "norm"},
-	"ai.onnx.ml.Scaler":                              {1, 1, 1, "offset scale"},
-	"com.microsoft.BiasGelu":                         {1, 2, 1, ""},
-	"com.microsoft.FastGelu":                         {1, 2, 1, ""},
+	"ai.onnx.ml.LinearRegressor": {1, 1, 1, "coefficients intercepts post_transform targets"},
+	"ai.onnx.ml.Normalizer":      {1, 1, 1, "norm"},
+	"ai.onnx.ml.Scaler":          {1, 1, 1, "offset scale"},
+	"com.microsoft.BiasGelu":     {1, 2, 1, ""},
+	"com.microsoft.FastGelu":     {1, 2, 1, ""},
+	"com.microsoft.FusedConv": {1, 4, 1,
+		"activation activation_params auto_pad dilations group kernel_shape pads strides"},
 	"com.microsoft.FusedMatMul":                      {1, 2, 1, "alpha transA transB transBatchA transBatchB"},
 	"com.microsoft.Gelu":                             {1, 1, 1, ""},
 	"com.microsoft.QuickGelu":                        {1, 1, 1, "alpha"},
@@ -208,8 +210,8 @@ var attributeTypes = attributeTypesByName(map[protos.AttributeProto_AttributeTyp
 	protos.AttributeProto_INTS: "dilations kernel_shape pads strides axes ends starts split perm value_ints output_padding output_shape shape classlabels_ints " +
 		"scan_input_axes scan_input_directions scan_output_axes scan_output_directions",
 	protos.AttributeProto_FLOAT:   "epsilon momentum alpha max min ratio beta clip gamma bias lambd cubic_coeff_a extrapolation_value value_float softcap",
-	protos.AttributeProto_FLOATS:  "activation_alpha activation_beta scales value_floats coefficients intercepts offset",
-	protos.AttributeProto_STRING:  "auto_pad approximate direction mode reduction coordinate_transformation_mode nearest_mode keep_aspect_ratio_policy equation norm post_transform",
+	protos.AttributeProto_FLOATS:  "activation_alpha activation_beta activation_params scales value_floats coefficients intercepts offset",
+	protos.AttributeProto_STRING:  "activation auto_pad approximate direction mode reduction coordinate_transformation_mode nearest_mode keep_aspect_ratio_policy equation norm post_transform",
 	protos.AttributeProto_STRINGS: "activations classlabels_strings",
 	protos.AttributeProto_GRAPH:   "else_branch then_branch body",
 })
@@ -254,7 +256,7 @@ func checkForm(n *protos.NodeProto, opset int64) error {
 	_, err := func() (bool, error) {
 		switch {
 		case isOwn(n) && opset > newestOpset:
-			return refused(n, "the file is of opset %d, and %d is the newest that is known: it", opset, newestOpset)
+			return refused(n, "the file is of opset %d, newer than the newest known, %d", opset, newestOpset)
 		case isOwn(n) && opset < known.since:
 			return refused(n, "it has the form of opset %d, before %d", opset, known.since)
 		case known.inputs >= 0 && len(n.Input) > known.inputs:

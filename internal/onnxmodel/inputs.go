@@ -2,6 +2,7 @@ package onnxmodel
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -144,14 +145,31 @@ func (m *Model) valueOf(name string) (string, error) {
 	return "", fmt.Errorf("%s: no node %q; from the last one back: %s", m.path, name, strings.Join(known, ", "))
 }
 
-// SetRank sets the number of axes of an input whose shape is not in the file.
+// SetRank sets the number of axes of an input whose shape is not in the file. It reads the file
+// anew, because operators are rewritten by the ranks of their inputs, and replaces the Store.
 func (m *Model) SetRank(input, rank int) error {
 	if !m.unshaped[input] {
 		return nil
 	}
-	t := m.graph.Input[input].GetType().GetTensorType()
-	t.Shape = dynamic(rank)
-	return m.again()
+	anew := &Model{path: m.path, Store: model.NewStore(), ranks: maps.Clone(m.ranks)}
+	if anew.ranks == nil {
+		anew.ranks = make(map[string]int)
+	}
+	anew.ranks[m.inputs[input]] = rank
+	if err := anew.load(); err != nil {
+		return fmt.Errorf("%s: %w", m.path, err)
+	}
+	for _, t := range m.constants {
+		if err := anew.setConstant(t); err != nil {
+			return err
+		}
+	}
+	anew.output, anew.node, anew.wrt = m.output, m.node, slices.Index(anew.inputs, m.inputs[m.wrt])
+	if err := m.folder.release(); err != nil {
+		return fmt.Errorf("%s: %w", m.path, err)
+	}
+	*m = *anew
+	return nil
 }
 
 // SetConstant replaces an input by one value for all examples, such as a sampling rate. The value
@@ -169,8 +187,15 @@ func (m *Model) SetConstant(input int, value *tensors.Tensor) error {
 	if err := c.slice(0, 0).ConstBytes(func(data []byte) { t.RawData = slices.Clone(data) }); err != nil {
 		return err
 	}
+	return m.setConstant(t)
+}
+
+// setConstant replaces the input that has the name of a tensor.
+func (m *Model) setConstant(t *protos.TensorProto) error {
+	m.constants = append(m.constants, t)
+	input := slices.Index(m.inputs, t.Name)
 	m.graph.Input = slices.Delete(slices.Clone(m.graph.Input), input, input+1)
-	m.graph.Node = append([]*protos.NodeProto{{Name: in.Name, OpType: "Constant", Output: []string{in.Name},
+	m.graph.Node = append([]*protos.NodeProto{{Name: t.Name, OpType: "Constant", Output: []string{t.Name},
 		Attribute: []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: t}}}}, m.graph.Node...)
 	if m.wrt > input {
 		m.wrt--

@@ -13,9 +13,7 @@ type Layer struct {
 }
 
 // weighted are the operators that multiply their input by weights.
-var weighted = []string{"Conv", "ConvTranspose", "Gemm", "MatMul", "FusedMatMul", "FusedConv", "FusedGemm", "LSTM",
-	"GRU",
-	"RNN"}
+var weighted = []string{"Conv", "ConvTranspose", "Gemm", "MatMul", "FusedMatMul", "FusedConv", "LSTM", "GRU", "RNN"}
 
 // Layers are the values that layers with weights compute on the way from the inputs to the output,
 // in this order.
@@ -30,7 +28,7 @@ func (m *Model) Layers() []Layer {
 // Features returns the input of the last dense layer before the output, "" if no layer with weights
 // comes before it.
 func (m *Model) Features() string {
-	dense := []string{"Gemm", "MatMul", "FusedMatMul", "FusedGemm"}
+	dense := []string{"Gemm", "MatMul", "FusedMatMul"}
 	for i, l := range slices.Backward(m.layersWithWeights()) {
 		if i > 0 && slices.Contains(dense, l.node.OpType) {
 			return l.in

@@ -48,6 +48,7 @@ type lowered struct {
 	ranks    map[string]int               // that have been inferred, -1 for one that cannot be
 	bodies   int                          // how many steps of loops were written out
 	types    map[string]int32             // as far as they are known
+	stated   map[string]int               // ranks of computed values that the file states, where they were used
 }
 
 // lower rewrites the nodes of a graph, and of the graphs inside its nodes. Nodes that are refused
@@ -55,7 +56,7 @@ type lowered struct {
 func lower(g *protos.GraphProto, opset int64) *lowered {
 	all := &lowered{origins: make(map[string]*protos.NodeProto), refusals: make(map[string]error),
 		hints: make(map[string]string), folded: make(map[string][]int64), ranks: make(map[string]int)}
-	all.types = make(map[string]int32)
+	all.types, all.stated = make(map[string]int32), make(map[string]int)
 	lowerGraph(&lowering{graph: g, opset: opset, float: int32(protos.TensorProto_FLOAT), dtypes: all.types, lowered: all})
 	return all
 }

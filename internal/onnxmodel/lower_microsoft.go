@@ -35,6 +35,7 @@ var _ = register(map[string]rewrite{
 		}
 		return l.finish(n, l.op("Mul", l.op("MatMul", a, b), l.scalar(n.Input[0], floatOr(n, "alpha", 1))))
 	},
+	"com.microsoft.FusedConv": fusedConv,
 	"com.microsoft.SkipLayerNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		return l.skipNorm(n, 4, func(x string) string {
 			inputs := []string{x, n.Input[2]}
@@ -191,4 +192,36 @@ func linearClassifier(l *lowering, n *protos.NodeProto) (bool, error) {
 		at = l.op("Gather", l.integers(labels...), at)
 	}
 	return l.finish(n, at)
+}
+
+// fusedConv is a convolution, to which a fourth input is added, and an activation.
+func fusedConv(l *lowering, n *protos.NodeProto) (bool, error) {
+	conv := &protos.NodeProto{Name: n.Name, OpType: "Conv", Input: n.Input[:min(3, len(n.Input))],
+		Output: []string{l.fresh()}, Attribute: withoutAttribute(n, "activation")}
+	remove(conv, "activation_params")
+	if err := l.node(conv); err != nil {
+		return false, err
+	}
+	y, params := conv.Output[0], attribute(n, "activation_params").GetFloats()
+	if added := input(n, 3); added != "" {
+		y = l.op("Add", y, added)
+	}
+	kind := stringOr(n, "activation", "")
+	if want := map[string]int{"LeakyRelu": 1, "Clip": 2, "HardSigmoid": 2}[kind]; len(params) != want {
+		return refused(n, "the attribute activation is %q with %d activation_params", kind, len(params))
+	}
+	switch kind {
+	case "":
+		return l.finish(n, y)
+	case "Relu", "Sigmoid", "Tanh":
+		return l.finish(n, l.op(kind, y))
+	case "LeakyRelu":
+		return l.finish(n, l.negative(y, l.op("Mul", y, l.scalar(y, params[0])), y))
+	case "Clip":
+		return l.finish(n, l.op("Clip", y, l.scalar(y, params[0]), l.scalar(y, params[1])))
+	case "HardSigmoid":
+		y = l.op("Add", l.op("Mul", y, l.scalar(y, params[0])), l.scalar(y, params[1]))
+		return l.finish(n, l.op("Clip", y, l.scalar(y, 0), l.scalar(y, 1)))
+	}
+	return refused(n, "the attribute activation is %q", kind)
 }

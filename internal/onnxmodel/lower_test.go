@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +82,28 @@ func TestVariants(t *testing.T) {
 			if i%32 == 0 && xla != nil {
 				tc.check(t, xla)
 			}
+		})
+	}
+}
+
+// TestUnshapedInputs: a file whose input has no shape is rewritten by the rank of the array.
+func TestUnshapedInputs(t *testing.T) {
+	for _, tc := range readCases(t, "variants/index.json") {
+		if !slices.Contains([]string{"softmax11_negative2.onnx", "topk_axis1.onnx", "einsum_ones_ellipsis.onnx"}, tc.Model) {
+			continue
+		}
+		t.Run(strings.TrimSuffix(tc.Model, ".onnx"), func(t *testing.T) {
+			m := load(t, changed(t, filepath.Join(tc.folder, tc.Model), func(file *protos.ModelProto) {
+				file.Graph.Input[0].Type.GetTensorType().Shape = nil
+			}))
+			if err := m.SetRank(0, tc.inputs(t, m).Rank()); err != nil {
+				t.Fatal(err)
+			}
+			gc, err := tc.measureModel(t, gctest.GoBackend(t), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gctest.AssertClose(t, []float64{gc}, []float64{tc.GC}, tc.Tolerance, 0, "GC")
 		})
 	}
 }

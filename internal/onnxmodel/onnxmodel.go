@@ -3,11 +3,13 @@
 package onnxmodel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute-onnx/support/protos"
@@ -36,6 +38,9 @@ type Model struct {
 	output   string
 	wrt      int    // the input that derivatives are taken with respect to
 	node     string // or the inner value, if not ""
+
+	ranks     map[string]int        // of inputs, from SetRank
+	constants []*protos.TensorProto // from SetConstant
 }
 
 // Load reads an ONNX file. It returns an error that names the file if it is no ONNX file, if the
@@ -65,6 +70,11 @@ func (m *Model) load() (err error) {
 	var file protos.ModelProto
 	if err := proto.Unmarshal(raw, &file); err != nil || file.Graph == nil || len(file.Graph.Output) == 0 {
 		return fmt.Errorf("not an ONNX model: export one, for example by torch.onnx.export")
+	}
+	for _, in := range file.Graph.Input {
+		if rank, ok := m.ranks[in.Name]; ok {
+			in.GetType().GetTensorType().Shape = dynamic(rank)
+		}
 	}
 	if err := inline(&file); err != nil {
 		return err
@@ -97,6 +107,9 @@ func (m *Model) parse(file *protos.ModelProto, folder *dataFolder) error {
 		return err
 	}
 	if err := simplify(m.graph); err != nil {
+		return err
+	}
+	if err := checkNames(m.graph, nil); err != nil {
 		return err
 	}
 	separateNames(m.graph)
@@ -180,8 +193,10 @@ func (m *Model) values(scope *model.Scope, g *graph.Graph, inputs []*graph.Node,
 		for i, x := range inputs {
 			named[m.inputs[i]] = x
 		}
-		outputs = m.call(scope, g, named, names...)
-		return checkNodes(g)
+		stated := m.statedOnPath(names)
+		all := m.call(scope, g, named, slices.Concat(names, stated)...)
+		outputs = all[:len(names)]
+		return cmp.Or(m.lowered.checkStated(stated, all[len(names):]), checkNodes(g))
 	})
 	if err != nil {
 		panic(&modelError{m.explain(g.Backend(), inputs, names, err)})

@@ -1,9 +1,11 @@
 package onnxmodel
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/gomlx/compute-onnx/support/protos"
+	"github.com/gomlx/gomlx/core/graph"
 )
 
 // rank of a value as far as the file tells it.
@@ -14,8 +16,11 @@ func (l *lowering) statedRank(name string) (int, bool) {
 	if t := l.tensor(name); t != nil {
 		return len(t.Dims), true
 	}
-	for _, v := range slices.Concat(l.graph.Input, l.graph.ValueInfo, l.graph.Output) {
+	for i, v := range slices.Concat(l.graph.Input, l.graph.ValueInfo, l.graph.Output) {
 		if shape := v.GetType().GetTensorType().GetShape(); v.Name == name && shape != nil {
+			if i >= len(l.graph.Input) {
+				l.stated[name] = len(shape.Dim)
+			}
 			return len(shape.Dim), true
 		}
 	}
@@ -23,6 +28,31 @@ func (l *lowering) statedRank(name string) (int, bool) {
 		return l.outer.rank(name)
 	}
 	return 0, false
+}
+
+// checkStated refuses a file that states another rank for a value than it has: a rewrite that used
+// the stated one computes something else.
+func (l *lowered) checkStated(names []string, values []*graph.Node) error {
+	for i, name := range names {
+		if want := l.stated[name]; values[i].Rank() != want {
+			return fmt.Errorf("value %s has shape %s, but the file states %d axes for it: "+
+				"remove the shapes in graph.value_info, and add them anew by onnx.shape_inference.infer_shapes",
+				name, values[i].Shape(), want)
+		}
+	}
+	return nil
+}
+
+// statedOnPath has the values between inputs and outputs whose stated ranks were used.
+func (m *Model) statedOnPath(outputs []string) (names []string) {
+	for _, n := range ancestors(m.graph, outputs...) {
+		for _, out := range n.Output {
+			if _, ok := m.lowered.stated[out]; ok {
+				names = append(names, out)
+			}
+		}
+	}
+	return names
 }
 
 // statedSize is the size of an axis of a value, if the file states it.

@@ -2,6 +2,7 @@ package onnxmodel
 
 import (
 	"fmt"
+	"maps"
 	"math/bits"
 	"slices"
 
@@ -11,6 +12,47 @@ import (
 // maxNodes is far above any real network. The importer calls itself for each node on a path, and a
 // path of many millions would take more stack than Go gives.
 const maxNodes = 100_000
+
+// checkNames refuses a graph that defines a value twice, and operators whose inputs nothing defines:
+// neither in the graph nor in those around it, whose values are outer.
+func checkNames(g *protos.GraphProto, outer map[string]bool) error {
+	defined := maps.Clone(outer)
+	if defined == nil {
+		defined = make(map[string]bool)
+	}
+	for _, in := range g.Input {
+		defined[in.Name] = true
+	}
+	for _, w := range g.Initializer {
+		defined[w.Name] = true
+	}
+	for _, w := range g.SparseInitializer {
+		defined[w.GetValues().GetName()] = true
+	}
+	for _, n := range g.Node {
+		for _, out := range n.Output {
+			if out != "" && defined[out] && !outer[out] {
+				return fmt.Errorf("operator %s: its output %q is defined twice, which ONNX does not allow", nodeName(n), out)
+			}
+			defined[out] = true
+		}
+	}
+	for _, n := range g.Node {
+		for _, in := range n.Input {
+			if in != "" && !defined[in] {
+				return fmt.Errorf("operator %s: nothing defines its input %q", nodeName(n), in)
+			}
+		}
+		for _, a := range n.Attribute {
+			if a.G != nil {
+				if err := checkNames(a.G, defined); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
 
 // validate refuses faults that the importer does not check for: tensors that claim more elements
 // than they hold, operators that lack inputs, and cycles.
@@ -74,9 +116,16 @@ func (v *validator) graph(g *protos.GraphProto, outside *scope) error {
 		return fmt.Errorf("the network has more than %d nodes", maxNodes)
 	}
 	for _, w := range g.Initializer {
+		if _, ok := elementBytes[protos.TensorProto_DataType(w.DataType)]; !ok {
+			return fmt.Errorf("weight %s is of type %s, which is not supported", w.Name, protos.TensorProto_DataType(w.DataType))
+		}
 		if err := v.tensor(w); err != nil {
 			return err
 		}
+	}
+	if len(g.SparseInitializer) > 0 {
+		return fmt.Errorf("weight %s is sparse, which is not supported: store it dense",
+			g.SparseInitializer[0].GetValues().GetName())
 	}
 	s := newScope(g, outside)
 	for _, n := range g.Node {
@@ -233,7 +282,7 @@ var leastInputs = operatorCounts(map[int][]string{
 		"Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Tanh", "TopK",
 		"Transpose", "Trilu",
 		"Unsqueeze"},
-	2: {"Add", "BiasGelu", "FusedMatMul", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Conv", "ConvTranspose",
+	2: {"Add", "BiasGelu", "FusedConv", "FusedMatMul", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Conv", "ConvTranspose",
 		"CumSum", "DequantizeLinear", "Div", "Equal",
 		"Expand", "Gather", "GatherElements", "GatherND", "Gemm", "Greater", "GreaterOrEqual", "LayerNormalization", "Less",
 		"LessOrEqual", "MatMul", "MatMulInteger", "Mod", "Mul", "Or", "PRelu", "Pow", "QuantizeLinear", "RMSNormalization",

@@ -367,6 +367,12 @@ case("avgpool19_same_dilated", 19, [("AveragePool", "x", "out", same)], refused=
 case("maxpool12_same_dilated", 12, [("MaxPool", "x", "out", same)], refused="operator MaxPool (out): the attribute auto_pad is SAME_UPPER with dilations")
 case("reshape_by_values", 13, [("Cast", "x", "i", {"to": T.INT64}), ("ReduceMax", "i", "m", {"keepdims": 0}), ("Mul", "m zero", "z", {}), ("Add", "z sizes", "s", {}), ("Reshape", "x s", "out", {})], {"zero": np.array(0), "sizes": ints(3, -1)}, shape=S2,
      refused="operator Reshape (out): a size, an index or another parameter of it is computed from values")
+# convolutions that ONNX Runtime fused with what follows
+fused = {"domain": "com.microsoft", "auto_pad": "SAME_UPPER", "strides": [2, 1]}
+case("fusedconv_relu", 17, [("FusedConv", "x w b", "y", {**fused, "activation": "Relu"}), sq("y")], {"w": N(2, 4, 2, 3), "b": N(2)}, dtype="f4")
+case("fusedconv_leaky", 17, [("FusedConv", "x w", "y", {**fused, "activation": "LeakyRelu", "activation_params": [0.2]}), sq("y")], {"w": N(2, 4, 2, 3)}, dtype="f4")
+case("fusedconv_clip_added", 17, [("Conv", "x w", "z", {"auto_pad": "SAME_UPPER", "strides": [2, 1]}), ("FusedConv", "x v b z", "y", {**fused, "activation": "Clip", "activation_params": [-2.5, 3.5]}), sq("y")], {"w": N(2, 4, 2, 3), "v": N(2, 4, 2, 3) / 3, "b": N(2)}, dtype="f4")
+case("fusedconv_hardsigmoid", 17, [("FusedConv", "x w", "y", {**fused, "activation": "HardSigmoid", "activation_params": [0.1, 0.4]}), sq("y")], {"w": N(2, 4, 2, 3)}, dtype="f4")
 # scales and biases of fewer axes than are normalized
 case("layernorm17_scale_rank1", 17, [("LayerNormalization", "x s b", "y", {"axis": -2}), sq("y")], {"s": N(6), "b": N(6)})
 case("layernorm17_bias_rank1", 17, [("LayerNormalization", "x s b", "y", {"axis": 2}), sq("y")], {"s": N(5, 6), "b": N(6)})
@@ -403,7 +409,7 @@ MENDED = """
     resize10_nearest_down resize11_tf_half resize13_3d dequant_weights dequant_axis_neg dequant_scalar_u8 qdq dynamicquant lstm_leaky
     pad11_older_edge pad19_older_wrap pad11_older_negative pad_computed_negative slice_computed_steps layernorm17_scale_rank1
     layernorm17_bias_rank1 layernorm17_scale_rank4 einsum_ones_ellipsis einsum_ones_letter einsum_outer resize13_sizes_second_axis
-    range_floats resize13_sizes_by_floats avgpool19_same_dilated maxpool12_same_dilated reshape_by_values resize13_sizes_rank2 equal_booleans scatternd_booleans gru_scaled lstm_hardsigmoid_alpha loop_counter loop_collects loop_nested loop_if loop_data scan9 scan_axes_reverse pad18_axes_const
+    fusedconv_relu fusedconv_leaky fusedconv_clip_added fusedconv_hardsigmoid range_floats resize13_sizes_by_floats avgpool19_same_dilated maxpool12_same_dilated reshape_by_values resize13_sizes_rank2 equal_booleans scatternd_booleans gru_scaled lstm_hardsigmoid_alpha loop_counter loop_collects loop_nested loop_if loop_data scan9 scan_axes_reverse pad18_axes_const
 """.split()
 NUMPY = {"f2": T.FLOAT16, "f4": T.FLOAT, "f8": T.DOUBLE}
 
@@ -416,7 +422,8 @@ def model(c, dtype=None):
     nodes = [helper.make_node(o, split(i), split(u), **a) for o, i, u, a in c["nodes"]]
     weights = [numpy_helper.from_array(a.astype(dtype) if a.dtype == np.float64 else a, k) for k, a in c["w"].items()]
     graph = helper.make_graph(nodes, "variant", [value("x", ["batch", *c["shape"][1:]])], [value("out", None)], weights)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", c["opset"])], ir_version=8 if c["opset"] < 20 else 10)
+    domains = [helper.make_opsetid("com.microsoft", 1)] * any("domain" in a for *_, a in c["nodes"])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", c["opset"]), *domains], ir_version=8 if c["opset"] < 20 else 10)
 
 
 def complexity(run, x, h, dtype):

@@ -182,6 +182,8 @@ func onnxForms() []onnxForm {
 		{20, node("Gelu", text("approximate", "tanh")), []float32{-2}, nil, false, "[-0.0454023]", "[-0.0455001]"},
 		{18, node("Pad"), [][]float32{{1, 2}}, constants{integers("pads", 0, 0, 1, 0), shaped(floats("value", 0)),
 			integers("axes", 1, 0)}, true, "[1 2 0]", "[1 2 0 0]"},
+		{13, node("Pad", text("mode", "reflect")), []float32{1, 2, 3}, constants{integers("pads", -1, 1)}, true, "[2 3 2]",
+			"[1 2 3 2]"},
 		{13, node("ArgMax", integer("select_last_index", 1)), []float32{5, 5}, nil, false, "[1]", "[0]"},
 		{13, foreign, []float32{-1, 1}, nil, false, "an error", "[0 1]"},
 
@@ -200,6 +202,9 @@ func onnxForms() []onnxForm {
 		{13, node("LSTM", integer("hidden_size", 1)), [][][]float32{{{1}}},
 			constants{shaped(floats("w", 1, 1, 1, 1), 1, 4, 1),
 				shaped(floats("r", 1, 1, 1, 1), 1, 4, 1)}, true, "[0.369606]", "Node is nil"},
+		{17, node("LayerNormalization", integer("axis", 1)), [][][]float32{{{1, 2}, {3, 4}}}, constants{floats("scale", 1, 1)},
+			true, "[-1.34164 -0.447212 0.447212 1.34164]", "LayerNormalization: scale tensor has insufficient dimensions " +
+				"(rank=1) for input rank=3 and axis=1"},
 		{13, node("Einsum", text("equation", "ij->i")), [][]float32{{1, 2}, {3, 4}}, nil, false, "[3 7]",
 			`Einsum node "" has 1 inputs, but GoMLX only supports exactly 2 operands`},
 		{10, node("Pad", ints("pads", 0, 1)), []float32{1}, nil, false, "[1 0]",

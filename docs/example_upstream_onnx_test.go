@@ -202,8 +202,8 @@ func onnxForms() []onnxForm {
 		{13, node("LSTM", integer("hidden_size", 1)), [][][]float32{{{1}}},
 			constants{shaped(floats("w", 1, 1, 1, 1), 1, 4, 1),
 				shaped(floats("r", 1, 1, 1, 1), 1, 4, 1)}, true, "[0.369606]", "Node is nil"},
-		{17, node("LayerNormalization", integer("axis", 1)), [][][]float32{{{1, 2}, {3, 4}}}, constants{floats("scale", 1, 1)},
-			true, "[-1.34164 -0.447212 0.447212 1.34164]", "LayerNormalization: scale tensor has insufficient dimensions " +
+		{17, node("LayerNormalization", integer("axis", 1)), [][][]float32{{{1, 2}, {3, 4}}},
+			constants{floats("scale", 1, 1)}, true, "[-1.34164 -0.447212 0.447212 1.34164]", "LayerNormalization: scale tensor has insufficient dimensions " +
 				"(rank=1) for input rank=3 and axis=1"},
 		{13, node("Einsum", text("equation", "ij->i")), [][]float32{{1, 2}, {3, 4}}, nil, false, "[3 7]",
 			`Einsum node "" has 1 inputs, but GoMLX only supports exactly 2 operands`},

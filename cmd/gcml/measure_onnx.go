@@ -80,7 +80,10 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 // the batches have it.
 func openExamples(network *onnxmodel.Model, o *measureOptions, split datasets.Split,
 	axes batchAxes) (ds examples, arrange layout, err error) {
-	fixed := network.BatchSize(axes.of(network.InputName()))
+	fixed, err := network.BatchSize(axes.of)
+	if err != nil {
+		return nil, nil, err
+	}
 	if fixed > 0 {
 		o.batch = fixed
 	}

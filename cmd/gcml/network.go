@@ -117,8 +117,11 @@ func openONNX(o measureOptions, split datasets.Split) (*onnxNetwork, error) {
 		return nil, err
 	}
 	ds, arrange, err := openExamples(network, &o, split, n.axes)
+	if err != nil {
+		return nil, err
+	}
 	n.ds, n.arrange = &memoryLimited{examples: ds}, arrange
-	n.batch = network.BatchSize(n.axes.of(network.InputName()))
+	n.batch, err = network.BatchSize(n.axes.of)
 	n.mayFit = n.batch == 0 && !o.batchGiven
 	return n, err
 }

@@ -155,12 +155,23 @@ func (m *Model) InputShape() shapes.Shape { return m.shapes[m.wrt] }
 func (m *Model) OutputName() string { return m.output }
 
 // BatchSize is the number of examples that the network was exported for, or 0 if it takes any: the
-// size of an axis of the input.
-func (m *Model) BatchSize(axis int) int {
-	if axis < 0 || axis >= m.InputShape().Rank() {
-		return 0
+// size of the axis of each input that axisOf returns for its name. It is an error if two inputs
+// have different sizes.
+func (m *Model) BatchSize(axisOf func(input string) int) (size int, err error) {
+	var first string
+	for i, name := range m.inputs {
+		axis := axisOf(name)
+		if axis < 0 || axis >= m.shapes[i].Rank() || m.shapes[i].Dimensions[axis] < 0 {
+			continue
+		}
+		own := m.shapes[i].Dimensions[axis]
+		if size > 0 && own != size {
+			return 0, fmt.Errorf("%s: axis %d of input %s has the size %d, and axis %d of input %s has %d: want the same number of examples",
+				m.path, axisOf(first), first, size, axis, name, own)
+		}
+		size, first = own, name
 	}
-	return max(0, m.InputShape().Dimensions[axis])
+	return size, nil
 }
 
 // SetOutput makes Forward return an inner value, named by its own name or by that of the node that

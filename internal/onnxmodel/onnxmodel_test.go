@@ -177,15 +177,34 @@ func TestWeightsAmongInputs(t *testing.T) {
 }
 
 func TestFixedBatchSize(t *testing.T) {
-	if n := load(t, testdata("mlp.onnx")).BatchSize(0); n != 0 {
-		t.Errorf("batch size %d of a network that takes any", n)
+	first := func(string) int { return 0 }
+	if n, err := load(t, testdata("mlp.onnx")).BatchSize(first); n != 0 || err != nil {
+		t.Errorf("batch size %d of a network that takes any, error %v", n, err)
 	}
 	path := changed(t, "mlp.onnx", func(file *protos.ModelProto) {
 		dim := file.Graph.Input[0].Type.GetTensorType().Shape.Dim[0]
 		dim.Value = &protos.TensorShapeProto_Dimension_DimValue{DimValue: 5}
 	})
-	if n := load(t, path).BatchSize(0); n != 5 {
-		t.Errorf("batch size %d; want 5", n)
+	if n, err := load(t, path).BatchSize(first); n != 5 || err != nil {
+		t.Errorf("batch size %d, error %v; want 5", n, err)
+	}
+	// The other inputs have examples too.
+	for _, tc := range []struct {
+		rows map[string]int64
+		want int
+	}{{map[string]int64{"mask": 4}, 4}, {map[string]int64{"x": 3, "b": 3}, 3}, {map[string]int64{"x": 3, "mask": 4}, -1}} {
+		m := load(t, changed(t, "masked.onnx", func(file *protos.ModelProto) {
+			for _, in := range file.Graph.Input {
+				if rows := tc.rows[in.Name]; rows > 0 {
+					in.Type.GetTensorType().Shape.Dim[0].Value = &protos.TensorShapeProto_Dimension_DimValue{DimValue: rows}
+				}
+			}
+		}))
+		n, err := m.BatchSize(first)
+		if tc.want >= 0 && (n != tc.want || err != nil) ||
+			tc.want < 0 && (err == nil || !strings.Contains(err.Error(), "want the same number of examples")) {
+			t.Errorf("%v: batch size %d, error %v; want %d", tc.rows, n, err, tc.want)
+		}
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 // path of many millions would take more stack than Go gives.
 const maxNodes = 100_000
 
-// checkNames refuses a graph that defines a value twice, and operators whose inputs nothing defines:
-// neither in the graph nor in those around it, whose values are outer.
+// checkNames refuses a graph that defines a value twice, and operators whose inputs neither the
+// graph nor those around it define. The latter's values are outer.
 func checkNames(g *protos.GraphProto, outer map[string]bool) error {
 	defined := maps.Clone(outer)
 	if defined == nil {

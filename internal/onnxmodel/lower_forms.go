@@ -185,6 +185,10 @@ func reduction(l *lowering, n *protos.NodeProto) (bool, error) {
 		return l.finish(n, l.reduced("ReduceSum", n, l.op("Abs", x)))
 	case "ReduceSumSquare":
 		return l.finish(n, l.reduced("ReduceSum", n, l.op("Mul", x, x)))
+	case "ReduceL2":
+		if dtype := l.dtypes[x]; isFloat(dtype) || dtype == 0 {
+			return l.finish(n, l.sqrtOrZero(l.reduced("ReduceSum", n, l.op("Mul", x, x))))
+		}
 	}
 	return false, nil
 }

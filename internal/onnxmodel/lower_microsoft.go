@@ -73,10 +73,12 @@ var _ = register(map[string]rewrite{
 		case "L1":
 			norm = l.opWith("ReduceSum", reduceAttributes(-1), l.op("Abs", x))
 		case "L2":
-			norm = l.op("Sqrt", l.opWith("ReduceSum", reduceAttributes(-1), l.op("Mul", x, x)))
+			norm = l.sqrtOrZero(l.opWith("ReduceSum", reduceAttributes(-1), l.op("Mul", x, x)))
 		default:
 			return refused(n, "the attribute norm is %q", kind)
 		}
+		// A row of zeros stays zero.
+		norm = l.op("Where", l.op("Equal", norm, l.scalar(x, 0)), l.scalar(x, 1), norm)
 		return l.finish(n, l.op("Div", x, norm))
 	},
 	"ai.onnx.ml.LinearRegressor": func(l *lowering, n *protos.NodeProto) (bool, error) {

@@ -52,7 +52,7 @@ var _ = register(map[string]rewrite{
 		case 1:
 			norm = l.opWith("ReduceSum", reduceAttributes(axis), l.op("Abs", x))
 		case 2:
-			norm = l.op("Sqrt", l.opWith("ReduceSum", reduceAttributes(axis), l.op("Mul", x, x)))
+			norm = l.sqrtOrZero(l.opWith("ReduceSum", reduceAttributes(axis), l.op("Mul", x, x)))
 		default:
 			return refused(n, "the attribute p is %d", p)
 		}
@@ -63,7 +63,7 @@ var _ = register(map[string]rewrite{
 	"MeanVarianceNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		x, axes := n.Input[0], l.integers(intsOr(n, "axes", []int64{0, 2, 3})...)
 		centered := l.op("Sub", x, l.op("ReduceMean", x, axes))
-		deviation := l.op("Sqrt", l.op("ReduceMean", l.op("Mul", centered, centered), axes))
+		deviation := l.sqrtOrZero(l.op("ReduceMean", l.op("Mul", centered, centered), axes))
 		return l.finish(n, l.op("Div", centered, l.op("Add", deviation, l.scalar(x, 1e-9))))
 	},
 	"LRN": func(l *lowering, n *protos.NodeProto) (bool, error) {
@@ -95,6 +95,17 @@ var _ = register(map[string]rewrite{
 		return l.finish(n, l.rootMeanSquare(n.Input[0], n.Input[1], floatOr(n, "epsilon", 1e-5), intOr(n, "axis", -1)))
 	},
 })
+
+// orZero applies a root to values that are not negative. At 0, where a root has no derivative, the
+// gradient is 0, as that of PyTorch's norms is.
+func (l *lowering) orZero(x string, root func(x string) string) string {
+	none := l.op("Equal", x, l.scalar(x, 0))
+	return l.op("Where", none, l.scalar(x, 0), root(l.op("Where", none, l.scalar(x, 1), x)))
+}
+
+func (l *lowering) sqrtOrZero(x string) string {
+	return l.orZero(x, func(x string) string { return l.op("Sqrt", x) })
+}
 
 // layerNormalization is written out, because the importer supports neither the mean and the inverse
 // standard deviation as outputs, nor a scale or bias of fewer axes than are normalized.

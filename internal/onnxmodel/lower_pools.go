@@ -278,9 +278,9 @@ func (l *lowering) root(x string, p float64) string {
 	case 1:
 		return x
 	case 2:
-		return l.op("Sqrt", x)
+		return l.sqrtOrZero(x)
 	}
-	return l.op("Pow", x, l.scalar(x, float32(1/p)))
+	return l.orZero(x, func(x string) string { return l.op("Pow", x, l.scalar(x, float32(1/p))) })
 }
 
 // kernelOf is the attribute kernel_shape, or the spatial axes of weights [.., .., spatial ...].

@@ -387,6 +387,13 @@ case("resize13_sizes_second_axis", 13, [("Resize", ["x", "", "", "s"], "y", {"mo
 case("resize13_sizes_rank2", 13, [("Resize", ["x", "", "", "s"], "y", {"mode": "linear"}), sq("y")], sz(3, 9), shape=S2, dtype="f4")
 case("equal_booleans", 13, [("Greater", "x low", "a", {}), ("Less", "x high", "b", {}), ("Equal", "a b", "e", {}), ("Where", "e x low", "out", {})], {"low": np.array(0.2), "high": np.array(0.5)})
 case("scatternd_booleans", 16, [("Greater", "x low", "a", {}), ("Transpose", "a", "t", {"perm": [1, 0]}), ("ScatterND", "t i u", "v", {}), ("Transpose", "v", "e", {"perm": [1, 0]}), ("Where", "e x low", "out", {})], {"low": np.array(0.2), "i": np.array([[1], [4]]), "u": np.array([[True] * 3, [False] * 3])}, shape=S2)
+# norms of nothing but zeros, as after a Relu: their gradient is 0
+dead = ("Relu", "x", "r", {})
+case("reducel2_zeros", 13, [dead, ("ReduceL2", "r", "out", {"axes": [1]})])
+case("normalize_zeros", 13, [dead, ("ReduceL2", "r", "n", {"axes": [1], "keepdims": 1}), ("Clip", "n least", "m", {}), ("Div", "r m", "out", {})], {"least": np.array(1e-12)}, shape=(3, 2, 3, 2))
+case("lpnorm_zeros", 13, [dead, ("LpNormalization", "r", "out", {"axis": 3})], shape=(3, 4, 2, 2))
+case("lppool18_zeros", 18, [dead, ("LpPool", "r", "out", {"kernel_shape": [2, 2]})], dtype="f4")
+case("lppool18_p3_zeros", 18, [dead, ("LpPool", "r", "out", {"kernel_shape": [1, 2], "p": 3})], dtype="f4")
 
 # What the evaluator has wrongly: Softmax of old opsets, BatchNormalization of two axes, Loop without a condition, LpNormalization of
 # p = 1, cubic weights without what is outside, LRN, and most options of recurrent layers.
@@ -409,7 +416,7 @@ MENDED = """
     resize10_nearest_down resize11_tf_half resize13_3d dequant_weights dequant_axis_neg dequant_scalar_u8 qdq dynamicquant lstm_leaky
     pad11_older_edge pad19_older_wrap pad11_older_negative pad_computed_negative slice_computed_steps layernorm17_scale_rank1
     layernorm17_bias_rank1 layernorm17_scale_rank4 einsum_ones_ellipsis einsum_ones_letter einsum_outer resize13_sizes_second_axis
-    fusedconv_relu fusedconv_leaky fusedconv_clip_added fusedconv_hardsigmoid range_floats resize13_sizes_by_floats avgpool19_same_dilated maxpool12_same_dilated reshape_by_values resize13_sizes_rank2 equal_booleans scatternd_booleans gru_scaled lstm_hardsigmoid_alpha loop_counter loop_collects loop_nested loop_if loop_data scan9 scan_axes_reverse pad18_axes_const
+    reducel2_zeros normalize_zeros lpnorm_zeros lppool18_zeros lppool18_p3_zeros fusedconv_relu fusedconv_leaky fusedconv_clip_added fusedconv_hardsigmoid range_floats resize13_sizes_by_floats avgpool19_same_dilated maxpool12_same_dilated reshape_by_values resize13_sizes_rank2 equal_booleans scatternd_booleans gru_scaled lstm_hardsigmoid_alpha loop_counter loop_collects loop_nested loop_if loop_data scan9 scan_axes_reverse pad18_axes_const
 """.split()
 NUMPY = {"f2": T.FLOAT16, "f4": T.FLOAT, "f8": T.DOUBLE}
 

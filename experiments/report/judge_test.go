@@ -220,8 +220,8 @@ func TestSmokeShowsNoVerdict(t *testing.T) {
 	}
 }
 
-// TestFound checks that the sentence on an experiment is on its first empirical claim with an
-// effect.
+// TestFound checks that the sentence on an experiment is on its first empirical claim that a test
+// decides, or else on the first one with an effect.
 func TestFound(t *testing.T) {
 	effect := func(c evidence.Claim, text, matching string) evidence.Claim {
 		c.Effect, c.Matched = text, []evidence.Matched{{Matching: matching}}
@@ -230,11 +230,15 @@ func TestFound(t *testing.T) {
 	theorem, plain := proven(claim("t", evidence.Holds, -1)), claim("a", evidence.Holds, 0.01)
 	first, second := effect(claim("b", evidence.Holds, 0.01), "accuracy rises by 2", "at equal training loss (0.3)"),
 		effect(claim("c", evidence.Holds, 0), "other", "x")
+	open := effect(claim("e", evidence.Undecided, 0.3), "GC changes", "at the last step")
+	untested := claim("f", evidence.Holds, -1)
 	for i, tc := range []struct {
 		claims []evidence.Claim
 		want   string
 	}{
-		{[]evidence.Claim{theorem, plain, first, second}, "Accuracy rises by 2, at equal training loss (0.3)."},
+		{[]evidence.Claim{theorem, untested, open, first, second, plain}, "Accuracy rises by 2, at equal training loss (0.3)."},
+		{[]evidence.Claim{untested, open, plain}, "The claim a. Holds: value 0."},
+		{[]evidence.Claim{untested, open}, "GC changes, at the last step."},
 		{[]evidence.Claim{effect(evidence.Claim{ClaimText: evidence.ClaimText{ID: "d"}, Verdict: evidence.Undecided},
 			"GC falls", "at the last step")},
 			"GC falls, at the last step; 0 seed(s) cannot decide it, at least 3 are needed."},

@@ -92,24 +92,39 @@ func (t tally) provenText() string {
 	return fmt.Sprintf("%d not refuted", t.proven)
 }
 
-// found returns a sentence on the first empirical claim with an effect. If there is none, it
-// returns the first claim with its verdict and evidence.
+// found returns a sentence on the first empirical claim that a test decides. If there is none, it is
+// on the first one with an effect, or else on the first one.
 func (j *Judged) found() string {
-	first := -1
-	for i, c := range j.Claims {
-		if !c.Proven && (first < 0 || j.Claims[first].Effect == "" && c.Effect != "") {
-			first = i
-		}
-	}
-	if first < 0 {
+	c := j.headline()
+	if c == nil {
 		return ""
 	}
-	c := j.Decided[slices.IndexFunc(j.Decided, func(c JudgedClaim) bool { return c.ID == j.Claims[first].ID })]
 	text := c.Finding()
 	if c.Effect == "" {
 		text = fmt.Sprintf("%s. %s: %s", c.Text, upper(string(c.Final)), text)
 	}
 	return upper(text) + "."
+}
+
+func (j *Judged) headline() (first *JudgedClaim) {
+	rank := func(c *JudgedClaim) int {
+		switch {
+		case c == nil || c.Proven:
+			return 0
+		case c.P != nil && (c.Final == evidence.Holds || c.Final == evidence.DoesNotHold):
+			return 3
+		case c.Effect != "":
+			return 2
+		}
+		return 1
+	}
+	for _, own := range j.Claims {
+		at := slices.IndexFunc(j.Decided, func(c JudgedClaim) bool { return c.ID == own.ID })
+		if at >= 0 && rank(&j.Decided[at]) > rank(first) {
+			first = &j.Decided[at]
+		}
+	}
+	return first
 }
 
 // upper returns the text with its first letter in upper case.

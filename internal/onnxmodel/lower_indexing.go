@@ -72,6 +72,13 @@ func (l *lowering) elements(data, indices string, axis int64, rank int) string {
 // places returns full indices into data, along a new last axis: along one axis the given indices,
 // along the others their own places. Negative indices count from the end.
 func (l *lowering) places(data, indices string, axis int64, rank int) string {
+	// Backends do not notice places beyond the other axes.
+	others := slices.Repeat([]int64{1}, rank)
+	others[axis] = 0
+	room := l.op("Mul", l.op("Sub", l.op("Shape", data), l.op("Shape", indices)), l.integers(others...))
+	least := l.opWith("ReduceMin", []*protos.AttributeProto{intAttribute("keepdims", 0)}, room)
+	indices = l.checked(indices, l.op("GreaterOrEqual", least, l.integer(0)),
+		"its indices have more places along an axis than its data, such as those of a batch of another size")
 	at := l.fromStart(l.cast(indices, protos.TensorProto_INT64), l.op("Gather", l.op("Shape", data), l.integer(axis)))
 	shape := l.op("Shape", indices)
 	var parts []string

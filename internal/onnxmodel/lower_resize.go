@@ -64,7 +64,7 @@ func resize(l *lowering, n *protos.NodeProto) (bool, error) {
 	if r.sizes != "" && attribute(n, "axes") == nil {
 		y = l.op("Reshape", y, r.sizes)
 		l.hints[y] = "its sizes change the axis of the examples, or the second one, whose size the file does not tell: " +
-			"add shapes by onnx.shape_inference.infer_shapes"
+			"export it with a dynamic batch axis, or add shapes by onnx.shape_inference.infer_shapes"
 	}
 	return l.finish(n, y)
 }

@@ -108,6 +108,21 @@ func TestUnshapedInputs(t *testing.T) {
 	}
 }
 
+// TestIndicesOfAnotherBatch: a file that was exported for three examples has indices of three.
+func TestIndicesOfAnotherBatch(t *testing.T) {
+	for _, name := range []string{"scatterel_add", "gatherel_neg"} {
+		m := load(t, testdata("variants/"+name+".onnx"))
+		for batch, refused := range map[int]bool{2: true, 3: false} {
+			shape := m.InputShape().Clone()
+			shape.Dimensions[0] = batch
+			_, _, err := m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shape}, 1<<30)
+			if (err != nil) != refused || refused && !strings.Contains(err.Error(), "its indices have more places along an axis") {
+				t.Errorf("%s: error %v for %d examples", name, err, batch)
+			}
+		}
+	}
+}
+
 func (tc *caseOf) check(t *testing.T, b compute.Backend) {
 	t.Helper()
 	path := testdata(filepath.Join(tc.folder, tc.Model))

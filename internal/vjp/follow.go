@@ -160,6 +160,36 @@ func (s *Pullback) choices(n *Node) [][]*layout {
 		}
 	}
 	choose(0)
+	if len(all) == mostChoices {
+		all = append(all, s.equalChoices(n)...)
+	}
+	return all
+}
+
+// equalChoices returns the choices in which all inputs of n have one layout: of a concatenation of
+// many parts, as a recurrent layer's outputs are, these are the ones that matter.
+func (s *Pullback) equalChoices(n *Node) (all [][]*layout) {
+	var first []layout
+	for _, node := range n.Inputs() {
+		if s.onPath[node] && node.NumOutputs() == 1 {
+			first = s.places[node][0]
+			break
+		}
+	}
+	for _, place := range first {
+		in := make([]*layout, len(n.Inputs()))
+		complete := true
+		for k, node := range n.Inputs() {
+			if !s.onPath[node] || node.NumOutputs() > 1 {
+				continue
+			}
+			in[k] = &place
+			complete = complete && slices.ContainsFunc(s.places[node][0], place.equal)
+		}
+		if complete {
+			all = append(all, in)
+		}
+	}
 	return all
 }
 

@@ -90,6 +90,17 @@ var blocks = []block{
 		}
 		return Stack(states, 1)
 	}},
+	{"recurrent, many steps first", func(x *Node) *Node {
+		b, t, d := sizes(x)
+		tokens := TransposeAllAxes(x, 1, 0, 2)
+		var states []*Node
+		state := Zeros(x.Graph(), shapes.Make(x.DType(), b, d))
+		for i := range 3 * t {
+			state = Tanh(Add(Squeeze(SliceAxis(tokens, 0, AxisElem(i%t)), 0), DotProduct(state, irregular(x, d, d))))
+			states = append(states, state)
+		}
+		return TransposeAllAxes(Stack(states, 0), 1, 0, 2)
+	}},
 	{"a token picked for each example", func(x *Node) *Node {
 		b, t, _ := sizes(x)
 		example := Iota(x.Graph(), shapes.Make(dtypes.Int32, b, 1), 0)

@@ -136,7 +136,7 @@ class ImageTest(unittest.TestCase):
         self.wait(lambda: self.health(container) == 0, "healthy", log)
         token = re.search(r"http://127\.0\.0\.1:8888/lab[^?]*\?token=(\w+)", log()).group(1)
         published = self.check(call("port", container, "8888")).strip()
-        with urllib.request.urlopen(f"http://{published}/api/contents?token={token}") as response:
+        with urllib.request.urlopen(f"http://{published}/api/contents/notebooks?token={token}") as response:
             self.assertIn("01_simplicity_bias.ipynb", response.read().decode())
         with self.assertRaises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"http://{published}/api/contents")

@@ -116,7 +116,8 @@ func TestIndicesOfAnotherBatch(t *testing.T) {
 			shape := m.InputShape().Clone()
 			shape.Dimensions[0] = batch
 			_, _, err := m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shape}, 1<<30)
-			if (err != nil) != refused || refused && !strings.Contains(err.Error(), "its indices have more places along an axis") {
+			if (err != nil) != refused ||
+				refused && !strings.Contains(err.Error(), "its indices have more places along an axis") {
 				t.Errorf("%s: error %v for %d examples", name, err, batch)
 			}
 		}

@@ -6,8 +6,8 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// PyTorch's older exporter computes pads from constants: it reshapes a list to two columns, reverses
-// and transposes them. These operators move integers, so that their shapes matter.
+// PyTorch's older exporter computes pads from constants: it reshapes a list to two columns,
+// reverses and transposes them. These operators move integers, so that their shapes matter.
 
 // grid is a small constant array of integers.
 type grid struct{ dims, values []int64 }

@@ -199,8 +199,8 @@ func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, l.sumAndOrder(value, term, result))
 }
 
-// withoutRepeated drops the axes of size 1 of a constant operand whose letters another term has too,
-// because they are repeated along that term's axes. It shortens the operand's term.
+// withoutRepeated drops the axes of size 1 of a constant operand whose letters another term has
+// too, because they are repeated along that term's axes. It shortens the operand's term.
 func (l *lowering) withoutRepeated(x string, operand int, terms []string) string {
 	term, left := terms[operand], ""
 	dims := l.dims(x)

@@ -51,6 +51,9 @@ func inputFiles(network *onnxmodel.Model, words []string) ([]string, error) {
 	return files, nil
 }
 
+// noAxis stands for an input that holds for all examples.
+const noAxis = -1
+
 // batchAxes are the axes of the examples: in the inputs and nodes named, in all others, and in the
 // output.
 type batchAxes struct {
@@ -59,7 +62,8 @@ type batchAxes struct {
 	output   int
 }
 
-// parseBatchAxes reads words AXIS or NAME=AXIS.
+// parseBatchAxes reads words AXIS, NAME=AXIS or, for an input that holds for all examples,
+// NAME=none.
 func parseBatchAxes(network *onnxmodel.Model, words []string) (batchAxes, error) {
 	axes := batchAxes{byName: make(map[string]int)}
 	var names []string
@@ -73,14 +77,18 @@ func parseBatchAxes(network *onnxmodel.Model, words []string) (batchAxes, error)
 			number = word
 		}
 		axis, err := strconv.Atoi(number)
-		if err != nil || axis < 0 {
-			return axes, usagef("--batch-axis %s: want the number of an axis, counted from 0, or NAME=AXIS", word)
+		if named && number == "none" {
+			axis, err = noAxis, nil
+		} else if err != nil || axis < 0 {
+			return axes, usagef("--batch-axis %s: want the number of an axis, counted from 0, NAME=AXIS or NAME=none", word)
 		}
 		switch {
 		case !named:
 			axes.fallback = axis
 		case !slices.Contains(names, name):
 			return axes, unknownWord("input or output", name, names)
+		case axis == noAxis && (name == network.OutputName() || name == network.InputName()):
+			return axes, usagef("--batch-axis %s: the examples are on an axis of %s: say on which", word, name)
 		default:
 			axes.byName[name] = axis
 		}

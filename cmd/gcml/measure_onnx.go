@@ -120,8 +120,9 @@ func openArrays(network *onnxmodel.Model, o measureOptions, axes batchAxes) (exa
 		if err != nil {
 			return nil, err
 		}
-		if values.Shape().Rank() == 0 && in.Shape.Rank() == 0 && in.Name != network.InputName() {
-			if err := network.SetConstant(len(columns), values); err != nil {
+		scalar := values.Shape().Rank() == 0 && in.Shape.Rank() == 0 && in.Name != network.InputName()
+		if scalar || axes.of(in.Name) == noAxis {
+			if err := setConstant(network, len(columns), values, path, o); err != nil {
 				return nil, err
 			}
 			continue
@@ -139,6 +140,16 @@ func openArrays(network *onnxmodel.Model, o measureOptions, axes batchAxes) (exa
 		}
 	}
 	return onnxmodel.NewArrays(strings.Join(o.inputs, ", "), columns, labels, o.examples, o.batch)
+}
+
+// setConstant gives an input one array for all examples.
+func setConstant(network *onnxmodel.Model, i int, values *tensors.Tensor, path string, o measureOptions) error {
+	in := network.Inputs()[i]
+	if dims := values.Shape().Dimensions; !in.Unshaped && !fits(dims, in.Shape.Dimensions, noAxis) {
+		return fmt.Errorf("%s: the array has shape %v, but input %s of %s takes %s", path, dims, in.Name, o.onnx,
+			dimensions(in.Shape.Dimensions, noAxis))
+	}
+	return network.SetConstant(i, values)
 }
 
 // openColumn checks the array of an input, and moves the axis of its examples to the front.

@@ -31,7 +31,8 @@ func addExampleFlags(cmd *cobra.Command, o *measureOptions) {
 		"`name` of the input or inner node of the ONNX network to take derivatives with respect to "+
 			"(default: the only input of floats); the other inputs are held fixed")
 	f.StringArrayVar(&o.batchAxes, "batch-axis", nil,
-		"`axis` of the examples in the inputs and the output of the ONNX network, or NAME=AXIS for one of them (default 0)")
+		"`axis` of the examples in the inputs and the output of the ONNX network, NAME=AXIS for one of them, "+
+			"or NAME=none for an input that holds for all examples (default 0)")
 	f.Float64Var(&o.arrayLimit, "array-limit", 4,
 		"refuse arrays of --inputs and --labels that are larger than this many gigabytes, `GB`")
 	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, as for the probabilities of a classifier")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/experiments/evidence"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
 	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 	"github.com/geometric-complexity/toolkit/internal/compilecache"
 )
@@ -94,27 +95,71 @@ func (r *Result) records(o Options) (records []*runs.Record, err error) {
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case record == nil:
-			r.Unfinished++
-		case o.Seeds != nil && !slices.Contains(o.Seeds, record.Seed):
-		case !record.Counts():
-			r.LeftOut++
-		case math.IsNaN(record.FinalValue("test_accuracy")):
-			return nil, fmt.Errorf("run %s has no test accuracy: only trainings of classifiers can be ranked", record.Hash)
-		default:
+		counts, err := r.count(o, record)
+		if err != nil {
+			return nil, err
+		}
+		if counts {
 			records = append(records, record)
-			if commit := record.Provenance.Commit; commit != "" && !slices.Contains(r.Commits, commit) {
-				r.Commits = append(r.Commits, commit)
-			}
 		}
 	}
 	if len(records) < 2 {
-		return nil, fmt.Errorf("%s has %d complete runs that ended better than chance, and a ranking wants two or more",
-			o.Runs, len(records))
+		text := fmt.Sprintf("%s has %d complete runs that ended better than chance, and a ranking wants two or more", o.Runs,
+			len(records))
+		if r.Outdated > 0 {
+			text += fmt.Sprintf(": %d are of another revision of the training, run the experiment again", r.Outdated)
+		}
+		return nil, errors.New(text)
 	}
 	slices.Sort(r.Commits)
-	return records, nil
+	return records, checkDistinct(o.Runs, records)
+}
+
+// count says whether the run with this record, nil if it has none, is one to rank, and counts why
+// not.
+func (r *Result) count(o Options, record *runs.Record) (bool, error) {
+	if record == nil {
+		r.Unfinished++
+		return false, nil
+	}
+	if o.Seeds != nil && !slices.Contains(o.Seeds, record.Seed) {
+		return false, nil
+	}
+	if record.Counts() && math.IsNaN(record.FinalValue("test_accuracy")) {
+		return false, fmt.Errorf("run %s has no test accuracy: only trainings of classifiers can be ranked", record.Hash)
+	}
+	if !record.Counts() {
+		r.LeftOut++
+		return false, nil
+	}
+	outdated, err := training.IsOutdated(record)
+	if err != nil || outdated {
+		r.Outdated++
+		return false, err
+	}
+	if commit := record.Provenance.Commit; commit != "" && !slices.Contains(r.Commits, commit) {
+		r.Commits = append(r.Commits, commit)
+	}
+	return true, nil
+}
+
+// checkDistinct returns an error for two runs of the same settings and seed, on two backends or two
+// copies of the data: they differ in no setting, and would count as if they differed in each.
+func checkDistinct(dir string, records []*runs.Record) error {
+	first := make(map[string]*runs.Record)
+	for _, record := range records {
+		var key bytes.Buffer
+		if err := json.Compact(&key, record.Task); err != nil {
+			return fmt.Errorf("run %s: %w", record.Hash, err)
+		}
+		fmt.Fprint(&key, record.Seed)
+		if other := first[key.String()]; other != nil {
+			return fmt.Errorf("%s: runs %s (%s) and %s (%s) have the same settings and seed: rank those of each backend, "+
+				"and of each copy of the data, in a folder of their own", dir, other.Hash, other.Backend, record.Hash, record.Backend)
+		}
+		first[key.String()] = record
+	}
+	return nil
 }
 
 // measureAll returns the measures of the runs with these records.

@@ -210,6 +210,38 @@ func checkReuse(t *testing.T, options Options, all []*Measured) {
 	}
 }
 
+// TestRecords: a run whose numbers come from other code does not count, and two runs that differ in
+// no setting are refused.
+func TestRecords(t *testing.T) {
+	record := func(task training.Train, revision int, seed int64) *runs.Record {
+		raw, err := json.Marshal(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &runs.Record{Kind: task.Kind(), Hash: fmt.Sprint(revision, seed), Revision: revision, Seed: seed, Task: raw,
+			Status: runs.Complete, Points: []runs.Point{{Values: map[string]runs.Number{"test_accuracy": 0.5}}}}
+	}
+	norm := training.Train{Network: training.MLP(1, 8)}
+	norm.Network.Norm = "batch"
+	var r Result
+	for revision, want := range map[int]bool{1: false, norm.Revision(): true} {
+		if got, err := r.count(Options{}, record(norm, revision, 0)); err != nil || got != want {
+			t.Errorf("revision %d counts: %t (%v), want %t", revision, got, err, want)
+		}
+	}
+	if r.Outdated != 1 || !strings.Contains(r.Source(), "1 runs of another revision") {
+		t.Errorf("%d outdated: %s", r.Outdated, r.Source())
+	}
+	plain := training.Train{Network: training.MLP(1, 8)}
+	if err := checkDistinct("out", []*runs.Record{record(norm, 2, 0), record(norm, 2, 1), record(plain, 1, 0)}); err != nil {
+		t.Error(err)
+	}
+	err := checkDistinct("out", []*runs.Record{record(plain, 1, 0), record(norm, 2, 0), record(plain, 1, 0)})
+	if err == nil || !strings.Contains(err.Error(), "same settings and seed") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v for two runs of the same settings", err)
+	}
+}
+
 func TestRankErrors(t *testing.T) {
 	o := Options{Backend: gctest.GoBackend(t), Runs: t.TempDir(), Out: t.TempDir()}
 	if _, err := Rank(context.Background(), o); err == nil || !strings.Contains(err.Error(), "no folder runs") {

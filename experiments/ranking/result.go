@@ -20,9 +20,10 @@ type Result struct {
 	Seeds    []int64  `json:"seeds"`
 	Runs     int      `json:"runs"`
 	// LeftOut is the number of runs that diverged or ended no better than chance, Unfinished that
-	// of runs without a record.
+	// of runs without a record, and Outdated that of runs of another revision of the training.
 	LeftOut    int `json:"left_out"`
 	Unfinished int `json:"unfinished"`
+	Outdated   int `json:"outdated,omitempty"`
 	// Level is the training loss at which runs are compared at equal training loss.
 	Level runs.Number `json:"level"`
 	// Commits are those of the programs that trained the networks.
@@ -144,6 +145,9 @@ func (r *Result) Source() string {
 	if r.LeftOut+r.Unfinished > 0 {
 		text += fmt.Sprintf(" Left out: %d runs that diverged or ended no better than chance, and %d that have not ended.",
 			r.LeftOut, r.Unfinished)
+	}
+	if r.Outdated > 0 {
+		text += fmt.Sprintf(" Left out as well: %d runs of another revision of the training.", r.Outdated)
 	}
 	return text
 }

@@ -47,6 +47,19 @@ func OpenRun(dir string) (*Trained, error) {
 	})
 }
 
+// IsOutdated says whether a record of a training is of another revision than one of this program: its
+// numbers then come from other code.
+func IsOutdated(record *runs.Record) (bool, error) {
+	task := &Train{}
+	if record.Kind != task.Kind() {
+		return false, fmt.Errorf("run %s is of kind %q, want %q", record.Hash, record.Kind, task.Kind())
+	}
+	if err := json.Unmarshal(record.Task, task); err != nil {
+		return false, fmt.Errorf("run %s: %w", record.Hash, err)
+	}
+	return record.Revision != task.Revision(), nil
+}
+
 // OpenCheckpoints loads the network of a run's folder at each of its checkpoints, the oldest first.
 // The caller owns the stores.
 func OpenCheckpoints(dir string) (all []*Trained, err error) {

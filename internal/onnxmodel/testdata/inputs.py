@@ -62,4 +62,7 @@ if __name__ == "__main__":
                  {"w": w, "most": np.array(255.0)}, {"x": (np.uint8, ["n", 4])}, np.float32), PLACE / "pixels.onnx")
     np.save(PLACE / "pixels_x.npy", pixels)
     right["pixels"] = complexity([("MatMul", "u w", "z", {}), ("Tanh", "z", "y", {})], {"w": w}, {"u": pixels / 255}, "u")
+    # The second input has a value for each feature, and as many of them as there are examples.
+    write("scaled", [("Mul", "x scale", "s", {}), ("MatMul", "s w", "z", {}), ("Tanh", "z", "y", {})], {"w": w},
+          {"x": (np.float32, ["n", 4]), "scale": (np.float32, ["features"])}, {"x": R.normal(size=(4, 4)), "scale": R.normal(size=4)}, "x")
     (PLACE / "inputs.json").write_text(json.dumps(right, indent=1) + "\n")

@@ -72,7 +72,8 @@ func TestAssociation(t *testing.T) {
 	}
 }
 
-// Ten seeds that agree decide a claim, three do not: by the sign test the p-values are 1/512 and 1/4.
+// Ten seeds that agree decide a claim, three do not: by the sign test the p-values are 1/512 and
+// 1/4.
 func TestAgreeingSeeds(t *testing.T) {
 	for n, want := range map[int]Verdict{3: Undecided, 5: Undecided, 10: Holds} {
 		perSeed := slices.Repeat([]float64{0.7}, n)
@@ -92,8 +93,9 @@ func TestAgreeingSeeds(t *testing.T) {
 }
 
 func TestPowerLaw(t *testing.T) {
-	// At the last step y = c·x^1.45, x^1.5 and x^1.55 with a factor c for each seed, on x twice that
-	// of the step before. The standard error is 0.05/√3, and the t interval 4.3027 times as wide.
+	// At the last step y = c·x^1.45, x^1.5 and x^1.55 with a factor c for each seed, on x twice
+	// that of the step before. The standard error is 0.05/√3, and the t interval 4.3027 times as
+	// wide.
 	var records [][]*runs.Record
 	for _, x := range []float64{1, 2, 4} {
 		var setting []*runs.Record

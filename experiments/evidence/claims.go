@@ -204,8 +204,8 @@ func RankClaim(text ClaimText, of string, perSeed []float64, c Criterion, more s
 // seedInterval is the interval of the mean over the seeds.
 func seedInterval(perSeed []float64) stats.Interval { return stats.SeedInterval(perSeed, stats.Level) }
 
-// rankInterval is that of rank correlations. Student's t knows no bounds, a correlation has those of -1
-// and 1.
+// rankInterval is that of rank correlations. Student's t knows no bounds, a correlation has those
+// of -1 and 1.
 func rankInterval(perSeed []float64) stats.Interval {
 	i := seedInterval(perSeed)
 	i.Lo, i.Hi = max(i.Lo, -1), min(i.Hi, 1) // NaN stays.

@@ -28,9 +28,9 @@ type Correlation struct {
 // Statistic is a mean over seeds.
 type Statistic struct {
 	Mean runs.Number `json:"mean"`
-	// Interval is Student's t over the seeds; nil for fewer than two, and for too few that agree. It
-	// tells how the value varies with the random numbers of the training, not with the choice of the
-	// settings.
+	// Interval is Student's t over the seeds; nil for fewer than two, and for too few that agree.
+	// It tells how the value varies with the random numbers of the training, not with the choice of
+	// the settings.
 	Interval *stats.Interval `json:"interval,omitempty"`
 	PerSeed  []runs.Number   `json:"per_seed"`
 }

@@ -155,7 +155,8 @@ func checkDistinct(dir string, records []*runs.Record) error {
 		fmt.Fprint(&key, record.Seed)
 		if other := first[key.String()]; other != nil {
 			return fmt.Errorf("%s: runs %s (%s) and %s (%s) have the same settings and seed: rank those of each backend, "+
-				"and of each copy of the data, in a folder of their own", dir, other.Hash, other.Backend, record.Hash, record.Backend)
+				"and of each copy of the data, in a folder of their own", dir, other.Hash, other.Backend, record.Hash,
+				record.Backend)
 		}
 		first[key.String()] = record
 	}

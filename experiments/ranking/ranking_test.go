@@ -233,7 +233,8 @@ func TestRecords(t *testing.T) {
 		t.Errorf("%d outdated: %s", r.Outdated, r.Source())
 	}
 	plain := training.Train{Network: training.MLP(1, 8)}
-	if err := checkDistinct("out", []*runs.Record{record(norm, 2, 0), record(norm, 2, 1), record(plain, 1, 0)}); err != nil {
+	if err := checkDistinct("out",
+		[]*runs.Record{record(norm, 2, 0), record(norm, 2, 1), record(plain, 1, 0)}); err != nil {
 		t.Error(err)
 	}
 	err := checkDistinct("out", []*runs.Record{record(plain, 1, 0), record(norm, 2, 0), record(plain, 1, 0)})

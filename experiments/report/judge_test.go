@@ -236,7 +236,8 @@ func TestFound(t *testing.T) {
 		claims []evidence.Claim
 		want   string
 	}{
-		{[]evidence.Claim{theorem, untested, open, first, second, plain}, "Accuracy rises by 2, at equal training loss (0.3)."},
+		{[]evidence.Claim{theorem, untested, open, first, second, plain},
+			"Accuracy rises by 2, at equal training loss (0.3)."},
 		{[]evidence.Claim{untested, open, plain}, "The claim a. Holds: value 0."},
 		{[]evidence.Claim{untested, open}, "GC changes, at the last step."},
 		{[]evidence.Claim{effect(evidence.Claim{ClaimText: evidence.ClaimText{ID: "d"}, Verdict: evidence.Undecided},

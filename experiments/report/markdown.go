@@ -92,8 +92,8 @@ func (t tally) provenText() string {
 	return fmt.Sprintf("%d not refuted", t.proven)
 }
 
-// found returns a sentence on the first empirical claim that a test decides. If there is none, it is
-// on the first one with an effect, or else on the first one.
+// found returns a sentence on the first empirical claim that a test decides. If there is none, it
+// is on the first one with an effect, or else on the first one.
 func (j *Judged) found() string {
 	c := j.headline()
 	if c == nil {

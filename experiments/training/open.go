@@ -47,8 +47,8 @@ func OpenRun(dir string) (*Trained, error) {
 	})
 }
 
-// IsOutdated says whether a record of a training is of another revision than one of this program: its
-// numbers then come from other code.
+// IsOutdated says whether a record of a training is of another revision than one of this program:
+// its numbers then come from other code.
 func IsOutdated(record *runs.Record) (bool, error) {
 	task := &Train{}
 	if record.Kind != task.Kind() {

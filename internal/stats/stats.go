@@ -200,11 +200,11 @@ func permute(values []float64, first int, visit func()) {
 	}
 }
 
-// SeedInterval returns the interval of the mean of values, one for each seed: TInterval's, unless all
-// values are equal. Rank correlations of a few settings take few values and may agree by chance, so
-// that their spread is not 0. The interval of equal values is that of the sign test, both ends being
-// their value, where there are enough of them for the level (six for 0.95). For fewer both ends are
-// NaN.
+// SeedInterval returns the interval of the mean of values, one for each seed: TInterval's, unless
+// all values are equal. Rank correlations of a few settings take few values and may agree by
+// chance, so that their spread is not 0. The interval of equal values is that of the sign test,
+// both ends being their value, where there are enough of them for the level (six for 0.95). For
+// fewer both ends are NaN.
 func SeedInterval(perSeed []float64, level float64) Interval {
 	v, equal := equalValue(perSeed)
 	if !equal {
@@ -216,9 +216,9 @@ func SeedInterval(perSeed []float64, level float64) Interval {
 	return Interval{Lo: v, Hi: v, Level: level, Method: SignTest}
 }
 
-// SeedTest returns the two-sided p-value of the hypothesis that values, one for each seed, have this
-// mean: TTest's, unless all values are equal. Then it is that of the sign test, as in SeedInterval: 1
-// if the values equal the mean, and 2^(1-n) otherwise.
+// SeedTest returns the two-sided p-value of the hypothesis that values, one for each seed, have
+// this mean: TTest's, unless all values are equal. Then it is that of the sign test, as in
+// SeedInterval: 1 if the values equal the mean, and 2^(1-n) otherwise.
 func SeedTest(perSeed []float64, mean float64) float64 {
 	v, equal := equalValue(perSeed)
 	switch {
@@ -238,8 +238,8 @@ func TInterval(values []float64, level float64) Interval {
 	return Interval{Lo: mean - half, Hi: mean + half, Level: level, Method: "t"}
 }
 
-// rounding is the largest relative difference of values that count as equal: the same correlation of
-// other ranks differs by that much.
+// rounding is the largest relative difference of values that count as equal: the same correlation
+// of other ranks differs by that much.
 const rounding = 1e-12
 
 // equalValue returns the first value, and whether there are two or more and all equal it but for

@@ -16,7 +16,7 @@ import (
 
 func TestReportOfTheMeasure(t *testing.T) {
 	cfg := TheMeasure.Config(experiment.Smoke)
-	seeds := []int64{0, 1, 2}
+	seeds := sixSeeds
 	// GC times error is reported where the closed form says GC, over bounds of limit.
 	report := func(errorFactor, limit, lengthSign float64) map[string]evidence.Verdict {
 		all, err := TheMeasure.Plan(&cfg, seeds)

@@ -16,7 +16,7 @@ import (
 
 func TestReportOfInitialization(t *testing.T) {
 	cfg := Initialization.Config(experiment.Smoke)
-	seeds := []int64{0, 1, 2}
+	seeds := sixSeeds
 	// ratio gives a network's GC over the formula.
 	report := func(ratio func(depth int, seed int64) float64) map[string]evidence.Verdict {
 		all, err := Initialization.Plan(&cfg, seeds)

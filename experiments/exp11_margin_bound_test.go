@@ -15,7 +15,7 @@ func TestReportOfMarginBound(t *testing.T) {
 	cfg := MarginBound.Config(experiment.Smoke)
 	cfg.LabelNoise = []float64{0, 0.3, 0.6, 0.9}
 	cfg.ResNet.LabelNoise = cfg.LabelNoise // One formula serves both networks.
-	seeds := []int64{0, 1, 2}
+	seeds := sixSeeds
 	// growth is by how much GC grows with the step and with the noise, scale what the bound is at
 	// the last step.
 	report := func(growth, scale float64) map[string]evidence.Claim {

@@ -52,7 +52,7 @@ func TestGrowthOf(t *testing.T) {
 func TestReportOfLipschitz(t *testing.T) {
 	cfg := Lipschitz.Config(experiment.Smoke)
 	cfg.Widths, cfg.ResNet.Widths = []int{1, 2, 4, 8, 16}, []int{1, 2, 4, 8, 16} // One formula serves both networks.
-	seeds := []int64{0, 1, 2}
+	seeds := sixSeeds
 	verdicts := func(peakAt, exponent, start float64) map[string]evidence.Verdict {
 		records := invented(t, Lipschitz, &cfg, seeds, func(run runs.Run) map[string]runs.Number {
 			width := float64(run.Task.(*training.Train).Network.Width)

@@ -24,11 +24,11 @@ type Arrays struct {
 }
 
 // Column is an array for an input of a network: [examples, ...] of any number type or booleans, and
-// the dtype that the input takes. Every batch gets a Whole array as it is.
+// the dtype that the input takes.
 type Column struct {
 	Values *tensors.Tensor
 	DType  dtypes.DType
-	Whole  bool
+	whole  bool // It has no axis of examples.
 }
 
 // column holds the values of examples.
@@ -56,13 +56,13 @@ func NewArrays(name string, columns []Column, labels *tensors.Tensor, n, batch i
 	a := &Arrays{name: name, batch: batch}
 	for i, c := range columns {
 		shape := c.Values.Shape()
-		if !c.Whole && (shape.Rank() == 0 || shape.Size() == 0) {
+		if shape.Rank() == 0 || shape.Size() == 0 {
 			return nil, fmt.Errorf("%s: an array of shape %v holds no examples", name, shape.Dimensions)
 		}
-		if !c.Whole && a.examples == 0 {
+		if i == 0 {
 			a.examples = shape.Dimensions[0]
 		}
-		if !c.Whole && shape.Dimensions[0] != a.examples {
+		if shape.Dimensions[0] != a.examples {
 			return nil, fmt.Errorf("%s: array %d has %d examples, and those before have %d", name, i+1, shape.Dimensions[0],
 				a.examples)
 		}
@@ -71,9 +71,6 @@ func NewArrays(name string, columns []Column, labels *tensors.Tensor, n, batch i
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		a.columns = append(a.columns, made)
-	}
-	if a.examples == 0 {
-		return nil, fmt.Errorf("%s: no array has a batch axis", name)
 	}
 	if labels != nil {
 		if shape := labels.Shape(); !shape.DType.IsInt() || shape.Size() != a.examples || shape.Rank() == 0 ||
@@ -148,7 +145,7 @@ func newColumn(c Column) (column, error) {
 
 func shaped[T gotype.Supported](c Column, values []T) column {
 	dims := c.Values.Shape().Dimensions
-	if c.Whole {
+	if c.whole {
 		return &columnOf[T]{values: values, dims: dims}
 	}
 	return &columnOf[T]{values: values, dims: dims[1:], stride: max(1, len(values)/dims[0])}

@@ -180,7 +180,7 @@ func (m *Model) SetConstant(input int, value *tensors.Tensor) error {
 	for _, d := range value.Shape().Dimensions {
 		t.Dims = append(t.Dims, int64(d))
 	}
-	c, err := newColumn(Column{Values: value, DType: m.shapes[input].DType, Whole: true})
+	c, err := newColumn(Column{Values: value, DType: m.shapes[input].DType, whole: true})
 	if err != nil {
 		return fmt.Errorf("%s: input %s: %w", m.path, in.Name, err)
 	}

@@ -198,7 +198,7 @@ func (s depthSweep) depthClaim() evidence.Claim {
 		c = evidence.Between(steadyLow, steadyHigh)
 	}
 	return evidence.FactorClaim(s.claim, "GC's factor per layer", factorsPerLayer(s.Values, s.gc), c,
-		fmt.Sprintf("rank correlation with depth %.2f", stats.RankTrend(s.Values, s.gc).Rho))
+		fmt.Sprintf("rank correlation with depth %.2f", stats.RankTrend(s.Values, s.gc)))
 }
 
 // rejected is the corrected p-value below which a mean counts as different from the formula.

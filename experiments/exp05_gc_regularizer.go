@@ -161,7 +161,8 @@ func (c GCPenalty) claims(texts penaltyClaims, a evidence.Sweep, margin float64)
 	for _, i := range a.Positions(isSmall) {
 		note += fmt.Sprintf(" %+.3g (%g),", a.Difference(evidence.AtEnd("test_accuracy"), 0, []int{i}).Mean, a.Values[i])
 	}
-	note += fmt.Sprintf(" and %+.3g, t interval %s, with each run at its best step", best.Mean, best.T)
+	note += fmt.Sprintf(" and %+.3g, %s interval %s, with each run at its best step", best.Mean,
+		best.Interval.Method, best.Interval)
 	const statistic = "test accuracy minus that without penalty"
 	return []evidence.Claim{
 		a.GCTrend(texts.lowersTrain, "train_gc", evidence.Falls),

@@ -243,7 +243,7 @@ func RatioClaim(text ClaimText, statistic string, perSeed []float64, c Criterion
 
 // DifferenceClaim decides a claim on a paired difference.
 func DifferenceClaim(text ClaimText, statistic string, d stats.Difference, c Criterion, more string) Claim {
-	return NewClaim(text, statistic, d.Mean, d.PerSeed, seedInterval(d.PerSeed), c, more)
+	return NewClaim(text, statistic, d.Mean, d.PerSeed, d.Interval, c, more)
 }
 
 // LimitClaim decides a claim that a quantity never exceeds a limit, from each seed's largest value.

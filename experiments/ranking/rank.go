@@ -133,9 +133,12 @@ func (r *Result) count(o Options, record *runs.Record) (bool, error) {
 		return false, nil
 	}
 	outdated, err := training.IsOutdated(record)
-	if err != nil || outdated {
-		r.Outdated++
+	if err != nil {
 		return false, err
+	}
+	if outdated {
+		r.Outdated++
+		return false, nil
 	}
 	if commit := record.Provenance.Commit; commit != "" && !slices.Contains(r.Commits, commit) {
 		r.Commits = append(r.Commits, commit)

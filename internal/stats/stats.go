@@ -11,39 +11,14 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Level is the coverage, 95 %, of the intervals of functions without a parameter for it.
 const Level = 0.95
 
-// resamples is the number of random bootstrap samples if there are too many to enumerate. At 10,000
-// the noise of the quantiles is about 1 % of the interval's width.
+// resamples is the number of random orders that SpearmanTest draws if there are too many to
+// enumerate. At 10,000 the standard error of a p-value of 0.05 is 0.002.
 const resamples = 10000
-
-// maxListed is the largest number of values whose resamples are all enumerated (5^5 = 3,125)
-// instead of drawn, so that the interval has no Monte Carlo noise.
-const maxListed = 5
-
-// Interval is a confidence interval of a mean over seeds.
-type Interval struct {
-	Lo     float64 `json:"lo"`
-	Hi     float64 `json:"hi"`
-	Level  float64 `json:"level"`  // coverage, such as 0.95
-	Method string  `json:"method"` // "t", SignTest or "bootstrap"
-}
-
-// SignTest is the method of the intervals of equal values.
-const SignTest = "sign test"
-
-// String formats the interval as [lo, hi] with three significant digits, or says that there is
-// none.
-func (i Interval) String() string {
-	if math.IsNaN(i.Lo) || math.IsNaN(i.Hi) {
-		return "[no interval]"
-	}
-	return fmt.Sprintf("[%.3g, %.3g]", i.Lo, i.Hi)
-}
 
 // Ranks returns the rank of each value, 1 for the smallest; equal values share the mean of their
 // ranks.
@@ -200,155 +175,22 @@ func permute(values []float64, first int, visit func()) {
 	}
 }
 
-// SeedInterval returns the interval of the mean of values, one for each seed: TInterval's, unless
-// all values are equal. Rank correlations of a few settings take few values and may agree by
-// chance, so that their spread is not 0. The interval of equal values is that of the sign test,
-// both ends being their value, where there are enough of them for the level (six for 0.95). For
-// fewer both ends are NaN.
-func SeedInterval(perSeed []float64, level float64) Interval {
-	v, equal := equalValue(perSeed)
-	if !equal {
-		return TInterval(perSeed, level)
+// RankTrend returns the mean over the seeds of Spearman's correlation of x with each seed's row. It
+// leaves out NaN values (diverged runs), and seeds whose correlation is NaN.
+func RankTrend(x []float64, perSeed [][]float64) float64 {
+	rhos := make([]float64, len(perSeed))
+	for i, y := range perSeed {
+		rhos[i] = Spearman(x, y)
 	}
-	if signTest(len(perSeed)) > 1-level {
-		v = math.NaN()
-	}
-	return Interval{Lo: v, Hi: v, Level: level, Method: SignTest}
-}
-
-// SeedTest returns the two-sided p-value of the hypothesis that values, one for each seed, have
-// this mean: TTest's, unless all values are equal. Then it is that of the sign test, as in
-// SeedInterval: 1 if the values equal the mean, and 2^(1-n) otherwise.
-func SeedTest(perSeed []float64, mean float64) float64 {
-	v, equal := equalValue(perSeed)
-	switch {
-	case !equal:
-		return TTest(perSeed, mean)
-	case v == mean:
-		return 1
-	}
-	return signTest(len(perSeed))
-}
-
-// TInterval returns Student's t interval of the values' mean. It assumes that the values are
-// independent and normal. Both ends are NaN for fewer than two values.
-func TInterval(values []float64, level float64) Interval {
-	mean, sd := stat.MeanStdDev(values, nil)
-	half := TFactor(len(values), level) * sd / math.Sqrt(float64(len(values)))
-	return Interval{Lo: mean - half, Hi: mean + half, Level: level, Method: "t"}
-}
-
-// rounding is the largest relative difference of values that count as equal: the same correlation
-// of other ranks differs by that much.
-const rounding = 1e-12
-
-// equalValue returns the first value, and whether there are two or more and all equal it but for
-// rounding.
-func equalValue(values []float64) (v float64, ok bool) {
-	if len(values) < 2 {
-		return math.NaN(), false
-	}
-	v = values[0]
-	for _, other := range values {
-		if !(math.Abs(other-v) <= rounding*math.Abs(v)) {
-			return v, false
-		}
-	}
-	return v, true
-}
-
-// signTest is the two-sided p-value of the hypothesis that n values lie on either side of a number
-// with equal probability, if all of them lie on one side.
-func signTest(n int) float64 { return math.Pow(2, float64(1-n)) }
-
-// TFactor returns the half-width, in standard errors, of Student's t interval of the mean of n
-// values. It is NaN for fewer than two values and for a level that is not between 0 and 1.
-func TFactor(n int, level float64) float64 {
-	if n < 2 || !(level > 0 && level < 1) {
-		return math.NaN()
-	}
-	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}.Quantile((1 + level) / 2)
-}
-
-// Bootstrap returns the percentile bootstrap interval of the values' mean. For up to five values it
-// enumerates all resamples; for more it draws 10,000 from the seed. The interval is never wider
-// than the range of the values, so that it is optimistic for three seeds; TInterval is the cautious
-// choice. Both ends are NaN without values.
-func Bootstrap(values []float64, level float64, seed uint64) Interval {
-	out := Interval{Lo: math.NaN(), Hi: math.NaN(), Level: level, Method: "bootstrap"}
-	n := len(values)
-	if n == 0 {
-		return out
-	}
-	var means []float64
-	if n <= maxListed {
-		means = allResampledMeans(values)
-	} else {
-		rng := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
-		means = make([]float64, resamples)
-		for i := range means {
-			var sum float64
-			for range n {
-				sum += values[rng.IntN(n)]
-			}
-			means[i] = sum / float64(n)
-		}
-	}
-	slices.Sort(means)
-	out.Lo = stat.Quantile((1-level)/2, stat.Empirical, means, nil)
-	out.Hi = stat.Quantile((1+level)/2, stat.Empirical, means, nil)
-	return out
-}
-
-// allResampledMeans returns the means of all n^n ordered resamples of n values.
-func allResampledMeans(values []float64) []float64 {
-	n := len(values)
-	total := 1
-	for range n {
-		total *= n
-	}
-	means := make([]float64, total)
-	for i := range means {
-		var sum float64
-		for k, digits := 0, i; k < n; k, digits = k+1, digits/n {
-			sum += values[digits%n]
-		}
-		means[i] = sum / float64(n)
-	}
-	return means
-}
-
-// Monotone is the evidence over seeds that y rises or falls with x.
-type Monotone struct {
-	Rho      float64   `json:"rho"`      // mean of PerSeed
-	PerSeed  []float64 `json:"per_seed"` // Spearman's correlation of each seed's sweep
-	Interval Interval  `json:"interval"` // bootstrap over seeds
-}
-
-// RankTrend computes Spearman's correlation of x with each seed's row of perSeed, the mean of the
-// correlations, and its bootstrap interval over seeds. It leaves out NaN values (diverged runs),
-// and seeds whose correlation is NaN.
-func RankTrend(x []float64, perSeed [][]float64) Monotone {
-	var m Monotone
-	for _, y := range perSeed {
-		if rho := Spearman(x, y); !math.IsNaN(rho) {
-			m.PerSeed = append(m.PerSeed, rho)
-		}
-	}
-	m.Interval = Bootstrap(m.PerSeed, Level, 1)
-	m.Rho = math.NaN()
-	if len(m.PerSeed) > 0 {
-		m.Rho = stat.Mean(m.PerSeed, nil)
-	}
-	return m
+	mean, _ := MeanStd(rhos)
+	return mean
 }
 
 // Difference is the evidence for a comparison of two treatments that share their seeds.
 type Difference struct {
-	Mean      float64   `json:"mean"`     // mean over seeds of a - b
-	PerSeed   []float64 `json:"per_seed"` // a - b of each seed
-	T         Interval  `json:"t"`
-	Bootstrap Interval  `json:"bootstrap"`
+	Mean     float64   // mean over seeds of a - b
+	PerSeed  []float64 // a - b of each seed
+	Interval Interval  // SeedInterval of PerSeed
 }
 
 // Paired compares a with b seed by seed. It leaves out pairs with a NaN, and panics if the lengths
@@ -357,17 +199,14 @@ func Paired(a, b []float64) Difference {
 	if len(a) != len(b) {
 		panic(fmt.Sprintf("stats: Paired needs a and b of one length, got %d and %d", len(a), len(b)))
 	}
-	d := Difference{Mean: math.NaN()}
+	var d Difference
 	for i := range a {
 		if diff := a[i] - b[i]; !math.IsNaN(diff) {
 			d.PerSeed = append(d.PerSeed, diff)
 		}
 	}
-	if len(d.PerSeed) > 0 {
-		d.Mean = stat.Mean(d.PerSeed, nil)
-	}
-	d.T = TInterval(d.PerSeed, Level)
-	d.Bootstrap = Bootstrap(d.PerSeed, Level, 1)
+	d.Mean, _ = MeanStd(d.PerSeed)
+	d.Interval = SeedInterval(d.PerSeed, Level)
 	return d
 }
 
@@ -412,58 +251,6 @@ func Slope(x, y []float64) float64 {
 	}
 	_, slope := stat.LinearRegression(a, b, nil, false)
 	return slope
-}
-
-// TTest returns the two-sided p-value of Student's t test of the hypothesis that the values come
-// from a normal distribution with this mean. It assumes that the values are independent. It is NaN
-// for fewer than two values. If all values are equal it is 1 if they equal the mean, and 0
-// otherwise.
-func TTest(values []float64, mean float64) float64 {
-	n := float64(len(values))
-	if n < 2 {
-		return math.NaN()
-	}
-	m, sd := stat.MeanStdDev(values, nil)
-	return twoSidedT(m-mean, sd/math.Sqrt(n), n-1)
-}
-
-// twoSidedT is the two-sided p-value of a difference with a standard error, by Student's t
-// distribution of some degrees of freedom.
-func twoSidedT(difference, standardError, freedom float64) float64 {
-	switch {
-	case math.IsNaN(difference) || math.IsNaN(standardError):
-		return math.NaN()
-	case standardError == 0 && difference == 0:
-		return 1
-	case standardError == 0:
-		return 0
-	}
-	return 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: freedom}.Survival(math.Abs(difference)/standardError)
-}
-
-// PooledTTests tests whether each sample has this mean, with one variance for all samples, pooled
-// over them. Small samples of skewed values need that: one that lacks the rare large values has too
-// small a mean and, in a test of its own, too small a variance. It returns each mean's distance in
-// standard errors and its two-sided p-value. Both are NaN for an empty sample, and for all samples
-// if none has two values.
-func PooledTTests(samples [][]float64, mean float64) (deviations, p []float64) {
-	var squares, freedom float64
-	for _, values := range samples {
-		if n := float64(len(values) - 1); n > 0 {
-			squares += n * stat.Variance(values, nil)
-			freedom += n
-		}
-	}
-	for _, values := range samples {
-		difference, standardError := math.NaN(), math.NaN()
-		if len(values) > 0 && freedom > 0 {
-			difference = stat.Mean(values, nil) - mean
-			standardError = math.Sqrt(squares / freedom / float64(len(values)))
-		}
-		deviations = append(deviations, difference/standardError)
-		p = append(p, twoSidedT(difference, standardError, freedom))
-	}
-	return deviations, p
 }
 
 // Holm returns the p-values corrected for multiple tests (Holm 1979): rejecting each hypothesis

@@ -156,7 +156,9 @@ class RunTest(Temporary):
         self.assertEqual(machine.split_known(plugin, ["--xla_gpu_autotune_level=0", "--xla_gpu_new=1"]), (["--xla_gpu_autotune_level=0"], ["--xla_gpu_new=1"]))
 
     def test_program_that_does_not_end_is_stopped(self):
-        slow = program(self.dir / "slow", "import time\ntry:\n  print('up', flush=True)\n  time.sleep(60)\n"
+        # Started in the background by a shell, tests ignore SIGINT, and so would a program that does not handle it as Go's do.
+        slow = program(self.dir / "slow", "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+                       "try:\n  print('up', flush=True)\n  time.sleep(60)\n"
                        "except KeyboardInterrupt: print('saved', flush=True)")
         deaf = program(self.dir / "deaf", "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)")
         with mock.patch.object(processes, "GRACE", 5):

@@ -48,27 +48,27 @@ onnx-conformance: ## run ONNX's own conformance suite and variants of its forms,
 	@GCML_ONNX_SUITE=$(CURDIR)/.cache/onnx/suite GCML_ONNX_TABLE=$(CURDIR)/docs/coverage-onnx.md \
 		go test ./internal/onnxmodel -run '^(TestConformance|TestVariants)$$' -timeout 30m -count 1 -v
 
-zoo: ## measure real networks from Python wheels, compare with ONNX Runtime, and write docs/zoo.md
+zoo: xla ## measure real networks from Python wheels, compare with ONNX Runtime, and write docs/zoo.md
 	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement scripts/requirements-zoo.txt
 	@go build -o .cache/zoo/gcml ./cmd/gcml
 	@.cache/zoo/bin/python scripts/zoo.py .cache/zoo/gcml .cache/zoo docs/zoo.md
 
 TORCH_PYTHON ?= python3
-zoo-torch: ## compare networks of grouped convolutions with PyTorch (TORCH_PYTHON has torch and torchvision), and write docs/zoo-torch.md
+zoo-torch: xla ## compare networks of grouped convolutions with PyTorch (TORCH_PYTHON has torch and torchvision), and write docs/zoo-torch.md
 	@go build -o .cache/zoo/gcml ./cmd/gcml
 	@$(TORCH_PYTHON) scripts/zoo_torch.py .cache/zoo/gcml .cache/zoo docs/zoo-torch.md
 
-zoo-exporters: ## compare U-Nets and YOLOv8n of both PyTorch exporters (TORCH_PYTHON has torch, onnxscript and ultralytics), and write docs/zoo-exporters.md
+zoo-exporters: xla ## compare U-Nets and YOLOv8n of both PyTorch exporters (TORCH_PYTHON has torch, onnxscript and ultralytics), and write docs/zoo-exporters.md
 	@go build -o .cache/zoo/gcml ./cmd/gcml
 	@$(TORCH_PYTHON) scripts/zoo_exporters.py .cache/zoo/gcml .cache/zoo docs/zoo-exporters.md
 
 KERAS_PYTHON ?= python3
-zoo-keras: ## compare Keras networks of tf2onnx with TensorFlow (KERAS_PYTHON has tensorflow and tf2onnx), and write docs/zoo-keras.md
+zoo-keras: xla ## compare Keras networks of tf2onnx with TensorFlow (KERAS_PYTHON has tensorflow and tf2onnx), and write docs/zoo-keras.md
 	@go build -o .cache/zoo/gcml ./cmd/gcml
 	@$(KERAS_PYTHON) scripts/zoo_keras.py .cache/zoo/gcml .cache/zoo docs/zoo-keras.md
 
 # The wheel of ONNX Runtime has the library that GoMLX's exporter needs.
-zoo-gomlx: ## compare networks that GoMLX exported to ONNX with themselves, and write docs/zoo-gomlx.md
+zoo-gomlx: xla ## compare networks that GoMLX exported to ONNX with themselves, and write docs/zoo-gomlx.md
 	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement scripts/requirements-zoo.txt
 	@ONNXRUNTIME_SHARED_LIBRARY_PATH=$$(find $(CURDIR)/.cache/zoo -name 'libonnxruntime.so.*' | head -1) \
 		go run -tags onnx ./scripts/zoo_gomlx .cache/zoo docs/zoo-gomlx.md

@@ -16,7 +16,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from zoo_measure import arguments, measure
+from zoo_measure import BACKEND, arguments, measure
 
 RNG = np.random.default_rng(0)
 VOICE = {"input": (RNG.normal(size=(3, 576)) / 10).astype("f4"), "state": (RNG.normal(size=(2, 3, 128)) / 10).astype("f4"), "sr": np.array(16000)}
@@ -125,7 +125,7 @@ def in_float64(gcml, path, inputs, name, folder):
 def page(rows):
     return (
         "# Real networks, compared with ONNX Runtime\n\nFor those who want to know which published networks were measured: ONNX files "
-        "from Python wheels, each on random inputs. ONNX Runtime's value, on the same inputs, is the mean of "
+        f"from Python wheels, each on random inputs, in float32 on {BACKEND}. ONNX Runtime's value, on the same inputs, is the mean of "
         f"|J v|² over {DIRECTIONS} random directions v by central differences, with its standard error. An exact GC has no error; that of "
         "64 projections is random, and its standard error follows from the singular values of the Jacobian.\n\nONNX Runtime computes in float32, where differences are some percent off for networks "
         "with sharp bends. The last column compares in float64: the network is narrowed to 4 random directions of the first example and 4 "

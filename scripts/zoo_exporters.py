@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zoo_measure import measure, write_table
+from zoo_measure import BACKEND, measure, write_table
 
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 WIDTH = 4
@@ -150,8 +150,8 @@ def page(rows):
     return (
         "# U-Nets and YOLOv8n of both PyTorch exporters\n\nFor those who export a network with layers that enlarge images: with random "
         "weights, the statistics of 8 random images in their batch norms, on two random images of 8 × 8 pixels (YOLOv8n: 32 × 32). The "
-        "architecture of YOLOv8n is ultralytics'. Exact GC in float32 by `gcml measure --onnx`, with its relative difference from "
-        "PyTorch's own Jacobians in float64. Made by `make zoo-exporters` with PyTorch "
+        f"architecture of YOLOv8n is ultralytics'. Exact GC in float32 by `gcml measure --onnx` on {BACKEND}, with its relative difference "
+        "from PyTorch's own Jacobians in float64. Made by `make zoo-exporters` with PyTorch "
         f"{torch.__version__} and ultralytics {ultralytics.__version__}; do not edit.\n\n"
         "| network | by PyTorch | older exporter | newer exporter |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
 

@@ -8,15 +8,19 @@ import sys
 
 import numpy as np
 
+# Random estimators draw other numbers on other backends, so the tables are of one.
+BACKEND = "xla:cpu"
+
 
 def measure(gcml, path, inputs, options, folder, **environment):
-    """The result of `gcml measure --json` as a dictionary, or the last line of its error. Inputs are arrays by name."""
+    """The result of `gcml measure --json` on BACKEND as a dictionary, or the last line of its error. Inputs are arrays by name; more
+    environment variables may follow."""
     words = []
     for name, array in inputs.items():
         np.save(folder / f"{name}.npy", array)
         words += ["--inputs", f"{name}={folder / name}.npy"]
     done = subprocess.run([gcml, "measure", "--onnx", path, *words, *options, "--json", "--progress", "none"], capture_output=True, text=True,
-                          env=os.environ | environment)
+                          env=os.environ | {"GOMLX_BACKEND": BACKEND} | environment)
     return json.loads(done.stdout) if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
 
 

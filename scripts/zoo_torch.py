@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torchvision
 
-from zoo_measure import arguments, measure
+from zoo_measure import BACKEND, arguments, measure
 
 NETWORKS = ["efficientnet_b0", "convnext_tiny", "mobilenet_v3_small", "shufflenet_v2_x0_5", "resnext50_32x4d"]
 
@@ -36,12 +36,12 @@ def geometric_complexity(model, x):
     return sum(float((row**2).sum()) for row in rows) / len(x)
 
 
-def page(rows, backend):
+def page(rows):
     return (
         "# Networks of grouped convolutions, compared with PyTorch\n\nFor those who measure networks with depthwise or grouped "
         "convolutions: torchvision's, with 10 outputs, random weights, and the statistics of 16 random images in their batch norms, on "
         "two random images of 32 × 32 pixels. Each was exported by PyTorch's older exporter and measured by `gcml measure --onnx` in "
-        f"float32 on {backend}. PyTorch's values are from its own Jacobians. Its own values in float32 and float64 "
+        f"float32 on {BACKEND}. PyTorch's values are from its own Jacobians. Its own values in float32 and float64 "
         f"differ where derivatives jump. Made by `make zoo-torch` with PyTorch {torch.__version__} and torchvision {torchvision.__version__}; do not "
         "edit.\n\n"
         "| network | exact GC | by PyTorch in float32 | in float64 | one projection |\n|---|---|---|---|---|\n"
@@ -66,7 +66,7 @@ def main():
         rows.append(f"| {name} | {exact['gc']:.6g} | {single:.6g} | {double:.6g} | {projected['gc']:.4g} |")
         print(rows[-1], f"{exact['seconds']:.0f} s and {projected['seconds']:.0f} s", flush=True)
     if table:
-        pathlib.Path(table).write_text(page(rows, exact['backend']))
+        pathlib.Path(table).write_text(page(rows))
 
 
 if __name__ == "__main__":

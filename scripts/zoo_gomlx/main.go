@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gomlx/compute"
 	onnxbackend "github.com/gomlx/compute-onnx"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -92,12 +93,7 @@ func inputs(dims []int) *tensors.Tensor {
 }
 
 // row measures a network as it is and by its file.
-func row(n network, folder string) (string, error) {
-	b, info, err := backend.Open()
-	if err != nil {
-		return "", err
-	}
-	defer b.Finalize()
+func row(b compute.Backend, n network, folder string) (string, error) {
 	store := model.NewStore()
 	if err := store.SetRNGStateFromSeed(1); err != nil {
 		return "", err
@@ -120,7 +116,6 @@ func row(n network, folder string) (string, error) {
 	if err != nil {
 		return cell(err.Error() + " | "), nil
 	}
-	log.Printf("%s on %s", n.name, info.ResultName())
 	return cell(fmt.Sprintf("%.6g | %.0e", got.GC, math.Abs(got.GC/want.GC-1))), nil
 }
 
@@ -142,17 +137,22 @@ func export(n network, store *model.Store, shape shapes.Shape, path string) erro
 const head = `# Networks that GoMLX exported to ONNX
 
 For those who exchange networks between GoMLX and other frameworks: small networks with random weights, on three inputs. GC is
-measured exactly in float32, of the network in GoMLX, and of the file that GoMLX's own exporter (package ml/model/onnx, tag onnx)
-writes of it. Made by ` + "`make zoo-gomlx`" + `; do not edit.
+measured exactly in float32 on %s, of the network in GoMLX, and of the file that GoMLX's own exporter (package
+ml/model/onnx, tag onnx) writes of it. Made by ` + "`make zoo-gomlx`" + `; do not edit.
 
 | network | GC in GoMLX | GC of the file | difference |
 |---|---|---|---|
 `
 
 func run(folder, table string) error {
-	page := head
+	b, info, err := backend.Open()
+	if err != nil {
+		return err
+	}
+	defer b.Finalize()
+	page := fmt.Sprintf(head, info.ResultName())
 	for _, n := range networks {
-		line, err := row(n, folder)
+		line, err := row(b, n, folder)
 		if err != nil {
 			return fmt.Errorf("%s: %w", n.name, err)
 		}

@@ -54,6 +54,11 @@ type Figure struct {
 	Panels  []Panel
 }
 
+// mostWidePanels is the number of panels in a row from which on the figure stays as wide and the
+// panels become narrower: a page shows all figures at its own width, so a wider one has smaller
+// letters.
+const mostWidePanels = 3
+
 const (
 	panelWidth  = 4.6 * vg.Inch
 	panelHeight = 3.4 * vg.Inch

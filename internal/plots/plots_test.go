@@ -223,6 +223,22 @@ func TestLogTicksAtTheEndsOfTheAxis(t *testing.T) {
 	}
 }
 
+// Pages show all figures at the same width, so that letters shrink with a wider figure.
+func TestFourPanelsAreAsWideAsThree(t *testing.T) {
+	wide := func(panels, columns int) vg.Length {
+		width, _ := Figure{Panels: make([]Panel, panels), Columns: columns}.size()
+		return width
+	}
+	if two, three := wide(2, 0), wide(3, 0); two >= three {
+		t.Errorf("two panels are %v points wide, three %v", two, three)
+	}
+	for _, columns := range []int{4, 6} {
+		if got, want := wide(8, columns), wide(3, 0); got != want {
+			t.Errorf("a row of %d panels is %v points wide, one of three %v", columns, got, want)
+		}
+	}
+}
+
 // A logarithmic axis must not make its panel lower: with gonum's LogScale this panel lost a tenth
 // of its height.
 func TestLogPanelKeepsItsHeight(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 )
 
-// dpi is the resolution of the PNG: a panel is about 660 pixels wide.
+// dpi is the resolution of the PNG: a panel is about 660 pixels wide, or 500 in a row of four.
 const dpi = 144
 
 // Save writes the figure to base+".png" and base+".svg" and returns both paths. It replaces each
@@ -105,7 +105,7 @@ func (f Figure) grid() (rows, cols int) {
 
 func (f Figure) size() (width, height vg.Length) {
 	rows, cols := f.grid()
-	width = vg.Length(cols)*panelWidth + 2*margin
+	width = vg.Length(min(cols, mostWidePanels))*panelWidth + 2*margin
 	height = vg.Length(rows)*panelHeight + 2*margin
 	if f.Title != "" {
 		height += lineHeight(titleSize)

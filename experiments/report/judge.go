@@ -161,6 +161,7 @@ type tally struct {
 	uncorrected map[evidence.Verdict]int // of the empirical ones
 	total       int                      // of the empirical ones
 	proven      int
+	untested    int // that hold, and have no p-value to correct
 	refutedToo  int // that do not hold and are not counted, where the counted one of the same statistic does not say so
 }
 
@@ -184,6 +185,9 @@ func (t *tally) add(claims []JudgedClaim) {
 			t.counts[provenVerdict(c.Final)]++
 		default:
 			t.total++
+			if c.Final == evidence.Holds && !c.tested() {
+				t.untested++
+			}
 			t.counts[c.Final]++
 			t.uncorrected[c.Verdict]++
 		}
@@ -219,6 +223,14 @@ func summary(judged []Judged) string {
 		if without := verdictCounts(corrected.uncorrected); without != verdictCounts(corrected.counts) {
 			sentences = append(sentences, fmt.Sprintf("Without the correction: %s.", without))
 		}
+	}
+	switch n := corrected.untested; {
+	case n == 1:
+		sentences = append(sentences, "One that holds has no test to correct: it says that a limit is never exceeded, "+
+			"and no run exceeds it.")
+	case n > 1:
+		sentences = append(sentences, fmt.Sprintf("%d that hold have no test to correct: each says that a limit is never "+
+			"exceeded, and no run exceeds it.", n))
 	}
 	switch n := corrected.refutedToo; {
 	case n == 1:

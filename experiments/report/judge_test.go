@@ -85,7 +85,15 @@ func TestJudge(t *testing.T) {
 		{"what no test decides stands as it is",
 			[]*Folder{folder("01", desk, claim("a", holds, -1), claim("b", fails, 0.05))},
 			map[string]v{"a": holds, "b": fails}, map[string]float64{"a": math.NaN(), "b": 0.05},
-			"Of 2 empirical claims, after Holm's correction for their number: 1 holds, 1 does not hold, 0 undecided."},
+			"Of 2 empirical claims, after Holm's correction for their number: 1 holds, 1 does not hold, 0 undecided. " +
+				"One that holds has no test to correct: it says that a limit is never exceeded, and no run exceeds it."},
+		{"several that no test decides",
+			[]*Folder{folder("01", desk, claim("a", holds, -1), claim("b", holds, 0.04), claim("c", fails, -1),
+				proven(claim("t", holds, -1))), folder("02", desk, claim("d", holds, -1))},
+			map[string]v{"a": holds, "b": holds, "c": fails, "t": NotRefuted, "d": holds}, map[string]float64{"b": 0.04},
+			"Of 4 empirical claims, after Holm's correction for their number: 3 hold, 1 does not hold, 0 undecided. " +
+				"2 that hold have no test to correct: each says that a limit is never exceeded, and no run exceeds it. " +
+				"The runs refute none of 1 theorems and identities."},
 		{"smoke decides nothing",
 			[]*Folder{folder("01", experiment.Smoke, claim("a", holds, 0.04), proven(claim("t", fails, -1))),
 				folder("02", desk, claim("b", holds, 0.04))},

@@ -72,19 +72,23 @@ func readClasses(r *Report, add adder) {
 			high = c
 		}
 	}
-	apart := "their 95 % intervals overlap, so this may be chance"
-	if _, lowEnd := classInterval(low); !math.IsNaN(lowEnd) {
-		if highEnd, _ := classInterval(high); highEnd > lowEnd {
-			apart = fmt.Sprintf("their 95 %% intervals do not overlap: the function is steeper around class %d", high.Class)
+	apart := "their simultaneous 95 % intervals overlap, so this may be chance"
+	if _, lowEnd := classInterval(low, len(classes)); !math.IsNaN(lowEnd) {
+		if highEnd, _ := classInterval(high, len(classes)); highEnd > lowEnd {
+			apart = fmt.Sprintf("their simultaneous 95 %% intervals do not overlap: the function is steeper around class %d",
+				high.Class)
 		}
 	}
 	add(SectionClasses, "Largest over smallest GC of a class", ratio(high.GC, low.GC),
 		"Class %d has the largest and class %d the smallest GC, and %s.", high.Class, low.Class, apart)
 }
 
-// classInterval returns the 95 % interval of the GC of a class; both ends are NaN for one example.
-func classInterval(c gcml.ClassResult) (low, high float64) {
-	half := stats.TFactor(c.Examples, stats.Level) * float64(c.StdErr)
+// classInterval returns the interval of the GC of one of several classes, so wide that all of them
+// hold their GCs with 95 % (Bonferroni's inequality): the class with the largest of 100 equal GCs
+// almost always lies above the one with the smallest by more than their own intervals. Both ends
+// are NaN for one example.
+func classInterval(c gcml.ClassResult, classes int) (low, high float64) {
+	half := stats.TFactor(c.Examples, 1-(1-stats.Level)/float64(classes)) * float64(c.StdErr)
 	return c.GC - half, c.GC + half
 }
 

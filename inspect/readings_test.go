@@ -33,6 +33,16 @@ func sampleReport() *Report {
 			NearestMeanAccuracy: 0.9}}
 }
 
+// spread returns classes whose GCs are the quantiles of a normal distribution, with a standard error
+// of 1.
+func spread(n int, deviation float64) (classes []gcml.ClassResult) {
+	for i := range n {
+		quantile := math.Sqrt2 * math.Erfinv(2*(float64(i)+0.5)/float64(n)-1)
+		classes = append(classes, gcml.ClassResult{Class: int64(i), GC: 20 + deviation*quantile, StdErr: 1, Examples: 50})
+	}
+	return classes
+}
+
 // TestReadings changes one value, and expects another sentence.
 func TestReadings(t *testing.T) {
 	for _, c := range []struct {
@@ -52,8 +62,11 @@ func TestReadings(t *testing.T) {
 				0.6
 		}},
 		{"Largest over smallest GC",
-			"1.062: Class 1 has the largest and class 0 the smallest GC, and their 95 % intervals overlap", func(*Report) {}},
+			"1.062: Class 1 has the largest and class 0 the smallest GC, and their simultaneous 95 % intervals overlap", func(*Report) {}},
 		{"Largest over smallest GC", "steeper around class 1", func(r *Report) { r.GC.PerClass[1].GC = 80 }},
+		// Estimates of 100 equal GCs spread by 5 standard errors; by 9 they are not equal.
+		{"Largest over smallest GC", "overlap, so this may be chance", func(r *Report) { r.GC.PerClass = spread(100, 1) }},
+		{"Largest over smallest GC", "steeper around class 99", func(r *Report) { r.GC.PerClass = spread(100, 1.8) }},
 		{"Largest over smallest GC", "unbounded", func(r *Report) { r.GC.PerClass[0].GC = 0 }},
 		{"Largest growth", "× 3: GC grows most in second", func(*Report) {}},
 		{"Largest growth", "× 0.5: GC falls from each layer to the next, the least in third",

@@ -219,14 +219,18 @@ func meanClaim(text ClaimText, statistic string, perSeed []float64, interval sta
 	return NewClaim(text, statistic, mean, perSeed, interval, c, more)
 }
 
-// FactorClaim decides a claim on a factor, one for each seed. The mean and interval are computed on
-// the logarithms.
+// counted returns the values without NaN, those of seeds whose runs do not count.
+func counted(perSeed []float64) []float64 {
+	return slices.DeleteFunc(slices.Clone(perSeed), math.IsNaN)
+}
+
+// FactorClaim decides a claim on a factor, one for each seed; seeds with NaN do not count. The mean
+// and interval are computed on the logarithms.
 func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterion, more string) Claim {
-	logs := make([]float64, 0, len(perSeed))
-	for _, v := range perSeed {
-		if !math.IsNaN(v) {
-			logs = append(logs, math.Log(v))
-		}
+	perSeed = counted(perSeed)
+	logs := make([]float64, len(perSeed))
+	for i, v := range perSeed {
+		logs[i] = math.Log(v)
 	}
 	mean, _ := stats.MeanStd(logs)
 	interval := seedInterval(logs)
@@ -236,8 +240,9 @@ func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterio
 	return claim
 }
 
-// RatioClaim decides a claim on a quantity with one value per seed.
+// RatioClaim decides a claim on a quantity with one value per seed; seeds with NaN do not count.
 func RatioClaim(text ClaimText, statistic string, perSeed []float64, c Criterion, more string) Claim {
+	perSeed = counted(perSeed)
 	return meanClaim(text, statistic, perSeed, seedInterval(perSeed), c, more)
 }
 

@@ -136,3 +136,23 @@ func TestFactorClaim(t *testing.T) {
 	}
 	gctest.AssertClose(t, []float64{float64(*c.P)}, []float64{0.0742}, 1e-3, 0, "p")
 }
+
+// TestSeedsThatDoNotCount checks that a claim counts the seeds that have a value: two decide
+// nothing, however many others are NaN, and three decide. The intervals are scipy's.
+func TestSeedsThatDoNotCount(t *testing.T) {
+	nan, text := math.NaN(), ClaimText{ID: "a", Text: "a claim"}
+	for name, decide := range map[string]func([]float64) Claim{
+		"factor": func(v []float64) Claim { return FactorClaim(text, "factor", v, Above(1), "") },
+		"ratio":  func(v []float64) Claim { return RatioClaim(text, "ratio", v, Above(1), "") },
+	} {
+		if c := decide([]float64{2, nan, 2.1, nan}); c.Verdict != Undecided || len(c.PerSeed) != 2 {
+			t.Errorf("%s: two seeds of four decide: %s, %d values", name, c.Verdict, len(c.PerSeed))
+		}
+		c := decide([]float64{1.6, nan, 2.1, 2})
+		if c.Verdict != Holds || c.Interval == nil {
+			t.Fatalf("%s: three seeds of four do not decide: %s", name, c.Evidence)
+		}
+		want := map[string][]float64{"factor": {1.3163597343, 2.7052345539}, "ratio": {1.2427589392, 2.5572410608}}[name]
+		gctest.AssertClose(t, []float64{c.Interval.Lo, c.Interval.Hi}, want, 1e-9, 0, name)
+	}
+}

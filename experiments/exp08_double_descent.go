@@ -1,8 +1,10 @@
 package experiments
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
@@ -169,27 +171,71 @@ func designDoubleDescent(cfg DoubleDescentConfig, seeds []int64) evidence.Design
 		cfg.ResNet.axis(resNetLabel, cfg.LabelNoise, few), cfg.ResNet.axis(resNetLabel, 0, few)}}
 }
 
-// peak finds the value that stands out most from the smallest ones on both sides of it. Its height
-// is the factor by which it is above the higher of the two, and below 1 where there is no peak.
-// Values that are NaN, or not positive, are left out; at is -1 if fewer than three are left.
-func peak(values []float64) (at int, height float64) {
-	at, height = -1, math.NaN()
+// hill has the positions of a peak and of the smallest values on both sides of it, the valleys.
+type hill struct{ before, at, after int }
+
+// height is the factor by which the peak is above the higher of the valleys, and below 1 where it
+// is not.
+func (h hill) height(values []float64) float64 {
+	return values[h.at] / max(values[h.before], values[h.after])
+}
+
+// highest finds the value that stands out most from the smallest ones on both sides of it. Values
+// that are NaN, or not positive, are left out; ok is false if fewer than three are left.
+func highest(values []float64) (best hill, ok bool) {
+	var kept []int
 	for i, v := range values {
-		before, after := math.NaN(), math.NaN()
-		for j, other := range values {
-			switch {
-			case !(other > 0):
-			case j < i:
-				before = evidence.MinNaN(before, other)
-			case j > i:
-				after = evidence.MinNaN(after, other)
-			}
-		}
-		if h := v / max(before, after); v > 0 && !math.IsNaN(h) && !(h <= height) {
-			at, height = i, h
+		if v > 0 {
+			kept = append(kept, i)
 		}
 	}
-	return at, height
+	lowest := func(at []int) int {
+		return slices.MinFunc(at, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
+	}
+	for k := 1; k < len(kept)-1; k++ {
+		h := hill{lowest(kept[:k]), kept[k], lowest(kept[k+1:])}
+		if !ok || h.height(values) > best.height(values) {
+			best, ok = h, true
+		}
+	}
+	return best, ok
+}
+
+// peak returns the position and the height of the value that stands out most; at is -1 and the
+// height NaN if there is none.
+func peak(values []float64) (at int, height float64) {
+	h, ok := highest(values)
+	if !ok {
+		return -1, math.NaN()
+	}
+	return h.at, h.height(values)
+}
+
+// peakHeights returns, for each seed's row, the height of the peak of the other seeds' geometric
+// mean: the row's value where they have it over its values in their valleys. A seed's own highest
+// peak would be above 1 by the scatter of the runs alone. Where a seed has no positive value, the
+// width is left out. The heights are NaN for fewer than two seeds, and for fewer than three widths.
+func peakHeights(rows [][]float64) []float64 {
+	heights := make([]float64, len(rows))
+	for seed := range rows {
+		others := make([]float64, len(rows[seed]))
+		for k := range others {
+			sum := 0.0
+			for i, row := range rows {
+				if !(row[k] > 0) {
+					sum = math.NaN()
+				} else if i != seed {
+					sum += math.Log(row[k])
+				}
+			}
+			others[k] = math.Exp(sum / float64(len(rows)-1))
+		}
+		heights[seed] = math.NaN()
+		if h, ok := highest(others); ok {
+			heights[seed] = h.height(rows[seed])
+		}
+	}
+	return heights
 }
 
 // curvature is the coefficient of u² in the quadratic fit of y against u, the
@@ -221,7 +267,7 @@ func curvature(x, y []float64) float64 {
 // widthSweep is one sweep over widths, and what each seed shows in it.
 type widthSweep struct {
 	evidence.Sweep
-	lossPeak, gcPeak []float64 // heights
+	lossPeak, gcPeak []float64 // peakHeights
 	distance         []float64 // |log2| of the ratio of the peaks' widths
 	curvature        []float64
 	note             string
@@ -230,11 +276,11 @@ type widthSweep struct {
 func (c WidthTraining) sweep(network string, noise float64, seeds []int64, records *evidence.Records) widthSweep {
 	s := widthSweep{Sweep: records.Along(c.axis(network, noise, seeds))}
 	losses, gcs := s.Rows(evidence.AtEnd("test_loss")), s.Rows(evidence.AtEnd("train_gc"))
+	s.lossPeak, s.gcPeak = peakHeights(losses), peakHeights(gcs)
 	var lossAt, gcAt []int64
 	for i := range seeds {
 		l, lossHeight := peak(losses[i])
 		g, gcHeight := peak(gcs[i])
-		s.lossPeak, s.gcPeak = append(s.lossPeak, lossHeight), append(s.gcPeak, gcHeight)
 		distance := math.NaN()
 		if lossHeight > 1 && gcHeight > 1 {
 			distance = math.Abs(math.Log2(s.Values[l] / s.Values[g]))
@@ -270,8 +316,8 @@ func reportDoubleDescent(cfg DoubleDescentConfig, seeds []int64, records *eviden
 func (c WidthTraining) findings(texts widthClaims, label, network string, labelNoise float64, seeds []int64,
 	records *evidence.Records) evidence.Findings {
 	noisy, clean := c.sweep(label, labelNoise, seeds, records), c.sweep(label, 0, seeds, records)
-	const lossStatistic = "height of the test loss's peak over the higher valley beside it, a factor"
-	const gcStatistic = "height of GC's peak over the higher valley beside it, a factor"
+	const where = " over the higher valley, at the widths of the other seeds' peak, a factor"
+	const lossStatistic, gcStatistic = "height of the test loss" + where, "height of GC" + where
 	return evidence.Findings{
 		Claims: []evidence.Claim{
 			evidence.FactorClaim(texts.lossPeaks, lossStatistic, noisy.lossPeak, evidence.Above(peakFactor), noisy.note),

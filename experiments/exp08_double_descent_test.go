@@ -2,8 +2,10 @@ package experiments
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
@@ -31,6 +33,53 @@ func TestPeak(t *testing.T) {
 				t.Errorf("peak at %d of height %g; want %d, %g", at, height, tc.at, tc.height)
 			}
 		})
+	}
+}
+
+// TestPeakHeights: the mean of the other seeds has its peak at the third width for the first seed, and at
+// the second one for the others. The last width lacks a value.
+func TestPeakHeights(t *testing.T) {
+	nan := math.NaN()
+	rows := [][]float64{{2, 6, 3, 1, 8}, {1, 2, 3, 2, nan}, {2, 5, 8, 1, 9}}
+	// The others' means of the first seed: √2, √10, √24, √2; of the second: 2, √30, √24, 1; of the
+	// third: √2, √12, 3, √2.
+	gctest.AssertClose(t, peakHeights(rows), []float64{3. / 2, 2. / 2, 5. / 2}, 1e-12, 0, "heights")
+	for _, few := range [][][]float64{{{1, 2, 1}}, {{1, 2}, {1, 2}}} {
+		for _, h := range peakHeights(few) {
+			if !math.IsNaN(h) {
+				t.Errorf("height %g of %v; want NaN", h, few)
+			}
+		}
+	}
+}
+
+// TestScatterIsNoPeak draws curves without a peak, flat or falling, that scatter. At most a fortieth
+// of them should meet the criterion by chance, but a real peak should.
+func TestScatterIsNoPeak(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 8))
+	const widths, seeds, experiments = 12, 10, 400
+	holds := func(logCurve func(k int) float64) float64 {
+		n := 0
+		for range experiments {
+			rows := make([][]float64, seeds)
+			for i := range rows {
+				for k := range widths {
+					rows[i] = append(rows[i], math.Exp(logCurve(k)+0.1*rng.NormFloat64()))
+				}
+			}
+			claim := evidence.FactorClaim(evidence.ClaimText{}, "height", peakHeights(rows), evidence.Above(peakFactor), "")
+			if claim.Verdict == evidence.Holds {
+				n++
+			}
+		}
+		return float64(n) / experiments
+	}
+	flat := holds(func(int) float64 { return 0 })
+	falling := holds(func(k int) float64 { return -0.13 * float64(k) })
+	real := holds(func(k int) float64 { return 0.5*math.Exp(-float64((k-4)*(k-4))/2) - 0.03*float64(k) })
+	if flat > 0.025 || falling > 0.025 || real < 0.95 {
+		t.Errorf("the criterion holds for %g of flat and %g of falling curves, and for %g of those with a peak", flat, falling,
+			real)
 	}
 }
 

@@ -164,14 +164,14 @@ func (c WidthTraining) spectrumSweep(network string, noise float64, seeds []int6
 	return s
 }
 
-// peaks returns, for each seed, the height of the peak of a value over the widths, and how far to
-// the right of the interpolation threshold it is, in doublings of the width. Seeds without a peak
+// peaks returns, for each seed, the peakHeights of a value over the widths, and how far its own
+// peak is to the right of the interpolation threshold, in doublings of the width. Seeds without a peak
 // or without a threshold have no distance. The note has the widths.
 func (s spectrumSweep) peaks(name string) (heights, distances []float64, note string) {
 	var at, thresholds []int64
-	for i, row := range s.Rows(evidence.AtEnd(name)) {
+	rows := s.Rows(evidence.AtEnd(name))
+	for i, row := range rows {
 		k, height := peak(row)
-		heights = append(heights, height)
 		if height > 1 && !math.IsNaN(s.thresholds[i]) {
 			distances = append(distances, math.Log2(s.Values[k]/s.thresholds[i]))
 			at, thresholds = append(at, int64(s.Values[k])), append(thresholds, int64(s.thresholds[i]))
@@ -184,7 +184,7 @@ func (s spectrumSweep) peaks(name string) (heights, distances []float64, note st
 	if left := s.LeftOut(); left != "" {
 		note += "; " + left
 	}
-	return heights, distances, note
+	return peakHeights(rows), distances, note
 }
 
 // of returns the runs of a seed that count, one for each width.
@@ -266,7 +266,7 @@ func largestOf(name string) func([]*runs.Record) float64 {
 }
 
 func (s spectrumSweep) claims(texts lipschitzClaims) []evidence.Claim {
-	const height, distance = "height of the peak over the higher valley beside it, a factor",
+	const height, distance = "height over the higher valley, at the widths of the other seeds' peak, a factor",
 		"distance of the peak from the threshold, in doublings of the width"
 	near := evidence.Between(-peakDistance, peakDistance)
 	proportional := evidence.Between(1-exponentMargin, 1+exponentMargin)

@@ -155,3 +155,18 @@ func differences(exec *Exec, x *tensors.Tensor, others ...*tensors.Tensor) []flo
 
 // isGo reports whether b is the pure-Go backend, the only one with fused dense layers.
 func isGo(b compute.Backend) bool { return b.Capabilities().Operations[compute.OpTypeFusedDense] }
+
+// TestSameAdjointForEveryExample checks an op with several outputs whose adjoint arrives as one row
+// for all examples: a batch norm op, which only XLA has, with the examples as its features.
+func TestSameAdjointForEveryExample(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		if !b.Capabilities().Operations[compute.OpTypeBatchNormForTraining] {
+			t.Skip("the backend has no batch normalization ops")
+		}
+		x := gctest.RandomTensor(rand.New(rand.NewPCG(5, 6)), 3, 4)
+		checkPull(t, b, "examples as features", func(x *Node) *Node {
+			y, _, _ := InternalBatchNormForTraining(Transpose(x, 0, 1), irregular(x, 3), irregular(x, 3), 1e-2, 1)
+			return Transpose(y, 0, 1)
+		}, x)
+	})
+}

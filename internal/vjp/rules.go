@@ -310,16 +310,20 @@ func (s *Pullback) pullEach(n *Node, vs []*Node) []*Node {
 	rule := gradientOf(n)
 	var c int
 	var scalar shapes.Shape
-	for _, v := range vs {
-		if v != nil {
+	wide, missing := make([]*Node, len(vs)), make([]*Node, len(vs))
+	for i, output := range outputsOf(n) {
+		switch v := vs[i]; {
+		case v != nil:
 			c, scalar = v.Shape().Dimensions[0], shapes.Make(v.DType())
+			wide[i] = spread(v, output)
+		case output != nil: // GoMLX's rules expect an adjoint for every output.
+			missing[i] = ZerosLike(output)
 		}
 	}
 	pulled := make([][]*Node, len(n.Inputs()))
-	missing := zerosFor(n, vs)
 	for k := range c {
 		one := slices.Clone(missing)
-		for i, v := range vs {
+		for i, v := range wide {
 			if v != nil {
 				one[i] = Squeeze(SliceAxis(v, 0, AxisElem(k)), 0)
 			}
@@ -339,19 +343,16 @@ func (s *Pullback) pullEach(n *Node, vs []*Node) []*Node {
 	return stacked
 }
 
-// zerosFor returns zeros for the outputs of n without an adjoint, because GoMLX's rules expect an
-// adjoint for every output. It finds their shapes at the nodes that GoMLX adds for the outputs of
-// n.
-func zerosFor(n *Node, vs []*Node) []*Node {
-	zeros := make([]*Node, len(vs))
-	if !slices.Contains(vs, nil) {
-		return zeros
+// outputsOf returns n, or the nodes that GoMLX adds for its outputs if it has several.
+func outputsOf(n *Node) []*Node {
+	if n.NumOutputs() == 1 {
+		return []*Node{n}
 	}
+	outputs := make([]*Node, n.NumOutputs())
 	for _, output := range n.Graph().Nodes()[n.Id()+1:] {
-		if index, ok := gomlxcompat.SplitOf(output); ok && output.Inputs()[0] == n && vs[index] == nil &&
-			zeros[index] == nil {
-			zeros[index] = ZerosLike(output)
+		if index, ok := gomlxcompat.SplitOf(output); ok && output.Inputs()[0] == n && outputs[index] == nil {
+			outputs[index] = output
 		}
 	}
-	return zeros
+	return outputs
 }

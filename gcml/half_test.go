@@ -1,6 +1,8 @@
 package gcml_test
 
 import (
+	"fmt"
+	"math"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -10,6 +12,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/ml/train/metric"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
@@ -58,4 +62,76 @@ func TestHalfPrecision(t *testing.T) {
 			gctest.AssertClose(t, gctest.Flat(out), []float64{want}, tolerance, 0, "Complexity")
 		}
 	})
+}
+
+// TestStableRankInHalfPrecision checks y = 300·x of four values in float16: the squared Frobenius
+// norm 4·300² is beyond the largest float16, but the stable rank is 4.
+func TestStableRankInHalfPrecision(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for name, opts := range map[string][]gcml.Option{"dense": nil, "Lanczos": {gcml.WithLanczosSteps(4)}} {
+			out := run(t, b, newStore(t, 1), func(_ *model.Scope, x *Node) *Node {
+				x = ConvertDType(x, dtypes.Float16)
+				return gcml.JacobianStableRank(MulScalar(x, 300), x, opts...)
+			}, [][]float32{{1, 2, 3, 4}})
+			gctest.AssertClose(t, gctest.Flat(out), []float64{4}, 1e-3, 0, name)
+		}
+	})
+}
+
+// TestMeasureSpectralNormInHalfPrecision checks that the largest singular value of y = Σx over three
+// values, √3, is not rounded to the three digits of bfloat16.
+func TestMeasureSpectralNormInHalfPrecision(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, dtype := range []dtypes.DType{dtypes.Float16, dtypes.BFloat16} {
+			x := run(t, b, newStore(t, 1), func(_ *model.Scope, g *Graph) *Node { return Zeros(g, shapes.Make(dtype, 2, 3)) })
+			sum := func(_ *model.Scope, x *Node) *Node { return ReduceSum(x, 1) }
+			got, err := gcml.Measure(t.Context(), b, newStore(t, 1), sum,
+				oneBatch{train.Batch{Inputs: []*tensors.Tensor{x}}}, gcml.WithSpectralNorm())
+			if err != nil {
+				t.Fatal(err)
+			}
+			gctest.AssertClose(t, []float64{got.Spectrum.Norm, got.Spectrum.StableRank}, []float64{math.Sqrt(3), 1}, 1e-5, 0,
+				dtype.String())
+		}
+	})
+}
+
+// TestPenaltyInHalfPrecision trains y = w·x, element by element, one step in half precision. GC is
+// 3·200² = 120,000, beyond the largest float16, but the penalty is 1.2 and its gradient 2·c·w.
+func TestPenaltyInHalfPrecision(t *testing.T) {
+	const coefficient, rate = 1e-5, 0.1
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, dtype := range []dtypes.DType{dtypes.Float16, dtypes.BFloat16} {
+			for name, opts := range map[string][]gcml.Option{"all": nil, "in parts": {gcml.WithGradientInParts(1)}} {
+				fn := func(scope *model.Scope, x *Node) *Node {
+					w := scope.VariableWithValue("w", []float32{200, 200, 200}).NodeValue(x.Graph())
+					return Mul(x, InsertAxes(ConvertDType(w, dtype), 0))
+				}
+				store := newStore(t, 1)
+				loss, gc := zeroLossStep(t, b, store, gcml.Regularize(fn, append(opts, gcml.WithCoefficient(coefficient))...), rate,
+					run(t, b, newStore(t, 1), func(_ *model.Scope, g *Graph) *Node { return Ones(g, shapes.Make(dtype, 4, 3)) }))
+				what := fmt.Sprintf("%s in %s", name, dtype)
+				gctest.AssertClose(t, []float64{loss}, []float64{coefficient * 120_000}, 1./256, 0, what+": loss")
+				gctest.AssertClose(t, []float64{gc}, []float64{120_000}, 1e-6, 0, what+": metric")
+				w := gctest.Flat(store.GetVariable("/w").MustValue())[0]
+				gctest.AssertClose(t, []float64{(200 - w) / rate}, []float64{2 * coefficient * 200}, 0.02, 0, what+": gradient")
+			}
+		}
+	})
+}
+
+// zeroLossStep trains one step of plain gradient descent with a loss of 0, besides penalties. It
+// returns the loss of the step and the GC that the metric reports.
+func zeroLossStep(t *testing.T, b compute.Backend, store *model.Store, fn train.ModelFn, rate float64,
+	x *tensors.Tensor) (loss, gc float64) {
+	t.Helper()
+	noLoss := func(_, predictions []*Node) *Node { return ReduceAllMean(ZerosLike(predictions[0])) }
+	trainer := train.NewTrainer(b, store, fn, noLoss,
+		optimizer.StochasticGradientDescent().WithLearningRate(rate).WithDecay(false).Done(),
+		[]metric.Interface{gcml.NewMetric("GC", "gc")}, nil)
+	metrics, err := trainer.TrainStep(train.Batch{Inputs: []*tensors.Tensor{x}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gctest.Flat(metrics[0])[0], gctest.Flat(metrics[len(metrics)-1])[0]
 }

@@ -3,13 +3,13 @@ package gcml
 import (
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/geometric-complexity/toolkit/internal/autodiff"
 	"github.com/geometric-complexity/toolkit/internal/convolution"
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
@@ -54,17 +54,20 @@ func Complexity(outputs, inputs *Node, opts ...Option) *Node {
 }
 
 func complexity(outputs, inputs *Node, o options) *Node {
+	return ConvertDType(wideComplexity(outputs, inputs, o), outputs.DType())
+}
+
+// wideComplexity returns the geometric complexity in the dtype of wide. A penalty takes it, because
+// the GC of a float16 model may overflow although its product with the coefficient does not.
+func wideComplexity(outputs, inputs *Node, o options) *Node {
 	j := newJacobian(outputs, inputs, o)
-	var gc *Node
 	switch j.plan.gradient {
 	case byGram:
-		gc = j.complexityByGram(j.parts())
+		return j.complexityByGram(j.parts())
 	case byParts:
-		gc = j.complexityInParts(o.variables)
-	default:
-		gc = ReduceAllMean(j.total())
+		return j.complexityInParts(o.variables)
 	}
-	return ConvertDType(gc, outputs.DType())
+	return ReduceAllMean(j.total())
 }
 
 // jacobian executes a plan on the nodes that it was made for.
@@ -216,14 +219,9 @@ func (j *jacobian) columnNorms(v *Node) *Node {
 	return ReduceSum(Reshape(Square(wide(p)), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
 }
 
-// wide converts dtypes shorter than float32 to float32: bfloat16 and float16 round squares to 3 and
-// 4 digits, their sums stop growing, and float16 overflows above 65,504.
-func wide(x *Node) *Node {
-	if x.DType().Size() < dtypes.Float32.Size() {
-		return ConvertDType(x, dtypes.Float32)
-	}
-	return x
-}
+// wide converts dtypes shorter than float32 to float32, in which squares neither overflow nor lose
+// their digits.
+func wide(x *Node) *Node { return precision.Wide(x) }
 
 // ofRound returns the contribution of a round, a scalar node of an integer dtype that counts from
 // 0. If perOutput is true these are squared norms of rows of J, [outputs of the round, batch], else

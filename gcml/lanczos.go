@@ -31,7 +31,7 @@ func (j *jacobian) lanczos(steps int) spectrum {
 		before := rowNorms(w)
 		w = orthogonalTo(w, basis)
 		after := rowNorms(w)
-		last = Reshape(Mul(length, after), -1)
+		last = Reshape(Mul(length, ConvertDType(after, length.DType())), -1)
 		if i+1 < steps {
 			u = divideOrZero(w, after, MulScalar(before, breakdown(w.DType())))
 			basis = Concatenate([]*Node{basis, InsertAxes(u, 1)}, 1)
@@ -64,8 +64,8 @@ func (j *jacobian) ritz(rows []*Node, last *Node) spectrum {
 	isZero := Equal(top, ZerosLike(top))
 	residual := Div(Mul(Div(last, scale), sqrtOrZero(share)), Mul(scale, Where(isZero, OnesLike(top), top)))
 	return spectrum{
-		norm:     ConvertDType(Mul(scale, sqrtOrZero(top)), j.outputs.DType()),
-		residual: StopGradient(ConvertDType(residual, j.outputs.DType())),
+		norm:     Mul(scale, sqrtOrZero(top)),
+		residual: StopGradient(residual),
 		steps:    n,
 	}
 }

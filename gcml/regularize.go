@@ -25,11 +25,11 @@ type penalty struct {
 	gc              *graph.Node
 }
 
-// complexity returns the GC of the batch. Building it on the first call lets a graph without a
-// penalty or metric do without it.
+// complexity returns the GC of the batch, in float32 for shorter dtypes. Building it on the first
+// call lets a graph without a penalty or metric do without it.
 func (p *penalty) complexity() *graph.Node {
 	if p.gc == nil {
-		p.gc = complexity(p.outputs, p.inputs, p.options)
+		p.gc = wideComplexity(p.outputs, p.inputs, p.options)
 	}
 	return p.gc
 }

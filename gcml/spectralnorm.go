@@ -36,7 +36,8 @@ import (
 // cannot be differentiated twice.
 func JacobianSpectralNorm(outputs, inputs *Node, opts ...Option) *Node {
 	o := newOptions(inJacobianSpectralNorm, opts)
-	return newSpectrum(o.transformed(outputs), inputs, o).norm
+	outputs = o.transformed(outputs)
+	return ConvertDType(newSpectrum(outputs, inputs, o).norm, outputs.DType())
 }
 
 // JacobianStableRank returns ‖J_b‖²_F / σ₁(J_b)² for every example b, with J_b =
@@ -52,19 +53,19 @@ func JacobianStableRank(outputs, inputs *Node, opts ...Option) *Node {
 	s := newSpectrum(outputs, inputs, o)
 	squaredFrobenius := s.squaredFrobenius
 	if j := newJacobian(outputs, inputs, o); squaredFrobenius == nil || !j.plan.isExact() {
-		squaredFrobenius = ConvertDType(j.total(), j.outputs.DType())
+		squaredFrobenius = ConvertDType(j.total(), s.norm.DType())
 	}
 	isZero := Equal(s.norm, ZerosLike(s.norm))
 	ratio := Div(sqrtOrZero(squaredFrobenius), Where(isZero, OnesLike(s.norm), s.norm))
-	return Square(Where(isZero, ZerosLike(s.norm), ratio))
+	return ConvertDType(Square(Where(isZero, ZerosLike(s.norm), ratio)), outputs.DType())
 }
 
-// spectrum describes the singular values of each example's Jacobian. All nodes have shape [batch].
+// spectrum describes the singular values of each example's Jacobian. All nodes have shape [batch],
+// and the inputs' dtype after wide.
 type spectrum struct {
-	// norm is the largest singular value, in the dtype of the outputs.
+	// norm is the largest singular value.
 	norm *Node
-	// squaredFrobenius is ‖J‖²_F in the dtype of the outputs if the method computes it exactly,
-	// else nil.
+	// squaredFrobenius is ‖J‖²_F if the method computes it exactly, else nil.
 	squaredFrobenius *Node
 	// residual is ‖J·Jᵀu - θ²u‖/θ² for the approximate singular value θ and vector u; nil if the
 	// method is exact.
@@ -114,8 +115,8 @@ func (j *jacobian) denseSpectrum() spectrum {
 	gram, scale := j.smallerGram()
 	top := ReduceSum(Mul(gram, topProjector(gram)), 1, 2)
 	return spectrum{
-		norm:             ConvertDType(Mul(scale, sqrtOrZero(top)), j.outputs.DType()),
-		squaredFrobenius: ConvertDType(Mul(Square(scale), trace(gram)), j.outputs.DType()),
+		norm:             Mul(scale, sqrtOrZero(top)),
+		squaredFrobenius: Mul(Square(scale), trace(gram)),
 	}
 }
 

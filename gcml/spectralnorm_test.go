@@ -162,6 +162,33 @@ func TestJacobianSpectralNormAgainstSVD(t *testing.T) {
 	})
 }
 
+// TestJacobianSpectralNormOfMixedDTypes compares a network that converts between dtypes with the SVD.
+func TestJacobianSpectralNormOfMixedDTypes(t *testing.T) {
+	a := randomMatrix(rand.New(rand.NewPCG(9, 10)), 3, 5)
+	points := [][]float64{{1, -2, 0.5, 3, -1}, {0.25, 1, -1, 2, 0.5}}
+	norms, ranks := oracleSpectrum(a, points)
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, dtypes := range [][2]dtypes.DType{{dtypes.Float64, dtypes.Float32}, {dtypes.Float32, dtypes.Float64}} {
+			out := MustExecOnceN(b, func(x *Node) []*Node {
+				x = ConvertDType(x, dtypes[0])
+				y := ConvertDType(squaresThenMatrix(a, x), dtypes[1])
+				steps := gcml.WithLanczosSteps(3)
+				results := []*Node{gcml.JacobianSpectralNorm(y, x), gcml.JacobianSpectralNorm(y, x, steps),
+					gcml.JacobianStableRank(y, x), gcml.JacobianStableRank(y, x, steps)}
+				for _, r := range results {
+					if r.DType() != dtypes[1] {
+						t.Errorf("the result is %s, want the outputs' dtype %s", r.DType(), dtypes[1])
+					}
+				}
+				return results
+			}, tensors.FromValue(points))
+			for i, want := range [][]float64{norms, norms, ranks, ranks} {
+				assertEach(t, gctest.Flat(out[i]), want, 4e-5, 0, fmt.Sprintf("%s to %s, #%d", dtypes[0], dtypes[1], i))
+			}
+		}
+	})
+}
+
 // assertEach compares every value with a tolerance relative to that value.
 func assertEach(t *testing.T, got, want []float64, relTol, absTol float64, what string) {
 	t.Helper()

@@ -8,6 +8,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	"github.com/gomlx/gomlx/ml/train"
 	. "github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
 // BatchNormBuilder configures a batch normalization layer. Create it with BatchNorm and finish with
@@ -55,35 +57,35 @@ func (b *BatchNormBuilder) Epsilon(epsilon float64) *BatchNormBuilder {
 
 // Done builds the layer and returns its output, shaped as x. Its variables, each shaped [channels],
 // are "batch_normalization/scale" and "/offset" (trainable), "/mean", "/variance" and
-// "/avg_weight". In training mode it panics for a batch of one example, because batch statistics
-// need at least two.
+// "/avg_weight", in the dtype of x; it computes in float32 if that is shorter. In training mode it
+// panics for a batch of one example, because batch statistics need at least two.
 func (b *BatchNormBuilder) Done() *Node {
-	x, g := b.x, b.x.Graph()
-	if x.Rank() < 2 {
-		Panicf("layers.BatchNorm: x must be shaped [batch, ..., channels], got %s", x.Shape())
+	if b.x.Rank() < 2 {
+		Panicf("layers.BatchNorm: x must be shaped [batch, ..., channels], got %s", b.x.Shape())
 	}
+	x, g := precision.Wide(b.x), b.x.Graph()
 	b.scope.Store().RootScope().SetParam(norm.AveragesUpdatesTriggerParam, true)
 	scope := b.scope.In(norm.BatchNormalizationScopeName)
-	shape := shapes.Make(x.DType(), x.Shape().Dim(-1))
+	shape := shapes.Make(b.x.DType(), x.Shape().Dim(-1))
 	zeros, ones := scope.WithInitializer(initializer.Zero), scope.WithInitializer(initializer.One)
-	scale := ones.VariableWithShape("scale", shape).NodeValue(g)
-	offset := zeros.VariableWithShape("offset", shape).NodeValue(g)
+	scale := precision.Wide(ones.VariableWithShape("scale", shape).NodeValue(g))
+	offset := precision.Wide(zeros.VariableWithShape("offset", shape).NodeValue(g))
 	averages := runningAverages{
 		mean:     zeros.VariableWithShape("mean", shape).SetTrainable(false),
 		variance: ones.VariableWithShape("variance", shape).SetTrainable(false),
 		weight:   zeros.VariableWithShape("avg_weight", shape).SetTrainable(false),
 	}
 
-	mean, variance := averages.mean.NodeValue(g), averages.variance.NodeValue(g)
+	mean, variance := averages.wide(g)
 	updatePhase := model.GetGraphParamOr(scope, g, train.BatchNormalizationUpdatePhase, -1)
 	if updatePhase >= 0 || scope.IsTraining(g) {
 		if updatePhase < 0 && x.Shape().Dim(0) == 1 {
-			Panicf("layers.BatchNorm: training mode needs a batch of 2 or more examples, got x %s", x.Shape())
+			Panicf("layers.BatchNorm: training mode needs a batch of 2 or more examples, got x %s", b.x.Shape())
 		}
 		batchMean, batchVariance := batchStatistics(x)
 		averages.update(g, b.momentum, batchMean, batchVariance)
 		if updatePhase > 0 { // The second pass over the data normalizes with the averages.
-			mean, variance = averages.mean.NodeValue(g), averages.variance.NodeValue(g)
+			mean, variance = averages.wide(g)
 		} else {
 			mean, variance = batchMean, batchVariance
 		}
@@ -94,7 +96,8 @@ func (b *BatchNormBuilder) Done() *Node {
 	slope := Mul(scale, Reciprocal(Sqrt(AddScalar(variance, b.epsilon))))
 	shift := Sub(offset, Mul(Sub(mean, center), slope))
 	centered := Sub(x, ExpandLeftToRank(center, rank))
-	return Add(Mul(centered, ExpandLeftToRank(slope, rank)), ExpandLeftToRank(shift, rank))
+	y := Add(Mul(centered, ExpandLeftToRank(slope, rank)), ExpandLeftToRank(shift, rank))
+	return ConvertDType(y, b.x.DType())
 }
 
 // batchStatistics returns the mean and the variance (the mean squared distance to the mean) per
@@ -114,6 +117,11 @@ func batchStatistics(x *Node) (mean, variance *Node) {
 // runningAverages are the variables that follow the batch statistics.
 type runningAverages struct{ mean, variance, weight *model.Variable }
 
+// wide returns the averages of the mean and the variance, in float32 for a shorter dtype.
+func (a runningAverages) wide(g *Graph) (mean, variance *Node) {
+	return precision.Wide(a.mean.NodeValue(g)), precision.Wide(a.variance.NodeValue(g))
+}
+
 // update moves the averages towards the batch's values; weight counts the steps.
 func (a runningAverages) update(g *Graph, momentum float64, mean, variance *Node) {
 	weight := OnePlus(a.weight.NodeValue(g))
@@ -123,7 +131,7 @@ func (a runningAverages) update(g *Graph, momentum float64, mean, variance *Node
 		variable *model.Variable
 		value    *Node
 	}{{a.mean, mean}, {a.variance, variance}} {
-		value := StopGradient(average.value)
+		value := StopGradient(ConvertDType(average.value, average.variable.DType()))
 		average.variable.SetNodeValue(Add(Mul(keep, average.variable.NodeValue(g)), Mul(OneMinus(keep), value)))
 	}
 }

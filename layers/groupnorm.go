@@ -6,6 +6,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
 	. "github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
 // GroupNorm normalizes x, shaped [batch, ..., channels], for each example over each group of
@@ -16,8 +18,8 @@ import (
 // other examples. One group is a layer normalization; to normalize the last axis alone, use GoMLX's
 // norm.LayerNorm, whose derivatives are right to every order.
 //
-// Its variables are "group_normalization/scale" and "/offset", each shaped [channels]. It panics if
-// groups does not divide the number of channels.
+// Its variables are "group_normalization/scale" and "/offset", each shaped [channels]. It computes
+// in float32 for an x of a shorter dtype. It panics if groups does not divide the number of channels.
 func GroupNorm(scope *model.Scope, x *Node, groups int) *Node {
 	if x.Rank() < 2 {
 		Panicf("layers.GroupNorm: x must be shaped [batch, ..., channels], got %s", x.Shape())
@@ -29,13 +31,14 @@ func GroupNorm(scope *model.Scope, x *Node, groups int) *Node {
 	g := x.Graph()
 	scope = scope.In("group_normalization")
 	shape := shapes.Make(x.DType(), channels)
-	scale := scope.WithInitializer(initializer.One).VariableWithShape("scale", shape).NodeValue(g)
-	offset := scope.WithInitializer(initializer.Zero).VariableWithShape("offset", shape).NodeValue(g)
+	scale := precision.Wide(scope.WithInitializer(initializer.One).VariableWithShape("scale", shape).NodeValue(g))
+	offset := precision.Wide(scope.WithInitializer(initializer.Zero).VariableWithShape("offset", shape).NodeValue(g))
 
-	grouped := Reshape(x, x.Shape().Dim(0), -1, groups, channels/groups)
+	grouped := Reshape(precision.Wide(x), x.Shape().Dim(0), -1, groups, channels/groups)
 	centered := Sub(grouped, ReduceAndKeep(grouped, ReduceMean, 1, 3))
 	variance := ReduceAndKeep(Square(centered), ReduceMean, 1, 3)
 	normalized := Div(centered, Sqrt(AddScalar(variance, 1e-5)))
 	y := Reshape(normalized, x.Shape().Dimensions...)
-	return Add(Mul(y, ExpandLeftToRank(scale, y.Rank())), ExpandLeftToRank(offset, y.Rank()))
+	y = Add(Mul(y, ExpandLeftToRank(scale, y.Rank())), ExpandLeftToRank(offset, y.Rank()))
+	return ConvertDType(y, x.DType())
 }

@@ -5,6 +5,7 @@ import (
 	. "github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/geometric-complexity/toolkit/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
 // This package has no window pooling, because GoMLX's graph.MaxPool, MinPool, MeanPool and SumPool
@@ -12,8 +13,10 @@ import (
 // overlap or not.
 
 // GlobalMeanPool returns the mean over all spatial axes of x, shaped [batch, spatial..., channels]:
-// [batch, channels].
-func GlobalMeanPool(x *Node) *Node { return ReduceMean(convolution.Unfused(x), spatialAxes(x)...) }
+// [batch, channels]. It sums in float32 for an x of a shorter dtype.
+func GlobalMeanPool(x *Node) *Node {
+	return ConvertDType(ReduceMean(precision.Wide(convolution.Unfused(x)), spatialAxes(x)...), x.DType())
+}
 
 // GlobalMaxPool returns the largest element over all spatial axes of x, shaped [batch, spatial...,
 // channels]: [batch, channels]. Of equal largest elements the first gets the gradient.

@@ -38,8 +38,8 @@ func ModifiedLoss(loss *graph.Node, learningRate float64, parameters ...*graph.N
 	if !loss.IsScalar() {
 		loss = graph.ReduceAllMean(loss)
 	}
-	norm := graph.ConvertDType(SquaredParameterGradientNorm(loss, parameters...), loss.DType())
-	return graph.Add(loss, graph.MulScalar(norm, learningRate/4))
+	norm := SquaredParameterGradientNorm(loss, parameters...) // In float32 for a loss of a shorter dtype.
+	return graph.Add(loss, graph.ConvertDType(graph.MulScalar(norm, learningRate/4), loss.DType()))
 }
 
 func checkLearningRate(h float64) error {

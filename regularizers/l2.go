@@ -1,13 +1,13 @@
 package regularizers
 
 import (
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/geometric-complexity/toolkit/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
 const (
@@ -60,9 +60,9 @@ func nodeValues(vars []*model.Variable, g *graph.Graph) []*graph.Node {
 // sums half precision in float32, because a sum of a million squares has no correct digit in half
 // precision.
 func sumOfSquares(nodes []*graph.Node) *graph.Node {
-	dtype := accumulator(nodes[0].DType())
+	dtype := precision.Accumulator(nodes[0].DType())
 	for _, x := range nodes {
-		if d := accumulator(x.DType()); d.Size() > dtype.Size() {
+		if d := precision.Accumulator(x.DType()); d.Size() > dtype.Size() {
 			dtype = d
 		}
 	}
@@ -76,12 +76,4 @@ func sumOfSquares(nodes []*graph.Node) *graph.Node {
 		}
 	}
 	return total
-}
-
-// accumulator returns the dtype in which to sum values of dtype.
-func accumulator(dtype dtypes.DType) dtypes.DType {
-	if dtype.Size() < dtypes.Float32.Size() {
-		return dtypes.Float32
-	}
-	return dtype
 }

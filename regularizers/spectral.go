@@ -17,6 +17,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 	"github.com/geometric-complexity/toolkit/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
 const (
@@ -117,7 +118,7 @@ func spectralLimits(scope *model.Scope) iterationLimits {
 // squaredSpectralNorm returns the scalar σ_max² of the kernel, and updates its vector.
 func (c *config) squaredSpectralNorm(v *model.Variable, g *graph.Graph, limits iterationLimits) *graph.Node {
 	kernel := v.NodeValue(g)
-	kernel = graph.ConvertDType(kernel, accumulator(kernel.DType()))
+	kernel = precision.Wide(kernel)
 	rows := kernel.Shape().Size() / kernel.Shape().Dim(-1)
 	weights := graph.Reshape(kernel, rows, kernel.Shape().Dim(-1))
 

@@ -5,6 +5,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
 // registerNormalization registers gradients of the batch normalization ops, which only XLA has,
@@ -21,7 +22,8 @@ func registerNormalization() {
 // batch mean and the batch variance (the mean squared distance to the mean).
 func batchNormForTrainingVJP(node, v, vMean, vVariance *Node) []*Node {
 	p, _ := gomlxcompat.BatchNormOf(node)
-	x, scale := node.Inputs()[0], node.Inputs()[1]
+	x, scale := precision.Wide(node.Inputs()[0]), precision.Wide(node.Inputs()[1])
+	v, vMean, vVariance = precision.Wide(v), precision.Wide(vMean), precision.Wide(vVariance)
 	axes, perFeature := featureAxes(x, p.FeatureAxis)
 
 	centered := Sub(x, Reshape(ReduceMean(x, axes...), perFeature...))
@@ -37,13 +39,15 @@ func batchNormForTrainingVJP(node, v, vMean, vVariance *Node) []*Node {
 		Sub(Sub(v, mean(dOffset)), Mul(normalized, mean(dScale))))
 	dx = Add(dx, mean(vMean))
 	dx = Add(dx, Mul(centered, MulScalar(mean(vVariance), 2)))
-	return []*Node{dx, dScale, dOffset}
+	return inDTypesOf(node, dx, dScale, dOffset)
 }
 
 // batchNormForInferenceVJP is the rule of offset + scale·(x - mean)/sqrt(variance + epsilon).
 func batchNormForInferenceVJP(node, v *Node) []*Node {
 	p, _ := gomlxcompat.BatchNormOf(node)
-	x, scale, mean, variance := node.Inputs()[0], node.Inputs()[1], node.Inputs()[3], node.Inputs()[4]
+	x, scale := precision.Wide(node.Inputs()[0]), precision.Wide(node.Inputs()[1])
+	mean, variance := precision.Wide(node.Inputs()[3]), precision.Wide(node.Inputs()[4])
+	v = precision.Wide(v)
 	axes, perFeature := featureAxes(x, p.FeatureAxis)
 
 	inverseStd := Reciprocal(Sqrt(AddScalar(variance, p.Epsilon))) // [features], like scale and mean.
@@ -55,7 +59,16 @@ func batchNormForInferenceVJP(node, v *Node) []*Node {
 	dScale := Mul(sum, inverseStd)
 	dMean := Neg(Mul(slope, dOffset))
 	dVariance := MulScalar(Mul(Mul(slope, Square(inverseStd)), sum), -0.5)
-	return []*Node{dx, dScale, dOffset, dMean, dVariance}
+	return inDTypesOf(node, dx, dScale, dOffset, dMean, dVariance)
+}
+
+// inDTypesOf converts the gradients to the dtypes of the node's inputs. The rules compute in float32
+// for shorter dtypes, because they sum over the batch.
+func inDTypesOf(node *Node, gradients ...*Node) []*Node {
+	for i, in := range node.Inputs() {
+		gradients[i] = ConvertDType(gradients[i], in.DType())
+	}
+	return gradients
 }
 
 // featureAxes returns all axes of x except the feature axis, and the dimensions with which one

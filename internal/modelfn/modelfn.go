@@ -39,11 +39,17 @@ func Penalized[F train.ModelFnCompatible](modelFn F, c *Coefficient,
 	}
 }
 
-// Penalize adds coefficient × term to the training loss. It computes the product in the dtype of
-// the model's outputs, because the loss has this dtype.
+// Penalize adds coefficient × term to the training loss, in the dtype of the model's outputs,
+// because the loss has this dtype. It computes the product in the term's dtype if that is longer: a
+// term may overflow in float16 although the product does not.
 func Penalize(term, coefficient *graph.Node, outputs []*graph.Node) {
+	dtype := term.DType()
 	if len(outputs) > 0 && outputs[0].DType().IsFloat() {
-		term = graph.ConvertDType(term, outputs[0].DType())
+		dtype = outputs[0].DType()
 	}
-	train.AddRegularizationLoss(graph.Mul(term, graph.ConvertDType(coefficient, term.DType())))
+	if term.DType().Size() < dtype.Size() {
+		term = graph.ConvertDType(term, dtype)
+	}
+	product := graph.Mul(term, graph.ConvertDType(coefficient, term.DType()))
+	train.AddRegularizationLoss(graph.ConvertDType(product, dtype))
 }

@@ -6,6 +6,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
 // pullMultiOutput is the rule of a node with several outputs. vs has the adjoint of each output,
@@ -33,25 +34,25 @@ func (s *Pullback) holdsStatistics(n *Node) bool {
 // with respect to the inputs.
 func pullBatchNorm(n, v, variance *Node) []*Node {
 	params, _ := gomlxcompat.BatchNormOf(n)
-	gain := Div(n.Inputs()[1], Sqrt(AddScalar(variance, params.Epsilon)))
+	gain := Div(precision.Wide(n.Inputs()[1]), Sqrt(AddScalar(precision.Wide(variance), params.Epsilon)))
 	dims := make([]int, v.Rank())
 	for axis := range dims {
 		dims[axis] = 1
 	}
 	dims[1+params.FeatureAxis] = gain.Shape().Size()
 	pulled := make([]*Node, len(n.Inputs()))
-	pulled[0] = Mul(v, Reshape(gain, dims...))
+	pulled[0] = Mul(v, ConvertDType(Reshape(gain, dims...), v.DType()))
 	return pulled
 }
 
 // batchMean and batchVariance compute the statistics of a training-mode batch norm op again, in
-// differentiable nodes.
+// differentiable nodes, and in float32 for shorter dtypes.
 func batchMean(n *Node) *Node {
-	return ReduceMean(n.Inputs()[0], axesOfStatistics(n)...)
+	return ReduceMean(precision.Wide(n.Inputs()[0]), axesOfStatistics(n)...)
 }
 
 func batchVariance(n *Node) *Node {
-	x, axes := n.Inputs()[0], axesOfStatistics(n)
+	x, axes := precision.Wide(n.Inputs()[0]), axesOfStatistics(n)
 	mean := ReduceAndKeep(x, ReduceMean, axes...)
 	return ReduceMean(Square(Sub(x, mean)), axes...)
 }
@@ -68,6 +69,7 @@ func normalizedBy(n, x, scale, offset *Node) *Node {
 	dims := slices.Repeat([]int{1}, x.Rank())
 	dims[params.FeatureAxis] = scale.Shape().Size()
 	perFeature := func(v *Node) *Node { return Reshape(v, dims...) }
-	gain := Div(scale, Sqrt(AddScalar(batchVariance(n), params.Epsilon)))
-	return Add(Mul(Sub(x, perFeature(batchMean(n))), perFeature(gain)), perFeature(offset))
+	gain := Div(precision.Wide(scale), Sqrt(AddScalar(batchVariance(n), params.Epsilon)))
+	centered := Sub(precision.Wide(x), perFeature(batchMean(n)))
+	return ConvertDType(Add(Mul(centered, perFeature(gain)), perFeature(precision.Wide(offset))), x.DType())
 }

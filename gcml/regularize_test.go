@@ -344,3 +344,30 @@ func softmaxNorm(x, w []float64) (norm float64) {
 	}
 	return norm
 }
+
+// TestInfiniteVariableInParts checks that a trainable variable that begins with -Inf, the logarithm
+// of a mask, leaves the penalty finite when its gradient is computed in parts. The model is y =
+// w·exp(k)·x with GC (w₁e^k₁)² + (w₂e^k₂)² = 0 + 4.
+func TestInfiniteVariableInParts(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		fn := func(scope *model.Scope, x *Node) *Node {
+			k := scope.VariableWithValue("k", []float64{math.Inf(-1), 0}).NodeValue(x.Graph())
+			w := scope.VariableWithValue("w", []float64{1, 2}).NodeValue(x.Graph())
+			return Mul(x, InsertAxes(Mul(w, Exp(k)), 0))
+		}
+		for name, opt := range map[string]gcml.Option{
+			"in parts": gcml.WithGradientInParts(1), "at once": gcml.WithCotangents(1),
+		} {
+			store := newStore(t, 1)
+			loss, gc := zeroLossStep(t, b, store, gcml.Regularize(fn, opt, gcml.WithCoefficient(0.5)), 0.1,
+				tensors.FromValue([][]float64{{1, 2}, {3, 4}}))
+			w := gctest.Flat(store.GetVariable("/w").MustValue())
+			k := gctest.Flat(store.GetVariable("/k").MustValue())
+			// The gradients of 0.5·GC are w·e^2k and w²·e^2k.
+			gctest.AssertClose(t, []float64{loss, gc, w[0], w[1], k[1]}, []float64{2, 4, 1, 1.8, -0.4}, 1e-12, 0, name)
+			if !math.IsInf(k[0], -1) {
+				t.Errorf("%s: the masked logarithm is %g, want -Inf", name, k[0])
+			}
+		}
+	})
+}

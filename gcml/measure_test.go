@@ -289,6 +289,22 @@ func TestMeasureMaxExamples(t *testing.T) {
 	gctest.AssertClose(t, []float64{total}, []float64{got.GC}, 1e-12, 0, "sum over outputs")
 }
 
+// TestMeasureMaxExamplesIgnoresTheRest checks that NaN in examples beyond WithMaxExamples, in the
+// same batch, changes nothing.
+func TestMeasureMaxExamplesIgnoresTheRest(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		x := tensors.FromValue([][]float64{{1, 2}, {3, 4}, {math.NaN(), 5}})
+		fn := func(_ *model.Scope, x *Node) *Node { return MulScalar(Square(x), 0.5) } // ‖J‖² = ‖x‖².
+		got, err := gcml.Measure(t.Context(), b, newStore(t, 1), fn, oneBatch{train.Batch{Inputs: []*tensors.Tensor{x}}},
+			gcml.WithMaxExamples(2), gcml.WithPerExample(), gcml.WithSpectralNorm())
+		if err != nil {
+			t.Fatal(err)
+		}
+		gctest.AssertClose(t, got.PerExample, []float64{5, 25}, 1e-12, 0, "squared norms")
+		gctest.AssertClose(t, got.Spectrum.PerExample, []float64{2, 4}, 1e-9, 0, "largest singular values")
+	})
+}
+
 // oneBatch is a data set of a single batch.
 type oneBatch struct{ batch train.Batch }
 

@@ -180,9 +180,9 @@ func (m *measurement) checkInputs(batch train.Batch) error {
 		}
 		perExample := max(1, len(values)/max(1, in.Shape().Dimensions[0]))
 		for i, v := range values {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return errors.Errorf("gcml.Measure: batch %d, example %d: input #%d holds %g",
-					m.batches, len(m.norms)+i/perExample, k, v)
+			example := len(m.norms) + i/perExample
+			if (math.IsNaN(v) || math.IsInf(v, 0)) && m.wanted(example) {
+				return errors.Errorf("gcml.Measure: batch %d, example %d: input #%d holds %g", m.batches, example, k, v)
 			}
 		}
 	}
@@ -204,7 +204,7 @@ func (m *measurement) checkNorms(first int) error {
 
 func (m *measurement) checkFinite(norms []float64, first int, what string) error {
 	for i, v := range norms[first:] {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		if (math.IsNaN(v) || math.IsInf(v, 0)) && m.wanted(first+i) {
 			return errors.Errorf("gcml.Measure: batch %d, example %d: %s is %g although the inputs are finite: "+
 				"check the weights for NaN, Inf or very large values", m.batches, first+i, what, v)
 		}

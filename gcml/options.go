@@ -135,7 +135,8 @@ func newOptions(function string, opts []Option) options {
 }
 
 // WithEstimator sets the estimator. The default is Exact. For all functions but
-// JacobianSpectralNorm; SquaredJacobianRowNorms and WithPerOutput accept only Exact. WithEstimator
+// JacobianSpectralNorm and CheckSecondDerivatives, which are exact; SquaredJacobianRowNorms and
+// WithPerOutput accept only Exact, SquaredJacobianColumnNorms all but ForwardNoise. WithEstimator
 // overrides the hyperparameter ParamEstimator, which Regularize, Measure, NewMeasurer and Watch
 // read.
 func WithEstimator(e Estimator) Option {

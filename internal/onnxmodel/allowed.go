@@ -46,6 +46,7 @@ var allowed = map[string]form{
 	"BitwiseNot":         {18, 1, 1, ""},
 	"BitwiseOr":          {18, 2, 1, ""},
 	"BitwiseXor":         {18, 2, 1, ""},
+	"BlackmanWindow":     {17, 1, 1, "output_datatype periodic"},
 	"Cast":               {6, 1, 1, "round_mode saturate to"},
 	"CastLike":           {15, 2, 1, "round_mode saturate"},
 	"Ceil":               {1, 1, 1, ""},
@@ -62,6 +63,7 @@ var allowed = map[string]form{
 	"CumSum":             {11, 2, 1, "exclusive reverse"},
 	"DepthToSpace":       {1, 1, 1, "blocksize mode"},
 	"DequantizeLinear":   {10, 3, 1, "axis block_size output_dtype"},
+	"DFT":                {17, 3, 1, "axis inverse onesided"},
 	"Div":                {1, 2, 1, "axis broadcast"},
 	"Dropout":            {1, 3, 2, "is_test ratio seed"},
 	"Einsum":             {12, -1, 1, "equation"},
@@ -86,6 +88,8 @@ var allowed = map[string]form{
 	"GroupNormalization": {18, 3, 1, "epsilon num_groups stash_type"},
 	"GRU": {1, 6, 2,
 		"activation_alpha activation_beta activations clip direction hidden_size layout linear_before_reset output_sequence"},
+	"HammingWindow":         {17, 1, 1, "output_datatype periodic"},
+	"HannWindow":            {17, 1, 1, "output_datatype periodic"},
 	"Hardmax":               {1, 1, 1, "axis"},
 	"HardSigmoid":           {1, 1, 1, "alpha beta"},
 	"HardSwish":             {14, 1, 1, ""},
@@ -112,6 +116,7 @@ var allowed = map[string]form{
 		"auto_pad ceil_mode dilations kernel_shape pads storage_order strides"},
 	"Mean":                      {1, -1, 1, ""},
 	"MeanVarianceNormalization": {9, 1, 1, "axes"},
+	"MelWeightMatrix":           {17, 5, 1, "output_datatype"},
 	"Min":                       {1, -1, 1, ""},
 	"Mish":                      {18, 1, 1, ""},
 	"Mod":                       {10, 2, 1, "fmod"},
@@ -167,6 +172,7 @@ var allowed = map[string]form{
 	"Split":           {1, 2, -1, "axis num_outputs split"},
 	"Sqrt":            {1, 1, 1, ""},
 	"Squeeze":         {1, 2, 1, "axes"},
+	"STFT":            {17, 4, 1, "onesided"},
 	"Sub":             {1, 2, 1, "axis broadcast"},
 	"Sum":             {1, -1, 1, ""},
 	"SwiGLU":          {28, 2, 1, "alpha"},
@@ -206,7 +212,8 @@ var attributeTypes = attributeTypesByName(map[protos.AttributeProto_AttributeTyp
 		"hidden_size input_forget layout output_sequence storage_order fmod noop_with_empty_axes allowzero antialias exclude_outside end start " +
 		"num_outputs largest sorted upper value_int is_causal kv_num_heads left_window_size q_num_heads qk_matmul_output_mode " +
 		"right_window_size softmax_precision blocksize dtype linear_before_reset detect_negative detect_positive size " +
-		"broadcast batch_axis time_axis num_scan_inputs interleaved num_heads rotary_embedding_dim k multi_class targets transBatchA transBatchB",
+		"broadcast batch_axis time_axis num_scan_inputs interleaved num_heads rotary_embedding_dim k multi_class targets transBatchA transBatchB " +
+		"inverse onesided output_datatype periodic",
 	protos.AttributeProto_INTS: "dilations kernel_shape pads strides axes ends starts split perm value_ints output_padding output_shape shape classlabels_ints " +
 		"scan_input_axes scan_input_directions scan_output_axes scan_output_directions",
 	protos.AttributeProto_FLOAT:   "epsilon momentum alpha max min ratio beta clip gamma bias lambd cubic_coeff_a extrapolation_value value_float softcap",

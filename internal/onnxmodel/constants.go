@@ -100,9 +100,8 @@ func areSmall(values []int64) bool {
 	return !slices.ContainsFunc(values, func(v int64) bool { return v < -most || v > most })
 }
 
-// wholeOf returns the elements of a tensor of floats, if they are small whole numbers.
-func wholeOf(t *protos.TensorProto) (values []int64, ok bool) {
-	var floats []float64
+// floatsOf returns the elements of a tensor of floats of 32 or 64 bits.
+func floatsOf(t *protos.TensorProto) (floats []float64, ok bool) {
 	switch {
 	case t.DataType == int32(protos.TensorProto_FLOAT) && t.RawData == nil:
 		for _, v := range t.FloatData {
@@ -121,8 +120,14 @@ func wholeOf(t *protos.TensorProto) (values []int64, ok bool) {
 	default:
 		return nil, false
 	}
+	return floats, true
+}
+
+// wholeOf returns the elements of a tensor of floats, if they are small whole numbers.
+func wholeOf(t *protos.TensorProto) (values []int64, ok bool) {
+	floats, ok := floatsOf(t)
 	const most = 1 << 24
-	if len(floats) > 16 { // None that counts steps.
+	if !ok || len(floats) > 16 { // None that counts steps.
 		return nil, false
 	}
 	for _, v := range floats {

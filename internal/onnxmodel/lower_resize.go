@@ -186,14 +186,8 @@ func (r *resizing) axis(x string, i int, axis int64) string {
 	}
 	weights = r.cast(r.opWith("Transpose", []*protos.AttributeProto{intsAttribute("perm", 1, 0)}, weights),
 		protos.TensorProto_DataType(dtype))
-	// Swapping two axes twice gives the first order again.
-	perm := make([]int64, r.rank)
-	for j := range perm {
-		perm[j] = int64(j)
-	}
-	perm[axis], perm[r.rank-1] = perm[r.rank-1], perm[axis]
-	swap := []*protos.AttributeProto{intsAttribute("perm", perm...)}
-	return r.opWith("Transpose", swap, r.op("MatMul", r.opWith("Transpose", swap, x), weights))
+	end := int64(r.rank - 1)
+	return r.exchanged(r.op("MatMul", r.exchanged(x, r.rank, axis, end), weights), r.rank, axis, end)
 }
 
 // coordinate returns the coordinates of the output's values along the input's axis.

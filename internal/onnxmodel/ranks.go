@@ -72,7 +72,7 @@ func (l *lowering) statedSize(name string, axis int64) (int64, bool) {
 var sameRank = []string{"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
 	"GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LayerNormalization",
 	"LpNormalization", "LRN", "RMSNormalization", "Resize", "Upsample", "Pad", "Slice", "Transpose", "Concat", "Split",
-	"TopK", "CumSum",
+	"TopK", "CumSum", "DFT",
 	"DepthToSpace", "SpaceToDepth", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "HardSigmoid", "HardSwish",
 	"Mish", "Swish", "Softplus", "Softsign", "ThresholdedRelu", "Shrink", "LogSoftmax", "GatherElements"}
 
@@ -104,8 +104,18 @@ func (l *lowering) rankOnce(name string, depth int) (int, bool) {
 		return rank, ok
 	}
 	switch {
-	case n.OpType == "Gemm", n.OpType == "Flatten":
+	case n.OpType == "Gemm", n.OpType == "Flatten", n.OpType == "MelWeightMatrix":
 		return 2, true
+	case n.OpType == "STFT":
+		return 4, true
+	case n.OpType == "Unsqueeze":
+		axes, known := l.axes(n)
+		rank, ok := l.inferredRank(n.Input[0], depth-1)
+		return rank + len(axes), ok && known
+	case n.OpType == "Squeeze":
+		axes, known := l.axes(n)
+		rank, ok := l.inferredRank(n.Input[0], depth-1)
+		return rank - len(axes), ok && known && len(axes) <= rank
 	case n.OpType == "Reshape" && len(n.Input) > 1:
 		return l.length(n.Input[1], depth-1)
 	case slices.Contains(broadcasting, n.OpType) && len(n.Input) > 1:
@@ -121,10 +131,21 @@ func (l *lowering) rankOnce(name string, depth int) (int, bool) {
 	return 0, false
 }
 
+// axes is the axes of a node, an attribute or a constant input.
+func (l *lowering) axes(n *protos.NodeProto) (axes []int64, known bool) {
+	if a := attribute(n, "axes"); a != nil {
+		return a.Ints, true
+	}
+	return l.constant(input(n, 1))
+}
+
 // length is how many numbers a list has, such as a shape: a constant one, or the parts of a Concat.
 func (l *lowering) length(name string, depth int) (int, bool) {
 	if values, ok := l.constant(name); ok {
 		return len(values), true
+	}
+	if t := l.tensor(name); t != nil && len(t.Dims) == 1 {
+		return int(t.Dims[0]), true
 	}
 	n := l.makers[name]
 	if n == nil || depth == 0 || len(n.Input) == 0 || !isOwn(n) {

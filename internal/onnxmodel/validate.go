@@ -276,7 +276,7 @@ var leastInputs = operatorCounts(map[int][]string{
 		"Concat", "ConstantOfShape", "Cos",
 		"DynamicQuantizeLinear", "Einsum", "Erf", "Exp", "FastGelu", "Flatten", "Floor", "Gelu", "GlobalAveragePool",
 		"HardSwish", "Identity", "If", "IsNaN", "Log", "LpPool", "Max", "MaxPool", "Pad", "Min", "Neg", "NonZero", "Not",
-		"BitwiseNot",
+		"BitwiseNot", "DFT", "HannWindow", "HammingWindow", "BlackmanWindow",
 		"Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape",
 		"Resize",
 		"Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Tanh", "TopK",
@@ -286,10 +286,10 @@ var leastInputs = operatorCounts(map[int][]string{
 		"ConvTranspose", "CumSum", "DequantizeLinear", "Div", "Equal",
 		"Expand", "Gather", "GatherElements", "GatherND", "Gemm", "Greater", "GreaterOrEqual", "LayerNormalization", "Less",
 		"LessOrEqual", "MatMul", "MatMulInteger", "Mod", "Mul", "Or", "PRelu", "Pow", "QuantizeLinear", "RMSNormalization",
-		"SimplifiedLayerNormalization", "Sub", "Tile", "Xor"},
+		"SimplifiedLayerNormalization", "STFT", "Sub", "Tile", "Xor"},
 	3: {"Attention", "GroupNormalization", "GRU", "InstanceNormalization", "LSTM", "Range", "RNN", "Scatter",
 		"ScatterElements", "ScatterND", "Where"},
-	5: {"BatchNormalization"},
+	5: {"BatchNormalization", "MelWeightMatrix"},
 	8: {"QLinearMatMul"},
 })
 

@@ -2,6 +2,7 @@ package onnxmodel
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/gomlx/compute-onnx/support/protos"
 	"github.com/gomlx/compute/dtypes/bfloat16"
@@ -12,6 +13,9 @@ import (
 func isHalf(dtype int32) bool {
 	return dtype == int32(protos.TensorProto_FLOAT16) || dtype == int32(protos.TensorProto_BFLOAT16)
 }
+
+// typeAttributes name the type of an output.
+var typeAttributes = []string{"to", "dtype", "output_dtype", "output_datatype"}
 
 // widen makes a network of 16-bit floats one of float32: its weights are those of the file, and
 // what it computes from them is not rounded to 16 bits, which would make differences of it noise.
@@ -40,7 +44,7 @@ func widen(g *protos.GraphProto, folder *dataFolder) error {
 					return err
 				}
 			}
-			if (a.Name == "to" || a.Name == "dtype" || a.Name == "output_dtype") && isHalf(int32(a.I)) {
+			if slices.Contains(typeAttributes, a.Name) && isHalf(int32(a.I)) {
 				a.I = int64(protos.TensorProto_FLOAT)
 			}
 		}

@@ -395,6 +395,96 @@ case("lpnorm_zeros", 13, [dead, ("LpNormalization", "r", "out", {"axis": 3})], s
 case("lppool18_zeros", 18, [dead, ("LpPool", "r", "out", {"kernel_shape": [2, 2]})], dtype="f4")
 case("lppool18_p3_zeros", 18, [dead, ("LpPool", "r", "out", {"kernel_shape": [1, 2], "p": 3})], dtype="f4")
 
+# spectra: transforms of real and complex signals, windows, bands in mels. Weights of their own generator leave those above as they are.
+F = np.random.default_rng(23)
+size = lambda n: {"n": np.array(n)}
+dft = lambda ins="x", **a: [("DFT", ins, "y", a), sq("y")]
+real = lambda x: ("Unsqueeze", f"{x} last", "signal", {})
+LAST = {"last": ints(-1)}
+power = [("Mul", "y y", "squares", {}), ("ReduceSum", "squares last", "power", {"keepdims": 0})]
+MEL = {"bands": np.array(5), "dft": np.array(16), "rate": np.array(16000), "from": np.array(20, dtype="f4"), "to": np.array(7600, dtype="f4")}
+mel = lambda t, to="from to": ("MelWeightMatrix", f"bands dft rate {to}", "mel", {"output_datatype": t})
+logmel = lambda t: [real("x"), ("HannWindow", "dft", "win", {"output_datatype": t}), ("STFT", "signal step win", "y", {}), *power, mel(t),
+                    ("MatMul", "power mel", "energies", {}), ("Add", "energies least", "positive", {}), ("Log", "positive", "logs", {}), ("MatMul", "logs w", "out", {})]
+LOGMEL = {**LAST, **MEL, "step": np.array(4), "least": np.array(1e-3), "w": F.normal(size=(5, 4))}
+case("logmel17", 17, logmel(T.DOUBLE), LOGMEL, shape=(3, 50))
+case("logmel20_single", 20, logmel(T.FLOAT), LOGMEL, shape=(3, 50), dtype="f4")
+case("mel17_double_edges", 17, [mel(T.DOUBLE, "f t"), ("MatMul", "x mel", "y", {}), sq("y")], {**MEL, "f": np.array(0.), "t": np.array(8000.)}, shape=(3, 9))
+case("mel17_beyond", 17, [mel(T.DOUBLE), ("MatMul", "x mel", "out", {})], {**MEL, "to": np.array(16000, dtype="f4")}, shape=(3, 9),
+     refused="operator MelWeightMatrix (mel): its upper edge is beyond half")
+# as PyTorch's exporter writes a window that is shorter than the frames, of a signal without parts
+case("stft17_as_pytorch", 17, [("Concat", "none w none", "wide", {"axis": 0}), ("Cast", "wide", "win", {"to": T.DOUBLE}), ("STFT", "x step win n", "z", {}),
+     ("Transpose", "z", "y", {"perm": [0, 2, 1, 3]}), *power, ("Sqrt", "power", "out", {})],
+     {**LAST, **size(16), "step": np.array(5), "none": np.zeros(2), "w": F.uniform(0.2, 1, 12)}, shape=(3, 42))
+stft = lambda ins, **a: [("STFT", ins.split(" "), "y", a), sq("y")]
+case("stft17_complex", 17, stft("x step win", onesided=0), {"step": np.array(3), "win": F.normal(size=8)}, shape=(3, 30, 2))
+case("stft17_apart", 17, stft("x step  n"), {**size(5), "step": np.array(7)}, shape=(3, 30, 1))
+case("stft17_one_frame", 17, stft("x step"), {"step": np.array(7)}, shape=(3, 9, 1))
+case("stft17_onesided_complex", 17, stft("x step win"), {"step": np.array(3), "win": F.normal(size=8)}, shape=(3, 30, 2),
+     refused="operator STFT (y): the attribute onesided is 1 and its signal is not real")
+case("stft17_short_window", 17, stft("x step win n"), {**size(9), "step": np.array(3), "win": F.normal(size=8)}, shape=(3, 30, 1),
+     refused="operator STFT (y): its window has 8 values for frames of 9")
+case("stft17_short_signal", 17, stft("x step win"), {"step": np.array(3), "win": F.normal(size=8)}, shape=(3, 7, 1),
+     refused="operator STFT (y): its signal is shorter than a frame")
+case("stft17_small_step", 17, stft("x step win"), {"step": np.array(1), "win": F.normal(size=200)}, shape=(3, 9, 1),
+     refused="operator STFT (y): its frame_step 1 is below 1/128")
+case("dft17_shorter", 17, dft("x n"), size(7), shape=(3, 11, 2))
+case("dft17_longer_onesided", 17, dft("x n", onesided=1), size(12), shape=(3, 7, 1))
+case("dft20_longer", 20, dft("x n"), size(13), shape=(3, 7, 2))
+case("dft20_odd_onesided", 20, [real("x"), *dft("signal", onesided=1)], LAST, shape=(3, 9))
+case("dft20_inverse_shorter", 20, dft("x n", inverse=1), size(5), shape=(3, 7, 2))
+case("dft17_inverse_longer", 17, dft("x n", inverse=1), {"n": np.array(10, dtype=np.int32)}, shape=(3, 7, 2))
+case("dft17_inverse_real", 17, dft(inverse=1), shape=(3, 6, 1))
+case("dft17_irfft_odd", 17, dft("x n", inverse=1, onesided=1), size(9), shape=(3, 5, 2))
+case("dft20_irfft", 20, dft(inverse=1, onesided=1), shape=(3, 5, 2))
+case("dft20_axis1", 20, [("DFT", ["x", "", "a"], "y", {}), sq("y")], {"a": np.array(1)}, shape=(3, 5, 4, 2))
+case("dft17_axis_negative", 17, dft("x n", axis=-3, onesided=1), size(6), shape=(3, 5, 4, 1))
+case("dft17_images", 17, [("DFT", "x", "rows", {"axis": 2}), ("DFT", "rows", "y", {}), sq("y")], shape=(3, 4, 5, 1))
+case("dft20_filter", 20, [real("x"), ("DFT", "signal", "f", {"onesided": 1}), ("Mul", "f w", "g", {}), ("DFT", "g", "y", {"onesided": 1, "inverse": 1}), sq("y")],
+     {**LAST, "w": F.normal(size=(5, 1))}, shape=(3, 8))
+case("dft17_examples", 17, dft(axis=0), shape=(3, 4, 2), refused="combines the examples of a batch")
+case("dft17_onesided_complex", 17, dft(onesided=1), shape=(3, 4, 2), refused="operator DFT (y): the attribute onesided is 1 and its input is not real")
+case("dft17_irfft_longer", 17, dft("x n", inverse=1, onesided=1), size(12), shape=(3, 5, 2), refused="operator DFT (y): its input has not dft_length / 2 + 1 values")
+case("dft20_irfft_real", 20, dft(inverse=1, onesided=1), shape=(3, 5, 1), refused="operator DFT (y): the attributes onesided and inverse are 1 and its input is not complex")
+case("dft20_axis_attribute", 20, dft(axis=1), shape=(3, 5, 1), refused="operator DFT (y): it has the attribute axis, which opset 20 ended")
+case("dft17_axis_parts", 17, dft(axis=2), shape=(3, 5, 2), refused="operator DFT (y): its axis is 2 for the rank 3")
+case("dft17_three_parts", 17, dft(), shape=(3, 5, 3), refused="operator DFT (y): its input has neither 1 nor 2 values along the last axis")
+case("dft17_too_long", 17, dft("x n"), size(40_000_000), shape=(3, 5, 1), refused="operator DFT (y): it is too long")
+windowed = lambda op, n="n", **a: [(op, n, "win", {"output_datatype": T.DOUBLE, **a}), ("Mul", "x win", "y", {}), sq("y")]
+for op in ("HannWindow", "HammingWindow", "BlackmanWindow"):
+    case(f"{op}_17", 17, windowed(op), size(6), shape=S2)
+    case(f"{op}_17_symmetric", 17, windowed(op, periodic=0), size(6), shape=S2)
+case("HannWindow_17_sized", 17, [("Shape", "x", "s", {}), ("Gather", "s one", "n", {}), *windowed("HannWindow")], {"one": np.array(1)}, shape=S2)
+case("HannWindow_17_one", 17, windowed("HannWindow", periodic=0), size(1), shape=S2, refused="operator HannWindow (win): the attribute periodic is 0 for the size 1")
+case("HannWindow_17_integers", 17, [("HannWindow", "n", "win", {"output_datatype": T.INT32}), ("Cast", "win", "w", {"to": T.DOUBLE}), ("Mul", "x w", "out", {})], size(6), shape=S2,
+     refused="operator HannWindow (win): the attribute output_datatype is INT32")
+# The same by NumPy, to which the evaluator or ONNX Runtime is held.
+complex_of = lambda x: x[..., 0] + 1j * x[..., 1]
+squares_of = lambda z: np.stack([z.real, z.imag], axis=-1) ** 2
+spans = lambda x, n, step: np.stack([x[:, i:i + n] for i in range(0, x.shape[1] - n + 1, step)], axis=1)
+BY_NUMPY = {
+    "dft17_shorter": lambda x: squares_of(np.fft.fft(complex_of(x), 7)),
+    "dft17_longer_onesided": lambda x: squares_of(np.fft.rfft(x[..., 0], 12)),
+    "dft20_longer": lambda x: squares_of(np.fft.fft(complex_of(x), 13)),
+    "dft20_odd_onesided": lambda x: squares_of(np.fft.rfft(x)),
+    "dft20_inverse_shorter": lambda x: squares_of(np.fft.ifft(complex_of(x), 5)),
+    "dft17_inverse_longer": lambda x: squares_of(np.fft.ifft(complex_of(x), 10)),
+    "dft17_inverse_real": lambda x: squares_of(np.fft.ifft(x[..., 0])),
+    "dft17_irfft_odd": lambda x: np.fft.irfft(complex_of(x), 9) ** 2,
+    "dft20_irfft": lambda x: np.fft.irfft(complex_of(x)) ** 2,
+    "dft20_axis1": lambda x: squares_of(np.fft.fft(complex_of(x), axis=1)),
+    "dft17_axis_negative": lambda x: squares_of(np.fft.rfft(x[..., 0], 6, axis=1)),
+    "dft17_images": lambda x: squares_of(np.fft.fft2(x[..., 0])),
+    "dft20_filter": lambda x: np.fft.irfft(np.fft.rfft(x) * CASES["dft20_filter"]["w"]["w"][:, 0]) ** 2,
+    "stft17_as_pytorch": lambda x: abs(np.fft.rfft(spans(x, 16, 5) * np.pad(CASES["stft17_as_pytorch"]["w"]["w"], 2))),
+    "stft17_complex": lambda x: squares_of(np.fft.fft(spans(complex_of(x), 8, 3) * CASES["stft17_complex"]["w"]["win"])),
+    "stft17_apart": lambda x: squares_of(np.fft.rfft(spans(x[..., 0], 5, 7))),
+    "stft17_one_frame": lambda x: squares_of(np.fft.rfft(x[..., 0])),
+    "HammingWindow_17_symmetric": lambda x: (x * (25 / 46 - 21 / 46 * np.cos(2 * np.pi * np.arange(6) / 5))) ** 2,
+    "BlackmanWindow_17_symmetric": lambda x: (x * np.blackman(6)) ** 2,
+    "HannWindow_17_symmetric": lambda x: (x * np.hanning(6)) ** 2,
+}
+
 # What the evaluator has wrongly: Softmax of old opsets, BatchNormalization of two axes, Loop without a condition, LpNormalization of
 # p = 1, cubic weights without what is outside, LRN, and most options of recurrent layers.
 RUNTIME = {"softmax11_axis2", "softmax11_negative2", "softmax1_default", "logsoftmax9_default", "bn9_2d", "loop_fixed", "loop_if", "loop_nested",
@@ -417,6 +507,12 @@ MENDED = """
     pad11_older_edge pad19_older_wrap pad11_older_negative pad_computed_negative slice_computed_steps layernorm17_scale_rank1
     layernorm17_bias_rank1 layernorm17_scale_rank4 einsum_ones_ellipsis einsum_ones_letter einsum_outer resize13_sizes_second_axis
     reducel2_zeros normalize_zeros lpnorm_zeros lppool18_zeros lppool18_p3_zeros fusedconv_relu fusedconv_leaky fusedconv_clip_added fusedconv_hardsigmoid range_floats resize13_sizes_by_floats avgpool19_same_dilated maxpool12_same_dilated reshape_by_values resize13_sizes_rank2 equal_booleans scatternd_booleans gru_scaled lstm_hardsigmoid_alpha loop_counter loop_collects loop_nested loop_if loop_data scan9 scan_axes_reverse pad18_axes_const
+    logmel17 logmel20_single mel17_double_edges mel17_beyond stft17_as_pytorch stft17_complex stft17_apart stft17_one_frame
+    stft17_onesided_complex stft17_short_window stft17_short_signal stft17_small_step dft17_shorter dft17_longer_onesided dft20_longer
+    dft20_odd_onesided dft20_inverse_shorter dft17_inverse_longer dft17_inverse_real dft17_irfft_odd dft20_irfft dft20_axis1
+    dft17_axis_negative dft17_images dft20_filter dft17_examples dft17_onesided_complex dft17_irfft_longer dft20_irfft_real
+    dft20_axis_attribute dft17_axis_parts dft17_three_parts dft17_too_long HannWindow_17 HannWindow_17_symmetric HammingWindow_17
+    HammingWindow_17_symmetric BlackmanWindow_17 BlackmanWindow_17_symmetric HannWindow_17_sized HannWindow_17_one HannWindow_17_integers
 """.split()
 NUMPY = {"f2": T.FLOAT16, "f4": T.FLOAT, "f8": T.DOUBLE}
 
@@ -477,6 +573,9 @@ def oracle(name, c, x):
     for runtime, tolerance in ((double, 1e-4), (single, 1e-2)):
         if runtime is not None and evaluator is not None:
             assert abs(evaluator - runtime) <= tolerance * runtime, (name, evaluator, runtime)
+    if name in BY_NUMPY:
+        other, value = complexity(BY_NUMPY[name], x, 1e-4, "f8"), double if evaluator is None else evaluator
+        assert abs(other - value) <= 1e-4 * value, (name, other, value)
     if double is not None:
         return double, 1e-4
     return (evaluator, 1e-4) if evaluator is not None else (single, 5e-3)

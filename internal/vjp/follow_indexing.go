@@ -122,11 +122,17 @@ func columnOf(indices *Node, vector, k int) column {
 // counts. If the column selects other or unknown examples, it returns no layouts, and the flow to
 // return instead.
 func (c column) pick(places []layout, factors []factor, indexAxes []int, batch int) ([]layout, flow) {
-	if batch == 1 && (c.counts || c.constant) { // A count along one axis of size 1 is a count along every other one.
+	if batch == 1 && (c.counts || c.constant) {
+		for k := range c.dims {
+			if c.dims[k] > 1 && c.dims[k] == sizeOf(factors) && c.countsAlong(k, batch) {
+				return withAxis(places, indexAxes[k], factors, 0), flow{}
+			}
+		}
+		// A count along one axis of size 1 is a count along every other one.
 		var found []layout
 		for k, axis := range indexAxes {
 			if c.dims[k] == 1 {
-				found = append(found, withAxis(places, axis, factors, 0)...)
+				found = append(found, withAxis(places, axis, []factor{{1, 1}}, 0)...)
 			}
 		}
 		if len(found) > 0 {
@@ -370,8 +376,8 @@ func scattered(n *Node, sc gomlxcompat.ScatterAttributes, l layout, batch int) (
 
 // countsAlong reports whether the column is the index along axis k.
 func (c column) countsAlong(k, batch int) bool {
-	if batch == 1 {
-		return (c.counts || c.constant) && c.dims[k] == 1
+	if batch == 1 && c.dims[k] == 1 {
+		return c.counts || c.constant
 	}
 	if c.values == nil {
 		return false

@@ -109,6 +109,17 @@ var blocks = []block{
 		picked := Gather(Sin(x), Concatenate([]*Node{example, token}, 1))
 		return Add(x, InsertAxes(picked, 1))
 	}},
+	{"tokens picked and put in heads merged with the batch", func(x *Node) *Node {
+		b, t, d := sizes(x)
+		heads := Reshape(DotProduct(Reshape(x, b*t, d), irregular(x, d, 4)), b, t, 2, 2)
+		heads = Reshape(TransposeAllAxes(heads, 0, 2, 1, 3), b*2, t, 2)
+		own := Iota(x.Graph(), shapes.Make(dtypes.Int32, b*2, t, 1), 0)
+		token := ConvertDType(isPositive(SliceAxis(heads, 2, AxisRange(0, 1))), dtypes.Int32)
+		token = Min(token, Const(x.Graph(), int32(t-1)))
+		picked := Gather(Sin(heads), Concatenate([]*Node{own, token}, 2))
+		put := ScatterSum(heads, Concatenate([]*Node{own, token}, 2), picked, false, false)
+		return Reshape(TransposeAllAxes(Reshape(put, b, 2, t, 2), 0, 2, 1, 3), b, t, 4)
+	}},
 	{"axes put in and taken out", func(x *Node) *Node {
 		y := InsertAxes(x, 0, 2)
 		return Squeeze(Add(y, Tanh(ReduceAndKeep(y, ReduceSum, -1))), 0, 3)

@@ -68,6 +68,8 @@ func (s *Pullback) pullNode(n, v *Node) []*Node {
 		if pulled := pullPad(n, spread(v, n)); pulled != nil {
 			return []*Node{pulled, nil}
 		}
+	case NodeTypeGather:
+		return []*Node{pullGather(n, spread(v, n)), nil}
 	case NodeTypeConvGeneral, NodeTypeReduceWindow:
 		if pulled := s.pullTiled(n, v); pulled != nil {
 			return pulled
@@ -266,6 +268,16 @@ func pullPad(n, v *Node) *Node {
 		specs = append(specs, AxisRange(p.Start, limit).Stride(p.Interior+1))
 	}
 	return Slice(v, specs...)
+}
+
+// pullGather adds the cotangents to what the gather read, each row of all cotangents at once: XLA
+// scatters rows one after another on a CPU.
+func pullGather(n, v *Node) *Node {
+	p, _ := gomlxcompat.GatherOf(n)
+	in := n.Inputs()[0]
+	zeros := Zeros(n.Graph(), shapes.Make(v.DType(), append([]int{v.Shape().Dimensions[0]}, dimsOf(in)...)...))
+	return BackendScatterSum(zeros, n.Inputs()[1], v, p.IndexVector, append([]int{0}, shifted(p.OffsetAxes)...),
+		shifted(p.CollapsedAxes), shifted(p.IndexedAxes), false, false)
 }
 
 // pullTiled pulls C cotangents through a convolution or pooling at once. It merges them into a C

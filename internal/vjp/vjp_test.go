@@ -78,9 +78,14 @@ var functions = []struct {
 	{name: "broadcast", dims: []int{4, 3}, fn: func(s *model.Scope, x *Node) *Node {
 		return Mul(BroadcastToDims(InsertAxes(x, 1), 4, 2, 3), weights(s, x, 1, 2, 3))
 	}},
-	{name: "gather", dims: []int{4, 5}, only: "go", fn: func(s *model.Scope, x *Node) *Node {
+	{name: "gather", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		y := Gather(Transpose(Square(x), 0, 1), Const(x.Graph(), [][]int32{{3}, {0}, {3}}))
 		return Transpose(y, 0, 1)
+	}},
+	{name: "gather of every example", dims: []int{4, 3, 2}, fn: func(s *model.Scope, x *Node) *Node {
+		own := Iota(x.Graph(), shapes.Make(dtypes.Int32, 4, 4, 1), 0)
+		at := BroadcastToDims(Const(x.Graph(), [][][]int32{{{2}, {0}, {2}, {1}}}), 4, 4, 1)
+		return Mul(Gather(Square(x), Concatenate([]*Node{own, at}, 2)), weights(s, x, 1, 4, 2))
 	}},
 	{name: "custom gradient", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		return IdentityWithCustomGradient(Square(x), func(x, v *Node) *Node { return Mul(v, AddScalar(x, 2.0)) })

@@ -80,7 +80,7 @@
 //     also apply to training without a penalty. The rules are for ConvGeneral, ReduceMax,
 //     ReduceMin, ScatterMax, ScatterMin, ReduceWindow (max and min pooling), Pad, Rsqrt, Expm1,
 //     Clamp, BatchNormForTraining, BatchNormForInference, FusedDense, FusedActivation, Gather,
-//     ScatterSum, ReduceProduct, Rem and Identity.
+//     ScatterSum, ReduceProduct, Rem, ConvertDType and Identity.
 //   - On the pure Go backend every graph reads the current values of variables. GoMLX itself
 //     compiles their values into graphs that are not in training mode, so a later evaluation still
 //     uses the weights of its first call. WithVariableAsConst still compiles the values in.

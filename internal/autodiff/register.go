@@ -20,6 +20,7 @@ import (
 //	ScatterMax, ScatterMin as ReduceMax
 //	ReduceWindow           no second derivative of max and min pooling
 //	Rsqrt, Expm1, Clamp    no derivative
+//	ConvertDType           passes the gradient through integers and booleans, rounded
 //	BatchNormForTraining   no second derivative (XLA only; the Go backend lacks the op)
 //	BatchNormForInference  no derivative (XLA only)
 //	Pad                    panics for negative paddings

@@ -1,6 +1,10 @@
 package autodiff
 
-import . "github.com/gomlx/gomlx/core/graph"
+import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
 
 func registerElementwise() {
 	// d x^(-1/2) = -1/2 x^(-3/2) dx, in terms of the node itself so that it can be differentiated
@@ -15,6 +19,20 @@ func registerElementwise() {
 	registerOne(NodeTypeClamp, clampVJP)
 	// GoMLX passes a gradient through an Identity only if it has a custom gradient.
 	registerOne(NodeTypeIdentity, func(_, v *Node) []*Node { return []*Node{v} })
+	registerConversions()
+}
+
+// registerConversions lets no gradient pass through integers and booleans, which are constant almost
+// everywhere. GoMLX rounds the gradient to a whole number and passes it on.
+func registerConversions() {
+	isContinuous := func(dtype dtypes.DType) bool { return dtype.IsFloat() || dtype.IsComplex() }
+	var stock VJP
+	stock = replace(NodeTypeConvertDType, func(node *Node, vjps []*Node, shape shapes.Shape) []*Node {
+		if !isContinuous(node.DType()) || !isContinuous(node.Inputs()[0].DType()) {
+			return []*Node{nil}
+		}
+		return stock(node, vjps, shape)
+	})
 }
 
 // clampVJP passes the gradient where x lies within the limits. The limits get no gradient: they are

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"github.com/geometric-complexity/toolkit/internal/gctest"
@@ -18,6 +19,11 @@ func TestElementwise(t *testing.T) {
 				return Add(y, Rem(x, Const(x.Graph(), 0.7)))
 			},
 			"Expm1": func(x *Node) *Node { return Square(Expm1(x)) },
+			"ConvertDType": func(x *Node) *Node {
+				whole := ConvertDType(ConvertDType(MulScalar(x, 3), dtypes.Int32), x.DType())
+				above := ConvertDType(GreaterThan(x, Const(x.Graph(), 0.7)), x.DType())
+				return Mul(Sub(MulScalar(x, 3), whole), Add(Sin(x), Mul(above, x)))
+			},
 			"Clamp": func(x *Node) *Node {
 				return Clip(Square(x), Scalar(x.Graph(), x.DType(), 0.3), Scalar(x.Graph(), x.DType(), 0.8))
 			},

@@ -26,17 +26,18 @@ type form struct {
 // but ignores attributes and inputs of some. Operators of other domains than ONNX's own have the
 // domain before their name.
 var allowed = map[string]form{
-	"Abs":    {1, 1, 1, ""},
-	"Acos":   {7, 1, 1, ""},
-	"Acosh":  {9, 1, 1, ""},
-	"Add":    {1, 2, 1, "axis broadcast"},
-	"And":    {1, 2, 1, "axis broadcast"},
-	"ArgMax": {1, 1, 1, "axis keepdims select_last_index"},
-	"ArgMin": {1, 1, 1, "axis keepdims select_last_index"},
-	"Asin":   {7, 1, 1, ""},
-	"Asinh":  {9, 1, 1, ""},
-	"Atan":   {7, 1, 1, ""},
-	"Atanh":  {9, 1, 1, ""},
+	"Abs":        {1, 1, 1, ""},
+	"Acos":       {7, 1, 1, ""},
+	"Acosh":      {9, 1, 1, ""},
+	"Add":        {1, 2, 1, "axis broadcast"},
+	"AffineGrid": {20, 2, 1, "align_corners"},
+	"And":        {1, 2, 1, "axis broadcast"},
+	"ArgMax":     {1, 1, 1, "axis keepdims select_last_index"},
+	"ArgMin":     {1, 1, 1, "axis keepdims select_last_index"},
+	"Asin":       {7, 1, 1, ""},
+	"Asinh":      {9, 1, 1, ""},
+	"Atan":       {7, 1, 1, ""},
+	"Atanh":      {9, 1, 1, ""},
 	"Attention": {23, 7, 4,
 		"is_causal kv_num_heads left_window_size q_num_heads qk_matmul_output_mode right_window_size scale softcap softmax_precision"},
 	"AveragePool": {1, 1, 1,
@@ -85,6 +86,7 @@ var allowed = map[string]form{
 	"GlobalMaxPool":      {1, 1, 1, ""},
 	"Greater":            {1, 2, 1, "axis broadcast"},
 	"GreaterOrEqual":     {12, 2, 1, ""},
+	"GridSample":         {16, 2, 1, "align_corners mode padding_mode"},
 	"GroupNormalization": {18, 3, 1, "epsilon num_groups stash_type"},
 	"GRU": {1, 6, 2,
 		"activation_alpha activation_beta activations clip direction hidden_size layout linear_before_reset output_sequence"},
@@ -213,12 +215,12 @@ var attributeTypes = attributeTypesByName(map[protos.AttributeProto_AttributeTyp
 		"num_outputs largest sorted upper value_int is_causal kv_num_heads left_window_size q_num_heads qk_matmul_output_mode " +
 		"right_window_size softmax_precision blocksize dtype linear_before_reset detect_negative detect_positive size " +
 		"broadcast batch_axis time_axis num_scan_inputs interleaved num_heads rotary_embedding_dim k multi_class targets transBatchA transBatchB " +
-		"inverse onesided output_datatype periodic",
+		"inverse onesided output_datatype periodic align_corners",
 	protos.AttributeProto_INTS: "dilations kernel_shape pads strides axes ends starts split perm value_ints output_padding output_shape shape classlabels_ints " +
 		"scan_input_axes scan_input_directions scan_output_axes scan_output_directions",
 	protos.AttributeProto_FLOAT:   "epsilon momentum alpha max min ratio beta clip gamma bias lambd cubic_coeff_a extrapolation_value value_float softcap",
 	protos.AttributeProto_FLOATS:  "activation_alpha activation_beta activation_params scales value_floats coefficients intercepts offset",
-	protos.AttributeProto_STRING:  "activation auto_pad approximate direction mode reduction coordinate_transformation_mode nearest_mode keep_aspect_ratio_policy equation norm post_transform",
+	protos.AttributeProto_STRING:  "activation auto_pad approximate direction mode padding_mode reduction coordinate_transformation_mode nearest_mode keep_aspect_ratio_policy equation norm post_transform",
 	protos.AttributeProto_STRINGS: "activations classlabels_strings",
 	protos.AttributeProto_GRAPH:   "else_branch then_branch body",
 })

@@ -47,12 +47,7 @@ var _ = register(map[string]rewrite{
 		return l.finish(n, l.op("Mul", y, l.scalar(x, 0.5)))
 	},
 	"Round": func(l *lowering, n *protos.NodeProto) (bool, error) {
-		// Halves go to the even neighbor.
-		x := n.Input[0]
-		up := l.floor(l.op("Add", x, l.scalar(x, 0.5)))
-		tie := l.op("Equal", l.op("Sub", up, x), l.scalar(x, 0.5))
-		odd := l.op("Equal", l.opWith("Mod", nil, up, l.scalar(x, 2)), l.scalar(x, 1))
-		return l.finish(n, l.op("Where", l.op("And", tie, odd), l.op("Sub", up, l.scalar(x, 1)), up))
+		return l.finish(n, l.rounded(n.Input[0]))
 	},
 	"Floor": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		if !isFloat(l.dtypes[n.Input[0]]) {
@@ -107,17 +102,32 @@ func (l *lowering) floor(x string) string {
 	return l.op("Where", l.op("Less", l.op("Abs", x), l.scalar(x, 1e18)), whole, x)
 }
 
+// rounded takes halves to the even neighbor.
+func (l *lowering) rounded(x string) string {
+	up := l.floor(l.op("Add", x, l.scalar(x, 0.5)))
+	tie := l.op("Equal", l.op("Sub", up, x), l.scalar(x, 0.5))
+	odd := l.op("Equal", l.opWith("Mod", nil, up, l.scalar(x, 2)), l.scalar(x, 1))
+	return l.op("Where", l.op("And", tie, odd), l.op("Sub", up, l.scalar(x, 1)), up)
+}
+
 // Notes says which operators between the inputs and the output are constant almost everywhere, so
 // that derivatives do not go through them.
 func (m *Model) Notes() []string {
 	var notes []string
 	for _, n := range ancestors(m.graph, m.output) {
 		origin := m.lowered.origins[n.Output[0]]
-		if origin == nil || !m.isStepwise(origin) || !slices.Contains(n.Output, origin.Output[0]) || !m.dependsOnInput(n) {
+		if origin == nil || !slices.Contains(n.Output, origin.Output[0]) || !m.dependsOnInput(n) {
 			continue
 		}
-		notes = append(notes,
-			fmt.Sprintf("operator %s is constant almost everywhere: derivatives through it are 0", nodeName(origin)))
+		switch {
+		case m.isStepwise(origin):
+			notes = append(notes,
+				fmt.Sprintf("operator %s is constant almost everywhere: derivatives through it are 0", nodeName(origin)))
+		case origin.OpType == "GridSample" && stringOr(origin, "mode", "") == "nearest" &&
+			m.dependsOnInput(&protos.NodeProto{Input: origin.Input[1:]}):
+			notes = append(notes,
+				fmt.Sprintf("operator %s takes the nearest values: derivatives through its grid are 0", nodeName(origin)))
+		}
 	}
 	return notes
 }

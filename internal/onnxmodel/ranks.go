@@ -74,7 +74,8 @@ var sameRank = []string{"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPo
 	"LpNormalization", "LRN", "RMSNormalization", "Resize", "Upsample", "Pad", "Slice", "Transpose", "Concat", "Split",
 	"TopK", "CumSum", "DFT",
 	"DepthToSpace", "SpaceToDepth", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "HardSigmoid", "HardSwish",
-	"Mish", "Swish", "Softplus", "Softsign", "ThresholdedRelu", "Shrink", "LogSoftmax", "GatherElements"}
+	"Mish", "Swish", "Softplus", "Softsign", "ThresholdedRelu", "Shrink", "LogSoftmax", "GatherElements",
+	"GridSample"}
 
 // broadcasting has operators of two values whose output is of the larger rank.
 var broadcasting = []string{"Add", "Sub", "Mul", "Div", "Pow", "Mod", "MatMul"}
@@ -116,7 +117,7 @@ func (l *lowering) rankOnce(name string, depth int) (int, bool) {
 		axes, known := l.axes(n)
 		rank, ok := l.inferredRank(n.Input[0], depth-1)
 		return rank - len(axes), ok && known && len(axes) <= rank
-	case n.OpType == "Reshape" && len(n.Input) > 1:
+	case (n.OpType == "Reshape" || n.OpType == "AffineGrid") && len(n.Input) > 1:
 		return l.length(n.Input[1], depth-1)
 	case slices.Contains(broadcasting, n.OpType) && len(n.Input) > 1:
 		a, okA := l.inferredRank(n.Input[0], depth-1)

@@ -14,6 +14,7 @@ import onnxruntime
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from onnx.reference.ops import op_affine_grid, op_grid_sample
 
 PLACE = pathlib.Path(__file__).parent / "variants"
 R = np.random.default_rng(11)
@@ -484,12 +485,60 @@ BY_NUMPY = {
     "BlackmanWindow_17_symmetric": lambda x: (x * np.blackman(6)) ** 2,
     "HannWindow_17_symmetric": lambda x: (x * np.hanning(6)) ** 2,
 }
+# Values between elements, at coordinates that depend on the input and keep away from bends, which are at whole numbers, for the
+# nearest element halfway between them. They lie up to beyond elements outside: in cubic mode, the evaluator is wrong there.
+def sampled(mode, padding, align, sizes, to, beyond):
+    sizes = np.array(sizes[::-1])  # The coordinate on the last axis comes first.
+    scale = 2 / (sizes - align)
+    at = np.stack([R.integers(-beyond, n - 1 + beyond, to) for n in sizes], -1) + (0.0 if mode == "nearest" else 0.5)
+    axes = range(1, len(sizes) + 2)
+    w = {"start": ints(*[0 for _ in axes]), "end": ints(*[1 for _ in axes]), "axes": ints(*axes), "g0": ((at + (1 - align) / 2) * scale - 1)[None],
+         "by": (R.choice([-0.35, 0.35], at.shape) * scale)[None]}
+    return [("Slice", "v start end axes", "one", {}), ("Tanh", "one", "t", {}), ("Mul", "t by", "d", {}), ("Add", "d g0", "g", {}),
+            ("GridSample", "v g", "y", {"mode": mode, "padding_mode": padding, "align_corners": align})], w
+def sampling(name, opset, mode, padding, align, shape=(3, 2, 4, 5), to=(3, 4), dtype="f8", beyond=2):
+    nodes, w = sampled(mode, padding, align, shape[2:], to, beyond)
+    case(name, opset, [("Identity", "x", "v", {}), *nodes, sq("y")], w, shape=shape, dtype=dtype)
+for padding in ("zeros", "border", "reflection"):
+    for align in (0, 1):
+        for mode in ("linear", "nearest", "cubic"):
+            sampling(f"gridsample20_{mode}_{padding}_{align}", 20, mode, padding, align)
+            sampling(f"gridsample22_3d_{mode}_{padding}_{align}", 22, mode, padding, align, (3, 1, 3, 4, 3), (2, 1, 3), beyond=0 if mode == "cubic" else 1)
+        for mode in ("bilinear", "bicubic"):
+            sampling(f"gridsample16_{mode}_{padding}_{align}", 16, mode, padding, align, dtype="f4")
+nodes, w = sampled("linear", "zeros", 0, (4, 5), (3, 4), 1)
+nodes[-1] = ("GridSample", "v g", "y", {})
+case("gridsample22_default", 22, [("Identity", "x", "v", {}), *nodes, sq("y")], w, shape=(3, 2, 4, 5))
+# heads that are merged with the examples, as in deformable attention
+nodes, w = sampled("linear", "zeros", 0, (4, 5), (3, 4), 1)
+case("gridsample20_heads", 20, [("Reshape", "x to", "v", {}), *nodes, ("Reshape", "y back", "z", {}), sq("z")], {**w, "to": ints(-1, 2, 4, 5), "back": ints(-1, 4, 3, 4)}, shape=(3, 4, 4, 5))
+case("gridsample20_grid_alone", 20, [("GridSample", "c x", "y", {"mode": "cubic", "padding_mode": "reflection"}), sq("y")], {"c": N(3, 2, 4, 5)}, shape=(3, 3, 4, 2), scale=0.7)
+# spatial transformers: the grid of a computed matrix, in cubic mode, which has no bends
+def transformed(matrix, to):
+    d = len(to)
+    return [("ReduceMean", "x axes", "mean", {"keepdims": 0}), ("MatMul", "mean w", "m", {}), ("Add", "m b", "flat", {}), ("Reshape", "flat rows", "theta", {}), ("Shape", "x", "s", {"end": 2}),
+            ("Concat", "s to", "size", {"axis": 0})], {"axes": ints(*range(2, d + 2)), "w": N(2, d * (d + 1)), "b": np.array(matrix), "rows": ints(-1, d, d + 1), "to": ints(*to)}
+TWO, THREE = [0.9, 0.3, 0.1, -0.2, 0.8, -0.15], [0.9, 0.3, 0.1, 0.05, -0.2, 0.8, -0.15, 0.1, 0.1, 0.2, 0.7, -0.05]
+for align in (0, 1):
+    nodes, w = transformed(TWO, (3, 4))
+    case(f"affinegrid20_2d_{align}", 20, [*nodes, ("AffineGrid", "theta size", "g", {"align_corners": align}), ("GridSample", "x g", "y", {"mode": "cubic", "align_corners": align}), sq("y")], w, shape=(3, 2, 4, 5))
+    nodes, w = transformed(THREE, (2, 3, 4))
+    case(f"affinegrid20_3d_{align}", 20, [*nodes, ("AffineGrid", "theta size", "g", {"align_corners": align}), sq("g")], w, shape=(3, 2, 2, 3, 2))
+one = transformed(TWO, (1, 4))
+case("affinegrid20_one_position", 20, [*one[0], ("AffineGrid", "theta size", "out", {"align_corners": 1})], one[1], shape=(3, 2, 4, 5), refused="operator AffineGrid (out): the attribute align_corners is 1, and an axis has one position")
+case("affinegrid20_other_batch", 20, [("Reshape", "x rows", "theta", {}), ("AffineGrid", "theta size", "out", {})], {"rows": ints(-1, 2, 3), "size": ints(2, 1, 3, 4)}, shape=S2, refused="operator AffineGrid (out): its size has another number of examples")
+case("gridsample20_other_batch", 20, [("GridSample", "x g", "out", {})], {"g": N(2, 3, 4, 2)}, shape=(3, 2, 4, 5), refused="operator GridSample (out): its grid has another number of examples")
+case("gridsample20_coordinates", 20, [("GridSample", "x g", "out", {})], {"g": N(3, 3, 4, 3)}, shape=(3, 2, 4, 5), refused="operator GridSample (out): its grid has another number of examples than its values, or not one coordinate for each axis")
+case("gridsample20_mode", 20, [("GridSample", "x g", "out", {"mode": "area"})], {"g": N(3, 3, 4, 2)}, shape=(3, 2, 4, 5), refused='operator GridSample (out): the attribute mode is "area"')
+case("gridsample20_padding", 20, [("GridSample", "x g", "out", {"padding_mode": "wrap"})], {"g": N(3, 3, 4, 2)}, shape=(3, 2, 4, 5), refused='operator GridSample (out): the attribute padding_mode is "wrap"')
+case("gridsample20_integers", 20, [("Cast", "x", "i", {"to": T.INT64}), ("GridSample", "i g", "j", {}), ("Cast", "j", "out", {"to": T.DOUBLE})], {"g": N(3, 3, 4, 2)}, shape=(3, 2, 4, 5), refused="operator GridSample (j): its first input is of type INT64")
 
 # What the evaluator has wrongly: Softmax of old opsets, BatchNormalization of two axes, Loop without a condition, LpNormalization of
-# p = 1, cubic weights without what is outside, LRN, and most options of recurrent layers.
+# p = 1, cubic weights without what is outside, LRN, most options of
+# recurrent layers, and GridSample beyond the border in cubic mode, where it moves the coordinate as PyTorch does in linear mode only.
 RUNTIME = {"softmax11_axis2", "softmax11_negative2", "softmax1_default", "logsoftmax9_default", "bn9_2d", "loop_fixed", "loop_if", "loop_nested",
            "lpnorm_p1_axis2", "lrn_wide", "resize13_cubic_exclude", "lstm_clip", "lstm_hardsigmoid", "lstm_hardsigmoid_alpha", "lstm_input_forget",
-           "lstm_leaky", "lstm_lens", "lstm_lens_reverse", "gru_hard", "gru_lens_init", "gru_reverse_clip", "gru_scaled"}
+           "lstm_leaky", "lstm_lens", "lstm_lens_reverse", "gru_hard", "gru_lens_init", "gru_reverse_clip", "gru_scaled", "gridsample20_cubic_border_0", "gridsample20_cubic_border_1"}
 EQUAL = {"globalmax_1d": ("reduce_like_globalmax", 13, [("ReduceMax", "x", "out", {"axes": [2], "keepdims": 1})]),
          "add6_broadcast": ("add7", 7, [("Reshape", "c shape", "d", {}), ("Add", "x d", "y", {}), ("Tanh", "y", "out", {})]),
          "sub6_axis_middle": ("sub7", 7, [("Reshape", "c shape", "d", {}), ("Sub", "x d", "y", {}), ("Tanh", "y", "out", {})]),
@@ -513,6 +562,9 @@ MENDED = """
     dft17_axis_negative dft17_images dft20_filter dft17_examples dft17_onesided_complex dft17_irfft_longer dft20_irfft_real
     dft20_axis_attribute dft17_axis_parts dft17_three_parts dft17_too_long HannWindow_17 HannWindow_17_symmetric HammingWindow_17
     HammingWindow_17_symmetric BlackmanWindow_17 BlackmanWindow_17_symmetric HannWindow_17_sized HannWindow_17_one HannWindow_17_integers
+    gridsample20_linear_zeros_0 gridsample20_cubic_border_1 gridsample20_linear_reflection_0 gridsample22_3d_linear_border_1
+    gridsample22_3d_cubic_reflection_0 gridsample16_bilinear_zeros_1 gridsample20_heads affinegrid20_2d_1 affinegrid20_3d_0
+    gridsample20_other_batch affinegrid20_one_position
 """.split()
 NUMPY = {"f2": T.FLOAT16, "f4": T.FLOAT, "f8": T.DOUBLE}
 
@@ -540,8 +592,24 @@ def complexity(run, x, h, dtype):
     return total / len(x)
 
 
+class GridSample(op_grid_sample.GridSample):
+    """With coordinates and grids in float64, where the evaluator has float32 for any type."""
+    op_domain = ""
+
+    def _gs_denormalize_coordinates(self, n, dims, align_corners):
+        return np.array([self._gs_denormalize(v, d, align_corners) for v, d in zip(n, dims)])
+
+
+class AffineGrid(op_affine_grid.AffineGrid):
+    op_domain = ""
+
+    def _run(self, theta, size, align_corners=None):
+        positions = op_affine_grid.construct_original_grid(size[2:], align_corners or self.align_corners)
+        return (np.einsum("nij,...j->n...i", theta, positions),)
+
+
 def by_evaluator(c, x):
-    run = ReferenceEvaluator(model(c, "f8")).run
+    run = ReferenceEvaluator(model(c, "f8"), new_ops=[GridSample, AffineGrid]).run
     return complexity(lambda v: run(None, {"x": v})[0], x, 1e-4, "f8")
 
 

@@ -36,8 +36,8 @@ func TestPeak(t *testing.T) {
 	}
 }
 
-// TestPeakHeights: the mean of the other seeds has its peak at the third width for the first seed, and at
-// the second one for the others. The last width lacks a value.
+// TestPeakHeights: the mean of the other seeds has its peak at the third width for the first seed,
+// and at the second one for the others. The last width lacks a value.
 func TestPeakHeights(t *testing.T) {
 	nan := math.NaN()
 	rows := [][]float64{{2, 6, 3, 1, 8}, {1, 2, 3, 2, nan}, {2, 5, 8, 1, 9}}
@@ -53,8 +53,8 @@ func TestPeakHeights(t *testing.T) {
 	}
 }
 
-// TestScatterIsNoPeak draws curves without a peak, flat or falling, that scatter. At most a fortieth
-// of them should meet the criterion by chance, but a real peak should.
+// TestScatterIsNoPeak draws curves without a peak, flat or falling, that scatter. At most a
+// fortieth of them should meet the criterion by chance, but a real peak should.
 func TestScatterIsNoPeak(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 8))
 	const widths, seeds, experiments = 12, 10, 400

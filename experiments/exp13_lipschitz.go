@@ -165,8 +165,8 @@ func (c WidthTraining) spectrumSweep(network string, noise float64, seeds []int6
 }
 
 // peaks returns, for each seed, the peakHeights of a value over the widths, and how far its own
-// peak is to the right of the interpolation threshold, in doublings of the width. Seeds without a peak
-// or without a threshold have no distance. The note has the widths.
+// peak is to the right of the interpolation threshold, in doublings of the width. Seeds without a
+// peak or without a threshold have no distance. The note has the widths.
 func (s spectrumSweep) peaks(name string) (heights, distances []float64, note string) {
 	var at, thresholds []int64
 	rows := s.Rows(evidence.AtEnd(name))

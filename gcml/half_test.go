@@ -78,8 +78,8 @@ func TestStableRankInHalfPrecision(t *testing.T) {
 	})
 }
 
-// TestMeasureSpectralNormInHalfPrecision checks that the largest singular value of y = Σx over three
-// values, √3, is not rounded to the three digits of bfloat16.
+// TestMeasureSpectralNormInHalfPrecision checks that the largest singular value of y = Σx over
+// three values, √3, is not rounded to the three digits of bfloat16.
 func TestMeasureSpectralNormInHalfPrecision(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, dtype := range []dtypes.DType{dtypes.Float16, dtypes.BFloat16} {

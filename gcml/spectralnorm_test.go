@@ -162,7 +162,8 @@ func TestJacobianSpectralNormAgainstSVD(t *testing.T) {
 	})
 }
 
-// TestJacobianSpectralNormOfMixedDTypes compares a network that converts between dtypes with the SVD.
+// TestJacobianSpectralNormOfMixedDTypes compares a network that converts between dtypes with the
+// SVD.
 func TestJacobianSpectralNormOfMixedDTypes(t *testing.T) {
 	a := randomMatrix(rand.New(rand.NewPCG(9, 10)), 3, 5)
 	points := [][]float64{{1, -2, 0.5, 3, -1}, {0.25, 1, -1, 2, 0.5}}

@@ -33,8 +33,8 @@ func sampleReport() *Report {
 			NearestMeanAccuracy: 0.9}}
 }
 
-// spread returns classes whose GCs are the quantiles of a normal distribution, with a standard error
-// of 1.
+// spread returns classes whose GCs are the quantiles of a normal distribution, with a standard
+// error of 1.
 func spread(n int, deviation float64) (classes []gcml.ClassResult) {
 	for i := range n {
 		quantile := math.Sqrt2 * math.Erfinv(2*(float64(i)+0.5)/float64(n)-1)

@@ -19,7 +19,8 @@ import (
 // norm.LayerNorm, whose derivatives are right to every order.
 //
 // Its variables are "group_normalization/scale" and "/offset", each shaped [channels]. It computes
-// in float32 for an x of a shorter dtype. It panics if groups does not divide the number of channels.
+// in float32 for an x of a shorter dtype. It panics if groups does not divide the number of
+// channels.
 func GroupNorm(scope *model.Scope, x *Node, groups int) *Node {
 	if x.Rank() < 2 {
 		Panicf("layers.GroupNorm: x must be shaped [batch, ..., channels], got %s", x.Shape())

@@ -409,8 +409,8 @@ func TestCoefficientInBothDTypes(t *testing.T) {
 }
 
 // A term beyond the largest float16 has a finite penalty if its product with the coefficient is not
-// beyond it. For the kernel W = (200, 200, 200)ᵀ, ‖W‖² and σ² are 120,000, and so is ‖∂L/∂w‖² for the
-// loss L = 200·Σw.
+// beyond it. For the kernel W = (200, 200, 200)ᵀ, ‖W‖² and σ² are 120,000, and so is ‖∂L/∂w‖² for
+// the loss L = 200·Σw.
 func TestPenaltiesInHalfPrecision(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		const c = 1e-5

@@ -22,8 +22,8 @@ func registerElementwise() {
 	registerConversions()
 }
 
-// registerConversions lets no gradient pass through integers and booleans, which are constant almost
-// everywhere. GoMLX rounds the gradient to a whole number and passes it on.
+// registerConversions lets no gradient pass through integers and booleans, which are constant
+// almost everywhere. GoMLX rounds the gradient to a whole number and passes it on.
 func registerConversions() {
 	isContinuous := func(dtype dtypes.DType) bool { return dtype.IsFloat() || dtype.IsComplex() }
 	var stock VJP

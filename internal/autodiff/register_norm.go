@@ -62,8 +62,8 @@ func batchNormForInferenceVJP(node, v *Node) []*Node {
 	return inDTypesOf(node, dx, dScale, dOffset, dMean, dVariance)
 }
 
-// inDTypesOf converts the gradients to the dtypes of the node's inputs. The rules compute in float32
-// for shorter dtypes, because they sum over the batch.
+// inDTypesOf converts the gradients to the dtypes of the node's inputs. The rules compute in
+// float32 for shorter dtypes, because they sum over the batch.
 func inDTypesOf(node *Node, gradients ...*Node) []*Node {
 	for i, in := range node.Inputs() {
 		gradients[i] = ConvertDType(gradients[i], in.DType())

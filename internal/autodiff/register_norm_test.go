@@ -15,9 +15,10 @@ import (
 )
 
 // TestBatchNormInHalfPrecision compares the gradients of a batch norm op in float16 with the closed
-// form, for a batch whose sum is beyond the largest float16. Half of the examples are 1 and half are
-// 3: the mean is 2, the variance is 1, and the normalized values are x̂ = ±1. The loss Σ y·x̂/64, with
-// x̂ held constant, has the gradient N/64 with respect to the scale and 0 with respect to x.
+// form, for a batch whose sum is beyond the largest float16. Half of the examples are 1 and half
+// are 3: the mean is 2, the variance is 1, and the normalized values are x̂ = ±1. The loss Σ
+// y·x̂/64, with x̂ held constant, has the gradient N/64 with respect to the scale and 0 with
+// respect to x.
 func TestBatchNormInHalfPrecision(t *testing.T) {
 	const n = 1 << 16
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {

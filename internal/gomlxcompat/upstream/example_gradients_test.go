@@ -39,6 +39,15 @@ func normGradient(backend compute.Backend) (gradient, differences []float32) {
 	return tensors.MustCopyFlatData[float32](exec.MustCall([][]float32{{1}, {2}, {3}, {5}})[1]), differences
 }
 
+// gradientThroughIntegers returns the gradient of a·int(x) at x = 2.5, which is constant there.
+func gradientThroughIntegers(backend compute.Backend, a float32) float32 {
+	gradient := MustExecOnce(backend, func(x *Node) *Node {
+		whole := ConvertDType(ConvertDType(x, dtypes.Int32), dtypes.Float32)
+		return Gradient(MulScalar(whole, a), x)[0]
+	}, float32(2.5))
+	return tensors.ToScalar[float32](gradient)
+}
+
 // missingDerivative returns the order of the first derivative that an op lacks, 0 if it has two.
 func missingDerivative(backend compute.Backend, op func(x *Node) *Node) (order int) {
 	defer func() { _ = recover() }()
@@ -90,6 +99,17 @@ func TestUpstreamBatchNorm(t *testing.T) {
 		}
 		if diff := gradient[i] - differences[i]; diff < 0.5 {
 			t.Errorf("the gradient is %v, by central differences %v", gradient, differences)
+		}
+	}
+}
+
+// TestUpstreamIntegers runs the report's program. If it fails, GoMLX has fixed the fault: delete
+// the report and registerConversions of package autodiff.
+func TestUpstreamIntegers(t *testing.T) {
+	b := goBackend(t)
+	for a, want := range map[float32]float32{0.9: 0, 1.9: 1, -3.9: -3} {
+		if got := gradientThroughIntegers(b, a); got != want {
+			t.Errorf("the gradient of %g·int(x) is %g, want %g as long as GoMLX has the fault", a, got, want)
 		}
 	}
 }

@@ -32,11 +32,10 @@ NETWORKS = [
     ("rapidocr-onnxruntime", "1.4.4", "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx", {"x": IMAGES(2, 3, 48, 192)}, [], "x", 1e-4),
     ("rapidocr-onnxruntime", "1.4.4", "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx", {"x": IMAGES(2, 3, 48, 64)},
      ["--estimator", "projection:64"], "x", 1e-4),
-    ("rapidocr-onnxruntime", "1.4.4", "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx", {"x": 20 * IMAGES(2, 3, 32, 32)},
-     ["--estimator", "projection:64"], "x", 1e-4),
-    ("nudenet", "3.4.2", "nudenet/320n.onnx", {"images": RNG.uniform(size=(2, 3, 64, 64)).astype("f4")}, ["--estimator", "projection:64"], "images", 1e-5),
+    ("rapidocr-onnxruntime", "1.4.4", "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx", {"x": 20 * IMAGES(2, 3, 32, 32)}, [], "x", 1e-4),
+    ("nudenet", "3.4.2", "nudenet/320n.onnx", {"images": RNG.uniform(size=(2, 3, 64, 64)).astype("f4")}, [], "images", 1e-5),
     ("magika", "1.0.3", "magika/models/standard_v3_3/model.onnx", {"bytes": RNG.integers(0, 257, size=(2, 2048)).astype("i4")},
-     ["--wrt", "jax2tf_get_logits_/pjit_get_logits_/pjit__one_hot_/Cast_1:0", "--estimator", "projection:64"], None, 0),
+     ["--wrt", "jax2tf_get_logits_/pjit_get_logits_/pjit__one_hot_/Cast_1:0"], None, 0),
 ]
 DIRECTIONS = 400
 

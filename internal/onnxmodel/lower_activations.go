@@ -94,14 +94,18 @@ var _ = register(map[string]rewrite{
 	"Dropout": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		training, known := l.boolean(input(n, 2))
 		switch {
-		case used(n, 1) && l.opset < 10:
-			return refused(n, "it has its mask as an output, before opset 10")
 		case input(n, 2) != "" && (training || !known):
 			return refused(n, "it has the input training_mode, which is true or not constant")
 		case l.opset < 7 && intOr(n, "is_test", 0) == 0:
 			return refused(n, "the attribute is_test is 0")
 		}
-		if used(n, 1) {
+		if used(n, 1) && l.opset < 10 {
+			// Its value in evaluation is not specified, so that it is refused where something uses
+			// it.
+			mask := &protos.NodeProto{Name: n.Name, OpType: n.OpType, Input: n.Input, Output: []string{"", n.Output[1]}}
+			_, l.refusals[n.Output[1]] = refused(n, "something uses its mask, before opset 10")
+			l.add(mask)
+		} else if used(n, 1) {
 			yes := &protos.TensorProto{DataType: int32(protos.TensorProto_BOOL), Dims: []int64{1}, Int32Data: []int32{1}}
 			value := []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: yes}}
 			l.finishOutput(n, 1, l.opWith("ConstantOfShape", value, l.op("Shape", n.Input[0])))

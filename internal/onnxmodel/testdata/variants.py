@@ -222,6 +222,8 @@ case("softplus_large", 13, [("Mul", "x c", "y", {}), ("Softplus", "y", "out", {}
 case("dropout6_test", 6, [("Dropout", "x", "y", {"is_test": 1, "ratio": 0.3}), ("Tanh", "y", "out", {})], dtype="f4")
 case("dropout6_train", 6, [("Dropout", "x", "y", {"ratio": 0.3}), ("Tanh", "y", "out", {})], dtype="f4", refused="the attribute is_test is 0")
 case("dropout7", 7, [("Dropout", "x", "y", {"ratio": 0.3}), ("Tanh", "y", "out", {})])
+case("dropout7_mask", 7, [("Dropout", "x", "y m", {"ratio": 0.3}), ("Tanh", "y", "out", {})])
+case("dropout7_mask_used", 7, [("Dropout", "x", "y m", {"ratio": 0.3}), ("Add", "y m", "out", {})], refused="something uses its mask, before opset 10")
 case("dropout10_mask", 10, [("Dropout", "x", "y m", {"ratio": 0.3}), ("Tanh", "y", "out", {})])
 case("dropout12_false", 12, [("Dropout", "x r t", "y", {}), ("Tanh", "y", "out", {})], {"r": np.array(0.4), "t": np.array(False)})
 case("dropout12_true", 12, [("Dropout", "x r t", "y", {}), ("Tanh", "y", "out", {})], {"r": np.array(0.4), "t": np.array(True)}, refused="it has the input training_mode")
@@ -549,6 +551,7 @@ EQUAL = {"globalmax_1d": ("reduce_like_globalmax", 13, [("ReduceMax", "x", "out"
 SHAPES = {"add6_broadcast": ints(4, 1, 1), "sub6_axis_middle": ints(4, 5, 1), "prelu6_c": ints(4, 1, 1)}
 # What was refused or wrong once: these are always tested, and one in eight of the others.
 MENDED = """
+    dropout7_mask dropout7_mask_used
     ReduceProd_18_axes ReduceProd_zero mod_fmod_both conv_dil_stride_group conv_1d einsum_diag_product einsum_trace gatherel_neg
     gatherel_int32_axis_neg gathernd_neg gathernd_batch gathernd scatternd_neg scatternd_add_neg topk1 topk_axis1 topk11_smallest
     topk_indices_used reverseseq_time reverseseq_batch group18 gemm6 prelu6_c add6_broadcast sub6_axis_middle pow6_scalar add7_with_axis

@@ -5,6 +5,7 @@ import (
 	. "github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/geometric-complexity/toolkit/internal/convolution"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
 // SquaredJacobianColumnNorms returns Σ_k (∂outputs[b,k]/∂inputs[b,...])² for every example b and
@@ -25,7 +26,7 @@ func SquaredJacobianColumnNorms(outputs, inputs *Node, opts ...Option) *Node {
 	j := newJacobian(o.transformed(outputs), inputs, o)
 	var total *Node
 	for _, part := range j.parts() {
-		v := wide(convolution.Unfused(j.pullback.Pull(part))) // [C, batch, ...]
+		v := precision.Wide(convolution.Unfused(j.pullback.Pull(part))) // [C, batch, ...]
 		total = addNonNil(total, ReduceSum(Square(v), 0))
 	}
 	total = Reshape(MulScalar(total, j.plan.scale), inputs.Shape().Dimensions...)

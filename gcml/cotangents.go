@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
+	"github.com/geometric-complexity/toolkit/internal/precision"
 	"github.com/geometric-complexity/toolkit/internal/random"
 )
 
@@ -93,7 +94,7 @@ func (j *jacobian) forwardNoise() *Node {
 	for range e.samples {
 		noise := MulScalar(random.Normal(j.store(), j.inputs.Graph(), j.inputs.Shape()), e.sigma)
 		change := Sub(j.pullback.Clone(Add(j.inputs, noise)), j.outputs)
-		total = addNonNil(total, ReduceSum(Square(wide(change)), 1))
+		total = addNonNil(total, ReduceSum(Square(precision.Wide(change)), 1))
 	}
 	return MulScalar(total, j.plan.scale)
 }

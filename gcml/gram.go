@@ -3,6 +3,7 @@ package gcml
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
@@ -79,12 +80,15 @@ func (j *jacobian) complexityByGram(parts []*Node) *Node {
 
 // zeroWithGradient returns a scalar of value 0 whose gradient with respect to x is the node that
 // gradient builds, which can be differentiated again. GoMLX passes an adjoint with x's shape; its
-// first element is the adjoint of the scalar.
+// first element is the adjoint of the scalar. The value is 0 for an infinite first element, too:
+// the logarithms of a mask may begin with one.
 func zeroWithGradient(x *Node, gradient func() *Node) *Node {
 	element := firstElement(IdentityWithCustomGradient(x, func(_, adjoint *Node) *Node {
 		return Mul(gradient(), firstElement(adjoint))
 	}))
-	return Sub(element, StopGradient(element))
+	return gomlxcompat.WithGradientOf(element, func() *Node {
+		return Where(Const(x.Graph(), false), element, ZerosLike(element))
+	})
 }
 
 // firstElement returns x[0, ..., 0] as a scalar.

@@ -78,6 +78,27 @@ func TestStableRankInHalfPrecision(t *testing.T) {
 	})
 }
 
+// TestBatchNormOpInHalfPrecision checks the GC through XLA's batch norm op, with the statistics held
+// fixed, for a batch whose sum is beyond the largest float16. The values are 1 and 3, so that their
+// variance is 1, and the GC is that of y = 2·x.
+func TestBatchNormOpInHalfPrecision(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		if !b.Capabilities().Operations[compute.OpTypeBatchNormForTraining] {
+			t.Skip("the backend has no batch normalization ops")
+		}
+		for _, dtype := range []dtypes.DType{dtypes.Float16, dtypes.BFloat16} {
+			out := run(t, b, newStore(t, 1), func(_ *model.Scope, g *Graph) *Node {
+				index := Iota(g, shapes.Make(dtypes.Float32, 1<<16, 1), 0)
+				x := ConvertDType(AddScalar(MulScalar(Mod(index, Const(g, float32(2))), 2), 1), dtype)
+				scale := MulScalar(Ones(g, shapes.Make(dtype, 1)), 2)
+				y, _, _ := InternalBatchNormForTraining(x, scale, ZerosLike(scale), 0, -1)
+				return ConvertDType(gcml.Complexity(y, x), dtypes.Float32)
+			})
+			gctest.AssertClose(t, gctest.Flat(out), []float64{4}, 0.01, 0, dtype.String())
+		}
+	})
+}
+
 // TestMeasureSpectralNormInHalfPrecision checks that the largest singular value of y = Σx over
 // three values, √3, is not rounded to the three digits of bfloat16.
 func TestMeasureSpectralNormInHalfPrecision(t *testing.T) {

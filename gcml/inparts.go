@@ -33,19 +33,10 @@ func (j *jacobian) complexityInParts(variables []*Node) *Node {
 	}
 	gc = j.refuseOtherGradients(StopGradient(gc), variables)
 	for i, gradient := range gradients {
-		zero := alwaysZero(zeroWithGradient(variables[i], func() *Node { return gradient }))
+		zero := zeroWithGradient(variables[i], func() *Node { return gradient })
 		gc = Add(gc, ConvertDType(zero, gc.DType()))
 	}
 	return gc
-}
-
-// alwaysZero returns 0 with the derivatives of the scalar zero, which is NaN for a variable that
-// begins with an infinity, as the logarithms of a mask may.
-func alwaysZero(zero *Node) *Node {
-	return gomlxcompat.WithGradientOf(zero, func() *Node {
-		g := zero.Graph()
-		return Where(Const(g, false), zero, ScalarZero(g, zero.DType()))
-	})
 }
 
 // complexityOfPart returns the cotangents' share of the mean of the squared norms.

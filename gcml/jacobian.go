@@ -57,8 +57,9 @@ func complexity(outputs, inputs *Node, o options) *Node {
 	return ConvertDType(wideComplexity(outputs, inputs, o), outputs.DType())
 }
 
-// wideComplexity returns the geometric complexity in the dtype of wide. A penalty takes it, because
-// the GC of a float16 model may overflow although its product with the coefficient does not.
+// wideComplexity returns the geometric complexity in float32 if the model is shorter. A penalty
+// takes it, because the GC of a float16 model may overflow although its product with the
+// coefficient does not.
 func wideComplexity(outputs, inputs *Node, o options) *Node {
 	j := newJacobian(outputs, inputs, o)
 	switch j.plan.gradient {
@@ -137,7 +138,7 @@ func checkNodes(outputs, inputs *Node) {
 	}
 }
 
-// total returns ‖J_b‖² or its estimate, shape [batch], in the dtype of wide.
+// total returns ‖J_b‖² or its estimate, shape [batch], in float32 for a shorter dtype.
 func (j *jacobian) total() *Node {
 	if j.plan.norm == fromNoise {
 		return j.forwardNoise()
@@ -159,8 +160,8 @@ func (j *jacobian) total() *Node {
 	return MulScalar(sumFrom(total, 1), j.plan.scale)
 }
 
-// perOutput returns the squared norms of the rows of J, shape [batch, outputs], in the dtype of
-// wide.
+// perOutput returns the squared norms of the rows of J, shape [batch, outputs], in float32 for
+// a shorter dtype.
 func (j *jacobian) perOutput() *Node {
 	var rows []*Node
 	var before *Node
@@ -205,7 +206,7 @@ func (j *jacobian) squares(v *Node) *Node {
 	if j.plan.norm == fromGram {
 		return j.gramSquares(v)
 	}
-	v = wide(convolution.Unfused(v))
+	v = precision.Wide(convolution.Unfused(v))
 	return Square(Reshape(v, v.Shape().Dimensions[0], j.plan.batch, -1))
 }
 
@@ -216,12 +217,8 @@ func (j *jacobian) columnNorms(v *Node) *Node {
 	if p == nil {
 		return nil
 	}
-	return ReduceSum(Reshape(Square(wide(p)), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
+	return ReduceSum(Reshape(Square(precision.Wide(p)), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
 }
-
-// wide converts dtypes shorter than float32 to float32, in which squares neither overflow nor lose
-// their digits.
-func wide(x *Node) *Node { return precision.Wide(x) }
 
 // ofRound returns the contribution of a round, a scalar node of an integer dtype that counts from
 // 0. If perOutput is true these are squared norms of rows of J, [outputs of the round, batch], else

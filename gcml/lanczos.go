@@ -7,6 +7,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
+	"github.com/geometric-complexity/toolkit/internal/precision"
 	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
@@ -24,7 +25,7 @@ func (j *jacobian) lanczos(steps int) spectrum {
 	var rows []*Node          // Jᵀu_i, [batch, D].
 	var last *Node            // The norm of the last step's new direction, [batch].
 	for i := range steps {
-		y := wide(Reshape(j.pullback.Pull(InsertAxes(j.asCotangent(u), 0)), j.plan.batch, -1))
+		y := precision.Wide(Reshape(j.pullback.Pull(InsertAxes(j.asCotangent(u), 0)), j.plan.batch, -1))
 		rows = append(rows, y)
 		length := rowNorms(StopGradient(y))
 		w := push.of(divideOrZero(StopGradient(y), length, ZerosLike(length)))
@@ -120,7 +121,7 @@ func (j *jacobian) newPushforward() pushforward {
 func (p pushforward) of(v *Node) *Node {
 	v = ConvertDType(Reshape(v, p.rows.Shape().Dimensions...), p.rows.DType())
 	w := Gradient(ReduceAllSum(Mul(p.rows, v)), p.u)[0]
-	return StopGradient(wide(Squeeze(w, 0)))
+	return StopGradient(precision.Wide(Squeeze(w, 0)))
 }
 
 // orthogonalTo subtracts from w, [batch, n], its components along the unit vectors of the basis,

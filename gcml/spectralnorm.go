@@ -6,6 +6,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"github.com/geometric-complexity/toolkit/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
 // JacobianSpectralNorm returns the largest singular value σ₁ of ∂outputs[b]/∂inputs[b] for every
@@ -61,7 +62,7 @@ func JacobianStableRank(outputs, inputs *Node, opts ...Option) *Node {
 }
 
 // spectrum describes the singular values of each example's Jacobian. All nodes have shape [batch],
-// and the inputs' dtype after wide.
+// and the inputs' dtype, or float32 for a shorter one.
 type spectrum struct {
 	// norm is the largest singular value.
 	norm *Node
@@ -132,12 +133,12 @@ func (j *jacobian) smallerGram() (gram, scale *Node) {
 			rows = append(rows, j.pullback.Pull(part))
 		}
 	}
-	whole := wide(Reshape(Concatenate(rows, 0), j.plan.outputs, j.plan.batch, -1)) // [K, batch, D or units]
+	whole := precision.Wide(Reshape(Concatenate(rows, 0), j.plan.outputs, j.plan.batch, -1)) // [K, batch, D or units]
 	scale = StopGradient(ReduceMax(Abs(whole), 0, 2))
 	scale = Where(Equal(scale, ZerosLike(scale)), OnesLike(scale), scale)
 	whole = Div(whole, Reshape(scale, 1, -1, 1))
 	if j.usesFirstLayer() {
-		metric := wide(j.gramMatrix())
+		metric := precision.Wide(j.gramMatrix())
 		weighted := Dot(whole, metric).General([]int{2}, nil, []int{0}, nil)
 		return Dot(weighted, whole).General([]int{2}, []int{1}, []int{2}, []int{1}), scale
 	}

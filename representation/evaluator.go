@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
@@ -14,6 +13,7 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/compiled"
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 	"github.com/geometric-complexity/toolkit/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
 // Evaluator computes the outputs of one model over data sets. It compiles one graph for each kind
@@ -54,9 +54,7 @@ func NewEvaluator[F train.ModelFnCompatible](backend compute.Backend, store *mod
 				panic(errors.Errorf("representation: output #%d has shape %s: want a float dtype and a batch axis, [batch, ...]",
 					i, out.Shape()))
 			}
-			if out.DType().Size() < dtypes.Float32.Size() {
-				outputs[i] = graph.ConvertDType(out, dtypes.Float32)
-			}
+			outputs[i] = precision.Wide(out)
 		}
 		return outputs, len(outputs)
 	}

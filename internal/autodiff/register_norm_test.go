@@ -18,7 +18,7 @@ import (
 // form, for a batch whose sum is beyond the largest float16. Half of the examples are 1 and half
 // are 3: the mean is 2, the variance is 1, and the normalized values are x̂ = ±1. The loss Σ
 // y·x̂/64, with x̂ held constant, has the gradient N/64 with respect to the scale and 0 with
-// respect to x.
+// respect to x; x̂/64 if the statistics are given.
 func TestBatchNormInHalfPrecision(t *testing.T) {
 	const n = 1 << 16
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
@@ -37,6 +37,18 @@ func TestBatchNormInHalfPrecision(t *testing.T) {
 			}, alternatingSigns(n))
 			gctest.AssertClose(t, gctest.Flat(out[0]), []float64{0}, 0, 1e-4, dtype.String()+": x")
 			gctest.AssertClose(t, gctest.Flat(out[1]), []float64{n / 64}, 1e-3, 0, dtype.String()+": scale")
+
+			out = MustExecOnceN(b, func(signs *Node) []*Node {
+				signs = ConvertDType(signs, dtype)
+				feature := func(value float64) *Node { return AddScalar(Zeros(signs.Graph(), shapes.Make(dtype, 1)), value) }
+				x, scale, offset := AddScalar(signs, 2), feature(1), feature(0)
+				y := InternalBatchNormForInference(x, scale, offset, feature(2), feature(1), 0, -1)
+				loss := ReduceAllSum(Mul(ConvertDType(y, dtypes.Float32), ConvertDType(signs, dtypes.Float32)))
+				gradients := Gradient(MulScalar(loss, 1./64), x, scale)
+				return []*Node{ReduceAllMax(Abs(gradients[0])), gradients[1]}
+			}, alternatingSigns(n))
+			gctest.AssertClose(t, gctest.Flat(out[0]), []float64{1. / 64}, 1e-3, 0, dtype.String()+": x, inference")
+			gctest.AssertClose(t, gctest.Flat(out[1]), []float64{n / 64}, 1e-3, 0, dtype.String()+": scale, inference")
 		}
 	})
 }

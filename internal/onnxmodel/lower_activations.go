@@ -100,8 +100,7 @@ var _ = register(map[string]rewrite{
 			return refused(n, "the attribute is_test is 0")
 		}
 		if used(n, 1) && l.opset < 10 {
-			// Its value in evaluation is not specified, so that it is refused where something uses
-			// it.
+			// Its value in evaluation is not specified: it is refused where something uses it.
 			mask := &protos.NodeProto{Name: n.Name, OpType: n.OpType, Input: n.Input, Output: []string{"", n.Output[1]}}
 			_, l.refusals[n.Output[1]] = refused(n, "something uses its mask, before opset 10")
 			l.add(mask)

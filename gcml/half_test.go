@@ -78,9 +78,9 @@ func TestStableRankInHalfPrecision(t *testing.T) {
 	})
 }
 
-// TestBatchNormOpInHalfPrecision checks the GC through XLA's batch norm op, with the statistics held
-// fixed, for a batch whose sum is beyond the largest float16. The values are 1 and 3, so that their
-// variance is 1, and the GC is that of y = 2·x.
+// TestBatchNormOpInHalfPrecision checks the GC through XLA's batch norm op, with the statistics
+// held fixed, for a batch whose sum is beyond the largest float16. The values are 1 and 3, so that
+// their variance is 1, and the GC is that of y = 2·x.
 func TestBatchNormOpInHalfPrecision(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		if !b.Capabilities().Operations[compute.OpTypeBatchNormForTraining] {

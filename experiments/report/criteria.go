@@ -28,9 +28,9 @@ func begin(p runs.Provenance) time.Time {
 	return p.Finished.Add(-time.Duration(p.Seconds * float64(time.Second)))
 }
 
-// doubt returns a short sentence on why the claims' criteria may have been chosen to fit the runs,
+// Doubt returns a short sentence on why the claims' criteria may have been chosen to fit the runs,
 // and the details. Both are empty if a commit fixed the criteria before the first run began.
-func (f *Folder) doubt() (short, why string) {
+func (f *Folder) Doubt() (short, why string) {
 	switch began := f.began(); {
 	case len(f.Claims) == 0:
 		return "", ""

@@ -180,7 +180,7 @@ func TestDoubt(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := folder("01", desk, claim("a", evidence.Holds, 0.01))
 			f.Criteria, f.Records = tc.criteria, tc.records
-			if short, why := f.doubt(); short != tc.short || why != tc.why {
+			if short, why := f.Doubt(); short != tc.short || why != tc.why {
 				t.Errorf("%q, %q; want %q, %q", short, why, tc.short, tc.why)
 			}
 			page, err := HTML([]*Folder{f})

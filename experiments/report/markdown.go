@@ -56,7 +56,7 @@ func Experiments(folders []*Folder, base, all string) string {
 				t.counts[evidence.Undecided])
 		}
 		found := cell(j.found())
-		if doubt, _ := j.doubt(); doubt != "" {
+		if doubt, _ := j.Doubt(); doubt != "" {
 			found += " *" + cell(doubt) + "*"
 		}
 		fmt.Fprintf(&rows, "| [%s](%s) | %s | %s | %s | %s |\n", cell(j.name()), linkTo(j.Dir, base), found, counts,
@@ -135,7 +135,7 @@ func upper(text string) string {
 
 // doubtText returns both parts of doubt.
 func (f *Folder) doubtText() string {
-	short, why := f.doubt()
+	short, why := f.Doubt()
 	return strings.TrimSpace(short + " " + why)
 }
 

@@ -3,7 +3,9 @@ package nb
 import (
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -169,3 +171,40 @@ func TestSummary(t *testing.T) {
 		t.Errorf("the list says %s", text)
 	}
 }
+
+// TestCriteriaInNotebooks checks that a notebook says that criteria were set before the first run
+// exactly where the published result shows it.
+func TestCriteriaInNotebooks(t *testing.T) {
+	judged, err := allPublished()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, e := range experiments.All() {
+		j, ok := largest(judged, e.Info().Name)
+		if !ok {
+			continue
+		}
+		paths, err := filepath.Glob(filepath.Join("..", e.Info().Number+"_*.ipynb"))
+		paths = slices.DeleteFunc(paths, func(path string) bool { return strings.HasSuffix(path, "00_start_here.ipynb") })
+		if err != nil || len(paths) != 1 {
+			t.Fatalf("notebooks %v, %v", paths, err)
+		}
+		page, err := os.ReadFile(paths[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		doubt, why := j.Doubt()
+		text := jsonLineBreak.ReplaceAllString(string(page), " ")
+		if says := strings.Contains(text, "The criteria were set before the first run"); says != (doubt == "") {
+			t.Errorf("%s: it says that the criteria were set before the first run: %t, but: %s %s", paths[0], says, doubt, why)
+		}
+		checked++
+	}
+	if checked < 16 {
+		t.Errorf("%d notebooks were checked", checked)
+	}
+}
+
+// jsonLineBreak matches the end of a line of a cell and the beginning of the next one.
+var jsonLineBreak = regexp.MustCompile(`\\n",\s+"`)

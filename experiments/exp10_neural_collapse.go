@@ -392,7 +392,8 @@ func (s transferSweeps) chainFigure() plots.Figure {
 	return f
 }
 
-// sweepsFigure draws the embedding's GC, CDNV and accuracy along each sweep.
+// sweepsFigure draws the embedding's GC, CDNV and accuracy along each sweep. Its panels have no
+// titles: the axis below says which sweep it is.
 func (s transferSweeps) sweepsFigure() plots.Figure {
 	var gc, cdnv, accuracy []plots.Panel
 	var shots []evidence.Column
@@ -400,9 +401,9 @@ func (s transferSweeps) sweepsFigure() plots.Figure {
 		shots = append(shots, fewShotColumn(n))
 	}
 	for _, sweep := range s.list() {
-		gc = append(gc, sweep.PanelOf(sweep.Name, "GC of the embedding", true, columnEmbeddingGC))
-		cdnv = append(cdnv, sweep.PanelOf(sweep.Name, "CDNV", true, columnCDNV, columnTargetCDNV))
-		accuracy = append(accuracy, sweep.PanelOf(sweep.Name, "fraction right", false, shots...))
+		gc = append(gc, sweep.PanelOf("", "GC of the embedding", true, columnEmbeddingGC))
+		cdnv = append(cdnv, sweep.PanelOf("", "CDNV", true, columnCDNV, columnTargetCDNV))
+		accuracy = append(accuracy, sweep.PanelOf("", "fraction right", false, shots...))
 	}
 	return plots.Figure{Title: "Embedding, collapse and transfer: " + s.network, Columns: len(gc),
 		Caption: evidence.BandCaption(s.all.Seeds()) + " At the last step. " + s.what(),

@@ -1,6 +1,6 @@
-// Package capacity has measures of how complex a trained network is that rest on its weights and on
-// the loss around them. They stand beside geometric complexity, to compare which of them ranks
-// networks by their test error (Jiang et al. 2020, arXiv 1912.02178).
+// Package capacity measures how complex a trained network is, from its weights and from the loss
+// near them. These measures are there to be compared with geometric complexity: which of them ranks
+// networks by their test error (Jiang et al. 2020, arXiv 1912.02178)?
 //
 //   - [NewLoss] makes the mean loss over a data set a function of the network's weights. Its
 //     methods are the squared norm of the gradient, [Loss.Sharpness] and

@@ -1,5 +1,5 @@
-// Package experiments holds the paper's experiments, a file for each: its configuration at every
-// scale, what it sweeps, and the claims that its runs decide.
+// Package experiments holds the experiments of the paper and of related papers. A file for each has
+// its configuration at every scale, what it sweeps, and the claims that its runs decide.
 //
 // The notebook, the command and the tests call the same function:
 //
@@ -9,12 +9,12 @@
 //
 // The packages below it, from the bottom up:
 //
-//   - runs does runs: it keeps their records and checkpoints so that nothing is lost.
+//   - runs executes runs, and keeps their records and checkpoints so that nothing is lost.
 //   - training holds the tasks of the runs: networks, data, penalties, measurements.
-//   - evidence decides claims from records, and draws them.
-//   - experiment puts these together: what an experiment is, its plan and its result.
+//   - evidence decides claims from records, and draws the records.
+//   - experiment puts these together: it defines what an experiment is, its plan and its result.
 //   - report shows and publishes results.
 //
-// The paper's grids could not be read: every sweep here is this toolkit's own. Claims are reported
-// as they come out.
+// The paper's settings are not public in full: every sweep here is this toolkit's own. Claims are
+// reported as they come out.
 package experiments

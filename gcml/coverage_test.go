@@ -80,18 +80,22 @@ func TestCoverage(t *testing.T) {
 
 const coverageHead = `# Which ops and layers are measured correctly
 
-For those who want to know whether their model works. The table has every op and layer of GoMLX. A test builds a small
+For those who want to know whether their model works. The tables have every op and layer of GoMLX. A test builds a small
 model around each, and compares
 
 - the GC, computed in seven ways, with central differences in float64 of every example's outputs with respect to
   its own inputs, and
 - the gradient of the penalty with respect to the weights with central differences of the GC.
 
-**right** means that they agree; **refused** that the model is refused by a panic of one line, whose first part is the
-message; **absent** that GoMLX's backend cannot run the op at all; **–** that there is nothing to compare with. Where a
-model mixes the examples of a batch, [batch-norm.md](batch-norm.md) says what is differentiated.
-` + "`make test`" + ` tests random combinations of these ops too, and
-` + "`make fuzz`" + ` does so for longer: no result may be wrong.
+In the tables
+
+- **right** means that they agree,
+- **refused** that the model is refused by a panic of one line, whose first part is in the column "message",
+- **absent** that GoMLX's backend cannot run the op at all, and
+- **–** that there is nothing to compare with.
+
+Where a model mixes the examples of a batch, [batch-norm.md](batch-norm.md) says what is differentiated. Random combinations of
+these ops are tested by ` + "`make test`" + `, and for longer by ` + "`make fuzz`" + `: no result may be wrong.
 
 ` + "`go test ./gcml -run TestCoverage -update-coverage`" + ` writes this page.
 The test fails if its results differ from it.

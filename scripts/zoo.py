@@ -124,12 +124,13 @@ def in_float64(gcml, path, inputs, name, folder):
 def page(rows):
     return (
         "# Real networks, compared with ONNX Runtime\n\nFor those who want to know which published networks were measured: ONNX files "
-        f"from Python wheels, each on random inputs, in float32 on {BACKEND}. ONNX Runtime's value, on the same inputs, is the mean of "
-        f"|J v|² over {DIRECTIONS} random directions v by central differences, with its standard error. An exact GC has no error; that of "
-        "64 projections is random, and its standard error follows from the singular values of the Jacobian.\n\nONNX Runtime computes in float32, where differences are some percent off for networks "
-        "with sharp bends. The last column compares in float64: the network is narrowed to 4 random directions of the first example and 4 "
-        "random sums of its outputs, and its exact GC is compared with central differences of ONNX's reference evaluator. Made by `make "
-        "zoo`; do not edit.\n\n"
+        f"from Python wheels, each on random inputs, in float32 on {BACKEND}.\n\n"
+        "- **GC**: an exact GC has no error. That of 64 projections is random; its standard error follows from the singular values of the "
+        "Jacobian.\n"
+        f"- **By ONNX Runtime**: the mean of |J v|² over {DIRECTIONS} random directions v, on the same inputs, by central differences, with "
+        "its standard error. ONNX Runtime computes in float32, where the differences are some percent off for networks with sharp bends.\n"
+        "- **Difference in float64**: the network is narrowed to 4 random directions of the first example and 4 random sums of its outputs. "
+        "Its exact GC is compared with central differences of ONNX's reference evaluator.\n\nMade by `make zoo`; do not edit.\n\n"
         "| wheel | file | GC | estimator, Jacobian | by ONNX Runtime | difference in float64 |\n|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n")
 
 

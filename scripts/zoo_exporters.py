@@ -148,10 +148,10 @@ def page(rows):
     import ultralytics
 
     return (
-        "# U-Nets and YOLOv8n of both PyTorch exporters\n\nFor those who export a network with layers that enlarge images: with random "
-        "weights, the statistics of 8 random images in their batch norms, on two random images of 8 × 8 pixels (YOLOv8n: 32 × 32). The "
-        f"architecture of YOLOv8n is ultralytics'. Exact GC in float32 by `gcml measure --onnx` on {BACKEND}, with its relative difference "
-        "from PyTorch's own Jacobians in float64. Made by `make zoo-exporters` with PyTorch "
+        "# U-Nets and YOLOv8n of both PyTorch exporters\n\nFor those who export a network with layers that enlarge images. The "
+        "networks have random weights, and the statistics of 8 random images in their batch norms. They are measured on two random images of "
+        "8 × 8 pixels (YOLOv8n, in ultralytics' architecture: 32 × 32). The table has the exact GC in float32 by `gcml measure --onnx` on "
+        f"{BACKEND}, with its relative difference from PyTorch's own Jacobians in float64. Made by `make zoo-exporters` with PyTorch "
         f"{torch.__version__} and ultralytics {ultralytics.__version__}; do not edit.\n\n"
         "| network | by PyTorch | older exporter | newer exporter |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
 

@@ -101,8 +101,8 @@ def page(rows):
     return (
         "# Keras networks that tf2onnx exported\n\nFor those who come from Keras: small networks with random weights, on three random "
         f"examples. Exact GC in float32 by `gcml measure --onnx` on {BACKEND}, and its relative difference from TensorFlow's own Jacobians "
-        "of the same network in float64. tf2onnx writes GRU and SimpleRNN as a Loop, whose number of steps the file has to tell: give "
-        "`keras.Input` the length of the sequences. It writes the activation gelu as Erfc, which is no operator of ONNX. Made by `make zoo-keras` with "
+        "of the same network in float64. For GRU and SimpleRNN give `keras.Input` the length of the sequences "
+        "([why](onnx.md#from-keras)). tf2onnx writes the activation gelu as Erfc, which is no operator of ONNX. Made by `make zoo-keras` with "
         f"Keras {keras.__version__}, TensorFlow {tf.__version__} and tf2onnx {tf2onnx.__version__}; do not edit.\n\n"
         "| network | operators of the file | by TensorFlow | GC | difference |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n")
 

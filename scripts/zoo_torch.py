@@ -41,7 +41,7 @@ def page(rows):
         "# Networks of grouped convolutions, compared with PyTorch\n\nFor those who measure networks with depthwise or grouped "
         "convolutions: torchvision's, with 10 outputs, random weights, and the statistics of 16 random images in their batch norms, on "
         "two random images of 32 × 32 pixels. Each was exported by PyTorch's older exporter and measured by `gcml measure --onnx` in "
-        f"float32 on {BACKEND}. PyTorch's values are from its own Jacobians. Its own values in float32 and float64 "
+        f"float32 on {BACKEND}. PyTorch's values are from its own Jacobians; those in float32 and in float64 "
         f"differ where derivatives jump. Made by `make zoo-torch` with PyTorch {torch.__version__} and torchvision {torchvision.__version__}; do not "
         "edit.\n\n"
         "| network | exact GC | by PyTorch in float32 | in float64 | one projection |\n|---|---|---|---|---|\n"

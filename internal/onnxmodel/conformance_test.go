@@ -277,7 +277,7 @@ func (c *conformanceTable) counts() string {
 func (c *conformanceTable) markdown() string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "# Which forms of ONNX operators are verified\n\nFor those whose ONNX model is refused, or might be: every case of ONNX's "+
-		"conformance suite, by operator. Forward values on the Go backend. %s. Made by `make onnx-conformance`; do not edit.\n\n"+
+		"conformance suite, by operator. A case is verified if the Go backend computes its values. %s. Made by `make onnx-conformance`; do not edit.\n\n"+
 		"An operator that is not in this table is refused. So are other forms of the operators in it: other attributes, optional inputs "+
 		"and outputs.\n\n"+
 		"| operator | opset | verified | refused | wrong |\n|---|---|---|---|---|\n", c.counts())

@@ -270,6 +270,34 @@ func TestMeasureErrors(t *testing.T) {
 	}
 }
 
+// TestMeasureAdvisesFloat64 checks that a squared norm beyond float32 is an error that names
+// float64, in which it has its value: that of f(x) = cx with n features is nc².
+func TestMeasureAdvisesFloat64(t *testing.T) {
+	const advice = "or measure the model in float64"
+	scaled := func(c float64) func(*model.Scope, *Node) *Node {
+		return func(_ *model.Scope, x *Node) *Node { return MulScalar(x, c) }
+	}
+	double := testRows(t, 3, 5)
+	single := double
+	single.dtype = dtypes.Float32
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		_, err := gcml.Measure(t.Context(), b, model.NewStore(), scaled(1e25), single)
+		if err == nil || !strings.Contains(err.Error(), "batch 0, example 0: the squared Jacobian norm is +Inf") ||
+			!strings.Contains(err.Error(), advice) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("in float32 got error %v, want one line with %q", err, advice)
+		}
+		got, err := gcml.Measure(t.Context(), b, model.NewStore(), scaled(1e25), double)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gctest.AssertClose(t, []float64{got.GC}, []float64{5e50}, 1e-12, 0, "in float64")
+		_, err = gcml.Measure(t.Context(), b, model.NewStore(), scaled(1e200), double)
+		if err == nil || strings.Contains(err.Error(), advice) {
+			t.Errorf("beyond float64 got error %v, want one without %q", err, advice)
+		}
+	})
+}
+
 func TestMeasureMaxExamples(t *testing.T) {
 	rows := testRows(t, 9, 5)
 	rows.sizes = []int{4, 4, 1}

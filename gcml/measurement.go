@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/pkg/errors"
@@ -24,6 +25,7 @@ type measurement struct {
 	perOutput       []float64 // Sums over the examples.
 	layers          []layerNorms
 	spectra         spectra
+	float64         bool // the norms are computed in float64
 }
 
 // layerNorms holds the squared norms of a named layer.
@@ -138,6 +140,7 @@ func (m *measurement) collect(l layout, round, first int, results []*tensors.Ten
 		if err != nil {
 			return err
 		}
+		m.float64 = results[k].DType() == dtypes.Float64
 		norms := m.norms
 		if k > 0 {
 			norms = m.layers[k-1].norms
@@ -205,8 +208,12 @@ func (m *measurement) checkNorms(first int) error {
 func (m *measurement) checkFinite(norms []float64, first int, what string) error {
 	for i, v := range norms[first:] {
 		if (math.IsNaN(v) || math.IsInf(v, 0)) && m.wanted(first+i) {
-			return errors.Errorf("gcml.Measure: batch %d, example %d: %s is %g although the inputs are finite: "+
-				"check the weights for NaN, Inf or very large values", m.batches, first+i, what, v)
+			advice := "check the weights for NaN, Inf or very large values"
+			if !m.float64 {
+				advice += ", or measure the model in float64, because float32 ends at 3e38"
+			}
+			return errors.Errorf("gcml.Measure: batch %d, example %d: %s is %g although the inputs are finite: %s",
+				m.batches, first+i, what, v, advice)
 		}
 	}
 	return nil

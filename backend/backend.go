@@ -11,6 +11,7 @@ import (
 	_ "github.com/gomlx/compute/gobackend" // Registers the backend "go".
 
 	_ "github.com/geometric-complexity/toolkit/internal/gomlxcompat" // Has "go" read current variables.
+	"github.com/geometric-complexity/toolkit/internal/machine"
 )
 
 // Info says which backend was opened, and why.
@@ -207,21 +208,10 @@ func resolvePlugin(config string) (resolvedPlugin, error) {
 
 // preferredKinds returns the kinds of plugin to search for, the fastest first.
 func preferredKinds() []string {
-	if HasNVIDIA() {
+	if machine.HasNVIDIA() {
 		return []string{KindCUDA, KindCPU}
 	}
 	return []string{KindCPU}
-}
-
-// HasNVIDIA says whether this machine has an NVIDIA device. It is a variable so that tests can
-// replace it.
-var HasNVIDIA = func() bool {
-	for _, pattern := range []string{"/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg"} {
-		if found, _ := filepath.Glob(pattern); len(found) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // label returns a short description of the backend.
@@ -240,7 +230,7 @@ func defaultWhy(info Info, notes []string) string {
 		reason = "an NVIDIA device and the CUDA plugin were found"
 	case info.Name == "xla":
 		reason = "its plugin was found"
-		if HasNVIDIA() && len(notes) == 0 {
+		if machine.HasNVIDIA() && len(notes) == 0 {
 			faster = "for this machine's NVIDIA device: make cuda"
 		}
 	case !xlaBuiltIn:

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+
+	"github.com/geometric-complexity/toolkit/internal/machine"
 )
 
 // isolate hides all plugins from a test: it sets an empty HOME, unsets the variables, and changes
@@ -27,9 +29,9 @@ func isolate(t *testing.T) (dir string) {
 }
 
 func withNVIDIA(t *testing.T, present bool) {
-	old := HasNVIDIA
-	HasNVIDIA = func() bool { return present }
-	t.Cleanup(func() { HasNVIDIA = old })
+	old := machine.HasNVIDIA
+	machine.HasNVIDIA = func() bool { return present }
+	t.Cleanup(func() { machine.HasNVIDIA = old })
 }
 
 // realPlugin returns the CPU plugin of this checkout. Call it before isolate.

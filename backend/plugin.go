@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
 
-	"golang.org/x/mod/modfile"
+	"github.com/geometric-complexity/toolkit/internal/repository"
 )
 
 const (
@@ -77,37 +76,10 @@ func SearchDirs() []string {
 // repository if the working directory is inside it.
 func projectDirs() []string {
 	dirs := []string{projectDir}
-	if root, ok := RepositoryRoot(); ok {
+	if root, ok := repository.Root(); ok {
 		dirs = append(dirs, filepath.Join(root, projectDir))
 	}
 	return dirs
-}
-
-// RepositoryRoot returns the folder of this module's go.mod if the working directory is inside the
-// repository.
-func RepositoryRoot() (dir string, ok bool) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", false
-	}
-	for !isOurModule(filepath.Join(dir, "go.mod")) {
-		if dir == filepath.Dir(dir) {
-			return "", false
-		}
-		dir = filepath.Dir(dir)
-	}
-	return dir, true
-}
-
-// isOurModule says whether a go.mod is this module's. It takes the module's name from this
-// package's path, so that renaming the module needs no change here.
-func isOurModule(goMod string) bool {
-	content, err := os.ReadFile(goMod)
-	if err != nil {
-		return false
-	}
-	module := strings.TrimSuffix(reflect.TypeFor[Info]().PkgPath(), "/backend")
-	return modfile.ModulePath(content) == module
 }
 
 func findIn(dir, kind string) (path string, ok bool) {

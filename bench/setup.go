@@ -17,6 +17,7 @@ import (
 	"github.com/geometric-complexity/toolkit/backend"
 	"github.com/geometric-complexity/toolkit/internal/atomicfile"
 	"github.com/geometric-complexity/toolkit/internal/machine"
+	"github.com/geometric-complexity/toolkit/internal/repository"
 )
 
 // paths are the folders and files of a run.
@@ -26,7 +27,7 @@ type paths struct {
 
 // findPaths looks for the repository from the current folder upwards.
 func findPaths() (paths, error) {
-	root, ok := backend.RepositoryRoot()
+	root, ok := repository.Root()
 	if !ok {
 		return paths{}, errors.New("neither this folder nor one above it is the repository: run bench inside the repository")
 	}

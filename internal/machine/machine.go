@@ -4,6 +4,7 @@ package machine
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -57,6 +58,17 @@ func totalMemory(meminfo string) (bytes int64, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// HasNVIDIA says whether this machine has an NVIDIA device. It is a variable so that tests can
+// replace it.
+var HasNVIDIA = func() bool {
+	for _, pattern := range []string{"/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg"} {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Bytes formats a number of bytes in decimal units, such as "7.4 TB".

@@ -7,9 +7,9 @@ import (
 
 	"github.com/janpfeifer/gonb/gonbui"
 
-	"github.com/geometric-complexity/toolkit/backend"
 	_ "github.com/geometric-complexity/toolkit/backend/keepmemory" // XLA trains faster with it.
 	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/internal/repository"
 )
 
 func init() {
@@ -21,7 +21,7 @@ func init() {
 
 // findData lets cells, which run in the notebook's folder, find the repository's data folder.
 func findData() {
-	root, ok := backend.RepositoryRoot()
+	root, ok := repository.Root()
 	if !ok || os.Getenv(datasets.EnvData) != "" {
 		return
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/backend"
 	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/internal/repository"
 )
 
 // The scales, as cells name them.
@@ -94,7 +95,7 @@ func Context() context.Context {
 // outFolder is the folder out/NAME of the repository: where the command puts its results, too. A
 // notebook that was moved out of it has its own.
 func outFolder(name string) (string, error) {
-	root, ok := backend.RepositoryRoot()
+	root, ok := repository.Root()
 	if !ok {
 		var err error
 		if root, err = os.Getwd(); err != nil {

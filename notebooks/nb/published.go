@@ -14,11 +14,11 @@ import (
 
 	"github.com/janpfeifer/gonb/gonbui"
 
-	"github.com/geometric-complexity/toolkit/backend"
 	"github.com/geometric-complexity/toolkit/experiments/evidence"
 	"github.com/geometric-complexity/toolkit/experiments/experiment"
 	"github.com/geometric-complexity/toolkit/experiments/report"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/internal/repository"
 )
 
 // PublishedOutcome is the published result of an experiment, at the largest scale there is.
@@ -54,7 +54,7 @@ func (e *unpublishedError) Error() string {
 
 // allPublished judges all published results together.
 func allPublished() ([]report.Judged, error) {
-	root, ok := backend.RepositoryRoot()
+	root, ok := repository.Root()
 	if !ok {
 		return nil, errors.New("the published results are in the repository, and this notebook is not: open it by make lab")
 	}

@@ -18,7 +18,9 @@ import (
 
 	"github.com/geometric-complexity/toolkit/backend"
 	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/internal/machine"
 	"github.com/geometric-complexity/toolkit/internal/platform"
+	"github.com/geometric-complexity/toolkit/internal/repository"
 )
 
 // State is the result of a check.
@@ -139,7 +141,7 @@ func cpuPlugin() Finding { return plugin("XLA for the CPU", backend.KindCPU, "ma
 
 func cudaPlugin() Finding {
 	const subject = "XLA for CUDA"
-	if !backend.HasNVIDIA() {
+	if !machine.HasNVIDIA() {
 		return Finding{subject, Absent, "no NVIDIA device on this machine", ""}
 	}
 	return plugin(subject, backend.KindCUDA, "make cuda")
@@ -227,7 +229,7 @@ func kernel() Finding {
 
 func kernelDirs() []string {
 	var dirs []string
-	if root, ok := backend.RepositoryRoot(); ok {
+	if root, ok := repository.Root(); ok {
 		dirs = append(dirs, filepath.Join(root, ".venv", "share", "jupyter"))
 	}
 	if dir := os.Getenv("JUPYTER_DATA_DIR"); dir != "" {

@@ -13,6 +13,7 @@ import (
 	"github.com/geometric-complexity/toolkit/backend"
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/machine"
 )
 
 // isolate gives a test a bare machine: an empty HOME and working directory, no variables, no NVIDIA
@@ -33,9 +34,9 @@ func isolate(t *testing.T) (dir string) {
 }
 
 func withNVIDIA(t *testing.T, present bool) {
-	old := backend.HasNVIDIA
-	backend.HasNVIDIA = func() bool { return present }
-	t.Cleanup(func() { backend.HasNVIDIA = old })
+	old := machine.HasNVIDIA
+	machine.HasNVIDIA = func() bool { return present }
+	t.Cleanup(func() { machine.HasNVIDIA = old })
 }
 
 func find(t *testing.T, findings []Finding, subject string) Finding {

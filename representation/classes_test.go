@@ -78,6 +78,9 @@ func TestAgainstPlainForms(t *testing.T) {
 		}
 		gctest.AssertClose(t, []float64{c.CDNV()}, []float64{plainCDNV(rows)}, 1e-12, 0, "CDNV")
 		gctest.AssertClose(t, []float64{c.NC1()}, []float64{plainNC1(t, rows, dims)}, 1e-9, 0, "NC1")
+		variation, deviation := plainGeometry(rows)
+		gctest.AssertClose(t, []float64{c.NormVariation()}, []float64{variation}, 1e-12, 0, "norm variation")
+		gctest.AssertClose(t, []float64{c.AngleDeviation()}, []float64{deviation}, 1e-12, 0, "angle deviation")
 	}
 }
 
@@ -117,6 +120,35 @@ func plainCDNV(classes [][][]float64) float64 {
 		}
 	}
 	return sum / pairs
+}
+
+// plainGeometry returns NormVariation, from the mean of the squared norms, and AngleDeviation, by
+// the law of cosines.
+func plainGeometry(classes [][][]float64) (variation, deviation float64) {
+	var means [][]float64
+	for _, rows := range classes {
+		means = append(means, plainMean(rows))
+	}
+	distance := func(a, b []float64) float64 {
+		d := 0.0
+		for k := range a {
+			d = math.Hypot(d, a[k]-b[k])
+		}
+		return d
+	}
+	center, n := plainMean(means), float64(len(means))
+	var norm, square float64
+	for i, a := range means {
+		r := distance(a, center)
+		norm, square = norm+r/n, square+r*r/n
+		for j, b := range means {
+			if i != j { // Both orders of a pair.
+				s, between := distance(b, center), distance(a, b)
+				deviation += math.Abs((r*r+s*s-between*between)/(2*r*s)+1/(n-1)) / n / (n - 1)
+			}
+		}
+	}
+	return math.Sqrt(square-norm*norm) / norm, deviation
 }
 
 func plainNC1(t *testing.T, classes [][][]float64, dims int) float64 {

@@ -107,19 +107,31 @@ func TestLoss(t *testing.T) {
 }
 
 func TestSharpness(t *testing.T) {
-	// A quadratic loss rises by ½·Σ σ²w_i²·∂²L/∂w_i², with the second derivatives mean(x_i²) = 10/3
-	// and 2.
+	// A quadratic loss rises by ½·Σ σ²w_i²·∂²L/∂w_i², with the second derivatives mean(x_i²) over
+	// the examples.
 	const sigma = 0.3
-	want := 0.5 * sigma * sigma * (0.25*10/3 + 4*2)
+	ones := [][]float64{{1}, {1}, {1}, {1}, {1}}
+	unequal := rows{x: [][]float64{{0, 1}, {0, 1}, {0, 1}, {0, 1}, {5, 0}}, y: ones, sizes: []int{4, 1}}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		l := newLoss(t, b, linearStore(regression.w...), linear, regression.rows, halfSquare)
-		options := capacity.SharpnessOptions{Sigma: sigma, Draws: 1000, Seed: 3}
-		got, err := l.Sharpness(context.Background(), options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if math.Abs(got.Value-want) > 4*got.StdErr || got.StdErr > 0.2*want {
-			t.Errorf("sharpness %g ± %g, want %g", got.Value, got.StdErr, want)
+		for _, c := range []struct {
+			name string
+			ds   rows
+			w    []float64
+			want float64
+		}{
+			{"three examples", regression.rows, regression.w, 0.5 * sigma * sigma * (0.25*10/3 + 4*2)},
+			// The mean over the batches would be more than twice as large.
+			{"batches that differ", unequal, []float64{2, -0.5}, 0.5 * sigma * sigma * (4*25/5. + 0.25*4/5)},
+		} {
+			l := newLoss(t, b, linearStore(c.w...), linear, c.ds, halfSquare)
+			options := capacity.SharpnessOptions{Sigma: sigma, Draws: 1000, Seed: 3}
+			got, err := l.Sharpness(context.Background(), options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if math.Abs(got.Value-c.want) > 4*got.StdErr || got.StdErr > 0.1*c.want {
+				t.Errorf("%s: sharpness %g ± %g, want %g", c.name, got.Value, got.StdErr, c.want)
+			}
 		}
 	})
 }
@@ -249,7 +261,7 @@ func TestErrors(t *testing.T) {
 
 	l := newLoss(t, b, linearStore(1, 2), linear, regression.rows, halfSquare)
 	_, err = l.Sharpness(ctx, capacity.SharpnessOptions{Sigma: -1})
-	checkError(t, err, "want neither below 0")
+	checkError(t, err, "want finite numbers of 0 or more")
 	_, err = l.LearningCoefficient(ctx, capacity.Langevin{StepSize: -1})
 	checkError(t, err, "want positive numbers")
 	_, err = l.LearningCoefficient(ctx, capacity.Langevin{Steps: -1})

@@ -12,20 +12,25 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestLearningCoefficientOfQuadratic compares with the closed form for L(w) = ½Σ h_i·w_i². Each
+// TestLearningCoefficientOfQuadratic compares with the closed form for
+// L(w) = ½Σ h_i·(w_i - w*_i)² + L(w*). Each
 // coordinate of the chain is multiplied by 1 - ε/2·(nβ·h_iB + γ) in a step with batch B, which has
 // the curvature h_iB, before noise of variance ε is added: its variance is ε/(1 - E[factor²]).
 // Without localization and for small steps the coefficient is 1/2 for each coordinate, but for flat
-// directions, which count 0.
+// directions, which count 0. The minimum w* is not at 0, and each example stands there twice, with
+// opposite residuals, so that the loss of a batch at w* is not 0 although its gradient is.
 func TestLearningCoefficientOfQuadratic(t *testing.T) {
 	curvatures := []float64{10, 1, 3, 0}
 	const nBeta, gamma, step = 1000.0, 20.0, 2e-5
+	minimum := []float64{2, -3, 1.5, 4}
 	d := float64(len(curvatures))
 	var all rows
 	for i, h := range curvatures {
 		x := make([]float64, len(curvatures))
 		x[i] = math.Sqrt(h * d)
-		all.x, all.y = append(all.x, x), append(all.y, []float64{0})
+		target, residual := x[i]*minimum[i], float64(1+i)
+		all.x = append(all.x, x, x)
+		all.y = append(all.y, []float64{target + residual}, []float64{target - residual})
 	}
 	for _, sizes := range [][]int{{4}, {1, 3}} {
 		want := 0.0
@@ -41,10 +46,13 @@ func TestLearningCoefficientOfQuadratic(t *testing.T) {
 		if want < 1.45 || want > 1.75 {
 			t.Fatalf("the closed form is %g, want about half the three directions that are not flat", want)
 		}
-		all.sizes = sizes
-		l := newLoss(t, gctest.GoBackend(t), linearStore(0, 0, 0, 0), linear, all, halfSquare)
+		all.sizes = nil
+		for _, size := range sizes {
+			all.sizes = append(all.sizes, 2*size)
+		}
+		l := newLoss(t, gctest.GoBackend(t), linearStore(minimum...), linear, all, halfSquare)
 		got, err := l.LearningCoefficient(context.Background(), capacity.Langevin{StepSize: step, Localization: gamma,
-			InverseTemperature: nBeta / d, BurnIn: 500, Steps: 8000, Chains: 4, Seed: 1})
+			InverseTemperature: nBeta / (2 * d), BurnIn: 500, Steps: 8000, Chains: 4, Seed: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

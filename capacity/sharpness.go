@@ -47,8 +47,8 @@ type Estimate struct {
 // fixed size instead of the largest size that keeps the loss within a bound.
 func (l *Loss) Sharpness(ctx context.Context, o SharpnessOptions) (Estimate, error) {
 	if !(o.Sigma >= 0) || math.IsInf(o.Sigma, 1) || o.Draws < 0 {
-		return Estimate{}, errors.Errorf("capacity: sharpness with deviation %g and %d draws: want neither below 0", o.Sigma,
-			o.Draws)
+		return Estimate{}, errors.Errorf("capacity: sharpness with Sigma %g and %d Draws: want finite numbers of 0 or more",
+			o.Sigma, o.Draws)
 	}
 	o.Sigma, o.Draws = cmp.Or(o.Sigma, DefaultSigma), cmp.Or(o.Draws, DefaultDraws)
 	rises := make([]float64, o.Draws)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
@@ -113,16 +112,12 @@ func valuesOf(v *model.Variable) ([]float64, error) {
 
 // setValues sets a variable to values in row-major order, rounded to its dtype.
 func setValues(v *model.Variable, values []float64) error {
-	dims := v.Shape().Dimensions
-	switch v.DType() {
-	case dtypes.Float64:
-		return v.SetValue(tensors.FromFlatDataAndDimensions(slices.Clone(values), dims...))
-	case dtypes.Float32:
-		single := make([]float32, len(values))
-		for i, x := range values {
-			single[i] = float32(x)
-		}
-		return v.SetValue(tensors.FromFlatDataAndDimensions(single, dims...))
+	if v.DType() != dtypes.Float32 && v.DType() != dtypes.Float64 {
+		return errors.Errorf("capacity: the variable %q has dtype %s: want Float32 or Float64", v.Path(), v.DType())
 	}
-	return errors.Errorf("capacity: the variable %q has dtype %s: want Float32 or Float64", v.Path(), v.DType())
+	value, err := numbers.Tensor(values, v.DType(), v.Shape().Dimensions...)
+	if err != nil {
+		return err
+	}
+	return v.SetValue(value)
 }

@@ -8,9 +8,6 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/dtypes/bfloat16"
-	"github.com/gomlx/compute/dtypes/float16"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
@@ -215,19 +212,6 @@ func copyTensor(t *tensors.Tensor, convert bool) (*tensors.Tensor, error) {
 		return nil, err
 	}
 	return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...), nil
-}
-
-// withDType returns values as a tensor.
-func withDType(values []float64, dtype dtypes.DType, dims ...int) *tensors.Tensor {
-	switch cast := shapes.CastAsDType(values, dtype).(type) {
-	case []float32:
-		return tensors.FromFlatDataAndDimensions(cast, dims...)
-	case []float16.Float16:
-		return tensors.FromFlatDataAndDimensions(cast, dims...)
-	case []bfloat16.BFloat16:
-		return tensors.FromFlatDataAndDimensions(cast, dims...)
-	}
-	return tensors.FromFlatDataAndDimensions(values, dims...)
 }
 
 func scaled(values []float64, factor float64) []float64 {

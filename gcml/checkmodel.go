@@ -165,81 +165,6 @@ func (c *checker) check(report *DerivativeReport) error {
 	return nil
 }
 
-// checkJacobian compares uᵀJd, for random cotangents u and directions d, and the GC.
-func (c *checker) checkJacobian(report *DerivativeReport) error {
-	p := &c.penalty
-	exec, err := model.NewExec(c.backend, c.store, func(scope *model.Scope, args []*Node) []*Node {
-		j := c.build(scope, args)
-		delta, cotangents := args[len(args)-2], args[len(args)-1]
-		moved := rebuild(j.outputs, map[*Node]*Node{j.inputs: Add(j.inputs, delta)}, c.frozen(j))
-		return []*Node{j.inputs, moved, j.pullback.Pull(cotangents)}
-	})
-	if err != nil {
-		return err
-	}
-	defer exec.Finalize()
-	size := p.batch * p.outputs
-	cotangents := c.normal(size)
-	u := withDType(cotangents, p.outputDType, 1, p.batch, p.outputs)
-	moved := func(direction []float64) ([][]float64, error) {
-		return c.run(exec, withDType(direction, p.inputDType, p.inputDims...), u)
-	}
-	inputs := p.batch
-	for _, d := range p.inputDims[1:] {
-		inputs *= d
-	}
-	start, err := moved(make([]float64, inputs))
-	if err != nil {
-		return err
-	}
-	scale := rootMeanSquare(start[0])
-	slope := func(direction []float64) ([]float64, float64, error) {
-		return difference(func(t float64) ([]float64, error) {
-			out, err := moved(scaled(direction, t))
-			if err != nil {
-				return nil, err
-			}
-			return out[1], nil
-		}, c.step)
-	}
-	perExample := inputs / p.batch
-	note := ""
-	if p.mixes != "" {
-		note = fmt.Sprintf(" with values that mix examples held fixed, the first one %s", p.mixes)
-	}
-	for k := range checkedDirections {
-		direction := scaled(c.normal(inputs), scale)
-		slopes, spread, err := slope(direction)
-		if err != nil {
-			return err
-		}
-		got, want := make([]float64, p.batch), make([]float64, p.batch)
-		for b := range p.batch {
-			got[b] = floats.Dot(start[2][b*perExample:(b+1)*perExample], direction[b*perExample:(b+1)*perExample])
-			want[b] = floats.Dot(slopes[b*p.outputs:(b+1)*p.outputs], cotangents[b*p.outputs:(b+1)*p.outputs])
-		}
-		c.compare(report, fmt.Sprintf("Jacobian along direction %d%s", k+1, note), got, want, spread, 0)
-	}
-	if perExample > checkedInputs {
-		return nil
-	}
-	var gc, spread float64
-	for i := range perExample {
-		direction := make([]float64, inputs)
-		for b := range p.batch {
-			direction[b*perExample+i] = scale
-		}
-		slopes, s, err := slope(direction)
-		if err != nil {
-			return err
-		}
-		gc, spread = gc+floats.Dot(slopes, slopes)/scale/scale/float64(p.batch),
-			max(spread, s*rootMeanSquare(slopes)/scale/scale)
-	}
-	c.compare(report, "GC"+note, p.values[0], []float64{gc}, spread, 0)
-	return nil
-}
-
 // checkVariable compares the gradient of the GC with respect to the i-th variable, along a random
 // direction.
 func (c *checker) checkVariable(report *DerivativeReport, i int) error {
@@ -262,7 +187,11 @@ func (c *checker) checkVariable(report *DerivativeReport, i int) error {
 		for k, x := range values {
 			moved[k] += x
 		}
-		if err := v.SetValue(withDType(moved, v.DType(), v.Shape().Dimensions...)); err != nil {
+		value, err := numbers.Tensor(moved, v.DType(), v.Shape().Dimensions...)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.SetValue(value); err != nil {
 			return nil, err
 		}
 		out, err := c.run(c.penalty.exec)

@@ -13,6 +13,7 @@ import (
 	"github.com/pkg/errors"
 
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 // NodeFinding is a node that probably causes a failed check.
@@ -117,7 +118,11 @@ var problemOrder = []string{problemFirst, problemSecond, problemNone, problemSto
 // judgeNodes runs the graph of some nodes and adds the faulty ones to the report.
 func (c *checker) judgeNodes(report *DerivativeReport, exec *model.Exec, checks *[]nodeCheck) error {
 	run := func(t float64) ([]float64, error) {
-		out, err := c.run(exec, withDType([]float64{t}, c.scalarDType()))
+		step, err := numbers.Tensor([]float64{t}, c.scalarDType())
+		if err != nil {
+			return nil, err
+		}
+		out, err := c.run(exec, step)
 		if err != nil {
 			return nil, err
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 	"github.com/geometric-complexity/toolkit/internal/gctest/programs"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 // subject is a program at given inputs, with the Jacobian that the oracle computes there.
@@ -172,7 +173,7 @@ func (s *subject) store() (*model.Store, error) {
 }
 
 func (s *subject) input() (*tensors.Tensor, error) {
-	return programs.Tensor(s.program.DType, s.x, s.program.Shape...)
+	return numbers.Tensor(s.x, s.program.DType, s.program.Shape...)
 }
 
 // compute builds the model on b and the nodes that of returns for it, and runs the graph.

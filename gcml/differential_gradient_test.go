@@ -17,6 +17,7 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 	"github.com/geometric-complexity/toolkit/internal/gctest/programs"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 // penaltyOptions are the ways in which Regularize computes the same penalty.
@@ -165,7 +166,7 @@ func (d *drawnBatches) Name() string { return "drawn batches" }
 func (d *drawnBatches) Iter() iter.Seq2[train.Batch, error] {
 	return func(yield func(train.Batch, error) bool) {
 		for i, p := range d.programs {
-			x, err := programs.Tensor(p.DType, d.inputs[i], p.Shape...)
+			x, err := numbers.Tensor(d.inputs[i], p.DType, p.Shape...)
 			if !yield(train.Batch{Inputs: []*tensors.Tensor{x}}, err) {
 				return
 			}

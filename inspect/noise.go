@@ -6,9 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/dtypes/bfloat16"
-	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/pkg/errors"
@@ -153,27 +150,6 @@ func withNoise(x *tensors.Tensor, sigma float64, rng *rand.Rand) (*tensors.Tenso
 	for i := range values {
 		values[i] += sigma * rng.NormFloat64()
 	}
-	dims := x.Shape().Dimensions
-	switch x.DType() {
-	case dtypes.Float64:
-		return tensors.FromFlatDataAndDimensions(values, dims...), nil
-	case dtypes.Float32:
-		singles := converted(values, func(v float64) float32 { return float32(v) })
-		return tensors.FromFlatDataAndDimensions(singles, dims...), nil
-	case dtypes.Float16:
-		return tensors.FromFlatDataAndDimensions(
-			converted(values, func(v float64) float16.Float16 { return float16.FromFloat32(float32(v)) }), dims...), nil
-	case dtypes.BFloat16:
-		return tensors.FromFlatDataAndDimensions(
-			converted(values, func(v float64) bfloat16.BFloat16 { return bfloat16.FromFloat32(float32(v)) }), dims...), nil
-	}
-	return nil, errors.Errorf("inspect: noise cannot be added to values of dtype %s", x.DType())
-}
-
-func converted[T any](values []float64, to func(float64) T) []T {
-	out := make([]T, len(values))
-	for i, v := range values {
-		out[i] = to(v)
-	}
-	return out
+	noisy, err := numbers.Tensor(values, x.DType(), x.Shape().Dimensions...)
+	return noisy, errors.WithMessage(err, "inspect: adding noise to an input")
 }

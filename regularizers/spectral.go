@@ -10,13 +10,13 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 	"github.com/geometric-complexity/toolkit/internal/modelfn"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 	"github.com/geometric-complexity/toolkit/internal/precision"
 )
 
@@ -158,15 +158,9 @@ func directionVar(store *model.Store, v *model.Variable, domain []int, dtype dty
 	for i := range values {
 		values[i] /= norm
 	}
-	var value *tensors.Tensor
-	if dtype == dtypes.Float64 {
-		value = tensors.FromFlatDataAndDimensions(values, domain...)
-	} else {
-		single := make([]float32, len(values))
-		for i := range values {
-			single[i] = float32(values[i])
-		}
-		value = tensors.FromFlatDataAndDimensions(single, domain...)
+	value, err := numbers.Tensor(values, dtype, domain...)
+	if err != nil {
+		panic(err)
 	}
 	return store.VariableWithValue(path, value).SetTrainable(false)
 }

@@ -1,9 +1,11 @@
-// Package numbers reads the values of tensors as float64 and int64, whatever their dtype.
+// Package numbers converts between the values of tensors, whatever their dtype, and float64 and
+// int64.
 package numbers
 
 import (
 	"math"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/dtypes/bfloat16"
 	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/compute/dtypes/gotype"
@@ -29,6 +31,23 @@ func Float64s(t *tensors.Tensor) (values []float64, err error) {
 		}
 	})
 	return values, checked(t, len(values), err)
+}
+
+// Tensor returns a tensor of a float dtype with a copy of the values, in row-major order and
+// rounded to the dtype. It returns an error for other dtypes, and panics if the number of values is
+// not the product of the dimensions.
+func Tensor(values []float64, dtype dtypes.DType, dims ...int) (*tensors.Tensor, error) {
+	switch dtype {
+	case dtypes.Float64:
+		return tensors.FromFlatDataAndDimensions(values, dims...), nil
+	case dtypes.Float32:
+		return tensors.FromFlatDataAndDimensions(converted[float32](values), dims...), nil
+	case dtypes.Float16:
+		return tensors.FromFlatDataAndDimensions(narrowed(values, float16.FromFloat64), dims...), nil
+	case dtypes.BFloat16:
+		return tensors.FromFlatDataAndDimensions(narrowed(values, bfloat16.FromFloat64), dims...), nil
+	}
+	return nil, errors.Errorf("cannot convert numbers to dtype %s, want a float dtype", dtype)
 }
 
 // Int64s copies the values of a tensor of any integer dtype. It returns an error for other dtypes,
@@ -92,6 +111,14 @@ func widened[T interface{ Float32() float32 }](values []T) []float64 {
 	out := make([]float64, len(values))
 	for i, v := range values {
 		out[i] = float64(v.Float32())
+	}
+	return out
+}
+
+func narrowed[T any](values []float64, to func(float64) T) []T {
+	out := make([]T, len(values))
+	for i, v := range values {
+		out[i] = to(v)
 	}
 	return out
 }

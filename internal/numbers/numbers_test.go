@@ -2,12 +2,15 @@ package numbers_test
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/dtypes/bfloat16"
 	"github.com/gomlx/compute/dtypes/float16"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/geometric-complexity/toolkit/internal/numbers"
@@ -57,5 +60,39 @@ func checkError(t *testing.T, function string, err error, text string, want bool
 	t.Helper()
 	if (err != nil) != want || want && !strings.Contains(err.Error(), text) {
 		t.Errorf("%s: error %v; want an error: %v, with the text %q", function, err, want, text)
+	}
+}
+
+// TestTensor compares with the bits of the nearest values of each dtype.
+func TestTensor(t *testing.T) {
+	values := []float64{1.0 / 3, -2, 0, 65504}
+	for _, c := range []struct {
+		dtype dtypes.DType
+		want  any
+	}{
+		{dtypes.Float64, []float64{1.0 / 3, -2, 0, 65504}},
+		{dtypes.Float32, []float32{math.Float32frombits(0x3eaaaaab), -2, 0, 65504}},
+		{dtypes.Float16, []float16.Float16{0x3555, 0xc000, 0, 0x7bff}},
+		{dtypes.BFloat16, []bfloat16.BFloat16{0x3eab, 0xc000, 0, 0x4780}},
+	} {
+		got, err := numbers.Tensor(values, c.dtype, 2, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := shapes.Make(c.dtype, 2, 2); !got.Shape().Equal(want) {
+			t.Errorf("shape %s, want %s", got.Shape(), want)
+		}
+		got.MustConstFlatData(func(flat any) {
+			if !reflect.DeepEqual(flat, c.want) {
+				t.Errorf("%s: %v, want %v", c.dtype, flat, c.want)
+			}
+		})
+	}
+	scalar, err := numbers.Tensor([]float64{3}, dtypes.Float64)
+	if err != nil || scalar.Value() != 3.0 {
+		t.Errorf("a tensor without dimensions is %v (%v), want 3", scalar, err)
+	}
+	if _, err := numbers.Tensor(values, dtypes.Int32, 4); err == nil || !strings.Contains(err.Error(), "Int32") {
+		t.Errorf("error %v, want one that names Int32", err)
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
-	"github.com/pkg/errors"
+
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 // Builder is the context in which an op builds itself in a graph.
@@ -63,12 +64,6 @@ func (p Program) Graph(scope *model.Scope, x *Node, held []*Node, exact bool) []
 func (p Program) Model(scope *model.Scope, x *Node) *Node {
 	values := p.Graph(scope, x, nil, false)
 	return values[len(values)-1]
-}
-
-// ModelOfInner is Model with a second output: the value in the middle of the program.
-func (p Program) ModelOfInner(scope *model.Scope, x *Node) (output, inner *Node) {
-	values := p.Graph(scope, x, nil, false)
-	return values[len(values)-1], values[len(values)/2]
 }
 
 // NewStore returns a store with the weights of the program. The weights depend only on their names
@@ -124,28 +119,7 @@ func weight(v *model.Variable) (*tensors.Tensor, error) {
 	for i := range values {
 		values[i] = float64(bfloat16.FromFloat64(draw()).Float32())
 	}
-	return Tensor(v.DType(), values, v.Shape().Dimensions...)
-}
-
-// Tensor returns values as a tensor of a float dtype.
-func Tensor(dtype dtypes.DType, values []float64, dims ...int) (*tensors.Tensor, error) {
-	switch dtype {
-	case dtypes.Float64:
-		return tensors.FromFlatDataAndDimensions(values, dims...), nil
-	case dtypes.Float32:
-		return tensors.FromFlatDataAndDimensions(convert(values, func(v float64) float32 { return float32(v) }), dims...), nil
-	case dtypes.BFloat16:
-		return tensors.FromFlatDataAndDimensions(convert(values, bfloat16.FromFloat64), dims...), nil
-	}
-	return nil, errors.Errorf("programs: dtype is %s, want Float64, Float32 or BFloat16", dtype)
-}
-
-func convert[T any](values []float64, to func(float64) T) []T {
-	converted := make([]T, len(values))
-	for i, v := range values {
-		converted[i] = to(v)
-	}
-	return converted
+	return numbers.Tensor(values, v.DType(), v.Shape().Dimensions...)
 }
 
 // Inputs draws the inputs of one batch. Float32 represents them exactly.

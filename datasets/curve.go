@@ -8,9 +8,10 @@ import (
 	"sort"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/train"
+
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 // Curve is a 1-D regression set: the points (X[i], Y[i]) with X strictly increasing.
@@ -93,15 +94,6 @@ func (c Curve) DirichletEnergy() float64 {
 	return c.DirichletIntegral() / (c.X[len(c.X)-1] - c.X[0])
 }
 
-// ArcLength returns the length ∫ sqrt(1 + g'(x)²) dx of the piecewise-linear interpolant.
-func (c Curve) ArcLength() float64 {
-	var sum float64
-	for i := 1; i < len(c.X); i++ {
-		sum += math.Hypot(c.X[i]-c.X[i-1], c.Y[i]-c.Y[i-1])
-	}
-	return sum
-}
-
 // At evaluates the piecewise-linear interpolant, whose outermost pieces continue beyond the points.
 func (c Curve) At(x float64) float64 {
 	i := min(max(sort.SearchFloat64s(c.X, x), 1), len(c.X)-1)
@@ -125,18 +117,7 @@ func column(values []float64, dtype dtypes.DType) (*tensors.Tensor, error) {
 	if dtype != dtypes.Float32 && dtype != dtypes.Float64 {
 		return nil, fmt.Errorf("a curve of dtype %s, want float32 or float64", dtype)
 	}
-	t := tensors.FromShape(shapes.Make(dtype, len(values), 1))
-	var err error
-	if dtype == dtypes.Float64 {
-		err = tensors.MutableFlatData(t, func(flat []float64) { copy(flat, values) })
-	} else {
-		err = tensors.MutableFlatData(t, func(flat []float32) {
-			for i, v := range values {
-				flat[i] = float32(v)
-			}
-		})
-	}
-	return t, err
+	return numbers.Tensor(values, dtype, len(values), 1)
 }
 
 // Dataset returns a train.Dataset for full-batch gradient descent, in which every batch is the

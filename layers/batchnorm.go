@@ -1,6 +1,8 @@
 package layers
 
 import (
+	"math"
+
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/layers/norm"
@@ -42,15 +44,22 @@ func BatchNorm(scope *model.Scope, x *Node) *BatchNormBuilder {
 }
 
 // Momentum sets the fraction of the running averages that each step keeps. The default is 0.9. The
-// averages are debiased: step n keeps at most 1-1/n.
+// averages are debiased: step n keeps at most 1-1/n, so that with a momentum of 1 they are the
+// means over all steps. It panics if momentum is not between 0 and 1.
 func (b *BatchNormBuilder) Momentum(momentum float64) *BatchNormBuilder {
+	if !(momentum >= 0 && momentum <= 1) {
+		Panicf("layers.BatchNorm: Momentum(%g): want a number from 0 to 1", momentum)
+	}
 	b.momentum = momentum
 	return b
 }
 
 // Epsilon sets the number that is added to the variance before the square root. The default is
-// 1e-5.
+// 1e-5. It panics if epsilon is negative or not finite.
 func (b *BatchNormBuilder) Epsilon(epsilon float64) *BatchNormBuilder {
+	if !(epsilon >= 0) || math.IsInf(epsilon, 1) {
+		Panicf("layers.BatchNorm: Epsilon(%g): want a finite number of 0 or more", epsilon)
+	}
 	b.epsilon = epsilon
 	return b
 }

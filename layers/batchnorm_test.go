@@ -73,6 +73,49 @@ func TestBatchNormAverages(t *testing.T) {
 	})
 }
 
+// TestBatchNormMomentum compares the running averages after 14 steps with the recursion, computed
+// on the host: up to step 10 the default momentum gives the mean over the steps, then an
+// exponential moving average.
+func TestBatchNormMomentum(t *testing.T) {
+	const steps = 14
+	layer := func(scope *model.Scope, x *Node) *BatchNormBuilder { return BatchNorm(scope, x) }
+	for _, c := range []struct {
+		name     string
+		momentum float64
+		layer    func(scope *model.Scope, x *Node) *BatchNormBuilder
+	}{
+		{"default", 0.9, layer},
+		{"0.25", 0.25, func(scope *model.Scope, x *Node) *BatchNormBuilder { return layer(scope, x).Momentum(0.25) }},
+		{"1", 1, func(scope *model.Scope, x *Node) *BatchNormBuilder { return layer(scope, x).Momentum(1) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+				store := model.NewStore()
+				exec := model.MustNewExec(b, store, func(scope *model.Scope, x *Node) *Node {
+					scope.Store().SetTraining(x.Graph(), true)
+					return c.layer(scope, x).Done()
+				})
+				defer exec.Finalize()
+				means, variances := make([]float64, 2), make([]float64, 2)
+				for step := range steps {
+					batch := batchNormData[step%2]
+					exec.MustCall(tensors.FromFlatDataAndDimensions(batch, 4, 2))
+					ofBatch, ofSquares := channelMoments([][]float64{batch})
+					keep := min(c.momentum, 1-1/float64(step+1))
+					for k := range 2 {
+						means[k] = keep*means[k] + (1-keep)*ofBatch[k]
+						variances[k] = keep*variances[k] + (1-keep)*ofSquares[k]
+					}
+				}
+				for name, want := range map[string][]float64{"mean": means, "variance": variances} {
+					got := gctest.Flat(store.GetVariable("/batch_normalization/" + name).MustValue())
+					gctest.AssertClose(t, got, want, 1e-12, 0, "running "+name)
+				}
+			})
+		})
+	}
+}
+
 // batchesDataset yields batchNormData.
 type batchesDataset struct{}
 

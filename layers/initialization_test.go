@@ -107,3 +107,64 @@ func TestCentralErfInv(t *testing.T) {
 		gctest.AssertClose(t, got, want, 2e-7, 0, "erfinv")
 	})
 }
+
+// TestNetworksUseTheInitializer checks the variance of the first kernel of each network, for the
+// default and for a scheme that differs from it by a factor of 2 or more.
+func TestNetworksUseTheInitializer(t *testing.T) {
+	image := []int{1, 32, 32, 3}
+	for _, c := range []struct {
+		name           string
+		fanIn, fanOut  int
+		initialization Initialization
+		build          modelFn
+	}{
+		{"MLP", 3072, 50, InitStandard, func(s *model.Scope, x *Node) *Node { return MLP(s, x).Hidden(1, 50).Outputs(2).Done() }},
+		{"MLP, He", 3072, 50, InitHeUniform, func(s *model.Scope, x *Node) *Node {
+			return MLP(s, x).Hidden(1, 50).Outputs(2).Initializer(InitHeUniform).Done()
+		}},
+		{"Conv", 27, 576, InitHeNormal, func(s *model.Scope, x *Node) *Node {
+			return Conv(s, x).Channels(64).KernelSize(3).Done()
+		}},
+		{"Conv, Glorot", 27, 576, InitGlorotNormal, func(s *model.Scope, x *Node) *Node {
+			return Conv(s, x).Channels(64).KernelSize(3).Initializer(InitGlorotNormal).Done()
+		}},
+		{"ResNet18", 27, 576, InitHeNormal, func(s *model.Scope, x *Node) *Node { return ResNet18(s, x).Outputs(2).Done() }},
+		{"ResNet18, Glorot", 27, 576, InitGlorotNormal, func(s *model.Scope, x *Node) *Node {
+			return ResNet18(s, x).Outputs(2).Initializer(InitGlorotNormal).Done()
+		}},
+		{"VGG13", 27, 576, InitHeNormal, func(s *model.Scope, x *Node) *Node { return VGG13(s, x).Outputs(2).Done() }},
+		{"VGG13, Glorot", 27, 576, InitGlorotNormal, func(s *model.Scope, x *Node) *Node {
+			return VGG13(s, x).Outputs(2).Initializer(InitGlorotNormal).Done()
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			store := model.NewStore()
+			if err := store.SetRNGStateFromSeed(3); err != nil {
+				t.Fatal(err)
+			}
+			exec := model.MustNewExec(gctest.GoBackend(t), store, func(scope *model.Scope, g *Graph) *Node {
+				c.build(scope, Zeros(g, makeShape(image...)))
+				return Const(g, 0.0) // Only the variables are wanted.
+			})
+			defer exec.Finalize()
+			exec.MustCall()
+			var squares float64
+			kernels := 0
+			for v := range store.IterVariables() {
+				dims := v.Shape().Dimensions
+				if len(dims) < 2 || v.Shape().Size() != c.fanIn*dims[len(dims)-1] {
+					continue
+				}
+				kernels++
+				for _, w := range gctest.Flat(v.MustValue()) {
+					squares += w * w / float64(v.Shape().Size())
+				}
+			}
+			if kernels != 1 {
+				t.Fatalf("%d kernels of fan_in %d, want one", kernels, c.fanIn)
+			}
+			// Five standard errors of the mean of 1,728 squares or more.
+			gctest.AssertClose(t, []float64{squares}, []float64{c.initialization.Variance(c.fanIn, c.fanOut)}, 0.17, 0, "variance")
+		})
+	}
+}

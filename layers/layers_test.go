@@ -31,6 +31,11 @@ func TestLayerDerivatives(t *testing.T) {
 			return Conv(scope, x).Channels(3).KernelSize(2, 3).Strides(1, 2).
 				PaddingPerAxis([2]int{2, 0}, [2]int{0, 1}).UseBias(false).Done()
 		}},
+		{"Conv without the padding set before", []int{2, 3, 4, 2}, false, func(scope *model.Scope, x *Node) *Node {
+			y := Conv(scope, x).Channels(2).KernelSize(2, 3).PadSame().NoPadding().Done()
+			y.AssertDims(2, 2, 2, 2)
+			return y
+		}},
 		{"stock Convolution", []int{2, 5, 6, 2}, false, func(scope *model.Scope, x *Node) *Node {
 			return stock.Convolution(scope, x).Channels(4).KernelSize(1).Strides(2).PadSame().Done()
 		}},
@@ -114,6 +119,8 @@ func TestMisuse(t *testing.T) {
 			store.SetTraining(g, true)
 			BatchNorm(store.RootScope(), Zeros(g, makeShape(1, 4))).Done()
 		}, []string{"layers.BatchNorm", "2 or more", "[1, 4]"}},
+		{"momentum above 1", func() { BatchNorm(scope, images).Momentum(1.5) }, []string{"layers.BatchNorm: Momentum(1.5)"}},
+		{"negative epsilon", func() { BatchNorm(scope, images).Epsilon(-1) }, []string{"layers.BatchNorm: Epsilon(-1)"}},
 		{"groups", func() { GroupNorm(scope, images, 2) }, []string{"layers.GroupNorm", "2 groups", "[2, 8, 8, 3]"}},
 		{"global pooling", func() { GlobalMeanPool(Zeros(g, makeShape(2, 3))) }, []string{"[2, 3]"}},
 		{"ResNet18 without outputs", func() { ResNet18(scope, images).Done() }, []string{"layers.ResNet18", "Outputs(n)"}},

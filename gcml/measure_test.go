@@ -317,6 +317,42 @@ func TestMeasureMaxExamples(t *testing.T) {
 	gctest.AssertClose(t, []float64{total}, []float64{got.GC}, 1e-12, 0, "sum over outputs")
 }
 
+// TestMeasureBatchesOfSeveralSizes measures a function of any number of values. The dimensions of a
+// result are the largest, whichever batch has them.
+func TestMeasureBatchesOfSeveralSizes(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		fn := func(_ *model.Scope, x *Node) *Node { return MulScalar(Square(x).WithAlias("squares"), 0.5) }
+		wide, narrow := [][]float64{{1, 2, 3}, {0, 1, 0}}, [][]float64{{5, 1}}
+		for _, ds := range []inTurn{{wide, narrow}, {narrow, wide}} {
+			got, err := gcml.Measure(t.Context(), b, newStore(t, 1), fn, ds, gcml.WithLayers())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Layers) != 1 || got.Layers[0].Size != 3 || got.Outputs != 3 || got.Inputs != 3 {
+				t.Fatalf("got %+v, want 3 outputs, inputs and values of the layer", got)
+			}
+			// ‖J‖² is ‖x‖², four times as much for the layer.
+			gctest.AssertClose(t, []float64{got.GC, got.Layers[0].GC}, []float64{(14 + 1 + 26) / 3., 4 * (14 + 1 + 26) / 3.},
+				1e-12, 0, "GC")
+		}
+	})
+}
+
+// inTurn is a data set of batches with one input each.
+type inTurn [][][]float64
+
+func (inTurn) Name() string { return "in turn" }
+
+func (d inTurn) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		for _, x := range d {
+			if !yield(train.Batch{Inputs: []*tensors.Tensor{tensors.FromValue(x)}}, nil) {
+				return
+			}
+		}
+	}
+}
+
 // TestMeasureMaxExamplesIgnoresTheRest checks that NaN in examples beyond WithMaxExamples, in the
 // same batch, changes nothing.
 func TestMeasureMaxExamplesIgnoresTheRest(t *testing.T) {

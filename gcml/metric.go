@@ -18,7 +18,8 @@ func NewMetric(name, shortName string) metric.Interface {
 }
 
 // NewMovingAverageMetric is NewMetric as an exponential moving average, in which each new batch has
-// the weight newExampleWeight (for example 0.01).
+// the weight newExampleWeight (for example 0.01), and the n-th at least 1/n: the average begins as
+// the mean of all batches so far.
 func NewMovingAverageMetric(name, shortName string, newExampleWeight float64) metric.Interface {
 	return metric.NewExponentialMovingAverageMetric(name, shortName, MetricType, batchComplexity, nil, newExampleWeight)
 }

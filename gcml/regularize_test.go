@@ -1,8 +1,10 @@
 package gcml_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -100,11 +102,40 @@ func TestRegularizeTrains(t *testing.T) {
 	})
 }
 
+// TestMovingAverageMetric compares with the average of the batches' GC: as in GoMLX's other moving
+// averages, the first steps take the mean of all batches so far.
+func TestMovingAverageMetric(t *testing.T) {
+	const weight = 0.3
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := newStore(t, 2)
+		store.SetParam(gcml.ParamCoefficient, 0.5)
+		store.SetParam(optimizer.ParamLearningRate, 0.05)
+		trainer := train.NewTrainer(b, store, gcml.Regularize(stockNetwork), loss.SparseCategoricalCrossEntropyLogits,
+			optimizer.StochasticGradientDescent().WithDecay(false),
+			[]metric.Interface{gcml.NewMetric("GC", "gc"), gcml.NewMovingAverageMetric("Average", "~gc", weight)}, nil)
+		var want float64
+		for step := range 6 {
+			metrics, err := trainer.TrainStep(imageBatch(t, b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := len(metrics) - 1
+			gc := gctest.Flat(metrics[last-1])[0]
+			share := max(weight, 1/float64(step+1))
+			want = share*gc + (1-share)*want
+			gctest.AssertClose(t, gctest.Flat(metrics[last]), []float64{want}, 1e-5, 0, fmt.Sprintf("step %d", step))
+		}
+	})
+}
+
 // TestRegularizeStepFollowsTheGradient checks that a step of gradient descent changes every
 // parameter by the learning rate times the gradient of loss + c·GC.
 func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 	const rate, coefficient = 0.1, 0.3
 	fn := mlp(activation.TypeTanh)
+	// Of a single output ±1 is every cotangent, so that the estimate is exact.
+	sum := gcml.WithTransform(func(output *Node) *Node { return ReduceSum(output, -1) })
+	rademacher := gcml.WithEstimator(gcml.Hutchinson(4, gcml.Rademacher))
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for _, c := range []struct {
 			name     string
@@ -119,6 +150,9 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 			{"gradient in parts of one", 5, []gcml.Option{gcml.WithGradientInParts(1)}},
 			{"gradient in parts of two", 5, []gcml.Option{gcml.WithGradientInParts(2)}},
 			{"gradient in parts, a closed form that costs more for each", 40, []gcml.Option{gcml.WithGradientInParts(1)}},
+			{"Rademacher", 5, []gcml.Option{sum, rademacher}},
+			{"Rademacher, closed form", 40, []gcml.Option{sum, rademacher}},
+			{"Rademacher, gradient in parts of three", 5, []gcml.Option{sum, rademacher, gcml.WithGradientInParts(3)}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				x := inputsFor(t, b, dtypes.Float64, []int{8, c.features})
@@ -127,10 +161,14 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 				run(t, b, store, fn, x)
 				before := parameters(t, store)
 				_ = store.SetRNGStateFromSeed(2)
+				exact := []gcml.Option{gcml.WithoutClosedForm()}
+				if strings.HasPrefix(c.name, "Rademacher") {
+					exact = append(exact, sum)
+				}
 				want, err := model.CallOnceN(b, store, func(scope *model.Scope, x, y *Node) []*Node {
 					out := fn(scope, x)
 					total := Add(ReduceAllMean(loss.MeanSquaredError([]*Node{y}, []*Node{out})),
-						MulScalar(gcml.Complexity(out, x, gcml.WithoutClosedForm()), coefficient))
+						MulScalar(gcml.Complexity(out, x, exact...), coefficient))
 					return scope.BuildTrainableVariablesGradientsGraph(total)
 				}, x, y)
 				if err != nil {

@@ -167,12 +167,12 @@ func readSteps(t *testing.T, path string) []gcml.StepResult {
 func TestWatchGoesOn(t *testing.T) {
 	b := gctest.GoBackend(t)
 	path := filepath.Join(t.TempDir(), "gc.jsonl")
-	run := func(silent, watched int) []gcml.StepResult {
+	run := func(interval gcml.Interval, silent, watched int) []gcml.StepResult {
 		loop, ds := newWatchedLoop(t, b)
 		if _, err := loop.RunSteps(ds, silent); err != nil {
 			t.Fatal(err)
 		}
-		watcher, err := gcml.Watch(loop, gcml.EveryNSteps(2), watchedModel, watchedData(), gcml.WithJSONLines(path))
+		watcher, err := gcml.Watch(loop, interval, watchedModel, watchedData(), gcml.WithJSONLines(path))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestWatchGoesOn(t *testing.T) {
 		}
 		return watcher.Results()
 	}
-	run(0, 6)
+	run(gcml.EveryNSteps(2), 0, 6)
 	before := readSteps(t, path)
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -192,7 +192,7 @@ func TestWatchGoesOn(t *testing.T) {
 	if err := errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	again := run(2, 6) // From a checkpoint at step 2 to step 8.
+	again := run(gcml.EveryNSteps(2), 2, 6) // From a checkpoint at step 2 to step 8.
 	after := readSteps(t, path)
 	if steps := stepsOf(after); !slices.Equal(steps, []int64{2, 4, 6, 8}) ||
 		!slices.Equal(stepsOf(again), []int64{4, 6, 8}) {
@@ -201,9 +201,12 @@ func TestWatchGoesOn(t *testing.T) {
 	if !reflect.DeepEqual(after[0], before[0]) || after[1].GC != before[1].GC {
 		t.Errorf("the file has %+v, want %+v", after[:2], before[:2])
 	}
-	run(8, 0) // Nothing to do.
-	if steps := stepsOf(readSteps(t, path)); len(steps) != 4 {
-		t.Errorf("the file has the steps %v", steps)
+	for name, interval := range map[string]gcml.Interval{"every 2 steps": gcml.EveryNSteps(2),
+		"exponentially, and at the end": gcml.Exponentially(1, 2)} {
+		run(interval, 8, 0) // Nothing to do.
+		if steps := stepsOf(readSteps(t, path)); len(steps) != 4 {
+			t.Errorf("%s: the file has the steps %v", name, steps)
+		}
 	}
 }
 

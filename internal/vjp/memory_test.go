@@ -55,6 +55,16 @@ func TestAdjointBytes(t *testing.T) {
 			return DotProduct(Add(h, DotProduct(Tanh(DotProduct(h, weights(s, x, 6, 10))), weights(s, x, 10, 6))),
 				weights(s, x, 6, 3))
 		}, 6 + 10 + 6, 0},
+		// The adjoints of both sums go on to h and to a branch, so that those of h need memory for
+		// their sum. Most is alive when the second branch adds the adjoint of the inputs: that, the
+		// sum, and the adjoints of both branches. Each branch gives its own back when it is done.
+		{"two residuals", []int{4, 5}, func(s *model.Scope, x *Node) *Node {
+			h := DotProduct(x, weights(s, x, 5, 6))
+			a := Tanh(DotProduct(x, weights(s.In("a"), x, 5, 6)))
+			b := Tanh(DotProduct(x, weights(s.In("b"), x, 5, 6)))
+			first, second := Add(h, a), Add(h, b)
+			return Add(DotProduct(first, weights(s.In("c"), x, 6, 3)), DotProduct(second, weights(s.In("d"), x, 6, 3)))
+		}, 5 + 6 + 2*6, 3 + 2*6 + 6 + 2*6 + 3*5},
 		{"reshapes", []int{4, 2, 3}, func(s *model.Scope, x *Node) *Node {
 			return DotProduct(Reshape(Neg(Reshape(x, 4, 6)), 4, 6), weights(s, x, 6, 3))
 		}, 3 + 6, 0},

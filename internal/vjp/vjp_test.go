@@ -111,6 +111,12 @@ var functions = []struct {
 	{name: "fused activation", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		return nn.Dense(x, weights(s, x, 3, 5), weights(s, x, 3), compute.DenseLayoutOutputsInput, activation.TypeRelu)
 	}},
+	{name: "dense layers with the examples as weights", dims: []int{4, 3}, fn: func(s *model.Scope, x *Node) *Node {
+		bias := weights(s, x, 4)
+		rows := nn.Dense(weights(s, x, 2, 3), x, bias, compute.DenseLayoutOutputsInput)
+		columns := nn.Dense(weights(s, x, 2, 3), Transpose(Sin(x), 0, 1), bias, compute.DenseLayoutInputOutputs)
+		return Transpose(Mul(rows, columns), 0, 1)
+	}},
 	{name: "dense network", dims: []int{4, 2, 3}, columns: true, fn: denseNetwork},
 	{name: "same for every example", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		return Add(Reshape(DotProduct(x, weights(s, x, 5, 6)), 4, 2, 3), ReduceAndKeep(InsertAxes(x, 1), ReduceSum, 2))

@@ -90,6 +90,15 @@ type Implicit struct {
 // the second.
 func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend compute.Backend, store *model.Store,
 	modelFn F, lossFn train.LossFn, ds train.Dataset, learningRate float64) (Implicit, error) {
+	result, err := measureImplicit(ctx, backend, store, gomlxcompat.ModelFn(modelFn), lossFn, ds, learningRate)
+	if err != nil {
+		return Implicit{}, errors.WithMessage(err, "regularizers.MeasureImplicit")
+	}
+	return result, nil
+}
+
+func measureImplicit(ctx context.Context, backend compute.Backend, store *model.Store, modelFn train.ModelFn,
+	lossFn train.LossFn, ds train.Dataset, learningRate float64) (Implicit, error) {
 	var result Implicit
 	if err := checkLearningRate(learningRate); err != nil {
 		return result, err
@@ -97,17 +106,17 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 	if lossFn == nil {
 		return result, errors.New("the loss function is nil")
 	}
-	gradients := newBatchGradients(backend, store, gomlxcompat.ModelFn(modelFn), lossFn)
+	gradients := newBatchGradients(backend, store, modelFn, lossFn)
 	defer gradients.finalize()
 
 	sum := make(map[string][]float64) // Σ_i n_i·∇L_i, by variable.
 	var squares, loss float64         // Σ_i n_i·‖∇L_i‖² and Σ_i n_i·L_i
 	for batch, err := range ds.Iter() {
 		if err != nil {
-			return result, errors.WithMessagef(err, "reading batch %d of data set %q", result.Batches, ds.Name())
+			return result, errors.WithMessagef(err, "batch %d of data set %q", result.Batches, ds.Name())
 		}
 		if err := ctx.Err(); err != nil {
-			return result, errors.WithMessagef(err, "measuring the implicit terms stopped after %d batches", result.Batches)
+			return result, errors.WithMessagef(err, "stopped after %d batches", result.Batches)
 		}
 		examples, batchLoss, variableGradients, err := gradients.call(batch)
 		if err != nil {
@@ -126,7 +135,7 @@ func MeasureImplicit[F train.ModelFnCompatible](ctx context.Context, backend com
 		result.Batches++
 	}
 	if result.Examples == 0 {
-		return result, errors.Errorf("data set %q gave no examples", ds.Name())
+		return result, errors.Errorf("data set %q is empty", ds.Name())
 	}
 
 	n := float64(result.Examples)

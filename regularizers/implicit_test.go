@@ -293,7 +293,7 @@ func TestMeasureImplicitErrors(t *testing.T) {
 		}, []string{"stopped after 0 batches", "canceled"}},
 		{"empty data", func() (regularizers.Implicit, error) {
 			return regularizers.MeasureImplicit(ctx, b, model.NewStore(), line, loss.MeanSquaredError, &batches{}, 1)
-		}, []string{"fixed batches", "no examples"}},
+		}, []string{"fixed batches", "is empty"}},
 		{"failing data", func() (regularizers.Implicit, error) {
 			return regularizers.MeasureImplicit(ctx, b, model.NewStore(), line, loss.MeanSquaredError, broken, 1)
 		}, []string{"batch 0", "fixed batches", "disk is full"}},
@@ -304,7 +304,7 @@ func TestMeasureImplicitErrors(t *testing.T) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := tc.call()
-			assertOneLineError(t, err, tc.want...)
+			assertOneLineError(t, err, append(tc.want, "regularizers.MeasureImplicit: ")...)
 		})
 	}
 }

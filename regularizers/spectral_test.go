@@ -131,6 +131,34 @@ func TestSpectralKeepsItsVector(t *testing.T) {
 	})
 }
 
+// The iteration stops when the residual is below the tolerance, in units of σ²: neither earlier for
+// small kernels nor later for large ones.
+func TestSpectralTolerance(t *testing.T) {
+	const rows, columns, tolerance = 40, 30, 1e-3
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, scale := range []float64{1e-3, 1e3} {
+			kernel := gctest.Flat(gaussian(3, rows, columns))
+			for i := range kernel {
+				kernel[i] *= scale
+			}
+			store := seeded(t, map[string]any{regularizers.ParamSpectral: 1.0, regularizers.ParamSpectralIterations: 10_000,
+				regularizers.ParamSpectralTolerance: tolerance})
+			model := modelWithKernel(tensors.FromFlatDataAndDimensions(kernel, rows, columns))
+			newProbe(t, b, store, regularizers.Spectral(model), sumLoss, true).call(t, gaussian(1, 2))
+			v := mat.NewVecDense(columns, values(t, store, "/regularizers/spectral/kernel/direction"))
+			w := mat.NewDense(rows, columns, kernel)
+			var image, rest mat.VecDense
+			image.MulVec(w, v)
+			quotient := mat.Dot(&image, &image)
+			rest.MulVec(w.T(), &image)
+			rest.AddScaledVec(&rest, -quotient, v)
+			if residual := mat.Norm(&rest, 2) / quotient; residual > tolerance || residual < tolerance/10 {
+				t.Errorf("kernel times %g: the relative residual is %g, want a little below %g", scale, residual, tolerance)
+			}
+		}
+	})
+}
+
 func TestSpectralDTypesAndZero(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		t.Run("float32", func(t *testing.T) {

@@ -3,7 +3,6 @@ package experiments
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,8 +17,6 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 	"github.com/geometric-complexity/toolkit/internal/settings"
 )
-
-func asError[T error](err error, target *T) bool { return errors.As(err, target) }
 
 // The experiments at their smallest scale, on the pure-Go backend: every claim
 // must come to a verdict with evidence, all files must be there, and the numbers

@@ -58,12 +58,12 @@ func (s Sweep) Association(text ClaimText, x, y Column, d Direction) Claim {
 // the other matchings are reported with it.
 func (s Sweep) PowerLaw(text ClaimText, x, y Column, c Criterion) Claim {
 	return s.relate(text, x, y, relation{"exponent", fmt.Sprintf("%s in %s", y.Title, x.Title), c,
-		[]Matching{lastStep, s.EqualLoss(), bestStep}, Exponent, seedInterval})
+		[]Matching{lastStep, s.EqualLoss(), bestStep}, exponent, seedInterval})
 }
 
-// Exponent returns the slope of log y in log x by least squares. Values that are NaN, or not
+// exponent returns the slope of log y in log x by least squares. Values that are NaN, or not
 // positive, are left out; it is NaN if fewer than two points are left.
-func Exponent(x, y []float64) float64 {
+func exponent(x, y []float64) float64 {
 	var u, v []float64
 	for i := range x {
 		if x[i] > 0 && y[i] > 0 {

@@ -117,10 +117,10 @@ func TestPowerLaw(t *testing.T) {
 	if other := sweep.PowerLaw(text, x, y, Between(0.75, 1.25)); other.Verdict != DoesNotHold {
 		t.Errorf("proportional: %s", other.Verdict)
 	}
-	if v := Exponent([]float64{1, 0, 4, math.NaN()}, []float64{2, 1, 8, 1}); math.Abs(v-1) > 1e-12 {
+	if v := exponent([]float64{1, 0, 4, math.NaN()}, []float64{2, 1, 8, 1}); math.Abs(v-1) > 1e-12 {
 		t.Errorf("exponent %g without the values that have no logarithm; want 1", v)
 	}
-	if v := Exponent([]float64{1, 2}, []float64{-1, 2}); !math.IsNaN(v) {
+	if v := exponent([]float64{1, 2}, []float64{-1, 2}); !math.IsNaN(v) {
 		t.Errorf("exponent %g of one point; want NaN", v)
 	}
 }

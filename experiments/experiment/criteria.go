@@ -27,8 +27,8 @@ type Criteria struct {
 	Fixed  time.Time `json:"fixed,omitzero"`
 }
 
-// CriteriaOf returns the criteria of an experiment's claims; it is nil if there are no claims.
-func CriteriaOf(name string, claims []evidence.Claim) (*Criteria, error) {
+// criteriaOf returns the criteria of an experiment's claims; it is nil if there are no claims.
+func criteriaOf(name string, claims []evidence.Claim) (*Criteria, error) {
 	if len(claims) == 0 {
 		return nil, nil
 	}

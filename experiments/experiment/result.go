@@ -82,7 +82,7 @@ func newResult(backendName string, e Experiment, cfg any, seeds []int64, done []
 			r.Provenance.Finished = d.Provenance.Finished
 		}
 	}
-	if r.Criteria, err = CriteriaOf(about.Name, r.Claims); err != nil {
+	if r.Criteria, err = criteriaOf(about.Name, r.Claims); err != nil {
 		return nil, err
 	}
 	if r.Scale, r.Command, err = RepeatedBy(e, cfg, seeds); err != nil {

@@ -24,9 +24,9 @@ import (
 
 // The files of a ranking.
 const (
-	MeasuresFile = "measures.jsonl" // a Measured in each line
-	ResultFile   = "ranking.json"   // the Result
-	FigureBase   = "ranking"        // the figure's files without extension
+	measuresFile = "measures.jsonl" // a Measured in each line
+	resultFile   = "ranking.json"   // the Result
+	figureBase   = "ranking"        // the figure's files without extension
 )
 
 // Options say what is ranked.
@@ -72,10 +72,10 @@ func Rank(ctx context.Context, o Options) (*Result, error) {
 	if err := write(o.Out, all); err != nil {
 		return nil, err
 	}
-	if _, err := figure(r, all).Save(filepath.Join(o.Out, FigureBase)); err != nil {
+	if _, err := figure(r, all).Save(filepath.Join(o.Out, figureBase)); err != nil {
 		return nil, err
 	}
-	return r, atomicfile.WriteJSON(filepath.Join(o.Out, ResultFile), r)
+	return r, atomicfile.WriteJSON(filepath.Join(o.Out, resultFile), r)
 }
 
 // records reads the records of the runs that count.
@@ -168,7 +168,7 @@ func checkDistinct(dir string, records []*runs.Record) error {
 
 // measureAll returns the measures of the runs with these records.
 func measureAll(ctx context.Context, o Options, records []*runs.Record) (all []*Measured, err error) {
-	known, err := ReadMeasures(o.Out)
+	known, err := readMeasures(o.Out)
 	if err != nil {
 		return nil, err
 	}
@@ -222,38 +222,16 @@ func (r *Result) match(all []*Measured, records []*runs.Record) {
 	}
 }
 
-// Load reads the ranking in a folder. It computes the correlations anew from the measures, and
-// returns an error where there are none.
-func Load(dir string) (*Result, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, ResultFile))
-	if err != nil {
-		return nil, err
-	}
-	r := new(Result)
-	if err := json.Unmarshal(raw, r); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ResultFile), err)
-	}
-	all, err := ReadMeasures(dir)
-	if err != nil {
-		return nil, err
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("%s is missing or empty: rank the runs again", filepath.Join(dir, MeasuresFile))
-	}
-	r.tabulate(all)
-	return r, nil
-}
-
-// ReadMeasures reads the measures in a folder; nil if there are none.
-func ReadMeasures(dir string) (all []*Measured, err error) {
-	raw, err := os.ReadFile(filepath.Join(dir, MeasuresFile))
+// readMeasures reads the measures in a folder; nil if there are none.
+func readMeasures(dir string) (all []*Measured, err error) {
+	raw, err := os.ReadFile(filepath.Join(dir, measuresFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	for line := range bytes.Lines(raw) {
 		m := new(Measured)
 		if err := json.Unmarshal(line, m); err != nil {
-			return nil, fmt.Errorf("%s: line %d: %w", filepath.Join(dir, MeasuresFile), len(all)+1, err)
+			return nil, fmt.Errorf("%s: line %d: %w", filepath.Join(dir, measuresFile), len(all)+1, err)
 		}
 		all = append(all, m)
 	}
@@ -276,5 +254,5 @@ func write(dir string, all []*Measured) error {
 		b.Write(raw)
 		b.WriteByte('\n')
 	}
-	return atomicfile.Replace(filepath.Join(dir, MeasuresFile), b.Bytes())
+	return atomicfile.Replace(filepath.Join(dir, measuresFile), b.Bytes())
 }

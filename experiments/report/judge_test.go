@@ -190,8 +190,8 @@ func TestDoubt(t *testing.T) {
 			_, text := parse(t, page)
 			long := strings.TrimSpace(tc.short + " " + tc.why)
 			for _, in := range []struct{ what, text, want string }{{"page", text, long},
-				{"table of experiments", Experiments([]*Folder{f}, ".", "all"), tc.short},
-				{"list of claims", Claims([]*Folder{f}, "."), long}} {
+				{"table of experiments", experimentsTable([]*Folder{f}, ".", "all"), tc.short},
+				{"list of claims", claimsList([]*Folder{f}, "."), long}} {
 				if !strings.Contains(in.text, in.want) || in.want == "" &&
 					(strings.Contains(in.text, "younger") || strings.Contains(in.text, "older form")) {
 					t.Errorf("the %s does not say %q:\n%s", in.what, in.want, in.text)
@@ -215,8 +215,8 @@ func TestSmokeShowsNoVerdict(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, text, _ := strings.Cut(string(page), `<section id="01-smoke"`)
-	for what, shown := range map[string]string{"page": text, "README": Experiments(folders, ".", "all"),
-		"list": Claims(folders, ".")} {
+	for what, shown := range map[string]string{"page": text, "README": experimentsTable(folders, ".", "all"),
+		"list": claimsList(folders, ".")} {
 		for _, word := range []string{"does not hold", "✔", "✘", "**holds**", "refute"} {
 			if strings.Contains(shown, word) {
 				t.Errorf("the %s has %q:\n%s", what, word, shown)

@@ -14,8 +14,8 @@ import (
 
 // Names of the generated sections of README.md and results/README.md.
 const (
-	ClaimsSection  = "claims"
-	ResultsSection = "results"
+	claimsSection  = "claims"
+	resultsSection = "results"
 )
 
 // UpdateReadmes writes the table of experiments into the README, and the list of results and all
@@ -23,9 +23,9 @@ const (
 func UpdateReadmes(folders []*Folder, readme, results string) (changed []string, err error) {
 	listed := filepath.Join(results, "README.md")
 	for _, s := range []struct{ path, name, text string }{
-		{readme, ClaimsSection, Experiments(folders, filepath.Dir(readme), listed)},
-		{listed, ResultsSection, List(folders, results)},
-		{listed, ClaimsSection, Claims(folders, results)},
+		{readme, claimsSection, experimentsTable(folders, filepath.Dir(readme), listed)},
+		{listed, resultsSection, foldersTable(folders, results)},
+		{listed, claimsSection, claimsList(folders, results)},
 	} {
 		written, err := marked.Update(s.path, s.name, s.text)
 		if err != nil {
@@ -38,10 +38,10 @@ func UpdateReadmes(folders []*Folder, readme, results string) (changed []string,
 	return changed, nil
 }
 
-// Experiments returns the table of experiments as Markdown, with the main finding and the counts of
-// the verdicts. Superseded results are left out. Links are relative to the folder base; the last
-// one leads to the file all, which has every claim.
-func Experiments(folders []*Folder, base, all string) string {
+// experimentsTable returns the table of experiments as Markdown, with the main finding and the
+// counts of the verdicts. Superseded results are left out. Links are relative to the folder base;
+// the last one leads to the file all, which has every claim.
+func experimentsTable(folders []*Folder, base, all string) string {
 	judged := Judge(folders)
 	var rows strings.Builder
 	for _, j := range judged {
@@ -139,9 +139,9 @@ func (f *Folder) doubtText() string {
 	return strings.TrimSpace(short + " " + why)
 }
 
-// Claims lists every claim as Markdown, by experiment, with its discussion. Links are relative to
-// the folder base.
-func Claims(folders []*Folder, base string) string {
+// claimsList lists every claim as Markdown, by experiment, with its discussion. Links are relative
+// to the folder base.
+func claimsList(folders []*Folder, base string) string {
 	judged := Judge(folders)
 	var b strings.Builder
 	b.WriteString(summary(judged) + "\n")
@@ -209,8 +209,8 @@ func (c JudgedClaim) row(older bool) string {
 		cell(c.Text), cell(c.Summary()), strings.Join(matched, "<br>"), c.RankText(), cell(alone), p, cell(c.Criterion))
 }
 
-// List returns the table of the folders as Markdown, for a README in the folder base.
-func List(folders []*Folder, base string) string {
+// foldersTable returns the table of the folders as Markdown, for a README in the folder base.
+func foldersTable(folders []*Folder, base string) string {
 	var b strings.Builder
 	b.WriteString("| folder | command | backend | seeds | date |\n|---|---|---|---|---|\n")
 	for _, f := range folders {

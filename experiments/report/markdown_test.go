@@ -35,10 +35,10 @@ func TestReadmes(t *testing.T) {
 		paper.Claims[2:]
 	paper.Claims[0].P = nil
 	write(t, filepath.Join(results, "06-noise-paper"), paper)
-	empty := "before\n" + marked.Begin(ClaimsSection) + "\n" + marked.End(ClaimsSection) + "\nafter\n"
+	empty := "before\n" + marked.Begin(claimsSection) + "\n" + marked.End(claimsSection) + "\nafter\n"
 	put(t, readme, empty)
-	put(t, listed, strings.ReplaceAll(empty, ClaimsSection,
-		ResultsSection)+marked.Begin(ClaimsSection)+"\n"+marked.End(ClaimsSection)+"\n")
+	put(t, listed, strings.ReplaceAll(empty, claimsSection,
+		resultsSection)+marked.Begin(claimsSection)+"\n"+marked.End(claimsSection)+"\n")
 
 	for _, want := range [][]string{{readme, listed}, nil} {
 		changed, err := UpdateReadmes(load(t, results), readme, results)
@@ -109,7 +109,7 @@ Paper scale. This result has an older form. Its verdicts are not corrected, and 
 }
 
 func TestClaimsWithoutResults(t *testing.T) {
-	if got := Experiments(nil, ".", "README.md"); got != "There are no results yet." {
+	if got := experimentsTable(nil, ".", "README.md"); got != "There are no results yet." {
 		t.Errorf("%q", got)
 	}
 }
@@ -127,9 +127,9 @@ func TestRepositorySaysWhatItsResultsSay(t *testing.T) {
 		t.Errorf("%q have no result", unfinished)
 	}
 	for _, s := range []struct{ path, name, want string }{
-		{filepath.Join(root, "README.md"), ClaimsSection, Experiments(folders, root, filepath.Join(results, "README.md"))},
-		{filepath.Join(results, "README.md"), ResultsSection, List(folders, results)},
-		{filepath.Join(results, "README.md"), ClaimsSection, Claims(folders, results)},
+		{filepath.Join(root, "README.md"), claimsSection, experimentsTable(folders, root, filepath.Join(results, "README.md"))},
+		{filepath.Join(results, "README.md"), resultsSection, foldersTable(folders, results)},
+		{filepath.Join(results, "README.md"), claimsSection, claimsList(folders, results)},
 	} {
 		got, err := marked.Section(s.path, s.name)
 		if err != nil {

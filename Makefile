@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance zoo zoo-torch zoo-exporters zoo-keras zoo-gomlx lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
+.PHONY: help demo test fuzz torture onnx-conformance zoo zoo-light zoo-torch zoo-exporters zoo-keras zoo-gomlx lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
 
 help: ## list the targets
 	@echo 'make TARGET, with one of:'
@@ -48,10 +48,13 @@ onnx-conformance: ## run ONNX's own conformance suite and variants of its forms,
 	@GCML_ONNX_SUITE=$(CURDIR)/.cache/onnx/suite GCML_ONNX_TABLE=$(CURDIR)/docs/coverage-onnx.md \
 		go test ./internal/onnxmodel -run '^(TestConformance|TestVariants)$$' -timeout 30m -count 1 -v
 
-zoo: xla ## measure real networks from Python wheels, compare with ONNX Runtime, and write docs/zoo.md
+zoo: zoo-light ## measure real networks from Python wheels, compare with ONNX Runtime, and write docs/zoo.md and docs/zoo-light.md
+	@.cache/zoo/bin/python scripts/zoo.py .cache/zoo/gcml .cache/zoo docs/zoo.md
+
+zoo-light: xla ## of these only the networks of ONNX's own tests, and write docs/zoo-light.md
 	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement scripts/requirements-zoo.txt
 	@go build -o .cache/zoo/gcml ./cmd/gcml
-	@.cache/zoo/bin/python scripts/zoo.py .cache/zoo/gcml .cache/zoo docs/zoo.md
+	@.cache/zoo/bin/python scripts/zoo_light.py .cache/zoo/gcml .cache/zoo docs/zoo-light.md
 
 TORCH_PYTHON ?= python3
 zoo-torch: xla ## compare networks of grouped convolutions with PyTorch (TORCH_PYTHON has torch and torchvision), and write docs/zoo-torch.md

@@ -50,51 +50,87 @@ def unpack(folder):
                     archive.extract(name, folder)
 
 
-def oracle(path, inputs, wrt, h, projections):
-    """The mean over examples and directions, its standard error over directions, and the standard error of a mean
-    over examples of |P J|^2 for as many random projections P of the outputs (0: of none)."""
+def slopes(path, inputs, wrt, h, directions):
+    """The derivatives of the outputs along directions of an input, whose components are 1 or -1: [direction, example, output]."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = {i.name for i in session.get_inputs()}
     run = lambda x: session.run(None, {**{n: a for n, a in inputs.items() if n in names}, wrt: x.astype("f4")})[0].astype("f8")
-    x, squares, slopes = inputs[wrt].astype("f8"), [], []
-    for _ in range(DIRECTIONS):
-        v = RNG.choice([-h, h], size=x.shape)
+    x, found = inputs[wrt].astype("f8"), []
+    for v in (h * direction for direction in directions):
         slope = (8 * (run(x + v) - run(x - v)) - (run(x + 2 * v) - run(x - 2 * v))) / (12 * h)
-        squares.append(np.sum(slope**2) / len(x))
-        slopes.append(slope.reshape(len(x), -1))
+        found.append(slope.reshape(len(x), -1))
+    return np.stack(found)
+
+
+def oracle(path, inputs, wrt, h, projections):
+    """The mean over examples and directions, its standard error over directions, and the standard error of a mean
+    over examples of |P J|^2 for as many random projections P of the outputs (0: of none)."""
+    x = inputs[wrt]
+    found = slopes(path, inputs, wrt, h, (RNG.choice([-1.0, 1.0], size=x.shape) for _ in range(DIRECTIONS)))
+    squares = np.sum(found**2, (1, 2)) / len(x)
     variance = 0.0
-    for example in np.stack(slopes, 1):
+    for example in found.swapaxes(0, 1):
         # For a Gaussian g, |g J|^2 has the variance 2 |J J^T|^2; few of many projections are as independent.
         variance += 2 * np.sum((example @ example.T / DIRECTIONS) ** 2) / len(x) ** 2
     error = np.sqrt(variance / projections) if projections else 0
     return np.mean(squares), np.std(squares) / np.sqrt(DIRECTIONS), error
 
 
-def narrowed(path, x, name, count=4):
-    """The network in float64, from as many random directions around x to as many random sums of its outputs."""
-    model = onnx.load(path)
-    graph, values = model.graph, {}
-    outputs = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {name: x})[0].size
-    rng = np.random.default_rng(9)
-    tensor = lambda array, name: numpy_helper.from_array(np.asarray(array), name)
-    new = [tensor(rng.choice([-1.0, 1.0], size=(count, x.size)), "n.in"), tensor(rng.normal(size=(outputs, count)), "n.out"),
-           tensor(x.reshape(1, -1).astype("f8"), "n.x"), tensor(x.shape, "n.shape"), tensor([1, outputs], "n.flat")]
-    constants = [a.t for n in graph.node for a in n.attribute if a.name == "value"]
+def tensor(array, name):
+    return numpy_helper.from_array(np.asarray(array), name)
+
+
+def widen(model):
+    """Makes a network of float32 one of float64."""
+    graph = model.graph
+    scales = {i for n in graph.node if n.op_type == "Resize" for i in n.input[1:3]}  # Scales are float32 in every network.
     for n in graph.node:
         if n.op_type == "Constant":
             n.attribute[0].t.name = n.output[0]
-    scales = {i for n in graph.node if n.op_type == "Resize" for i in n.input[1:3]}  # Scales are float32 in every network.
-    for t in [*graph.initializer, *constants]:
-        if t.data_type == TensorProto.FLOAT and t.name not in scales:
-            t.CopyFrom(tensor(numpy_helper.to_array(t).astype("f8"), t.name))
-    values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    values |= {n.output[0]: numpy_helper.to_array(n.attribute[0].t) for n in graph.node if n.op_type == "Constant"}
-    nodes = [helper.make_node("MatMul", ["u", "n.in"], ["n.1"]), helper.make_node("Add", ["n.1", "n.x"], ["n.2"]),
-             helper.make_node("Reshape", ["n.2", "n.shape"], [name])]
-    for n in graph.node:
         for a in n.attribute:
             if n.op_type == "Cast" and a.name == "to" and a.i == TensorProto.FLOAT:
                 a.i = TensorProto.DOUBLE
+    constants = [a.t for n in graph.node for a in n.attribute if a.name == "value"]
+    for t in [*graph.initializer, *constants]:
+        if t.data_type == TensorProto.FLOAT and t.name not in scales:
+            t.CopyFrom(tensor(numpy_helper.to_array(t).astype("f8"), t.name))
+    for v in [*graph.input, *graph.output, *graph.value_info]:
+        if v.type.tensor_type.elem_type == TensorProto.FLOAT and v.name not in scales:
+            v.type.tensor_type.elem_type = TensorProto.DOUBLE
+
+
+def constants(graph):
+    """The arrays that a network states, by name."""
+    values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    for n in graph.node:
+        if n.op_type in ("Constant", "ConstantOfShape"):
+            array = numpy_helper.to_array(n.attribute[0].t)
+            if n.op_type == "ConstantOfShape" and n.input[0] in values:
+                array = np.broadcast_to(array, values[n.input[0]])
+            values[n.output[0]] = array
+    return values
+
+
+def narrowing(x, count, outputs, block=1):
+    """Random directions around images x, constant in squares of block x block pixels, [count, *shape of x], and the weights of as
+    many random sums of the outputs, [outputs, count]."""
+    rng = np.random.default_rng(9)
+    signs = rng.choice([-1.0, 1.0], size=(count, *x.shape[:-2], *(n // block for n in x.shape[-2:])))
+    return signs.repeat(block, -2).repeat(block, -1), rng.normal(size=(outputs, count))
+
+
+def narrowed(path, x, name, count, block=1):
+    """The network in float64, from random directions around x to random sums of its outputs."""
+    model = onnx.load(path)
+    outputs = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {name: x})[0].size
+    widen(model)
+    graph, values = model.graph, constants(model.graph)
+    directions, sums = narrowing(x, count, outputs, block)
+    new = [tensor(directions.reshape(count, -1), "n.in"), tensor(sums, "n.out"),
+           tensor(x.reshape(1, -1).astype("f8"), "n.x"), tensor(x.shape, "n.shape"), tensor([1, outputs], "n.flat")]
+    nodes = [helper.make_node("MatMul", ["u", "n.in"], ["n.1"]), helper.make_node("Add", ["n.1", "n.x"], ["n.2"]),
+             helper.make_node("Reshape", ["n.2", "n.shape"], [name])]
+    for n in graph.node:
         if n.op_type != "BatchNormalization":
             nodes.append(n)
             continue
@@ -107,17 +143,22 @@ def narrowed(path, x, name, count=4):
     nodes += [helper.make_node("Reshape", [graph.output[0].name, "n.flat"], ["n.y"]), helper.make_node("MatMul", ["n.y", "n.out"], ["sums"])]
     value = lambda name: [helper.make_tensor_value_info(name, TensorProto.DOUBLE, [1, count])]
     made = helper.make_graph(nodes, "narrowed", value("u"), value("sums"), [*graph.initializer, *new])
-    return helper.make_model(made, opset_imports=model.opset_import, ir_version=model.ir_version)
+    # Before version 4 of the format, weights had to be inputs, too.
+    return helper.make_model(made, opset_imports=model.opset_import, ir_version=max(4, model.ir_version))
 
 
-def in_float64(gcml, path, inputs, name, folder):
-    """The relative difference of the GC of the narrowed network to central differences of ONNX's reference evaluator."""
-    model, u = narrowed(path, inputs[name][:1], name), np.zeros((1, 4))
-    run = ReferenceEvaluator(model).run
+def in_float64(gcml, path, inputs, name, folder, count=4, block=1, operators=None, backend="go"):
+    """The GC of the narrowed network, as measure returns it, and by central differences of ONNX's reference evaluator, with
+    other implementations of some operators."""
+    model, u = narrowed(path, inputs[name][:1], name, count, block), np.zeros((1, count))
+    run = ReferenceEvaluator(model, new_ops=operators).run
     slope = lambda v: (run(None, {"u": v})[0] - run(None, {"u": -v})[0]) / 2e-7
-    want = sum(np.sum(slope(1e-7 * row[None]) ** 2) for row in np.eye(4))
+    want = sum(np.sum(slope(1e-7 * row[None]) ** 2) for row in np.eye(count))
     onnx.save(model, folder / "narrowed.onnx")
-    got = measure(gcml, folder / "narrowed.onnx", {"u": u}, [], folder, GOMLX_BACKEND="go")
+    return measure(gcml, folder / "narrowed.onnx", {"u": u}, [], folder, GOMLX_BACKEND=backend), want
+
+
+def difference(got, want):
     return got if isinstance(got, str) else f"{abs(got['gc'] / want - 1):.0e}"
 
 
@@ -151,7 +192,7 @@ def main():
                 want = f"{mean:.4g} ± {error:.1g}"
                 gc += f" ± {own:.1g}" if projections else ""
             rows.append(f"{name}| {gc} | {result['estimator']}, {result['outputs']} x {result['inputs']} | {want} | "
-                        f"{in_float64(gcml, folder / file, inputs, wrt, folder) if wheel.startswith('rapidocr') else ''} |")
+                        f"{difference(*in_float64(gcml, folder / file, inputs, wrt, folder)) if wheel.startswith('rapidocr') else ''} |")
         print(rows[-1], flush=True)
     if table:
         pathlib.Path(table).write_text(page(rows))

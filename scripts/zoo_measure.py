@@ -17,8 +17,9 @@ def measure(gcml, path, inputs, options, folder, **environment):
     environment variables may follow."""
     words = []
     for name, array in inputs.items():
-        np.save(folder / f"{name}.npy", array)
-        words += ["--inputs", f"{name}={folder / name}.npy"]
+        file = folder / f"{name.replace('/', '_')}.npy"
+        np.save(file, array)
+        words += ["--inputs", f"{name}={file}"]
     done = subprocess.run([gcml, "measure", "--onnx", path, *words, *options, "--json", "--progress", "none"], capture_output=True, text=True,
                           env=os.environ | {"GOMLX_BACKEND": BACKEND} | environment)
     return json.loads(done.stdout) if done.returncode == 0 else done.stderr.strip().splitlines()[-1]

@@ -149,6 +149,9 @@ func (n *onnxNetwork) check(b compute.Backend) (outputs int, note string, err er
 			inputs = append(inputs, in.Shape())
 		}
 		outputs, bytes, err := n.Check(b, forward, inputs, memoryLimit())
+		if err == nil {
+			err = n.CheckIndependence(b, forward, batch.Inputs, n.batch)
+		}
 		if axis := (*onnxmodel.AxisError)(nil); errors.As(err, &axis) {
 			err = fmt.Errorf("%w (--batch-axis)", err)
 		}

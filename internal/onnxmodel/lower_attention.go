@@ -17,7 +17,8 @@ var _ = register(map[string]rewrite{
 func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 	heads, kvHeads := intOr(n, "q_num_heads", 0), intOr(n, "kv_num_heads", 0)
 	sideBySide := attribute(n, "q_num_heads") != nil && attribute(n, "kv_num_heads") != nil
-	if rank, ok := l.rank(n.Input[0]); ok && rank == 4 {
+	rank, known := l.rank(n.Input[0])
+	if known && rank == 4 {
 		sideBySide = false
 	}
 	switch {
@@ -31,6 +32,11 @@ func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 		return refused(n, "the attributes q_num_heads and kv_num_heads are %d and %d", heads, kvHeads)
 	}
 	q, k, v := n.Input[0], n.Input[1], n.Input[2]
+	if sideBySide && !known {
+		q = l.checked(q, l.op("Equal", l.op("Size", l.op("Shape", q)), l.integer(3)), "the attributes q_num_heads and "+
+			"kv_num_heads are of heads side by side, and its input has another rank than 3, which the file does not tell: "+
+			"add shapes by onnx.shape_inference.infer_shapes")
+	}
 	if sideBySide {
 		q, k, v = l.heads(q, heads), l.heads(k, kvHeads), l.heads(v, kvHeads)
 	}

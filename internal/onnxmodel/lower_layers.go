@@ -116,6 +116,14 @@ func (l *lowering) padAround(n *protos.NodeProto, mode string, pads []int64, kno
 		if max(before, after) > 1<<30 || min(before, after) < -1<<30 {
 			return refused(n, "a pad is too large")
 		}
+		if before < 0 || after < 0 { // What is cut off first is not there to be repeated.
+			end := int64(math.MaxInt32)
+			if after < 0 {
+				end = after
+			}
+			y = l.op("Slice", y, l.integers(max(0, -before)), l.integers(end), l.integers(axis))
+			before, after = max(0, before), max(0, after)
+		}
 		if before != 0 || after != 0 {
 			y = l.around(y, mode, axis, before, after)
 		}
@@ -240,8 +248,22 @@ func lastIndex(l *lowering, n *protos.NodeProto) (bool, error) {
 	return l.finish(n, l.op("Sub", last, fromEnd))
 }
 
-// floats is the value of a constant of float32.
+// floats is the value of a constant of float32, or of several that a Concat joins.
 func (l *lowering) floats(name string) ([]float32, bool) {
+	if n := l.makers[name]; n != nil && n.OpType == "Concat" && isOwn(n) && intOr(n, "axis", 0) == 0 {
+		var all []float32
+		for _, in := range n.Input {
+			if joins := l.makers[in]; joins != nil && joins.OpType == "Concat" {
+				return nil, false
+			}
+			part, ok := l.floats(in)
+			if !ok {
+				return nil, false
+			}
+			all = append(all, part...)
+		}
+		return all, true
+	}
 	t := l.tensor(name)
 	if t == nil || t.DataType != int32(protos.TensorProto_FLOAT) || len(t.ExternalData) > 0 {
 		return nil, false

@@ -163,6 +163,10 @@ func pool(l *lowering, n *protos.NodeProto) (bool, error) {
 		return refused(n, "the attribute auto_pad is %s with dilations, where ONNX's definition and its runtimes differ "+
 			"(export it with pads)", w.auto)
 	}
+	if w.ceil && w.auto == "VALID" && !all(w.stride, 1) {
+		return refused(n, "the attribute ceil_mode is 1 with auto_pad VALID, where ONNX's definition and its runtimes differ "+
+			"(export it with pads)")
+	}
 	if dilated && slices.Max(w.kernel) > mostSlices {
 		return refused(n, "its dilated kernel has %d places along an axis", slices.Max(w.kernel))
 	}
@@ -178,6 +182,10 @@ func pool(l *lowering, n *protos.NodeProto) (bool, error) {
 	for i := range w.kernel {
 		b, a, extra := w.pads(i)
 		before, after, whole = append(before, b), append(after, a), append(whole, l.op("Add", a, extra))
+		if n.OpType == "LpPool" && w.ceil {
+			w.x = l.checked(w.x, l.op("Equal", extra, l.integer(0)), "the attribute ceil_mode is 1, and its last window reaches "+
+				"beyond its pads, where ONNX's evaluator and its runtimes differ: export it with pads")
+		}
 	}
 	attributes := []*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...),
 		intsAttribute("strides", w.stride...)}

@@ -36,6 +36,10 @@ func resize(l *lowering, n *protos.NodeProto) (bool, error) {
 	if !slices.Contains([]string{"nearest", "linear", "cubic"}, r.mode) {
 		return refused(n, "the attribute mode is %q", r.mode)
 	}
+	if dtype := l.dtypes[n.Input[0]]; r.mode != "nearest" && dtype != 0 && !isFloat(dtype) {
+		return refused(n, "the attribute mode is %q for values of type %s, which it rounds (convert them to floats first)", r.mode,
+			protos.TensorProto_DataType(dtype))
+	}
 	if !slices.Contains([]string{"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}, r.nearest) {
 		return refused(n, "the attribute nearest_mode is %q", r.nearest)
 	}

@@ -538,6 +538,30 @@ case("gridsample20_integers", 20, [("Cast", "x", "i", {"to": T.INT64}), ("GridSa
 # What the evaluator has wrongly: Softmax of old opsets, BatchNormalization of two axes, Loop without a condition, LpNormalization of
 # p = 1, cubic weights without what is outside, LRN, most options of
 # recurrent layers, and GridSample beyond the border in cubic mode, where it moves the coordinate as PyTorch does in linear mode only.
+# pads that cut off, before what is left is repeated
+for mode in ("wrap", "reflect", "edge"):
+    w = {"p": ints(0, 0, -1, 2, 0, 0, 2, -2)}
+    case(f"pad19_cut_{mode}", 19, [("Pad", "x p", "y", {"mode": mode}), sq("y")], w)
+case("pad19_cut_wrap_axes", 19, [("Pad", ["x", "p", "", "a"], "y", {"mode": "wrap"}), sq("y")], {"p": ints(-2, 3, 3, -1), "a": ints(-1, 2)})
+# windows where ONNX's definition, its evaluator and its runtimes differ
+valid = {"kernel_shape": [3, 2], "strides": [2, 2], "auto_pad": "VALID", "ceil_mode": 1}
+for op in ("MaxPool", "AveragePool", "LpPool"):
+    case(f"{op}_valid_ceil", 19, [(op, "x", "out", valid)], refused=f"operator {op} (out): the attribute ceil_mode is 1 with auto_pad VALID")
+case("maxpool_valid_ceil_1", 19, [("MaxPool", "x", "out", valid | {"strides": [1, 1]})], dtype="f4")
+partial = {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1}
+case("LpPool_ceil_partial", 18, [("LpPool", "x", "out", partial)], refused="operator LpPool (out): the attribute ceil_mode is 1, and its last window")
+case("LpPool_ceil_whole", 18, [("LpPool", "x", "out", partial | {"kernel_shape": [3, 2]})], dtype="f4")
+# scales that a Concat joins, as PyTorch writes them if it does not fold constants
+case("resize13_scales_joined", 13, [("Concat", "one two", "s", {"axis": 0}), ("Resize", ["x", "", "s"], "y", {"mode": "linear"}), sq("y")],
+     {"one": np.ones(2, dtype="f4"), "two": np.array([2, 1.5], dtype="f4")}, dtype="f4")
+case("resize13_linear_integers", 13, [("Cast", "x", "i", {"to": T.INT32}), ("Resize", ["i", "", "s"], "j", {"mode": "linear"}), ("Cast", "j", "out", {"to": T.DOUBLE})],
+     {"s": np.array([1, 1, 2, 2], dtype="f4")}, refused='operator Resize (j): the attribute mode is "linear" for values of type INT32')
+# heads on an axis of their own, which the file does not tell
+case("attention23_unknown_rank", 23, [("Shape", "x", "s", {}), ("Expand", "x s", "q", {}), ("Attention", "q q q", "out", {"q_num_heads": 2, "kv_num_heads": 2})],
+     shape=(3, 2, 4, 4), dtype="f4", refused="operator Attention (out): the attributes q_num_heads and kv_num_heads are of heads side by side")
+case("attention23_unknown_rank_3", 23, [("Shape", "x", "s", {}), ("Expand", "x s", "q", {}), ("Attention", "q q q", "out", {"q_num_heads": 2, "kv_num_heads": 2})],
+     shape=(3, 4, 4), dtype="f4")
+
 RUNTIME = {"softmax11_axis2", "softmax11_negative2", "softmax1_default", "logsoftmax9_default", "bn9_2d", "loop_fixed", "loop_if", "loop_nested",
            "lpnorm_p1_axis2", "lrn_wide", "resize13_cubic_exclude", "lstm_clip", "lstm_hardsigmoid", "lstm_hardsigmoid_alpha", "lstm_input_forget",
            "lstm_leaky", "lstm_lens", "lstm_lens_reverse", "gru_hard", "gru_lens_init", "gru_reverse_clip", "gru_scaled", "gridsample20_cubic_border_0", "gridsample20_cubic_border_1"}
@@ -568,6 +592,9 @@ MENDED = """
     gridsample20_linear_zeros_0 gridsample20_cubic_border_1 gridsample20_linear_reflection_0 gridsample22_3d_linear_border_1
     gridsample22_3d_cubic_reflection_0 gridsample16_bilinear_zeros_1 gridsample20_heads affinegrid20_2d_1 affinegrid20_3d_0
     gridsample20_other_batch affinegrid20_one_position
+    pad19_cut_wrap pad19_cut_reflect pad19_cut_edge pad19_cut_wrap_axes MaxPool_valid_ceil AveragePool_valid_ceil LpPool_valid_ceil
+    maxpool_valid_ceil_1 LpPool_ceil_partial LpPool_ceil_whole resize13_scales_joined resize13_linear_integers attention23_unknown_rank
+    attention23_unknown_rank_3
 """.split()
 NUMPY = {"f2": T.FLOAT16, "f4": T.FLOAT, "f8": T.DOUBLE}
 

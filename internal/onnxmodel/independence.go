@@ -60,9 +60,10 @@ func (m *Model) CheckIndependence(backend compute.Backend, fn func(*model.Scope,
 		}
 		own := all[slices.Index(together, example)]
 		for _, y := range alone {
-			if !close(own, y) {
-				return &AxisError{fmt.Errorf("%s: output %s of an example changes with the other examples of its batch, or with their "+
-					"number, which is not supported: if the examples are not on the first axis, or an input holds for all of them, say so",
+			if !nearlyEqual(own, y) {
+				return &AxisError{fmt.Errorf("%s: output %s of an example changes with the other examples of its batch, or with "+
+					"their number, which is not supported: if the examples are not on the first axis, or an input holds for all "+
+					"of them, say so",
 					m.path, m.output), false}
 			}
 		}
@@ -100,9 +101,9 @@ func outputRows(program *model.ExecOneOutput, inputs []any, count int) (outputs 
 	return outputs, err
 }
 
-// close reports whether outputs are the same but for rounding, which differs with the size of a
-// batch.
-func close(a, b []float64) bool {
+// nearlyEqual reports whether outputs are the same but for rounding, which differs with the size of
+// a batch.
+func nearlyEqual(a, b []float64) bool {
 	const tolerance = 1e-3
 	var largest, apart float64
 	for i := range a {

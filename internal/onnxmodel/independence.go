@@ -25,8 +25,8 @@ const mostTogether = 4
 func (m *Model) CheckIndependence(backend compute.Backend, fn func(*model.Scope, []*graph.Node) *graph.Node,
 	inputs []*tensors.Tensor, size int) error {
 	count := inputs[0].Shape().Dimensions[0]
-	if count < 2 {
-		return nil // What the batch is, is all that there is.
+	if count < 2 || m.derivativesShowMeetings() {
+		return nil // The batch is all that there is, or Check has seen that no examples meet.
 	}
 	picked := spaced(count, mostTogether)
 	together, copies := picked, len(picked)+1

@@ -94,8 +94,9 @@ In the tables
 - **absent** that GoMLX's backend cannot run the op at all, and
 - **–** that there is nothing to compare with.
 
-Where a model mixes the examples of a batch, [batch-norm.md](batch-norm.md) says what is differentiated. Random combinations of
-these ops are tested by ` + "`make test`" + `, and for longer by ` + "`make fuzz`" + `: no result may be wrong.
+Where a model mixes the examples of a batch, [batch-norm.md](batch-norm.md) says what is differentiated.
+Random combinations of these ops are tested by ` + "`make test`" + `, and for longer by ` + "`make fuzz`" + `: no
+result may be wrong.
 
 ` + "`go test ./gcml -run TestCoverage -update-coverage`" + ` writes this page.
 The test fails if its results differ from it.

@@ -118,7 +118,9 @@ func TestNetworksUseTheInitializer(t *testing.T) {
 		initialization Initialization
 		build          modelFn
 	}{
-		{"MLP", 3072, 50, InitStandard, func(s *model.Scope, x *Node) *Node { return MLP(s, x).Hidden(1, 50).Outputs(2).Done() }},
+		{"MLP", 3072, 50, InitStandard, func(s *model.Scope, x *Node) *Node {
+			return MLP(s, x).Hidden(1, 50).Outputs(2).Done()
+		}},
 		{"MLP, He", 3072, 50, InitHeUniform, func(s *model.Scope, x *Node) *Node {
 			return MLP(s, x).Hidden(1, 50).Outputs(2).Initializer(InitHeUniform).Done()
 		}},
@@ -164,7 +166,8 @@ func TestNetworksUseTheInitializer(t *testing.T) {
 				t.Fatalf("%d kernels of fan_in %d, want one", kernels, c.fanIn)
 			}
 			// Five standard errors of the mean of 1,728 squares or more.
-			gctest.AssertClose(t, []float64{squares}, []float64{c.initialization.Variance(c.fanIn, c.fanOut)}, 0.17, 0, "variance")
+			want := c.initialization.Variance(c.fanIn, c.fanOut)
+			gctest.AssertClose(t, []float64{squares}, []float64{want}, 0.17, 0, "variance")
 		})
 	}
 }

@@ -183,8 +183,8 @@ func pool(l *lowering, n *protos.NodeProto) (bool, error) {
 		b, a, extra := w.pads(i)
 		before, after, whole = append(before, b), append(after, a), append(whole, l.op("Add", a, extra))
 		if n.OpType == "LpPool" && w.ceil {
-			w.x = l.checked(w.x, l.op("Equal", extra, l.integer(0)), "the attribute ceil_mode is 1, and its last window reaches "+
-				"beyond its pads, where ONNX's evaluator and its runtimes differ: export it with pads")
+			w.x = l.checked(w.x, l.op("Equal", extra, l.integer(0)), "the attribute ceil_mode is 1, and its last window "+
+				"reaches beyond its pads, where ONNX's evaluator and its runtimes differ: export it with pads")
 		}
 	}
 	attributes := []*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...),

@@ -12,13 +12,13 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestLearningCoefficientOfQuadratic compares with the closed form for
-// L(w) = ½Σ h_i·(w_i - w*_i)² + L(w*). Each
-// coordinate of the chain is multiplied by 1 - ε/2·(nβ·h_iB + γ) in a step with batch B, which has
-// the curvature h_iB, before noise of variance ε is added: its variance is ε/(1 - E[factor²]).
-// Without localization and for small steps the coefficient is 1/2 for each coordinate, but for flat
-// directions, which count 0. The minimum w* is not at 0, and each example stands there twice, with
-// opposite residuals, so that the loss of a batch at w* is not 0 although its gradient is.
+// TestLearningCoefficientOfQuadratic compares with the closed form for L(w) = ½Σ h_i·(w_i - w*_i)²
+// + L(w*). Each coordinate of the chain is multiplied by 1 - ε/2·(nβ·h_iB + γ) in a step with batch
+// B, which has the curvature h_iB, before noise of variance ε is added: its variance is
+// ε/(1 - E[factor²]). Without localization and for small steps the coefficient is 1/2 for each
+// coordinate, but for flat directions, which count 0. The minimum w* is not at 0, and each example
+// stands there twice, with opposite residuals, so that the loss of a batch at w* is not 0 although
+// its gradient is.
 func TestLearningCoefficientOfQuadratic(t *testing.T) {
 	curvatures := []float64{10, 1, 3, 0}
 	const nBeta, gamma, step = 1000.0, 20.0, 2e-5

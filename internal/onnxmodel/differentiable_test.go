@@ -1,9 +1,13 @@
 package onnxmodel
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/gomlx/compute-onnx/support/protos"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
 // TestDerivativesShowMeetings: networks of differentiable operators need no comparison of batches,
@@ -43,4 +47,33 @@ func TestDerivativesShowMeetings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDerivativesShowMeetingsInCases: where nothing is compared, a comparison finds no difference.
+func TestDerivativesShowMeetingsInCases(t *testing.T) {
+	compared := 0
+	for _, index := range []string{"cases/index.json", "cases/forms.json", "cases/sklearn.json", "variants/index.json"} {
+		for _, tc := range readCases(t, index) {
+			if tc.Refused != "" {
+				continue
+			}
+			m := load(t, testdata(filepath.Join(tc.folder, tc.Model)))
+			size, err := m.BatchSize(func(string) int { return 0 })
+			if err != nil || size > 0 || !m.derivativesShowMeetings() {
+				continue
+			}
+			x := tc.inputs(t, m)
+			if x.Shape().Dimensions[0] < 2 {
+				continue
+			}
+			if err := m.compareBatches(gctest.GoBackend(t), m.ForwardAll, []*tensors.Tensor{x}, 0); err != nil {
+				t.Error(err)
+			}
+			compared++
+		}
+	}
+	if compared < 20 {
+		t.Errorf("%d networks were compared, want 20 or more", compared)
+	}
+	t.Logf("%d networks were compared", compared)
 }

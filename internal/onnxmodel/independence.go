@@ -24,10 +24,19 @@ const mostTogether = 4
 // is the only size of a batch that the network takes, or 0. Its errors name the file.
 func (m *Model) CheckIndependence(backend compute.Backend, fn func(*model.Scope, []*graph.Node) *graph.Node,
 	inputs []*tensors.Tensor, size int) error {
-	count := inputs[0].Shape().Dimensions[0]
-	if count < 2 || m.derivativesShowMeetings() {
-		return nil // The batch is all that there is, or Check has seen that no examples meet.
+	if inputs[0].Shape().Dimensions[0] < 2 {
+		return nil // What the batch is, is all that there is.
 	}
+	if size == 0 && m.derivativesShowMeetings() {
+		return nil // Check has seen that none meet. Batches of one size may have constants for each place.
+	}
+	return m.compareBatches(backend, fn, inputs, size)
+}
+
+// compareBatches is CheckIndependence for all networks, and for two examples or more.
+func (m *Model) compareBatches(backend compute.Backend, fn func(*model.Scope, []*graph.Node) *graph.Node,
+	inputs []*tensors.Tensor, size int) error {
+	count := inputs[0].Shape().Dimensions[0]
 	picked := spaced(count, mostTogether)
 	together, copies := picked, len(picked)+1
 	if size > 0 {

@@ -1,6 +1,7 @@
 package onnxmodel
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/gomlx/compute-onnx/support/protos"
@@ -18,6 +19,8 @@ type resizing struct {
 	sizes                      string    // name of the sizes, or ""
 	axes                       []int64
 	rank                       int
+	region                     []float32 // of tf_crop_and_resize: where each axis starts, then where it ends; its length is 1
+	ratio                      string    // of keep_aspect_ratio_policy: the scale of all axes, or ""
 }
 
 // resize writes each axis of a Resize as a gather (nearest) or a product with a matrix of weights,
@@ -33,34 +36,22 @@ func resize(l *lowering, n *protos.NodeProto) (bool, error) {
 		r.coordinates, r.nearest, r.old = "asymmetric", "floor", true
 		scales, sizes = input(n, 1), ""
 	}
-	if !slices.Contains([]string{"nearest", "linear", "cubic"}, r.mode) {
-		return refused(n, "the attribute mode is %q", r.mode)
+	refusal := r.unknownMode()
+	if refusal == "" {
+		refusal = r.target(scales, sizes)
 	}
-	if dtype := l.dtypes[n.Input[0]]; r.mode != "nearest" && dtype != 0 && !isFloat(dtype) {
-		return refused(n, "the attribute mode is %q for values of type %s, which it rounds (convert them to floats first)", r.mode,
-			protos.TensorProto_DataType(dtype))
+	if refusal == "" {
+		refusal = r.crop()
 	}
-	if !slices.Contains([]string{"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}, r.nearest) {
-		return refused(n, "the attribute nearest_mode is %q", r.nearest)
+	if refusal == "" {
+		refusal = r.keepRatio()
 	}
-	switch r.coordinates {
-	case "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric",
-		"tf_half_pixel_for_nn":
-	default:
-		return refused(n, "the attribute coordinate_transformation_mode is %q", r.coordinates)
-	}
-	if policy := stringOr(n, "keep_aspect_ratio_policy", "stretch"); policy != "stretch" {
-		return refused(n, "the attribute keep_aspect_ratio_policy is %q", policy)
-	}
-	if refusal := r.target(scales, sizes); refusal != "" {
+	if refusal != "" {
 		return refused(n, "%s", refusal)
 	}
 	y := n.Input[0]
 	for i, axis := range r.axes {
-		if r.scales != nil && r.scales[i] == 1 {
-			continue
-		}
-		if r.keeps(axis) {
+		if !r.crops(i) && (r.scales != nil && r.scales[i] == 1 || r.keeps(axis)) {
 			continue
 		}
 		y = r.axis(y, i, axis)
@@ -71,6 +62,25 @@ func resize(l *lowering, n *protos.NodeProto) (bool, error) {
 			"export it with a dynamic batch axis, or add shapes by onnx.shape_inference.infer_shapes"
 	}
 	return l.finish(n, y)
+}
+
+// unknownMode describes an attribute with a value that is not supported.
+func (r *resizing) unknownMode() string {
+	if !slices.Contains([]string{"nearest", "linear", "cubic"}, r.mode) {
+		return fmt.Sprintf("the attribute mode is %q", r.mode)
+	}
+	if dtype := r.dtypes[r.node.Input[0]]; r.mode != "nearest" && dtype != 0 && !isFloat(dtype) {
+		return fmt.Sprintf("the attribute mode is %q for values of type %s, which it rounds (convert them to floats first)",
+			r.mode, protos.TensorProto_DataType(dtype))
+	}
+	if !slices.Contains([]string{"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}, r.nearest) {
+		return fmt.Sprintf("the attribute nearest_mode is %q", r.nearest)
+	}
+	if !slices.Contains([]string{"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
+		"half_pixel_symmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"}, r.coordinates) {
+		return fmt.Sprintf("the attribute coordinate_transformation_mode is %q", r.coordinates)
+	}
+	return ""
 }
 
 // keeps reports whether an axis keeps its size. Sizes without the attribute axes include the
@@ -160,18 +170,29 @@ func (r *resizing) axis(x string, i int, axis int64) string {
 		length := r.op("Mul", r.cast(size, protos.TensorProto_FLOAT), s)
 		count = r.cast(r.op("Floor", length), protos.TensorProto_INT64)
 		scale = r.double(float64(r.scales[i]))
-		if r.coordinates == "align_corners" {
+		if r.coordinates == "align_corners" || r.coordinates == "tf_crop_and_resize" {
 			x = r.checked(x, r.op("Equal", r.op("Floor", length), length), "the attribute coordinate_transformation_mode is "+
-				"align_corners, and a scale gives no whole size, where ONNX's definition and its runtimes differ: "+
+				r.coordinates+", and a scale gives no whole size, where ONNX's definition and its runtimes differ: "+
 				"export it with sizes in place of scales")
 		}
+	} else if r.ratio != "" {
+		count, scale = r.cast(r.rounded(in), protos.TensorProto_INT64), r.ratio
 	} else {
 		count = r.cast(r.op("Gather", r.sizes, r.integer(int64(i))), protos.TensorProto_INT64)
 		scale = r.op("Div", r.cast(count, protos.TensorProto_DOUBLE), in)
 	}
 	last := r.op("Sub", in, r.double(1))
-	at := r.coordinate(r.cast(r.op("Range", r.integer(0), count, r.integer(1)), protos.TensorProto_DOUBLE),
-		r.cast(count, protos.TensorProto_DOUBLE), in, scale)
+	places := r.cast(r.op("Range", r.integer(0), count, r.integer(1)), protos.TensorProto_DOUBLE)
+	if r.region != nil {
+		at := r.coordinateInRegion(i, places, r.cast(count, protos.TensorProto_DOUBLE), last)
+		return r.extrapolated(r.resampled(x, i, axis, at, last, scale), i, axis, at, last)
+	}
+	at := r.coordinate(places, r.cast(count, protos.TensorProto_DOUBLE), in, scale)
+	return r.resampled(x, i, axis, at, last, scale)
+}
+
+// resampled takes the values at the coordinates at along an axis.
+func (r *resizing) resampled(x string, i int, axis int64, at, last, scale string) string {
 	if r.mode == "nearest" {
 		if r.old && r.scales[i] < 1 {
 			r.nearest = "ceil"
@@ -181,8 +202,7 @@ func (r *resizing) axis(x string, i int, axis int64) string {
 		return r.opWith("Gather", axisAttribute(axis), x, r.cast(r.within(r.round(at), last), protos.TensorProto_INT64))
 	}
 	rows := r.op("Reshape", at, r.integers(-1, 1))
-	columns := r.op("Reshape", r.cast(r.op("Range", r.integer(0), size, r.integer(1)), protos.TensorProto_DOUBLE),
-		r.integers(1, -1))
+	columns := r.op("Reshape", r.op("Range", r.double(0), r.op("Add", last, r.double(1)), r.double(1)), r.integers(1, -1))
 	weights := r.weights(rows, columns, last, scale)
 	dtype, ok := r.dtypes[x]
 	if !ok || !isFloat(dtype) {

@@ -120,7 +120,23 @@ case("resize13_1d", 13, [("Resize", ["x", "", "s"], "y", {"mode": "linear"}), sq
 case("resize13_3d", 13, [("Resize", ["x", "", "s"], "y", {"mode": "linear", "coordinate_transformation_mode": "align_corners"}), sq("y")], sc(1, 1, 2, 1.5, 2), shape=S5, dtype="f4", refused="a scale gives no whole size")
 case("resize13_2d", 13, [("Resize", ["x", "", "s"], "y", {"mode": "linear"}), sq("y")], sc(1, 1.8), shape=S2, dtype="f4")
 case("resize11_channels_scaled", 11, [("Resize", ["x", "r", "s"], "y", {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}), sq("y")], {"r": np.array([], dtype="f4"), **sc(1, 2, 2, 1)}, dtype="f4")
-case("resize_not_larger", 18, [("Resize", ["x", "", "", "s"], "y", {"mode": "linear", "axes": [2, 3], "keep_aspect_ratio_policy": "not_larger"}), sq("y")], {"s": ints(9, 9)}, dtype="f4", refused="the attribute keep_aspect_ratio_policy")
+for policy in "not_larger", "not_smaller":
+    for mode, coordinates in ("linear", "half_pixel"), ("cubic", "asymmetric"), ("nearest", "pytorch_half_pixel"), ("linear", "half_pixel_symmetric"):
+        case(f"resize19_{policy}_{mode}_{coordinates}", 19, [("Resize", ["x", "", "", "s"], "y", {"mode": mode, "axes": [3, 2], "keep_aspect_ratio_policy": policy, "coordinate_transformation_mode": coordinates}), sq("y")], {"s": ints(9, 8)}, dtype="f4")
+case("resize_not_larger", 18, [("Resize", ["x", "", "", "s"], "y", {"mode": "linear", "axes": [2, 3], "keep_aspect_ratio_policy": "not_larger"}), sq("y")], {"s": ints(9, 9)}, dtype="f4")
+case("resize18_not_larger_axes", 18, [("Resize", ["x", "", "", "s"], "y", {"keep_aspect_ratio_policy": "not_larger"}), sq("y")], {"s": ints(3, 4, 9, 9)}, dtype="f4", refused="axes is left out")
+case("resize18_not_larger_corners", 18, [("Resize", ["x", "", "", "s"], "y", {"mode": "linear", "axes": [2, 3], "coordinate_transformation_mode": "align_corners", "keep_aspect_ratio_policy": "not_larger"}), sq("y")], {"s": ints(9, 9)}, dtype="f4", refused="align_corners")
+roi = lambda *values: {"r": np.array(values, dtype="f4")}
+crop = {"coordinate_transformation_mode": "tf_crop_and_resize"}
+for mode in "nearest", "linear", "cubic":
+    case(f"resize11_crop_{mode}_sizes", 11, [("Resize", ["x", "r", "", "s"], "y", {"mode": mode, "extrapolation_value": 1.5, **crop}), sq("y")], {**roi(0, 0, 0.3, -0.3, 1, 1, 0.8, 1.15), "s": ints(3, 4, 4, 9)}, dtype="f4")
+    case(f"resize13_crop_{mode}_scales", 13, [("Resize", ["x", "r", "s"], "y", {"mode": mode, **crop}), sq("y")], {**roi(0, 0, 0.5, 0.25, 1, 1, 1, 0.75), **sc(1, 1, 0.8, 1.5)}, dtype="f4")
+case("resize19_crop_axes", 19, [("Resize", ["x", "r", "", "s"], "y", {"mode": "linear", "axes": [3, 2], **crop}), sq("y")], {**roi(0.1, 0.2, 0.7, 0.9), "s": ints(4, 7)}, dtype="f4")
+case("resize19_crop_one", 19, [("Resize", ["x", "r", "", "s"], "y", {"mode": "linear", "axes": [3, 2], **crop}), sq("y")], {**roi(0.1, 0.2, 0.7, 0.9), "s": ints(1, 3)}, dtype="f4")
+case("resize19_crop_backwards", 19, [("Resize", ["x", "r", "", "s"], "y", {"mode": "linear", "axes": [-1], **crop}), sq("y")], {**roi(1, 0), "s": ints(6)}, dtype="f4")
+case("resize11_crop_end", 11, [("Resize", ["x", "r", "", "s"], "y", {"mode": "linear", **crop}), sq("y")], {**roi(0, 0, 0.3, 0, 1, 1, 1, 1), "s": ints(3, 4, 4, 9)}, dtype="f4", refused="at an end of an axis")
+case("resize11_crop_computed", 11, [("Add", "q q", "r", {}), ("Abs", "r", "a", {}), ("ReduceSum", "x", "t", {"keepdims": 0}), ("Mul", "a t", "c", {}), ("Resize", ["x", "c", "", "s"], "y", {"mode": "linear", **crop}), sq("y")], {"q": np.array([0, 0, 0.3, 0, 1, 1, 1, 1], dtype="f4"), "s": ints(3, 4, 4, 9)}, dtype="f4", refused="its roi is not constant")
+case("resize18_crop_antialias", 18, [("Resize", ["x", "r", "", "s"], "y", {"mode": "linear", "antialias": 1, **crop}), sq("y")], {**roi(0, 0, 0.3, 0, 1, 1, 0.9, 1), "s": ints(3, 4, 4, 9)}, dtype="f4", refused="antialias is 1")
 # norms
 bn = lambda c: {"g": R.uniform(0.5, 1.5, c), "b": N(c), "m": N(c), "v": R.uniform(0.5, 2, c)}
 case("bn6_is_test", 6, [("BatchNormalization", "x g b m v", "y", {"is_test": 1, "epsilon": 1e-3}), sq("y")], bn(4), dtype="f4")
@@ -575,7 +591,8 @@ EQUAL = {"globalmax_1d": ("reduce_like_globalmax", 13, [("ReduceMax", "x", "out"
 SHAPES = {"add6_broadcast": ints(4, 1, 1), "sub6_axis_middle": ints(4, 5, 1), "prelu6_c": ints(4, 1, 1)}
 # What was refused or wrong once: these are always tested, and one in eight of the others.
 MENDED = """
-    dropout7_mask dropout7_mask_used
+    dropout7_mask dropout7_mask_used resize_not_larger resize19_not_smaller_cubic_asymmetric resize11_crop_linear_sizes
+    resize13_crop_nearest_scales resize19_crop_axes resize11_crop_end
     ReduceProd_18_axes ReduceProd_zero mod_fmod_both conv_dil_stride_group conv_1d einsum_diag_product einsum_trace gatherel_neg
     gatherel_int32_axis_neg gathernd_neg gathernd_batch gathernd scatternd_neg scatternd_add_neg topk1 topk_axis1 topk11_smallest
     topk_indices_used reverseseq_time reverseseq_batch group18 gemm6 prelu6_c add6_broadcast sub6_axis_middle pow6_scalar add7_with_axis

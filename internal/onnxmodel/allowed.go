@@ -53,6 +53,7 @@ var allowed = map[string]form{
 	"Ceil":               {1, 1, 1, ""},
 	"Celu":               {12, 1, 1, "alpha"},
 	"Clip":               {1, 3, 1, "max min"},
+	"Col2Im":             {18, 3, 1, "dilations pads strides"},
 	"Concat":             {4, -1, 1, "axis"},
 	"Constant":           {1, 0, 1, "value value_float value_floats value_int value_ints"},
 	"ConstantOfShape":    {9, 1, 1, "value"},
@@ -195,12 +196,14 @@ var allowed = map[string]form{
 	"ai.onnx.ml.LinearRegressor": {1, 1, 1, "coefficients intercepts post_transform targets"},
 	"ai.onnx.ml.Normalizer":      {1, 1, 1, "norm"},
 	"ai.onnx.ml.Scaler":          {1, 1, 1, "offset scale"},
+	"com.microsoft.Attention":    {1, 6, 1, "mask_filter_value num_heads qkv_hidden_sizes scale unidirectional"},
 	"com.microsoft.BiasGelu":     {1, 2, 1, ""},
 	"com.microsoft.FastGelu":     {1, 2, 1, ""},
 	"com.microsoft.FusedConv": {1, 4, 1,
 		"activation activation_params auto_pad dilations group kernel_shape pads strides"},
 	"com.microsoft.FusedMatMul":                      {1, 2, 1, "alpha transA transB transBatchA transBatchB"},
 	"com.microsoft.Gelu":                             {1, 1, 1, ""},
+	"com.microsoft.MultiHeadAttention":               {1, 6, 1, "mask_filter_value num_heads scale unidirectional"},
 	"com.microsoft.QuickGelu":                        {1, 1, 1, "alpha"},
 	"com.microsoft.SkipLayerNormalization":           {1, 5, 4, "epsilon"},
 	"com.microsoft.SkipSimplifiedLayerNormalization": {1, 4, 4, "epsilon"},
@@ -215,10 +218,10 @@ var attributeTypes = attributeTypesByName(map[protos.AttributeProto_AttributeTyp
 		"num_outputs largest sorted upper value_int is_causal kv_num_heads left_window_size q_num_heads qk_matmul_output_mode " +
 		"right_window_size softmax_precision blocksize dtype linear_before_reset detect_negative detect_positive size " +
 		"broadcast batch_axis time_axis num_scan_inputs interleaved num_heads rotary_embedding_dim k multi_class targets transBatchA transBatchB " +
-		"inverse onesided output_datatype periodic align_corners",
+		"inverse onesided output_datatype periodic align_corners unidirectional",
 	protos.AttributeProto_INTS: "dilations kernel_shape pads strides axes ends starts split perm value_ints output_padding output_shape shape classlabels_ints " +
-		"scan_input_axes scan_input_directions scan_output_axes scan_output_directions",
-	protos.AttributeProto_FLOAT:   "epsilon momentum alpha max min ratio beta clip gamma bias lambd cubic_coeff_a extrapolation_value value_float softcap",
+		"scan_input_axes scan_input_directions scan_output_axes scan_output_directions qkv_hidden_sizes",
+	protos.AttributeProto_FLOAT:   "epsilon momentum alpha max min ratio beta clip gamma bias lambd cubic_coeff_a extrapolation_value value_float softcap mask_filter_value",
 	protos.AttributeProto_FLOATS:  "activation_alpha activation_beta activation_params scales value_floats coefficients intercepts offset",
 	protos.AttributeProto_STRING:  "activation auto_pad approximate direction mode padding_mode reduction coordinate_transformation_mode nearest_mode keep_aspect_ratio_policy equation norm post_transform",
 	protos.AttributeProto_STRINGS: "activations classlabels_strings",

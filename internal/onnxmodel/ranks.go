@@ -109,6 +109,9 @@ func (l *lowering) rankOnce(name string, depth int) (int, bool) {
 		return 2, true
 	case n.OpType == "STFT":
 		return 4, true
+	case n.OpType == "Col2Im" && len(n.Input) > 1:
+		axes, known := l.length(n.Input[1], depth-1)
+		return axes + 2, known
 	case n.OpType == "Unsqueeze":
 		axes, known := l.axes(n)
 		rank, ok := l.inferredRank(n.Input[0], depth-1)

@@ -165,7 +165,10 @@ func (v *validator) node(n *protos.NodeProto) error {
 // checkInputs refuses an operator that lacks inputs which the importer and the rewrites read
 // without checking.
 func checkInputs(n *protos.NodeProto) error {
-	least := leastInputs[n.OpType]
+	least, ok := leastInputs[operatorKey(n)]
+	if !ok {
+		least = leastInputs[n.OpType]
+	}
 	if len(n.Input) < least || slices.Contains(n.Input[:least], "") {
 		return fmt.Errorf("operator %s lacks inputs: it has %d, and needs %d", nodeName(n), countNamed(n.Input), least)
 	}
@@ -269,7 +272,8 @@ var elementBytes = map[protos.TensorProto_DataType]int64{
 }
 
 // leastInputs is the number of inputs that the importer reads without checking, by operator. It is
-// ONNX's minimum over all opsets, because old ones have axes, shapes and pads as attributes.
+// ONNX's minimum over all opsets, because old ones have axes, shapes and pads as attributes. An
+// operator of another domain has its own number, if the domain is before its name.
 // Operators that need no input have no entry.
 var leastInputs = operatorCounts(map[int][]string{
 	1: {"Abs", "Acos", "ArgMax", "Asin", "Atan", "EyeLike", "IsInf", "ArgMin", "AveragePool", "Cast", "Ceil", "Clip",
@@ -281,13 +285,13 @@ var leastInputs = operatorCounts(map[int][]string{
 		"Resize",
 		"Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Tanh", "TopK",
 		"Transpose", "Trilu",
-		"Unsqueeze"},
-	2: {"Add", "AffineGrid", "BiasGelu", "FusedConv", "FusedMatMul", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
+		"Unsqueeze", "com.microsoft.MultiHeadAttention"},
+	2: {"Add", "AffineGrid", "BiasGelu", "com.microsoft.Attention", "FusedConv", "FusedMatMul", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
 		"Conv", "ConvTranspose", "CumSum", "DequantizeLinear", "Div", "Equal", "Expand", "Gather", "GatherElements",
 		"GatherND", "Gemm", "Greater", "GreaterOrEqual", "GridSample", "LayerNormalization", "Less", "LessOrEqual",
 		"MatMul", "MatMulInteger", "Mod", "Mul", "Or", "PRelu", "Pow", "QuantizeLinear", "RMSNormalization",
 		"SimplifiedLayerNormalization", "STFT", "Sub", "Tile", "Xor"},
-	3: {"Attention", "GroupNormalization", "GRU", "InstanceNormalization", "LSTM", "Range", "RNN", "Scatter",
+	3: {"Attention", "Col2Im", "GroupNormalization", "GRU", "InstanceNormalization", "LSTM", "Range", "RNN", "Scatter",
 		"ScatterElements", "ScatterND", "Where"},
 	5: {"BatchNormalization", "MelWeightMatrix"},
 	8: {"QLinearMatMul"},

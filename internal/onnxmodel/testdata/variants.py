@@ -577,6 +577,31 @@ case("attention23_unknown_rank", 23, [("Shape", "x", "s", {}), ("Expand", "x s",
      shape=(3, 2, 4, 4), dtype="f4", refused="operator Attention (out): the attributes q_num_heads and kv_num_heads are of heads side by side")
 case("attention23_unknown_rank_3", 23, [("Shape", "x", "s", {}), ("Expand", "x s", "q", {}), ("Attention", "q q q", "out", {"q_num_heads": 2, "kv_num_heads": 2})],
      shape=(3, 4, 4), dtype="f4")
+# blocks that are added up to an image, as PyTorch's fold
+fold = lambda image, block: {"i": ints(*image), "k": ints(*block)}
+case("col2im18", 18, [("Col2Im", "x i k", "y", {}), sq("y")], fold((3, 4), (2, 2)), shape=(3, 8, 6))
+case("col2im18_options", 18, [("Col2Im", "x i k", "y", {"dilations": [2, 1], "strides": [1, 2], "pads": [0, 1, 1, 0]}), sq("y")], fold((4, 5), (2, 2)), shape=(3, 8, 9))
+case("col2im18_1d", 18, [("Col2Im", "x i k", "y", {"strides": [2], "pads": [1, 1]}), sq("y")], fold((7,), (3,)), shape=(3, 6, 4))
+case("col2im18_pool", 18, [("Col2Im", "x i k", "y", {"strides": [2, 1]}), ("MaxPool", "y", "z", {"kernel_shape": [2, 2]}), sq("z")], fold((4, 4), (2, 3)), shape=(3, 12, 4))
+case("col2im18_computed", 18, [("Shape", "x", "s", {}), ("Slice", "s a b", "i", {}), ("Col2Im", "x i k", "y", {}), sq("y")], {"a": ints(1), "b": ints(3), "k": ints(2, 2)}, shape=(3, 4, 9), refused="image_shape or block_shape is not constant")
+# attention as ONNX Runtime's optimizer writes it
+def heads(name, inputs, attributes, w, before=(), refused=None, op="MultiHeadAttention"):
+    case(name, 17, [*before, (op, inputs, "y", {"domain": "com.microsoft", "num_heads": 2, **attributes}), sq("y")], w, shape=(3, 4, 6), dtype="f4", scale=0.7, refused=refused)
+qkv = [("MatMul", "x wk", "k", {}), ("MatMul", "x wv", "v", {})]
+weights = {"wk": N(6, 6), "wv": N(6, 8)}
+heads("mha_bias", ["x", "k", "v", "b"], {}, {**weights, "b": N(20)}, qkv)
+heads("mha_causal", ["x", "k", "v"], {"unidirectional": 1, "scale": 0.3}, weights, qkv)
+heads("mha_added", ["x", "k", "v", "", "", "m"], {}, {**weights, "m": N(1, 2, 4, 4)}, qkv)
+short = [("Slice", "x from to axis", "c", {}), ("MatMul", "c wk", "k", {}), ("MatMul", "c wv", "v", {})]
+heads("mha_cross", ["x", "k", "v"], {}, {**weights, "from": ints(0), "to": ints(3), "axis": ints(1)}, short)
+heads("mha_packed", ["p"], {}, {"to": ints(0, 4, 1, 3, 2)}, [("Reshape", "x to", "p", {})], refused="without the input key or value")
+heads("mha_padded", ["x", "k", "v", "", "p"], {}, {**weights, "p": np.ones((3, 4), dtype="i4")}, qkv, refused="it has the input key_padding_mask")
+heads("msattention", ["x", "w", "b"], {}, {"w": N(6, 18), "b": N(18)}, op="Attention")
+heads("msattention_sizes", ["x", "w", "b"], {"qkv_hidden_sizes": [4, 4, 8], "unidirectional": 1}, {"w": N(6, 16), "b": N(16)}, op="Attention")
+rows = [("ReduceSum", "x axis", "t", {"keepdims": 0}), ("Greater", "t zero", "g", {}), ("Cast", "g", "m", {"to": T.INT32})]
+heads("msattention_mask", ["x", "w", "b", "m"], {}, {"w": N(6, 18), "b": N(18), "axis": ints(2), "zero": np.array(-0.4)}, rows, op="Attention")
+heads("msattention_added", ["x", "w", "b", "", "", "m"], {"scale": 0.6}, {"w": N(6, 18), "b": N(18), "m": N(1, 2, 4, 4)}, op="Attention")
+heads("msattention_lengths", ["x", "w", "b", "m"], {}, {"w": N(6, 18), "b": N(18), "m": np.array([2, 4, 3], dtype="i4")}, op="Attention", refused="its mask_index is not of shape")
 
 RUNTIME = {"softmax11_axis2", "softmax11_negative2", "softmax1_default", "logsoftmax9_default", "bn9_2d", "loop_fixed", "loop_if", "loop_nested",
            "lpnorm_p1_axis2", "lrn_wide", "resize13_cubic_exclude", "lstm_clip", "lstm_hardsigmoid", "lstm_hardsigmoid_alpha", "lstm_input_forget",
@@ -591,6 +616,7 @@ EQUAL = {"globalmax_1d": ("reduce_like_globalmax", 13, [("ReduceMax", "x", "out"
 SHAPES = {"add6_broadcast": ints(4, 1, 1), "sub6_axis_middle": ints(4, 5, 1), "prelu6_c": ints(4, 1, 1)}
 # What was refused or wrong once: these are always tested, and one in eight of the others.
 MENDED = """
+    col2im18_options mha_bias mha_cross msattention_sizes msattention_mask
     dropout7_mask dropout7_mask_used resize_not_larger resize19_not_smaller_cubic_asymmetric resize11_crop_linear_sizes
     resize13_crop_nearest_scales resize19_crop_axes resize11_crop_end
     ReduceProd_18_axes ReduceProd_zero mod_fmod_both conv_dil_stride_group conv_1d einsum_diag_product einsum_trace gatherel_neg

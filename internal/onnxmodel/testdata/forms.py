@@ -94,6 +94,36 @@ NETWORKS |= {
 }
 
 
+WHOLE = [("Mul", "x four", "f", {}), ("Round", "f", "r", {}), ("Cast", "r", "whole", {"to": TensorProto.INT64})]
+NETWORKS |= {
+    **{op: ([(op, "x", "out", {})], {}, SHAPE) for op in ("Cos", "Cosh", "Erf", "Sigmoid", "Tan")},
+    "Acosh": ([("Exp", "x", "e", {}), ("Add", "e one", "a", {}), ("Acosh", "a", "out", {})], {"one": np.array(1.0)}, SHAPE),
+    "Atanh": ([("Sin", "x", "s", {}), ("Mul", "s most", "a", {}), ("Atanh", "a", "out", {})], {"most": np.array(0.9)}, SHAPE),
+    "Reciprocal": ([("Mul", "x x", "xx", {}), ("Add", "xx one", "a", {}), ("Reciprocal", "a", "out", {})], {"one": np.array(1.0)}, SHAPE),
+    "Gelu": ([("com.microsoft.Gelu", "x", "out", {})], {}, SHAPE),
+    "SwiGLU": ([("Mul", "x x", "xx", {}), ("SwiGLU", "x xx", "out", {"alpha": 1.5})], {}, SHAPE),
+    "RotaryEmbedding": ([("RotaryEmbedding", "x c s p", "y", {"num_heads": 2, "interleaved": 1}), ("Mul", "y y", "out", {})],
+                        {"c": np.cos(np.arange(7.0))[:, None], "s": np.sin(np.arange(7.0))[:, None], "p": R.integers(0, 7, size=(3, 5))}, SEQUENCE),
+    "OneHot": ([("ArgMax", "x", "i", {"axis": 1, "keepdims": 0}), ("OneHot", "i depth values", "hot", {"axis": 1}), ("Mul", "hot x", "y", {}),
+                ("Mul", "y y", "out", {})], {"depth": np.array(4), "values": np.array([0.5, 2.0])}, SHAPE),
+    "ArgMin": ([("ArgMin", "x", "i", {"axis": 3}), ("GatherElements", "x i", "y", {"axis": 3}), ("Mul", "y y", "out", {})], {}, SHAPE),
+    "Hardmax": ([("Hardmax", "x", "h", {"axis": 1}), ("Sign", "x", "s", {}), ("Add", "h s", "f", {}), ("Mul", "f x", "y", {}), ("Mul", "y x", "out", {})],
+                {}, SHAPE),
+    "EyeLike": ([("EyeLike", "like", "eye", {"k": 1, "dtype": TensorProto.DOUBLE}), ("MatMul", "eye x", "y", {}), ("Mul", "y y", "out", {})],
+                {"like": np.zeros((3, 3))}, SHAPE),
+    "ConstantOfShape": ([("Shape", "x", "dims", {}), ("ConstantOfShape", "dims", "two", {"value": numpy_helper.from_array(np.array([2.0]))}),
+                         ("CastLike", "whole two", "w", {}), ("Mul", "two x", "y", {}), ("Mul", "y w", "out", {})],
+                        {"whole": np.array([3, 5])}, SHAPE),
+    "Comparisons": ([("LessOrEqual", "x low", "a", {}), ("GreaterOrEqual", "x high", "b", {}), ("Xor", "a b", "c", {}), ("IsNaN", "x", "n", {}),
+                     ("IsInf", "x", "i", {}), ("Or", "n i", "o", {}), ("Not", "o", "finite", {}), ("And", "c finite", "d", {}),
+                     ("Mul", "x x", "xx", {}), ("Where", "d xx x", "out", {})], {"low": np.array(-0.5), "high": np.array(0.7)}, SHAPE),
+    "Bitwise": ([*WHOLE, ("BitwiseAnd", "whole six", "a", {}), ("BitwiseOr", "a one", "o", {}), ("BitwiseXor", "o three", "e", {}),
+                 ("BitwiseNot", "e", "n", {}), ("Cast", "n", "c", {"to": TensorProto.DOUBLE}), ("Mul", "c x", "out", {})],
+                {"four": np.array(4.0), "six": np.array(6), "one": np.array(1), "three": np.array(3)}, SHAPE),
+}
+OPSETS = {"SwiGLU": 28}  # Else 23.
+
+
 # By other operators: what the evaluator does not have, and what it has wrongly. Its LRN stops at the channel that is
 # as far as there are examples, and its LpNormalization takes no absolute value for p = 1.
 BAND = np.array([[abs(i - j) <= 1 for j in range(4)] for i in range(4)], dtype=float).reshape(4, 4, 1, 1)
@@ -117,13 +147,13 @@ INSTEAD = {
 }
 
 
-def network(nodes, weights, shape):
+def network(nodes, weights, shape, opset=23):
     value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape)
     node = lambda op, i, o, a: helper.make_node(op.rpartition(".")[2], i.split(" "), o.split(" "), domain=op.rpartition(".")[0], **a)
     graph = helper.make_graph([node(*n) for n in nodes], "form",
                               [value("x", ["batch", *shape[1:]])], [value("out", None)],
                               [numpy_helper.from_array(w, n) for n, w in weights.items()])
-    opsets = [helper.make_opsetid("", 23), helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("own", 1)]
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("own", 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10, functions=[double()])
 
 
@@ -145,10 +175,15 @@ def single(op, attributes, weights):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=10)
 
 
-def bias_gelu(x):
-    """Of the weights of BiasGelu: the evaluator's Gelu is of float32, too coarse for the differences."""
-    x = x + NETWORKS["BiasGelu"][1]["b"]
-    return x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2
+# The evaluator's Erf and Gelu are of float32, too coarse for the differences.
+erf = np.vectorize(math.erf, otypes=[float])
+
+
+def gelu(x):
+    return x * (1 + erf(x / math.sqrt(2))) / 2
+
+
+BY_NUMPY = {"Erf": erf, "Gelu": gelu, "BiasGelu": lambda x: gelu(x + NETWORKS["BiasGelu"][1]["b"])}
 
 
 def complexity(model, x, h=1e-5):
@@ -171,13 +206,13 @@ if __name__ == "__main__":
                       "tolerance": 1e-5, "batch": 3})
     np.save(PLACE / "form_x.npy", x)
     for name, (nodes, weights, shape) in NETWORKS.items():
-        model, inputs = network(nodes, weights, shape), "form_x.npy"
+        model, inputs = network(nodes, weights, shape, OPSETS.get(name, 23)), "form_x.npy"
         if shape != SHAPE:
             inputs = f"form_x_{'_'.join(map(str, shape))}.npy"
             np.save(PLACE / inputs, np.random.default_rng(2).normal(size=shape))
         save(model, PLACE / f"form_{name}.onnx")
         reference = network(*INSTEAD[name], shape) if name in INSTEAD else model
-        reference = bias_gelu if name == "BiasGelu" else reference
+        reference = BY_NUMPY.get(name, reference)
         index.append({"model": f"form_{name}.onnx", "inputs": inputs, "name": name,
                       "gc": complexity(reference, np.load(PLACE / inputs)), "tolerance": 1e-5, "batch": 3})
     (PLACE / "forms.json").write_text(json.dumps(index, indent=1) + "\n")

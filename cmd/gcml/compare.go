@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ import (
 	"github.com/geometric-complexity/toolkit/experiments/training"
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/inspect"
+	"github.com/geometric-complexity/toolkit/internal/pace"
 )
 
 // compareOptions are the flags of compare.
@@ -114,7 +116,7 @@ func openCheckpoints(dir string, o measureOptions, split datasets.Split) (all []
 	}
 	add := func(name string, t *training.Trained) error {
 		s, err := runSubject(name, t, o, split)
-		all = append(all, &openedNetwork{Subject: s, check: func(compute.Backend) (string, error) { return "", nil }})
+		all = append(all, &openedNetwork{Subject: s, check: checkOf(t)})
 		return err
 	}
 	entries, err := os.ReadDir(filepath.Join(dir, runs.RunsDir))
@@ -171,18 +173,54 @@ func (a *app) compareNetworks(ctx context.Context, networks []*openedNetwork, o 
 		subjects = append(subjects, n.Subject)
 	}
 	options := inspect.CompareOptions{Estimator: estimator, Seed: o.seed, Scores: o.scores}
-	if ds, ok := subjects[0].Data.(examples); ok && progress != nil {
-		total := int64(ds.NumExamples()) * int64(len(subjects))
-		fmt.Fprintf(a.stderr, "cost: %d networks x %d examples, estimator %s\n", len(subjects), ds.NumExamples(), estimator)
-		progress.Start(total, "comparing")
-		defer progress.Finish()
-		options.Progress = func(name string, n int) { progress.Describe(filepath.Base(name)); progress.Add(int64(n)) }
+	if ds, ok := subjects[0].Data.(examples); ok {
+		if err := a.announceComparison(ctx, b, networks, ds.NumExamples(), options); err != nil {
+			return nil, err
+		}
+		if progress != nil {
+			progress.Start(int64(ds.NumExamples())*int64(len(subjects)), "comparing")
+			defer progress.Finish()
+			options.Progress = func(name string, n int) { progress.Describe(filepath.Base(name)); progress.Add(int64(n)) }
+		}
 	}
 	c, err := inspect.Compare(ctx, b, subjects, options)
 	if err == nil {
 		c.Backend = info.ResultName()
 	}
 	return c, err
+}
+
+// announceComparison prints how much work a comparison is, and how long it takes if that is long.
+// It returns an error if it is too much.
+func (a *app) announceComparison(ctx context.Context, b compute.Backend, networks []*openedNetwork, examples int,
+	o inspect.CompareOptions) error {
+	fmt.Fprintf(a.stderr, "cost: %d networks x %d examples, estimator %s\n", len(networks), examples, o.Estimator)
+	outputs := 0
+	for _, n := range networks {
+		outputs = max(outputs, n.found.outputs)
+	}
+	if o.Estimator.String() == "exact" && outputs > manyOutputs {
+		fmt.Fprintln(a.stderr, "note: --estimator projection:64 estimates GC without bias by 64 products instead of", outputs)
+	}
+	var all time.Duration
+	size := 0
+	for _, n := range networks {
+		_, products, err := cost(o.Estimator, examples, n.found.outputs)
+		if err != nil {
+			return err
+		}
+		s := n.measured(examples)
+		opts := append(s.options, gcml.WithEstimator(o.Estimator), gcml.WithSeed(o.Seed))
+		left, used, err := timeOfWork(ctx, b, s, n.Model, opts, products, products)
+		if err != nil {
+			return err
+		}
+		all, size = all+left, max(size, used)
+	}
+	if size > 0 {
+		fmt.Fprintf(a.stderr, "estimate: about %s after compiling, from the time of %d examples\n", pace.Text(all), size)
+	}
+	return nil
 }
 
 // comparisonText writes a comparison as a table.

@@ -191,13 +191,8 @@ func (a *app) estimateInspection(ctx context.Context, b compute.Backend, network
 	if err != nil {
 		return err
 	}
-	s := subject{name: network.Name, store: network.Store, ds: network.Data, examples: c.Examples,
-		batch: network.BatchSize}
-	input := gcml.WithInput(network.Input)
-	if network.InputNode != "" {
-		input = gcml.WithInputNode(network.InputNode)
-	}
-	opts := []gcml.Option{gcml.WithEstimator(o.Estimator), gcml.WithSeed(o.Seed), input}
+	s := network.measured(c.Examples)
+	opts := append(s.options, gcml.WithEstimator(o.Estimator), gcml.WithSeed(o.Seed))
 	return a.estimateTime(ctx, b, s, network.Model, opts, float64(c.Units()), products)
 }
 

@@ -85,8 +85,17 @@ type subject struct {
 	examples int
 	// batch is the only size of a batch that the network takes, 0 if it takes any.
 	batch int
-	// countOutputs returns the number of outputs, before the measurement, and a note or "".
-	countOutputs func(compute.Backend) (outputs int, note string, err error)
+	// check looks at the network before the measurement.
+	check func(compute.Backend) (checked, error)
+	// bytes is checked.bytes, once the network was looked at.
+	bytes float64
+}
+
+// checked is what is known of a network before it is measured.
+type checked struct {
+	outputs int
+	bytes   float64 // of all values of the network for one example, 0 if unknown
+	note    string  // for the user, or ""
 }
 
 func (a *app) measure(ctx context.Context, o measureOptions) error {
@@ -162,21 +171,22 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 // an error if it is too much.
 func (a *app) announce(ctx context.Context, b compute.Backend, s subject, e gcml.Estimator, fn modelFn,
 	opts []gcml.Option) error {
-	outputs, note, err := s.countOutputs(b)
-	if note != "" {
-		fmt.Fprintln(a.stderr, "note:", note)
+	found, err := s.check(b)
+	if found.note != "" {
+		fmt.Fprintln(a.stderr, "note:", found.note)
 	}
 	if err != nil || s.examples == 0 {
 		return err
 	}
-	work, products, err := cost(e, s.examples, outputs)
+	s.bytes = found.bytes
+	work, products, err := cost(e, s.examples, found.outputs)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(a.stderr, work)
-	if e.String() == "exact" && outputs > manyOutputs {
+	if e.String() == "exact" && found.outputs > manyOutputs {
 		fmt.Fprintf(a.stderr, "note: --estimator projection:64 is unbiased, and takes a fraction of %.2g of this work\n",
-			64/float64(outputs))
+			64/float64(found.outputs))
 	}
 	return a.estimateTime(ctx, b, s, fn, opts, products, products)
 }
@@ -244,7 +254,7 @@ func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator
 	}
 	network := func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return trained.Model(scope, inputs[0]) }
 	s := subject{name: o.checkpoint, store: trained.Store, model: network, ds: ds,
-		countOutputs: func(compute.Backend) (int, string, error) { return trained.Outputs, "", nil }}
+		check: func(compute.Backend) (checked, error) { return checked{outputs: trained.Outputs}, nil }}
 	if trained.InputNode != "" {
 		s.options = append(s.options, gcml.WithInputNode(trained.InputNode))
 	}

@@ -61,9 +61,9 @@ func (a *app) measureONNX(ctx context.Context, o measureOptions, estimator gcml.
 	}
 	result, err := a.measureSubject(ctx, o, estimator, subject{
 		name: o.onnx, store: network.Store, ds: network.ds, examples: network.ds.NumExamples(), options: options,
-		batch:        network.batch,
-		model:        func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return network.forward(scope, inputs)[0] },
-		countOutputs: network.check})
+		batch: network.batch,
+		model: func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return network.forward(scope, inputs)[0] },
+		check: network.check})
 	if err != nil {
 		return err
 	}

@@ -135,13 +135,13 @@ func (n *onnxNetwork) forward(scope *model.Scope, inputs []*graph.Node, inner ..
 }
 
 // check builds the network for the first batch, so that an operator that is not supported is an
-// error before the work begins. It returns the number of outputs, and a note if it divides the
-// batches so that they fit into memory.
-func (n *onnxNetwork) check(b compute.Backend) (outputs int, note string, err error) {
+// error before the work begins. Its note says if it divides the batches so that they fit into
+// memory.
+func (n *onnxNetwork) check(b compute.Backend) (found checked, err error) {
 	forward := func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return n.forward(scope, inputs)[0] }
 	for batch, err := range n.ds.Iter() {
 		if err != nil {
-			return 0, "", err
+			return found, err
 		}
 		defer batch.Finalize()
 		var inputs []shapes.Shape
@@ -149,6 +149,8 @@ func (n *onnxNetwork) check(b compute.Backend) (outputs int, note string, err er
 			inputs = append(inputs, in.Shape())
 		}
 		outputs, bytes, err := n.Check(b, forward, inputs, memoryLimit())
+		examples := inputs[0].Dimensions[0]
+		found.outputs, found.bytes = outputs, bytes/float64(examples)
 		if err == nil {
 			err = n.CheckIndependence(b, forward, batch.Inputs, n.batch)
 		}
@@ -156,11 +158,11 @@ func (n *onnxNetwork) check(b compute.Backend) (outputs int, note string, err er
 			err = fmt.Errorf("%w (--batch-axis)", err)
 		}
 		if err == nil && n.mayFit {
-			note = n.ds.fit(b, bytes, inputs[0].Dimensions[0], memoryLimit())
+			found.note = n.ds.fit(b, bytes, examples, memoryLimit())
 		}
-		return outputs, note, err
+		return found, err
 	}
-	return 0, "", fmt.Errorf("%s: no examples", n.ds.Name())
+	return found, fmt.Errorf("%s: no examples", n.ds.Name())
 }
 
 // maxLayers is the number of layers of an ONNX network that are measured.
@@ -240,9 +242,20 @@ func runSubject(name string, t *training.Trained, o measureOptions, split datase
 type openedNetwork struct {
 	inspect.Subject
 	// check is called with the backend before the work. It refuses operators that are not
-	// supported, and returns a note or "".
-	check func(compute.Backend) (note string, err error)
+	// supported. What it returned is in found.
+	check func(compute.Backend) (checked, error)
+	found checked
 	notes []string
+}
+
+// measured returns the network as a subject of GC alone, with the options that select its input.
+func (n *openedNetwork) measured(examples int) subject {
+	input := gcml.WithInput(n.Input)
+	if n.InputNode != "" {
+		input = gcml.WithInputNode(n.InputNode)
+	}
+	return subject{name: n.Name, store: n.Store, ds: n.Data, options: []gcml.Option{input}, examples: examples,
+		batch: n.BatchSize, bytes: n.found.bytes}
 }
 
 // openNetwork opens the network at a path: an ONNX file, or the folder of a run at its newest
@@ -270,7 +283,7 @@ func openNetwork(command, path string, o measureOptions, split datasets.Split,
 			return nil, err
 		}
 		s, err := runSubject(path, trained, o, split)
-		return &openedNetwork{Subject: s, check: func(compute.Backend) (string, error) { return "", nil }}, err
+		return &openedNetwork{Subject: s, check: checkOf(trained)}, err
 	}
 	if err := o.checkONNXExamples(command); err != nil {
 		return nil, err
@@ -281,8 +294,12 @@ func openNetwork(command, path string, o measureOptions, split datasets.Split,
 		return nil, err
 	}
 	s, err := network.subject(o.softmax, features)
-	return &openedNetwork{Subject: s, notes: network.Notes(),
-		check: func(b compute.Backend) (string, error) { _, note, err := network.check(b); return note, err }}, err
+	return &openedNetwork{Subject: s, notes: network.Notes(), check: network.check}, err
+}
+
+// checkOf is for the network of a run: nothing of it is refused.
+func checkOf(t *training.Trained) func(compute.Backend) (checked, error) {
+	return func(compute.Backend) (checked, error) { return checked{outputs: t.Outputs}, nil }
 }
 
 // openBackendFor opens the backend, prints which it is and the notes on the networks, and checks
@@ -303,13 +320,12 @@ func (a *app) openBackendFor(networks ...*openedNetwork) (compute.Backend, backe
 		for _, note := range n.notes {
 			show(note)
 		}
-		note, err := n.check(b)
-		if err != nil {
+		if n.found, err = n.check(b); err != nil {
 			b.Finalize()
 			return nil, info, err
 		}
-		if note != "" {
-			show(note)
+		if n.found.note != "" {
+			show(n.found.note)
 		}
 	}
 	return b, info, nil

@@ -25,7 +25,8 @@ func pilotSize(s subject, products float64) int {
 	if s.batch > 0 {
 		size = s.batch
 	}
-	if products*float64(s.store.NumParameters()) < pilotFrom || s.examples < 10*size {
+	short := products*float64(s.store.NumParameters()) < pilotFrom && products*s.bytes < pilotBytesFrom
+	if short || s.examples < 10*size {
 		return 0
 	}
 	return size
@@ -55,20 +56,28 @@ func timeOfAll(ctx context.Context, b compute.Backend, s subject, fn modelFn, si
 // and the part of it that a measurement with the options is are numbers of products or evaluations.
 func (a *app) estimateTime(ctx context.Context, b compute.Backend, s subject, fn modelFn, opts []gcml.Option,
 	work, part float64) error {
-	size := pilotSize(s, work)
-	if size == 0 {
-		return nil
+	left, size, err := timeOfWork(ctx, b, s, fn, opts, work, part)
+	if err == nil && size > 0 {
+		fmt.Fprintf(a.stderr, "estimate: about %s after compiling, from the time of %d examples\n", pace.Text(left), size)
 	}
-	left, err := timeOfAll(ctx, b, s, fn, size, opts)
+	return err
+}
+
+// timeOfWork is the time that estimateTime prints, with the number of examples from which it is, 0
+// if the work is not long.
+func timeOfWork(ctx context.Context, b compute.Backend, s subject, fn modelFn, opts []gcml.Option,
+	work, part float64) (left time.Duration, size int, err error) {
+	if size = pilotSize(s, work); size == 0 {
+		return 0, 0, nil
+	}
+	left, err = timeOfAll(ctx, b, s, fn, size, opts)
 	if ctx.Err() != nil {
-		return interruption("interrupted; nothing was measured")
+		return 0, 0, interruption("interrupted; nothing was measured")
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
+		return 0, 0, fmt.Errorf("%s: %w", s.name, err)
 	}
-	left = time.Duration(float64(left) * work / part)
-	fmt.Fprintf(a.stderr, "estimate: about %s after compiling, from the time of %d examples\n", pace.Text(left), size)
-	return nil
+	return time.Duration(float64(left) * work / part), size, nil
 }
 
 // firstExamples is a data set of one batch, the first count examples of another's first batch.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
+	"github.com/geometric-complexity/toolkit/inspect"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
@@ -109,6 +111,47 @@ func TestEstimateTime(t *testing.T) {
 	}
 }
 
+// TestAnnounceComparison checks that the time of a comparison is that of all networks.
+func TestAnnounceComparison(t *testing.T) {
+	var built []string
+	network := func(name string) *openedNetwork {
+		store := model.NewStore()
+		store.RootScope().VariableWithValue("w", make([]float32, 1000))
+		n := &openedNetwork{found: checked{outputs: 2000}}
+		n.Name, n.Store, n.Data = name, store, sevens{2}
+		n.Model = func(_ *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
+			built = append(built, name)
+			return []*graph.Node{graph.Sin(inputs[0])}
+		}
+		return n
+	}
+	for _, c := range []struct {
+		examples int
+		want     string
+	}{
+		{1000, "cost: 2 networks x 1000 examples, estimator exact\n" +
+			"note: --estimator projection:64 estimates GC without bias by 64 products instead of 2000\nestimate: about "},
+		{10, "cost: 2 networks x 10 examples, estimator exact\n" +
+			"note: --estimator projection:64 estimates GC without bias by 64 products instead of 2000\n"},
+	} {
+		built = nil
+		var text strings.Builder
+		a := &app{stderr: &text}
+		err := a.announceComparison(t.Context(), gctest.GoBackend(t), []*openedNetwork{network("a"), network("b")}, c.examples,
+			inspect.CompareOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		isLong := strings.Contains(c.want, "estimate: ")
+		if !strings.HasPrefix(text.String(), c.want) || !isLong && text.String() != c.want {
+			t.Errorf("%d examples: got %q, want %q", c.examples, text.String(), c.want)
+		}
+		if got := slices.Compact(built); isLong && !slices.Equal(got, []string{"a", "b"}) || !isLong && len(got) > 0 {
+			t.Errorf("%d examples: measured small batches of %v", c.examples, got)
+		}
+	}
+}
+
 func TestPilotSize(t *testing.T) {
 	store := model.NewStore()
 	store.RootScope().VariableWithValue("w", make([]float32, 1000))
@@ -120,6 +163,9 @@ func TestPilotSize(t *testing.T) {
 	}{
 		{"little work", subject{store: store, examples: 1000}, pilotFrom/1000 - 1, 0},
 		{"much work", subject{store: store, examples: 1000}, pilotFrom / 1000, pilotExamples},
+		{"few weights at many positions", subject{store: store, examples: 1000, bytes: 1e9}, pilotBytesFrom / 1e9,
+			pilotExamples},
+		{"few weights at few positions", subject{store: store, examples: 1000, bytes: 1e9}, pilotBytesFrom/1e9 - 1, 0},
 		{"few examples", subject{store: store, examples: 20}, 1e9, 0},
 		{"a fixed batch", subject{store: store, examples: 1000, batch: 50}, pilotFrom / 1000, 50},
 		{"few fixed batches", subject{store: store, examples: 100, batch: 50}, pilotFrom / 1000, 0},

@@ -45,3 +45,15 @@ func memoryFor(b compute.Backend, values float64) float64 {
 // dense layers with this work is measured sooner than its small batch is compiled, and loses the
 // time for that.
 const pilotFrom = 1e9
+
+// pilotBytesFrom is the like for the work in products times the memory of the network's values for
+// one example, in bytes. It takes, by the same benchmark,
+//
+//	convolutions     3-16 s of CPU time
+//	attention        7-35 s
+//	a ResNet18       3-13 s
+//	dense layers     47-140 s, but there pilotFrom is reached long before
+//
+// So it also finds networks of few weights that are used at many positions. The memory is known for
+// ONNX files only.
+const pilotBytesFrom = 4e10

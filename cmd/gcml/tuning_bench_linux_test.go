@@ -57,6 +57,7 @@ var tuningNetworks = []struct {
 //	peak/values     the growth of the process's memory at its peak, over the memory of all values of
 //	                the network (memoryFor)
 //	cpu-s/pilot     the CPU time, in seconds, of the work pilotFrom, without compiling
+//	cpu-s/pilot-bytes  that of the work pilotBytesFrom
 //
 // A later measurement can reuse memory of an earlier one, so select a single one by -bench:
 //
@@ -97,7 +98,9 @@ func BenchmarkTuning(b *testing.B) {
 					b.ReportMetric(values/1e9, "values-GB")
 					b.ReportMetric(peak/values, "peak/values")
 					work := products * float64(store.NumParameters())
-					b.ReportMetric((gctest.CPUSeconds(b)-cpu)*pilotFrom/work, "cpu-s/pilot")
+					cpu = gctest.CPUSeconds(b) - cpu
+					b.ReportMetric(cpu*pilotFrom/work, "cpu-s/pilot")
+					b.ReportMetric(cpu*pilotBytesFrom/(products*values/float64(network.batch)), "cpu-s/pilot-bytes")
 				})
 			})
 		}

@@ -53,6 +53,8 @@ func TestRefusedArrays(t *testing.T) {
 		{"a label alone", "want one whole number", tensors.FromValue([][]float32{{1}}), tensors.FromValue(int32(1)),
 			dtypes.Float32, 0},
 		{"labels of another number", "want one whole number", inputs, tensors.FromValue([]int32{1, 2, 3}), dtypes.Float32, 0},
+		{"a label beyond int32", "label 4294967296 is too large", inputs, tensors.FromValue([]int64{0, 1 << 32}),
+			dtypes.Float32, 0},
 		{"half precision", "cannot be given to an input of type Float16", inputs, nil, dtypes.Float16, 0},
 		{"floats for integers", "convert them with numpy.astype", inputs, nil, dtypes.Int32, 0},
 		{"too large", "too large for an input of type Int8", tensors.FromValue([]int64{300}), nil, dtypes.Int8, 0},

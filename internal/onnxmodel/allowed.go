@@ -193,12 +193,13 @@ var allowed = map[string]form{
 	"Xor":             {1, 2, 1, "axis broadcast"},
 	"ai.onnx.ml.LinearClassifier": {1, 1, 2,
 		"classlabels_ints classlabels_strings coefficients intercepts multi_class post_transform"},
-	"ai.onnx.ml.LinearRegressor": {1, 1, 1, "coefficients intercepts post_transform targets"},
-	"ai.onnx.ml.Normalizer":      {1, 1, 1, "norm"},
-	"ai.onnx.ml.Scaler":          {1, 1, 1, "offset scale"},
-	"com.microsoft.Attention":    {1, 6, 1, "mask_filter_value num_heads qkv_hidden_sizes scale unidirectional"},
-	"com.microsoft.BiasGelu":     {1, 2, 1, ""},
-	"com.microsoft.FastGelu":     {1, 2, 1, ""},
+	"ai.onnx.ml.LinearRegressor":            {1, 1, 1, "coefficients intercepts post_transform targets"},
+	"ai.onnx.ml.Normalizer":                 {1, 1, 1, "norm"},
+	"ai.onnx.ml.Scaler":                     {1, 1, 1, "offset scale"},
+	"com.microsoft.Attention":               {1, 6, 1, "mask_filter_value num_heads qkv_hidden_sizes scale unidirectional"},
+	"com.microsoft.BiasGelu":                {1, 2, 1, ""},
+	"com.microsoft.EmbedLayerNormalization": {1, 9, 3, "epsilon mask_index_type"},
+	"com.microsoft.FastGelu":                {1, 2, 1, ""},
 	"com.microsoft.FusedConv": {1, 4, 1,
 		"activation activation_params auto_pad dilations group kernel_shape pads strides"},
 	"com.microsoft.FusedMatMul":                      {1, 2, 1, "alpha transA transB transBatchA transBatchB"},
@@ -218,7 +219,7 @@ var attributeTypes = attributeTypesByName(map[protos.AttributeProto_AttributeTyp
 		"num_outputs largest sorted upper value_int is_causal kv_num_heads left_window_size q_num_heads qk_matmul_output_mode " +
 		"right_window_size softmax_precision blocksize dtype linear_before_reset detect_negative detect_positive size " +
 		"broadcast batch_axis time_axis num_scan_inputs interleaved num_heads rotary_embedding_dim k multi_class targets transBatchA transBatchB " +
-		"inverse onesided output_datatype periodic align_corners unidirectional",
+		"inverse onesided output_datatype periodic align_corners unidirectional mask_index_type",
 	protos.AttributeProto_INTS: "dilations kernel_shape pads strides axes ends starts split perm value_ints output_padding output_shape shape classlabels_ints " +
 		"scan_input_axes scan_input_directions scan_output_axes scan_output_directions qkv_hidden_sizes",
 	protos.AttributeProto_FLOAT:   "epsilon momentum alpha max min ratio beta clip gamma bias lambd cubic_coeff_a extrapolation_value value_float softcap mask_filter_value",

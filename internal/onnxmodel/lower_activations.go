@@ -100,10 +100,8 @@ var _ = register(map[string]rewrite{
 			return refused(n, "the attribute is_test is 0")
 		}
 		if used(n, 1) && l.opset < 10 {
-			// Its value in evaluation is not specified: it is refused where something uses it.
-			mask := &protos.NodeProto{Name: n.Name, OpType: n.OpType, Input: n.Input, Output: []string{"", n.Output[1]}}
-			_, l.refusals[n.Output[1]] = refused(n, "something uses its mask, before opset 10")
-			l.add(mask)
+			// Its value in evaluation is not specified.
+			l.refuseUse(n, 1, "something uses its mask, before opset 10")
 		} else if used(n, 1) {
 			yes := &protos.TensorProto{DataType: int32(protos.TensorProto_BOOL), Dims: []int64{1}, Int32Data: []int32{1}}
 			value := []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: yes}}

@@ -4,11 +4,37 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// Attention as ONNX Runtime's optimizer writes it for transformers. Both become ONNX's own.
+// Transformers as ONNX Runtime's optimizer writes them. Both kinds of attention become ONNX's own.
 var _ = register(map[string]rewrite{
-	"com.microsoft.MultiHeadAttention": multiHeadAttention,
-	"com.microsoft.Attention":          projectedAttention,
+	"com.microsoft.MultiHeadAttention":      multiHeadAttention,
+	"com.microsoft.Attention":               projectedAttention,
+	"com.microsoft.EmbedLayerNormalization": embedLayerNormalization,
 })
+
+// embedLayerNormalization normalizes the sum of the embeddings of tokens, positions and segments.
+// Its third output is the sum.
+func embedLayerNormalization(l *lowering, n *protos.NodeProto) (bool, error) {
+	switch {
+	case len(n.Input) < 7:
+		return lacking(n, 7)
+	case (input(n, 1) == "") != (input(n, 4) == ""):
+		return refused(n, "it has segments without their embedding, or the embedding alone")
+	}
+	if used(n, 1) {
+		l.refuseUse(n, 1, "something uses its output mask_index")
+	}
+	positions := input(n, 8)
+	if positions == "" {
+		positions = l.rangeTo(l.op("Gather", l.op("Shape", n.Input[0]), l.integers(1)))
+	}
+	sum := l.op("Add", l.op("Gather", n.Input[2], n.Input[0]), l.op("Gather", n.Input[3], positions))
+	if segments := input(n, 1); segments != "" {
+		sum = l.op("Add", sum, l.op("Gather", n.Input[4], segments))
+	}
+	l.finishOutput(n, 2, sum)
+	return l.finish(n, l.opWith("LayerNormalization",
+		[]*protos.AttributeProto{floatAttribute("epsilon", floatOr(n, "epsilon", 1e-12))}, sum, n.Input[5], n.Input[6]))
+}
 
 // multiHeadAttention is attention over heads side by side, after adding a bias to the queries,
 // keys and values.

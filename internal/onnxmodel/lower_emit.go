@@ -37,6 +37,14 @@ func (l *lowering) finishOutput(n *protos.NodeProto, index int, value string) {
 	}
 }
 
+// refuseUse refuses an output of a node where something uses it, for a reason.
+func (l *lowering) refuseUse(n *protos.NodeProto, index int, reason string) {
+	outputs := make([]string, index+1)
+	outputs[index] = n.Output[index]
+	_, l.refusals[n.Output[index]] = refused(n, "%s", reason)
+	l.add(&protos.NodeProto{Name: n.Name, OpType: n.OpType, Domain: n.Domain, Input: n.Input, Output: outputs})
+}
+
 // checked returns x. If a condition that the importer can evaluate does not hold, the importer
 // refuses to build x, and explain gives the reason.
 func (l *lowering) checked(x, condition, reason string) string {

@@ -602,6 +602,18 @@ rows = [("ReduceSum", "x axis", "t", {"keepdims": 0}), ("Greater", "t zero", "g"
 heads("msattention_mask", ["x", "w", "b", "m"], {}, {"w": N(6, 18), "b": N(18), "axis": ints(2), "zero": np.array(-0.4)}, rows, op="Attention")
 heads("msattention_added", ["x", "w", "b", "", "", "m"], {"scale": 0.6}, {"w": N(6, 18), "b": N(18), "m": N(1, 2, 4, 4)}, op="Attention")
 heads("msattention_lengths", ["x", "w", "b", "m"], {}, {"w": N(6, 18), "b": N(18), "m": np.array([2, 4, 3], dtype="i4")}, op="Attention", refused="its mask_index is not of shape")
+def embed(name, segments, position=False, outputs="y,unused", result="y", refused=None):
+    w = {"i": np.arange(12, dtype="i4").reshape(3, 4) % 5, "word": N(5, 6), "pos": N(7, 6), "g": N(6), "b": N(6)}
+    if segments:
+        w |= {"seg": np.array([[0, 1, 1, 0]] * 3, dtype="i4"), "segs": N(2, 6)}
+    if position:
+        w["at"] = np.array([[3, 1, 0, 6]] * 3, dtype="i4")
+    names = ["i", "seg" if segments else "", "word", "pos", "segs" if segments else "", "g", "b"] + ["", "at"] * position
+    case(name, 17, [("EmbedLayerNormalization", names, outputs.split(","), {"domain": "com.microsoft", "epsilon": 1e-3}), ("Mul", f"x {result}", "z", {}), sq("z")], w, shape=(3, 4, 6), dtype="f4", refused=refused)
+embed("embedlayernorm", True)
+embed("embedlayernorm_positions", False, True)
+embed("embedlayernorm_sum", True, outputs="y,,e", result="e")
+embed("embedlayernorm_mask", True, outputs="y,e", result="e", refused="something uses its output mask_index")
 
 RUNTIME = {"softmax11_axis2", "softmax11_negative2", "softmax1_default", "logsoftmax9_default", "bn9_2d", "loop_fixed", "loop_if", "loop_nested",
            "lpnorm_p1_axis2", "lrn_wide", "resize13_cubic_exclude", "lstm_clip", "lstm_hardsigmoid", "lstm_hardsigmoid_alpha", "lstm_input_forget",
@@ -616,7 +628,7 @@ EQUAL = {"globalmax_1d": ("reduce_like_globalmax", 13, [("ReduceMax", "x", "out"
 SHAPES = {"add6_broadcast": ints(4, 1, 1), "sub6_axis_middle": ints(4, 5, 1), "prelu6_c": ints(4, 1, 1)}
 # What was refused or wrong once: these are always tested, and one in eight of the others.
 MENDED = """
-    col2im18_options mha_bias mha_cross msattention_sizes msattention_mask
+    embedlayernorm_sum col2im18_options mha_bias mha_cross msattention_sizes msattention_mask
     dropout7_mask dropout7_mask_used resize_not_larger resize19_not_smaller_cubic_asymmetric resize11_crop_linear_sizes
     resize13_crop_nearest_scales resize19_crop_axes resize11_crop_end
     ReduceProd_18_axes ReduceProd_zero mod_fmod_both conv_dil_stride_group conv_1d einsum_diag_product einsum_trace gatherel_neg

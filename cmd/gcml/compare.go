@@ -211,7 +211,7 @@ func (a *app) announceComparison(ctx context.Context, b compute.Backend, network
 		}
 		s := n.measured(examples)
 		opts := append(s.options, gcml.WithEstimator(o.Estimator), gcml.WithSeed(o.Seed))
-		left, used, err := timeOfWork(ctx, b, s, n.Model, opts, products, products)
+		left, used, err := a.timeOfWork(ctx, b, s, n.Model, opts, products, products)
 		if err != nil {
 			return err
 		}

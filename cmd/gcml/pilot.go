@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"path/filepath"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -56,7 +57,7 @@ func timeOfAll(ctx context.Context, b compute.Backend, s subject, fn modelFn, si
 // and the part of it that a measurement with the options is are numbers of products or evaluations.
 func (a *app) estimateTime(ctx context.Context, b compute.Backend, s subject, fn modelFn, opts []gcml.Option,
 	work, part float64) error {
-	left, size, err := timeOfWork(ctx, b, s, fn, opts, work, part)
+	left, size, err := a.timeOfWork(ctx, b, s, fn, opts, work, part)
 	if err == nil && size > 0 {
 		fmt.Fprintf(a.stderr, "estimate: about %s after compiling, from the time of %d examples\n", pace.Text(left), size)
 	}
@@ -64,12 +65,14 @@ func (a *app) estimateTime(ctx context.Context, b compute.Backend, s subject, fn
 }
 
 // timeOfWork is the time that estimateTime prints, with the number of examples from which it is, 0
-// if the work is not long.
-func timeOfWork(ctx context.Context, b compute.Backend, s subject, fn modelFn, opts []gcml.Option,
+// if the work is not long. It says when it begins, because a large network takes minutes for these,
+// too.
+func (a *app) timeOfWork(ctx context.Context, b compute.Backend, s subject, fn modelFn, opts []gcml.Option,
 	work, part float64) (left time.Duration, size int, err error) {
 	if size = pilotSize(s, work); size == 0 {
 		return 0, 0, nil
 	}
+	fmt.Fprintf(a.stderr, "compiling %s and timing %d of the %d examples\n", filepath.Base(s.name), size, s.examples)
 	left, err = timeOfAll(ctx, b, s, fn, size, opts)
 	if ctx.Err() != nil {
 		return 0, 0, interruption("interrupted; nothing was measured")

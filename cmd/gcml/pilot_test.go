@@ -89,14 +89,14 @@ func TestEstimateTime(t *testing.T) {
 		work, part float64
 		want       string
 	}{
-		{pilotFrom / 1000, pilotFrom / 1000, "estimate: about "},
+		{pilotFrom / 1000, pilotFrom / 1000, "compiling the network and timing 4 of the 1000 examples\nestimate: about "},
 		// Each of 1000 examples takes at least 1 ns, and the work is 1e18 times that: 30 years.
-		{1e18, 1, "estimate: about "},
+		{1e18, 1, "compiling the network and timing 4 of the 1000 examples\nestimate: about "},
 		{pilotFrom/1000 - 1, 1, ""},
 	} {
 		store := model.NewStore()
 		store.RootScope().VariableWithValue("w", make([]float32, 1000))
-		s := subject{ds: sevens{2}, store: store, examples: 1000}
+		s := subject{name: "the network", ds: sevens{2}, store: store, examples: 1000}
 		var text strings.Builder
 		a := &app{stderr: &text}
 		if err := a.estimateTime(t.Context(), gctest.GoBackend(t), s, fn, nil, c.work, c.part); err != nil {
@@ -105,7 +105,7 @@ func TestEstimateTime(t *testing.T) {
 		if got := text.String(); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
 			t.Errorf("work %g: got %q, want %q", c.work, got, c.want)
 		}
-		if c.work == 1e18 && !strings.Contains(text.String(), "h") {
+		if _, estimate, _ := strings.Cut(text.String(), "estimate"); c.work == 1e18 && !strings.Contains(estimate, "h") {
 			t.Errorf("got %q for work of years", text.String())
 		}
 	}
@@ -130,15 +130,16 @@ func TestAnnounceComparison(t *testing.T) {
 		want     string
 	}{
 		{1000, "cost: 2 networks x 1000 examples, estimator exact\n" +
-			"note: --estimator projection:64 estimates GC without bias by 64 products instead of 2000\nestimate: about "},
+			"note: --estimator projection:64 estimates GC without bias by 64 products instead of 2000\n" +
+			"compiling a and timing 4 of the 1000 examples\ncompiling b and timing 4 of the 1000 examples\nestimate: about "},
 		{10, "cost: 2 networks x 10 examples, estimator exact\n" +
 			"note: --estimator projection:64 estimates GC without bias by 64 products instead of 2000\n"},
 	} {
 		built = nil
 		var text strings.Builder
 		a := &app{stderr: &text}
-		err := a.announceComparison(t.Context(), gctest.GoBackend(t), []*openedNetwork{network("a"), network("b")}, c.examples,
-			inspect.CompareOptions{})
+		networks := []*openedNetwork{network("a"), network("b")}
+		err := a.announceComparison(t.Context(), gctest.GoBackend(t), networks, c.examples, inspect.CompareOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

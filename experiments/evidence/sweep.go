@@ -3,6 +3,7 @@ package evidence
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/internal/plots"
@@ -64,8 +65,8 @@ var endColumns = []Column{{"train loss", "train_loss"}, {"test loss", "test_loss
 // at the last step, and GC at the best test accuracy.
 func (s Sweep) Table(title string) Table {
 	t := Table{Title: title, Header: []string{s.Name},
-		Notes: fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step; the last column is at each run's best test accuracy. "+
-			"Losses are without penalties; GC is of the logits, exact, the mean over examples.", s.Seeds())}
+		Notes: s.notes("; the last column is at each run's best test accuracy. " +
+			"Losses are without penalties; GC is of the logits, exact, the mean over examples.")}
 	for _, c := range endColumns {
 		t.Header = append(t.Header, c.Title)
 	}
@@ -85,7 +86,7 @@ func (s Sweep) Table(title string) Table {
 // at the last step.
 func (s Sweep) TableOf(title string, columns ...Column) Table {
 	t := Table{Title: title, Header: []string{s.Name},
-		Notes: fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step.", s.Seeds())}
+		Notes: s.notes(".")}
 	for _, c := range columns {
 		t.Header = append(t.Header, c.Title)
 	}
@@ -97,6 +98,15 @@ func (s Sweep) TableOf(title string, columns ...Column) Table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// notes says what the cells of a table are, and which runs are not in them.
+func (s Sweep) notes(more string) string {
+	text := fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step%s", s.Seeds(), more)
+	if left := s.LeftOut(); left != "" {
+		text += fmt.Sprintf(" %s%s.", strings.ToUpper(left[:1]), left[1:])
+	}
+	return text
 }
 
 // MeanAndDeviation writes a quantity's mean and standard deviation over records.

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
@@ -51,4 +52,33 @@ func TestSweep(t *testing.T) {
 	gctest.AssertClose(t, d.PerSeed, []float64{-5, -3}, 1e-15, 0, "differences")
 	d = a.Difference(AtEnd("train_gc"), 0, []int{1, 2})
 	gctest.AssertClose(t, d.PerSeed, []float64{-6}, 1e-15, 0, "differences of the mean, without the seed that diverged")
+}
+
+// TestTableOfRunsLeftOut: a row without any run that counts has a dash, and the notes say how many
+// are left out.
+func TestTableOfRunsLeftOut(t *testing.T) {
+	accuracies, gcs := []float64{0.1, 0.9}, []float64{1, 7}
+	dead := classifierRun(5, runs.Complete, []float64{0.1, 0.1}, []float64{1, 0})
+	dead.Dead = true
+	s := Sweep{Axis: Axis{Name: "rate", Values: []float64{0, 1}}, Records: [][]*runs.Record{
+		{classifierRun(5, runs.Complete, accuracies, gcs), classifierRun(6, runs.Complete, accuracies, []float64{1, 9})},
+		{dead, classifierRun(6, runs.Diverged, []float64{0.1}, []float64{1})},
+	}}
+	gc := Column{"GC", "train_gc"}
+	for _, table := range []Table{s.Table("all"), s.TableOf("GC alone", gc)} {
+		if got := table.Rows[0][len(table.Rows[0])-1]; got != "8 ± 1.4" {
+			t.Errorf("%s: GC of the first row is %q", table.Title, got)
+		}
+		if got := table.Rows[1][len(table.Rows[1])-1]; got != "–" {
+			t.Errorf("%s: GC of the second row is %q", table.Title, got)
+		}
+		if !strings.HasSuffix(table.Notes, " Left out: 1 diverged run(s) and 1 run(s) that ended at chance.") {
+			t.Errorf("%s: notes %q", table.Title, table.Notes)
+		}
+	}
+	s.Records = s.Records[:1]
+	s.Values = s.Values[:1]
+	if notes := s.TableOf("GC alone", gc).Notes; notes != "Mean ± standard deviation over 2 seeds at the last step." {
+		t.Errorf("notes %q", notes)
+	}
 }

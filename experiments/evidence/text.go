@@ -99,8 +99,11 @@ func JoinInts(values []int64) string {
 }
 
 // PlusMinus writes a mean with its standard deviation, which it omits if it is NaN, as for a single
-// value.
+// value. Without a mean, as of no run, it writes a dash.
 func PlusMinus(mean, std float64) string {
+	if math.IsNaN(mean) {
+		return "–"
+	}
 	if math.IsNaN(std) {
 		return fmt.Sprintf("%.4g", mean)
 	}

@@ -59,7 +59,7 @@ func run[C any](e *experiment.Definition[C], cfg C, scale experiment.Scale, b co
 		p.end("%d runs, %d of them done now in %s &middot; %s &middot; results in %s", len(result.Runs), done,
 			time.Since(begin).Round(100*time.Millisecond).String(), describe(info), shorten(out))
 	}
-	size := "This run: a configuration of your own."
+	size := "This run: the configuration of this cell."
 	if same(cfg, e.Config(scale)) {
 		size = fmt.Sprintf("This run, of %s scale: %s.", scale, e.About.Scales[scale])
 	}

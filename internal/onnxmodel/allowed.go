@@ -55,7 +55,7 @@ var allowed = map[string]form{
 	"Clip":               {1, 3, 1, "max min"},
 	"Col2Im":             {18, 3, 1, "dilations pads strides"},
 	"Concat":             {4, -1, 1, "axis"},
-	"Constant":           {1, 0, 1, "value value_float value_floats value_int value_ints"},
+	"Constant":           {1, 0, 1, "sparse_value value value_float value_floats value_int value_ints"},
 	"ConstantOfShape":    {9, 1, 1, "value"},
 	"Conv":               {1, 3, 1, "auto_pad dilations group kernel_shape pads strides"},
 	"ConvTranspose": {1, 3, 1,

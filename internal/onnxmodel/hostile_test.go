@@ -200,6 +200,28 @@ func TestRefusedGraphs(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) { assertRefused(t, network(t, nil, tc.nodes...), tc.want) })
 	}
+	for name, tc := range map[string]struct {
+		want          string
+		dims, indices []int64
+		rank          int
+	}{
+		"an index beyond its dimensions":   {"the index 6 beyond the dimensions [2 3]", []int64{2, 3}, []int64{6}, 1},
+		"a negative index":                 {"the index -1 beyond the dimensions [2 3]", []int64{2, 3}, []int64{0, -1}, 2},
+		"an index beyond its row":          {"the index 3 beyond the dimensions [2 3]", []int64{2, 3}, []int64{1, 3}, 2},
+		"more indices than values":         {"indices of the dimensions [2] for values of [1]", []int64{6}, []int64{0, 1}, 1},
+		"dimensions that are not positive": {"the dimensions [0 3]", []int64{0, 3}, []int64{0}, 1},
+		"more values than can be counted":  {"the dimensions [4294967296 8]", []int64{1 << 32, 8}, []int64{0}, 1},
+	} {
+		t.Run("a sparse Constant with "+name, func(t *testing.T) {
+			positions := []int64{int64(len(tc.indices) / tc.rank), int64(tc.rank)}[:tc.rank]
+			sparse := &protos.SparseTensorProto{Dims: tc.dims,
+				Values:  &protos.TensorProto{DataType: int32(protos.TensorProto_FLOAT), Dims: []int64{1}, FloatData: []float32{2}},
+				Indices: &protos.TensorProto{DataType: int32(protos.TensorProto_INT64), Dims: positions, Int64Data: tc.indices}}
+			constant := &protos.AttributeProto{Name: "sparse_value", Type: protos.AttributeProto_SPARSE_TENSOR,
+				SparseTensor: sparse}
+			assertRefused(t, network(t, nil, node("Constant", "", "c", constant), node("Mul", "x c", "y")), tc.want)
+		})
+	}
 	t.Run("an output of no type", func(t *testing.T) {
 		assertRefused(t, changed(t, "mlp.onnx", func(file *protos.ModelProto) { file.Graph.Output[0].Type = nil }),
 			"output logits is not a tensor")

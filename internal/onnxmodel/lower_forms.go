@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute-onnx/support/protos"
+	"google.golang.org/protobuf/proto"
 )
 
 // Forms of shapes and constants that the importer ignores or does not support.
@@ -42,7 +43,7 @@ func lacking(n *protos.NodeProto, least int) (bool, error) {
 }
 
 // constantForms writes every form of a Constant as a tensor.
-func constantForms(_ *lowering, n *protos.NodeProto) (bool, error) {
+func constantForms(l *lowering, n *protos.NodeProto) (bool, error) {
 	if len(n.Attribute) != 1 {
 		return refused(n, "it has %d attributes", len(n.Attribute))
 	}
@@ -51,6 +52,8 @@ func constantForms(_ *lowering, n *protos.NodeProto) (bool, error) {
 	switch a.Name {
 	case "value":
 		return false, nil
+	case "sparse_value":
+		return sparseConstant(l, n, a.SparseTensor)
 	case "value_float":
 		t.FloatData = []float32{a.F}
 	case "value_floats":
@@ -62,6 +65,46 @@ func constantForms(_ *lowering, n *protos.NodeProto) (bool, error) {
 	}
 	n.Attribute = []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: t}}
 	return false, nil
+}
+
+// sparseConstant scatters the values of a sparse Constant among zeros. Its indices are of rank 1,
+// counted through the whole tensor, or of rank 2, with a position in each row.
+func sparseConstant(l *lowering, n *protos.NodeProto, sparse *protos.SparseTensorProto) (bool, error) {
+	values, indices, dims := sparse.GetValues(), sparse.GetIndices(), sparse.GetDims()
+	size, limits := int64(1), dims
+	for _, d := range dims {
+		if d < 1 || size > math.MaxInt32/d {
+			return refused(n, "its sparse value has the dimensions %v", dims)
+		}
+		size *= d
+	}
+	shape := dims
+	if len(indices.GetDims()) == 1 {
+		shape, limits = []int64{size}, []int64{size}
+	}
+	positions, ok := integersOf(indices)
+	count := int64(len(positions)) / max(1, int64(len(limits)))
+	width := elementBytes[protos.TensorProto_DataType(values.GetDataType())]
+	if !ok || width == 0 || len(dims) == 0 || !slices.Equal(values.GetDims(), []int64{count}) ||
+		count*int64(len(limits)) != int64(len(positions)) {
+		return refused(n, "its sparse value has indices of the dimensions %v for values of %v", indices.GetDims(),
+			values.GetDims())
+	}
+	for i, p := range positions {
+		if p < 0 || p >= limits[i%len(limits)] {
+			return refused(n, "its sparse value has the index %d beyond the dimensions %v", p, dims)
+		}
+	}
+	update := proto.CloneOf(values)
+	update.Name = l.fresh()
+	at := &protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_INT64),
+		Dims: []int64{count, int64(len(limits))}, Int64Data: positions}
+	zero := &protos.AttributeProto{Name: "value", Type: protos.AttributeProto_TENSOR, T: &protos.TensorProto{
+		DataType: values.DataType, Dims: []int64{1},
+		RawData: make([]byte, width)}}
+	zeros := l.opWith("ConstantOfShape", []*protos.AttributeProto{zero}, l.integers(shape...))
+	dense := l.op("ScatterND", zeros, l.weight(at), l.weight(update))
+	return l.finish(n, l.op("Reshape", dense, l.integers(dims...)))
 }
 
 // shapeForms selects a part of a shape by a Slice, because its bounds may lie beyond the rank.

@@ -150,7 +150,7 @@ func (v *validator) node(n *protos.NodeProto) error {
 		return err
 	}
 	for _, a := range n.Attribute {
-		for _, t := range append(slices.Clone(a.Tensors), a.T) {
+		for _, t := range append(slices.Clone(a.Tensors), a.T, a.SparseTensor.GetValues(), a.SparseTensor.GetIndices()) {
 			if t == nil {
 				continue
 			}

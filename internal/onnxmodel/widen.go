@@ -39,8 +39,11 @@ func widen(g *protos.GraphProto, folder *dataFolder) error {
 					return err
 				}
 			}
-			if a.T != nil {
-				if err := widenTensor(a.T, folder); err != nil {
+			for _, t := range []*protos.TensorProto{a.T, a.SparseTensor.GetValues()} {
+				if t == nil {
+					continue
+				}
+				if err := widenTensor(t, folder); err != nil {
 					return err
 				}
 			}

@@ -121,13 +121,20 @@ NETWORKS |= {
                  ("BitwiseNot", "e", "n", {}), ("Cast", "n", "c", {"to": TensorProto.DOUBLE}), ("Mul", "c x", "out", {})],
                 {"four": np.array(4.0), "six": np.array(6), "one": np.array(1), "three": np.array(3)}, SHAPE),
 }
+SPARSE = helper.make_sparse_tensor(numpy_helper.from_array(np.array([2.0, -3.0, 0.5])),
+                                   numpy_helper.from_array(np.array([1, 2, 5])), [3, 2])
+IN_ROWS = helper.make_sparse_tensor(SPARSE.values, numpy_helper.from_array(np.array([[0, 1], [1, 0], [2, 1]])), [3, 2])
+NETWORKS |= {name: ([("Constant", "", "c", {"sparse_value": value}), ("Mul", "x c", "y", {}), ("Mul", "y x", "out", {})], {}, SHAPE)
+             for name, value in (("ConstantSparse", SPARSE), ("ConstantSparseInRows", IN_ROWS))}
 OPSETS = {"SwiGLU": 28}  # Else 23.
 
 
 # By other operators: what the evaluator does not have, and what it has wrongly. Its LRN stops at the channel that is
 # as far as there are examples, and its LpNormalization takes no absolute value for p = 1.
 BAND = np.array([[abs(i - j) <= 1 for j in range(4)] for i in range(4)], dtype=float).reshape(4, 4, 1, 1)
+DENSE = ([("Mul", "x c", "y", {}), ("Mul", "y x", "out", {})], {"c": np.array([[0, 2.0], [-3.0, 0], [0, 0.5]])})
 INSTEAD = {
+    "ConstantSparse": DENSE, "ConstantSparseInRows": DENSE,
     "LRN": ([("Mul", "x x", "xx", {}), ("Conv", "xx band", "sum", {}), ("Mul", "sum tenth", "s", {}), ("Add", "s bias", "base", {}),
              ("Pow", "base beta", "d", {}), ("Div", "x d", "out", {})],
             {"band": BAND, "tenth": np.array(0.1), "bias": np.array(1.5), "beta": np.array(0.6)}),
@@ -149,7 +156,7 @@ INSTEAD = {
 
 def network(nodes, weights, shape, opset=23):
     value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape)
-    node = lambda op, i, o, a: helper.make_node(op.rpartition(".")[2], i.split(" "), o.split(" "), domain=op.rpartition(".")[0], **a)
+    node = lambda op, i, o, a: helper.make_node(op.rpartition(".")[2], i.split(" ") if i else [], o.split(" "), domain=op.rpartition(".")[0], **a)
     graph = helper.make_graph([node(*n) for n in nodes], "form",
                               [value("x", ["batch", *shape[1:]])], [value("out", None)],
                               [numpy_helper.from_array(w, n) for n, w in weights.items()])

@@ -57,7 +57,7 @@ zoo-light: xla ## of these only the networks of ONNX's own tests, and write docs
 	@.cache/zoo/bin/python scripts/zoo_light.py .cache/zoo/gcml .cache/zoo docs/zoo-light.md
 
 TORCH_PYTHON ?= python3
-zoo-torch: xla ## compare networks of grouped convolutions with PyTorch (TORCH_PYTHON has torch and torchvision), and write docs/zoo-torch.md
+zoo-torch: xla ## compare networks of torchvision with PyTorch (TORCH_PYTHON has torch and torchvision), and write docs/zoo-torch.md
 	@go build -o .cache/zoo/gcml ./cmd/gcml
 	@$(TORCH_PYTHON) scripts/zoo_torch.py .cache/zoo/gcml .cache/zoo docs/zoo-torch.md
 

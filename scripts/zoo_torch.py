@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures torchvision's networks of grouped convolutions and compares with PyTorch: zoo_torch.py GCML DIR [TABLE].
+"""Measures torchvision's networks and compares with PyTorch: zoo_torch.py GCML DIR [TABLE].
 
 It runs in a Python that has torch and torchvision, which are too large to install for it. The networks have 10 outputs and
 random weights, and their batch norms the statistics of random images, so that nothing is downloaded. They are exported to DIR by
@@ -14,7 +14,7 @@ import torchvision
 
 from zoo_measure import BACKEND, arguments, measure
 
-NETWORKS = ["efficientnet_b0", "convnext_tiny", "mobilenet_v3_small", "shufflenet_v2_x0_5", "resnext50_32x4d"]
+NETWORKS = ["efficientnet_b0", "convnext_tiny", "mobilenet_v3_small", "shufflenet_v2_x0_5", "resnext50_32x4d", "squeezenet1_1", "googlenet"]
 
 
 def network(name):
@@ -38,8 +38,8 @@ def geometric_complexity(model, x):
 
 def page(rows):
     return (
-        "# Networks of grouped convolutions, compared with PyTorch\n\nFor those who measure networks with depthwise or grouped "
-        "convolutions: torchvision's, with 10 outputs, random weights, and the statistics of 16 random images in their batch norms, on "
+        "# Torchvision's networks, compared with PyTorch\n\nFor those who measure image networks, with depthwise and grouped "
+        "convolutions among them: torchvision's, with 10 outputs, random weights, and the statistics of 16 random images in their batch norms, on "
         "two random images of 32 × 32 pixels. Each was exported by PyTorch's older exporter and measured by `gcml measure --onnx` in "
         f"float32 on {BACKEND}. PyTorch's values are from its own Jacobians; those in float32 and in float64 "
         f"differ where derivatives jump. Made by `make zoo-torch` with PyTorch {torch.__version__} and torchvision {torchvision.__version__}; do not "

@@ -146,8 +146,8 @@ func openCheckpoints(dir string, o measureOptions, split datasets.Split) (all []
 		}
 	}
 	if len(all) < 2 {
-		return nil, fmt.Errorf("%s has %d checkpoint(s), and compare wants two or more: a run that has ended keeps its last one; "+
-			"give several runs, or an output folder with runs", dir, len(all))
+		return nil, fmt.Errorf("%s has %d checkpoint(s), and compare wants two or more: a run that has ended keeps its last one, "+
+			"unless it was done with --"+keepFlag+"; give several runs, or an output folder with runs", dir, len(all))
 	}
 	return all, nil
 }

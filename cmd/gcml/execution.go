@@ -19,13 +19,18 @@ type executionOptions struct {
 	workers int
 	shard   string
 	decide  bool
+	keep    bool // the checkpoints of measured steps
 }
+
+// keepFlag is the flag of runs that keep their checkpoints, also of a worker process.
+const keepFlag = "keep-checkpoints"
 
 func (o *executionOptions) addTo(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.IntVar(&o.workers, "workers", 1, "`number` of processes that do runs in parallel")
 	f.StringVar(&o.shard, "shard", "", "do only the runs of shard `i/n`: every n-th, beginning with run i, counted from 0")
 	f.BoolVar(&o.decide, "decide", false, "do no runs: decide the claims of complete experiments, and say what others lack")
+	f.BoolVar(&o.keep, keepFlag, false, "keep the networks of all measured steps, for gcml compare --checkpoints")
 	complete(cmd, "workers", cobra.NoFileCompletions)
 	complete(cmd, "shard", cobra.NoFileCompletions)
 }
@@ -37,6 +42,7 @@ type sweep struct {
 	shard    []runs.Item // those of them that this process does
 	workers  int
 	decide   bool // do no runs
+	keep     bool // the checkpoints of measured steps
 	yes      bool // do not ask before a long sweep
 	progress runs.Progress
 	print    func(r *experiment.Result, out string) error
@@ -49,7 +55,10 @@ func (a *app) newSweep(planned []*experiment.Planned, o runOptions, e executionO
 	if e.decide && e.shard != "" {
 		return nil, usagef("--decide does no runs: give it without --shard")
 	}
-	s := &sweep{planned: planned, workers: e.workers, decide: e.decide, yes: o.yes, print: a.printResult}
+	if e.decide && e.keep {
+		return nil, usagef("--decide does no runs: give it without --%s", keepFlag)
+	}
+	s := &sweep{planned: planned, workers: e.workers, decide: e.decide, keep: e.keep, yes: o.yes, print: a.printResult}
 	var shard runs.Shard
 	var err error
 	if e.shard != "" {
@@ -78,7 +87,7 @@ func (a *app) execute(ctx context.Context, s *sweep) error {
 	if err != nil {
 		return err
 	}
-	w, err := a.openWorkers(min(s.workers, max(1, len(s.shard))), s.planned)
+	w, err := a.openWorkers(min(s.workers, max(1, len(s.shard))), s.planned, s.keep)
 	if err != nil {
 		return err
 	}

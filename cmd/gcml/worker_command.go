@@ -17,7 +17,8 @@ import (
 // workerCommand is the command of a worker process. It ends when its standard input does, as if it
 // were interrupted. So it also ends when the process that started it is killed.
 func (a *app) workerCommand() *cobra.Command {
-	return &cobra.Command{
+	var keep bool
+	cmd := &cobra.Command{
 		Use:    workerName,
 		Short:  "Do the runs that another process requests on standard input",
 		Hidden: true,
@@ -29,9 +30,11 @@ func (a *app) workerCommand() *cobra.Command {
 			a.quiet.Store(true)
 			reports := &reporter{lines: json.NewEncoder(os.Stdout)}
 			os.Stdout = os.Stderr // What a library prints must not mix with the reports.
-			return a.serveRuns(cmd.Context(), os.Stdin, reports)
+			return a.serveRuns(cmd.Context(), os.Stdin, reports, keep)
 		},
 	}
+	cmd.Flags().BoolVar(&keep, keepFlag, false, "keep the checkpoints of measured steps")
+	return cmd
 }
 
 // reporter sends reports to the process that started this one.
@@ -59,8 +62,8 @@ func (r *reporter) advance(units int64) {
 }
 
 // serveRuns does the requested runs, one after the other.
-func (a *app) serveRuns(ctx context.Context, in io.Reader, reports *reporter) error {
-	w, err := a.openWorkers(1, nil)
+func (a *app) serveRuns(ctx context.Context, in io.Reader, reports *reporter, keep bool) error {
+	w, err := a.openWorkers(1, nil, keep)
 	if err != nil {
 		reports.send(workerReport{Outcome: &outcome{Error: err.Error()}})
 		return nil // The other process prints it.

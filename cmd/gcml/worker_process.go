@@ -22,11 +22,11 @@ import (
 
 // startProcesses starts n worker processes, and waits until they have opened their backends, which
 // must be the same.
-func (a *app) startProcesses(n int, planned []*experiment.Planned) (*openedWorkers, error) {
+func (a *app) startProcesses(n int, planned []*experiment.Planned, keep bool) (*openedWorkers, error) {
 	pool := &workerPool{}
 	w := &openedWorkers{close: pool.close}
 	for range n {
-		p := &workerProcess{stderr: a.stderr, planned: planned}
+		p := &workerProcess{stderr: a.stderr, planned: planned, keep: keep}
 		pool.processes = append(pool.processes, p)
 		w.workers = append(w.workers, p)
 	}
@@ -78,6 +78,7 @@ func (p *workerPool) kill() {
 type workerProcess struct {
 	stderr           io.Writer
 	planned          []*experiment.Planned // the experiments whose runs it may be asked for
+	keep             bool                  // the checkpoints of measured steps
 	backendName, why string
 	failedPlugins    string // the plugins that did not open
 
@@ -96,7 +97,7 @@ func (p *workerProcess) start() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(program, workerName)
+	cmd := exec.Command(program, workerName, fmt.Sprintf("--%s=%t", keepFlag, p.keep))
 	cmd.Stderr = p.stderr
 	if p.requests, err = cmd.StdinPipe(); err != nil {
 		return err

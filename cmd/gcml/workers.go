@@ -25,17 +25,17 @@ type openedWorkers struct {
 }
 
 // openWorkers opens the backend for one worker in this process, or starts several worker processes,
-// each of which opens it.
-func (a *app) openWorkers(workers int, planned []*experiment.Planned) (*openedWorkers, error) {
+// each of which opens it. With keep, runs keep the checkpoints of measured steps.
+func (a *app) openWorkers(workers int, planned []*experiment.Planned, keep bool) (*openedWorkers, error) {
 	if workers > 1 {
-		return a.startProcesses(workers, planned)
+		return a.startProcesses(workers, planned, keep)
 	}
 	b, info, err := backend.Open()
 	if err != nil {
 		return nil, err
 	}
 	name := info.ResultName()
-	env := runs.Env{Backend: b, BackendName: name, Log: slog.New(warnings{a.stderr})}
+	env := runs.Env{Backend: b, BackendName: name, Log: slog.New(warnings{a.stderr}), KeepCheckpoints: keep}
 	return &openedWorkers{workers: []runs.Worker{runs.NewWorker(env)}, backendName: name, why: info.Why,
 		failedPlugins: info.Failed, close: b.Finalize}, nil
 }

@@ -57,6 +57,7 @@ type Checkpoints struct {
 	runDir, address string
 	save            int64  // number of the newest checkpoint, even if it is unreadable
 	current         string // name of the checkpoint saved or restored last; empty if none
+	keep            bool   // the checkpoints of earlier steps
 }
 
 // Dir returns the folder that holds the checkpoints.
@@ -66,7 +67,7 @@ func (c *Checkpoints) Dir() string { return filepath.Join(c.runDir, CheckpointDi
 // none.
 func (c *Checkpoints) Current() string { return c.current }
 
-// RemoveOthers removes all checkpoints except the current one.
+// RemoveOthers removes all checkpoints except the current one, and those to keep.
 func (c *Checkpoints) RemoveOthers() error { return c.removeAllBut(c.current) }
 
 // Write saves all variables of the store with the state after a step. It keeps the previous
@@ -210,10 +211,17 @@ func fileSum(path string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// removeAllBut removes all other checkpoints, and those that a killed process left incomplete. Each
-// is renamed before it is removed: a process killed during the removal then leaves nothing that
+// removeAllBut removes all other checkpoints, and those that a killed process left incomplete. If
+// checkpoints are kept, it keeps the newest one of each step before the current one. Each is renamed before it is removed: a process killed during the removal then leaves nothing that
 // looks like a complete checkpoint.
 func (c *Checkpoints) removeAllBut(keep ...string) error {
+	if c.keep {
+		earlier, err := c.newestOfEarlierSteps()
+		if err != nil {
+			return err
+		}
+		keep = append(keep, earlier...)
+	}
 	entries, err := os.ReadDir(c.Dir())
 	if err != nil {
 		return err
@@ -235,6 +243,26 @@ func (c *Checkpoints) removeAllBut(keep ...string) error {
 		}
 	}
 	return nil
+}
+
+// newestOfEarlierSteps returns the names of the newest checkpoint of each step before the current
+// one.
+func (c *Checkpoints) newestOfEarlierSteps() (names []string, err error) {
+	found, err := ListCheckpoints(c.runDir)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(found, func(s State) bool { return s.Name() == c.current })
+	if at < 0 {
+		return nil, nil
+	}
+	step := found[at].Step
+	for _, s := range found[at+1:] {
+		if s.Step < step {
+			names, step = append(names, s.Name()), s.Step
+		}
+	}
+	return names, nil
 }
 
 // Restore loads the variables of the newest readable checkpoint into an empty store and returns the

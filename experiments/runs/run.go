@@ -265,7 +265,9 @@ func (j *Job) writeRunFile(seconds float64) error {
 }
 
 // Checkpoints returns the run's checkpoints.
-func (j *Job) Checkpoints() *Checkpoints { return &Checkpoints{runDir: j.Dir, address: j.Record.Hash} }
+func (j *Job) Checkpoints() *Checkpoints {
+	return &Checkpoints{runDir: j.Dir, address: j.Record.Hash, keep: j.KeepCheckpoints}
+}
 
 // ReadFolder identifies the run of a folder, out/runs/ADDRESS. The record it returns has no
 // results.

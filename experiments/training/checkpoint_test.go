@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,46 @@ func TestKilledBeforeTheRecord(t *testing.T) {
 			assertSameNumbers(t, execute(t, env, run), want)
 			if after := checkpointDirs(t, dir); len(after) != 1 || after[0] != before[0] {
 				t.Errorf("checkpoints %v became %v; want the one", before, after)
+			}
+		})
+	}
+}
+
+// TestKeepCheckpoints: a run keeps the network of every measured step, also one that was interrupted
+// at a step in between, and computes the same numbers as one that keeps none.
+func TestKeepCheckpoints(t *testing.T) {
+	backend := gctest.GoBackend(t)
+	run := runs.Run{Label: "kept", Seed: 3, Task: resumableTask()}
+	want := execute(t, runs.Env{Backend: backend, Out: t.TempDir()}, run)
+	for name, interruptAt := range map[string]int64{"at once": 0, "interrupted": 6} {
+		t.Run(name, func(t *testing.T) {
+			env := runs.Env{Backend: backend, Out: t.TempDir(), KeepCheckpoints: true}
+			steps := []int64{12, 8, 4} // The newest first.
+			if interruptAt > 0 {
+				// It has a checkpoint after each step until then.
+				interruptedAt(t, env, run, interruptAt)
+				steps = []int64{12, 8, 6, 5, 4, 3, 2, 1}
+			}
+			assertSameNumbers(t, execute(t, env, run), want)
+			dir := runDir(t, env.Out, run)
+			found, err := runs.ListCheckpoints(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []int64
+			for _, s := range found {
+				got = append(got, s.Step)
+			}
+			if !slices.Equal(got, steps) {
+				t.Fatalf("checkpoints of steps %v; want %v", got, steps)
+			}
+			networks, err := OpenCheckpoints(dir)
+			if err != nil || len(networks) != len(steps) {
+				t.Fatalf("%d networks, error %v", len(networks), err)
+			}
+			last, err := weightsDigest(networks[len(networks)-1].Store)
+			if err != nil || last != want.Weights {
+				t.Errorf("the last network has weights %q, error %v; want %q", last, err, want.Weights)
 			}
 		})
 	}

@@ -364,7 +364,7 @@ func (s *trainingRun) measure(ctx context.Context) error {
 		return err
 	}
 	// Before the first step the optimizer and the penalties have no variables yet.
-	if point.Step > 0 && time.Since(s.saved) > s.job.CheckpointEvery {
+	if point.Step > 0 && (s.job.KeepCheckpoints || time.Since(s.saved) > s.job.CheckpointEvery) {
 		return s.save()
 	}
 	return nil

@@ -22,7 +22,7 @@ PIP := $(VPYTHON) -m pip --quiet --disable-pip-version-check
 GOFILES = find . -name '*.go' -not -path './.*' -not -path './*/.*'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture onnx-conformance zoo zoo-light zoo-torch zoo-exporters zoo-keras zoo-gomlx lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
+.PHONY: help demo test fuzz torture onnx-conformance zoo zoo-wheels zoo-light zoo-torch zoo-exporters zoo-keras zoo-gomlx lab lab-setup xla goxla cuda lint bench benchstat benchstat-baseline notebooks results docker-test docs rename audit dist dist-check
 
 help: ## list the targets
 	@echo 'make TARGET, with one of:'
@@ -48,31 +48,39 @@ onnx-conformance: ## run ONNX's own conformance suite and variants of its forms,
 	@GCML_ONNX_SUITE=$(CURDIR)/.cache/onnx/suite GCML_ONNX_TABLE=$(CURDIR)/docs/coverage-onnx.md \
 		go test ./internal/onnxmodel -run '^(TestConformance|TestVariants)$$' -timeout 30m -count 1 -v
 
-zoo: zoo-light ## measure real networks from Python wheels, compare with ONNX Runtime, and write docs/zoo.md and docs/zoo-light.md
+zoo: zoo-wheels zoo-light zoo-torch zoo-exporters zoo-keras zoo-gomlx ## measure real networks, compare with the frameworks they come from, and write docs/zoo*.md (an hour, and a download of 4 GB)
+
+.cache/zoo/stamp: scripts/requirements-zoo.txt
+	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement $< && touch $@
+
+zoo-wheels: xla .cache/zoo/stamp ## of these only the networks that Python wheels carry
+	@go build -o .cache/zoo/gcml ./cmd/gcml
 	@.cache/zoo/bin/python scripts/zoo.py .cache/zoo/gcml .cache/zoo docs/zoo.md
 
-zoo-light: xla ## of these only the networks of ONNX's own tests, and write docs/zoo-light.md
-	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement scripts/requirements-zoo.txt
+zoo-light: xla .cache/zoo/stamp ## of these only the networks of ONNX's own tests
 	@go build -o .cache/zoo/gcml ./cmd/gcml
 	@.cache/zoo/bin/python scripts/zoo_light.py .cache/zoo/gcml .cache/zoo docs/zoo-light.md
 
-TORCH_PYTHON ?= python3
-zoo-torch: xla ## compare networks of torchvision with PyTorch (TORCH_PYTHON has torch and torchvision), and write docs/zoo-torch.md
-	@go build -o .cache/zoo/gcml ./cmd/gcml
-	@$(TORCH_PYTHON) scripts/zoo_torch.py .cache/zoo/gcml .cache/zoo docs/zoo-torch.md
+.cache/zoo-torch/stamp: scripts/requirements-zoo-torch.txt
+	@$(PYTHON) -m venv .cache/zoo-torch && .cache/zoo-torch/bin/pip install --quiet --no-deps --require-hashes --requirement $< && touch $@
 
-zoo-exporters: xla ## compare U-Nets and YOLOv8n of both PyTorch exporters (TORCH_PYTHON has torch, onnxscript and ultralytics), and write docs/zoo-exporters.md
-	@go build -o .cache/zoo/gcml ./cmd/gcml
-	@$(TORCH_PYTHON) scripts/zoo_exporters.py .cache/zoo/gcml .cache/zoo docs/zoo-exporters.md
+zoo-torch: xla .cache/zoo-torch/stamp ## of these only torchvision's networks, compared with PyTorch
+	@mkdir -p .cache/zoo && go build -o .cache/zoo/gcml ./cmd/gcml
+	@.cache/zoo-torch/bin/python scripts/zoo_torch.py .cache/zoo/gcml .cache/zoo docs/zoo-torch.md
 
-KERAS_PYTHON ?= python3
-zoo-keras: xla ## compare Keras networks of tf2onnx with TensorFlow (KERAS_PYTHON has tensorflow and tf2onnx), and write docs/zoo-keras.md
-	@go build -o .cache/zoo/gcml ./cmd/gcml
-	@$(KERAS_PYTHON) scripts/zoo_keras.py .cache/zoo/gcml .cache/zoo docs/zoo-keras.md
+zoo-exporters: xla .cache/zoo-torch/stamp ## of these only U-Nets and YOLOv8n of both PyTorch exporters
+	@mkdir -p .cache/zoo && go build -o .cache/zoo/gcml ./cmd/gcml
+	@.cache/zoo-torch/bin/python scripts/zoo_exporters.py .cache/zoo/gcml .cache/zoo docs/zoo-exporters.md
+
+.cache/zoo-keras/stamp: scripts/requirements-zoo-keras.txt
+	@$(PYTHON) -m venv .cache/zoo-keras && .cache/zoo-keras/bin/pip install --quiet --require-hashes --requirement $< && touch $@
+
+zoo-keras: xla .cache/zoo-keras/stamp ## of these only Keras networks of tf2onnx, compared with TensorFlow
+	@mkdir -p .cache/zoo && go build -o .cache/zoo/gcml ./cmd/gcml
+	@.cache/zoo-keras/bin/python scripts/zoo_keras.py .cache/zoo/gcml .cache/zoo docs/zoo-keras.md
 
 # The wheel of ONNX Runtime has the library that GoMLX's exporter needs.
-zoo-gomlx: xla ## compare networks that GoMLX exported to ONNX with themselves, and write docs/zoo-gomlx.md
-	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement scripts/requirements-zoo.txt
+zoo-gomlx: xla .cache/zoo/stamp ## of these only networks that GoMLX exported to ONNX, compared with themselves
 	@ONNXRUNTIME_SHARED_LIBRARY_PATH=$$(find $(CURDIR)/.cache/zoo -name 'libonnxruntime.so.*' | head -1) \
 		go run -tags onnx ./scripts/zoo_gomlx .cache/zoo docs/zoo-gomlx.md
 

@@ -171,7 +171,8 @@ def page(rows):
         f"- **By ONNX Runtime**: the mean of |J v|² over {DIRECTIONS} random directions v, on the same inputs, by central differences, with "
         "its standard error. ONNX Runtime computes in float32, where the differences are some percent off for networks with sharp bends.\n"
         "- **Difference in float64**: the network is narrowed to 4 random directions of the first example and 4 random sums of its outputs. "
-        "Its exact GC is compared with central differences of ONNX's reference evaluator.\n\nMade by `make zoo`; do not edit.\n\n"
+        "Its exact GC is compared with central differences of ONNX's reference evaluator.\n\nMade by `make zoo-wheels`; do not edit. "
+        "[Other networks](onnx.md#which-networks-were-measured) are compared with their own frameworks.\n\n"
         "| wheel | file | GC | estimator, Jacobian | by ONNX Runtime | difference in float64 |\n|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n")
 
 

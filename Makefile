@@ -42,11 +42,11 @@ test: lint $(VENV)/kernel.stamp ## lint, and all tests on both backends, of scri
 	@$(VPYTHON) scripts/notebooks/execute.py --jobs 2
 	@test -z "$$CI" || $(VPYTHON) docker/image_test.py --if-possible  # Ten minutes, if there is an engine with the base images.
 
-onnx-conformance: ## run ONNX's own conformance suite and variants of its forms, and write docs/coverage-onnx.md
+onnx-conformance: xla ## run ONNX's own conformance suite on both backends and variants of its forms, and write docs/coverage-onnx.md
 	@$(PYTHON) -m venv .cache/onnx && .cache/onnx/bin/pip install --quiet --require-hashes --requirement scripts/requirements-onnx.txt
 	@.cache/onnx/bin/python scripts/onnx-conformance.py $(CURDIR)/.cache/onnx/suite
 	@GCML_ONNX_SUITE=$(CURDIR)/.cache/onnx/suite GCML_ONNX_TABLE=$(CURDIR)/docs/coverage-onnx.md \
-		go test ./internal/onnxmodel -run '^(TestConformance|TestVariants)$$' -timeout 30m -count 1 -v
+		go test ./internal/onnxmodel -run '^(TestConformance|TestConformanceOnXLA|TestVariants)$$' -timeout 1h -count 1 -v
 
 zoo: zoo-wheels zoo-light zoo-torch zoo-exporters zoo-keras zoo-gomlx ## measure real networks, compare with the frameworks they come from, and write docs/zoo*.md (an hour, and a download of 4 GB)
 

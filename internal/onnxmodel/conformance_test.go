@@ -58,15 +58,23 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestConformanceOnXLA runs every twelfth case, as each is compiled.
+// TestConformanceOnXLA runs the whole suite of GCML_ONNX_SUITE on XLA, or every twelfth case of
+// testdata/suite, as each is compiled.
 func TestConformanceOnXLA(t *testing.T) {
-	models, err := filepath.Glob(filepath.Join(testdata("suite"), "*", "model.onnx"))
+	suite, step := os.Getenv("GCML_ONNX_SUITE"), 1
+	if suite == "" {
+		suite, step = testdata("suite"), 12
+	}
+	models, err := filepath.Glob(filepath.Join(suite, "*", "model.onnx"))
 	if err != nil || len(models) == 0 {
-		t.Fatalf("no cases (%v)", err)
+		t.Fatalf("no cases in %s (%v)", suite, err)
 	}
 	b := gctest.XLABackend(t)
+	if b == nil {
+		gctest.WithoutXLA(t)
+	}
 	var table conformanceTable
-	for i := 0; i < len(models); i += 12 {
+	for i := 0; i < len(models); i += step {
 		table.run(t, b, filepath.Dir(models[i]))
 	}
 	t.Log(table.counts())

@@ -85,7 +85,8 @@ func TestConformanceOnXLA(t *testing.T) {
 var heldToOthers = []string{"GlobalLpPool", "SimplifiedLayerNormalization", "ai.onnx.ml.LinearClassifier",
 	"ai.onnx.ml.LinearRegressor",
 	"ai.onnx.ml.Normalizer", "ai.onnx.ml.Scaler", "com.microsoft.BiasGelu", "com.microsoft.FastGelu",
-	"com.microsoft.Attention", "com.microsoft.EmbedLayerNormalization", "com.microsoft.FusedConv", "com.microsoft.FusedMatMul",
+	"com.microsoft.Attention", "com.microsoft.EmbedLayerNormalization", "com.microsoft.FusedConv",
+	"com.microsoft.FusedMatMul",
 	"com.microsoft.MultiHeadAttention",
 	"com.microsoft.Gelu", "com.microsoft.QuickGelu", "com.microsoft.SkipLayerNormalization",
 	"com.microsoft.SkipSimplifiedLayerNormalization"}

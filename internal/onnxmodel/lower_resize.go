@@ -19,7 +19,7 @@ type resizing struct {
 	sizes                      string    // name of the sizes, or ""
 	axes                       []int64
 	rank                       int
-	region                     []float32 // of tf_crop_and_resize: where each axis starts, then where it ends; its length is 1
+	region                     []float32 // of tf_crop_and_resize: the start of each axis, then the end; 1 is its length
 	ratio                      string    // of keep_aspect_ratio_policy: the scale of all axes, or ""
 }
 

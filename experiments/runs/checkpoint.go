@@ -212,8 +212,9 @@ func fileSum(path string) (string, error) {
 }
 
 // removeAllBut removes all other checkpoints, and those that a killed process left incomplete. If
-// checkpoints are kept, it keeps the newest one of each step before the current one. Each is renamed before it is removed: a process killed during the removal then leaves nothing that
-// looks like a complete checkpoint.
+// checkpoints are kept, it keeps the newest one of each step before the current one. Each is
+// renamed before it is removed: a process killed during the removal then leaves nothing that looks
+// like a complete checkpoint.
 func (c *Checkpoints) removeAllBut(keep ...string) error {
 	if c.keep {
 		earlier, err := c.newestOfEarlierSteps()

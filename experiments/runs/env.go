@@ -47,8 +47,9 @@ type Env struct {
 	// CheckpointEvery is the longest time between two checkpoints of a run; 0 is 20 seconds. A
 	// checkpoint is also saved on cancellation.
 	CheckpointEvery time.Duration
-	// KeepCheckpoints saves a checkpoint at every measured step after the first, and keeps the newest
-	// of each step when the run has ended. Otherwise a run that has ended keeps only its last one.
+	// KeepCheckpoints saves a checkpoint at every measured step after the first, and keeps the
+	// newest of each step when the run has ended. Otherwise a run that has ended keeps only its
+	// last one.
 	KeepCheckpoints bool
 }
 

@@ -67,8 +67,8 @@ func TestKilledBeforeTheRecord(t *testing.T) {
 	}
 }
 
-// TestKeepCheckpoints: a run keeps the network of every measured step, also one that was interrupted
-// at a step in between, and computes the same numbers as one that keeps none.
+// TestKeepCheckpoints: a run keeps the network of every measured step, also one that was
+// interrupted at a step in between, and computes the same numbers as one that keeps none.
 func TestKeepCheckpoints(t *testing.T) {
 	backend := gctest.GoBackend(t)
 	run := runs.Run{Label: "kept", Seed: 3, Task: resumableTask()}

@@ -79,8 +79,19 @@ func pad(l *lowering, n *protos.NodeProto) (bool, error) {
 	}
 	if mode == "reflect" {
 		l.cropFirst(n)
+	} else if len(n.Input) > 2 {
+		n.Input[2] = l.withoutAxes(n.Input[2])
 	}
 	return false, nil
+}
+
+// withoutAxes is a number that may have axes of size 1, as some exporters write it, without them:
+// XLA does not pad with it otherwise.
+func (l *lowering) withoutAxes(x string) string {
+	if rank, ok := l.rank(x); ok && rank == 0 || l.dtypes[x] == int32(protos.TensorProto_BOOL) {
+		return x
+	}
+	return l.opWith("ReduceSum", []*protos.AttributeProto{intAttribute("keepdims", 0)}, x)
 }
 
 // cropFirst cuts what computed pads below 0 take away, which the importer ignores when it reflects.

@@ -64,8 +64,8 @@ func TestFormsOfOperators(t *testing.T) {
 }
 
 // TestVariants does so for old opsets, and attributes and inputs that are left out: all with
-// GCML_ONNX_SUITE, else those that were wrong or refused once and one in eight of the others; on
-// XLA, which compiles each, one in thirty-two.
+// GCML_ONNX_SUITE, else those that were wrong or refused once and one in eight of the others, and
+// on XLA, which compiles each, one in thirty-two.
 func TestVariants(t *testing.T) {
 	cases := readCases(t, "variants/index.json")
 	if len(cases) < 100 {
@@ -79,7 +79,7 @@ func TestVariants(t *testing.T) {
 		}
 		t.Run(strings.TrimSuffix(tc.Model, ".onnx"), func(t *testing.T) {
 			tc.check(t, goBackend)
-			if i%32 == 0 && xla != nil {
+			if (whole || i%32 == 0) && xla != nil {
 				tc.check(t, xla)
 			}
 		})

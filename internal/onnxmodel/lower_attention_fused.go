@@ -1,6 +1,8 @@
 package onnxmodel
 
 import (
+	"slices"
+
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
@@ -69,6 +71,15 @@ func projectedAttention(l *lowering, n *protos.NodeProto) (bool, error) {
 	case input(n, 4) != "":
 		return refused(n, "it has the input past")
 	}
+	sizes, width := intsOr(n, "qkv_hidden_sizes", nil), l.dims(n.Input[1])
+	switch {
+	case len(width) != 2:
+		return refused(n, "its weights are not constant, or not of rank 2")
+	case len(sizes) == 0 && width[1]%3 != 0,
+		len(sizes) > 0 && (len(sizes) != 3 || slices.Min(sizes) < 1 || sizes[0]+sizes[1]+sizes[2] != width[1]):
+		return refused(n, "its weights of shape %v do not divide into queries, keys and values, with qkv_hidden_sizes %v",
+			width, sizes)
+	}
 	all := l.op("MatMul", n.Input[0], n.Input[1])
 	if bias := input(n, 2); bias != "" {
 		all = l.op("Add", all, bias)
@@ -84,7 +95,7 @@ func projectedAttention(l *lowering, n *protos.NodeProto) (bool, error) {
 		bias = l.op("Where", closed, l.scalar(all, floatOr(n, "mask_filter_value", -10000)), l.scalar(all, 0))
 		l.dtypes[bias] = int32(l.floatType(all))
 	}
-	return l.headsTogether(n, l.thirds(all, intsOr(n, "qkv_hidden_sizes", nil), -1), bias)
+	return l.headsTogether(n, l.thirds(all, sizes), bias)
 }
 
 // addBiases adds to queries, keys and values the part of the bias that is as long as they are.
@@ -97,17 +108,17 @@ func (l *lowering) addBiases(parts *[3]string, bias string) {
 	}
 }
 
-// thirds cuts x into three along an axis: of given sizes, or equal ones.
-func (l *lowering) thirds(x string, sizes []int64, axis int64) (parts [3]string) {
-	start := l.integers(0)
-	third := l.op("Div", l.op("Gather", l.op("Shape", x), l.integers(axis)), l.integer(3))
+// thirds cuts x into three along its last axis: of given sizes, or equal ones.
+func (l *lowering) thirds(x string, sizes []int64) (parts [3]string) {
+	start, axis := l.integers(0), l.integers(-1)
+	third := l.op("Div", l.op("Gather", l.op("Shape", x), axis), l.integer(3))
 	for i := range parts {
 		size := third
 		if len(sizes) == 3 {
 			size = l.integers(sizes[i])
 		}
 		end := l.op("Add", start, size)
-		parts[i] = l.op("Slice", x, start, end, l.integers(axis))
+		parts[i] = l.op("Slice", x, start, end, axis)
 		start = end
 	}
 	return parts

@@ -24,15 +24,21 @@ func col2im(l *lowering, n *protos.NodeProto) (bool, error) {
 	if refusal != "" {
 		return refused(n, "%s", refusal)
 	}
-	counts := make([]int64, axes) // of blocks along each axis
+	total, counts := int64(1), make([]int64, axes) // of blocks along each axis
 	for i := range axes {
 		counts[i] = (image[i]+w.before[i]+w.after[i]-w.span(i))/w.stride[i] + 1
 		if image[i] < 1 || image[i]+w.before[i]+w.after[i] < w.span(i) || block[i]*counts[i]*image[i] > mostInFold {
 			return refused(n, "its image_shape is %v with block_shape %v", image, block)
 		}
+		total *= counts[i]
 	}
+	// Channels that follow from the size would hide another number of blocks.
+	dims := l.op("Shape", n.Input[0])
+	x := l.checked(n.Input[0], l.op("And", l.op("Equal", l.op("Size", dims), l.integer(3)),
+		l.op("Equal", l.op("Gather", dims, l.integer(-1)), l.integer(total))),
+		"its input has another number of blocks than image_shape and the attributes give, or is not of rank 3")
 	// [batch, channels, block ..., blocks ...]; each turn takes the first axis of both.
-	x := l.op("Reshape", n.Input[0], l.integers(slices.Concat([]int64{0, -1}, block, counts)...))
+	x = l.op("Reshape", x, l.integers(slices.Concat([]int64{0, -1}, block, counts)...))
 	for i := range axes {
 		left := int64(axes - i)
 		perm := []int64{0, 1}

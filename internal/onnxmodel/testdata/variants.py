@@ -602,6 +602,9 @@ rows = [("ReduceSum", "x axis", "t", {"keepdims": 0}), ("Greater", "t zero", "g"
 heads("msattention_mask", ["x", "w", "b", "m"], {}, {"w": N(6, 18), "b": N(18), "axis": ints(2), "zero": np.array(-0.4)}, rows, op="Attention")
 heads("msattention_added", ["x", "w", "b", "", "", "m"], {"scale": 0.6}, {"w": N(6, 18), "b": N(18), "m": N(1, 2, 4, 4)}, op="Attention")
 heads("msattention_lengths", ["x", "w", "b", "m"], {}, {"w": N(6, 18), "b": N(18), "m": np.array([2, 4, 3], dtype="i4")}, op="Attention", refused="its mask_index is not of shape")
+heads("msattention_uneven", ["x", "w", "b"], {}, {"w": np.ones((6, 16)), "b": np.ones(16)}, op="Attention", refused="do not divide into queries, keys and values")
+heads("msattention_other_sizes", ["x", "w", "b"], {"qkv_hidden_sizes": [4, 4, 6]}, {"w": np.ones((6, 16)), "b": np.ones(16)}, op="Attention", refused="do not divide into queries, keys and values")
+case("col2im18_other_blocks", 18, [("Col2Im", "x i k", "y", {}), sq("y")], fold((3, 4), (2, 2)), shape=(3, 8, 12), refused="its input has another number of blocks")
 def embed(name, segments, position=False, outputs="y,unused", result="y", refused=None):
     w = {"i": np.arange(12, dtype="i4").reshape(3, 4) % 5, "word": N(5, 6), "pos": N(7, 6), "g": N(6), "b": N(6)}
     if segments:

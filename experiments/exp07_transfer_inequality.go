@@ -144,8 +144,8 @@ func reportTransfer(cfg TransferConfig, seeds []int64, records *evidence.Records
 func transferTable(cfg TransferConfig, seeds []int64, biased, unbiased []*runs.Record) evidence.Table {
 	t := evidence.Table{Title: "At the last step",
 		Header: []string{"network", "GC", "left side", "right side", "largest ratio", "test accuracy"},
-		Notes: fmt.Sprintf("Mean ± standard deviation over %d seeds; the sides are means over %d training examples, the ratio is the largest of them. %s.",
-			len(seeds), cfg.Examples, cfg.Describe())}
+		Notes: evidence.NotesOn(fmt.Sprintf("Mean ± standard deviation over %d seeds; the sides are means over %d training examples, "+
+			"the ratio is the largest of them. %s.", len(seeds), cfg.Examples, cfg.Describe()), biased, unbiased)}
 	for _, row := range []struct {
 		name    string
 		records []*runs.Record

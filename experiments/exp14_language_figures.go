@@ -62,6 +62,7 @@ func (r languageResults) noiseTable() evidence.Table {
 	for _, c := range columns {
 		t.Header = append(t.Header, c.Title)
 	}
+	var all [][]*runs.Record
 	for i, s := range r.sweeps {
 		for _, setting := range s.withoutAndWith() {
 			row := []string{fmt.Sprintf("%g", r.LabelNoise[i]), setting.name, setting.chosen}
@@ -69,8 +70,10 @@ func (r languageResults) noiseTable() evidence.Table {
 				row = append(row, evidence.MeanAndDeviation(setting.records, evidence.AtEnd(c.Name)))
 			}
 			t.Rows = append(t.Rows, row)
+			all = append(all, setting.records)
 		}
 	}
+	t.Notes = evidence.NotesOn(t.Notes, all...)
 	return t
 }
 

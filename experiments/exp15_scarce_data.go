@@ -341,6 +341,7 @@ func (r scarceResults) table() evidence.Table {
 			"GC test"},
 		Notes: fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step, each with the strength that its %d validation images chose.",
 			r.seeds, r.Validation)}
+	var all [][]*runs.Record
 	for i, size := range r.Sizes {
 		list := []tuned{r.none[i]}
 		for _, m := range r.ScarceDataConfig.methods() {
@@ -352,8 +353,10 @@ func (r scarceResults) table() evidence.Table {
 				row = append(row, evidence.MeanAndDeviation(m.records, evidence.AtEnd(name)))
 			}
 			t.Rows = append(t.Rows, row)
+			all = append(all, m.records)
 		}
 	}
+	t.Notes = evidence.NotesOn(t.Notes, all...)
 	return t
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures U-Nets and YOLOv8n, exported by both of PyTorch's exporters, and compares with PyTorch: zoo_exporters.py GCML DIR [TABLE].
 
-It runs in a Python that has torch, torchvision, onnx, onnxscript and ultralytics, which are too large to install for it. Weights are
-random, so that nothing is downloaded. The oracle is PyTorch's own Jacobian in float64, one vector-Jacobian product for each output."""
+Weights are random, so that nothing is downloaded. The oracle is PyTorch's own Jacobian in float64, one vector-Jacobian product for
+each output."""
 import contextlib
 import copy
 import io

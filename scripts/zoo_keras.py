@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Measures Keras networks that tf2onnx exported, and compares with TensorFlow: zoo_keras.py GCML DIR [TABLE].
 
-It runs in a Python that has tensorflow, keras and tf2onnx, which are too large to install for it. The oracle is TensorFlow's own
-Jacobian of the same network with the same weights in float64."""
+The oracle is TensorFlow's own Jacobian of the same network with the same weights in float64."""
 import collections
 import os
 

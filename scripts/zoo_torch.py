@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Measures torchvision's networks and compares with PyTorch: zoo_torch.py GCML DIR [TABLE].
 
-It runs in a Python that has torch and torchvision, which are too large to install for it. The networks have 10 outputs and
-random weights, and their batch norms the statistics of random images, so that nothing is downloaded. They are exported to DIR by
-the older exporter. The oracle is PyTorch's own Jacobian, one vector-Jacobian product for each output."""
+The networks have 10 outputs and random weights, and their batch norms the statistics of random images, so that nothing is
+downloaded. They are exported to DIR by the older exporter. The oracle is PyTorch's own Jacobian, one vector-Jacobian product for each output."""
 import pathlib
 import sys
 import warnings

@@ -36,9 +36,9 @@ func memoryFor(b compute.Backend, values float64) float64 {
 // from which a small batch is measured first to estimate the time. A network uses the weights of a
 // convolution at every position, so that equal work takes different times. This work takes
 //
-//	convolutions     18-97 s of CPU time
-//	attention        3-16 s
-//	a ResNet18       0.9-4 s
+//	convolutions     15-81 s of CPU time
+//	attention        3-14 s
+//	a ResNet18       0.8-4 s
 //	dense layers     0.01-0.03 s
 //
 // So nearly every measurement that takes more than 100 s of CPU time gets an estimate. A network of
@@ -49,10 +49,10 @@ const pilotFrom = 1e9
 // pilotBytesFrom is the like for the work in products times the memory of the network's values for
 // one example, in bytes. It takes, by the same benchmark,
 //
-//	convolutions     3-16 s of CPU time
-//	attention        7-35 s
-//	a ResNet18       3-13 s
-//	dense layers     47-140 s, but there pilotFrom is reached long before
+//	convolutions     8-17 s of CPU time
+//	attention        5-31 s
+//	a ResNet18       6-12 s
+//	dense layers     40-99 s, but there pilotFrom is reached long before
 //
 // So it also finds networks of few weights that are used at many positions. The memory is known for
 // ONNX files only.

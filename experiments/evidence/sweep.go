@@ -102,11 +102,15 @@ func (s Sweep) TableOf(title string, columns ...Column) Table {
 
 // notes says what the cells of a table are, and which runs are not in them.
 func (s Sweep) notes(more string) string {
-	text := fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step%s", s.Seeds(), more)
-	if left := s.LeftOut(); left != "" {
-		text += fmt.Sprintf(" %s%s.", strings.ToUpper(left[:1]), left[1:])
+	return NotesOn(fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step%s", s.Seeds(), more), s.Records...)
+}
+
+// NotesOn adds to a table's notes which of the records, those of all its rows, are not in its cells.
+func NotesOn(notes string, all ...[]*runs.Record) string {
+	if left := leftOut(all); left != "" {
+		notes += fmt.Sprintf(" %s%s.", strings.ToUpper(left[:1]), left[1:])
 	}
-	return text
+	return notes
 }
 
 // MeanAndDeviation writes a quantity's mean and standard deviation over records.

@@ -81,10 +81,17 @@ func (s Sweep) trendClaim(text ClaimText, what, name string, d Direction, sc sca
 }
 
 // LeftOut counts in words the runs that the statistics exclude.
-func (s Sweep) LeftOut() string {
+func (s Sweep) LeftOut() string { return leftOut(s.Records) }
+
+func leftOut(all [][]*runs.Record) string {
 	diverged, dead := 0, 0
-	for _, records := range s.Records {
+	seen := make(map[*runs.Record]bool) // A run may be in several rows.
+	for _, records := range all {
 		for _, r := range records {
+			if seen[r] {
+				continue
+			}
+			seen[r] = true
 			switch {
 			case r.Status == runs.Diverged:
 				diverged++

@@ -179,6 +179,7 @@ func integersOf(t *protos.TensorProto) ([]int64, bool) {
 
 // keepKnown makes constants of the small weights of floats that are combined with nothing but
 // shapes and weights, as in computed sizes: the importer takes only weights of integers for known.
+// It makes constants of weights without elements, too, which have a form of their own.
 func (l *lowering) keepKnown() {
 	known, combined := map[string]bool{"": true}, make(map[string]bool)
 	for _, w := range l.graph.Initializer {
@@ -198,6 +199,10 @@ func (l *lowering) keepKnown() {
 	}
 	l.graph.Initializer = slices.DeleteFunc(l.graph.Initializer, func(w *protos.TensorProto) bool {
 		count, ok := elements(w.Dims)
+		if withoutElements(w) {
+			l.weight(w)
+			return true
+		}
 		if !ok || count > mostInGrid || !combined[w.Name] || !isFloat(w.DataType) || len(w.ExternalData) > 0 {
 			return false
 		}

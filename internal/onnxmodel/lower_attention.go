@@ -11,10 +11,13 @@ var _ = register(map[string]rewrite{
 	"RotaryEmbedding": rotaryEmbedding,
 })
 
-// attention is softmax(Q·Kᵀ·scale + mask)·V for each head [batch, heads, positions, size], or of
-// heads side by side [batch, positions, heads·size]. A position that may attend to no position
-// gives 0.
-func attention(l *lowering, n *protos.NodeProto) (bool, error) {
+// attention is ONNX's own: a position that may attend to no position gives 0.
+func attention(l *lowering, n *protos.NodeProto) (bool, error) { return attend(l, n, l.maskedSoftmax) }
+
+// attend is softmax(Q·Kᵀ·scale + mask)·V for each head [batch, heads, positions, size], or of heads
+// side by side [batch, positions, heads·size]. masked is the softmax of scores, of a type like that
+// of a value, where not all positions are allowed.
+func attend(l *lowering, n *protos.NodeProto, masked func(scores, allowed, like string) string) (bool, error) {
 	heads, kvHeads := intOr(n, "q_num_heads", 0), intOr(n, "kv_num_heads", 0)
 	sideBySide := attribute(n, "q_num_heads") != nil && attribute(n, "kv_num_heads") != nil
 	rank, known := l.rank(n.Input[0])
@@ -88,7 +91,7 @@ func attention(l *lowering, n *protos.NodeProto) (bool, error) {
 	if allowed == "" {
 		weights = l.softmax(scores, -1)
 	} else {
-		weights = l.maskedSoftmax(scores, allowed, q)
+		weights = masked(scores, allowed, q)
 	}
 	y := l.op("MatMul", weights, v)
 	if sideBySide {
@@ -145,15 +148,26 @@ func (l *lowering) repeatedHeads(x, heads string) string {
 
 // maskedSoftmax is the softmax over the last axis of what is allowed, and 0 where nothing is.
 func (l *lowering) maskedSoftmax(scores, allowed, like string) string {
-	lowest := float32(-1e30)
-	if l.floatType(like) == protos.TensorProto_FLOAT16 {
-		lowest = -6e4
-	}
-	masked := l.op("Where", allowed, scores, l.scalar(like, lowest))
+	masked := l.closed(scores, allowed, like)
 	e := l.op("Exp", l.op("Sub", masked, l.opWith("ReduceMax", reduceAttributes(-1), masked)))
 	e = l.op("Where", allowed, e, l.scalar(like, 0))
 	sum := l.opWith("ReduceSum", reduceAttributes(-1), e)
 	return l.op("Div", e, l.op("Where", l.op("Equal", sum, l.scalar(like, 0)), l.scalar(like, 1), sum))
+}
+
+// equalIfClosed is the softmax over the last axis of what is allowed, and equal where nothing is, as
+// in ONNX Runtime, which sets all scores to the least number there.
+func (l *lowering) equalIfClosed(scores, allowed, like string) string {
+	return l.softmax(l.closed(scores, allowed, like), -1)
+}
+
+// closed is scores with a number far below others where they are not allowed.
+func (l *lowering) closed(scores, allowed, like string) string {
+	lowest := float32(-1e30)
+	if l.floatType(like) == protos.TensorProto_FLOAT16 {
+		lowest = -6e4
+	}
+	return l.op("Where", allowed, scores, l.scalar(like, lowest))
 }
 
 // rotaryEmbedding rotates pairs of values by angles: x [batch, heads, positions, size], or with

@@ -54,6 +54,12 @@ func multiHeadAttention(l *lowering, n *protos.NodeProto) (bool, error) {
 		}
 	}
 	if bias := input(n, 3); bias != "" {
+		all := l.op("Gather", l.op("Shape", bias), l.integers(0))
+		rest := all
+		for _, part := range parts {
+			rest = l.op("Sub", rest, l.op("Gather", l.op("Shape", part), l.integers(2)))
+		}
+		bias = l.checked(bias, l.op("Equal", rest, l.integers(0)), "its bias is not as long as its queries, keys and values together")
 		l.addBiases(&parts, bias)
 	}
 	return l.headsTogether(n, parts, input(n, 5))
@@ -71,14 +77,14 @@ func projectedAttention(l *lowering, n *protos.NodeProto) (bool, error) {
 	case input(n, 4) != "":
 		return refused(n, "it has the input past")
 	}
-	sizes, width := intsOr(n, "qkv_hidden_sizes", nil), l.dims(n.Input[1])
-	switch {
-	case len(width) != 2:
+	width := l.dims(n.Input[1])
+	if len(width) != 2 {
 		return refused(n, "its weights are not constant, or not of rank 2")
-	case len(sizes) == 0 && width[1]%3 != 0,
-		len(sizes) > 0 && (len(sizes) != 3 || slices.Min(sizes) < 1 || sizes[0]+sizes[1]+sizes[2] != width[1]):
-		return refused(n, "its weights of shape %v do not divide into queries, keys and values, with qkv_hidden_sizes %v",
-			width, sizes)
+	}
+	third := width[1] / 3
+	sizes := intsOr(n, "qkv_hidden_sizes", []int64{third, third, third})
+	if len(sizes) != 3 || slices.Min(sizes) < 1 || sizes[0]+sizes[1]+sizes[2] != width[1] {
+		return refused(n, "its weights of shape %v do not divide into queries, keys and values of the sizes %v", width, sizes)
 	}
 	all := l.op("MatMul", n.Input[0], n.Input[1])
 	if bias := input(n, 2); bias != "" {
@@ -93,7 +99,6 @@ func projectedAttention(l *lowering, n *protos.NodeProto) (bool, error) {
 		mask = l.checked(mask, l.op("Equal", l.op("Size", l.op("Shape", mask)), l.integer(2)), other)
 		closed := l.op("Equal", l.op("Unsqueeze", l.cast(mask, protos.TensorProto_INT64), l.integers(1, 2)), l.integer(0))
 		bias = l.op("Where", closed, l.scalar(all, floatOr(n, "mask_filter_value", -10000)), l.scalar(all, 0))
-		l.dtypes[bias] = int32(l.floatType(all))
 	}
 	return l.headsTogether(n, l.thirds(all, sizes), bias)
 }
@@ -108,18 +113,12 @@ func (l *lowering) addBiases(parts *[3]string, bias string) {
 	}
 }
 
-// thirds cuts x into three along its last axis: of given sizes, or equal ones.
+// thirds cuts x into three of given sizes along its last axis.
 func (l *lowering) thirds(x string, sizes []int64) (parts [3]string) {
-	start, axis := l.integers(0), l.integers(-1)
-	third := l.op("Div", l.op("Gather", l.op("Shape", x), axis), l.integer(3))
-	for i := range parts {
-		size := third
-		if len(sizes) == 3 {
-			size = l.integers(sizes[i])
-		}
-		end := l.op("Add", start, size)
-		parts[i] = l.op("Slice", x, start, end, axis)
-		start = end
+	start := int64(0)
+	for i, size := range sizes {
+		parts[i] = l.op("Slice", x, l.integers(start), l.integers(start+size), l.integers(-1))
+		start += size
 	}
 	return parts
 }
@@ -137,5 +136,5 @@ func (l *lowering) headsTogether(n *protos.NodeProto, parts [3]string, bias stri
 		Attribute: []*protos.AttributeProto{intAttribute("q_num_heads", heads), intAttribute("kv_num_heads", heads),
 			intAttribute("is_causal", intOr(n, "unidirectional", 0)), floatAttribute("scale", floatOr(n, "scale", 0))}}
 	trimInputs(whole)
-	return attention(l, whole)
+	return attend(l, whole, l.equalIfClosed)
 }

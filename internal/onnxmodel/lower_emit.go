@@ -3,6 +3,7 @@ package onnxmodel
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute-onnx/support/protos"
 )
@@ -87,7 +88,26 @@ func (l *lowering) integer(value int64) string {
 // nodes.
 func (l *lowering) weight(t *protos.TensorProto) string {
 	l.dtypes[t.Name] = t.DataType
+	if withoutElements(t) {
+		l.zeros(t.Name, t.DataType, t.Dims)
+		return t.Name
+	}
 	l.add(&protos.NodeProto{Name: t.Name, OpType: "Constant", Output: []string{t.Name},
 		Attribute: []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: t}}})
 	return t.Name
+}
+
+// withoutElements reports whether a constant is an array of several axes without elements. go-xla
+// writes those so that XLA cannot read them.
+func withoutElements(t *protos.TensorProto) bool {
+	return len(t.Dims) > 1 && slices.Contains(t.Dims, 0) && elementBytes[protos.TensorProto_DataType(t.DataType)] > 0
+}
+
+// zeros emits zeros of a type, which has elementBytes, as a value of the name.
+func (l *lowering) zeros(name string, dtype int32, dims []int64) {
+	zero := &protos.TensorProto{DataType: dtype, Dims: []int64{1},
+		RawData: make([]byte, elementBytes[protos.TensorProto_DataType(dtype)])}
+	l.add(&protos.NodeProto{Name: name, OpType: "ConstantOfShape", Input: []string{l.integers(dims...)},
+		Output:    []string{name},
+		Attribute: []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: zero}}})
 }

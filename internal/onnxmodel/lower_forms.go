@@ -51,7 +51,11 @@ func constantForms(l *lowering, n *protos.NodeProto) (bool, error) {
 	t := &protos.TensorProto{Name: n.Output[0], DataType: int32(protos.TensorProto_FLOAT)}
 	switch a.Name {
 	case "value":
-		return false, nil
+		if !withoutElements(a.T) {
+			return false, nil
+		}
+		l.zeros(n.Output[0], a.T.DataType, a.T.Dims)
+		return true, nil
 	case "sparse_value":
 		return sparseConstant(l, n, a.SparseTensor)
 	case "value_float":
@@ -99,10 +103,8 @@ func sparseConstant(l *lowering, n *protos.NodeProto, sparse *protos.SparseTenso
 	update.Name = l.fresh()
 	at := &protos.TensorProto{Name: l.fresh(), DataType: int32(protos.TensorProto_INT64),
 		Dims: []int64{count, int64(len(limits))}, Int64Data: positions}
-	zero := &protos.AttributeProto{Name: "value", Type: protos.AttributeProto_TENSOR, T: &protos.TensorProto{
-		DataType: values.DataType, Dims: []int64{1},
-		RawData: make([]byte, width)}}
-	zeros := l.opWith("ConstantOfShape", []*protos.AttributeProto{zero}, l.integers(shape...))
+	zeros := l.fresh()
+	l.zeros(zeros, values.DataType, shape)
 	dense := l.op("ScatterND", zeros, l.weight(at), l.weight(update))
 	return l.finish(n, l.op("Reshape", dense, l.integers(dims...)))
 }

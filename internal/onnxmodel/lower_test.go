@@ -31,6 +31,8 @@ type caseOf struct {
 	Refused string `json:"refused"`
 	// Always is whether the case is tested without GCML_ONNX_SUITE too.
 	Always bool `json:"always"`
+	// XLA is whether it is tested on XLA then, too.
+	XLA bool `json:"xla"`
 
 	folder string
 }
@@ -65,7 +67,7 @@ func TestFormsOfOperators(t *testing.T) {
 
 // TestVariants does so for old opsets, and attributes and inputs that are left out: all with
 // GCML_ONNX_SUITE, else those that were wrong or refused once and one in eight of the others, and
-// on XLA, which compiles each, one in thirty-two.
+// on XLA, which compiles each, those that only XLA refused and one in thirty-two.
 func TestVariants(t *testing.T) {
 	cases := readCases(t, "variants/index.json")
 	if len(cases) < 100 {
@@ -79,7 +81,7 @@ func TestVariants(t *testing.T) {
 		}
 		t.Run(strings.TrimSuffix(tc.Model, ".onnx"), func(t *testing.T) {
 			tc.check(t, goBackend)
-			if (whole || i%32 == 0) && xla != nil {
+			if (whole || tc.XLA || i%32 == 0) && xla != nil {
 				tc.check(t, xla)
 			}
 		})

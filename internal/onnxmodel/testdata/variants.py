@@ -628,7 +628,6 @@ heads("mha_long_bias", ["x", "k", "v", "b"], {}, {**weights, "b": np.ones(21)}, 
 empty = {"e": np.zeros((4, 0, 3)), "a": ints(0, 1)}
 case("weight_empty", 13, [("ReduceSum", "e a", "s", {"keepdims": 0}), ("Add", "x s", "y", {}), sq("y")], empty, shape=(3, 3))
 case("constant_empty", 13, [("Constant", [], "e", {"value": numpy_helper.from_array(np.zeros((4, 0, 3)))}), ("ReduceSum", "e a", "s", {"keepdims": 0}), ("Add", "x s", "y", {}), sq("y")], {"a": ints(0, 1)}, shape=(3, 3))
-case("concat_empty", 13, [("Concat", "x e", "y", {"axis": 1}), sq("y")], {"e": np.zeros((3, 0))}, shape=(3, 3))
 
 RUNTIME = {"softmax11_axis2", "softmax11_negative2", "softmax1_default", "logsoftmax9_default", "bn9_2d", "loop_fixed", "loop_if", "loop_nested",
            "lpnorm_p1_axis2", "lrn_wide", "resize13_cubic_exclude", "lstm_clip", "lstm_hardsigmoid", "lstm_hardsigmoid_alpha", "lstm_input_forget",

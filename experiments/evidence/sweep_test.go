@@ -76,8 +76,9 @@ func TestTableOfRunsLeftOut(t *testing.T) {
 			t.Errorf("%s: notes %q", table.Title, table.Notes)
 		}
 	}
-	if notes := NotesOn("Rows.", []*runs.Record{dead}, []*runs.Record{dead}); notes != "Rows. Left out: 1 run(s) that ended at chance." {
-		t.Errorf("notes %q of a run in two rows", notes)
+	twice := NotesOn("Rows.", []*runs.Record{dead}, []*runs.Record{dead})
+	if twice != "Rows. Left out: 1 run(s) that ended at chance." {
+		t.Errorf("notes %q of a run in two rows", twice)
 	}
 	s.Records = s.Records[:1]
 	s.Values = s.Values[:1]

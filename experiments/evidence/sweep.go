@@ -102,7 +102,8 @@ func (s Sweep) TableOf(title string, columns ...Column) Table {
 
 // notes says what the cells of a table are, and which runs are not in them.
 func (s Sweep) notes(more string) string {
-	return NotesOn(fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step%s", s.Seeds(), more), s.Records...)
+	text := fmt.Sprintf("Mean ± standard deviation over %d seeds at the last step%s", s.Seeds(), more)
+	return NotesOn(text, s.Records...)
 }
 
 // NotesOn adds to a table's notes which of the records, those of all its rows, are not in its cells.

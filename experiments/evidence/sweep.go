@@ -106,7 +106,8 @@ func (s Sweep) notes(more string) string {
 	return NotesOn(text, s.Records...)
 }
 
-// NotesOn adds to a table's notes which of the records, those of all its rows, are not in its cells.
+// NotesOn adds to a table's notes which of the records, those of all its rows, are not in its
+// cells.
 func NotesOn(notes string, all ...[]*runs.Record) string {
 	if left := leftOut(all); left != "" {
 		notes += fmt.Sprintf(" %s%s.", strings.ToUpper(left[:1]), left[1:])

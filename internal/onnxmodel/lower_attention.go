@@ -155,8 +155,8 @@ func (l *lowering) maskedSoftmax(scores, allowed, like string) string {
 	return l.op("Div", e, l.op("Where", l.op("Equal", sum, l.scalar(like, 0)), l.scalar(like, 1), sum))
 }
 
-// equalIfClosed is the softmax over the last axis of what is allowed, and equal where nothing is, as
-// in ONNX Runtime, which sets all scores to the least number there.
+// equalIfClosed is the softmax over the last axis of what is allowed, and equal where nothing is,
+// as in ONNX Runtime, which sets all scores to the least number there.
 func (l *lowering) equalIfClosed(scores, allowed, like string) string {
 	return l.softmax(l.closed(scores, allowed, like), -1)
 }

@@ -78,6 +78,22 @@ func TestCodeIsThatOfTheExamples(t *testing.T) {
 	}
 }
 
+// TestFirstProgram checks that the program in README.md is examples/first, whose output a test knows.
+func TestFirstProgram(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile("../examples/first/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(string(program), "package main")
+	if block := goBlock.FindSubmatch(readme); block == nil || string(block[1]) != "package main"+code {
+		t.Errorf("README.md has not the program of examples/first/main.go")
+	}
+}
+
 // TestLinks checks that the targets of the pages' links exist, and that the index has all pages.
 func TestLinks(t *testing.T) {
 	texts := pages(t)

@@ -57,7 +57,6 @@ Of 3 empirical claims, after Holm's correction for their number: 1 holds, 1 does
 | [06 Noise](results/06-noise-paper) | Accuracy rises. Undecided: difference 0.1. *This result has an older form.* | 0 | 0 | 1 |  | paper |
 
 [Every claim](results/README.md), with its effect, verdicts and criterion.
-
 <!-- claims:end -->
 after
 `,
@@ -67,7 +66,6 @@ after
 |---|---|---|---|---|
 | [05-gc-regularizer](05-gc-regularizer) | ` + "`gcml run gc-regularizer --scale laptop --set rates=0,1`" + ` | xla:cpu | 0, 1, 2 | 2030-01-02 |
 | [06-noise-paper](06-noise-paper) | ` + "`gcml run 05 --set 'a\\|b'`" + ` | xla:cpu | 0, 1, 2 | 2030-01-02 |
-
 <!-- results:end -->
 after
 <!-- claims:begin -->
@@ -98,7 +96,6 @@ Paper scale. This result has an older form. Its verdicts are not corrected, and 
 | verdict | claim | effect | where compared, without correction | rank correlation | without correction | p-value | holds if |
 |---|---|---|---|---|---|---|---|
 | ? **undecided** | accuracy rises | difference 0.1 |  |  | undecided | unknown | interval above 0 |
-
 <!-- claims:end -->
 `} {
 		got, err := os.ReadFile(path)

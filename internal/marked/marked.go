@@ -27,7 +27,7 @@ func Update(path, name, content string) (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("%s %w: the generated text goes between them", path, err)
 	}
-	section := "\n" + strings.Trim(content, "\n") + "\n\n"
+	section := "\n" + strings.Trim(content, "\n") + "\n"
 	updated := slices.Concat(text[:from], []byte(section), text[to:])
 	if bytes.Equal(updated, text) {
 		return false, nil

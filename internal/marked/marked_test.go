@@ -17,7 +17,7 @@ func TestUpdate(t *testing.T) {
 		}
 	}
 	got, err := os.ReadFile(path)
-	want := "before\n<!-- other:begin -->\nkept\n<!-- other:end -->\n<!-- table:begin -->\nnew $1\nlines\n\n<!-- table:end -->\nafter\n"
+	want := "before\n<!-- other:begin -->\nkept\n<!-- other:end -->\n<!-- table:begin -->\nnew $1\nlines\n<!-- table:end -->\nafter\n"
 	if err != nil || string(got) != want {
 		t.Errorf("file\n%s\nwant\n%s(%v)", got, want, err)
 	}

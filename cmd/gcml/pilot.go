@@ -16,13 +16,14 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/pace"
 )
 
-// pilotExamples is the number of examples of the small batch from whose time that of a measurement
-// is estimated, unless the network takes batches of one size only.
+// pilotExamples is the most examples of the small batch from whose time that of a measurement is
+// estimated, unless the network takes batches of one size only.
 const pilotExamples = 4
 
-// pilotSize returns the size of the small batch, 0 if none is worth its time.
+// pilotSize returns the size of the small batch, at most a tenth of the examples, and 0 if none is
+// worth its time.
 func pilotSize(s subject, products float64) int {
-	size := pilotExamples
+	size := min(pilotExamples, s.examples/10)
 	if s.batch > 0 {
 		size = s.batch
 	}

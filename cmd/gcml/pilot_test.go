@@ -167,7 +167,8 @@ func TestPilotSize(t *testing.T) {
 		{"few weights at many positions", subject{store: store, examples: 1000, bytes: 1e9}, pilotBytesFrom / 1e9,
 			pilotExamples},
 		{"few weights at few positions", subject{store: store, examples: 1000, bytes: 1e9}, pilotBytesFrom/1e9 - 1, 0},
-		{"few examples", subject{store: store, examples: 20}, 1e9, 0},
+		{"few examples", subject{store: store, examples: 29}, 1e9, 2},
+		{"fewer examples", subject{store: store, examples: 9}, 1e9, 0},
 		{"a fixed batch", subject{store: store, examples: 1000, batch: 50}, pilotFrom / 1000, 50},
 		{"few fixed batches", subject{store: store, examples: 100, batch: 50}, pilotFrom / 1000, 0},
 	} {

@@ -1,6 +1,7 @@
 package onnxmodel
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/gomlx/compute-onnx/support/protos"
@@ -24,15 +25,8 @@ func attend(l *lowering, n *protos.NodeProto, masked func(scores, allowed, like 
 	if known && rank == 4 {
 		sideBySide = false
 	}
-	switch {
-	case used(n, 3):
-		return refused(n, "it has the output qk_matmul_output")
-	case input(n, 6) != "":
-		return refused(n, "it has the input nonpad_kv_seqlen")
-	case (input(n, 4) == "") != (input(n, 5) == ""):
-		return refused(n, "it has a past of only its keys or values")
-	case sideBySide && (heads < 1 || kvHeads < 1 || heads%kvHeads != 0):
-		return refused(n, "the attributes q_num_heads and kv_num_heads are %d and %d", heads, kvHeads)
+	if refusal := attentionRefusal(n, heads, kvHeads, sideBySide); refusal != "" {
+		return refused(n, "%s", refusal)
 	}
 	q, k, v := n.Input[0], n.Input[1], n.Input[2]
 	if sideBySide && !known {
@@ -61,28 +55,15 @@ func attend(l *lowering, n *protos.NodeProto, masked func(scores, allowed, like 
 	if c := floatOr(n, "softcap", 0); c > 0 {
 		scores = l.op("Mul", l.op("Tanh", l.op("Div", scores, l.scalar(q, c))), l.scalar(q, c))
 	}
-	allowed := ""
+	var allowed string
 	allow := func(more string) {
-		if allowed == "" {
-			allowed = more
-		} else {
-			allowed = l.op("And", allowed, more)
+		if allowed != "" {
+			more = l.op("And", allowed, more)
 		}
+		allowed = more
 	}
 	if mask := input(n, 3); mask != "" {
-		dtype, ok := l.dtypes[mask]
-		switch {
-		case ok && dtype == int32(protos.TensorProto_BOOL):
-			allow(mask)
-		case isFloat(dtype):
-			// -Inf forbids a position. Added to the scores, it would make NaN gradients.
-			open := l.op("Greater", mask, l.scalar(mask, -math.MaxFloat32/2))
-			if dtype == int32(protos.TensorProto_FLOAT16) {
-				open = l.op("Greater", mask, l.scalar(mask, -65504))
-			}
-			scores = l.op("Add", scores, l.cast(l.op("Where", open, mask, l.scalar(mask, 0)), l.floatType(q)))
-			allow(open)
-		default:
+		if l.attentionMask(mask, q, &scores, allow); allowed == "" {
 			return refused(n, "its mask is of a type that the file does not tell")
 		}
 	}
@@ -98,6 +79,39 @@ func attend(l *lowering, n *protos.NodeProto, masked func(scores, allowed, like 
 		y = l.reshaped(l.permuted(y, 0, 2, 1, 3), qShape[0], qShape[2], l.integers(-1))
 	}
 	return l.finish(n, y)
+}
+
+// attentionRefusal names what is not supported.
+func attentionRefusal(n *protos.NodeProto, heads, kvHeads int64, sideBySide bool) string {
+	switch {
+	case used(n, 3):
+		return "it has the output qk_matmul_output"
+	case input(n, 6) != "":
+		return "it has the input nonpad_kv_seqlen"
+	case (input(n, 4) == "") != (input(n, 5) == ""):
+		return "it has a past of only its keys or values"
+	case sideBySide && (heads < 1 || kvHeads < 1 || heads%kvHeads != 0):
+		return fmt.Sprintf("the attributes q_num_heads and kv_num_heads are %d and %d", heads, kvHeads)
+	}
+	return ""
+}
+
+// attentionMask adds a mask to the scores, which are of the type of q, and allows the positions that
+// it leaves. It does nothing if the mask's type is unknown.
+func (l *lowering) attentionMask(mask, q string, scores *string, allow func(positions string)) {
+	switch dtype, known := l.dtypes[mask]; {
+	case known && dtype == int32(protos.TensorProto_BOOL):
+		allow(mask)
+	case isFloat(dtype):
+		// -Inf forbids a position. Added to the scores, it would make NaN gradients.
+		least := float32(-math.MaxFloat32 / 2)
+		if dtype == int32(protos.TensorProto_FLOAT16) {
+			least = -65504
+		}
+		open := l.op("Greater", mask, l.scalar(mask, least))
+		*scores = l.op("Add", *scores, l.cast(l.op("Where", open, mask, l.scalar(mask, 0)), l.floatType(q)))
+		allow(open)
+	}
 }
 
 // attentionWindow returns the mask of the positions that the attributes let each position attend

@@ -129,56 +129,9 @@ func scatterElements(l *lowering, n *protos.NodeProto) (bool, error) {
 
 // einsum multiplies any number of operands two at a time, because the importer's Einsum takes two.
 func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
-	equation := strings.ReplaceAll(stringOr(n, "equation", ""), " ", "")
-	left, result, explicit := strings.Cut(equation, "->")
-	terms := strings.Split(left, ",")
-	if len(terms) != len(n.Input) {
-		return refused(n, "the attribute equation %q has another number of terms than it has inputs", equation)
-	}
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	spare := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(equation, r) {
-			return -1
-		}
-		return r
-	}, letters)
-	longest := ""
-	for i, term := range terms {
-		named := strings.Replace(term, "...", "", 1)
-		if named != term {
-			rank, ok := l.rank(n.Input[i])
-			if !ok || rank < len(named) || rank-len(named) > len(spare) {
-				return refused(n, "the attribute equation %q has an ellipsis, for an input of unknown rank", equation)
-			}
-			// Broadcast axes count from the last.
-			dots := spare[len(spare)-(rank-len(named)):]
-			if len(dots) > len(longest) {
-				longest = dots
-			}
-			terms[i] = strings.Replace(term, "...", dots, 1)
-		}
-		for _, r := range terms[i] {
-			if !strings.ContainsRune(letters, r) {
-				return refused(n, "the attribute equation %q has a sign that is no letter", equation)
-			}
-		}
-	}
-	result = strings.Replace(result, "...", longest, 1)
-	if !explicit {
-		// Letters that occur once, in order of the alphabet, after broadcast axes.
-		all := []rune(strings.Join(terms, ""))
-		slices.Sort(all)
-		result = longest
-		for _, r := range all {
-			if strings.Count(string(all), string(r)) == 1 && !strings.ContainsRune(longest, r) {
-				result += string(r)
-			}
-		}
-	}
-	for _, r := range result {
-		if strings.Count(result, string(r)) > 1 || !strings.ContainsRune(left+longest, r) {
-			return refused(n, "the attribute equation %q has a result that its terms do not give", equation)
-		}
+	terms, result, refusal := l.einsumTerms(n)
+	if refusal != "" {
+		return refused(n, "the attribute equation %q has %s", stringOr(n, "equation", ""), refusal)
 	}
 	operands := slices.Clone(n.Input)
 	for i := range terms {
@@ -197,6 +150,65 @@ func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 		value, term = l.product(value, term, operands[i], terms[i], kept), kept
 	}
 	return l.finish(n, l.sumAndOrder(value, term, result))
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// einsumTerms returns a letter for each axis of each operand and of the result, in place of ellipses
+// too, or says what it cannot read.
+func (l *lowering) einsumTerms(n *protos.NodeProto) (terms []string, result, refusal string) {
+	equation := strings.ReplaceAll(stringOr(n, "equation", ""), " ", "")
+	left, result, explicit := strings.Cut(equation, "->")
+	terms = strings.Split(left, ",")
+	if len(terms) != len(n.Input) {
+		return nil, "", "another number of terms than it has inputs"
+	}
+	spare := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(equation, r) {
+			return -1
+		}
+		return r
+	}, letters)
+	longest := ""
+	for i, term := range terms {
+		if named := strings.Replace(term, "...", "", 1); named != term {
+			rank, ok := l.rank(n.Input[i])
+			if !ok || rank < len(named) || rank-len(named) > len(spare) {
+				return nil, "", "an ellipsis, for an input of unknown rank"
+			}
+			// Broadcast axes count from the last.
+			dots := spare[len(spare)-(rank-len(named)):]
+			if len(dots) > len(longest) {
+				longest = dots
+			}
+			terms[i] = strings.Replace(term, "...", dots, 1)
+		}
+		if strings.Trim(terms[i], letters) != "" {
+			return nil, "", "a sign that is no letter"
+		}
+	}
+	result = strings.Replace(result, "...", longest, 1)
+	if !explicit {
+		result = implicitResult(terms, longest)
+	}
+	for _, r := range result {
+		if strings.Count(result, string(r)) > 1 || !strings.ContainsRune(left+longest, r) {
+			return nil, "", "a result that its terms do not give"
+		}
+	}
+	return terms, result, ""
+}
+
+// implicitResult has the letters that occur once, in order of the alphabet, after broadcast axes.
+func implicitResult(terms []string, broadcast string) string {
+	all, result := []rune(strings.Join(terms, "")), broadcast
+	slices.Sort(all)
+	for _, r := range all {
+		if strings.Count(string(all), string(r)) == 1 && !strings.ContainsRune(broadcast, r) {
+			result += string(r)
+		}
+	}
+	return result
 }
 
 // withoutRepeated drops the axes of size 1 of a constant operand whose letters another term has

@@ -1,14 +1,15 @@
 package onnxmodel
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// Pools and convolutions. The importer supports explicit pads, but no dilations of pools and no
-// ceil_mode. Other forms become a Pad before the operator, or sums and maxima of strided slices.
+// Pools. The importer supports explicit pads, but no dilations and no ceil_mode. Other forms become
+// a Pad before the operator, or sums and maxima of strided slices.
 var _ = register(map[string]rewrite{
 	"MaxPool":     pool,
 	"AveragePool": pool,
@@ -20,8 +21,6 @@ var _ = register(map[string]rewrite{
 		}
 		return l.finish(n, l.root(l.op("ReduceSum", l.power(x, p), l.axesFrom(x, 2)), p))
 	},
-	"Conv":          convolution,
-	"ConvTranspose": convTranspose,
 })
 
 // windows describes windows that slide over the spatial axes of a value [batch, channels, spatial
@@ -155,93 +154,122 @@ func pool(l *lowering, n *protos.NodeProto) (bool, error) {
 		return refused(n, "it has the output Indices")
 	}
 	w, refusal := newWindows(l, n, intsOr(n, "kernel_shape", nil))
+	if refusal == "" {
+		refusal = w.ambiguous()
+	}
 	if refusal != "" {
 		return refused(n, "%s", refusal)
 	}
-	dilated := !all(w.dilation, 1)
-	if dilated && w.same() {
-		return refused(n, "the attribute auto_pad is %s with dilations, where ONNX's definition and its runtimes differ "+
-			"(export it with pads)", w.auto)
-	}
-	if w.ceil && w.auto == "VALID" && !all(w.stride, 1) {
-		return refused(n, "the attribute ceil_mode is 1 with auto_pad VALID, where ONNX's definition and its runtimes differ "+
-			"(export it with pads)")
-	}
-	if dilated && slices.Max(w.kernel) > mostSlices {
-		return refused(n, "its dilated kernel has %d places along an axis", slices.Max(w.kernel))
-	}
 	includePads := intOr(n, "count_include_pad", 0) != 0 && n.OpType == "AveragePool"
 	pads := !all(slices.Concat(w.before, w.after), 0)
-	if !w.same() && !w.ceil && !dilated && !(includePads && pads) && n.OpType != "LpPool" {
-		remove(n, "auto_pad", "dilations", "ceil_mode", "count_include_pad", "storage_order", "strides", "pads")
-		n.Attribute = append(n.Attribute, intsAttribute("strides", w.stride...),
-			intsAttribute("pads", slices.Concat(w.before, w.after)...))
-		return false, nil
+	switch {
+	case n.OpType == "LpPool":
+		return lpPool(l, n, w)
+	case w.same() || w.ceil || w.dilated() || includePads && pads:
+		p := w.allPads()
+		if n.OpType == "MaxPool" {
+			return l.finish(n, w.max(w.padded(w.x, l.lowest(w.x), p.before, p.whole)))
+		}
+		x := w.padded(w.x, l.scalar(w.x, 0), p.before, p.whole)
+		return l.finish(n, l.op("Div", w.mean(x), w.mean(w.counted(p, includePads))))
 	}
-	var before, after, whole []string
+	remove(n, "auto_pad", "dilations", "ceil_mode", "count_include_pad", "storage_order", "strides", "pads")
+	n.Attribute = append(n.Attribute, intsAttribute("strides", w.stride...),
+		intsAttribute("pads", slices.Concat(w.before, w.after)...))
+	return false, nil
+}
+
+// dilated reports whether the places of a window are apart.
+func (w *windows) dilated() bool { return !all(w.dilation, 1) }
+
+// ambiguous names what ONNX's definition and its runtimes read differently, or what is too large.
+func (w *windows) ambiguous() string {
+	const differ = ", where ONNX's definition and its runtimes differ (export it with pads)"
+	switch {
+	case w.dilated() && w.same():
+		return "the attribute auto_pad is " + w.auto + " with dilations" + differ
+	case w.ceil && w.auto == "VALID" && !all(w.stride, 1):
+		return "the attribute ceil_mode is 1 with auto_pad VALID" + differ
+	case w.dilated() && slices.Max(w.kernel) > mostSlices:
+		return fmt.Sprintf("its dilated kernel has %d places along an axis", slices.Max(w.kernel))
+	}
+	return ""
+}
+
+// windowPads are values: the pads along each spatial axis. whole has those after it, with what fills
+// the last window, and extra is that part alone.
+type windowPads struct{ before, after, whole, extra []string }
+
+func (w *windows) allPads() (p windowPads) {
 	for i := range w.kernel {
-		b, a, extra := w.pads(i)
-		before, after, whole = append(before, b), append(after, a), append(whole, l.op("Add", a, extra))
-		if n.OpType == "LpPool" && w.ceil {
+		before, after, extra := w.pads(i)
+		p.before, p.after, p.extra = append(p.before, before), append(p.after, after), append(p.extra, extra)
+		p.whole = append(p.whole, w.op("Add", after, extra))
+	}
+	return p
+}
+
+// reduced applies a pool of the importer, without pads.
+func (w *windows) reduced(op, x string) string {
+	return w.opWith(op, []*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...),
+		intsAttribute("strides", w.stride...)}, x)
+}
+
+// max is the largest value of each window, without pads.
+func (w *windows) max(x string) string {
+	if w.dilated() {
+		return w.over("Max", x)
+	}
+	return w.reduced("MaxPool", x)
+}
+
+// mean is the mean of each window, without pads. If they are dilated it is the sum, so that only
+// the ratio of two of them says something.
+func (w *windows) mean(x string) string {
+	if w.dilated() {
+		return w.over("Add", x)
+	}
+	return w.reduced("AveragePool", x)
+}
+
+// counted has 1 where a mean counts a value and 0 elsewhere. No mean counts the padding that only
+// fills the last window.
+func (w *windows) counted(p windowPads, includePads bool) string {
+	sizes := []string{w.integers(1, 1)}
+	for i := range w.kernel {
+		sizes = append(sizes, w.size(w.x, i))
+	}
+	zero, one := w.scalar(w.x, 0), w.scalar(w.x, 1)
+	counted := w.op("Expand", one, w.opWith("Concat", axisAttribute(0), sizes...))
+	if !includePads {
+		return w.padded(counted, zero, p.before, p.whole)
+	}
+	counted = w.padded(counted, one, p.before, p.after)
+	return w.padded(counted, zero, slices.Repeat([]string{w.integers(0)}, len(p.before)), p.extra)
+}
+
+// lpPool is the p-th root of the sum of each window's p-th powers.
+func lpPool(l *lowering, n *protos.NodeProto, w *windows) (bool, error) {
+	order := lpOrder(n)
+	if order < 1 {
+		return refused(n, "the attribute p is %g", order)
+	}
+	p := w.allPads()
+	if w.ceil {
+		for _, extra := range p.extra {
 			w.x = l.checked(w.x, l.op("Equal", extra, l.integer(0)), "the attribute ceil_mode is 1, and its last window "+
 				"reaches beyond its pads, where ONNX's evaluator and its runtimes differ: export it with pads")
 		}
 	}
-	attributes := []*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...),
-		intsAttribute("strides", w.stride...)}
-	// The means of windows without pads, or their sums: both are divided by the same number.
-	mean := func(x string) string {
-		if dilated {
-			return w.over("Add", x)
+	sum := w.mean(w.padded(l.power(w.x, order), l.scalar(w.x, 0), p.before, p.whole))
+	if !w.dilated() {
+		count := int64(1)
+		for _, k := range w.kernel {
+			count *= k
 		}
-		return l.opWith("AveragePool", attributes, x)
+		sum = l.op("Mul", sum, l.scalar(w.x, float32(count)))
 	}
-	switch n.OpType {
-	case "MaxPool":
-		x := w.padded(w.x, l.lowest(w.x), before, whole)
-		if dilated {
-			return l.finish(n, w.over("Max", x))
-		}
-		return l.finish(n, l.opWith("MaxPool", attributes, x))
-	case "LpPool":
-		p := lpOrder(n)
-		if p < 1 {
-			return refused(n, "the attribute p is %g", p)
-		}
-		sum := mean(w.padded(l.power(w.x, p), l.scalar(w.x, 0), before, whole))
-		if !dilated {
-			count := int64(1)
-			for _, k := range w.kernel {
-				count *= k
-			}
-			sum = l.op("Mul", sum, l.scalar(w.x, float32(count)))
-		}
-		return l.finish(n, l.root(sum, p))
-	}
-	// A mean leaves out the padding that only fills the last window.
-	sizes := []string{l.integers(1, 1)}
-	for i := range w.kernel {
-		sizes = append(sizes, w.size(w.x, i))
-	}
-	counted := l.op("Expand", l.scalar(w.x, 1), l.opWith("Concat", axisAttribute(0), sizes...))
-	if includePads {
-		counted = w.padded(counted, l.scalar(w.x, 1), before, after)
-		counted = w.padded(counted, l.scalar(w.x, 0), repeated(l.integers(0), len(before)), differences(l, whole, after))
-	} else {
-		counted = w.padded(counted, l.scalar(w.x, 0), before, whole)
-	}
-	x := w.padded(w.x, l.scalar(w.x, 0), before, whole)
-	return l.finish(n, l.op("Div", mean(x), mean(counted)))
-}
-
-func repeated(name string, count int) []string { return slices.Repeat([]string{name}, count) }
-
-func differences(l *lowering, a, b []string) []string {
-	var d []string
-	for i := range a {
-		d = append(d, l.op("Sub", a[i], b[i]))
-	}
-	return d
+	return l.finish(n, l.root(sum, order))
 }
 
 // lowest is the smallest finite scalar of the type. It is finite because 0 times infinity is NaN.
@@ -289,171 +317,4 @@ func (l *lowering) root(x string, p float64) string {
 		return l.sqrtOrZero(x)
 	}
 	return l.orZero(x, func(x string) string { return l.op("Pow", x, l.scalar(x, float32(1/p))) })
-}
-
-// kernelOf is the attribute kernel_shape, or the spatial axes of weights [.., .., spatial ...].
-func (l *lowering) kernelOf(n *protos.NodeProto) []int64 {
-	if k := intsOr(n, "kernel_shape", nil); len(k) > 0 {
-		return k
-	}
-	if dims := l.dims(n.Input[1]); len(dims) > 2 {
-		return dims[2:]
-	}
-	return nil
-}
-
-// dims is the shape of a weight or of a Constant, or nil.
-func (l *lowering) dims(name string) []int64 {
-	if t := l.tensor(name); t != nil {
-		return t.Dims
-	}
-	return nil
-}
-
-// convolution pads by the size of the input if auto_pad asks for it. It inserts the zeros of a
-// dilation into the kernel if there are strides too, because the importer does not support both
-// together.
-func convolution(l *lowering, n *protos.NodeProto) (bool, error) {
-	auto := stringOr(n, "auto_pad", "NOTSET")
-	dilated := !all(intsOr(n, "dilations", nil), 1) && !all(intsOr(n, "strides", nil), 1)
-	if auto == "NOTSET" && !dilated {
-		remove(n, "auto_pad")
-		return false, nil
-	}
-	w, refusal := newWindows(l, n, l.kernelOf(n))
-	if refusal != "" {
-		return refused(n, "the attribute auto_pad is %s and %s", auto, refusal)
-	}
-	if dilated {
-		wide := make([]int64, len(w.kernel))
-		for i := range w.kernel {
-			n.Input[1] = l.spread(n.Input[1], int64(i+2), w.dilation[i])
-			wide[i] = w.span(i)
-		}
-		remove(n, "dilations", "kernel_shape")
-		n.Attribute = append(n.Attribute, intsAttribute("kernel_shape", wide...))
-	}
-	remove(n, "auto_pad")
-	if auto == "NOTSET" {
-		return false, nil
-	}
-	remove(n, "pads")
-	if w.same() {
-		var before, after []string
-		for i := range w.kernel {
-			b, a, _ := w.pads(i)
-			before, after = append(before, b), append(after, a)
-		}
-		n.Input[0] = w.padded(w.x, l.scalar(w.x, 0), before, after)
-	}
-	return false, nil
-}
-
-// convTranspose inserts zeros between the values, convolves the result with the reversed kernel,
-// and crops the pads.
-func convTranspose(l *lowering, n *protos.NodeProto) (bool, error) {
-	dims := l.dims(n.Input[1])
-	group := intOr(n, "group", 1)
-	if len(dims) < 3 || group < 1 || dims[0]%group != 0 {
-		return refused(n, "its weights are not constant, or do not divide into groups")
-	}
-	w, refusal := newWindows(l, n, dims[2:])
-	if refusal != "" {
-		return refused(n, "%s", refusal)
-	}
-	spatial := len(w.kernel)
-	more := intsOr(n, "output_padding", make([]int64, spatial))
-	shape := intsOr(n, "output_shape", nil)
-	if len(shape) == spatial+2 {
-		shape = shape[2:]
-	}
-	if len(more) != spatial || shape != nil && len(shape) != spatial || slices.Min(more) < 0 {
-		return refused(n, "its output_padding or output_shape is not as long as its kernel has axes")
-	}
-	x := w.x
-	var pads, ends []int64
-	for i := range spatial {
-		x = l.spread(x, int64(i+2), w.stride[i])
-		pads, ends = append(pads, w.span(i)-1), append(ends, w.span(i)-1+more[i])
-	}
-	kernel := l.swapped(n.Input[1], dims, group)
-	y := l.opWith("Conv",
-		[]*protos.AttributeProto{intsAttribute("kernel_shape", w.kernel...), intsAttribute("dilations", w.dilation...),
-			intsAttribute("pads", append(pads, ends...)...), intAttribute("group", group)}, x, kernel)
-	for i := range spatial {
-		size := w.size(y, i)
-		first, last := l.integers(w.before[i]), l.integers(w.after[i])
-		if shape != nil || w.same() {
-			want := l.op("Mul", w.size(w.x, i), l.integer(w.stride[i]))
-			if shape != nil {
-				want = l.integers(shape[i])
-			}
-			// Outputs beyond the last value are 0.
-			grow := l.op("Max", l.op("Sub", want, size), l.integers(0))
-			none := l.integers(make([]int64, spatial+4+i)...)
-			pads := []string{none, grow}
-			if rest := spatial - 1 - i; rest > 0 {
-				pads = append(pads, l.integers(make([]int64, rest)...))
-			}
-			y = l.op("Pad", y, l.opWith("Concat", axisAttribute(0), pads...), l.scalar(y, 0))
-			size = l.op("Max", size, want)
-			total := l.op("Sub", size, want)
-			half := l.op("Div", total, l.integer(2))
-			first, last = l.op("Sub", total, half), half
-			if w.auto == "SAME_UPPER" {
-				first, last = last, first
-			}
-		}
-		y = l.op("Slice", y, first, l.op("Sub", size, last), l.integers(int64(i+2)))
-	}
-	if bias := input(n, 2); bias != "" {
-		y = l.op("Add", y, l.op("Reshape", bias, l.integers(append([]int64{-1}, slices.Repeat([]int64{1}, spatial)...)...)))
-	}
-	return l.finish(n, y)
-}
-
-// spread inserts stride-1 zeros between the values along an axis.
-func (l *lowering) spread(x string, axis, stride int64) string {
-	if stride == 1 {
-		return x
-	}
-	shape := l.op("Shape", x)
-	size := l.op("Gather", shape, l.integers(axis))
-	y := l.op("Unsqueeze", x, l.integers(axis+1))
-	rank := l.op("Size", l.op("Shape", y))
-	// The pads of all axes but the new one are 0.
-	here := l.cast(l.op("Equal", l.op("Range", l.integer(0), rank, l.integer(1)), l.integer(axis+1)),
-		protos.TensorProto_INT64)
-	none := l.op("Mul", here, l.integer(0))
-	y = l.op("Pad", y, l.opWith("Concat", axisAttribute(0), none, l.op("Mul", here, l.integer(stride-1))), l.scalar(x, 0))
-	long := l.op("Mul", size, l.integer(stride))
-	whole := l.cast(l.op("Equal", l.op("Range", l.integer(0), l.op("Size", shape), l.integer(1)), l.integer(axis)),
-		protos.TensorProto_INT64)
-	factor := l.op("Add", l.op("Mul", whole, l.integer(stride-1)), l.integer(1))
-	y = l.op("Reshape", y, l.op("Mul", shape, factor))
-	return l.op("Slice", y, l.integers(0), l.op("Sub", long, l.integer(stride-1)), l.integers(axis))
-}
-
-// swapped turns weights [in, out/group, spatial ...] into those of a convolution, [out, in/group,
-// spatial ...], reversed along the spatial axes.
-func (l *lowering) swapped(weights string, dims []int64, group int64) string {
-	spatial := dims[2:]
-	perm := []int64{0, 2, 1}
-	for i := range spatial {
-		perm = append(perm, int64(i+3))
-	}
-	parts := slices.Concat([]int64{group, dims[0] / group, dims[1]}, spatial)
-	k := l.opWith("Transpose", []*protos.AttributeProto{intsAttribute("perm", perm...)},
-		l.op("Reshape", weights, l.integers(parts...)))
-	k = l.op("Reshape", k, l.integers(slices.Concat([]int64{group * dims[1], dims[0] / group}, spatial)...))
-	for i, size := range spatial {
-		var order []int64
-		for at := size - 1; at >= 0; at-- {
-			order = append(order, at)
-		}
-		if size > 1 {
-			k = l.opWith("Gather", axisAttribute(int64(i+2)), k, l.integers(order...))
-		}
-	}
-	return k
 }

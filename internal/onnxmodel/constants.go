@@ -47,6 +47,10 @@ func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 		if len(all) != 2 || len(all[0]) != len(all[1]) {
 			return nil, false
 		}
+		// A row and a column would give a table.
+		if len(all[0]) > 1 && (l.hasRows(n.Input[0]) || l.hasRows(n.Input[1])) {
+			return nil, false
+		}
 		values := make([]int64, len(all[0]))
 		for i := range values {
 			values[i] = f(all[0][i], all[1][i])
@@ -76,6 +80,12 @@ func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 		return combine(func(a, b int64) int64 { return a * b })
 	}
 	return nil, false
+}
+
+// hasRows reports whether a value is known to have more than one axis.
+func (l *lowering) hasRows(name string) bool {
+	rank, known := l.rank(name)
+	return known && rank > 1
 }
 
 // foldSize returns the size that a Gather selects from a shape that the file states.

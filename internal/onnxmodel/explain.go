@@ -141,6 +141,9 @@ func (m *Model) checkBranches(g *graph.Graph) error {
 func oneLine(err error) error {
 	const longest = 300
 	line, _, more := strings.Cut(err.Error(), "\n")
+	if short, _, found := strings.Cut(line, " for node Node "); found { // The importer's words for the node.
+		line, more = short, true
+	}
 	switch {
 	case len(line) > longest:
 		return fmt.Errorf("%s …", strings.ToValidUTF8(line[:longest], ""))

@@ -12,6 +12,8 @@ import (
 // Forms of shapes and constants that the importer ignores or does not support.
 var _ = register(map[string]rewrite{
 	"Constant":        constantForms,
+	"ConstantOfShape": constantOfShape,
+	"CumSum":          cumSum,
 	"Shape":           shapeForms,
 	"Split":           split,
 	"Reshape":         reshape,
@@ -69,6 +71,23 @@ func constantForms(l *lowering, n *protos.NodeProto) (bool, error) {
 	}
 	n.Attribute = []*protos.AttributeProto{{Name: "value", Type: protos.AttributeProto_TENSOR, T: t}}
 	return false, nil
+}
+
+// constantOfShape writes its value without axes: the importer does not give it fewer than the one
+// that ONNX's form has, as a shape without sizes needs.
+func constantOfShape(_ *lowering, n *protos.NodeProto) (bool, error) {
+	if value := attribute(n, "value").GetT(); value != nil && all(value.Dims, 1) {
+		value.Dims = nil
+	}
+	return false, nil
+}
+
+// cumSum writes a constant axis as a number: some files have it as a list of one.
+func cumSum(l *lowering, n *protos.NodeProto) (bool, error) {
+	if axis, ok := l.constant(input(n, 1)); ok && len(axis) == 1 {
+		n.Input[1] = l.integer(axis[0])
+	}
+	return lacking(n, 2)
 }
 
 // sparseConstant scatters the values of a sparse Constant among zeros. Its indices are of rank 1,
@@ -173,6 +192,11 @@ func pow(l *lowering, n *protos.NodeProto) (bool, error) {
 		return false, err
 	}
 	base, exponent := l.dtypes[n.Input[0]], l.dtypes[n.Input[1]]
+	if isFloat(base) && l.hasZero(n.Input[1]) {
+		// The derivative at 0 would be 0 times infinity. 1 has the same power.
+		one := l.op("Equal", l.cast(n.Input[1], protos.TensorProto_DataType(base)), l.scalar(n.Input[0], 0))
+		n.Input[0] = l.op("Where", one, l.scalar(n.Input[0], 1), n.Input[0])
+	}
 	switch {
 	case base == 0 || exponent == 0 || base == exponent:
 		if t := l.tensor(n.Input[1]); t != nil && len(t.Dims) > 0 {
@@ -186,6 +210,17 @@ func pow(l *lowering, n *protos.NodeProto) (bool, error) {
 	}
 	y := l.op("Pow", l.cast(n.Input[0], protos.TensorProto_DataType(exponent)), n.Input[1])
 	return l.finish(n, l.cast(y, protos.TensorProto_DataType(base)))
+}
+
+// hasZero reports whether a constant of numbers has a 0.
+func (l *lowering) hasZero(name string) bool {
+	t := l.tensor(name)
+	if t == nil || len(t.ExternalData) > 0 {
+		return false
+	}
+	floats, _ := floatsOf(t)
+	whole, _ := integersOf(t)
+	return slices.Contains(floats, 0) || slices.Contains(whole, 0)
 }
 
 func isInf(l *lowering, n *protos.NodeProto) (bool, error) {

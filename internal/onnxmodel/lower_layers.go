@@ -286,8 +286,16 @@ func (l *lowering) floats(name string) ([]float32, bool) {
 	return values, true
 }
 
-// tensor is a weight or the value of a Constant, or nil.
+// tensor is a weight or the value of a Constant, or nil. Exporters give a weight that layers share
+// another name by an Identity.
 func (l *lowering) tensor(name string) *protos.TensorProto {
+	for range 16 {
+		n := l.makers[name]
+		if n == nil || n.OpType != "Identity" || !isOwn(n) || len(n.Input) != 1 {
+			break
+		}
+		name = n.Input[0]
+	}
 	if w := l.weights[name]; w != nil {
 		return w
 	}

@@ -628,6 +628,20 @@ heads("mha_long_bias", ["x", "k", "v", "b"], {}, {**weights, "b": np.ones(21)}, 
 empty = {"e": np.zeros((4, 0, 3)), "a": ints(0, 1)}
 case("weight_empty", 13, [("ReduceSum", "e a", "s", {"keepdims": 0}), ("Add", "x s", "y", {}), sq("y")], empty, shape=(3, 3))
 case("constant_empty", 13, [("Constant", [], "e", {"value": numpy_helper.from_array(np.zeros((4, 0, 3)))}), ("ReduceSum", "e a", "s", {"keepdims": 0}), ("Add", "x s", "y", {}), sq("y")], {"a": ints(0, 1)}, shape=(3, 3))
+# constants without axes, and the power 0 of values that are 0
+case("constantofshape_number", 13, [("ConstantOfShape", "s", "c", {"value": numpy_helper.from_array(np.array([2.5]))}), ("Mul", "x c", "y", {}), sq("y")], {"s": ints()}, shape=S2)
+powers = [("Relu", "x", "r", {}), ("Pow", "r e", "p", {}), ("Add", "p x", "y", {}), ("Tanh", "y", "out", {})]
+case("pow_zero_among", 13, powers, {"e": np.array([0., 1, 2, 0, 3, 1.5])}, shape=S2)
+case("pow_zero_integers", 13, powers, {"e": ints(0, 1, 2, 0, 3, 1)}, shape=S2)
+case("pow_zero_number", 13, powers, {"e": np.array(0.)}, shape=S2)
+case("cumsum_axis_list", 14, [("CumSum", "x a", "y", {"exclusive": 1}), sq("y")], {"a": ints(-1)}, shape=S3)
+# weights under another name, as those that layers share
+shared = ("Identity", "w", "shared", {})
+case("convt_shared", 11, [shared, ("ConvTranspose", "x shared", "y", {"strides": [2, 1], "group": 2}), ("Tanh", "y", "out", {})], {"w": N(4, 2, 2, 3) / 2}, dtype="f4")
+case("conv_same_shared", 11, [shared, ("Conv", "x shared", "y", {"auto_pad": "SAME_UPPER"}), ("Tanh", "y", "out", {})], {"w": N(2, 4, 2, 3) / 2}, dtype="f4")
+case("resize13_scales_shared", 13, [shared, ("Resize", ["x", "", "shared"], "y", {"mode": "linear"}), sq("y")], {"w": np.array([1, 1, 2, 1.5], dtype="f4")}, dtype="f4")
+# a row and a column of constants give a table, here of pads
+case("pad11_table", 13, [("Add", "row column", "t", {}), ("Reshape", "t list", "p", {}), ("Pad", "x p", "y", {"mode": "reflect"}), sq("y")], {"row": np.array([[0, 2]]), "column": np.array([[0], [0]]), "list": ints(-1)}, shape=S2)
 
 RUNTIME = {"softmax11_axis2", "softmax11_negative2", "softmax1_default", "logsoftmax9_default", "bn9_2d", "loop_fixed", "loop_if", "loop_nested",
            "lpnorm_p1_axis2", "lrn_wide", "resize13_cubic_exclude", "lstm_clip", "lstm_hardsigmoid", "lstm_hardsigmoid_alpha", "lstm_input_forget",
@@ -644,6 +658,8 @@ SHAPES = {"add6_broadcast": ints(4, 1, 1), "sub6_axis_middle": ints(4, 5, 1), "p
 ON_XLA = {"pad13_value_axis", "weight_empty", "constant_empty"}
 # What was refused or wrong once: these are always tested, and one in eight of the others.
 MENDED = """
+    constantofshape_number pow_zero_among pow_zero_integers pow_zero_number cumsum_axis_list pad11_table
+    convt_shared conv_same_shared resize13_scales_shared
     mha_closed_rows weight_empty constant_empty
     pad13_value_axis pad13_value_computed embedlayernorm_sum col2im18_options mha_bias mha_cross msattention_sizes msattention_mask
     dropout7_mask dropout7_mask_used resize_not_larger resize19_not_smaller_cubic_asymmetric resize11_crop_linear_sizes

@@ -202,6 +202,8 @@ var allowed = map[string]form{
 	"com.microsoft.FastGelu":                {1, 2, 1, ""},
 	"com.microsoft.FusedConv": {1, 4, 1,
 		"activation activation_params auto_pad dilations group kernel_shape pads strides"},
+	"com.microsoft.FusedGemm": {1, 3, 1,
+		"activation activation_alpha activation_beta activation_gamma alpha beta transA transB"},
 	"com.microsoft.FusedMatMul":                      {1, 2, 1, "alpha transA transB transBatchA transBatchB"},
 	"com.microsoft.Gelu":                             {1, 1, 1, ""},
 	"com.microsoft.MultiHeadAttention":               {1, 6, 1, "mask_filter_value num_heads scale unidirectional"},
@@ -280,6 +282,9 @@ func checkForm(n *protos.NodeProto, opset int64) error {
 		names := strings.Fields(known.attributes)
 		for _, a := range n.Attribute {
 			want := attributeTypes[a.Name]
+			if n.OpType == "FusedGemm" && strings.HasPrefix(a.Name, "activation_") { // Lists in recurrent layers.
+				want = protos.AttributeProto_FLOAT
+			}
 			switch {
 			case !slices.Contains(names, a.Name):
 				return refused(n, "it has the attribute %s", a.Name)

@@ -86,8 +86,7 @@ var heldToOthers = []string{"GlobalLpPool", "SimplifiedLayerNormalization", "ai.
 	"ai.onnx.ml.LinearRegressor",
 	"ai.onnx.ml.Normalizer", "ai.onnx.ml.Scaler", "com.microsoft.BiasGelu", "com.microsoft.FastGelu",
 	"com.microsoft.Attention", "com.microsoft.EmbedLayerNormalization", "com.microsoft.FusedConv",
-	"com.microsoft.FusedMatMul",
-	"com.microsoft.MultiHeadAttention",
+	"com.microsoft.FusedGemm", "com.microsoft.FusedMatMul", "com.microsoft.MultiHeadAttention",
 	"com.microsoft.Gelu", "com.microsoft.QuickGelu", "com.microsoft.SkipLayerNormalization",
 	"com.microsoft.SkipSimplifiedLayerNormalization"}
 

@@ -123,8 +123,7 @@ func scatterElements(l *lowering, n *protos.NodeProto) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	attributes := []*protos.AttributeProto{{Name: "reduction", Type: protos.AttributeProto_STRING, S: []byte(reduction)}}
-	return l.finish(n, l.scattered(attributes, data, l.places(data, indices, axis, rank), updates))
+	return l.finish(n, l.scattered(reduction, data, l.places(data, indices, axis, rank), updates))
 }
 
 // einsum multiplies any number of operands two at a time, because the importer's Einsum takes two.

@@ -1,6 +1,7 @@
 package onnxmodel
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/gomlx/compute-onnx/support/protos"
@@ -22,23 +23,73 @@ var _ = register(map[string]rewrite{
 	},
 	"GatherND": gatherND,
 	"ScatterND": func(l *lowering, n *protos.NodeProto) (bool, error) {
-		if r := stringOr(n, "reduction", "none"); r == "mul" {
-			return refused(n, "the attribute reduction is %q", r)
+		reduction := stringOr(n, "reduction", "none")
+		if reduction == "mul" {
+			return refused(n, "the attribute reduction is %q", reduction)
 		}
 		indices := l.allFromStart(n.Input[0], n.Input[1], 0)
-		return l.finish(n, l.scattered(n.Attribute, n.Input[0], indices, n.Input[2]))
+		return l.finish(n, l.scattered(reduction, n.Input[0], indices, n.Input[2]))
 	},
 	"TopK":            topK,
 	"ReverseSequence": reverseSequence,
 })
 
 // scattered is a ScatterND, of booleans as numbers, because the backends scatter only numbers.
-func (l *lowering) scattered(attributes []*protos.AttributeProto, data, indices, updates string) string {
-	if l.dtypes[data] != int32(protos.TensorProto_BOOL) {
-		return l.opWith("ScatterND", attributes, data, indices, updates)
+func (l *lowering) scattered(reduction, data, indices, updates string) string {
+	if l.dtypes[data] == int32(protos.TensorProto_BOOL) {
+		data, updates = l.cast(data, protos.TensorProto_INT32), l.cast(updates, protos.TensorProto_INT32)
+		return l.cast(l.scattered(reduction, data, indices, updates), protos.TensorProto_BOOL)
 	}
-	data, updates = l.cast(data, protos.TensorProto_INT32), l.cast(updates, protos.TensorProto_INT32)
-	return l.cast(l.opWith("ScatterND", attributes, data, indices, updates), protos.TensorProto_BOOL)
+	if reduction == "none" && !l.distinct(indices) {
+		return l.overwritten(data, indices, updates)
+	}
+	return l.scatter(reduction, data, indices, updates)
+}
+
+func (l *lowering) scatter(reduction, data, indices, updates string) string {
+	return l.opWith("ScatterND", []*protos.AttributeProto{{Name: "reduction", Type: protos.AttributeProto_STRING,
+		S: []byte(reduction)}}, data, indices, updates)
+}
+
+// overwritten is a ScatterND without a reduction, whose indices may name a place several times. The
+// last value then holds, as in runtimes, though ONNX leaves it open. The importer would add them.
+func (l *lowering) overwritten(data, indices, updates string) string {
+	shape := l.op("Shape", indices)
+	depth := l.op("Gather", shape, l.integers(-1))
+	count := l.op("Div", l.op("Size", indices), l.op("Gather", shape, l.integer(-1)))
+	many := l.op("Slice", shape, l.integers(0), l.integers(-1), l.integers(0))
+	numbers := l.op("Reshape", l.op("Range", l.integer(0), count, l.integer(1)), many)
+	places := l.op("Slice", l.op("Shape", data), l.integers(0), depth, l.integers(0))
+	last := l.scatter("max", l.op("Expand", l.integer(-1), places), indices, numbers)
+	// Along the axes that the indices take whole.
+	sizes := l.op("Slice", l.op("Shape", data), depth, l.integers(1<<30), l.integers(0))
+	ones := l.op("Add", l.op("Mul", sizes, l.integer(0)), l.integer(1))
+	holds := l.reshaped(l.op("Equal", l.op("GatherND", last, indices), numbers), many, ones)
+	free := l.reshaped(l.op("Less", last, l.integer(0)), places, ones)
+	zero := l.zero(data)
+	return l.scatter("add", l.op("Where", free, data, zero), indices, l.op("Where", holds, updates, zero))
+}
+
+// zero is 0 of the type of a value.
+func (l *lowering) zero(like string) string {
+	if dtype, ok := l.dtypes[like]; ok && !isFloat(dtype) {
+		return l.cast(l.integer(0), protos.TensorProto_DataType(dtype))
+	}
+	return l.scalar(like, 0)
+}
+
+// distinct reports whether indices are constants that name no place twice.
+func (l *lowering) distinct(indices string) bool {
+	values, known := l.constant(indices)
+	t := l.tensor(indices)
+	if !known || t == nil || len(t.Dims) == 0 || t.Dims[len(t.Dims)-1] == 0 {
+		return false
+	}
+	seen := make(map[string]bool)
+	for place := range slices.Chunk(values, int(t.Dims[len(t.Dims)-1])) {
+		seen[fmt.Sprint(place)] = true
+	}
+	return int64(len(seen)) == int64(len(values))/t.Dims[len(t.Dims)-1]
 }
 
 // firstRank is the first rank that is known of some values.

@@ -1,6 +1,11 @@
 package onnxmodel
 
-import "github.com/gomlx/compute-onnx/support/protos"
+import (
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+)
 
 // Rewrites of operators that ONNX Runtime's optimizer creates.
 var _ = register(map[string]rewrite{
@@ -23,10 +28,13 @@ var _ = register(map[string]rewrite{
 		return l.finish(n, l.op("Mul", x, l.op("Sigmoid", l.op("Mul", x, l.scalar(x, floatOr(n, "alpha", 1.702))))))
 	},
 	"com.microsoft.FusedMatMul": func(l *lowering, n *protos.NodeProto) (bool, error) {
-		if intOr(n, "transBatchA", 0) != 0 || intOr(n, "transBatchB", 0) != 0 {
-			return refused(n, "the attribute transBatchA or transBatchB is 1")
-		}
 		a, b := n.Input[0], n.Input[1]
+		if intOr(n, "transBatchA", 0) != 0 {
+			a = l.rowsBehindBatches(a)
+		}
+		if intOr(n, "transBatchB", 0) != 0 {
+			b = l.rowsBehindBatches(b)
+		}
 		if intOr(n, "transA", 0) != 0 {
 			a = l.transposed(a)
 		}
@@ -36,6 +44,7 @@ var _ = register(map[string]rewrite{
 		return l.finish(n, l.op("Mul", l.op("MatMul", a, b), l.scalar(n.Input[0], floatOr(n, "alpha", 1))))
 	},
 	"com.microsoft.FusedConv": fusedConv,
+	"com.microsoft.FusedGemm": fusedGemm,
 	"com.microsoft.SkipLayerNormalization": func(l *lowering, n *protos.NodeProto) (bool, error) {
 		return l.skipNorm(n, 4, func(x string) string {
 			inputs := []string{x, n.Input[2]}
@@ -103,6 +112,17 @@ func (l *lowering) transposed(x string) string {
 	rows, columns := last(-2, -1), last(-1, 1<<30)
 	y := l.permuted(l.reshaped(x, l.integers(-1), rows, columns), 0, 2, 1)
 	return l.reshaped(y, last(0, -2), columns, rows)
+}
+
+// rowsBehindBatches moves the first axis of a value of any rank before its last.
+func (l *lowering) rowsBehindBatches(x string) string {
+	shape := l.op("Shape", x)
+	part := func(from, to int64) string {
+		return l.op("Slice", shape, l.integers(from), l.integers(to), l.integers(0))
+	}
+	rows, columns := part(0, 1), part(-1, 1<<30)
+	y := l.permuted(l.reshaped(x, rows, l.integers(-1), columns), 1, 0, 2)
+	return l.reshaped(y, part(1, -1), rows, columns)
 }
 
 // skipNorm normalizes the sum of two values, and of a bias if there is one. Its fourth output is
@@ -226,4 +246,28 @@ func fusedConv(l *lowering, n *protos.NodeProto) (bool, error) {
 		return l.finish(n, l.op("Clip", y, l.scalar(y, 0), l.scalar(y, 1)))
 	}
 	return refused(n, "the attribute activation is %q", kind)
+}
+
+// fusedGemm is a Gemm and an activation, whose attributes have a prefix.
+func fusedGemm(l *lowering, n *protos.NodeProto) (bool, error) {
+	const prefix = "activation_"
+	gemm := &protos.NodeProto{Name: n.Name, OpType: "Gemm", Input: n.Input, Output: []string{l.fresh()}}
+	activation := &protos.NodeProto{Name: n.Name, OpType: stringOr(n, "activation", ""), Input: gemm.Output,
+		Output: n.Output}
+	for _, a := range n.Attribute {
+		if name, ok := strings.CutPrefix(a.Name, prefix); ok {
+			activation.Attribute = append(activation.Attribute, &protos.AttributeProto{Name: name, Type: a.Type, F: a.F})
+		} else if a.Name != "activation" {
+			gemm.Attribute = append(gemm.Attribute, a)
+		}
+	}
+	kinds := []string{"Elu", "HardSigmoid", "LeakyRelu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh",
+		"ThresholdedRelu"}
+	if !slices.Contains(kinds, activation.OpType) {
+		return refused(n, "the attribute activation is %q", activation.OpType)
+	}
+	if err := l.node(gemm); err != nil {
+		return false, err
+	}
+	return true, l.node(activation)
 }

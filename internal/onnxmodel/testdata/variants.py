@@ -643,6 +643,18 @@ case("resize13_scales_shared", 13, [shared, ("Resize", ["x", "", "shared"], "y",
 # a row and a column of constants give a table, here of pads
 case("pad11_table", 13, [("Add", "row column", "t", {}), ("Reshape", "t list", "p", {}), ("Pad", "x p", "y", {"mode": "reflect"}), sq("y")], {"row": np.array([[0, 2]]), "column": np.array([[0], [0]]), "list": ints(-1)}, shape=S2)
 
+# indices that repeat, where ONNX's runtimes let the last value hold
+first = [("Tanh", "x", "t", {}), ("Slice", "t zero three one", "u", {})]
+steps = {"zero": ints(0), "three": ints(3), "one": ints(1)}
+case("scatterel_repeated", 16, [*first, ("ScatterElements", "x i u", "y", {"axis": 1}), sq("y")], {**steps, "i": np.array([[1, 1, -3], [0, 5, 0], [2, 2, 2]])}, shape=S2)
+case("scatternd_repeated", 16, [*first, tr("x", "xt", [1, 0]), tr("u", "ut", [1, 0]), ("ScatterND", "xt i ut", "y", {}), tr("y", "z", [1, 0]), sq("z")], {**steps, "i": np.array([[1], [-5], [3]])}, shape=S2)
+case("scatternd_repeated_computed", 16, [*first, tr("x", "xt", [1, 0]), tr("u", "ut", [1, 0]), ("Shape", "x", "s", {}), ("Gather", "s axis", "six", {}), ("Mod", "i six", "j", {}), ("ScatterND", "xt j ut", "y", {}), tr("y", "z", [1, 0]), sq("z")], {**steps, "i": np.array([[7], [1], [3]]), "axis": ints(1)}, shape=S2)
+# more fused operators
+gemm = {"domain": "com.microsoft", "transB": 1, "alpha": 0.5}
+case("fusedgemm_relu", 17, [("FusedGemm", "x w b", "y", {**gemm, "activation": "Relu"}), sq("y")], {"w": N(4, 6), "b": N(4)}, shape=S2, dtype="f4")
+case("fusedgemm_leaky", 17, [("FusedGemm", "x w", "y", {**gemm, "activation": "LeakyRelu", "activation_alpha": 0.2}), sq("y")], {"w": N(4, 6)}, shape=S2, dtype="f4")
+case("fusedmatmul_batches", 17, [tr("x", "xt", [1, 0, 2]), ("FusedMatMul", "xt w", "y", {"domain": "com.microsoft", "transBatchA": 1, "transBatchB": 1, "transB": 1}), sq("y")], {"w": N(5, 3, 7)}, shape=S3, dtype="f4")
+
 RUNTIME = {"softmax11_axis2", "softmax11_negative2", "softmax1_default", "logsoftmax9_default", "bn9_2d", "loop_fixed", "loop_if", "loop_nested",
            "lpnorm_p1_axis2", "lrn_wide", "resize13_cubic_exclude", "lstm_clip", "lstm_hardsigmoid", "lstm_hardsigmoid_alpha", "lstm_input_forget",
            "lstm_leaky", "lstm_lens", "lstm_lens_reverse", "gru_hard", "gru_lens_init", "gru_reverse_clip", "gru_scaled", "gridsample20_cubic_border_0", "gridsample20_cubic_border_1"}
@@ -655,9 +667,10 @@ EQUAL = {"globalmax_1d": ("reduce_like_globalmax", 13, [("ReduceMax", "x", "out"
          "reshape1_attr": ("flat", 7, [("Flatten", "x", "y", {}), ("Tanh", "y", "out", {})])}
 SHAPES = {"add6_broadcast": ints(4, 1, 1), "sub6_axis_middle": ints(4, 5, 1), "prelu6_c": ints(4, 1, 1)}
 # What only XLA refused or had wrong once.
-ON_XLA = {"pad13_value_axis", "weight_empty", "constant_empty"}
+ON_XLA = {"scatternd_repeated", "scatterel_repeated", "pad13_value_axis", "weight_empty", "constant_empty"}
 # What was refused or wrong once: these are always tested, and one in eight of the others.
 MENDED = """
+    scatterel_repeated scatternd_repeated scatternd_repeated_computed fusedgemm_relu fusedgemm_leaky fusedmatmul_batches
     constantofshape_number pow_zero_among pow_zero_integers pow_zero_number cumsum_axis_list pad11_table
     convt_shared conv_same_shared resize13_scales_shared
     mha_closed_rows weight_empty constant_empty

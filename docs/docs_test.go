@@ -78,7 +78,8 @@ func TestCodeIsThatOfTheExamples(t *testing.T) {
 	}
 }
 
-// TestFirstProgram checks that the program in README.md is examples/first, whose output a test knows.
+// TestFirstProgram checks that the program in README.md is examples/first, whose output a test
+// knows.
 func TestFirstProgram(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {

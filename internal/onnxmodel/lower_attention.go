@@ -96,8 +96,8 @@ func attentionRefusal(n *protos.NodeProto, heads, kvHeads int64, sideBySide bool
 	return ""
 }
 
-// attentionMask adds a mask to the scores, which are of the type of q, and allows the positions that
-// it leaves. It does nothing if the mask's type is unknown.
+// attentionMask adds a mask to the scores, which are of the type of q, and allows the positions
+// that it leaves. It does nothing if the mask's type is unknown.
 func (l *lowering) attentionMask(mask, q string, scores *string, allow func(positions string)) {
 	switch dtype, known := l.dtypes[mask]; {
 	case known && dtype == int32(protos.TensorProto_BOOL):

@@ -153,8 +153,8 @@ func einsum(l *lowering, n *protos.NodeProto) (bool, error) {
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-// einsumTerms returns a letter for each axis of each operand and of the result, in place of ellipses
-// too, or says what it cannot read.
+// einsumTerms returns a letter for each axis of each operand and of the result, in place of
+// ellipses too, or says what it cannot read.
 func (l *lowering) einsumTerms(n *protos.NodeProto) (terms []string, result, refusal string) {
 	equation := strings.ReplaceAll(stringOr(n, "equation", ""), " ", "")
 	left, result, explicit := strings.Cut(equation, "->")

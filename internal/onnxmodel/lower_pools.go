@@ -196,8 +196,8 @@ func (w *windows) ambiguous() string {
 	return ""
 }
 
-// windowPads are values: the pads along each spatial axis. whole has those after it, with what fills
-// the last window, and extra is that part alone.
+// windowPads are values: the pads along each spatial axis. whole has those after it, with what
+// fills the last window, and extra is that part alone.
 type windowPads struct{ before, after, whole, extra []string }
 
 func (w *windows) allPads() (p windowPads) {

@@ -18,6 +18,7 @@ from onnx.reference import ReferenceEvaluator
 
 from zoo_measure import BACKEND, arguments, measure
 
+onnxruntime.set_default_logger_severity(3)  # Errors alone.
 RNG = np.random.default_rng(0)
 VOICE = {"input": (RNG.normal(size=(3, 576)) / 10).astype("f4"), "state": (RNG.normal(size=(2, 3, 128)) / 10).astype("f4"), "sr": np.array(16000)}
 IMAGES = lambda *size: RNG.uniform(-1, 1, size=size).astype("f4")

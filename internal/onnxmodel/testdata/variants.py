@@ -649,6 +649,7 @@ steps = {"zero": ints(0), "three": ints(3), "one": ints(1)}
 case("scatterel_repeated", 16, [*first, ("ScatterElements", "x i u", "y", {"axis": 1}), sq("y")], {**steps, "i": np.array([[1, 1, -3], [0, 5, 0], [2, 2, 2]])}, shape=S2)
 case("scatternd_repeated", 16, [*first, tr("x", "xt", [1, 0]), tr("u", "ut", [1, 0]), ("ScatterND", "xt i ut", "y", {}), tr("y", "z", [1, 0]), sq("z")], {**steps, "i": np.array([[1], [-5], [3]])}, shape=S2)
 case("scatternd_repeated_computed", 16, [*first, tr("x", "xt", [1, 0]), tr("u", "ut", [1, 0]), ("Shape", "x", "s", {}), ("Gather", "s axis", "six", {}), ("Mod", "i six", "j", {}), ("ScatterND", "xt j ut", "y", {}), tr("y", "z", [1, 0]), sq("z")], {**steps, "i": np.array([[7], [1], [3]]), "axis": ints(1)}, shape=S2)
+case("scatternd_repeated_booleans", 16, [("Greater", "x low", "a", {}), tr("a", "t", [1, 0]), ("ScatterND", "t i u", "v", {}), tr("v", "e", [1, 0]), ("Where", "e x low", "out", {})], {"low": np.array(0.2), "i": np.array([[1], [4], [1]]), "u": np.array([[True] * 3, [False] * 3, [False] * 3])}, shape=S2)
 # more fused operators
 gemm = {"domain": "com.microsoft", "transB": 1, "alpha": 0.5}
 case("fusedgemm_relu", 17, [("FusedGemm", "x w b", "y", {**gemm, "activation": "Relu"}), sq("y")], {"w": N(4, 6), "b": N(4)}, shape=S2, dtype="f4")
@@ -670,7 +671,7 @@ SHAPES = {"add6_broadcast": ints(4, 1, 1), "sub6_axis_middle": ints(4, 5, 1), "p
 ON_XLA = {"scatternd_repeated", "scatterel_repeated", "pad13_value_axis", "weight_empty", "constant_empty"}
 # What was refused or wrong once: these are always tested, and one in eight of the others.
 MENDED = """
-    scatterel_repeated scatternd_repeated scatternd_repeated_computed fusedgemm_relu fusedgemm_leaky fusedmatmul_batches
+    scatterel_repeated scatternd_repeated scatternd_repeated_computed scatternd_repeated_booleans fusedgemm_relu fusedgemm_leaky fusedmatmul_batches
     constantofshape_number pow_zero_among pow_zero_integers pow_zero_number cumsum_axis_list pad11_table
     convt_shared conv_same_shared resize13_scales_shared
     mha_closed_rows weight_empty constant_empty

@@ -189,7 +189,8 @@ func integersOf(t *protos.TensorProto) ([]int64, bool) {
 
 // keepKnown makes constants of the small weights of floats that are combined with nothing but
 // shapes and weights, as in computed sizes: the importer takes only weights of integers for known.
-// It makes constants of weights without elements, too, which have a form of their own.
+// It makes constants of small weights of integers, too, so that examples can be followed through
+// indices made of them, and of weights without elements, which have a form of their own.
 func (l *lowering) keepKnown() {
 	known, combined := map[string]bool{"": true}, make(map[string]bool)
 	for _, w := range l.graph.Initializer {
@@ -213,7 +214,11 @@ func (l *lowering) keepKnown() {
 			l.weight(w)
 			return true
 		}
-		if !ok || count > mostInGrid || !combined[w.Name] || !isFloat(w.DataType) || len(w.ExternalData) > 0 {
+		isInteger := w.DataType == int32(protos.TensorProto_INT64) || w.DataType == int32(protos.TensorProto_INT32)
+		if !isInteger && !(isFloat(w.DataType) && combined[w.Name]) {
+			return false
+		}
+		if !ok || count > mostInGrid || len(w.ExternalData) > 0 {
 			return false
 		}
 		l.weight(w)

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
@@ -101,8 +100,8 @@ func columnOf(indices *Node, vector, k int) column {
 		}
 	}
 	c.counts, c.random, c.constant = madeOf(indices)
-	values, ok := valuesOf(indices)
-	if !ok {
+	values, ok := make(knownValues).of(indices)
+	if !ok || len(values) == 0 {
 		return c
 	}
 	if vector >= len(dims) {
@@ -207,113 +206,6 @@ func madeOf(n *Node) (counts, random, constant bool) {
 		}
 	}
 	return counts, random, constant
-}
-
-// valuesOf computes the values of an integer node from Iotas, small constants, their sums,
-// differences and products, and ops that rearrange them. It returns false for other nodes.
-func valuesOf(n *Node) (values []int, ok bool) {
-	if combine := arithmetic[n.Type()]; combine != nil {
-		return valuesOfPairs(n, combine)
-	}
-	var in []int
-	if len(n.Inputs()) > 0 {
-		if in, ok = valuesOf(n.Inputs()[0]); !ok {
-			return nil, false
-		}
-	}
-	values = make([]int, n.Shape().Size())
-	at := func(i int) int { return i } // The element of in that becomes element i.
-	switch n.Type() {
-	case NodeTypeConstant:
-		return constantInts(n.ConstantValue())
-	case NodeTypeIota:
-		axis, _ := gomlxcompat.AxisOf(n)
-		after := product(dimsOf(n)[axis+1:])
-		for i := range values {
-			values[i] = i / after % dimsOf(n)[axis]
-		}
-		return values, true
-	case NodeTypeReshape, NodeTypeConvertDType, NodeTypeIdentity:
-	case NodeTypeBroadcastInDim:
-		axes, _ := gomlxcompat.BroadcastInDimOf(n)
-		at = func(i int) int { return elementAt(n, n.Inputs()[0], i, axes) }
-	case NodeTypeTranspose:
-		permutation, _ := gomlxcompat.TransposeOf(n)
-		axes := make([]int, len(permutation))
-		for to, from := range permutation {
-			axes[from] = to
-		}
-		at = func(i int) int { return elementAt(n, n.Inputs()[0], i, axes) }
-	default:
-		return nil, false
-	}
-	for i := range values {
-		values[i] = in[at(i)]
-	}
-	return values, true
-}
-
-// arithmetic has the ops that valuesOf computes.
-var arithmetic = map[NodeType]func(a, b int) int{
-	NodeTypeAdd: func(a, b int) int { return a + b },
-	NodeTypeSub: func(a, b int) int { return a - b },
-	NodeTypeMul: func(a, b int) int { return a * b },
-}
-
-// valuesOfPairs combines the values of the two inputs of n, one of which may be a scalar.
-func valuesOfPairs(n *Node, combine func(a, b int) int) (values []int, ok bool) {
-	if !n.DType().IsInt() {
-		return nil, false
-	}
-	a, okA := valuesOf(n.Inputs()[0])
-	b, okB := valuesOf(n.Inputs()[1])
-	if !okA || !okB {
-		return nil, false
-	}
-	values = make([]int, n.Shape().Size())
-	for i := range values {
-		values[i] = combine(a[min(i, len(a)-1)], b[min(i, len(b)-1)])
-	}
-	return values, (len(a) == len(values) || len(a) == 1) && (len(b) == len(values) || len(b) == 1)
-}
-
-// elementAt returns the index of the element of from that becomes element i of n, where axis a of
-// from becomes axis axes[a] of n.
-func elementAt(n, from *Node, i int, axes []int) (element int) {
-	for a, size := range dimsOf(from) {
-		index := i / product(dimsOf(n)[axes[a]+1:]) % dimsOf(n)[axes[a]]
-		if size == 1 {
-			index = 0
-		}
-		element = element*size + index
-	}
-	return element
-}
-
-// constantInts returns the elements of a constant. GoMLX keeps them only for small constants.
-func constantInts(t *tensors.Tensor) (values []int, ok bool) {
-	if t == nil {
-		return nil, false
-	}
-	err := t.ConstFlatData(func(flat any) {
-		switch flat := flat.(type) {
-		case []int32:
-			values = toInts(flat)
-		case []int64:
-			values = toInts(flat)
-		case []uint32:
-			values = toInts(flat)
-		}
-	})
-	return values, err == nil && values != nil
-}
-
-func toInts[T int32 | int64 | uint32](flat []T) []int {
-	values := make([]int, len(flat))
-	for i, v := range flat {
-		values[i] = int(v)
-	}
-	return values
 }
 
 // followScatter keeps the batch on axes that the updates cover whole, and on an axis along which an

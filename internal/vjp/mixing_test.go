@@ -161,6 +161,25 @@ var mixtures = []struct {
 		zeros := Zeros(x.Graph(), shapes.Make(x.DType(), 4, 5))
 		return ScatterSum(zeros, Concatenate([]*Node{example, to}, 2), Sin(x), false, true)
 	}},
+	{name: "assigned to columns, as PyTorch's exporter writes it", dims: []int{4, 3}, only: "go",
+		fn: func(x, _ *Node) *Node {
+			g := x.Graph()
+			column := Slice(Iota(g, shapes.Make(dtypes.Int64, 3), 0), AxisRange(0, 3).Stride(2))
+			column = BroadcastToDims(Reshape(column, 1, 2), 4, 2)
+			example := BroadcastToDims(Iota(g, shapes.Make(dtypes.Int64, 4, 1), 0), 4, 2)
+			to := Concatenate([]*Node{InsertAxes(example, -1), InsertAxes(column, -1)}, 2)
+			to = Where(LessThan(to, ScalarZero(g, dtypes.Int64)), AddScalar(to, 3), to)
+			return ScatterSum(Cos(x), to, Sin(Slice(x, AxisRange(), AxisRange(1))), false, true)
+		}},
+	{name: "assigned to columns of other examples", dims: []int{4, 3}, only: "go", fn: func(x, others *Node) *Node {
+		g := x.Graph()
+		example := BroadcastToDims(Slice(Iota(g, shapes.Make(dtypes.Int64, 5, 1), 0), AxisRange(1)), 4, 2)
+		example = Where(LessThan(example, Const(g, int64(4))), example, ZerosLike(example)) // 1, 2, 3, 0
+		column := BroadcastToDims(Reshape(Const(g, []int64{0, 2}), 1, 2), 4, 2)
+		to := Concatenate([]*Node{InsertAxes(example, -1), InsertAxes(column, -1)}, 2)
+		put := ScatterSum(Zeros(g, x.Shape()), to, Sin(Slice(others, AxisRange(), AxisRange(1))), false, true)
+		return Add(Cos(x), put)
+	}},
 	{name: "kernels of every example's own", dims: []int{4, 3, 2}, fn: func(x, _ *Node) *Node {
 		images := Reshape(TransposeAllAxes(Sin(x), 1, 0, 2), 1, 3, 8) // [1, length, 4·2]
 		kernel := Reshape(TransposeAllAxes(Reshape(Cos(x), 4, 3, 2), 1, 2, 0), 3, 2, 4)

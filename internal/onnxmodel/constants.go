@@ -30,6 +30,9 @@ func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 	if size, ok := l.foldSize(n, depth); ok {
 		return []int64{size}, true
 	}
+	if n.OpType == "Size" {
+		return l.foldRank(n, depth)
+	}
 	if moving := l.madeBy(name); isOwn(moving) &&
 		slices.Contains([]string{"Slice", "Transpose", "ConstantOfShape"}, moving.OpType) {
 		g, ok := l.foldGrid(name, depth)
@@ -78,8 +81,22 @@ func (l *lowering) fold(name string, depth int) ([]int64, bool) {
 		return combine(func(a, b int64) int64 { return a - b })
 	case "Mul":
 		return combine(func(a, b int64) int64 { return a * b })
+	case "Min":
+		return combine(func(a, b int64) int64 { return min(a, b) })
+	case "Max":
+		return combine(func(a, b int64) int64 { return max(a, b) })
 	}
 	return nil, false
+}
+
+// foldRank returns the rank that the Size of a shape is.
+func (l *lowering) foldRank(n *protos.NodeProto, depth int) ([]int64, bool) {
+	shape := l.makers[n.Input[0]]
+	if shape == nil || shape.OpType != "Shape" || !isOwn(n) || !isOwn(shape) {
+		return nil, false
+	}
+	rank, ok := l.inferredRank(shape.Input[0], depth-1)
+	return []int64{int64(rank)}, ok
 }
 
 // hasRows reports whether a value is known to have more than one axis.

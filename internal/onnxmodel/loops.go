@@ -244,6 +244,10 @@ func (l *lowering) sizeOf(name string, axis int64, depth int) (int64, bool) {
 		return l.sizeOf(n.Input[0], from, depth-1)
 	case slices.Contains(elementwise, n.OpType):
 		return l.sizeOf(n.Input[0], axis, depth-1)
+	case n.OpType == "Reshape" && len(n.Input) > 1:
+		dims, known := l.fold(n.Input[1], depth-1)
+		size, ok := at(dims, axis)
+		return size, known && ok && size > 0
 	}
 	return 0, false
 }

@@ -1,6 +1,7 @@
 package onnxmodel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -23,7 +24,8 @@ func (e *AxisError) Unwrap() error { return e.error }
 // checkMixing refuses a network that computes values from several examples, such as a sum over the
 // batch: the Jacobian of an example then depends on the others. It refuses outputs in another order
 // than the examples; an inner value, to take derivatives with respect to, that is not one of each
-// example; and operators through which examples cannot be followed, as the measurement would.
+// example; operators through which examples cannot be followed, as the measurement would; and
+// outputs without a derivative.
 func (m *Model) checkMixing(out *graph.Node, inputs []*graph.Node) error {
 	from := inputs[m.wrt]
 	if m.node != "" {
@@ -35,10 +37,16 @@ func (m *Model) checkMixing(out *graph.Node, inputs []*graph.Node) error {
 		}
 	}
 	var coupling []*graph.Node
+	depends := true
 	err := attempt(func() error {
-		coupling = vjp.New(graph.Reshape(out, out.Shape().Dimensions[0], -1), from).Coupling()
+		pullback := vjp.New(graph.Reshape(out, out.Shape().Dimensions[0], -1), from)
+		depends, coupling = pullback.Depends(), pullback.Coupling()
 		return nil
 	})
+	if !depends && len(coupling) == 0 {
+		return fmt.Errorf("output %s has no derivative with respect to %s, for example because it depends on its shape alone: "+
+			"choose another output", m.output, cmp.Or(m.node, "input "+m.inputs[m.wrt]))
+	}
 	if order := (*vjp.OrderError)(nil); errors.As(err, &order) {
 		return &AxisError{fmt.Errorf("output %s has shape %s, whose first axis does not number the examples in their order: "+
 			"say which axis does", m.output, out.Shape()), false}

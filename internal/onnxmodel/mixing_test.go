@@ -46,6 +46,8 @@ func TestMixing(t *testing.T) {
 		{"through computed positions", "", "cannot be followed through Gather of (Float32)[3, 12], because ", 3,
 			[]*protos.NodeProto{node("ArgMin", "x", "a", number("axis", 1), number("keepdims", 0)), node("Gather", "x a", "g"),
 				node("Mul", "x g", "y")}},
+		{"of the shape alone", "", "output y has no derivative with respect to input x", 3,
+			[]*protos.NodeProto{node("Shape", "x", "s"), node("ConstantOfShape", "s", "y")}},
 		{"through a computed branch", "", "operator If (the y): its condition is computed from values of the inputs", 3,
 			branches},
 		{"from the input, told apart", "", "", 3, shared},

@@ -75,10 +75,11 @@ var sameRank = []string{"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPo
 	"TopK", "CumSum", "DFT",
 	"DepthToSpace", "SpaceToDepth", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "HardSigmoid", "HardSwish",
 	"Mish", "Swish", "Softplus", "Softsign", "ThresholdedRelu", "Shrink", "LogSoftmax", "GatherElements",
-	"GridSample"}
+	"GridSample", "EyeLike", "Not"}
 
-// broadcasting has operators of two values whose output is of the larger rank.
-var broadcasting = []string{"Add", "Sub", "Mul", "Div", "Pow", "Mod", "MatMul"}
+// broadcasting has operators of several values whose output is of the largest rank.
+var broadcasting = []string{"Add", "Sub", "Mul", "Div", "Pow", "Mod", "MatMul", "Where", "Max", "Min", "Sum", "Mean",
+	"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor"}
 
 // inferredRank is the rank of a value that a node gives, going back a number of nodes. A node that
 // was rewritten counts as it was in the file.
@@ -98,7 +99,7 @@ func (l *lowering) inferredRank(name string, depth int) (int, bool) {
 func (l *lowering) rankOnce(name string, depth int) (int, bool) {
 	rank, ok := l.statedRank(name)
 	n := l.makers[name]
-	if origin := l.origins[name]; origin != nil && slices.Contains(origin.Output, name) {
+	if origin := l.origins[name]; origin != nil && slices.Contains(origin.Output, name) && origin.OpType != "If" {
 		n = origin
 	}
 	if ok || n == nil || depth == 0 || len(n.Input) == 0 || !isOwn(n) {
@@ -122,17 +123,30 @@ func (l *lowering) rankOnce(name string, depth int) (int, bool) {
 		return rank - len(axes), ok && known && len(axes) <= rank
 	case (n.OpType == "Reshape" || n.OpType == "AffineGrid") && len(n.Input) > 1:
 		return l.length(n.Input[1], depth-1)
-	case slices.Contains(broadcasting, n.OpType) && len(n.Input) > 1:
-		a, okA := l.inferredRank(n.Input[0], depth-1)
-		b, okB := l.inferredRank(n.Input[1], depth-1)
-		if n.OpType == "MatMul" && min(a, b) < 2 {
-			return 0, false
-		}
-		return max(a, b), okA && okB
+	case n.OpType == "ConstantOfShape":
+		return l.length(n.Input[0], depth-1)
+	case n.OpType == "Expand" && len(n.Input) > 1:
+		rank, ok := l.inferredRank(n.Input[0], depth-1)
+		length, known := l.length(n.Input[1], depth-1)
+		return max(rank, length), ok && known
+	case slices.Contains(broadcasting, n.OpType):
+		return l.largestRank(n, depth-1)
 	case slices.Contains(elementwise, n.OpType), slices.Contains(sameRank, n.OpType):
 		return l.inferredRank(n.Input[0], depth-1)
 	}
 	return 0, false
+}
+
+// largestRank is that of the inputs of a node.
+func (l *lowering) largestRank(n *protos.NodeProto, depth int) (largest int, known bool) {
+	for _, in := range n.Input {
+		rank, ok := l.inferredRank(in, depth)
+		if !ok || n.OpType == "MatMul" && rank < 2 {
+			return 0, false
+		}
+		largest = max(largest, rank)
+	}
+	return largest, true
 }
 
 // axes is the axes of a node, an attribute or a constant input.
@@ -174,6 +188,9 @@ func (l *lowering) length(name string, depth int) (int, bool) {
 		return total, true
 	case "Slice":
 		return l.sliceLength(n)
+	case "Gather": // Of a list.
+		indices, known := l.constant(n.Input[1])
+		return len(indices), known && intOr(n, "axis", 0) == 0
 	}
 	return 0, false
 }

@@ -573,10 +573,12 @@ case("resize13_scales_joined", 13, [("Concat", "one two", "s", {"axis": 0}), ("R
 case("resize13_linear_integers", 13, [("Cast", "x", "i", {"to": T.INT32}), ("Resize", ["i", "", "s"], "j", {"mode": "linear"}), ("Cast", "j", "out", {"to": T.DOUBLE})],
      {"s": np.array([1, 1, 2, 2], dtype="f4")}, refused='operator Resize (j): the attribute mode is "linear" for values of type INT32')
 # heads on an axis of their own, which the file does not tell
-case("attention23_unknown_rank", 23, [("Shape", "x", "s", {}), ("Expand", "x s", "q", {}), ("Attention", "q q q", "out", {"q_num_heads": 2, "kv_num_heads": 2})],
+unknown = [("Shape", "x", "s", {}), ("Mul", "s one", "t", {}), ("Expand", "x t", "q", {}), ("Attention", "q q q", "out", {"q_num_heads": 2, "kv_num_heads": 2})]
+case("attention23_unknown_rank", 23, unknown, {"one": ints(1)},
      shape=(3, 2, 4, 4), dtype="f4", refused="operator Attention (out): the attributes q_num_heads and kv_num_heads are of heads side by side")
-case("attention23_unknown_rank_3", 23, [("Shape", "x", "s", {}), ("Expand", "x s", "q", {}), ("Attention", "q q q", "out", {"q_num_heads": 2, "kv_num_heads": 2})],
-     shape=(3, 4, 4), dtype="f4")
+case("attention23_unknown_rank_3", 23, unknown, {"one": ints(1)}, shape=(3, 4, 4), dtype="f4")
+case("attention23_computed_rank", 23, [("Shape", "x", "s", {}), ("Expand", "x s", "q", {}), ("Attention", "q q q", "out", {"q_num_heads": 2, "kv_num_heads": 2})],
+     shape=(3, 2, 4, 4), dtype="f4")
 # blocks that are added up to an image, as PyTorch's fold
 fold = lambda image, block: {"i": ints(*image), "k": ints(*block)}
 case("col2im18", 18, [("Col2Im", "x i k", "y", {}), sq("y")], fold((3, 4), (2, 2)), shape=(3, 8, 6))
@@ -664,6 +666,27 @@ counted = [("Shape", "x", "dims", {}), ("Gather", "dims none", "b", {}), ("Range
 where = {"from": ints(1), "to": ints(5), "last": ints(1), "by": ints(2), "minus": ints(-1)}
 case("assigned_slice", 13, counted + assigned, {**where, "none": np.array(0), "single": np.array(1), "table": ints(-1, 1), "first": ints(0)}, shape=S2)
 case("assigned_slice_fixed", 13, assigned, {**where, "row": ints([0], [1], [2]), "column": ints(1, 3)}, shape=S2)
+# torch.diagonal, as PyTorch's older exporter writes it
+branches = {"then_branch": helper.make_graph([helper.make_node("Add", ["noughts", "k"], ["a"]), helper.make_node("Unsqueeze", ["a", "two"], ["i"]),
+                                              helper.make_node("GatherND", ["d", "i"], ["picked"], batch_dims=1)], "some", [], [helper.make_empty_tensor_value_info("picked")]),
+            "else_branch": helper.make_graph([helper.make_node("ConstantOfShape", ["sizes"], ["nothing"], value=numpy_helper.from_array(np.zeros(1)))], "none", [], [helper.make_empty_tensor_value_info("nothing")])}
+filled = lambda v: {"value": numpy_helper.from_array(ints(v))}
+case("diagonal", 18, [("Reshape", "x to", "t", {}), ("Shape", "t", "s", {}), ("Gather", "s one", "r", {}), ("Gather", "s two", "c", {}),
+                      ("Concat", "r c", "rc", {"axis": 0}), ("ConstantOfShape", "rc", "z", {"value": numpy_helper.from_array(np.zeros(1))}), ("EyeLike", "z", "e", {}),
+                      ("Mul", "t e", "te", {}), ("ReduceSum", "te minus", "d", {"keepdims": 0}), ("Min", "r c", "n", {}), ("Concat", "n", "count", {"axis": 0}),
+                      ("ConstantOfShape", "count", "ones", filled(1)), ("CumSum", "ones nought", "from1", {}), ("Add", "from1 minus", "k", {}),
+                      ("Shape", "d", "ds", {}), ("Gather", "ds zero", "b", {}), ("Concat", "b count", "sizes", {"axis": 0}), ("ConstantOfShape", "sizes", "noughts", filled(0)),
+                      ("Equal", "count nought", "isnone", {}), ("Not", "isnone", "issome", {}), ("If", "issome", "y", branches), sq("y")],
+     {"to": ints(-1, 4, 7), "zero": ints(0), "one": ints(1), "two": ints(2), "minus": ints(-1), "nought": np.array(0)}, shape=S3)
+# scatter_reduce, which flattens numbers without axes in a branch
+same = lambda name: [helper.make_node("Identity", [v], [v + name]) for v in ("base", "i", "v")]
+flat = lambda name: [helper.make_node("Reshape", [v, "minus"], [v + name]) for v in ("base", "i", "v")]
+branch = lambda make, name: helper.make_graph(make(name), name, [], [helper.make_empty_tensor_value_info(v + name) for v in ("base", "i", "v")])
+case("scatterreduce_branches", 18, [("Tanh", "x", "v", {}), ("Shape", "v", "s", {}), ("Expand", "places s", "i", {}), ("Gather", "s zero", "b", {}), ("Concat", "b three", "sizes", {"axis": 0}),
+                                    ("ConstantOfShape", "sizes", "base", {"value": numpy_helper.from_array(np.zeros(1))}), ("Shape", "base", "bs", {}), ("Size", "bs", "rank", {}),
+                                    ("Equal", "rank nought", "isnumber", {}), ("If", "isnumber", "a i1 v1", {"then_branch": branch(flat, "_flat"), "else_branch": branch(same, "_same")}),
+                                    ("ScatterElements", "a i1 v1", "y", {"axis": 1, "reduction": "add"}), ("Exp", "y", "out", {})],
+     {"places": ints([0, 0, 1, 2, 1, 0]), "zero": ints(0), "three": ints(3), "minus": ints(-1), "nought": np.array(0)}, shape=S2)
 # more fused operators
 gemm = {"domain": "com.microsoft", "transB": 1, "alpha": 0.5}
 case("fusedgemm_relu", 17, [("FusedGemm", "x w b", "y", {**gemm, "activation": "Relu"}), sq("y")], {"w": N(4, 6), "b": N(4)}, shape=S2, dtype="f4")
@@ -679,13 +702,14 @@ EQUAL = {"globalmax_1d": ("reduce_like_globalmax", 13, [("ReduceMax", "x", "out"
          "pow6_scalar": ("pow7", 7, [("Abs", "x", "a", {}), ("Pow", "a c", "y", {}), ("Tanh", "y", "out", {})]),
          "prelu6_c": ("prelu7", 7, [("Reshape", "a shape", "d", {}), ("PRelu", "x d", "y", {}), ("Tanh", "y", "out", {})]),
          "dropout6_test": ("tanh", 7, [("Tanh", "x", "out", {})]),
+         "attention23_computed_rank": ("attention23", 23, [("Attention", "x x x", "out", {})]),
          "reshape1_attr": ("flat", 7, [("Flatten", "x", "y", {}), ("Tanh", "y", "out", {})])}
 SHAPES = {"add6_broadcast": ints(4, 1, 1), "sub6_axis_middle": ints(4, 5, 1), "prelu6_c": ints(4, 1, 1)}
 # What only XLA refused or had wrong once.
-ON_XLA = {"assigned_slice", "assigned_slice_fixed", "scatternd_repeated", "scatterel_repeated", "pad13_value_axis", "weight_empty", "constant_empty"}
+ON_XLA = {"diagonal", "scatterreduce_branches", "assigned_slice", "assigned_slice_fixed", "scatternd_repeated", "scatterel_repeated", "pad13_value_axis", "weight_empty", "constant_empty"}
 # What was refused or wrong once: these are always tested, and one in eight of the others.
 MENDED = """
-    assigned_slice assigned_slice_fixed
+    attention23_computed_rank assigned_slice assigned_slice_fixed diagonal scatterreduce_branches
     scatterel_repeated scatternd_repeated scatternd_repeated_computed scatternd_repeated_booleans fusedgemm_relu fusedgemm_leaky fusedmatmul_batches
     constantofshape_number pow_zero_among pow_zero_integers pow_zero_number cumsum_axis_list pad11_table
     convt_shared conv_same_shared resize13_scales_shared

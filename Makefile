@@ -48,7 +48,7 @@ onnx-conformance: xla ## run ONNX's own conformance suite on both backends and v
 	@GCML_ONNX_SUITE=$(CURDIR)/.cache/onnx/suite GCML_ONNX_TABLE=$(CURDIR)/docs/coverage-onnx.md \
 		go test ./internal/onnxmodel -run '^(TestConformance|TestConformanceOnXLA|TestVariants)$$' -timeout 1h -count 1 -v
 
-zoo: zoo-wheels zoo-light zoo-torch zoo-exporters zoo-keras zoo-gomlx ## measure real networks, compare with the frameworks they come from, and write docs/zoo*.md (an hour, and a download of 4 GB)
+zoo: zoo-wheels zoo-light zoo-torch zoo-exporters zoo-keras zoo-gomlx ## measure real networks, compare with the frameworks they come from, and write docs/zoo*.md (a quarter of an hour, and a download of 4 GB)
 
 .cache/zoo/stamp: scripts/requirements-zoo.txt
 	@$(PYTHON) -m venv .cache/zoo && .cache/zoo/bin/pip install --quiet --require-hashes --requirement $< && touch $@
@@ -68,7 +68,7 @@ zoo-torch: xla .cache/zoo-torch/stamp ## of these only torchvision's networks, c
 	@mkdir -p .cache/zoo && go build -o .cache/zoo/gcml ./cmd/gcml
 	@.cache/zoo-torch/bin/python scripts/zoo_torch.py .cache/zoo/gcml .cache/zoo docs/zoo-torch.md
 
-zoo-exporters: xla .cache/zoo-torch/stamp ## of these only U-Nets and YOLOv8n of both PyTorch exporters
+zoo-exporters: xla .cache/zoo-torch/stamp ## of these only U-Nets and detectors of both PyTorch exporters
 	@mkdir -p .cache/zoo && go build -o .cache/zoo/gcml ./cmd/gcml
 	@.cache/zoo-torch/bin/python scripts/zoo_exporters.py .cache/zoo/gcml .cache/zoo docs/zoo-exporters.md
 

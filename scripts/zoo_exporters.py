@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures U-Nets and YOLOv8n, exported by both of PyTorch's exporters, and compares with PyTorch: zoo_exporters.py GCML DIR [TABLE].
+"""Measures U-Nets and detectors, exported by both of PyTorch's exporters, and compares with PyTorch: zoo_exporters.py GCML DIR [TABLE].
 
 Weights are random, so that nothing is downloaded. The oracle is PyTorch's own Jacobian in float64, one vector-Jacobian product for
 each output."""
@@ -71,6 +71,29 @@ def unet(up, norm):
     return model.eval(), torch.randn(2, 2, 8, 8)
 
 
+class SliceHead(nn.Module):
+    """A detector's head, which assigns the positions and sizes of boxes to slices of its output."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Conv2d(3, 18, 3, 2, padding=1)
+
+    def forward(self, x):
+        y = self.features(x)
+        height, width = y.shape[2:]
+        y = y.view(-1, 3, 6, height, width).permute(0, 1, 3, 4, 2).sigmoid()
+        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        boxes = y.clone()
+        boxes[..., 0:2] = (y[..., 0:2] * 2 - 0.5 + torch.stack((columns, rows), 2)) * 2
+        boxes[..., 2:4] = (y[..., 2:4] * 2) ** 2 * 10
+        return boxes.reshape(x.shape[0], -1, 6)
+
+
+def slices():
+    torch.manual_seed(0)
+    return SliceHead().eval(), torch.randn(2, 3, 8, 8)
+
+
 def groups(channels):
     return nn.GroupNorm(2, channels)
 
@@ -105,6 +128,7 @@ NETWORKS = {
     "U-Net, bilinear, group norm": lambda: unet("bilinear", groups),
     "U-Net, bilinear, aligned corners, group norm": lambda: unet("bilinear, aligned", groups),
     "U-Net, bicubic to a computed size, instance norm": lambda: unet("bicubic", instances),
+    "Detector's head, boxes assigned to slices": slices,
     "YOLOv8n, 4 classes": yolo,
 }
 
@@ -148,7 +172,7 @@ def page(rows):
     import ultralytics
 
     return (
-        "# U-Nets and YOLOv8n of both PyTorch exporters\n\nFor those who export a network with layers that enlarge images. The "
+        "# U-Nets and detectors of both PyTorch exporters\n\nFor those who export a network that enlarges images or assigns to slices. The "
         "networks have random weights, and the statistics of 8 random images in their batch norms. They are measured on two random images of "
         "8 × 8 pixels (YOLOv8n, in ultralytics' architecture: 32 × 32). The table has the exact GC in float32 by `gcml measure --onnx` on "
         f"{BACKEND}, with its relative difference from PyTorch's own Jacobians in float64. Made by `make zoo-exporters` with PyTorch "

@@ -92,13 +92,15 @@ func TestRecurrentLayersInBranches(t *testing.T) {
 	input := &protos.TensorProto{Name: "rate", DataType: int32(protos.TensorProto_INT64)}
 	gru, lstm := formCase(t, "GRU"), formCase(t, "LSTM")
 	equal := node("Equal", "rate one", "condition")
+	size := []*protos.NodeProto{node("Size", "x", "size"), node("Greater", "size one", "condition")}
 	rank := []*protos.NodeProto{node("Shape", "x", "shape"), node("Size", "shape", "rank"), node("Add", "one one", "two"),
 		node("Add", "two one", "three"), node("Equal", "rank three", "condition")}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for name, m := range map[string]*Model{
 			"constants":       load(t, insideBranch(t, gru, rate, equal)),
 			"a scalar input":  load(t, insideBranch(t, gru, input, equal)),
-			"computed shapes": load(t, insideBranch(t, lstm, rate, rank...)),
+			"the rank":        load(t, insideBranch(t, gru, rate, rank...)),
+			"computed shapes": load(t, insideBranch(t, lstm, rate, size...)),
 		} {
 			want := gru
 			switch name {
@@ -116,7 +118,7 @@ func TestRecurrentLayersInBranches(t *testing.T) {
 			gctest.AssertClose(t, []float64{gc}, []float64{want.GC}, want.Tolerance, 0, name)
 		}
 	})
-	m := load(t, insideBranch(t, gru, rate, rank...))
+	m := load(t, insideBranch(t, gru, rate, size...))
 	_, _, err := m.Check(gctest.GoBackend(t), m.ForwardAll, []shapes.Shape{shapes.Make(dtypes.Float64, 3, 5, 4)}, 1<<30)
 	if want := "it is inside of a branch that no constant chooses"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v; want %q", err, want)

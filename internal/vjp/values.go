@@ -101,8 +101,11 @@ func oneIf(yes bool) int {
 // for axes of size 1, or is a scalar.
 func valueAt(n *Node, in [][]int, input, i int) int {
 	values := in[input]
-	if len(values) == 1 {
+	switch len(values) {
+	case 1:
 		return values[0]
+	case n.Shape().Size():
+		return values[i]
 	}
 	from := n.Inputs()[input]
 	return values[elementAt(n, from, i, axesFrom(0, from.Rank()))]

@@ -40,6 +40,17 @@ func loopWithSum(backend compute.Backend) error {
 	return err
 }
 
+// loopWithName counts to 3 from a parameter of the graph whose name the loop uses, too.
+func loopWithName(backend compute.Backend) error {
+	g := NewGraph(backend, "names")
+	defer g.Finalize()
+	state := func(g *Graph) *Node { return Parameter(g, "i", shapes.Make(dtypes.Int32)) }
+	start := state(g)
+	cond := NewClosure(g, func(g *Graph) []*Node { return []*Node{LessThan(state(g), Const(g, int32(3)))} })
+	body := NewClosure(g, func(g *Graph) []*Node { return []*Node{Add(state(g), Const(g, int32(1)))} })
+	return g.Compile(While(cond, body, start)...)
+}
+
 // TestUpstreamLoops runs the report's programs. If it fails, a fault is mended upstream: delete its
 // report, and see what the loop in gcml/spectralnorm.go may do now.
 func TestUpstreamLoops(t *testing.T) {
@@ -49,6 +60,9 @@ func TestUpstreamLoops(t *testing.T) {
 		}
 		if err := loopWithSum(b); (err == nil) != (b.Name() == "Go Backend") {
 			t.Errorf("%s: a sum in a loop gives the error %v", b.Name(), err)
+		}
+		if err := loopWithName(b); (err == nil) != (b.Name() == "Go Backend") {
+			t.Errorf("%s: a name of the graph in a loop gives the error %v", b.Name(), err)
 		}
 	})
 }

@@ -179,10 +179,12 @@ func squareAndDivide(p *Node) *Node {
 // products within a loop (compute v0.1.14).
 //
 // Each closure makes its own constants: GoMLX caches scalars for the graph, and a closure cannot
-// use the scalars of another closure.
+// use the scalars of another closure. Its parameters have names that no parameter of the whole
+// graph has, which go-xla needs.
 func squareInLoop(start *Node) *Node {
 	parameters := func(g *Graph) (i, p *Node) {
-		return Parameter(g, "i", shapes.Make(dtypes.Int32)), Parameter(g, "p", start.Shape())
+		return Parameter(g, "spectral_norm_i", shapes.Make(dtypes.Int32)),
+			Parameter(g, "spectral_norm_p", start.Shape())
 	}
 	isUnfinished := NewClosure(start.Graph(), func(g *Graph) []*Node {
 		i, _ := parameters(g)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -191,6 +192,25 @@ func TestJacobianSpectralNormOfMixedDTypes(t *testing.T) {
 			for i, want := range [][]float64{norms, norms, ranks, ranks} {
 				assertEach(t, gctest.Flat(out[i]), want, 4e-5, 0, fmt.Sprintf("%s to %s, #%d", dtypes[0], dtypes[1], i))
 			}
+		}
+	})
+}
+
+// TestJacobianSpectralNormBesideAnyName computes the norm in a graph whose parameters have short
+// names: a loop in the graph cannot have them, too.
+func TestJacobianSpectralNormBesideAnyName(t *testing.T) {
+	a := randomMatrix(rand.New(rand.NewPCG(11, 12)), 3, 5)
+	points := [][]float64{{1, -2, 0.5, 3, -1}, {0.25, 1, -1, 2, 0.5}}
+	want, _ := oracleSpectrum(a, points)
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, name := range []string{"i", "p"} {
+			g := NewGraph(b, "named")
+			x := Parameter(g, name, shapes.Make(dtypes.Float64, 2, 5))
+			if err := g.Compile(gcml.JacobianSpectralNorm(squaresThenMatrix(a, x), x)); err != nil {
+				t.Fatalf("a parameter named %q: %v", name, err)
+			}
+			assertEach(t, gctest.Flat(g.Run(tensors.FromValue(points))[0]), want, 1e-9, 0, name)
+			g.Finalize()
 		}
 	})
 }

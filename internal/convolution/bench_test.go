@@ -61,28 +61,41 @@ func BenchmarkResNet18(b *testing.B) {
 	}
 }
 
-// BenchmarkKernelGradient times the lowerings between which isByRows chooses with oneDNN, at batch
-// 128, for narrow and wide networks.
-func BenchmarkKernelGradient(b *testing.B) {
+// BenchmarkLowerings times the lowerings between which XLA on a CPU with oneDNN has to choose, for
+// kernels of 3×3, at batch 128 for narrow networks and 32 for wide ones.
+func BenchmarkLowerings(b *testing.B) {
 	device, info, err := backend.Open()
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Logf("backend: %s", info.Why)
-	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1},
-		paddings: [][2]int{{1, 1}, {1, 1}}}
 	kernel := []int{3, 3}
-	for _, size := range []int{32, 16, 8} {
-		for _, channels := range []int{8, 16, 32, 64, 128} {
-			x := shapes.Make(dtypes.Float32, 128, size, size, channels)
-			for name, lower := range map[string]func(geometry, *Node, *Node, []int) *Node{
-				"groups": kernelGradientByGroups, "rows": kernelGradientByRows} {
-				b.Run(fmt.Sprintf("%dx%d_%d/%s", size, size, channels, name), func(b *testing.B) {
-					gradient := func(x, v *Node) *Node { return lower(c, x, v, kernel) }
-					benchmarkCPU(b, MustNewExec(device, gradient), x, x)
-				})
-			}
+	for _, test := range []struct{ batch, size, in, out, stride int }{
+		{128, 32, 3, 8, 1}, {128, 32, 8, 8, 1}, {128, 32, 3, 16, 1}, {128, 32, 16, 16, 1}, {128, 32, 16, 32, 2},
+		{128, 16, 32, 32, 1}, {128, 16, 32, 64, 2}, {128, 8, 16, 16, 1}, {128, 8, 32, 32, 1}, {128, 8, 64, 64, 1},
+		{128, 8, 64, 128, 2}, {128, 4, 64, 64, 1}, {128, 4, 128, 128, 1}, {32, 32, 3, 64, 1}, {32, 32, 64, 64, 1},
+		{32, 32, 64, 128, 2}, {32, 16, 128, 128, 1}, {32, 16, 128, 256, 2}, {32, 8, 256, 256, 1}, {32, 8, 256, 512, 2},
+		{32, 4, 512, 512, 1}, {320, 16, 128, 128, 1}, {320, 8, 256, 256, 1}, {320, 4, 512, 512, 1},
+	} {
+		c := geometry{strides: []int{test.stride, test.stride}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1},
+			paddings: [][2]int{{1, 1}, {1, 1}}}
+		size := test.size / test.stride
+		x := shapes.Make(dtypes.Float32, test.batch, test.size, test.size, test.in)
+		k := shapes.Make(dtypes.Float32, 3, 3, test.in, test.out)
+		v := shapes.Make(dtypes.Float32, test.batch, size, size, test.out)
+		run := func(name string, fn func(a, b *Node) *Node, operands ...shapes.Shape) {
+			b.Run(fmt.Sprintf("%d_of_%dx%d_%d_to_%d/%s", test.batch, test.size, test.size, test.in, test.out, name),
+				func(b *testing.B) { benchmarkCPU(b, MustNewExec(device, fn), operands...) })
 		}
+		run("kernel_by_groups", func(x, v *Node) *Node { return kernelGradientByGroups(c, x, v, kernel) }, x, v)
+		run("kernel_by_rows", func(x, v *Node) *Node { return kernelGradientByRows(c, x, v, kernel) }, x, v)
+		run("kernel_by_patches", func(x, v *Node) *Node { return kernelGradientByPatches(c, x, v, kernel) }, x, v)
+		if test.stride > 1 {
+			continue
+		}
+		run("kernel_by_winograd", func(x, v *Node) *Node { return kernelGradientByWinograd(c, x, v) }, x, v)
+		run("forward_by_oneDNN", func(x, k *Node) *Node { return convolutionNode(x, k, c) }, x, k)
+		run("forward_by_winograd", func(x, k *Node) *Node { return convolveByWinograd(x, k, c, []int{size, size}) }, x, k)
 	}
 }
 

@@ -56,6 +56,8 @@ func convolve(x, kernel *Node, c geometry) *Node {
 	isNative := !dilates && (on == oneDNN || on == xlaCPU && isFastOnXLA)
 	return lowerSmall(node, x, kernel, c, func() *Node {
 		switch {
+		case on != onGo && isWinograd(c, x, kernel.Shape().Dimensions, outputDims):
+			return convolveByWinograd(x, kernel, c, outputDims)
 		case isNative:
 			return node
 		case strided && dilates:
@@ -238,6 +240,9 @@ func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 		if on != onGo && isDense(c, x.Shape().Dim(0), spatialDims(x), kernelDims) {
 			return kernelGradientByMatrix(c, x, v, kernelDims)
 		}
+		if isWinogradGradient(c, x, v, kernelDims) {
+			return kernelGradientByWinograd(c, x, v)
+		}
 		if isByRows(on, c, x, v, kernelDims) {
 			return kernelGradientByRows(c, x, v, kernelDims)
 		}
@@ -253,35 +258,42 @@ func isByRows(on lowering, c geometry, x, v *Node, kernelDims []int) bool {
 	if on == onGo || c.spatial() != 2 || !allOnes(c.kernelDilations) || product(kernelDims) == 1 {
 		return false
 	}
-	pixels, channels := product(spatialDims(x)), x.Shape().Dim(-1)
-	if on == oneDNN {
-		isThin := max(channels, v.Shape().Dim(-1)) <= fewDepth
-		return channels >= fewDepth/2 && (pixels >= manyPixels || isThin && pixels >= fewPixels)
+	pixels, in, out := product(spatialDims(x)), x.Shape().Dim(-1), v.Shape().Dim(-1)
+	switch {
+	case on != oneDNN:
+		return product(spatialDims(v)) >= manyPixels && in >= fewDepth
+	case pixels >= manyPixels:
+		return in >= fewDepth/2 || out <= fewDepth
+	case in >= manyDepth:
+		return !allOnes(c.strides)
 	}
-	return product(spatialDims(v)) >= manyPixels && channels >= fewDepth
+	return pixels >= fewPixels && in >= fewDepth/2 && max(in, out) <= fewDepth
 }
 
 // kernelGradientByGroups is the gradient of the kernel as a convolution over each group of images.
 func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
-	n, batch := c.spatial(), x.Shape().Dim(0)
+	images := x.Shape().Dim(0)
+	if product(spatialDims(v)) >= fewPixels {
+		images = groupImages
+	}
+	return kernelGradientByGroupsOf(images, c, x, v, kernelDims)
+}
+
+// kernelGradientByGroupsOf is kernelGradientByGroups for groups of so many images.
+func kernelGradientByGroupsOf(images int, c geometry, x, v *Node, kernelDims []int) *Node {
+	n := c.spatial()
 	if product(spatialDims(v)) > product(spatialDims(x)) {
 		x, c = padApart(x, c, kernelDims, spatialDims(v))
 	}
 	apart := gomlxcompat.Barrier(x, v) // Both are transposed.
-	x, v = apart[0], apart[1]
-	images := batch
-	if product(spatialDims(v)) >= fewPixels {
-		images = max(groupImages, (batch+maxGroups-1)/maxGroups)
-	}
 	// The images' channels stay first in what the groups give, as oneDNN has them: they are moved
 	// in the sum alone.
 	axes := kernelGradientAxes(n)
 	axes.OutputBatch, axes.OutputSpatial = 0, xslices.Iota(1, n)
-	var d *Node
-	for start := 0; start < batch; start += images {
-		group := AxisRange(start, min(start+images, batch))
-		d = addNonNil(d, kernelGradientOver(axes, c, SliceAxis(x, 0, group), SliceAxis(v, 0, group), kernelDims))
-	}
+	shape := shapes.Make(x.DType(), slices.Concat([]int{x.Shape().Dim(-1)}, kernelDims, []int{v.Shape().Dim(-1)})...)
+	d := sumOfGroups(images, apart[0], apart[1], shape, func(x, v *Node) *Node {
+		return kernelGradientOver(axes, c, x, v, kernelDims)
+	})
 	return transpose(d, append(xslices.Iota(1, n), 0, n+1))
 }
 
@@ -291,36 +303,26 @@ func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
 // times, where patches copy x nine times. Images are taken in groups, so that the copies stay
 // small.
 func kernelGradientByRows(c geometry, x, v *Node, kernelDims []int) *Node {
-	batch, pixels := v.Shape().Dim(0), product(spatialDims(v))
-	copies := pixels * max(kernelDims[1]*x.Shape().Dim(-1), kernelDims[0]*v.Shape().Dim(-1))
-	images := max(1, rowElements/copies, (batch+maxGroups-1)/maxGroups)
-	return kernelGradientByRowsOf(images, c, x, v, kernelDims)
+	copies := product(spatialDims(v)) * (kernelDims[1]*x.Shape().Dim(-1) + kernelDims[0]*v.Shape().Dim(-1))
+	return kernelGradientByRowsOf(max(1, rowElements/copies), c, x, v, kernelDims)
 }
 
 // kernelGradientByRowsOf is kernelGradientByRows for groups of so many images.
 func kernelGradientByRowsOf(images int, c geometry, x, v *Node, kernelDims []int) *Node {
 	apart := gomlxcompat.Barrier(x, v) // Every copy would compute x and v again.
 	x, v = apart[0], apart[1]
-	width := v.Shape().Dim(2)
-	// The rows of x for one offset of a row modulo the stride.
-	rows := v.Shape().Dim(1) + (kernelDims[0]-1)/c.strides[0]
-	covered := (width-1)*c.strides[1] + kernelDims[1]
-	x = Pad(x, ScalarZero(x.Graph(), x.DType()), PadAxis{},
-		PadAxis{Start: c.paddings[0][0], End: rows*c.strides[0] - c.paddings[0][0] - x.Shape().Dim(1)},
-		PadAxis{Start: c.paddings[1][0], End: covered - c.paddings[1][0] - x.Shape().Dim(2)})
-	var d *Node
-	for start := 0; start < x.Shape().Dim(0); start += images {
-		group := AxisRange(start, min(start+images, x.Shape().Dim(0)))
-		d = addNonNil(d, productOfRows(c, SliceAxis(x, 0, group), SliceAxis(v, 0, group), kernelDims, rows))
-	}
-	return d
+	shape := shapes.Make(x.DType(), kernelDims[0], kernelDims[1], x.Shape().Dim(-1), v.Shape().Dim(-1))
+	return sumOfGroups(images, x, v, shape, func(x, v *Node) *Node { return productOfRows(c, x, v, kernelDims) })
 }
 
-// productOfRows is kernelGradientByRows for one group of padded images. With a stride, every offset
-// of a row modulo the stride has a product of its own.
-func productOfRows(c geometry, x, v *Node, kernelDims []int, rows int) *Node {
-	zero := ScalarZero(x.Graph(), x.DType())
+// productOfRows is kernelGradientByRows for one group of images. With a stride, every offset of a row
+// modulo the stride has a product of its own.
+func productOfRows(c geometry, x, v *Node, kernelDims []int) *Node {
+	zero := ConstAsDType(x.Graph(), x.DType(), 0)
 	height, width := v.Shape().Dim(1), v.Shape().Dim(2)
+	// The rows of x for one offset of a row modulo the stride.
+	rows := height + (kernelDims[0]-1)/c.strides[0]
+	x = inFrame(x, c.paddings[0][0], c.paddings[1][0], rows*c.strides[0], (width-1)*c.strides[1]+kernelDims[1])
 	in, out := x.Shape().Dim(-1), v.Shape().Dim(-1)
 	pixels := v.Shape().Dim(0) * rows * width
 	step := c.strides[0]

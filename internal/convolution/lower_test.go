@@ -2,6 +2,7 @@ package convolution
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -53,9 +54,9 @@ func TestLowerings(t *testing.T) {
 		v := []int{4, outputs[0], outputs[1], 3}
 		for name, lower := range map[string]func(geometry, *Node, *Node, []int) *Node{
 			"kernel gradient by patches": kernelGradientByPatches, "kernel gradient by rows": kernelGradientByRows,
-			"kernel gradient by rows of groups": rowsOfGroups, "kernel gradient by windows": kernelGradientByWindows,
-			"kernel gradient by groups": kernelGradientByGroups,
-			"kernel gradient by matrix": kernelGradientByMatrix} {
+			"kernel gradient by windows": kernelGradientByWindows,
+			"kernel gradient by groups":  kernelGradientByGroups,
+			"kernel gradient by matrix":  kernelGradientByMatrix} {
 			compare(t, name, func(x, v *Node) (*Node, *Node) {
 				return lower(c, x, v, k[:2]), kernelGradientNode(c, x, v, k[:2])
 			}, x, v)
@@ -63,22 +64,61 @@ func TestLowerings(t *testing.T) {
 	})
 }
 
-// rowsOfGroups has a last group that is smaller than the others.
-func rowsOfGroups(c geometry, x, v *Node, kernelDims []int) *Node {
-	return kernelGradientByRowsOf(3, c, x, v, kernelDims)
+// TestLoops compares what XLA computes in a loop over groups of images, the last of which is smaller
+// or alone, with the backend's own ConvGeneral in float64: products of rows and minimal filtering.
+func TestLoops(t *testing.T) {
+	b := gctest.XLABackend(t)
+	if b == nil {
+		t.Skip("no XLA here")
+	}
+	rng := rand.New(rand.NewPCG(19, 20))
+	// Other sizes of images and outputs are cut out of these.
+	x, k := gctest.RandomTensor(rng, 7, 7, 8, 2), gctest.RandomTensor(rng, 3, 3, 2, 3)
+	v := gctest.RandomTensor(rng, 7, 9, 10, 3)
+	for _, dtype := range []dtypes.DType{dtypes.Float64, dtypes.Float32} {
+		var names []string
+		out := MustExecOnceN(b, func(x, k, v *Node) []*Node {
+			var all []*Node
+			compare := func(name string, fast, want *Node) {
+				names = append(names, name)
+				all = append(all, ConvertDType(fast, dtypes.Float64), want)
+			}
+			eachLoop(x, k, v, dtype, compare)
+			return all
+		}, x, k, v)
+		tolerance := map[dtypes.DType]float64{dtypes.Float64: 1e-12, dtypes.Float32: 1e-5}[dtype]
+		for i, name := range names {
+			gctest.AssertClose(t, gctest.Flat(out[2*i]), gctest.Flat(out[2*i+1]), tolerance, tolerance, dtype.String()+" "+name)
+		}
+	}
 }
 
-// TestGroups checks the kernel's gradient as the sum over groups of images, the last of which is
-// smaller.
-func TestGroups(t *testing.T) {
-	rng := rand.New(rand.NewPCG(13, 14))
-	c := geometry{strides: []int{1, 1}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1},
-		paddings: [][2]int{{1, 1}, {1, 1}}}
-	batch := 2*groupImages + 3
-	out := MustExecOnceN(gctest.GoBackend(t), func(x, v *Node) []*Node {
-		return []*Node{kernelGradientByGroups(c, x, v, []int{3, 3}), kernelGradientNode(c, x, v, []int{3, 3})}
-	}, gctest.RandomTensor(rng, batch, 8, 8, 2), gctest.RandomTensor(rng, batch, 8, 8, 3))
-	gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 1e-12, "kernel gradient")
+// eachLoop calls compare with each loop's result in the given type, and GoMLX's in that of x.
+func eachLoop(x, k, v *Node, dtype dtypes.DType, compare func(name string, fast, want *Node)) {
+	cases := []convolutionCase{{3, 1, "valid"}, {3, 1, "same"}, {3, 1, "explicit"}, {3, 2, "same"}, {2, 3, "explicit"}}
+	for _, test := range cases {
+		c := geometry{strides: []int{test.stride, test.stride}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1},
+			paddings: [][2]int{test.paddingOf(7), test.paddingOf(8)}}
+		kernel := Slice(k, AxisRange(0, test.kernel), AxisRange(0, test.kernel))
+		y := convolutionNode(x, kernel, c)
+		dims := spatialDims(y)
+		outputs := Slice(v, AxisRange(), AxisRange(0, dims[0]), AxisRange(0, dims[1]))
+		kernelDims := []int{test.kernel, test.kernel}
+		want := kernelGradientNode(c, x, outputs, kernelDims)
+		in := func(x *Node) *Node { return ConvertDType(x, dtype) }
+		for _, images := range []int{1, 3, 7} {
+			name := fmt.Sprintf("%+v of %d images", test, images)
+			compare("rows "+name, kernelGradientByRowsOf(images, c, in(x), in(outputs), kernelDims), want)
+			compare("groups "+name, kernelGradientByGroupsOf(images, c, in(x), in(outputs), kernelDims), want)
+			if test.kernel == 3 && test.stride == 1 {
+				compare("minimal filtering "+name, convolveByWinogradOf(images, in(x), in(kernel), c, dims), y)
+				back := convolutionNode(outputs, flip(kernel, 1), c)
+				compare("minimal filtering of a flipped kernel "+name,
+					convolveByWinogradOf(images, in(outputs), flip(in(kernel), 1), c, spatialDims(back)), back)
+				compare("gradient by minimal filtering "+name, kernelGradientByWinogradOf(images, c, in(x), in(outputs)), want)
+			}
+		}
+	}
 }
 
 // TestOneDNN compares first and second derivatives in float32, for which XLA uses oneDNN where it
@@ -93,11 +133,12 @@ func TestOneDNN(t *testing.T) {
 		for _, test := range []struct{ batch, size, kernel, stride, in, out int }{
 			{2, 8, 3, 1, 16, 16}, {2, 9, 3, 2, 16, 32}, {2, 8, 3, 2, 16, 32}, {2, 8, 1, 2, 16, 32}, {2, 8, 3, 1, 3, 16},
 			{2, 7, 5, 3, 4, 4}, {2, 4, 2, 2, 3, 5},
-			{2, 16, 3, 1, 8, 12}, {2, 17, 3, 2, 8, 12},
+			{2, 16, 3, 1, 8, 12}, {2, 17, 3, 2, 8, 12}, {2, 16, 3, 1, 128, 128}, {3, 15, 3, 1, 128, 64},
 			{40, 2, 3, 1, 3, 5}, {2, 2, 3, 1, 3, 5}, {40, 2, 3, 2, 3, 5}, {2, 2, 3, 2, 3, 5},
 			{40, 1, 3, 1, 3, 5}, {1, 1, 3, 1, 3, 5}, {2, 3, 5, 1, 2, 3}, {40, 3, 5, 2, 2, 3}} {
 			t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 				derivatives := func(x, k *Node) []*Node {
+					k = DivScalar(k, math.Sqrt(float64(test.kernel*test.kernel*test.in))) // Outputs of size 1, whatever the channels.
 					half := (test.kernel - 1) / 2
 					y := Sin(Of(x, k, []int{test.stride, test.stride}, [][2]int{{half, half}, {half, half}}))
 					first := Gradient(ReduceAllSum(y), x, k)

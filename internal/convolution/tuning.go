@@ -17,10 +17,24 @@ package convolution
 //	    where its own takes up to 2.4. Gradient of the kernel: its own takes 1.0-1.6 at batch 32,
 //	    and for each image 1.5 to 4 times as long at batch 320 but for images of 4×4.
 //
-// BenchmarkKernelGradient compares groups of images and products of rows with oneDNN at batch 128:
-// rows take 0.5 to 0.9 of the time of groups for images of 16×16 and more with 8 to 128 channels.
-// For 8×8 they take 0.5 to 1.1 of it with 8 and 16 channels, and 1.0 to 1.5 with more. For the
-// first convolution, of 3 channels, they take up to twice as long.
+// BenchmarkLowerings compares those with oneDNN on two cores of an AMD EPYC, for kernels of 3×3.
+// In milliseconds, for the gradient of a kernel, by groups of images, rows, patches and Winograd:
+//
+//	batch 128, 32×32, 16 to 16 channels   6.8   3.5   12.6    6.5
+//	           16×16, 32 to 32            4.4   2.6    6.0    3.7
+//	             8×8, 64 to 64            1.9   2.1    4.1    1.7
+//	           32×32, 16 to 32, stride 2  3.9   2.4    3.8
+//	           32×32,  3 to 16            1.8   1.3    1.6
+//	batch 32,  32×32, 64 to 64           14.4   7.6   14.4    6.4
+//	           16×16, 128 to 128         11.4   7.4   12.0    4.2
+//	             8×8, 256 to 256          7.8   6.9    8.6    3.6
+//	             4×4, 512 to 512          8.5   8.7    7.5    3.8
+//	           32×32,  3 to 64            1.5   2.1    0.7
+//	             8×8, 256 to 512, stride 2  5.1   3.9   3.5
+//
+// And for a convolution by oneDNN and Winograd: 48 and 44 for 320 images of 32×32 and 64 channels,
+// 43 and 33 of 16×16 and 128, 42 and 29 of 8×8 and 256, 47 and 29 of 4×4 and 512; for 32 images 4.2
+// and 3.8, 4.1 and 3.2, 5.0 and 4.6; with 64 channels and less oneDNN is faster.
 //
 // On the Go backend products of windows (windows_blocks.go) were fastest for all. For the 3×3
 // kernels of a network with 16, 32, 64 and 128 channels at batch 16, in multiples of the same
@@ -35,18 +49,30 @@ const (
 	// fewDepth: below this number of channels, products by tap are too thin to be fast.
 	fewDepth = 16
 
+	// manyDepth: from this number of channels on, products are large whatever the image.
+	manyDepth = 128
+
 	// mostTaps: a depthwise convolution with more taps is not summed over them, so that graphs stay
 	// small.
 	mostTaps = 128
 
 	// groupImages is the number of images that oneDNN's gradient of a kernel takes together, unless
-	// they are small: with more images it takes more than twice as long for each. A batch has at
-	// most maxGroups groups, so that graphs stay small.
-	groupImages, maxGroups = 32, 16
+	// they are small: with more images it takes more than twice as long for each.
+	groupImages = 32
 
-	// rowElements is about the number of elements that a copy of x or v has in a kernel's gradient
-	// by rows, so that copies take little memory.
-	rowElements = 1 << 23
+	// rowElements is about the number of elements of all copies that a kernel's gradient by rows
+	// makes of a group of images.
+	rowElements = 1 << 20
+
+	// winogradTile is the number of products in a tile of minimal filtering, winogradProducts how
+	// many it may take for each output and pair of channels, where a convolution takes nine: 4 where
+	// no tile is half empty.
+	winogradTile, winogradProducts = 16, 6
+	// winogradTiles: with fewer tiles of all images, transforming the kernel costs more than is saved.
+	winogradTiles = 128
+	// winogradElements is about the number of elements that minimal filtering makes of a group of
+	// images, of their outputs, or both.
+	winogradElements = 1 << 22
 
 	// denseColumns is the time to lay out the dense matrix of a convolution, in units of the time
 	// to multiply one image by it.

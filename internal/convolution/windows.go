@@ -187,17 +187,17 @@ func (w windows) images(y *Node, batch int, outputDims []int, out int) *Node {
 
 // withZeros puts zeros before and after the elements of an axis, where these numbers are positive.
 func withZeros(x *Node, axis, before, after int) *Node {
-	zeros := func(n int) *Node {
+	of := func(n int) *Node {
 		shape := x.Shape().Clone()
 		shape.Dimensions[axis] = n
-		return Zeros(x.Graph(), shape)
+		return zeros(x.Graph(), shape)
 	}
 	parts := []*Node{x}
 	if before > 0 {
-		parts = []*Node{zeros(before), x}
+		parts = []*Node{of(before), x}
 	}
 	if after > 0 {
-		parts = append(parts, zeros(after))
+		parts = append(parts, of(after))
 	}
 	return concatenate(parts, axis)
 }

@@ -1,0 +1,102 @@
+package convolution
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// How XLA on a CPU takes the images of a batch in groups: by a loop in the graph.
+//
+// What a small group needs stays in the processor's caches. Groups without a loop would not save
+// that: XLA takes the first op of all groups first. And a loop is compiled once, whatever the
+// number of groups.
+//
+// This is not for the Go backend, which deadlocks on products within a loop (compute v0.1.14).
+// GoMLX caches scalars for a whole graph, and no loop can use those of another: what is computed in
+// a loop makes its own, with ConstAsDType.
+
+// sumOfGroups returns the sum of what fn makes of each group of so many examples of x and of v. It
+// has the given shape, and fn makes zeros of examples that are zeros.
+func sumOfGroups(images int, x, v *Node, shape shapes.Shape, fn func(x, v *Node) *Node) *Node {
+	images, total := evenGroups(images, x.Shape().Dim(0))
+	if images == total {
+		return fn(x, v)
+	}
+	x, v = withZeros(x, 0, 0, total-x.Shape().Dim(0)), withZeros(v, 0, 0, total-v.Shape().Dim(0))
+	return loop(images, total, zeros(x.Graph(), shape), x, v, func(start, sum, x, v *Node) *Node {
+		return Add(sum, fn(examplesFrom(start, images, x), examplesFrom(start, images, v)))
+	})
+}
+
+// groupsTogether returns what fn makes of each group of so many examples of x, and of w, one group
+// after the other. Together it has the given shape.
+func groupsTogether(images int, x, w *Node, shape shapes.Shape, fn func(x, w *Node) *Node) *Node {
+	batch := x.Shape().Dim(0)
+	images, total := evenGroups(images, batch)
+	if images == total {
+		return fn(x, w)
+	}
+	x = withZeros(x, 0, 0, total-batch)
+	shape = shape.Clone()
+	shape.Dimensions[0] = total
+	y := loop(images, total, zeros(x.Graph(), shape), x, w, func(start, y, x, w *Node) *Node {
+		return DynamicUpdateSlice(y, fn(examplesFrom(start, images, x), w), startAt(start, y))
+	})
+	if total == batch {
+		return y
+	}
+	return SliceAxis(y, 0, AxisRange(0, batch))
+}
+
+// evenGroups returns the size of groups of up to so many images, and that of all together, which is
+// more than the batch where it does not divide evenly.
+func evenGroups(images, batch int) (_, total int) {
+	groups := (batch + images - 1) / images
+	images = (batch + groups - 1) / groups
+	return images, images * groups
+}
+
+// loop begins with result and makes another one of it at every step, with start = 0, images, 2·images
+// and so on below total. It returns the last one.
+func loop(images, total int, result, a, b *Node, step func(start, result, a, b *Node) *Node) *Node {
+	g := result.Graph()
+	initial := []*Node{Const(g, int32(0)), result, a, b}
+	state := func(g *Graph) []*Node {
+		parameters := make([]*Node, len(initial))
+		for i, x := range initial { // A name that no parameter of the whole graph has: go-xla needs that.
+			parameters[i] = Parameter(g, fmt.Sprintf("convolution_loop_%d", i), x.Shape())
+		}
+		return parameters
+	}
+	isUnfinished := NewClosure(g, func(g *Graph) []*Node {
+		return []*Node{LessThan(state(g)[0], Const(g, int32(total)))}
+	})
+	next := NewClosure(g, func(g *Graph) []*Node {
+		now := state(g)
+		start, a, b := now[0], now[2], now[3]
+		return []*Node{Add(start, Const(g, int32(images))), step(start, now[1], a, b), a, b}
+	})
+	return While(isUnfinished, next, initial...)[1]
+}
+
+// examplesFrom returns so many examples of x, the first of them at start.
+func examplesFrom(start *Node, images int, x *Node) *Node {
+	return DynamicSlice(x, startAt(start, x), slices.Concat([]int{images}, x.Shape().Dimensions[1:]))
+}
+
+// startAt returns the indices of the first element of example start of x.
+func startAt(start, x *Node) []*Node {
+	indices := []*Node{start}
+	for range x.Rank() - 1 {
+		indices = append(indices, Const(x.Graph(), int32(0)))
+	}
+	return indices
+}
+
+// zeros is Zeros without GoMLX's cached scalar.
+func zeros(g *Graph, shape shapes.Shape) *Node {
+	return BroadcastToDims(ConstAsDType(g, shape.DType, 0), shape.Dimensions...)
+}

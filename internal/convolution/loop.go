@@ -51,16 +51,20 @@ func groupsTogether(images int, x, w *Node, shape shapes.Shape, fn func(x, w *No
 	return SliceAxis(y, 0, AxisRange(0, batch))
 }
 
-// evenGroups returns the size of groups of up to so many images, and that of all together, which is
-// more than the batch where it does not divide evenly.
+// evenGroups returns the size of groups of up to so many images, and that of all together. That is
+// the batch, if a divisor of it is not much smaller than the groups wanted; otherwise it is more,
+// as the last group is filled up.
 func evenGroups(images, batch int) (_, total int) {
+	if even := divisorUpTo(batch, images); 2*even >= images {
+		return even, batch
+	}
 	groups := (batch + images - 1) / images
 	images = (batch + groups - 1) / groups
 	return images, images * groups
 }
 
-// loop begins with result and makes another one of it at every step, with start = 0, images, 2·images
-// and so on below total. It returns the last one.
+// loop begins with result and makes another one of it at every step, with start = 0, images,
+// 2·images and so on below total. It returns the last one.
 func loop(images, total int, result, a, b *Node, step func(start, result, a, b *Node) *Node) *Node {
 	g := result.Graph()
 	initial := []*Node{Const(g, int32(0)), result, a, b}

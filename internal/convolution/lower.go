@@ -271,29 +271,27 @@ func isByRows(on lowering, c geometry, x, v *Node, kernelDims []int) bool {
 }
 
 // kernelGradientByGroups is the gradient of the kernel as a convolution over each group of images.
+// The groups are not in a loop: XLA may lay out its images so that oneDNN does not compute it.
 func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
-	images := x.Shape().Dim(0)
-	if product(spatialDims(v)) >= fewPixels {
-		images = groupImages
-	}
-	return kernelGradientByGroupsOf(images, c, x, v, kernelDims)
-}
-
-// kernelGradientByGroupsOf is kernelGradientByGroups for groups of so many images.
-func kernelGradientByGroupsOf(images int, c geometry, x, v *Node, kernelDims []int) *Node {
-	n := c.spatial()
+	n, batch := c.spatial(), x.Shape().Dim(0)
 	if product(spatialDims(v)) > product(spatialDims(x)) {
 		x, c = padApart(x, c, kernelDims, spatialDims(v))
 	}
 	apart := gomlxcompat.Barrier(x, v) // Both are transposed.
+	x, v = apart[0], apart[1]
+	images := batch
+	if product(spatialDims(v)) >= fewPixels {
+		images = max(groupImages, (batch+maxGroups-1)/maxGroups)
+	}
 	// The images' channels stay first in what the groups give, as oneDNN has them: they are moved
 	// in the sum alone.
 	axes := kernelGradientAxes(n)
 	axes.OutputBatch, axes.OutputSpatial = 0, xslices.Iota(1, n)
-	shape := shapes.Make(x.DType(), slices.Concat([]int{x.Shape().Dim(-1)}, kernelDims, []int{v.Shape().Dim(-1)})...)
-	d := sumOfGroups(images, apart[0], apart[1], shape, func(x, v *Node) *Node {
-		return kernelGradientOver(axes, c, x, v, kernelDims)
-	})
+	var d *Node
+	for start := 0; start < batch; start += images {
+		group := AxisRange(start, min(start+images, batch))
+		d = addNonNil(d, kernelGradientOver(axes, c, SliceAxis(x, 0, group), SliceAxis(v, 0, group), kernelDims))
+	}
 	return transpose(d, append(xslices.Iota(1, n), 0, n+1))
 }
 
@@ -315,8 +313,8 @@ func kernelGradientByRowsOf(images int, c geometry, x, v *Node, kernelDims []int
 	return sumOfGroups(images, x, v, shape, func(x, v *Node) *Node { return productOfRows(c, x, v, kernelDims) })
 }
 
-// productOfRows is kernelGradientByRows for one group of images. With a stride, every offset of a row
-// modulo the stride has a product of its own.
+// productOfRows is kernelGradientByRows for one group of images. With a stride, every offset of a
+// row modulo the stride has a product of its own.
 func productOfRows(c geometry, x, v *Node, kernelDims []int) *Node {
 	zero := ConstAsDType(x.Graph(), x.DType(), 0)
 	height, width := v.Shape().Dim(1), v.Shape().Dim(2)

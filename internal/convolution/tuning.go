@@ -57,18 +57,20 @@ const (
 	mostTaps = 128
 
 	// groupImages is the number of images that oneDNN's gradient of a kernel takes together, unless
-	// they are small: with more images it takes more than twice as long for each.
-	groupImages = 32
+	// they are small: with more images it takes more than twice as long for each. A batch has at
+	// most maxGroups groups, so that graphs stay small.
+	groupImages, maxGroups = 32, 16
 
 	// rowElements is about the number of elements of all copies that a kernel's gradient by rows
 	// makes of a group of images.
 	rowElements = 1 << 20
 
 	// winogradTile is the number of products in a tile of minimal filtering, winogradProducts how
-	// many it may take for each output and pair of channels, where a convolution takes nine: 4 where
-	// no tile is half empty.
+	// many it may take for each output and pair of channels, where a convolution takes nine: 4
+	// where no tile is half empty.
 	winogradTile, winogradProducts = 16, 6
-	// winogradTiles: with fewer tiles of all images, transforming the kernel costs more than is saved.
+	// winogradTiles: with fewer tiles of all images, transforming the kernel costs more than is
+	// saved.
 	winogradTiles = 128
 	// winogradElements is about the number of elements that minimal filtering makes of a group of
 	// images, of their outputs, or both.

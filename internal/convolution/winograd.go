@@ -25,14 +25,15 @@ import (
 //	k1 = d1·y0 + d2·y1 = (m1-m2)/2               m3 = (d3-d1)·y1    m2 = (d2-d1)·(y0-y1)
 //	k2 = d2·y0 + d3·y1 = (m1+m2)/2 + m3
 //
-// Along both axes a tile has 16 products instead of 36. Each of the 16, over all tiles and channels,
-// is a product of matrices.
+// Along both axes a tile has 16 products instead of 36. Each of the 16, over all tiles and
+// channels, is a product of matrices.
 //
 // A kernel that is flipped, for the gradient of images, has the same sums with k0 and k2 exchanged.
-// So m0 and m3 are exchanged instead, and a convolution and its gradient share the sums of a kernel.
+// So m0 and m3 are exchanged instead, and a convolution and its gradient share the sums of a
+// kernel.
 
-// isWinograd reports whether minimal filtering is the fastest way to compute a convolution on XLA on
-// a CPU.
+// isWinograd reports whether minimal filtering is the fastest way to compute a convolution on XLA
+// on a CPU.
 func isWinograd(c geometry, x *Node, kernelDims, outputDims []int) bool {
 	return hasTiles(c, x, kernelDims, outputDims) && min(kernelDims[2], kernelDims[3]) >= manyDepth
 }
@@ -44,8 +45,8 @@ func isWinogradGradient(c geometry, x, v *Node, kernelDims []int) bool {
 		(channels >= manyDepth || channels >= manyDepth/2 && product(spatialDims(v)) >= fewPixels)
 }
 
-// hasTiles reports whether minimal filtering can compute a convolution of x, and has enough tiles to
-// be worth the sums. In half precision these would lose digits.
+// hasTiles reports whether minimal filtering can compute a convolution of x, and has enough tiles
+// to be worth the sums. In half precision these would lose digits.
 func hasTiles(c geometry, x *Node, kernelDims, outputDims []int) bool {
 	dtype := x.DType()
 	if c.spatial() != 2 || kernelDims[0] != 3 || kernelDims[1] != 3 || c.groupCount() > 1 || !allOnes(c.strides) ||

@@ -84,6 +84,34 @@ func TestCompiled(t *testing.T) {
 	}
 }
 
+// TestCompiledStep looks at what XLA with oneDNN compiles for the gradients of all kernels of a
+// small network together: there XLA may lay out images in other ways than for one convolution.
+func TestCompiledStep(t *testing.T) {
+	b := gctest.XLABackend(t)
+	if b == nil || !platform.HasOneDNN() {
+		t.Skip("no XLA with oneDNN here")
+	}
+	g := NewGraph(b, dumpPrefix+"_step")
+	defer g.Finalize()
+	y := Parameter(g, "x", shapes.Make(dtypes.Float32, 128, 32, 32, 3))
+	var kernels []*Node
+	// The sizes of images are 32, 16, 8 and 4, and every way to compute a kernel's gradient occurs.
+	for i, channels := range []int{16, 16, 32, 32, 64, 64, 128, 128} {
+		stride := 1 + (i+1)%2*min(i, 1)
+		kernel := Parameter(g, fmt.Sprintf("k%d", i), shapes.Make(dtypes.Float32, 3, 3, y.Shape().Dim(-1), channels))
+		kernels = append(kernels, kernel)
+		y = Max(Of(y, kernel, []int{stride, stride}, [][2]int{{1, 1}, {1, 1}}), ScalarZero(g, dtypes.Float32))
+		mean := ReduceAndKeep(y, ReduceMean, 0, 1, 2)
+		y = Mul(Sub(y, mean), Inverse(Sqrt(OnePlus(ReduceAndKeep(Square(Sub(y, mean)), ReduceMean, 0, 1, 2)))))
+	}
+	if err := g.Compile(Gradient(ReduceAllSum(Square(y)), kernels...)...); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range scalarLoops(t, compiledProgram(t, g.Name())) {
+		t.Errorf("XLA makes a scalar loop of it: %s", line)
+	}
+}
+
 // TestCompiledGroups looks at what XLA with oneDNN compiles for a depthwise convolution, its
 // derivatives and theirs: calls of oneDNN alone, in a program that does not grow with the groups.
 func TestCompiledGroups(t *testing.T) {

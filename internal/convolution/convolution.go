@@ -58,12 +58,7 @@ func Of(x, kernel *Node, strides []int, paddings [][2]int) *Node {
 		// In a whole ResNet18 XLA's own convolutions are 5 to 10 % faster than taps for the small
 		// images, other than when timed alone or in the gradients.
 		node := convolutionNode(x, kernel, c)
-		return lowerSmall(node, x, kernel, c, func() *Node {
-			if isWinograd(c, x, kernel.Shape().Dimensions, spatialDims(node)) {
-				return convolveByWinograd(x, kernel, c, spatialDims(node))
-			}
-			return node
-		})
+		return lowerSmall(node, x, kernel, c, func() *Node { return node })
 	}
 	return convolve(x, kernel, c)
 }

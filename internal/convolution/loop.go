@@ -25,30 +25,35 @@ func sumOfGroups(images int, x, v *Node, shape shapes.Shape, fn func(x, v *Node)
 	if images == total {
 		return fn(x, v)
 	}
+	g := x.Graph()
 	x, v = withZeros(x, 0, 0, total-x.Shape().Dim(0)), withZeros(v, 0, 0, total-v.Shape().Dim(0))
-	return loop(images, total, zeros(x.Graph(), shape), x, v, func(start, sum, x, v *Node) *Node {
-		return Add(sum, fn(examplesFrom(start, images, x), examplesFrom(start, images, v)))
+	initial := []*Node{Const(g, int32(0)), zeros(g, shape), x, v}
+	state := func(g *Graph) (start, sum, x, v *Node) {
+		parameters := make([]*Node, len(initial))
+		for i, x := range initial { // A name that no parameter of the whole graph has: go-xla needs that.
+			parameters[i] = Parameter(g, fmt.Sprintf("convolution_loop_%d", i), x.Shape())
+		}
+		return parameters[0], parameters[1], parameters[2], parameters[3]
+	}
+	isUnfinished := NewClosure(g, func(g *Graph) []*Node {
+		start, _, _, _ := state(g)
+		return []*Node{LessThan(start, Const(g, int32(total)))}
 	})
+	next := NewClosure(g, func(g *Graph) []*Node {
+		start, sum, x, v := state(g)
+		sum = Add(sum, fn(examplesFrom(start, images, x), examplesFrom(start, images, v)))
+		return []*Node{Add(start, Const(g, int32(images))), sum, x, v}
+	})
+	return While(isUnfinished, next, initial...)[1]
 }
 
-// groupsTogether returns what fn makes of each group of so many examples of x, and of w, one group
-// after the other. Together it has the given shape.
-func groupsTogether(images int, x, w *Node, shape shapes.Shape, fn func(x, w *Node) *Node) *Node {
-	batch := x.Shape().Dim(0)
-	images, total := evenGroups(images, batch)
-	if images == total {
-		return fn(x, w)
+// examplesFrom returns so many examples of x, the first of them at start.
+func examplesFrom(start *Node, images int, x *Node) *Node {
+	starts := []*Node{start}
+	for range x.Rank() - 1 {
+		starts = append(starts, Const(x.Graph(), int32(0)))
 	}
-	x = withZeros(x, 0, 0, total-batch)
-	shape = shape.Clone()
-	shape.Dimensions[0] = total
-	y := loop(images, total, zeros(x.Graph(), shape), x, w, func(start, y, x, w *Node) *Node {
-		return DynamicUpdateSlice(y, fn(examplesFrom(start, images, x), w), startAt(start, y))
-	})
-	if total == batch {
-		return y
-	}
-	return SliceAxis(y, 0, AxisRange(0, batch))
+	return DynamicSlice(x, starts, slices.Concat([]int{images}, x.Shape().Dimensions[1:]))
 }
 
 // evenGroups returns the size of groups of up to so many images, and that of all together. That is
@@ -61,43 +66,6 @@ func evenGroups(images, batch int) (_, total int) {
 	groups := (batch + images - 1) / images
 	images = (batch + groups - 1) / groups
 	return images, images * groups
-}
-
-// loop begins with result and makes another one of it at every step, with start = 0, images,
-// 2·images and so on below total. It returns the last one.
-func loop(images, total int, result, a, b *Node, step func(start, result, a, b *Node) *Node) *Node {
-	g := result.Graph()
-	initial := []*Node{Const(g, int32(0)), result, a, b}
-	state := func(g *Graph) []*Node {
-		parameters := make([]*Node, len(initial))
-		for i, x := range initial { // A name that no parameter of the whole graph has: go-xla needs that.
-			parameters[i] = Parameter(g, fmt.Sprintf("convolution_loop_%d", i), x.Shape())
-		}
-		return parameters
-	}
-	isUnfinished := NewClosure(g, func(g *Graph) []*Node {
-		return []*Node{LessThan(state(g)[0], Const(g, int32(total)))}
-	})
-	next := NewClosure(g, func(g *Graph) []*Node {
-		now := state(g)
-		start, a, b := now[0], now[2], now[3]
-		return []*Node{Add(start, Const(g, int32(images))), step(start, now[1], a, b), a, b}
-	})
-	return While(isUnfinished, next, initial...)[1]
-}
-
-// examplesFrom returns so many examples of x, the first of them at start.
-func examplesFrom(start *Node, images int, x *Node) *Node {
-	return DynamicSlice(x, startAt(start, x), slices.Concat([]int{images}, x.Shape().Dimensions[1:]))
-}
-
-// startAt returns the indices of the first element of example start of x.
-func startAt(start, x *Node) []*Node {
-	indices := []*Node{start}
-	for range x.Rank() - 1 {
-		indices = append(indices, Const(x.Graph(), int32(0)))
-	}
-	return indices
 }
 
 // zeros is Zeros without GoMLX's cached scalar.

@@ -56,8 +56,6 @@ func convolve(x, kernel *Node, c geometry) *Node {
 	isNative := !dilates && (on == oneDNN || on == xlaCPU && isFastOnXLA)
 	return lowerSmall(node, x, kernel, c, func() *Node {
 		switch {
-		case on != onGo && isWinograd(c, x, kernel.Shape().Dimensions, outputDims):
-			return convolveByWinograd(x, kernel, c, outputDims)
 		case isNative:
 			return node
 		case strided && dilates:
@@ -240,7 +238,7 @@ func lowerKernelGradient(c geometry, x, v *Node, kernelDims []int) *Node {
 		if on != onGo && isDense(c, x.Shape().Dim(0), spatialDims(x), kernelDims) {
 			return kernelGradientByMatrix(c, x, v, kernelDims)
 		}
-		if isWinogradGradient(c, x, v, kernelDims) {
+		if isWinograd(c, x, v, kernelDims) {
 			return kernelGradientByWinograd(c, x, v)
 		}
 		if isByRows(on, c, x, v, kernelDims) {

@@ -32,10 +32,6 @@ package convolution
 //	           32×32,  3 to 64            1.5   2.1    0.7
 //	             8×8, 256 to 512, stride 2  5.1   3.9   3.5
 //
-// And for a convolution by oneDNN and Winograd: 48 and 44 for 320 images of 32×32 and 64 channels,
-// 43 and 33 of 16×16 and 128, 42 and 29 of 8×8 and 256, 47 and 29 of 4×4 and 512; for 32 images 4.2
-// and 3.8, 4.1 and 3.2, 5.0 and 4.6; with 64 channels and less oneDNN is faster.
-//
 // On the Go backend products of windows (windows_blocks.go) were fastest for all. For the 3×3
 // kernels of a network with 16, 32, 64 and 128 channels at batch 16, in multiples of the same
 // product's CPU time: the convolution takes 2.6, 1.5, 1.2 and 1.1, taps take 4.8, 2.0, 1.6 and 1.6,
@@ -69,12 +65,12 @@ const (
 	// many it may take for each output and pair of channels, where a convolution takes nine: 4
 	// where no tile is half empty.
 	winogradTile, winogradProducts = 16, 6
-	// winogradTiles: with fewer tiles of all images, transforming the kernel costs more than is
+	// winogradTiles: with fewer tiles of all images, the sums of the products cost more than is
 	// saved.
 	winogradTiles = 128
 	// winogradElements is about the number of elements that minimal filtering makes of a group of
-	// images, of their outputs, or both.
-	winogradElements = 1 << 22
+	// images.
+	winogradElements = 1 << 21
 
 	// denseColumns is the time to lay out the dense matrix of a convolution, in units of the time
 	// to multiply one image by it.

@@ -269,7 +269,8 @@ func isByRows(on lowering, c geometry, x, v *Node, kernelDims []int) bool {
 }
 
 // kernelGradientByGroups is the gradient of the kernel as a convolution over each group of images.
-// The groups are not in a loop: XLA may lay out its images so that oneDNN does not compute it.
+// The groups are not in a loop: there XLA gives oneDNN each together with the sum, which oneDNN
+// computes by a scalar loop.
 func kernelGradientByGroups(c geometry, x, v *Node, kernelDims []int) *Node {
 	n, batch := c.spatial(), x.Shape().Dim(0)
 	if product(spatialDims(v)) > product(spatialDims(x)) {

@@ -2,9 +2,9 @@ package gcml
 
 import (
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 	"github.com/geometric-complexity/toolkit/internal/platform"
 	"github.com/geometric-complexity/toolkit/internal/precision"
 )
@@ -179,22 +179,19 @@ func squareAndDivide(p *Node) *Node {
 // products within a loop (compute v0.1.14).
 //
 // Each closure makes its own constants: GoMLX caches scalars for the graph, and a closure cannot
-// use the scalars of another closure. Its parameters have names that no parameter of the whole
-// graph has, which go-xla needs.
+// use the scalars of another closure.
 func squareInLoop(start *Node) *Node {
-	parameters := func(g *Graph) (i, p *Node) {
-		return Parameter(g, "spectral_norm_i", shapes.Make(dtypes.Int32)),
-			Parameter(g, "spectral_norm_p", start.Shape())
-	}
-	isUnfinished := NewClosure(start.Graph(), func(g *Graph) []*Node {
-		i, _ := parameters(g)
-		return []*Node{LessThan(i, Const(g, squarings(start.DType())))}
+	g := start.Graph()
+	initial := []*Node{Const(g, int32(0)), start} // The number of squarings so far, and the matrices.
+	isUnfinished := NewClosure(g, func(g *Graph) []*Node {
+		state := gomlxcompat.LoopState(g, initial)
+		return []*Node{LessThan(state[0], Const(g, squarings(start.DType())))}
 	})
-	square := NewClosure(start.Graph(), func(g *Graph) []*Node {
-		i, p := parameters(g)
-		return []*Node{Add(i, Const(g, int32(1))), squareAndDivide(p)}
+	square := NewClosure(g, func(g *Graph) []*Node {
+		state := gomlxcompat.LoopState(g, initial)
+		return []*Node{Add(state[0], Const(g, int32(1))), squareAndDivide(state[1])}
 	})
-	return While(isUnfinished, square, Const(start.Graph(), int32(0)), start)[1]
+	return While(isUnfinished, square, initial...)[1]
 }
 
 // squarings returns the number of squarings for which n^(1/2m) - 1, the relative error of the

@@ -1,7 +1,6 @@
 package regularizers
 
 import (
-	"fmt"
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
@@ -229,20 +228,13 @@ func powerIteration(op linearMap, w matrix, start *graph.Node, limits iterationL
 		atConstant0: zero,
 		atConstant1: one,
 	}
-	parameters := func(g *graph.Graph) []*graph.Node {
-		nodes := make([]*graph.Node, len(state))
-		for i, s := range state {
-			nodes[i] = graph.Parameter(g, fmt.Sprintf("state%d", i), s.Shape())
-		}
-		return nodes
-	}
 	cond := graph.NewClosure(g, func(g *graph.Graph) []*graph.Node {
-		s := parameters(g)
+		s := gomlxcompat.LoopState(g, state)
 		return []*graph.Node{graph.LogicalAnd(
 			graph.LessThan(s[atIterated], s[atLimit]), graph.GreaterThan(s[atExcess], s[atConstant0]))}
 	})
 	body := graph.NewClosure(g, func(g *graph.Graph) []*graph.Node {
-		s := parameters(g)
+		s := gomlxcompat.LoopState(g, state)
 		image := op.adjoint(w, op.apply(w, s[atVector], s[atConstant0]), s[atConstant0])
 		quotient := inner(s[atVector], image)
 		difference := graph.Sub(image, graph.Mul(quotient, s[atVector]))

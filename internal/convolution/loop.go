@@ -1,11 +1,12 @@
 package convolution
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
 )
 
 // How XLA on a CPU takes the images of a batch in groups: by a loop in the graph.
@@ -28,19 +29,13 @@ func sumOfGroups(images int, x, v *Node, shape shapes.Shape, fn func(x, v *Node)
 	g := x.Graph()
 	x, v = withZeros(x, 0, 0, total-x.Shape().Dim(0)), withZeros(v, 0, 0, total-v.Shape().Dim(0))
 	initial := []*Node{Const(g, int32(0)), zeros(g, shape), x, v}
-	state := func(g *Graph) (start, sum, x, v *Node) {
-		parameters := make([]*Node, len(initial))
-		for i, x := range initial { // A name that no parameter of the whole graph has: go-xla needs that.
-			parameters[i] = Parameter(g, fmt.Sprintf("convolution_loop_%d", i), x.Shape())
-		}
-		return parameters[0], parameters[1], parameters[2], parameters[3]
-	}
 	isUnfinished := NewClosure(g, func(g *Graph) []*Node {
-		start, _, _, _ := state(g)
+		start := gomlxcompat.LoopState(g, initial)[0]
 		return []*Node{LessThan(start, Const(g, int32(total)))}
 	})
 	next := NewClosure(g, func(g *Graph) []*Node {
-		start, sum, x, v := state(g)
+		state := gomlxcompat.LoopState(g, initial)
+		start, sum, x, v := state[0], state[1], state[2], state[3]
 		sum = Add(sum, fn(examplesFrom(start, images, x), examplesFrom(start, images, v)))
 		return []*Node{Add(start, Const(g, int32(images))), sum, x, v}
 	})

@@ -187,17 +187,17 @@ func (w windows) images(y *Node, batch int, outputDims []int, out int) *Node {
 
 // withZeros puts zeros before and after the elements of an axis, where these numbers are positive.
 func withZeros(x *Node, axis, before, after int) *Node {
-	of := func(n int) *Node {
+	parts := []*Node{x}
+	zerosLike := func(n int) *Node {
 		shape := x.Shape().Clone()
 		shape.Dimensions[axis] = n
 		return zeros(x.Graph(), shape)
 	}
-	parts := []*Node{x}
 	if before > 0 {
-		parts = []*Node{of(before), x}
+		parts = []*Node{zerosLike(before), x}
 	}
 	if after > 0 {
-		parts = append(parts, of(after))
+		parts = append(parts, zerosLike(after))
 	}
 	return concatenate(parts, axis)
 }

@@ -321,7 +321,11 @@ func productOfRows(c geometry, x, v *Node, kernelDims []int) *Node {
 	rows := height + (kernelDims[0]-1)/c.strides[0]
 	x = inFrame(x, c.paddings[0][0], c.paddings[1][0], rows*c.strides[0], (width-1)*c.strides[1]+kernelDims[1])
 	in, out := x.Shape().Dim(-1), v.Shape().Dim(-1)
-	pixels := v.Shape().Dim(0) * rows * width
+	images, parts := v.Shape().Dim(0), 1
+	if rows*width >= manyPixels {
+		parts = divisorUpTo(images, rowParts)
+	}
+	pixels := images / parts * rows * width
 	step := c.strides[0]
 	byRow := make([]*Node, kernelDims[0])
 	for offset := range min(step, kernelDims[0]) {
@@ -334,15 +338,25 @@ func productOfRows(c geometry, x, v *Node, kernelDims []int) *Node {
 			above := i / step
 			shifts = append(shifts, Pad(v, zero, PadAxis{}, PadAxis{Start: above, End: rows - height - above}))
 		}
-		xs := Reshape(concatenate(columns, 3), pixels, kernelDims[1]*in)
-		vs := Reshape(concatenate(shifts, 3), pixels, len(shifts)*out)
-		d := DotGeneral(xs, []int{0}, nil, vs, []int{0}, nil)
+		xs := Reshape(concatenate(columns, 3), parts, pixels, kernelDims[1]*in)
+		vs := Reshape(concatenate(shifts, 3), parts, pixels, len(shifts)*out)
+		d := sumOfParts(DotGeneral(xs, []int{1}, []int{0}, vs, []int{1}, []int{0}))
 		d = Reshape(d, 1, kernelDims[1], in, len(shifts)*out)
 		for s := range shifts {
 			byRow[offset+s*step] = SliceAxis(d, 3, AxisRange(s*out, (s+1)*out))
 		}
 	}
 	return concatenate(byRow, 0)
+}
+
+// sumOfParts returns the sum over the first axis, which it keeps. It makes no scalar of GoMLX's
+// cache, so it can be in a loop.
+func sumOfParts(x *Node) *Node {
+	var sum *Node
+	for i := range x.Shape().Dim(0) {
+		sum = addNonNil(sum, SliceAxis(x, 0, AxisElem(i)))
+	}
+	return sum
 }
 
 // kernelGradientByPatches multiplies the transposed patches of x with v, for groups of images of

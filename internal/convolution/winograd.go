@@ -60,38 +60,31 @@ func kernelGradientByWinogradOf(images int, c geometry, x, v *Node) *Node {
 		xs, vs := sumsOf(framed[0], high, wide, imageSums), sumsOf(framed[1], high, wide, outputSums)
 		return DotGeneral(xs, []int{1}, []int{0}, vs, []int{1}, []int{0})
 	})
-	rows := kernelOf(Reshape(m, 4, 4, in, out), 0) // Each is [1, 4, in, out].
-	for i, row := range rows {
-		columns := kernelOf(row, 1)
-		rows[i] = Concatenate(columns[:], 1)
-	}
-	return Concatenate(rows[:], 0)
+	byColumn := kernelOf(Reshape(m, 4, 4, in, out), 0)
+	return TransposeAllAxes(kernelOf(byColumn, 1), 1, 0, 2, 3)
 }
 
 // kernelOf returns the gradients of k0, k1 and k2, given the products m0 to m3 along an axis.
-func kernelOf(products *Node, axis int) [3]*Node {
+func kernelOf(products *Node, axis int) *Node {
 	var m [4]*Node
 	for i := range m {
 		m[i] = SliceAxis(products, axis, AxisElem(i))
 	}
 	inner := half(Add(m[1], m[2]))
-	return [3]*Node{Add(m[0], inner), half(Sub(m[1], m[2])), Add(inner, m[3])}
+	return Concatenate([]*Node{Add(m[0], inner), half(Sub(m[1], m[2])), Add(inner, m[3])}, axis)
 }
 
 func half(x *Node) *Node { return Mul(x, ConstAsDType(x.Graph(), x.DType(), 0.5)) }
 
 // sumsOf returns the sums along both axes of images [batch, rows, columns, channels], for every
-// tile: [16, batch·high·wide, channels].
+// tile: [16, batch·high·wide, channels], those of columns first. One axis after the other makes for
+// fewer branches in XLA's code, which takes long to compile otherwise.
 func sumsOf(x *Node, high, wide int, sums func(x *Node, axis, tiles int) [4]*Node) *Node {
-	rows := sums(x, 1, high)
-	copy(rows[:], gomlxcompat.Barrier(rows[:]...)) // Every sum of columns would compute those of rows again.
-	var all []*Node
-	for _, row := range rows {
-		for _, sum := range sums(row, 2, wide) {
-			all = append(all, Reshape(sum, 1, x.Shape().Dim(0)*high*wide, x.Shape().Dim(3)))
-		}
-	}
-	return Concatenate(all, 0)
+	batch, channels := x.Shape().Dim(0), x.Shape().Dim(3)
+	ofRows := sums(x, 1, high)
+	x = gomlxcompat.Barrier(Concatenate(ofRows[:], 0))[0] // Every sum of columns would compute it again.
+	ofColumns := sums(x, 2, wide)
+	return Reshape(Concatenate(ofColumns[:], 0), winogradTile, batch*high*wide, channels)
 }
 
 // imageSums returns d0-d2, d1+d2, d2-d1 and d3-d1 of so many tiles along an axis of images.

@@ -20,17 +20,17 @@ package convolution
 // BenchmarkLowerings compares those with oneDNN on two cores of an AMD EPYC, for kernels of 3×3.
 // In milliseconds, for the gradient of a kernel, by groups of images, rows, patches and Winograd:
 //
-//	batch 128, 32×32, 16 to 16 channels   6.8   3.5   12.6    6.5
-//	           16×16, 32 to 32            4.4   2.6    6.0    3.7
-//	             8×8, 64 to 64            1.9   2.1    4.1    1.7
-//	           32×32, 16 to 32, stride 2  3.9   2.4    3.8
-//	           32×32,  3 to 16            1.8   1.3    1.6
-//	batch 32,  32×32, 64 to 64           14.4   7.6   14.4    6.4
-//	           16×16, 128 to 128         11.4   7.4   12.0    4.2
-//	             8×8, 256 to 256          7.8   6.9    8.6    3.6
-//	             4×4, 512 to 512          8.5   8.7    7.5    3.8
-//	           32×32,  3 to 64            1.5   2.1    0.7
-//	             8×8, 256 to 512, stride 2  5.1   3.9   3.5
+//	batch 128, 32×32, 16 to 16 channels   9.3   3.4   18.2    6.0
+//	           16×16, 32 to 32            6.1   2.8    8.7    3.5
+//	             8×8, 64 to 64            2.6   2.8    5.7    1.9
+//	           32×32, 16 to 32, stride 2  5.2   2.2    5.0
+//	           32×32,  3 to 16            3.4   1.6    2.4    3.3
+//	batch 32,  32×32, 64 to 64           18.3   8.8   17.6    5.7
+//	           16×16, 128 to 128         14.0   7.3   13.9    4.2
+//	             8×8, 256 to 256          9.7   8.0   10.3    3.9
+//	             4×4, 512 to 512          9.7  11.3    9.3    4.7
+//	           32×32,  3 to 64            1.8   1.6    0.9    2.0
+//	             8×8, 256 to 512, stride 2  5.8   4.6    4.2
 //
 // On the Go backend products of windows (windows_blocks.go) were fastest for all. For the 3×3
 // kernels of a network with 16, 32, 64 and 128 channels at batch 16, in multiples of the same
@@ -60,8 +60,8 @@ const (
 	// rowElements is about the number of elements of all copies that a kernel's gradient by rows
 	// makes of a group of images.
 	rowElements = 1 << 20
-	// rowParts limits the products that these copies are cut into. Where images are large, XLA takes
-	// about a tenth less time for one product per image than for one over the pixels of all.
+	// rowParts limits the products that these copies are cut into. Where images are large, XLA
+	// takes about a tenth less time for one product per image than for one over all.
 	rowParts = 8
 
 	// winogradTile is the number of products in a tile of minimal filtering, winogradProducts how

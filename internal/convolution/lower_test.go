@@ -73,9 +73,17 @@ func TestLoops(t *testing.T) {
 		t.Skip("no XLA here")
 	}
 	rng := rand.New(rand.NewPCG(19, 20))
-	// Other sizes of images and outputs are cut out of these.
-	x, k := gctest.RandomTensor(rng, 7, 7, 8, 2), gctest.RandomTensor(rng, 3, 3, 2, 3)
-	v := gctest.RandomTensor(rng, 7, 9, 10, 3)
+	k := gctest.RandomTensor(rng, 3, 3, 2, 3)
+	for _, size := range []int{7, 17} { // Of images of 17×18 the rows are multiplied image by image.
+		x := gctest.RandomTensor(rng, 7, size, size+1, 2)
+		v := gctest.RandomTensor(rng, 7, size+2, size+3, 3) // All sizes of outputs are cut out of it.
+		testLoops(t, b, x, k, v)
+	}
+}
+
+// testLoops is TestLoops for images x and gradients v of the outputs.
+func testLoops(t *testing.T, b compute.Backend, x, k, v *tensors.Tensor) {
+	t.Helper()
 	for _, dtype := range []dtypes.DType{dtypes.Float64, dtypes.Float32} {
 		var names []string
 		out := MustExecOnceN(b, func(x, k, v *Node) []*Node {
@@ -99,7 +107,7 @@ func eachLoop(x, k, v *Node, dtype dtypes.DType, compare func(name string, fast,
 	cases := []convolutionCase{{3, 1, "valid"}, {3, 1, "same"}, {3, 1, "explicit"}, {3, 2, "same"}, {2, 3, "explicit"}}
 	for _, test := range cases {
 		c := geometry{strides: []int{test.stride, test.stride}, inputDilations: []int{1, 1}, kernelDilations: []int{1, 1},
-			paddings: [][2]int{test.paddingOf(7), test.paddingOf(8)}}
+			paddings: [][2]int{test.paddingOf(x.Shape().Dim(1)), test.paddingOf(x.Shape().Dim(2))}}
 		dims := spatialDims(convolutionNode(x, Slice(k, AxisRange(0, test.kernel), AxisRange(0, test.kernel)), c))
 		outputs := Slice(v, AxisRange(), AxisRange(0, dims[0]), AxisRange(0, dims[1]))
 		kernelDims := []int{test.kernel, test.kernel}

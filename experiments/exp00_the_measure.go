@@ -84,10 +84,10 @@ var TheMeasure = &experiment.Definition[TheMeasureConfig]{
 			experiment.Smoke:  "4 networks of width 8 and 10 functions for each of 5 seeds",
 			experiment.Laptop: "24 networks of width 16 and 50 functions for each of 5 seeds",
 			experiment.Desk:   "24 networks of width 16 and 50 functions for each of 10 seeds",
-			experiment.Paper:  "36 networks of width 300 and 200 functions for each of 5 seeds",
+			experiment.Paper:  "36 networks of width 300 and 200 functions for each of 10 seeds",
 		}},
 	Config: theMeasureConfig,
-	Seeds:  seedsPerScale(5, 5, 10, 5),
+	Seeds:  seedsPerScale(5, 5, 10, 10),
 	Design: designTheMeasure,
 	Report: reportTheMeasure,
 }

@@ -85,10 +85,10 @@ var SimplicityBias = &experiment.Definition[SimplicityBiasConfig]{
 			experiment.Smoke:  "2 hidden layers of 64 units, 400 steps at rate 0.1, 3 seeds",
 			experiment.Laptop: "3 hidden layers of 300 units, 20,000 steps at rate 0.02, 5 seeds",
 			experiment.Desk:   "3 hidden layers of 300 units, 20,000 steps at rate 0.02, 10 seeds",
-			experiment.Paper:  "3 hidden layers of 300 units, 100,000 steps at rate 0.02, 5 seeds",
+			experiment.Paper:  "3 hidden layers of 300 units, 100,000 steps at rate 0.02, 10 seeds",
 		}},
 	Config: simplicityBiasConfig,
-	Seeds:  seedsPerScale(3, 5, 10, 5),
+	Seeds:  seedsPerScale(3, 5, 10, 10),
 	Design: designSimplicityBias,
 	Report: reportSimplicityBias,
 }

@@ -88,11 +88,11 @@ var Noise = &experiment.Definition[NoiseConfig]{
 				"ResNet18 of 4 channels, 300 steps, 3 noises of each kind, 3 seeds",
 			experiment.Desk: "MLP: MNIST, 2 hidden layers of 256 units, 5,000 steps, 4 noises of each kind, 10 seeds; " +
 				"ResNet18 of 8 channels, 10,000 images of CIFAR-10, 2,500 steps, 4 noises of each kind, 5 seeds",
-			experiment.Paper: "MLP: MNIST, 2 hidden layers of 256 units, 5,000 steps; ResNet18 of 64 channels on CIFAR-10, " +
-				"20,000 steps; 4 noises of each kind, 5 seeds",
+			experiment.Paper: "MLP: MNIST, 2 hidden layers of 256 units, 5,000 steps, 10 seeds; ResNet18 of 64 channels on " +
+				"CIFAR-10, 20,000 steps, 5 seeds; 4 noises of each kind",
 		}},
 	Config: noiseConfig,
-	Seeds:  seedsPerScale(3, 5, 10, 5),
+	Seeds:  seedsPerScale(3, 5, 10, 10),
 	Design: designNoise,
 	Report: reportNoise,
 }
@@ -112,7 +112,7 @@ func noiseConfig(scale experiment.Scale) NoiseConfig {
 		return NoiseConfig{NoisyTraining: noises(deskMLP(), 0, 0.1, 0.2, 0.4),
 			ResNet: noises(deskResNet(), 0, 0.1, 0.2, 0.4), ResNetSeeds: 5}
 	}
-	return NoiseConfig{NoisyTraining: noises(deskMLP(), 0, 0.1, 0.2, 0.4), ResNet: noises(paperResNet(), 0, 0.1, 0.2, 0.4)}
+	return NoiseConfig{NoisyTraining: noises(deskMLP(), 0, 0.1, 0.2, 0.4), ResNet: noises(paperResNet(), 0, 0.1, 0.2, 0.4), ResNetSeeds: 5}
 }
 
 // resNetSeeds are the seeds of the ResNet.

@@ -84,10 +84,10 @@ var GCRegularizer = &experiment.Definition[GCRegularizerConfig]{
 			experiment.Smoke:  "MLP: 500 images, 2 hidden layers of 32 units, 60 steps; ResNet18 of 1 channel, 6 steps; 3 coefficients, 3 seeds",
 			experiment.Laptop: "MLP: 5,000 images, 2 hidden layers of 256 units, 2,000 steps, 5 coefficients; ResNet18 of 4 channels, 300 steps, 4 coefficients; 3 seeds",
 			experiment.Desk:   "MLP: MNIST, 2 hidden layers of 256 units, 5,000 steps, 6 coefficients, 10 seeds; ResNet18 of 8 channels, 10,000 images of CIFAR-10, 2,500 steps, 5 coefficients, 5 seeds",
-			experiment.Paper:  "MLP: 60,000 images, 3 hidden layers of 500 units; ResNet18 of 64 channels on CIFAR-10; 20,000 steps, 6 and 5 coefficients, 5 seeds",
+			experiment.Paper:  "MLP: 60,000 images, 3 hidden layers of 500 units, 6 coefficients, 10 seeds; ResNet18 of 64 channels on CIFAR-10, 5 coefficients, 5 seeds; 20,000 steps",
 		}},
 	Config: gcRegularizerConfig,
-	Seeds:  seedsPerScale(3, 3, 10, 5),
+	Seeds:  seedsPerScale(3, 3, 10, 10),
 	Design: designGCRegularizer,
 	Report: reportGCRegularizer,
 }
@@ -106,6 +106,8 @@ func gcRegularizerConfig(scale experiment.Scale) GCRegularizerConfig {
 		ResNet: GCPenalty{ImageTraining: paperResNet(),
 			Coefficients: []float64{0, 1e-6, 1e-5, 1e-4, 1e-3}, SmallUpTo: 1e-4, Estimator: "projection:1"}}
 	switch scale {
+	case experiment.Paper:
+		cfg.ResNetSeeds = 5
 	case experiment.Desk:
 		cfg.ImageTraining, cfg.ResNet.ImageTraining = deskMLP(), deskResNet()
 		cfg.ResNetSeeds = 5

@@ -53,10 +53,10 @@ var Transfer = &experiment.Definition[TransferConfig]{
 			experiment.Smoke:  "500 images, MLPs of 2 hidden layers of 16 units, 60 steps, both sides at 10 examples, 3 seeds",
 			experiment.Laptop: "5,000 images, MLPs of 3 hidden layers of 128 units, 2,000 steps, both sides at 25 examples, 5 seeds",
 			experiment.Desk:   "MNIST, MLPs of 3 hidden layers of 256 units, 5,000 steps, both sides at 25 examples, 10 seeds",
-			experiment.Paper:  "5,000 images, MLPs of 3 hidden layers of 500 units, 20,000 steps, both sides at 200 examples, 5 seeds",
+			experiment.Paper:  "5,000 images, MLPs of 3 hidden layers of 500 units, 20,000 steps, both sides at 200 examples, 10 seeds",
 		}},
 	Config: transferConfig,
-	Seeds:  seedsPerScale(3, 5, 10, 5),
+	Seeds:  seedsPerScale(3, 5, 10, 10),
 	Design: designTransfer,
 	Report: reportTransfer,
 }

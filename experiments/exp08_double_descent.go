@@ -94,11 +94,11 @@ var DoubleDescent = &experiment.Definition[DoubleDescentConfig]{
 				"10,000 steps; ResNet18 of 1 to 8 channels, 1,000 images, 300 steps",
 			experiment.Desk: "label noise 0 and 0.2; MLPs of 1 hidden layer of 2 to 1,024 units, 2,000 images of MNIST, " +
 				"20,000 steps, 10 seeds; ResNet18 of 1 to 16 channels, 4,000 images of CIFAR-10, 5,000 steps, 5 seeds",
-			experiment.Paper: "label noise 0 and 0.2, 3 seeds; MLPs of 1 hidden layer of 2 to 1,024 units, 2,000 images of " +
-				"MNIST, 20,000 steps; ResNet18 of 1 to 64 channels, CIFAR-10, 100,000 steps",
+			experiment.Paper: "label noise 0 and 0.2; MLPs of 1 hidden layer of 2 to 1,024 units, 2,000 images of MNIST, " +
+				"20,000 steps, 10 seeds; ResNet18 of 1 to 64 channels, CIFAR-10, 100,000 steps, 5 seeds",
 		}},
 	Config: doubleDescentConfig,
-	Seeds:  seedsPerScale(3, 3, 10, 3),
+	Seeds:  seedsPerScale(3, 3, 10, 10),
 	Design: designDoubleDescent,
 	Report: reportDoubleDescent,
 }
@@ -126,7 +126,7 @@ func doubleDescentConfig(scale experiment.Scale) DoubleDescentConfig {
 		cfg.ResNet.Train, cfg.ResNet.Steps = 4000, 5000
 	default:
 		cfg.WidthTraining = deskWidths()
-		cfg.ResNet = WidthTraining{paperResNet(), []int{1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64}}
+		cfg.ResNet, cfg.ResNetSeeds = WidthTraining{paperResNet(), []int{1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64}}, 5
 		cfg.ResNet.Steps = 100000
 	}
 	cfg.Width, cfg.ResNet.Width = cfg.Widths[0], cfg.ResNet.Widths[0]

@@ -117,10 +117,10 @@ var Optimizers = &experiment.Definition[OptimizersConfig]{
 			experiment.Smoke:  "500 images, MLP of 2 hidden layers of 16 units, 20 steps, 3 optimizers, 2 values of each of 6 sweeps, 3 seeds",
 			experiment.Laptop: "5,000 images, MLP of 2 hidden layers of 128 units, 600 steps, 3 optimizers, 3 values of each of 6 sweeps, 3 seeds",
 			experiment.Desk:   "MNIST, MLP of 2 hidden layers of 256 units, 2,000 steps, 3 optimizers, 4 values of each of 6 sweeps, 10 seeds",
-			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 3 optimizers, 4 values of each of 6 sweeps, 3 seeds",
+			experiment.Paper:  "CIFAR-10, ResNet18 of 64 channels, 20,000 steps, 3 optimizers, 4 values of each of 6 sweeps, 5 seeds",
 		}},
 	Config: optimizersConfig,
-	Seeds:  seedsPerScale(3, 3, 10, 3),
+	Seeds:  seedsPerScale(3, 3, 10, 5),
 	Design: designOptimizers,
 	Report: reportOptimizers,
 }

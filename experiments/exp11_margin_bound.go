@@ -99,11 +99,11 @@ var MarginBound = &experiment.Definition[MarginBoundConfig]{
 				"ResNet18 of 8 channels, 500 images, 400 steps, label noise 0, 0.45 and 0.9",
 			experiment.Desk: "MLP with 2 hidden layers of 256 units, 2,000 images of MNIST, 20,000 steps, label noise 0 to 0.9, " +
 				"10 seeds; ResNet18 of 8 channels, 2,000 images of CIFAR-10, 5,000 steps, label noise 0, 0.45 and 0.9, 5 seeds",
-			experiment.Paper: "5 seeds; MLP with 2 hidden layers of 256 units, 10,000 images of MNIST, 50,000 steps; " +
-				"ResNet18 of 64 channels on CIFAR-10, 100,000 steps; label noise 0 to 0.9",
+			experiment.Paper: "MLP with 2 hidden layers of 256 units, 10,000 images of MNIST, 50,000 steps, 10 seeds; " +
+				"ResNet18 of 64 channels on CIFAR-10, 100,000 steps, 5 seeds; label noise 0 to 0.9",
 		}},
 	Config: marginBoundConfig,
-	Seeds:  seedsPerScale(3, 3, 10, 5),
+	Seeds:  seedsPerScale(3, 3, 10, 10),
 	Design: designMarginBound,
 	Report: reportMarginBound,
 }
@@ -127,7 +127,7 @@ func marginBoundConfig(scale experiment.Scale) MarginBoundConfig {
 		cfg.ResNet.Train, cfg.ResNet.Steps, cfg.ResNetSeeds = 2000, 5000, 5
 	default:
 		cfg.Train, cfg.Steps = 10000, 50000
-		cfg.ResNet = LabelTraining{paperResNet(), fractions}
+		cfg.ResNet, cfg.ResNetSeeds = LabelTraining{paperResNet(), fractions}, 5
 		cfg.ResNet.Steps = 100000
 	}
 	for _, c := range []*LabelTraining{&cfg.LabelTraining, &cfg.ResNet} {

@@ -85,11 +85,11 @@ var Lipschitz = &experiment.Definition[DoubleDescentConfig]{
 				"10,000 steps; ResNet18 of 1 to 8 channels, 500 images, 400 steps",
 			experiment.Desk: "label noise 0.2; MLPs of 1 hidden layer of 4 to 512 units, 2,000 images of MNIST, 20,000 steps, " +
 				"10 seeds; ResNet18 of 1 to 16 channels, 4,000 images of CIFAR-10, 5,000 steps, 5 seeds",
-			experiment.Paper: "label noise 0.2, 5 seeds; MLPs of 1 hidden layer of 4 to 1,024 units, 2,000 images of MNIST, " +
-				"20,000 steps; ResNet18 of 1 to 64 channels, CIFAR-10, 100,000 steps",
+			experiment.Paper: "label noise 0.2; MLPs of 1 hidden layer of 4 to 1,024 units, 2,000 images of MNIST, 20,000 steps, " +
+				"10 seeds; ResNet18 of 1 to 64 channels, CIFAR-10, 100,000 steps, 5 seeds",
 		}},
 	Config: lipschitzConfig,
-	Seeds:  seedsPerScale(3, 3, 10, 5),
+	Seeds:  seedsPerScale(3, 3, 10, 10),
 	Design: designLipschitz,
 	Report: reportLipschitz,
 }

@@ -162,6 +162,31 @@ func TestAllConfigsAreValidAndDescribed(t *testing.T) {
 	}
 }
 
+// The scales whose verdicts are published have five seeds for residual networks, ten for others.
+func TestSeedsOfPublishedScales(t *testing.T) {
+	for _, e := range All() {
+		for _, scale := range []experiment.Scale{experiment.Desk, experiment.Paper} {
+			plan, err := e.Plan(e.DefaultConfig(scale), e.DefaultSeeds(scale))
+			if err != nil {
+				t.Fatal(err)
+			}
+			seeds, least := make(map[string]int), make(map[string]int)
+			for _, run := range plan {
+				seeds[run.Label]++
+				least[run.Label] = 10
+				if task, ok := run.Task.(*training.Train); ok && task.Network.Kind == training.KindResNet18 {
+					least[run.Label] = 5
+				}
+			}
+			for label, n := range seeds {
+				if n < least[label] {
+					t.Errorf("%s at %s: %q has %d seeds; want %d", e.Info().Name, scale, label, n, least[label])
+				}
+			}
+		}
+	}
+}
+
 func TestPlanRefuses(t *testing.T) {
 	cfg := func(change func(*GCRegularizerConfig)) any {
 		c := GCRegularizer.Config(experiment.Smoke)

@@ -320,6 +320,9 @@ func productOfRows(c geometry, x, v *Node, kernelDims []int) *Node {
 	// The rows of x for one offset of a row modulo the stride.
 	rows := height + (kernelDims[0]-1)/c.strides[0]
 	x = inFrame(x, c.paddings[0][0], c.paddings[1][0], rows*c.strides[0], (width-1)*c.strides[1]+kernelDims[1])
+	if !allOnes(c.strides) { // With the frame inside, XLA makes a kernel of its own for every copy.
+		x = gomlxcompat.Barrier(x)[0]
+	}
 	in, out := x.Shape().Dim(-1), v.Shape().Dim(-1)
 	images, parts := v.Shape().Dim(0), 1
 	if rows*width >= manyPixels {

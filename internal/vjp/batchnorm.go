@@ -19,7 +19,7 @@ func (s *Pullback) pullMultiOutput(n *Node, vs []*Node) []*Node {
 	case n.Type() == NodeTypeOptimizationBarrier:
 		return vs
 	case s.holdsStatistics(n):
-		return pullBatchNorm(n, vs[0], batchVariance(n))
+		return s.pullBatchNorm(n, vs[0], batchVariance(n))
 	}
 	return s.pullEach(n, vs)
 }
@@ -32,16 +32,12 @@ func (s *Pullback) holdsStatistics(n *Node) bool {
 
 // pullBatchNorm multiplies v by scale / sqrt(variance + epsilon). It holds the statistics constant
 // with respect to the inputs.
-func pullBatchNorm(n, v, variance *Node) []*Node {
+func (s *Pullback) pullBatchNorm(n, v, variance *Node) []*Node {
 	params, _ := gomlxcompat.BatchNormOf(n)
 	gain := Div(precision.Wide(n.Inputs()[1]), Sqrt(AddScalar(precision.Wide(variance), params.Epsilon)))
-	dims := make([]int, v.Rank())
-	for axis := range dims {
-		dims[axis] = 1
-	}
-	dims[1+params.FeatureAxis] = gain.Shape().Size()
 	pulled := make([]*Node, len(n.Inputs()))
-	pulled[0] = Mul(v, ConvertDType(Reshape(gain, dims...), v.DType()))
+	gain = ConvertDType(asAxis(gain, n.Inputs()[0].Rank(), params.FeatureAxis), v.DType())
+	pulled[0] = s.timesGain(v, gain, params.FeatureAxis)
 	return pulled
 }
 
@@ -66,9 +62,7 @@ func axesOfStatistics(n *Node) []int {
 // offset, but with the statistics of n's own operand.
 func normalizedBy(n, x, scale, offset *Node) *Node {
 	params, _ := gomlxcompat.BatchNormOf(n)
-	dims := slices.Repeat([]int{1}, x.Rank())
-	dims[params.FeatureAxis] = scale.Shape().Size()
-	perFeature := func(v *Node) *Node { return Reshape(v, dims...) }
+	perFeature := func(v *Node) *Node { return asAxis(v, x.Rank(), params.FeatureAxis) }
 	gain := Div(precision.Wide(scale), Sqrt(AddScalar(batchVariance(n), params.Epsilon)))
 	centered := Sub(precision.Wide(x), perFeature(batchMean(n)))
 	return ConvertDType(Add(Mul(centered, perFeature(gain)), perFeature(precision.Wide(offset))), x.DType())

@@ -71,12 +71,13 @@ func (s *Pullback) pullNode(n, v *Node) []*Node {
 	case NodeTypeGather:
 		return []*Node{pullGather(n, spread(v, n)), nil}
 	case NodeTypeConvGeneral, NodeTypeReduceWindow:
+		n, v = s.gainIntoKernel(n, v)
 		if pulled := s.pullTiled(n, v); pulled != nil {
 			return pulled
 		}
 	case NodeTypeBatchNormForInference:
 		if !slices.ContainsFunc(n.Inputs()[1:], s.isOnPath) {
-			return pullBatchNorm(n, v, n.Inputs()[4])
+			return s.pullBatchNorm(n, v, n.Inputs()[4])
 		}
 	}
 	if passing[n.Type()] || isElementwise(n) {
@@ -89,19 +90,19 @@ func (s *Pullback) pullNode(n, v *Node) []*Node {
 // over the axes along which an operand was broadcast.
 func (s *Pullback) pullElementwise(n, v *Node) []*Node {
 	pulled := make([]*Node, len(n.Inputs()))
-	var derivatives []*Node
-	if !passing[n.Type()] {
-		derivatives = s.diagonal(n)
-	}
 	for i, in := range n.Inputs() {
 		if !s.onPath[in] {
 			continue
 		}
 		p := v
+		gain, axis := s.channelGain(n, i)
 		switch {
-		case derivatives != nil:
-			p = s.timesDiagonal(v, derivatives[i])
-			s.keepFactors(p, v, derivatives[i])
+		case gain != nil:
+			p = s.timesGain(v, gain, axis)
+		case !passing[n.Type()]:
+			d := s.diagonal(n)[i]
+			p = s.timesDiagonal(v, d)
+			s.keepFactors(p, v, d)
 		case n.Type() == NodeTypeNeg, n.Type() == NodeTypeSub && i == 1:
 			p = Neg(v)
 		case n.Type() == NodeTypeConvertDType:

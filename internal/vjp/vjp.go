@@ -53,6 +53,11 @@ type Pullback struct {
 
 	// columns has the columns of adjoints, see PreferColumns; nil unless the Pullback stores them.
 	columns map[*Node]*Node
+
+	// gains has the adjoints that are a product with a gain per channel, and scaled the convolutions
+	// with such a gain in their kernel, see gainIntoKernel.
+	gains  map[*Node]channelGain
+	scaled map[*Node]*Node
 }
 
 // New returns the Pullback of outputs and inputs, both of shape [batch, ...] and of a float dtype.
@@ -99,6 +104,8 @@ func newPullback(outputs, inputs *Node) *Pullback {
 		fixed:     make(map[*Node][]int),
 		diagonals: make(map[*Node][]*Node),
 		factors:   make(map[*Node]factored),
+		gains:     make(map[*Node]channelGain),
+		scaled:    make(map[*Node]*Node),
 	}
 }
 

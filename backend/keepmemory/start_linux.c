@@ -6,8 +6,7 @@
 //
 // Blocks of LARGEST_KEPT bytes and more are still returned. Once freed, a block on the heap serves small requests too, so
 // that the next run's block does not fit into it, and the heap has two. With a block of 600 MB, of an exact step of a
-// ResNet18, the process took 1,836 MB; with that block returned it takes 1,404, for 2 to 4 % more CPU time. For larger
-// blocks, which need more time for what is in them, the share is smaller.
+// ResNet18, the process took 1,836 MB; with that block returned it takes 1,404, for 2 to 4 % more CPU time.
 //
 // This has to run before Go starts threads, so not when a backend is opened: the settings do not apply to threads that
 // already have an arena of their own.

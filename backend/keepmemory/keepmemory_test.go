@@ -12,7 +12,7 @@ import (
 
 // blockSize is larger than the blocks that the C library keeps by itself, and largeBlock larger
 // than those that this package makes it keep.
-const blockSize, largeBlock = 256 << 20, 512 << 20
+const blockSize, largeBlock = 256 << 20, 1 << 30
 
 // TestKept checks, in processes of their own and with glibc, that a block is kept, unless it is
 // large or the user has set how the C library allocates.

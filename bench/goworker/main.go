@@ -135,6 +135,7 @@ func (s *server) prepare(request proto.Request) (proto.Answer, error) {
 	}
 	value, err := t.run()
 	answer := proto.Answer{FirstMS: milliseconds(start), FirstCPUMS: cpuMilliseconds() - cpu}
+	backend.FreeOSMemory() // As keepmemory advises.
 	if err == nil {
 		answer.Values, err = t.check(value)
 	}

@@ -112,7 +112,8 @@ func noiseConfig(scale experiment.Scale) NoiseConfig {
 		return NoiseConfig{NoisyTraining: noises(deskMLP(), 0, 0.1, 0.2, 0.4),
 			ResNet: noises(deskResNet(), 0, 0.1, 0.2, 0.4), ResNetSeeds: 5}
 	}
-	return NoiseConfig{NoisyTraining: noises(deskMLP(), 0, 0.1, 0.2, 0.4), ResNet: noises(paperResNet(), 0, 0.1, 0.2, 0.4), ResNetSeeds: 5}
+	return NoiseConfig{NoisyTraining: noises(deskMLP(), 0, 0.1, 0.2, 0.4),
+		ResNet: noises(paperResNet(), 0, 0.1, 0.2, 0.4), ResNetSeeds: 5}
 }
 
 // resNetSeeds are the seeds of the ResNet.

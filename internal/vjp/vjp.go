@@ -54,8 +54,8 @@ type Pullback struct {
 	// columns has the columns of adjoints, see PreferColumns; nil unless the Pullback stores them.
 	columns map[*Node]*Node
 
-	// gains has the adjoints that are a product with a gain per channel, and scaled the convolutions
-	// with such a gain in their kernel, see gainIntoKernel.
+	// gains has the adjoints that are a product with a gain per channel, and scaled the
+	// convolutions with such a gain in their kernel, see gainIntoKernel.
 	gains  map[*Node]channelGain
 	scaled map[*Node]*Node
 }

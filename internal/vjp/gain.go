@@ -45,8 +45,8 @@ func (s *Pullback) timesGain(v, gain *Node, axis int) *Node {
 }
 
 // largestKernel is how many times as large as the adjoint of the convolution a kernel may be to
-// take the gain. With a kernel of 512 channels and a single cotangent for 32 images of 4×4, which is
-// nine times as large, the steps of a ResNet18 took 3 % longer with the gain there.
+// take the gain. With a kernel of 512 channels and a single cotangent for 32 images of 4×4, which
+// is nine times as large, the steps of a ResNet18 took 3 % longer with the gain there.
 const largestKernel = 4
 
 // gainIntoKernel returns the convolution n with the gain of its adjoint v in the kernel, and the

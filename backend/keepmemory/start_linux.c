@@ -7,7 +7,7 @@
 // Blocks of LARGEST_KEPT bytes and more are still returned. Once freed, a block on the heap serves small requests too, so
 // that the next run's block does not fit into it, and the heap has two. With a block of 1.9 GiB, of an exact step of a
 // ResNet18 with batch norm, the process took 4.6 GB; with that block returned it took 2.7, for the same CPU time. But with
-// a block of 600 MB returned, an exact step without batch norm took 5 to 10 % more CPU time.
+// a block of 600 MB returned, an exact step without batch norm took 2 to 10 % more CPU time.
 //
 // This has to run before Go starts threads, so not when a backend is opened: the settings do not apply to threads that
 // already have an arena of their own.

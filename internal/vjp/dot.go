@@ -119,9 +119,7 @@ func (s *Pullback) pullFactored(v, w *Node, own []int) *Node {
 	if !ok || w.Rank() != 2 || len(own) != 1 {
 		return nil
 	}
-	dims := []int{1, 1}
-	dims[own[0]] = w.Shape().Dimensions[own[0]]
-	scaled := Mul(w, Reshape(f.uniform, dims...))
+	scaled := Mul(w, asAxis(f.uniform, w.Rank(), own[0]))
 	if s.columns != nil {
 		return s.fromColumns(Dot(scaled, Transpose(f.diagonal, 0, 1)).General(own, nil, []int{0}, nil), 1)
 	}

@@ -115,6 +115,24 @@ func TestPairing(t *testing.T) {
 	}
 }
 
+// TestSlowPeersRetire checks that a variant far behind the best peer is timed for a few rounds, and
+// one that is a little behind for all.
+func TestSlowPeersRetire(t *testing.T) {
+	var order []string
+	ours := newFake("xla:cpu", &order, map[string][]float64{"xla:cpu": {1}})
+	jax := newFake("jax", &order, map[string][]float64{"jax": {17}})
+	torch := newFake("torch", &order, map[string][]float64{"torch": {10}, "torch_b": {15}})
+	contenders := contendersOf(ours, jax, torch)
+	if err := timeInTurns(contenders, pacing{Rounds: 8}); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{8, retirePeerAfter, 8, 8} {
+		if n := len(contenders[i].times); n != want {
+			t.Errorf("%s was timed %d times, want %d", contenders[i].name, n, want)
+		}
+	}
+}
+
 // TestPeersInOurWorkersStay checks that a slow variant of our own worker, which is a peer, is never
 // retired.
 func TestPeersInOurWorkersStay(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 	"github.com/geometric-complexity/toolkit/bench/proto"
 )
 
-const coldRounds = 5
+// coldRounds has one round more than the others, because the first is not counted.
+const coldRounds = minRounds + 1
 
 // timeCold lets the contenders take turns, and times whole processes, each from its start to the
 // line with its first GC value.
@@ -22,6 +23,9 @@ func (b *bench) timeCold(contenders []*contender, fixture string) error {
 	}
 	for round := range rounds {
 		for _, c := range contenders {
+			if c.retired {
+				continue
+			}
 			all := b.workerCommands()
 			w := all[slices.IndexFunc(all, func(w workerCommand) bool { return w.name == c.worker.Name() })]
 			ms, answer, err := w.timeColdStart(fixture, c.request.Variant)
@@ -36,6 +40,7 @@ func (b *bench) timeCold(contenders []*contender, fixture string) error {
 		if err := checkEqual(contenders, b.tolerance()); err != nil {
 			return err
 		}
+		retire(contenders, round) // Of the rounds that count.
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ type contender struct {
 	prepared proto.Answer
 	times    []float64 // Milliseconds.
 	cpu      []float64 // CPU milliseconds of all threads, for each of times.
-	retired  bool      // Much slower than another variant of the same worker, and no longer timed.
+	retired  bool      // Much slower than another peer or variant, and no longer timed.
 }
 
 func (c *contender) median() float64 { return median(c.times) }
@@ -34,11 +34,13 @@ type pacing struct {
 }
 
 const (
-	minRounds, maxRounds = 3, 40
+	minRounds, maxRounds = 20, 40
 	maxReps              = 50
-	// A variant is retired when, after retireAfter rounds, its median is retireRatio times that of
-	// its worker's best.
-	retireAfter, retireRatio = 2, 1.6
+	// A variant is retired when its median is retireRatio times that of its worker's best after
+	// retireAfter rounds, or that of the best peer after retirePeerAfter rounds: it decides no
+	// ratio, and the others get their rounds in the same time.
+	retireAfter, retirePeerAfter = 2, 5
+	retireRatio                  = 1.6
 )
 
 // prepare builds the task of every contender, and checks that all have the same values. It times
@@ -120,9 +122,7 @@ func timeInTurns(contenders []*contender, p pacing) error {
 				time.Sleep(p.Rest)
 			}
 		}
-		if round+1 >= retireAfter {
-			retire(contenders)
-		}
+		retire(contenders, round+1)
 		if p.Rounds == 0 {
 			perRound := time.Since(start) / time.Duration(round+1)
 			rounds = min(max(int(p.Budget/max(perRound, 1)), minRounds), maxRounds)
@@ -156,19 +156,25 @@ func (c *contender) turn(reps int, first bool) error {
 	return nil
 }
 
-// retire takes the slow variants of each peer out of the remaining rounds. All variants of our own
-// workers stay: each of those that are peers shows something else.
-func retire(contenders []*contender) {
-	best, ours := map[string]float64{}, map[string]bool{}
+// retire takes slow variants of peers out of the remaining rounds. All variants of our own workers
+// stay: each of those that are peers shows something else.
+func retire(contenders []*contender, rounds int) {
+	best, ours, bestPeer := map[string]float64{}, map[string]bool{}, math.Inf(1)
 	for _, c := range contenders {
 		name := c.worker.Name()
 		ours[name] = ours[name] || c.ours
 		if b, ok := best[name]; !ok || c.median() < b {
 			best[name] = c.median()
 		}
+		if !c.ours {
+			bestPeer = min(bestPeer, c.median())
+		}
 	}
 	for _, c := range contenders {
-		if name := c.worker.Name(); !ours[name] && c.median() > retireRatio*best[name] {
+		name := c.worker.Name()
+		slow := rounds >= retireAfter && c.median() > retireRatio*best[name] ||
+			rounds >= retirePeerAfter && c.median() > retireRatio*bestPeer
+		if slow && !ours[name] {
 			c.retired = true
 		}
 	}

@@ -111,6 +111,9 @@ func OpenConfig(config string) (compute.Backend, Info, error) {
 		}
 		rest = resolved.config()
 	}
+	if name == "go" {
+		rest = goOptions(rest)
+	}
 	if !slices.Contains(compute.List(), name) {
 		return nil, Info{}, fmt.Errorf("backend %q is unknown; use \"go\", \"xla\", \"xla:cpu\", \"xla:cuda\" or \"xla:/path/to/plugin.so\"", config)
 	}

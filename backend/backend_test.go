@@ -3,6 +3,7 @@ package backend
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -87,7 +88,7 @@ func TestOpenChoosesGoWithoutPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Finalize()
-	if info.Name != "go" || info.Config != "go" || info.PluginPath != "" || info.NumDevices < 1 {
+	if info.Name != "go" || info.Config != "go:"+goOptions("") || info.PluginPath != "" || info.NumDevices < 1 {
 		t.Errorf("info = %+v", info)
 	}
 	for _, want := range []string{"backend go", "no XLA plugin was found", "make xla"} {
@@ -97,6 +98,29 @@ func TestOpenChoosesGoWithoutPlugin(t *testing.T) {
 	}
 	if strings.Contains(info.Why, "\n") {
 		t.Errorf("Why has more than one line: %q", info.Why)
+	}
+}
+
+// TestGoOptions checks that the default leaves workers for the parts of an operation, and that what a
+// user says stands.
+func TestGoOptions(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	for options, want := range map[string]string{
+		"":                   "num_executors=2",
+		"dependency_order":   "dependency_order,num_executors=2",
+		"num_executors=7":    "num_executors=7",
+		"parallelism=3":      "parallelism=3",
+		"ops_sequential":     "ops_sequential",
+		"ops_parallel":       "ops_parallel,num_executors=2",
+		"no_ops,parallelism": "no_ops,parallelism",
+	} {
+		if got := goOptions(options); got != want {
+			t.Errorf("%q became %q, want %q", options, got, want)
+		}
+	}
+	runtime.GOMAXPROCS(64)
+	if got := goOptions(""); got != "num_executors=8" {
+		t.Errorf("64 processors: %q, want GoMLX's own 8", got)
 	}
 }
 

@@ -19,6 +19,10 @@
 //
 // # What opening sets
 //
+// For "go": at most as many operations at a time as the program has processors (num_executors),
+// unless the configuration has that option, parallelism or ops_sequential. With GoMLX's default of
+// eight, products run in one thread on up to four processors, and take twice as long.
+//
 // For XLA, go-xla's installer is switched off for the process. For XLA on the CPU:
 //
 //   - While the plugin is opened, XLA_FLAGS also has the flags of the file PLUGIN.xla_flags beside

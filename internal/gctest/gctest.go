@@ -18,7 +18,8 @@ import (
 
 var (
 	goBackend = sync.OnceValues(func() (compute.Backend, error) {
-		return compute.NewWithConfig("go")
+		b, _, err := backend.OpenConfig("go")
+		return b, err
 	})
 	xlaBackend = sync.OnceValues(func() (compute.Backend, error) {
 		path, ok := backend.FindPlugin("cpu")

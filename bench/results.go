@@ -55,7 +55,7 @@ type contenderDetail struct {
 	FirstCPU  float64            `json:"first_cpu_ms,omitempty"`  // CPU time of all threads in that time.
 	PeakMB    float64            `json:"peak_mb"`                 // Peak resident memory until the check of values.
 	Values    map[string]float64 `json:"values"`
-	Retired   bool               `json:"retired,omitempty"` // Much slower than another peer or variant, and timed no longer.
+	Retired   bool               `json:"retired,omitempty"` // Much slower than another, and timed no longer.
 
 	// CompileMS is in results from before FirstMS was measured: the first call and the check of the
 	// values, which for a step is a second run.

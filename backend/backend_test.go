@@ -101,8 +101,8 @@ func TestOpenChoosesGoWithoutPlugin(t *testing.T) {
 	}
 }
 
-// TestGoOptions checks that the default leaves workers for the parts of an operation, and that what a
-// user says stands.
+// TestGoOptions checks that the default leaves workers for the parts of an operation, and that what
+// a user says stands.
 func TestGoOptions(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	for options, want := range map[string]string{

@@ -85,18 +85,19 @@ func (b *BatchNormBuilder) Done() *Node {
 		weight:   zeros.VariableWithShape("avg_weight", shape).SetTrainable(false),
 	}
 
+	var centered *Node
 	mean, variance := averages.wide(g)
 	updatePhase := model.GetGraphParamOr(scope, g, train.BatchNormalizationUpdatePhase, -1)
 	if updatePhase >= 0 || scope.IsTraining(g) {
 		if updatePhase < 0 && x.Shape().Dim(0) == 1 {
 			Panicf("layers.BatchNorm: training mode needs a batch of 2 or more examples, got x %s", b.x.Shape())
 		}
-		batchMean, batchVariance := batchStatistics(x)
+		batchMean, batchVariance, aroundMean := batchStatistics(x)
 		averages.update(g, b.momentum, batchMean, batchVariance)
 		if updatePhase > 0 { // The second pass over the data normalizes with the averages.
 			mean, variance = averages.wide(g)
 		} else {
-			mean, variance = batchMean, batchVariance
+			mean, variance, centered = batchMean, batchVariance, aroundMean
 		}
 	}
 	// The center is the mean as a constant, and the shift has the derivatives with respect to the
@@ -104,23 +105,28 @@ func (b *BatchNormBuilder) Done() *Node {
 	rank, center := x.Rank(), StopGradient(mean)
 	slope := Mul(scale, Reciprocal(Sqrt(AddScalar(variance, b.epsilon))))
 	shift := Sub(offset, Mul(Sub(mean, center), slope))
-	centered := Sub(x, ExpandLeftToRank(center, rank))
+	if centered == nil {
+		centered = Sub(x, ExpandLeftToRank(center, rank))
+	}
 	y := Add(Mul(centered, ExpandLeftToRank(slope, rank)), ExpandLeftToRank(shift, rank))
 	return ConvertDType(y, b.x.DType())
 }
 
 // batchStatistics returns the mean and the variance (the mean squared distance to the mean) per
-// channel. The variance is computed around the mean as a constant: for any constant, the squared
-// distance of the mean to it, which is 0 here, makes all derivatives those of the variance.
-func batchStatistics(x *Node) (mean, variance *Node) {
+// channel, and x minus the mean as a constant. The variance is computed around that constant: for
+// any constant, the squared distance of the mean to it, which is 0 here, makes all derivatives those
+// of the variance.
+func batchStatistics(x *Node) (mean, variance, centered *Node) {
 	axes := make([]int, x.Rank()-1)
 	for i := range axes {
 		axes[i] = i
 	}
 	mean = ReduceMean(x, axes...)
 	center := StopGradient(mean)
-	squares := ReduceMean(Square(Sub(x, ExpandLeftToRank(center, x.Rank()))), axes...)
-	return mean, Sub(squares, Square(Sub(mean, center)))
+	// For the variance XLA writes this. All else may read that, so that x itself need not be kept.
+	centered = computedOnce(Sub(x, ExpandLeftToRank(center, x.Rank())))
+	squares := ReduceMean(Square(centered), axes...)
+	return mean, Sub(squares, Square(Sub(mean, center))), centered
 }
 
 // runningAverages are the variables that follow the batch statistics.

@@ -94,7 +94,7 @@ func (b *ResNet18Builder) block(scope *model.Scope, x *Node, channels, stride in
 	if stride != 1 || x.Shape().Dim(-1) != channels {
 		x = b.convolution(scope.In("shortcut"), x, channels, 1, stride)
 	}
-	return activation.Relu(Add(y, x))
+	return computedOnce(activation.Relu(Add(y, x)))
 }
 
 // convolution builds a convolution and its normalization.

@@ -114,8 +114,8 @@ func (b *BatchNormBuilder) Done() *Node {
 
 // batchStatistics returns the mean and the variance (the mean squared distance to the mean) per
 // channel, and x minus the mean as a constant. The variance is computed around that constant: for
-// any constant, the squared distance of the mean to it, which is 0 here, makes all derivatives those
-// of the variance.
+// any constant, the squared distance of the mean to it, which is 0 here, makes all derivatives
+// those of the variance.
 func batchStatistics(x *Node) (mean, variance, centered *Node) {
 	axes := make([]int, x.Rank()-1)
 	for i := range axes {

@@ -153,6 +153,9 @@ func inputGradient(c geometry, v, kernel *Node, inputDims []int) *Node {
 		end := Dilated(inputDims[i], c.inputDilations[i]) - 1 + extent - start - Dilated(v.Shape().Dim(i+1), c.strides[i])
 		back.paddings[i] = [2]int{start, end}
 	}
+	if c.groupCount() == 1 && allOnes(c.strides) { // With a stride every phase flips a part.
+		return convolve(v, flipInSteps(kernel), back)
+	}
 	return convolve(v, flip(kernel, c.groupCount()), back)
 }
 
@@ -204,9 +207,29 @@ func flip(kernel *Node, groups int) *Node {
 	return transpose(Reverse(kernel, axes...), append(axes, n+1, n))
 }
 
+// flipInSteps is flip in two steps, where XLA on a CPU takes longer for both together.
+func flipInSteps(kernel *Node) *Node {
+	flipped := flip(kernel, 1)
+	if platform.Of(kernel.Graph().Backend()) != platform.XLACPU || kernel.Shape().Size() < largeKernel {
+		return flipped
+	}
+	n := kernel.Rank() - 2
+	axes := xslices.Iota(0, n)
+	return gomlxcompat.WithGradientOf(flipped, func() *Node {
+		return transpose(gomlxcompat.Barrier(Reverse(kernel, axes...))[0], append(axes, n+1, n))
+	})
+}
+
 // isFlip reports whether a kernel comes from flip.
 func isFlip(kernel *Node) bool {
-	return kernel.Type() == NodeTypeTranspose && kernel.Inputs()[0].Type() == NodeTypeReverse
+	if kernel.Type() != NodeTypeTranspose {
+		return false
+	}
+	reversed := kernel.Inputs()[0]
+	if reversed.Type() == NodeTypeSplitNode { // An output of the barrier of flipInSteps.
+		reversed = reversed.Inputs()[0].Inputs()[0]
+	}
+	return reversed.Type() == NodeTypeReverse
 }
 
 // convolutionNode returns the ConvGeneral node of the convolution.

@@ -79,6 +79,12 @@ const (
 	// to multiply one image by it.
 	denseColumns = 16
 
+	// largeKernel: from this number of elements on, XLA flips a kernel of 3×3 in a third to four fifths
+	// of the time if it first reverses and then transposes it: 512 to 512 channels take 1.3 ms of CPU
+	// time instead of 3.3, 256 to 256 0.15 instead of 0.52, 128 to 128 0.043 instead of 0.056, and 64
+	// to 64 more, 0.015 instead of 0.010.
+	largeKernel = 9 * 128 * 128
+
 	// contraction is about the number of products that one matrix product sums in a kernel's
 	// gradient by patches.
 	contraction = 256

@@ -64,6 +64,9 @@ const (
 	// takes about a tenth less time for one product per image than for one over all.
 	rowParts = 8
 
+	// thickProduct: images with so many channels have products of their own, for each column or row of
+	// taps. XLA would compile the copies that put them side by side anew for every loop.
+	thickProduct = 64
 	// winogradTile is the number of products in a tile of minimal filtering, winogradProducts how
 	// many it may take for each output and pair of channels, where a convolution takes nine: 4
 	// where no tile is half empty.

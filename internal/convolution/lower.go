@@ -317,13 +317,12 @@ func kernelGradientByRowsOf(images int, c geometry, x, v *Node, kernelDims []int
 func productOfRows(c geometry, x, v *Node, kernelDims []int) *Node {
 	zero := ConstAsDType(x.Graph(), x.DType(), 0)
 	height, width := v.Shape().Dim(1), v.Shape().Dim(2)
-	// The rows of x for one offset of a row modulo the stride, and its columns for one of a column.
-	rows, wide := height+(kernelDims[0]-1)/c.strides[0], width+(kernelDims[1]-1)/c.strides[1]
-	x = inFrame(x, c.paddings[0][0], c.paddings[1][0], rows*c.strides[0], wide*c.strides[1])
+	// The rows of x for one offset of a row modulo the stride.
+	rows := height + (kernelDims[0]-1)/c.strides[0]
+	x = inFrame(x, c.paddings[0][0], c.paddings[1][0], rows*c.strides[0], (width-1)*c.strides[1]+kernelDims[1])
 	if !allOnes(c.strides) { // With the frame inside, XLA makes a kernel of its own for every copy.
 		x = gomlxcompat.Barrier(x)[0]
 	}
-	x = Reshape(x, x.Shape().Dim(0), rows, c.strides[0], wide, c.strides[1], x.Shape().Dim(-1))
 	in, out := x.Shape().Dim(-1), v.Shape().Dim(-1)
 	images, parts := v.Shape().Dim(0), 1
 	if rows*width >= manyPixels {
@@ -331,47 +330,31 @@ func productOfRows(c geometry, x, v *Node, kernelDims []int) *Node {
 	}
 	pixels := images / parts * rows * width
 	step := c.strides[0]
-	taps := make([]*Node, product(kernelDims))
+	byRow := make([][]*Node, kernelDims[0]) // [taps, in, out], for one column of taps or all.
 	for offset := range min(step, kernelDims[0]) {
 		var columns, shifts []*Node
 		for j := range kernelDims[1] {
-			first := j / c.strides[1]
-			column := Slice(x, AxisRange(), AxisRange(), AxisElem(offset), AxisRange(first, first+width), AxisElem(j%c.strides[1]))
-			columns = append(columns, Reshape(column, images, rows, width, in))
+			columns = append(columns, Slice(x, AxisRange(), AxisRange(offset).Stride(step),
+				AxisRange(j, j+Dilated(width, c.strides[1])).Stride(c.strides[1])))
 		}
 		for i := offset; i < kernelDims[0]; i += step {
 			above := i / step
 			shifts = append(shifts, Pad(v, zero, PadAxis{}, PadAxis{Start: above, End: rows - height - above}))
 		}
-		var ofColumns [][]*Node
 		for _, column := range stackedIfThin(columns) {
-			var ofShifts []*Node
+			i := offset
 			for _, shift := range stackedIfThin(shifts) {
 				xs, vs := Reshape(column, parts, pixels, -1), Reshape(shift, parts, pixels, -1)
-				ofShifts = append(ofShifts, sumOfParts(DotGeneral(xs, []int{1}, []int{0}, vs, []int{1}, []int{0})))
+				d := sumOfParts(DotGeneral(xs, []int{1}, []int{0}, vs, []int{1}, []int{0}))
+				d = Reshape(d, -1, in, vs.Shape().Dim(2))
+				for start := 0; start < vs.Shape().Dim(2); start += out {
+					byRow[i] = append(byRow[i], SliceAxis(d, 2, AxisRange(start, start+out)))
+					i += step
+				}
 			}
-			ofColumns = append(ofColumns, ofShifts)
-		}
-		for j := range columns {
-			for s := range shifts {
-				taps[(offset+s*step)*kernelDims[1]+j] = tapOf(ofColumns, j, s, in, out)
-			}
 		}
 	}
-	return Reshape(concatenate(taps, 0), append(slices.Clone(kernelDims), in, out)...)
-}
-
-// tapOf returns the product of column j and shift s, [1, in, out], from those of all columns and
-// shifts, which may be stacked.
-func tapOf(products [][]*Node, j, s, in, out int) *Node {
-	columns, shifts := AxisRange(), AxisRange()
-	if len(products) == 1 {
-		columns, j = AxisRange(j*in, (j+1)*in), 0
-	}
-	if len(products[0]) == 1 {
-		shifts, s = AxisRange(s*out, (s+1)*out), 0
-	}
-	return Slice(products[j][s], AxisRange(), columns, shifts)
+	return Reshape(concatenate(slices.Concat(byRow...), 0), append(slices.Clone(kernelDims), in, out)...)
 }
 
 // stackedIfThin puts images side by side along the channels if they are too thin for products of

@@ -66,7 +66,7 @@ const (
 
 	// thickProduct: images with so many channels have products of their own, for each column or row of
 	// taps. XLA would compile the copies that put them side by side anew for every loop.
-	thickProduct = 64
+	thickProduct = 128
 	// winogradTile is the number of products in a tile of minimal filtering, winogradProducts how
 	// many it may take for each output and pair of channels, where a convolution takes nine: 4
 	// where no tile is half empty.

@@ -307,6 +307,29 @@ func TestBudgetSetsRounds(t *testing.T) {
 	}
 }
 
+// TestProcesses checks that processes share the rounds, and that their times add up by contender.
+func TestProcesses(t *testing.T) {
+	p := pacing{Processes: 3}
+	if p.share(minRounds) != 7 || (pacing{Processes: 3, Rounds: 2}).processes() != 2 || (pacing{}).share(20) != 20 {
+		t.Errorf("%d rounds of 20 in each of three processes; want 7", p.share(minRounds))
+	}
+	var all []*contender
+	for _, ms := range []float64{1, 5, 3} {
+		var order []string
+		ours := newFake("xla:cpu", &order, map[string][]float64{"xla:cpu": {ms}})
+		torch := newFake("torch", &order, map[string][]float64{"torch": {10 * ms}})
+		contenders := contendersOf(ours, torch)
+		if err := timeInTurns(contenders, p); err != nil {
+			t.Fatal(err)
+		}
+		all = withTimesOf(all, contenders)
+	}
+	if len(all) != 2 || len(all[0].times) != 21 || all[0].median() != 3 || all[1].median() != 30 {
+		t.Errorf("%d contenders, medians %g of %d times and %g; want 2, 3 of 21 and 30", len(all), all[0].median(),
+			len(all[0].times), all[1].median())
+	}
+}
+
 func TestMergeKeepsOtherRows(t *testing.T) {
 	order := []benchCase{{Name: "a/x"}, {Name: "b/x"}}
 	r := report{Rows: []row{{Case: "b/x", Backend: "go", MSMedian: 1}, {Case: "gone/x", Backend: "go"}}}

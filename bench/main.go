@@ -41,6 +41,8 @@ func newCommand(out io.Writer) *cobra.Command {
 	flags.BoolVar(&o.tf32, "tf32", false,
 		"with --device cuda: all contenders may compute in TF32, which keeps 11 bits of 24")
 	flags.IntVar(&o.pacing.Rounds, "rounds", 0, "turns of every contender; 0 for as many as fit into --budget")
+	flags.IntVar(&o.pacing.Processes, "processes", 0,
+		"start all workers so often, each time for a part of the rounds; 0 for 3 on a CPU and 1 on a GPU")
 	flags.DurationVar(&o.pacing.Budget, "budget", 30*time.Second, "time for the turns of one case")
 	flags.DurationVar(&o.pacing.Turn, "turn", 250*time.Millisecond, "a turn repeats a short task for about this long")
 	flags.DurationVar(&o.pacing.Rest, "rest", 10*time.Millisecond, "pause between turns")

@@ -27,11 +27,25 @@ func (c *contender) median() float64 { return median(c.times) }
 
 // pacing says how long a case is timed.
 type pacing struct {
-	Rounds int           // 0: as many as fit into Budget, between minRounds and maxRounds.
-	Budget time.Duration // For all contenders of a case together.
-	Turn   time.Duration // A turn repeats a short task for about this long.
-	Rest   time.Duration // Between turns, so that the spinning threads of a worker go to sleep.
+	// Processes is the number of times that all workers are started anew, each time for its share of
+	// the rounds: how fast a process is also depends on where its memory lies. 0 stands for 1.
+	Processes int
+	Rounds    int           // 0: as many as fit into Budget, between minRounds and maxRounds.
+	Budget    time.Duration // For all contenders of a case together.
+	Turn      time.Duration // A turn repeats a short task for about this long.
+	Rest      time.Duration // Between turns, so that the spinning threads of a worker go to sleep.
 }
+
+// processes returns how often workers are started: no more often than there are rounds.
+func (p pacing) processes() int {
+	if p.Rounds > 0 {
+		return max(min(p.Processes, p.Rounds), 1)
+	}
+	return max(p.Processes, 1)
+}
+
+// share returns the rounds of each process, of so many for all.
+func (p pacing) share(rounds int) int { return (rounds + p.processes() - 1) / p.processes() }
 
 const (
 	minRounds, maxRounds = 20, 40
@@ -108,7 +122,8 @@ func timeInTurns(contenders []*contender, p pacing) error {
 		reps[i] = 1
 	}
 	start := time.Now()
-	rounds := max(p.Rounds, minRounds)
+	atLeast, atMost := p.share(minRounds), p.share(maxRounds)
+	rounds := max(p.share(p.Rounds), atLeast)
 	for round := 0; round < rounds; round++ {
 		for i := range contenders {
 			if round%2 == 1 {
@@ -125,9 +140,10 @@ func timeInTurns(contenders []*contender, p pacing) error {
 		retire(contenders, round+1)
 		if p.Rounds == 0 {
 			perRound := time.Since(start) / time.Duration(round+1)
-			rounds = min(max(int(p.Budget/max(perRound, 1)), minRounds), maxRounds)
+			budget := p.Budget / time.Duration(p.processes())
+			rounds = min(max(int(budget/max(perRound, 1)), atLeast), atMost)
 		} else {
-			rounds = p.Rounds
+			rounds = p.share(p.Rounds)
 		}
 	}
 	return nil

@@ -36,6 +36,8 @@ func (o options) check() error {
 	switch {
 	case o.device != deviceCPU && o.device != deviceCUDA:
 		return fmt.Errorf("--device %q: want cpu or cuda", o.device)
+	case o.pacing.Processes < 0:
+		return fmt.Errorf("--processes %d: want 1 or more", o.pacing.Processes)
 	case o.tf32 && o.device != deviceCUDA:
 		return errors.New("--tf32 is for --device cuda")
 	}
@@ -118,6 +120,9 @@ func (o options) setUp(log io.Writer) (*bench, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if o.pacing.Processes == 0 {
+		o.pacing.Processes = map[string]int{deviceCPU: 3, deviceCUDA: 1}[o.device]
+	}
 	p.results = o.resultsIn(p.results)
 	for _, folder := range []string{p.cache, p.results} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -150,9 +155,25 @@ func (o options) setUp(log io.Writer) (*bench, error) {
 func (b *bench) workerCommands() []workerCommand { return slices.Concat(b.ourWorkers, b.peerWorkers) }
 
 // runGroup runs the cases of one network with workers of its own, so that the memory of one group
-// does not affect the next. It returns how many cases it is done with. It stops when it is out of
-// time, and after a case that fails, because its workers may have crashed.
+// does not affect the next, and again with new ones for as many processes as there are. It returns
+// how many cases it is done with. It stops when it is out of time, and after a case that fails,
+// because its workers may have crashed.
 func (b *bench) runGroup(cases []benchCase, start time.Time) (done int, err error) {
+	timed := map[string][]*contender{}
+	for process := range b.pacing.processes() {
+		if process > 0 {
+			fmt.Fprintf(b.log, "the same in new processes (%d of %d)\n", process+1, b.pacing.processes())
+		}
+		if done, err = b.runProcess(cases, timed, start); err != nil || done < len(cases) {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// runProcess is runGroup for one process of each worker. It adds to the times of the processes
+// before, by case, and saves the results of all.
+func (b *bench) runProcess(cases []benchCase, timed map[string][]*contender, start time.Time) (done int, err error) {
 	var workers []worker
 	for _, w := range b.workerCommands() {
 		p, err := w.start(os.Stderr)
@@ -169,7 +190,10 @@ func (b *bench) runGroup(cases []benchCase, start time.Time) (done int, err erro
 		if b.outOfTime(start) {
 			return i, nil
 		}
-		if err := b.runCase(c, workers); err != nil {
+		if c.Cold && timed[c.Name] != nil { // It starts processes of its own.
+			continue
+		}
+		if timed[c.Name], err = b.runCase(c, workers, timed[c.Name]); err != nil {
 			return i + 1, fmt.Errorf("%s: %w", c.Name, err)
 		}
 	}
@@ -193,16 +217,18 @@ func (b *bench) readVersions(workers []worker) error {
 	return nil
 }
 
-func (b *bench) runCase(c benchCase, workers []worker) error {
+// runCase times a case and saves its results. It returns the contenders, with the times of those
+// before added.
+func (b *bench) runCase(c benchCase, workers []worker, before []*contender) ([]*contender, error) {
 	load := loadAverage()
 	fmt.Fprintf(b.log, "%s (load before %.2f)\n", c.Name, load)
 	fixture, err := c.Problem.Write(b.paths.cache)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	contenders, err := b.contenders(c, fixture, workers)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var leftOut map[string]string
 	if c.Cold {
@@ -215,9 +241,24 @@ func (b *bench) runCase(c benchCase, workers []worker) error {
 		err = errors.Join(err, releaseErr)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return b.saveResults(c, contenders, leftOut, load)
+	contenders = withTimesOf(before, contenders)
+	return contenders, b.saveResults(c, contenders, leftOut, load)
+}
+
+// withTimesOf returns the contenders of earlier processes with the times of those of another one
+// added. Their first calls and their memory are those of the first.
+func withTimesOf(before, contenders []*contender) []*contender {
+	for _, c := range contenders {
+		i := slices.IndexFunc(before, func(b *contender) bool { return b.label() == c.label() && b.worker.Name() == c.worker.Name() })
+		if i < 0 {
+			before = append(before, c)
+			continue
+		}
+		before[i].times, before[i].cpu = append(before[i].times, c.times...), append(before[i].cpu, c.cpu...)
+	}
+	return before
 }
 
 // contenders returns those of a case: ours on each backend, and every variant of every peer. The

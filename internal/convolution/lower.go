@@ -341,9 +341,9 @@ func productOfRows(c geometry, x, v *Node, kernelDims []int) *Node {
 			above := i / step
 			shifts = append(shifts, Pad(v, zero, PadAxis{}, PadAxis{Start: above, End: rows - height - above}))
 		}
-		for _, column := range stackedIfThin(columns) {
+		for _, column := range stackedIfNarrow(columns) {
 			i := offset
-			for _, shift := range stackedIfThin(shifts) {
+			for _, shift := range stackedIfNarrow(shifts) {
 				xs, vs := Reshape(column, parts, pixels, -1), Reshape(shift, parts, pixels, -1)
 				d := sumOfParts(DotGeneral(xs, []int{1}, []int{0}, vs, []int{1}, []int{0}))
 				d = Reshape(d, -1, in, vs.Shape().Dim(2))
@@ -357,10 +357,9 @@ func productOfRows(c geometry, x, v *Node, kernelDims []int) *Node {
 	return Reshape(concatenate(slices.Concat(byRow...), 0), append(slices.Clone(kernelDims), in, out)...)
 }
 
-// stackedIfThin puts images side by side along the channels if they are too thin for products of
-// their own.
-func stackedIfThin(images []*Node) []*Node {
-	if images[0].Shape().Dim(3) >= thickProduct {
+// stackedIfNarrow puts images with few channels side by side along these, for one product of all.
+func stackedIfNarrow(images []*Node) []*Node {
+	if images[0].Shape().Dim(3) >= wideRows {
 		return images
 	}
 	return []*Node{concatenate(images, 3)}

@@ -53,7 +53,7 @@ const (
 	// A variant is retired when its median is retireRatio times that of its worker's best after
 	// retireAfter rounds, or that of the best peer after retirePeerAfter rounds: it decides no
 	// ratio, and the others get their rounds in the same time.
-	retireAfter, retirePeerAfter = 2, 5
+	retireAfter, retirePeerAfter = 2, 3
 	retireRatio                  = 1.6
 )
 

@@ -230,6 +230,10 @@ func (b *bench) runCase(c benchCase, workers []worker, before []*contender) ([]*
 	if err != nil {
 		return nil, err
 	}
+	contenders = slices.DeleteFunc(contenders, func(n *contender) bool {
+		i := indexOf(before, n)
+		return i >= 0 && before[i].retired
+	})
 	var leftOut map[string]string
 	if c.Cold {
 		err = b.timeCold(contenders, fixture)
@@ -251,14 +255,22 @@ func (b *bench) runCase(c benchCase, workers []worker, before []*contender) ([]*
 // added. Their first calls and their memory are those of the first.
 func withTimesOf(before, contenders []*contender) []*contender {
 	for _, c := range contenders {
-		i := slices.IndexFunc(before, func(b *contender) bool { return b.label() == c.label() && b.worker.Name() == c.worker.Name() })
+		i := indexOf(before, c)
 		if i < 0 {
 			before = append(before, c)
 			continue
 		}
-		before[i].times, before[i].cpu = append(before[i].times, c.times...), append(before[i].cpu, c.cpu...)
+		b := before[i]
+		b.times, b.cpu, b.retired = append(b.times, c.times...), append(b.cpu, c.cpu...), c.retired
 	}
 	return before
+}
+
+// indexOf returns the index of the same contender in another process, -1 if there is none.
+func indexOf(others []*contender, c *contender) int {
+	return slices.IndexFunc(others, func(o *contender) bool {
+		return o.label() == c.label() && o.worker.Name() == c.worker.Name()
+	})
 }
 
 // contenders returns those of a case: ours on each backend, and every variant of every peer. The

@@ -27,8 +27,8 @@ func (c *contender) median() float64 { return median(c.times) }
 
 // pacing says how long a case is timed.
 type pacing struct {
-	// Processes is the number of times that all workers are started anew, each time for its share of
-	// the rounds: how fast a process is also depends on where its memory lies. 0 stands for 1.
+	// Processes is the number of times that all workers are started anew, each time for its share
+	// of the rounds: how fast a process is also depends on where its memory lies. 0 stands for 1.
 	Processes int
 	Rounds    int           // 0: as many as fit into Budget, between minRounds and maxRounds.
 	Budget    time.Duration // For all contenders of a case together.

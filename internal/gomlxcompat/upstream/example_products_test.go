@@ -21,7 +21,8 @@ func timeOfProducts(config string) (time.Duration, error) {
 		return 0, err
 	}
 	exec := MustNewExec(backend, func(x, w *Node) *Node { return ReduceAllSum(Dot(x, w).Product()) })
-	x, w := tensors.FromShape(shapes.Make(dtypes.Float32, 512, 784)), tensors.FromShape(shapes.Make(dtypes.Float32, 784, 500))
+	x := tensors.FromShape(shapes.Make(dtypes.Float32, 512, 784))
+	w := tensors.FromShape(shapes.Make(dtypes.Float32, 784, 500))
 	exec.MustCall(x, w) // Compiles.
 	start := time.Now()
 	for range 200 {

@@ -113,9 +113,9 @@ func (b *BatchNormBuilder) Done() *Node {
 }
 
 // batchStatistics returns the mean and the variance (the mean squared distance to the mean) per
-// channel, and x minus the mean as a constant. The variance is computed around that constant: for
-// any constant, the squared distance of the mean to it, which is 0 here, makes all derivatives
-// those of the variance.
+// channel, and x minus the mean as a constant, or nil where that is not shared. The variance is
+// computed around that constant: for any constant, the squared distance of the mean to it, which is
+// 0 here, makes all derivatives those of the variance.
 func batchStatistics(x *Node) (mean, variance, centered *Node) {
 	axes := make([]int, x.Rank()-1)
 	for i := range axes {
@@ -124,8 +124,14 @@ func batchStatistics(x *Node) (mean, variance, centered *Node) {
 	mean = ReduceMean(x, axes...)
 	center := StopGradient(mean)
 	// For the variance XLA writes this. All else may read that, so that x itself need not be kept.
-	centered = computedOnce(Sub(x, ExpandLeftToRank(center, x.Rank())))
-	squares := ReduceMean(Square(centered), axes...)
+	// Other backends compute it for either use, so that the gradients' sums keep their order, on
+	// which published numbers depend.
+	distance := Sub(x, ExpandLeftToRank(center, x.Rank()))
+	once := computedOnce(distance)
+	if once != distance {
+		centered = once
+	}
+	squares := ReduceMean(Square(once), axes...)
 	return mean, Sub(squares, Square(Sub(mean, center))), centered
 }
 

@@ -307,7 +307,8 @@ func TestBudgetSetsRounds(t *testing.T) {
 	}
 }
 
-// TestProcesses checks that processes share the rounds, and that their times add up by contender.
+// TestProcesses checks that processes share the rounds, that their times add up by contender, and
+// that a peer that one of them took out stays out.
 func TestProcesses(t *testing.T) {
 	p := pacing{Processes: 3}
 	if p.share(minRounds) != 7 || (pacing{Processes: 3, Rounds: 2}).processes() != 2 || (pacing{}).share(20) != 20 {
@@ -317,16 +318,19 @@ func TestProcesses(t *testing.T) {
 	for _, ms := range []float64{1, 5, 3} {
 		var order []string
 		ours := newFake("xla:cpu", &order, map[string][]float64{"xla:cpu": {ms}})
-		torch := newFake("torch", &order, map[string][]float64{"torch": {10 * ms}})
-		contenders := contendersOf(ours, torch)
+		torch := newFake("torch", &order, map[string][]float64{"torch": {10 * ms}, "torch_slow": {100 * ms}})
+		contenders := notRetired(all, contendersOf(ours, torch))
 		if err := timeInTurns(contenders, p); err != nil {
 			t.Fatal(err)
 		}
 		all = withTimesOf(all, contenders)
 	}
-	if len(all) != 2 || len(all[0].times) != 21 || all[0].median() != 3 || all[1].median() != 30 {
-		t.Errorf("%d contenders, medians %g of %d times and %g; want 2, 3 of 21 and 30", len(all), all[0].median(),
+	if len(all) != 3 || len(all[0].times) != 21 || all[0].median() != 3 || all[1].median() != 30 {
+		t.Errorf("%d contenders, medians %g of %d times and %g; want 3, 3 of 21 and 30", len(all), all[0].median(),
 			len(all[0].times), all[1].median())
+	}
+	if slow := all[2]; !slow.retired || len(slow.times) != retireAfter {
+		t.Errorf("%s was timed %d times in all processes, want %d", slow.name, len(slow.times), retireAfter)
 	}
 }
 

@@ -36,8 +36,8 @@ func (o options) check() error {
 	switch {
 	case o.device != deviceCPU && o.device != deviceCUDA:
 		return fmt.Errorf("--device %q: want cpu or cuda", o.device)
-	case o.pacing.Processes < 0:
-		return fmt.Errorf("--processes %d: want 1 or more", o.pacing.Processes)
+	case o.pacing.Processes < 0 || o.pacing.Rounds < 0:
+		return fmt.Errorf("--processes %d, --rounds %d: want 0 or more", o.pacing.Processes, o.pacing.Rounds)
 	case o.tf32 && o.device != deviceCUDA:
 		return errors.New("--tf32 is for --device cuda")
 	}
@@ -164,7 +164,12 @@ func (b *bench) runGroup(cases []benchCase, start time.Time) (done int, err erro
 		if process > 0 {
 			fmt.Fprintf(b.log, "the same in new processes (%d of %d)\n", process+1, b.pacing.processes())
 		}
-		if done, err = b.runProcess(cases, timed, start); err != nil || done < len(cases) {
+		done, err = b.runProcess(cases, timed, start)
+		if err == nil && done < len(cases) && process > 0 { // All have results, of fewer rounds.
+			fmt.Fprintf(b.log, "out of time: %s and the cases after it have fewer rounds\n", cases[done].Name)
+			return len(cases), nil
+		}
+		if err != nil || done < len(cases) {
 			return done, err
 		}
 	}
@@ -230,10 +235,7 @@ func (b *bench) runCase(c benchCase, workers []worker, before []*contender) ([]*
 	if err != nil {
 		return nil, err
 	}
-	contenders = slices.DeleteFunc(contenders, func(n *contender) bool {
-		i := indexOf(before, n)
-		return i >= 0 && before[i].retired
-	})
+	contenders = notRetired(before, contenders)
 	var leftOut map[string]string
 	if c.Cold {
 		err = b.timeCold(contenders, fixture)
@@ -249,6 +251,14 @@ func (b *bench) runCase(c benchCase, workers []worker, before []*contender) ([]*
 	}
 	contenders = withTimesOf(before, contenders)
 	return contenders, b.saveResults(c, contenders, leftOut, load)
+}
+
+// notRetired returns the contenders but those that an earlier process took out.
+func notRetired(before, contenders []*contender) []*contender {
+	return slices.DeleteFunc(contenders, func(c *contender) bool {
+		i := indexOf(before, c)
+		return i >= 0 && before[i].retired
+	})
 }
 
 // withTimesOf returns the contenders of earlier processes with the times of those of another one

@@ -196,15 +196,19 @@ func dilateExplicitly(x *Node, c geometry) (*Node, geometry) {
 
 // flip reverses the spatial axes of a kernel and exchanges its channels, in each group.
 func flip(kernel *Node, groups int) *Node {
-	n := kernel.Rank() - 2
-	axes := xslices.Iota(0, n)
 	if groups > 1 {
 		return flipGroups(kernel, groups)
 	}
 	if platform.Of(kernel.Graph().Backend()) == platform.Go {
 		return flipByCopying(kernel)
 	}
-	return transpose(Reverse(kernel, axes...), append(axes, n+1, n))
+	return exchangeChannels(Reverse(kernel, xslices.Iota(0, kernel.Rank()-2)...))
+}
+
+// exchangeChannels exchanges the channels of a kernel.
+func exchangeChannels(kernel *Node) *Node {
+	n := kernel.Rank() - 2
+	return transpose(kernel, append(xslices.Iota(0, n), n+1, n))
 }
 
 // flipInSteps is flip in two steps, where XLA on a CPU takes longer for both together.
@@ -213,10 +217,8 @@ func flipInSteps(kernel *Node) *Node {
 	if platform.Of(kernel.Graph().Backend()) != platform.XLACPU || kernel.Shape().Size() < largeKernel {
 		return flipped
 	}
-	n := kernel.Rank() - 2
-	axes := xslices.Iota(0, n)
 	return gomlxcompat.WithGradientOf(flipped, func() *Node {
-		return transpose(gomlxcompat.Barrier(Reverse(kernel, axes...))[0], append(axes, n+1, n))
+		return exchangeChannels(gomlxcompat.Barrier(flipped.Inputs()[0])[0])
 	})
 }
 

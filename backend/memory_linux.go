@@ -4,9 +4,14 @@ package backend
 
 // #include <malloc.h>
 //
+// extern void gcml_large_trim(void) __attribute__((weak)); // In package keepmemory.
+//
 // static void free_memory(void) {
 // #ifdef __GLIBC__
 // 	malloc_trim(0);
+// 	if (gcml_large_trim) {
+// 		gcml_large_trim();
+// 	}
 // #endif
 // }
 import "C"

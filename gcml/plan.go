@@ -172,7 +172,7 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 		Panicf("gcml: WithMemoryBudget(%d) is too small: one vector-Jacobian product of a batch of %d takes about %d bytes; "+
 			"give a larger budget or a smaller batch", budget, p.batch, least)
 	}
-	p.atOnce = max(1, workingSet(b)/alive, ceilDiv(p.cotangents, maxParts))
+	p.atOnce = max(1, workingSet(b, pullback, p.cotangents*alive)/alive, ceilDiv(p.cotangents, maxParts))
 	p.atOnce = min(p.atOnce, max(1, budget/alive), p.cotangents)
 	p.ordered = p.parts() > 1 && alive > budget/p.cotangents
 	if !differentiated || p.cotangents == 1 || kept <= budget/p.cotangents {

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+	timage "github.com/gomlx/gomlx/core/tensors/images"
 
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 	"github.com/geometric-complexity/toolkit/internal/platform"
@@ -74,6 +75,45 @@ func TestPlan(t *testing.T) {
 				want.columns = want.norm == fromJacobian && platform.Of(b) == platform.XLACPU
 				if got := newJacobian(y, x, o).plan; got != want {
 					t.Errorf("got  %+v\nwant %+v", got, want)
+				}
+			})
+		}
+	})
+}
+
+// TestPlanOfConvolutions checks that XLA on a CPU computes all cotangents of a network with
+// convolutions together, if they have room.
+func TestPlanOfConvolutions(t *testing.T) {
+	const size, channels, outputs = 32, 16, 10
+	convolution := func(x *Node) *Node {
+		kernel := Iota(x.Graph(), shapes.Make(x.DType(), 3, 3, channels, channels), 0)
+		return Convolve(x, kernel).ChannelsAxis(timage.ChannelsLast).PadSame().Done()
+	}
+	dense := func(x *Node) *Node {
+		w := Iota(x.Graph(), shapes.Make(x.DType(), channels, channels), 0)
+		return DotGeneral(x, []int{3}, nil, w, []int{0}, nil)
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, c := range []struct {
+			name    string
+			network func(x *Node) *Node
+			batch   int // One image has 64 KiB.
+			onXLA   int
+		}{
+			{"with room", convolution, 128, outputs},
+			{"without room", convolution, 1024, 1},
+			{"no convolution", dense, 128, 1},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				x := Parameter(NewGraph(b, t.Name()), "x", shapes.Make(dtypes.Float32, c.batch, size, size, channels))
+				y := ReduceSum(c.network(x), 1, 2)
+				y = Slice(y, AxisRange(), AxisRange(0, outputs))
+				want := 1
+				if platform.Of(b) == platform.XLACPU {
+					want = c.onXLA
+				}
+				if got := newJacobian(y, x, options{}).plan.atOnce; got != want {
+					t.Errorf("%d cotangents at once, want %d", got, want)
 				}
 			})
 		}

@@ -60,18 +60,23 @@ func kernelGradientByWinogradOf(images int, c geometry, x, v *Node) *Node {
 		xs, vs := sumsOf(framed[0], high, wide, imageSums), sumsOf(framed[1], high, wide, outputSums)
 		return DotGeneral(xs, []int{1}, []int{0}, vs, []int{1}, []int{0})
 	})
-	byColumn := kernelOf(Reshape(m, 4, 4, in, out), 0)
-	return TransposeAllAxes(kernelOf(byColumn, 1), 1, 0, 2, 3)
+	columns := kernelOf(Reshape(m, 4, 4*in, out))
+	for i, column := range columns {
+		columns[i] = Reshape(column, 4, 1, in, out)
+	}
+	rows := kernelOf(Concatenate(columns, 1))
+	return Concatenate(rows, 0)
 }
 
-// kernelOf returns the gradients of k0, k1 and k2, given the products m0 to m3 along an axis.
-func kernelOf(products *Node, axis int) *Node {
+// kernelOf returns the gradients of k0, k1 and k2, given the products m0 to m3 along the first
+// axis, each with a first axis of size 1.
+func kernelOf(products *Node) []*Node {
 	var m [4]*Node
 	for i := range m {
-		m[i] = SliceAxis(products, axis, AxisElem(i))
+		m[i] = SliceAxis(products, 0, AxisElem(i))
 	}
 	inner := half(Add(m[1], m[2]))
-	return Concatenate([]*Node{Add(m[0], inner), half(Sub(m[1], m[2])), Add(inner, m[3])}, axis)
+	return []*Node{Add(m[0], inner), half(Sub(m[1], m[2])), Add(inner, m[3])}
 }
 
 func half(x *Node) *Node { return Mul(x, ConstAsDType(x.Graph(), x.DType(), 0.5)) }

@@ -16,6 +16,6 @@ package backend
 // }
 import "C"
 
-// FreeOSMemory returns the memory that XLA has freed to the operating system. Otherwise the C
-// library keeps some of it, or all of it in a program that imports package keepmemory.
+// FreeOSMemory returns the memory that XLA has freed to the operating system. Otherwise the process
+// keeps some of it, or most of it in a program that imports package keepmemory.
 func FreeOSMemory() { C.free_memory() }

@@ -8,10 +8,11 @@
 //	import _ "github.com/geometric-complexity/toolkit/backend/keepmemory"
 //
 // Blocks of 1 MiB and more come from a heap of this package, smaller ones from the C library. So
-// the program gets its own malloc, free and the rest of that family, which pass small blocks on to
-// glibc. Another allocator in LD_PRELOAD has no effect in such a program.
+// the program gets its own malloc, free and the rest of that family, which pass small blocks on.
+// Another allocator in LD_PRELOAD gets at most these.
 //
-// The setting must precede the program's first thread, so it happens on import and not when a
-// backend is opened. All blocks come from the C library if a variable MALLOC_... or GLIBC_TUNABLES
-// is set, with a C library other than glibc, and in a program without XLA.
+// The heap must precede the program's first thread, so it is made on import and not when a backend
+// is opened. All blocks come from the C library if a variable MALLOC_... or GLIBC_TUNABLES is set,
+// if ulimit -v leaves no room for twice the machine's memory, with a C library other than glibc, in
+// a program without XLA, and in one built with -asan or -msan.
 package keepmemory

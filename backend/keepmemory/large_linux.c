@@ -1,4 +1,4 @@
-//go:build linux && cgo && !noxla
+//go:build linux && cgo && !noxla && !asan && !msan
 
 // A heap for large blocks that keeps its memory.
 //
@@ -9,6 +9,7 @@
 #define _GNU_SOURCE // For MAP_ANONYMOUS and madvise.
 #include "large_linux.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -36,7 +37,7 @@ static void unlock_heap(void) { pthread_mutex_unlock(&lock); }
 void gcml_large_open(void) {
 	page = sysconf(_SC_PAGESIZE);
 	size_t size = 2 * (size_t)sysconf(_SC_PHYS_PAGES) * page;
-	void *range = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *range = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (range == MAP_FAILED) { // For example because of ulimit -v.
 		return;
 	}
@@ -137,14 +138,18 @@ bool gcml_is_large(void *memory) { return (uintptr_t)memory - (uintptr_t)start <
 size_t gcml_large_size(void *memory) { return header(memory)->size - LARGE_ALIGNMENT; }
 
 // give_back returns a block's memory to the system, except for the page with the header.
-static void give_back(struct block *b) { madvise((char *)b + page, b->size - page, MADV_DONTNEED); }
+static void give_back(struct block *b) {
+	int before = errno; // free leaves errno as it is.
+	madvise((char *)b + page, b->size - page, MADV_DONTNEED);
+	errno = before;
+}
 
 void gcml_large_free(void *memory) {
 	struct block *b = header(memory);
-	lock_heap();
-	if (b->size >= LARGEST_KEPT) {
+	if (b->size >= LARGEST_KEPT) { // Its size changes only once it is free, so this needs no lock.
 		give_back(b);
 	}
+	lock_heap();
 	if (is_free(above(b))) {
 		remove_from_list(above(b));
 		merge(b);

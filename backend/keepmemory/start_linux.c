@@ -1,16 +1,17 @@
-//go:build linux && cgo && !noxla
+//go:build linux && cgo && !noxla && !asan && !msan
 
 // Makes the process keep the memory that XLA frees.
 //
 // XLA on a CPU allocates the temporary memory of a program as one block in every run, and its compiler and its operations
-// request thousands of small blocks in several threads. glibc cannot serve both well. With an arena for each thread, which
-// is its default, a block of 64 MiB or more comes from the system in every run and goes back after it: for a ResNet18 the
-// work on these pages took an eighth of a training step. With one arena for all, threads wait for each other's small
-// blocks: a ResNet18's first step took up to twice as long.
+// request thousands of small blocks in several threads. glibc cannot serve both well. Left alone, it takes every block of
+// more than 32 MiB from the system in each run, and returns it afterwards: for a ResNet18 the work on these pages took an
+// eighth of a training step. Told to keep such blocks, it does so only in its main arena. With that one for all, threads
+// wait for each other's small blocks: a ResNet18's first step took up to twice as long.
 //
-// So small blocks are left to glibc and its arenas, and large ones come from a heap of their own (large_linux.c). For this
-// the program has its own malloc, free and so on, which the plugin's calls find before those of glibc. They come as a
-// whole family: with another allocator in LD_PRELOAD its free must not get a block of glibc's.
+// So small blocks are left to the C library, and large ones come from a heap of their own (large_linux.c). For this the
+// program has its own malloc, free and so on, which the plugin's calls find before those of the C library. They come as a
+// whole family, so that with an allocator in LD_PRELOAD no free gets a block of another one. The rare large blocks of
+// calloc, of a realloc from a small block, and of more than LARGE_ALIGNMENT come from the C library, too.
 
 #define _GNU_SOURCE // For environ and RTLD_NEXT.
 #include "large_linux.h"
@@ -31,7 +32,7 @@ extern void *__libc_valloc(size_t);
 extern void *__libc_pvalloc(size_t);
 extern void __libc_free(void *);
 
-// The settings do not apply to threads that have allocated before, so they precede Go's threads.
+// This precedes all threads, so they need no lock to see whether the heap is open.
 __attribute__((constructor)) static void keep_memory(void) {
 	for (char **variable = environ; *variable != NULL; variable++) {
 		// The user's own settings of the C library take precedence.
@@ -52,6 +53,9 @@ void *malloc(size_t size) {
 void *calloc(size_t count, size_t size) { return __libc_calloc(count, size); }
 
 void *realloc(void *block, size_t size) {
+	if (block == NULL) {
+		return malloc(size);
+	}
 	if (!gcml_is_large(block)) {
 		return __libc_realloc(block, size);
 	}

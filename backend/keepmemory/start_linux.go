@@ -1,6 +1,5 @@
-//go:build linux && cgo && !noxla && !asan && !msan
+//go:build linux && cgo && !noxla
 
 package keepmemory
 
-// #cgo LDFLAGS: -ldl
 import "C" // Makes Go compile start_linux.c.

@@ -22,11 +22,10 @@ var (
 	cpuWorkingSet = 4 << 20
 
 	// cpuConvolutionSet is the same for a network with convolutions on XLA's CPU backend, if it has
-	// room for all cotangents. A convolution's adjoints do not stay in the cache even for one
-	// cotangent, and one graph for all compiles in less time. With all ten at once bench's exact
-	// step takes 9 s instead of 13 in the first call of resnet18bn, and a fifth less afterwards in
-	// resnet18k16; gc_exact takes 2 to 10 % less and no more memory. For the 1,000 outputs of
-	// resnet18k8c1000, which have no room, larger parts took no less time and more memory.
+	// room for all cotangents, as for ten outputs of a ResNet18 at batch 32. With all of them at
+	// once bench's exact step takes 9 s instead of 13 in the first call of resnet18bn, and a fifth
+	// less afterwards in resnet18k16; gc_exact takes 1 to 11 % less CPU time and no more memory.
+	// For the 1,000 outputs of resnet18k8c1000 larger parts took no less time and more memory.
 	cpuConvolutionSet = 256 << 20
 
 	// acceleratorWorkingSet is the same for accelerators, on which wide products are fastest. It is

@@ -15,6 +15,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 
+	"github.com/geometric-complexity/toolkit/backend"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/nearest"
@@ -201,6 +202,7 @@ type trainingRun struct {
 	kept    *runs.Checkpoints
 	ended   bool      // the restored checkpoint is the run's last one
 	saved   time.Time // when the last checkpoint was saved
+	trained bool      // this process has taken a step of the run
 }
 
 // Do implements Task.
@@ -404,6 +406,10 @@ func (s *trainingRun) train(ctx context.Context, next int64) error {
 func (s *trainingRun) watch(ctx context.Context, step int64) error {
 	s.job.Record.Step = step
 	s.job.Advance(step)
+	if !s.trained { // The first step compiles its graph.
+		backend.FreeOSMemory()
+		s.trained = true
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 
 	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // budgetNetworks have different plans: with and without the closed form, piecewise linear and
@@ -133,6 +134,50 @@ func TestBudgetPlan(t *testing.T) {
 				}
 				if p := newJacobian(y, x, o).plan; p.atOnce != c.atOnce || p.gradient != c.gradient {
 					t.Errorf("%d at once, gradient by %q, want %d and %q", p.atOnce, p.gradient, c.atOnce, c.gradient)
+				}
+			})
+		}
+	})
+}
+
+// TestPartsOfConvolutions checks the parts of the penalty's gradient by default, for a network with
+// a convolution whose 40 outputs keep so much that not all of them fit into the budget. On XLA's
+// CPU backend there are eight, though more would need less memory. A limit set by the user holds.
+func TestPartsOfConvolutions(t *testing.T) {
+	const batch, side, channels, outputs = 2, 8, 3, 40
+	// The result, its layer, before the activation, the inputs.
+	const kept = batch * (outputs + 2*side*side*channels + side*side) * 8
+	usual, most, set, convolutions := cpuMemoryBudget, cpuSlowPartsBudget, cpuWorkingSet, cpuConvolutionSet
+	t.Cleanup(func() {
+		cpuMemoryBudget, cpuSlowPartsBudget, cpuWorkingSet, cpuConvolutionSet = usual, most, set, convolutions
+	})
+	cpuMemoryBudget, cpuWorkingSet, cpuConvolutionSet = 2*kept, 1, 1 // So no cotangents share a cache.
+	cases := []struct {
+		name        string
+		most, given int
+		xla, other  int
+	}{
+		{"eight parts", outputs * kept, 0, 5, 2},
+		{"up to the largest default", 4*kept + 1, 0, 4, 2},
+		{"the user's budget", outputs * kept, 3 * kept, 3, 3},
+		{"a large budget of the user", outputs * kept, 12 * kept, 5, 3},
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				cpuSlowPartsBudget = c.most
+				x := Parameter(NewGraph(b, t.Name()), "x", shapes.Make(dtypes.Float64, batch, side, side, 1))
+				k := Parameter(x.Graph(), "k", shapes.Make(dtypes.Float64, 3, 3, 1, channels))
+				v := Parameter(x.Graph(), "v", shapes.Make(dtypes.Float64, side*side*channels, outputs))
+				h := activation.Relu(Convolve(x, k).PadSame().Done())
+				y := Dot(Reshape(h, batch, -1), v).Product()
+				o := options{memoryBudget: c.given, forGradient: true, variables: []*Node{k, v}}
+				want := c.other
+				if platform.Of(b) == platform.XLACPU {
+					want = c.xla
+				}
+				if p := newJacobian(y, x, o).plan; p.atOnce != want || p.gradient != byParts {
+					t.Errorf("%d at once, gradient by %q, want %d and %q", p.atOnce, p.gradient, want, byParts)
 				}
 			})
 		}

@@ -166,7 +166,8 @@ func WithCotangents(n int) Option {
 // If the gradient of Regularize's penalty would exceed the budget, it is computed in parts as by
 // WithGradientInParts, which describes the gradients that are then missing. WithCotangents prevents
 // this and has no memory limit. If computing in parts takes longer (see WithGradientInParts), the
-// default on a CPU is 4 GiB.
+// default on a CPU is 4 GiB. For other networks with convolutions the default of XLA's CPU backend
+// is what eight parts take, but at least 512 MiB and at most 4 GiB: every part is compiled.
 //
 // For all functions, and for all estimators but ForwardNoise, which has no vector-Jacobian
 // products; it excludes WithCotangents and WithGradientInParts. A budget below the memory of one
@@ -184,7 +185,7 @@ func WithMemoryBudget(bytes int) Option {
 // WithGradientInParts computes the gradient of the penalty for n cotangents at a time, instead of
 // for all of them at the end. The memory of a part is free before the next one begins, so the
 // memory of a training step does not grow with the number of outputs. With piecewise linear
-// activations a step takes as long as before; with smooth ones or with batch norm in training mode
+// activations a step takes about as long; with smooth ones or with batch norm in training mode
 // it takes up to two thirds longer. For Regularize, and for all estimators but ForwardNoise; it
 // excludes WithCotangents and WithMemoryBudget. Without it the gradient is computed in parts only
 // if memory requires it, see WithMemoryBudget.

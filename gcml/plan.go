@@ -160,13 +160,12 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 	b := inputs.Graph().Backend()
 	alive, kept := adjointBytes(pullback, inputs, first)
 	differentiated := o.forGradient && len(o.variables) > 0
-	budget, isFree := o.memoryBudget, !differentiated || pullback.IsPiecewiseLinear()
-	if budget == 0 {
-		budget = memoryBudget(b, !isFree)
-	}
-	least := alive
+	budget, least := memoryBudget(b), alive
 	if differentiated {
-		least = kept
+		budget, least = stepBudget(b, pullback, kept, p.cotangents), kept
+	}
+	if o.memoryBudget > 0 {
+		budget = o.memoryBudget
 	}
 	if o.memoryBudget > 0 && least > budget {
 		Panicf("gcml: WithMemoryBudget(%d) is too small: one vector-Jacobian product of a batch of %d takes about %d bytes; "+
@@ -180,8 +179,8 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 	}
 	p.gradient = byParts
 	affordable := min(max(1, budget/kept), ceilDiv(p.cotangents, 2))
-	if isFree {
-		p.atOnce = min(p.atOnce, affordable)
+	if pullback.IsPiecewiseLinear() {
+		p.atOnce = min(max(p.atOnce, leastOfStep(b, pullback, p.cotangents)), affordable)
 	} else { // Each part costs time.
 		p.atOnce = ceilDiv(p.cotangents, ceilDiv(p.cotangents, affordable))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/internal/compiled"
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/random"
 )
 
 // Measurer measures the geometric complexity of one model repeatedly. It compiles one graph for
@@ -139,7 +140,7 @@ func (m *Measurer) Measure(ctx context.Context, ds train.Dataset) (Result, error
 func (m *Measurer) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, layout) {
 	round, state := a.Extra[0], a.Extra[1]
 	scope.Store().SetTraining(a.Inputs[0].Graph(), false)
-	restoreState := replaceRandomState(scope.Store(), state)
+	restoreState := random.ReplaceState(scope.Store(), state)
 	output, input := m.options.pick(m.modelFn(scope, a.Spec, a.Inputs), a.Inputs)
 	j := newJacobian(output, input, m.options)
 	l := layout{plans: []plan{j.plan}}
@@ -167,26 +168,6 @@ func namedNodes(j *jacobian) []*graph.Node {
 		exceptions.Panicf("gcml.Measure: WithLayers found no named node: name nodes of the model with Node.WithAlias")
 	}
 	return named
-}
-
-// replaceRandomState replaces the store's random state by the node while a graph is built, so that
-// the graph draws from it and the store's own state does not change. restore restores the store's
-// state, and returns the replaced state after the draws.
-func replaceRandomState(store *model.Store, state *graph.Node) (restore func() *graph.Node) {
-	path := model.JoinPath(model.ScopeSeparator, model.RNGStateVariableName)
-	if v := store.GetVariable(path); v == nil || !v.HasValue() {
-		if err := store.ResetRNGState(); err != nil { // What the store's first draw would do.
-			panic(errors.WithMessage(err, "gcml.Measure: setting up the random state"))
-		}
-	}
-	v := store.GetVariable(path)
-	own := v.NodeValue(state)
-	v.SetNodeValue(state)
-	return func() *graph.Node {
-		drawn := v.NodeValue(state)
-		v.SetNodeValue(own)
-		return drawn
-	}
 }
 
 // newState returns the random state that a measurement starts from.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/internal/compiled"
 	"github.com/geometric-complexity/toolkit/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/random"
 )
 
 // SpectrumResult describes the singular values of the examples' Jacobians, for WithSpectralNorm.
@@ -54,7 +55,7 @@ type spectra struct {
 // argument is the random state. Its second result is the number of Lanczos steps.
 func (m *Measurer) buildSpectrum(scope *model.Scope, a compiled.Args) ([]*graph.Node, int) {
 	scope.Store().SetTraining(a.Inputs[0].Graph(), false)
-	restoreState := replaceRandomState(scope.Store(), a.Extra[0])
+	restoreState := random.ReplaceState(scope.Store(), a.Extra[0])
 	output, input := m.options.pick(m.modelFn(scope, a.Spec, a.Inputs), a.Inputs)
 	s := newSpectrum(output, input, m.options)
 	restoreState()

@@ -14,6 +14,7 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/compiled"
 	"github.com/geometric-complexity/toolkit/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/random"
 	"github.com/geometric-complexity/toolkit/internal/rows"
 )
 
@@ -54,6 +55,7 @@ func (in *inspection) maps() error {
 	in.advance("maps of the inputs", 0)
 	build := func(scope *model.Scope, a compiled.Args) ([]*graph.Node, int) {
 		scope.Store().SetTraining(a.Inputs[0].Graph(), false)
+		defer random.ReplaceState(scope.Store(), a.Extra[0])()
 		output := in.subject.output(scope, a.Spec, a.Inputs)[0]
 		input := a.Inputs[in.subject.Input]
 		if in.subject.InputNode != "" {
@@ -65,6 +67,10 @@ func (in *inspection) maps() error {
 	graphs := compiled.New("inspect", in.backend, in.subject.Store, build)
 	defer graphs.Finalize()
 	layout, isImage := in.imageLayout()
+	state, err := graph.RNGStateFromSeed(in.options.Seed)
+	if err != nil {
+		return err
+	}
 	next := 0
 	for batch, err := range in.subject.Data.Iter() {
 		if err != nil {
@@ -72,7 +78,7 @@ func (in *inspection) maps() error {
 		}
 		err = in.ctx.Err()
 		if err == nil {
-			next, err = in.mapBatch(graphs, batch, next, layout, isImage)
+			next, err = in.mapBatch(graphs, state, batch, next, layout, isImage)
 		}
 		if finalizeErr := batch.Finalize(); err == nil {
 			err = finalizeErr
@@ -84,10 +90,10 @@ func (in *inspection) maps() error {
 	return nil
 }
 
-// mapBatch does the shown examples of one batch, whose first example is first. It returns the first
-// example of the next batch.
-func (in *inspection) mapBatch(graphs *compiled.Graphs[int], batch train.Batch, first int, layout imageLayout,
-	isImage bool) (int, error) {
+// mapBatch does the shown examples of one batch, whose first example is first, with random numbers
+// from the state. It returns the first example of the next batch.
+func (in *inspection) mapBatch(graphs *compiled.Graphs[int], state *tensors.Tensor, batch train.Batch, first int,
+	layout imageLayout, isImage bool) (int, error) {
 	n := batch.Inputs[in.subject.Input].Shape().Dimensions[0]
 	var shown []*Example
 	var rows []int
@@ -110,7 +116,7 @@ func (in *inspection) mapBatch(graphs *compiled.Graphs[int], batch train.Batch, 
 		}
 		inputs = append(inputs, picked)
 	}
-	results, _, err := graphs.Call(train.Batch{Inputs: inputs, Spec: batch.Spec})
+	results, _, err := graphs.Call(train.Batch{Inputs: inputs, Spec: batch.Spec}, state)
 	if err != nil {
 		return 0, errors.WithMessage(err, "inspect: maps of the inputs")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -332,6 +333,36 @@ func TestWhatIsLeftOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSeed checks that the seed decides the random numbers of a random estimator for the maps of
+// the inputs, and that the subject's own random state stays as it was.
+func TestSeed(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		s, _, _ := problem(1, 1, 1, 1, 1, 1, 1, 1)
+		if err := s.Store.SetRNGStateFromSeed(5); err != nil {
+			t.Fatal(err)
+		}
+		state := func() []uint64 {
+			v := s.Store.GetVariable("/" + model.RNGStateVariableName)
+			return tensors.MustCopyFlatData[uint64](v.MustValue())
+		}
+		before := state()
+		report := func(seed int64) string {
+			r := measure(t, b, s, inspect.Options{Estimator: gcml.Projection(1), Seed: seed, Shown: 4})
+			maps := map[int][]inspect.Value{} // Of all examples.
+			for _, e := range r.Shown {
+				maps[e.Index] = e.Sensitive
+			}
+			return fmt.Sprint(maps)
+		}
+		if first, again, other := report(1), report(1), report(2); first != again || first == other {
+			t.Errorf("seeds 1, 1 and 2 gave\n%s\n%s\n%s", first, again, other)
+		}
+		if after := state(); !slices.Equal(before, after) {
+			t.Errorf("the random state of the subject is %v, before %v", after, before)
+		}
+	})
 }
 
 func TestMeasureErrors(t *testing.T) {

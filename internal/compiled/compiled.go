@@ -13,6 +13,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/pkg/errors"
+
+	"github.com/geometric-complexity/toolkit/internal/random"
 )
 
 // Args are the nodes that a graph is built from, in the order of the tensors that [Graphs.Call]
@@ -45,7 +47,8 @@ type Builder[V any] func(scope *model.Scope, args Args) (results []*graph.Node, 
 // Graphs are the compiled graphs of one builder, one for each kind of batch. The kind is everything
 // that decides the graph: the spec, and the number, shapes and dtypes of the inputs, of the labels
 // and of the extra tensors. Every call reads the variables of the store anew, even if the store is
-// set to build its variables into graphs as constants.
+// set to build its variables into graphs as constants. A builder that draws from the store's random
+// state leaves it as it is, so that every call draws the same numbers.
 type Graphs[V any] struct {
 	name    string
 	backend compute.Backend
@@ -132,8 +135,10 @@ func (g *Graphs[V]) entry(batch train.Batch, extra []*tensors.Tensor) (*entry[V]
 		asConst := g.store.VariablesAsConst()
 		g.store.WithVariableAsConst(false)
 		defer g.store.WithVariableAsConst(asConst)
+		restore := random.KeepState(g.store, nodes[0].Graph())
 		results, e.value = g.build(scope, Args{
 			Spec: batch.Spec, Inputs: nodes[:inputs], Labels: nodes[inputs : inputs+labels], Extra: nodes[inputs+labels:]})
+		restore()
 		return results
 	})
 	if err != nil {

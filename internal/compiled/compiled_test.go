@@ -1,6 +1,7 @@
 package compiled_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,4 +114,32 @@ func TestCallErrors(t *testing.T) {
 	if _, _, err := graphs.Call(train.Batch{Inputs: ones(1)}); err != nil {
 		t.Errorf("a graph that failed once is not built again: %v", err)
 	}
+}
+
+// TestRandomState checks that a model that draws random numbers leaves the store's random state as
+// it was, so that every call draws the same.
+func TestRandomState(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := model.NewStore()
+		if err := store.SetRNGStateFromSeed(3); err != nil {
+			t.Fatal(err)
+		}
+		graphs := compiled.New("test", b, store, func(scope *model.Scope, a compiled.Args) ([]*graph.Node, int) {
+			return []*graph.Node{scope.RandomNormal(a.Inputs[0].Graph(), shapes.Make(a.Inputs[0].DType(), 2))}, 0
+		})
+		defer graphs.Finalize()
+		draw := func(n int) []float64 {
+			results, _, err := graphs.Call(train.Batch{Inputs: ones(n)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return gctest.Flat(results[0])
+		}
+		first := draw(1)
+		for _, again := range [][]float64{draw(1), draw(2)} { // In the same graph and in another.
+			if !slices.Equal(first, again) {
+				t.Errorf("drew %v, then %v", first, again)
+			}
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -22,8 +23,7 @@ type StepResult struct {
 	Result
 }
 
-// Interval says after which steps Watch measures. The intervals are GoMLX's for hooks of a
-// train.Loop.
+// Interval says after which steps Watch measures.
 type Interval struct {
 	problem string // Why the interval is invalid, "" if it is valid.
 	attach  func(loop *train.Loop, hook train.OnStepFn)
@@ -42,27 +42,58 @@ func EveryNSteps(n int) Interval {
 	}}
 }
 
-// NTimes measures n times, evenly spaced over each run of the loop, and after its last step, as
-// train.NTimesDuringLoop.
+// NTimes measures n times, evenly spaced over each run of the loop, the last time after its last
+// step. While the loop does not know its last step, in the first epoch of RunEpochs, it measures
+// after 128, 256, 512, ... steps.
 func NTimes(n int) Interval {
 	if n < 1 {
 		return Interval{problem: fmt.Sprintf("NTimes(%d): want once or more", n)}
 	}
 	return Interval{attach: func(loop *train.Loop, hook train.OnStepFn) {
-		train.NTimesDuringLoop(loop, n, watchName, watchPriority, hook)
+		onStep(loop, hook, func(done int) bool {
+			first, total := loop.StartStep, loop.EndStep-loop.StartStep
+			done -= first
+			if loop.EndStep < 0 {
+				return done >= 128 && done&(done-1) == 0
+			}
+			return done*n/total > (done-1)*n/total
+		})
+		loop.OnEnd(watchName, watchPriority, train.OnEndFn(hook))
 	}}
 }
 
 // Exponentially measures after the step first, then at intervals that grow by the factor, and after
-// the last step of each run of the loop, as train.ExponentialCallback.
+// the last step of each run of the loop: with 100 and 2 after 100, 300, 700, 1,500 steps and so on.
+// Steps count from the start of the training, also if it continues from a checkpoint.
 func Exponentially(first int, factor float64) Interval {
-	if first < 1 || !(factor > 1) {
-		return Interval{problem: fmt.Sprintf("Exponentially(%d, %g): want a first step of 1 or more and a factor above 1",
+	if first < 1 || !(factor > 1) || math.IsInf(factor, 0) {
+		return Interval{problem: fmt.Sprintf("Exponentially(%d, %g): want a first step of 1 or more and a finite factor above 1",
 			first, factor)}
 	}
 	return Interval{attach: func(loop *train.Loop, hook train.OnStepFn) {
-		train.ExponentialCallback(loop, first, factor, true, watchName, watchPriority, hook)
+		next, interval := float64(first), float64(first)
+		onStep(loop, hook, func(done int) bool {
+			due := false
+			for math.Round(next) <= float64(done) {
+				due = math.Round(next) == float64(done)
+				interval *= factor
+				next += interval
+			}
+			return due
+		})
+		loop.OnEnd(watchName, watchPriority, train.OnEndFn(hook))
 	}}
+}
+
+// onStep calls the hook after each step of the loop for which isDue is true of the number of steps
+// done since the start of the training.
+func onStep(loop *train.Loop, hook train.OnStepFn, isDue func(done int) bool) {
+	loop.OnStep(watchName, watchPriority, func(loop *train.Loop, metrics []*tensors.Tensor) error {
+		if !isDue(loop.LoopStep + 1) {
+			return nil
+		}
+		return hook(loop, metrics)
+	})
 }
 
 // watchPriority runs the measurement before the usual checkpoint, which has priority 100. So a run

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -214,6 +215,29 @@ func TestMeasureLeavesTheStore(t *testing.T) {
 	}
 }
 
+// shared adds an input that holds for all examples to each batch: a scalar, or as many values as
+// there are.
+type shared struct {
+	train.Dataset
+	values []float64
+}
+
+// Iter implements train.Dataset.
+func (s shared) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		for batch, err := range s.Dataset.Iter() {
+			added := tensors.FromScalar(s.values[0])
+			if len(s.values) > 1 {
+				added = tensors.FromFlatDataAndDimensions(slices.Clone(s.values), len(s.values))
+			}
+			batch.Inputs = append(batch.Inputs, added)
+			if !yield(batch, err) {
+				return
+			}
+		}
+	}
+}
+
 func TestMeasureErrors(t *testing.T) {
 	b := gctest.GoBackend(t)
 	rows := testRows(t, 6, 5)
@@ -237,6 +261,9 @@ func TestMeasureErrors(t *testing.T) {
 	}{
 		{name: "empty", want: `data set "test rows" is empty`, ds: batches{}},
 		{name: "NaN", want: "batch 1, example 4: input #0 holds NaN", ds: withNaN},
+		{name: "a scalar that is NaN", want: "batch 0: input #1 holds NaN", ds: shared{rows, []float64{math.NaN()}}},
+		{name: "an infinite value for all examples", want: "batch 0: input #1 holds -Inf",
+			ds: shared{rows, []float64{0, 0, 0, 0, 0, 0, 0, math.Inf(-1)}}, opts: []gcml.Option{gcml.WithMaxExamples(2)}},
 		{name: "overflow", want: "batch 0, example 0: the squared Jacobian norm is NaN", ds: rows, fn: overflow},
 		{name: "overflow in a layer", want: "batch 0, example 0: the squared Jacobian norm of /huge is +Inf", ds: rows,
 			fn:   huge,

@@ -173,18 +173,27 @@ func (m *measurement) wanted(i int) bool {
 // checkInputs returns an error for the first input value that is NaN or Inf. The norms may not show
 // it, because a saturated unit hides it.
 func (m *measurement) checkInputs(batch train.Batch) error {
+	size := -1 // The batch's, if it is known.
+	if i := m.options.input; i < len(batch.Inputs) && batch.Inputs[i].Rank() > 0 {
+		size = batch.Inputs[i].Shape().Dimensions[0]
+	}
 	for k, in := range batch.Inputs {
-		if !in.DType().IsFloat() || in.Rank() == 0 {
+		if !in.DType().IsFloat() {
 			continue
 		}
 		values, err := numbers.Float64s(in)
 		if err != nil {
 			return err
 		}
-		perExample := max(1, len(values)/max(1, in.Shape().Dimensions[0]))
+		isForAll := in.Rank() == 0 || in.Shape().Dimensions[0] != size
 		for i, v := range values {
-			example := len(m.norms) + i/perExample
-			if (math.IsNaN(v) || math.IsInf(v, 0)) && m.wanted(example) {
+			if !math.IsNaN(v) && !math.IsInf(v, 0) {
+				continue
+			}
+			if isForAll {
+				return errors.Errorf("gcml.Measure: batch %d: input #%d holds %g", m.batches, k, v)
+			}
+			if example := len(m.norms) + i/(len(values)/size); m.wanted(example) {
 				return errors.Errorf("gcml.Measure: batch %d, example %d: input #%d holds %g", m.batches, example, k, v)
 			}
 		}

@@ -466,3 +466,8 @@ func TestOptionsThatDoNotApply(t *testing.T) {
 		t.Run(name, func(t *testing.T) { assertOneLineError(t, exceptions.TryCatch[error](call), name, "does not apply") })
 	}
 }
+
+func TestWithInputsOfNone(t *testing.T) {
+	err := exceptions.TryCatch[error](func() { regularizers.WithInputs() })
+	assertOneLineError(t, err, "regularizers.WithInputs", "no index is given")
+}

@@ -59,8 +59,11 @@ func WithConvolutions(operator func(v *model.Variable) (ConvolutionOperator, boo
 }
 
 // WithInputs makes [InputNoise] add noise only to the inputs with these indices, and not to integer
-// inputs for example. By default all inputs get noise.
+// inputs for example. By default all inputs get noise. It panics without an index.
 func WithInputs(indices ...int) Option {
+	if len(indices) == 0 {
+		exceptions.Panicf("regularizers.WithInputs: no index is given: give those of the inputs that get noise")
+	}
 	return Option{"WithInputs", []string{"InputNoise"}, func(o *config) { o.inputs = indices }}
 }
 

@@ -252,11 +252,17 @@ func DifferenceClaim(text ClaimText, statistic string, d stats.Difference, c Cri
 }
 
 // LimitClaim decides a claim that a quantity never exceeds a limit, from each seed's largest value.
-// A single value above the limit refutes the claim, so there is no interval.
+// A single value above the limit refutes the claim, so there is no interval. A seed with NaN leaves
+// it undecided, unless another one refutes it.
 func LimitClaim(text ClaimText, statistic string, perSeed []float64, limit float64, more string) Claim {
 	largest, c := math.Inf(-1), Criterion{text: fmt.Sprintf("no value above %.10g", limit)}
 	for _, v := range perSeed {
-		largest = max(largest, v) // NaN if one is
+		if !math.IsNaN(v) {
+			largest = max(largest, v)
+		}
+	}
+	if largest <= limit && slices.ContainsFunc(perSeed, math.IsNaN) {
+		largest = math.NaN()
 	}
 	none := stats.Interval{Lo: math.NaN(), Hi: math.NaN()}
 	claim := NewClaim(text, statistic, largest, perSeed, none, c, more)

@@ -56,6 +56,7 @@ func TestLimitClaim(t *testing.T) {
 		{"two seeds", []float64{0, 0}, Undecided},
 		{"two seeds above", []float64{2, 0}, DoesNotHold},
 		{"not a number", []float64{0, math.NaN(), 0}, Undecided},
+		{"not a number beside one above", []float64{2, math.NaN(), 0}, DoesNotHold},
 		{"none", nil, Undecided},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

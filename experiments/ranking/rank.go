@@ -35,7 +35,7 @@ type Options struct {
 	BackendName string
 	// Runs is the output folder of an experiment, which is not changed, and Out the folder for the
 	// ranking. Measures that Out has of an earlier call with the same settings are not computed
-	// again.
+	// again. In the end Out has the measures of the ranked runs alone.
 	Runs, Out string
 	// Seeds are those of the runs; nil for all.
 	Seeds    []int64

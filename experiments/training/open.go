@@ -123,6 +123,10 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 		return nil, err
 	}
 	if draw := curves[name]; draw != nil {
+		if n > 0 || split != datasets.Train {
+			return nil, fmt.Errorf("%s is a curve: all points that the network was trained on are measured, as one batch, and it has no "+
+				"test split", name)
+		}
 		curve, err := draw(t.Task.Data.Train)
 		if err != nil {
 			return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/geometric-complexity/toolkit/capacity"
+	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
@@ -112,4 +113,18 @@ func TestOpenedLosses(t *testing.T) {
 			loss.Finalize()
 		}
 	})
+}
+
+// TestDatasetOfCurve checks that all points of a curve are measured or none: it has no test split,
+// and a part of it is refused.
+func TestDatasetOfCurve(t *testing.T) {
+	trained := &Trained{Task: &Train{Data: Data{Name: NameParabola, Train: 4}, Network: MLP(1, 5)}}
+	if _, err := trained.Dataset("", datasets.Train, 0, 2); err != nil {
+		t.Error(err)
+	}
+	for split, n := range map[datasets.Split]int{datasets.Test: 0, datasets.Train: 3} {
+		if _, err := trained.Dataset("", split, n, 2); err == nil || !strings.Contains(err.Error(), "is a curve") {
+			t.Errorf("the first %d of the %s split: %v", n, split, err)
+		}
+	}
 }

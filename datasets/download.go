@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -192,7 +193,7 @@ func (f *fetcher) fetchURL(ctx context.Context, file download, url string, part 
 	case response.StatusCode == http.StatusPartialContent && startsAt(response, have):
 	case response.StatusCode == http.StatusOK:
 		have = 0
-	case have > 0:
+	case have > 0 && isRangeRefused(response.StatusCode):
 		return errors.Join(errResumed, part.truncate(0))
 	default:
 		return fmt.Errorf("%s: %s", url, response.Status)
@@ -214,6 +215,12 @@ func (f *fetcher) fetchURL(ctx context.Context, file download, url string, part 
 		return errResumed
 	}
 	return err
+}
+
+// isRangeRefused reports whether the server is there but does not continue from the byte that was
+// requested.
+func isRangeRefused(status int) bool {
+	return status == http.StatusRequestedRangeNotSatisfiable || status == http.StatusPartialContent
 }
 
 // startsAt reports whether a partial response begins at the byte that was requested.
@@ -303,7 +310,7 @@ func openPart(path string) (*part, error) {
 		if err := own.Close(); err != nil {
 			return nil, err
 		}
-		if err := os.Rename(other, own.Name()); err != nil {
+		if err := os.Rename(other, own.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) { // Another process took it.
 			return nil, err
 		}
 		if own, err = os.OpenFile(own.Name(), os.O_RDWR, 0); err != nil {

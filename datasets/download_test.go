@@ -295,6 +295,37 @@ func TestFetchContinues(t *testing.T) {
 	}
 }
 
+// TestFetchKeepsPart checks that what is there of a file stays if an address fails for another
+// reason than the range asked for, and that the next address or call continues from it.
+func TestFetchKeepsPart(t *testing.T) {
+	content := ramp(100_000)
+	var asked string
+	mux := http.NewServeMux()
+	mux.HandleFunc("/busy", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Header.Get("Range")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	dir := t.TempDir()
+	part := filepath.Join(dir, "file.part")
+	writeFiles(t, dir, map[string][]byte{"file.part": content[:300]})
+	fetch := func(paths ...string) error {
+		return testFetcher(server).fetchAll(t.Context(), []download{newDownload(server, "file", content, paths...)}, dir, nil)
+	}
+	if err := fetch("/busy"); err == nil || !strings.Contains(err.Error(), "503") {
+		t.Errorf("got error %v, want the status", err)
+	}
+	if left, err := os.ReadFile(part); !bytes.Equal(left, content[:300]) {
+		t.Errorf("%d bytes are left (%v), want 300", len(left), err)
+	}
+	if err := fetch("/busy", "/"); err != nil || asked != "bytes=300-" {
+		t.Errorf("asked for %q, %v", asked, err)
+	}
+	wantFiles(t, dir, 1)
+}
+
 // wantFiles fails unless the folder contains n files, without temporary ones.
 func wantFiles(t *testing.T, dir string, n int) {
 	t.Helper()

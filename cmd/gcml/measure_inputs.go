@@ -66,6 +66,7 @@ type batchAxes struct {
 // NAME=none.
 func parseBatchAxes(network *onnxmodel.Model, words []string) (batchAxes, error) {
 	axes := batchAxes{byName: make(map[string]int)}
+	given := false // The axis of all others.
 	var names []string
 	for _, in := range network.Inputs() {
 		names = append(names, in.Name)
@@ -82,9 +83,13 @@ func parseBatchAxes(network *onnxmodel.Model, words []string) (batchAxes, error)
 		} else if err != nil || axis < 0 {
 			return axes, usagef("--batch-axis %s: want the number of an axis, counted from 0, NAME=AXIS or NAME=none", word)
 		}
+		_, again := axes.byName[name]
+		if again = again || !named && given; again {
+			return axes, usagef("--batch-axis %s: an axis is given twice", word)
+		}
 		switch {
 		case !named:
-			axes.fallback = axis
+			axes.fallback, given = axis, true
 		case !slices.Contains(names, name):
 			return axes, unknownWord("input or output", name, names)
 		case axis == noAxis && (name == network.OutputName() || name == network.InputName()):

@@ -79,6 +79,9 @@ func (o measureOptions) checkONNXExamples(command string) error {
 	if o.labels != "" && len(o.inputs) == 0 {
 		return usagef("--labels applies to --inputs only: a data set has labels of its own")
 	}
+	if o.split != datasets.Train.String() && o.dataset == "" {
+		return usagef("--split applies to --dataset only: arrays have no parts")
+	}
 	return nil
 }
 

@@ -38,20 +38,24 @@ func pilotSize(s subject, products float64) int {
 type modelFn = func(scope *model.Scope, spec any, inputs []*graph.Node) []*graph.Node
 
 // timeOfAll estimates the time to measure all examples, without that to compile, from the time of a
-// small batch of the given size.
+// small batch of up to the given size. It returns the size of that batch, too.
 func timeOfAll(ctx context.Context, b compute.Backend, s subject, fn modelFn, size int,
-	opts []gcml.Option) (time.Duration, error) {
+	opts []gcml.Option) (time.Duration, int, error) {
 	m, err := gcml.NewMeasurer(b, s.store, fn, opts...)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer m.Finalize()
 	few := firstExamples{Dataset: s.ds, count: size}
 	if _, err := m.Measure(ctx, few); err != nil { // Compiles.
-		return 0, err
+		return 0, 0, err
 	}
 	result, err := m.Measure(ctx, few)
-	return time.Duration(result.Seconds * float64(s.examples) / float64(size) * float64(time.Second)), err
+	if err != nil {
+		return 0, 0, err
+	}
+	share := float64(result.Examples) / float64(s.examples)
+	return time.Duration(result.Seconds / share * float64(time.Second)), result.Examples, nil
 }
 
 // estimateTime prints how long work takes, if it is long, from the time of a small batch. The work
@@ -73,8 +77,8 @@ func (a *app) timeOfWork(ctx context.Context, b compute.Backend, s subject, fn m
 	if size = pilotSize(s, work); size == 0 {
 		return 0, 0, nil
 	}
-	fmt.Fprintf(a.stderr, "compiling %s and timing %d of the %d examples\n", filepath.Base(s.name), size, s.examples)
-	left, err = timeOfAll(ctx, b, s, fn, size, opts)
+	fmt.Fprintf(a.stderr, "compiling %s and timing a few of the %d examples\n", filepath.Base(s.name), s.examples)
+	left, size, err = timeOfAll(ctx, b, s, fn, size, opts)
 	if ctx.Err() != nil {
 		return 0, 0, interruption("interrupted; nothing was measured")
 	}

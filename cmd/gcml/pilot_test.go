@@ -63,9 +63,9 @@ func TestTimeOfAll(t *testing.T) {
 	many := few
 	many.examples = 14e9 // At least 1 ns for each.
 	for _, s := range []subject{few, many} {
-		left, err := timeOfAll(t.Context(), gctest.GoBackend(t), s, fn, 4, nil)
-		if err != nil {
-			t.Fatal(err)
+		left, size, err := timeOfAll(t.Context(), gctest.GoBackend(t), s, fn, 4, nil)
+		if err != nil || size != 4 {
+			t.Fatalf("%d examples, %v", size, err)
 		}
 		if least := time.Duration(s.examples) / 4; left < least {
 			t.Errorf("%v for %d examples, want at least %v", left, s.examples, least)
@@ -79,6 +79,18 @@ func TestTimeOfAll(t *testing.T) {
 	}
 }
 
+// TestTimeOfSmallBatches checks that the time is that of the examples that were measured, where the
+// batches are smaller than the one wanted.
+func TestTimeOfSmallBatches(t *testing.T) {
+	fn := func(_ *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
+		return []*graph.Node{graph.Sin(inputs[0])}
+	}
+	s := subject{ds: sevens{2}, store: model.NewStore(), examples: 14}
+	if _, size, err := timeOfAll(t.Context(), gctest.GoBackend(t), s, fn, 100, nil); err != nil || size != 7 {
+		t.Errorf("the time is from %d examples (%v), want 7", size, err)
+	}
+}
+
 // TestEstimateTime checks that long work gets an estimate, in proportion to the part of it that the
 // small batch is, and short work none.
 func TestEstimateTime(t *testing.T) {
@@ -89,9 +101,9 @@ func TestEstimateTime(t *testing.T) {
 		work, part float64
 		want       string
 	}{
-		{pilotFrom / 1000, pilotFrom / 1000, "compiling the network and timing 4 of the 1000 examples\nestimate: about "},
+		{pilotFrom / 1000, pilotFrom / 1000, "compiling the network and timing a few of the 1000 examples\nestimate: about "},
 		// Each of 1000 examples takes at least 1 ns, and the work is 1e18 times that: 30 years.
-		{1e18, 1, "compiling the network and timing 4 of the 1000 examples\nestimate: about "},
+		{1e18, 1, "compiling the network and timing a few of the 1000 examples\nestimate: about "},
 		{pilotFrom/1000 - 1, 1, ""},
 	} {
 		store := model.NewStore()
@@ -131,7 +143,7 @@ func TestAnnounceComparison(t *testing.T) {
 	}{
 		{1000, "cost: 2 networks x 1000 examples, estimator exact\n" +
 			"note: --estimator projection:64 estimates GC without bias by 64 products instead of 2000\n" +
-			"compiling a and timing 4 of the 1000 examples\ncompiling b and timing 4 of the 1000 examples\nestimate: about "},
+			"compiling a and timing a few of the 1000 examples\ncompiling b and timing a few of the 1000 examples\nestimate: about "},
 		{10, "cost: 2 networks x 10 examples, estimator exact\n" +
 			"note: --estimator projection:64 estimates GC without bias by 64 products instead of 2000\n"},
 	} {

@@ -128,6 +128,9 @@ func (o *runOptions) slurmJob(s *sweep, scale string, slurm slurmOptions) (*slur
 	for _, assignment := range o.sets {
 		command = append(command, "--set", assignment)
 	}
+	if s.keep {
+		command = append(command, "--"+keepFlag)
+	}
 	runs, tasks := len(s.all), slurm.tasks
 	if tasks == 0 {
 		tasks = maxTasks

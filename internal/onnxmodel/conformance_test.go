@@ -289,8 +289,8 @@ func (c *conformanceTable) markdown() string {
 		"every case of ONNX's conformance suite, by operator. A case is verified if the Go backend computes its values. %s. "+
 		"Made by `make onnx-conformance`; do not edit. It runs the suite on XLA, too, and fails if a value is wrong; there some "+
 		"slices without elements are refused.\n\n"+
-		"An operator that is not in this table is refused. So are other forms of the operators in it: other attributes, "+
-		"optional inputs and outputs.\n\n"+
+		"An operator that is neither in this table nor in [onnx.md](onnx.md#operators) is refused. So are other forms of "+
+		"the operators in it: other attributes, optional inputs and outputs.\n\n"+
 		"| operator | opset | verified | refused | wrong |\n|---|---|---|---|---|\n", c.counts())
 	for _, op := range sortedKeys(c.rows) {
 		for _, version := range sortedKeys(c.rows[op]) {

@@ -166,10 +166,10 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 	}
 	if o.memoryBudget > 0 {
 		budget = o.memoryBudget
-	}
-	if o.memoryBudget > 0 && least > budget {
-		Panicf("gcml: WithMemoryBudget(%d) is too small: one vector-Jacobian product of a batch of %d takes about %d bytes; "+
-			"give a larger budget or a smaller batch", budget, p.batch, least)
+		if least > budget {
+			Panicf("gcml: WithMemoryBudget(%d) is too small: one vector-Jacobian product of a batch of %d takes about %d bytes; "+
+				"give a larger budget or a smaller batch", budget, p.batch, least)
+		}
 	}
 	p.atOnce = max(1, workingSet(b, pullback, p.cotangents*alive)/alive, ceilDiv(p.cotangents, maxParts))
 	p.atOnce = min(p.atOnce, max(1, budget/alive), p.cotangents)

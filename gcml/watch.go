@@ -51,12 +51,13 @@ func NTimes(n int) Interval {
 	}
 	return Interval{attach: func(loop *train.Loop, hook train.OnStepFn) {
 		onStep(loop, hook, func(done int) bool {
-			first, total := loop.StartStep, loop.EndStep-loop.StartStep
-			done -= first
+			done -= loop.StartStep
 			if loop.EndStep < 0 {
 				return done >= 128 && done&(done-1) == 0
 			}
-			return done*n/total > (done-1)*n/total
+			total := loop.EndStep - loop.StartStep
+			times := min(n, total) // Products of larger numbers would overflow.
+			return done*times/total > (done-1)*times/total
 		})
 		loop.OnEnd(watchName, watchPriority, train.OnEndFn(hook))
 	}}

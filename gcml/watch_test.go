@@ -220,7 +220,7 @@ func TestWatchIntervals(t *testing.T) {
 	}{
 		{"every 3", gcml.EveryNSteps(3), []int64{3, 6, 9, 12, 15}},
 		{"twice", gcml.NTimes(2), []int64{6, 11, 13, 15}},
-		{"more often than there are steps", gcml.NTimes(12), []int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
+		{"more often than there are steps", gcml.NTimes(math.MaxInt), []int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
 		{"exponentially", gcml.Exponentially(2, 1.5), []int64{2, 5, 10, 11, 15}},    // 2, 5, 9.5, 16.25.
 		{"slowly growing", gcml.Exponentially(1, 1.4), []int64{1, 2, 4, 7, 11, 15}}, // 1, 2.4, 4.36, 7.1, 10.9, 16.3.
 	} {
@@ -238,6 +238,39 @@ func TestWatchIntervals(t *testing.T) {
 		watcher.Finalize()
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: measured after %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestWatchEpochs checks NTimes where the loop knows its last step only after the first epoch.
+func TestWatchEpochs(t *testing.T) {
+	loop, _ := newWatchedLoop(t, gctest.GoBackend(t))
+	watcher, err := gcml.Watch(loop, gcml.NTimes(5), watchedModel, watchedData())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watcher.Finalize()
+	if _, err := loop.RunEpochs(epochOf(130), 2); err != nil {
+		t.Fatal(err)
+	}
+	// Of 260 steps every 52nd, from step 131 on.
+	if got := stepsOf(watcher.Results()); !slices.Equal(got, []int64{128, 156, 208, 260}) {
+		t.Errorf("measured after %v", got)
+	}
+}
+
+// epochOf is a data set of so many of the batches of endless.
+type epochOf int
+
+func (epochOf) Name() string { return "epoch" }
+
+func (n epochOf) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		left := int(n)
+		for batch, err := range (endless{}).Iter() {
+			if left--; left < 0 || !yield(batch, err) {
+				return
+			}
 		}
 	}
 }

@@ -220,7 +220,7 @@ func TestWatchIntervals(t *testing.T) {
 	}{
 		{"every 3", gcml.EveryNSteps(3), []int64{3, 6, 9, 12, 15}},
 		{"twice", gcml.NTimes(2), []int64{6, 11, 13, 15}},
-		{"more often than there are steps", gcml.NTimes(math.MaxInt), []int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
+		{"at every step", gcml.NTimes(math.MaxInt), []int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
 		{"exponentially", gcml.Exponentially(2, 1.5), []int64{2, 5, 10, 11, 15}},    // 2, 5, 9.5, 16.25.
 		{"slowly growing", gcml.Exponentially(1, 1.4), []int64{1, 2, 4, 7, 11, 15}}, // 1, 2.4, 4.36, 7.1, 10.9, 16.3.
 	} {

@@ -43,7 +43,7 @@ func (a *app) compareCommand() *cobra.Command {
 			"  gcml compare --checkpoints out/demo",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.batchGiven = cmd.Flags().Changed("batch")
+			o.given = cmd.Flags().Changed
 			return a.compare(cmd.Context(), args, o)
 		},
 	}
@@ -111,8 +111,8 @@ func openNetworks(paths []string, o measureOptions, split datasets.Split) (all [
 // openCheckpoints opens all checkpoints of the run in a folder, or the newest of each run in the
 // output folder of an experiment.
 func openCheckpoints(dir string, o measureOptions, split datasets.Split) (all []*openedNetwork, err error) {
-	if o.hasONNXFlags() {
-		return nil, usagef("--inputs, --output, --wrt and --batch-axis apply to ONNX files only, not to --checkpoints")
+	if err := o.checkRunFlags(dir); err != nil {
+		return nil, err
 	}
 	add := func(name string, t *training.Trained) error {
 		s, err := runSubject(name, t, o, split)

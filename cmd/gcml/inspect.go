@@ -46,7 +46,7 @@ func (a *app) inspectCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.batchGiven = cmd.Flags().Changed("batch")
+			o.given = cmd.Flags().Changed
 			if !cmd.Flags().Changed("noise") {
 				o.noise = nil
 			}

@@ -27,8 +27,9 @@ type measureOptions struct {
 	examples, batch                             int
 	seed                                        int64
 	arrayLimit                                  float64 // in gigabytes
-	batchGiven                                  bool    // the size of the batches was asked for
 	softmax, perClass, spectralNorm, json       bool
+	// given reports whether a flag is on the command line.
+	given func(flag string) bool
 }
 
 func (a *app) measureCommand() *cobra.Command {
@@ -50,7 +51,7 @@ func (a *app) measureCommand() *cobra.Command {
 			"  gcml measure --onnx bert.onnx --inputs ids=ids.npy --inputs mask=mask.npy --wrt embeddings",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.batchGiven = cmd.Flags().Changed("batch")
+			o.given = cmd.Flags().Changed
 			return a.measure(cmd.Context(), o)
 		},
 	}
@@ -241,16 +242,16 @@ type checkpointMeasurement struct {
 
 func (a *app) measureCheckpoint(ctx context.Context, o measureOptions, estimator gcml.Estimator,
 	split datasets.Split) error {
-	if o.hasONNXFlags() {
-		return usagef("--inputs, --labels, --output, --wrt and --batch-axis apply to --onnx only")
+	if err := o.checkRunFlags(o.checkpoint); err != nil {
+		return err
 	}
 	trained, err := training.OpenRun(o.checkpoint)
 	if err != nil {
 		return err
 	}
-	ds, err := trained.Dataset(o.dataset, split, o.examples, o.batch)
+	ds, err := o.runDataset(trained, split)
 	if err != nil {
-		return asUsage(err)
+		return err
 	}
 	network := func(scope *model.Scope, inputs []*graph.Node) *graph.Node { return trained.Model(scope, inputs[0]) }
 	s := subject{name: o.checkpoint, store: trained.Store, model: network, ds: ds,

@@ -85,7 +85,7 @@ func openExamples(network *onnxmodel.Model, o *measureOptions, split datasets.Sp
 		return nil, nil, err
 	}
 	if fixed > 0 {
-		if o.batchGiven && o.batch != fixed {
+		if o.given("batch") && o.batch != fixed {
 			return nil, nil, usagef("--batch is %d, but %s was exported for batches of exactly %d: leave --batch out", o.batch, o.onnx, fixed)
 		}
 		o.batch = fixed

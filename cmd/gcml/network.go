@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train"
 	"github.com/spf13/cobra"
 
 	"github.com/geometric-complexity/toolkit/backend"
@@ -44,7 +45,7 @@ func addExampleFlags(cmd *cobra.Command, o *measureOptions) {
 	f.StringVar(&o.estimator, "estimator", "exact",
 		"`estimator`: exact, projection:P, rademacher:N, gaussian:N or noise:SIGMA:N")
 	f.IntVar(&o.examples, "examples", 0, "measure the first `n` examples only (default: all)")
-	f.IntVar(&o.batch, "batch", 500,
+	f.IntVar(&o.batch, "batch", training.DefaultBatchSize,
 		"`number` of examples in a batch; without it fewer for an ONNX network that would not fit into memory")
 	f.Int64Var(&o.seed, "seed", 0, "`seed` of the random estimators")
 	complete(cmd, "dataset", completeDatasets)
@@ -79,15 +80,34 @@ func (o measureOptions) checkONNXExamples(command string) error {
 	if o.labels != "" && len(o.inputs) == 0 {
 		return usagef("--labels applies to --inputs only: a data set has labels of its own")
 	}
-	if o.split != datasets.Train.String() && o.dataset == "" {
+	if o.given("split") && o.dataset == "" {
 		return usagef("--split applies to --dataset only: arrays have no parts")
+	}
+	if o.given("array-limit") && len(o.inputs) == 0 {
+		return usagef("--array-limit applies to --inputs only: a data set has no arrays of yours")
 	}
 	return nil
 }
 
-// hasONNXFlags reports whether a flag is given that does not apply to the network of a run.
-func (o measureOptions) hasONNXFlags() bool {
-	return len(o.inputs) > 0 || o.labels != "" || o.output != "" || o.wrt != "" || len(o.batchAxes) > 0
+// checkRunFlags checks that no flag is given that applies to ONNX files only, for the runs of a
+// folder.
+func (o measureOptions) checkRunFlags(folder string) error {
+	for _, name := range []string{"inputs", "labels", "output", "wrt", "batch-axis", "array-limit"} {
+		if o.given(name) {
+			return usagef("--%s applies to ONNX files only, not to runs (%s)", name, folder)
+		}
+	}
+	return nil
+}
+
+// runDataset returns the examples for the network of a run.
+func (o measureOptions) runDataset(t *training.Trained, split datasets.Split) (train.Dataset, error) {
+	batch := 0
+	if o.given("batch") {
+		batch = o.batch
+	}
+	ds, err := t.Dataset(o.dataset, split, o.examples, batch)
+	return ds, asUsage(err)
 }
 
 // onnxNetwork is an ONNX network with its examples.
@@ -126,7 +146,7 @@ func openONNX(o measureOptions, split datasets.Split) (*onnxNetwork, error) {
 	}
 	n.ds, n.arrange = &memoryLimited{examples: ds}, arrange
 	n.batch, err = network.BatchSize(n.axes.of)
-	n.mayFit = n.batch == 0 && !o.batchGiven
+	n.mayFit = n.batch == 0 && !o.given("batch")
 	return n, err
 }
 
@@ -227,9 +247,9 @@ func thinned[E any](all []E, n int) []E {
 
 // runSubject returns the network of a run for package inspect.
 func runSubject(name string, t *training.Trained, o measureOptions, split datasets.Split) (inspect.Subject, error) {
-	ds, err := t.Dataset(o.dataset, split, o.examples, o.batch)
+	ds, err := o.runDataset(t, split)
 	if err != nil {
-		return inspect.Subject{}, asUsage(err)
+		return inspect.Subject{}, err
 	}
 	s := inspect.NewSubject(name, t.Store, func(scope *model.Scope, x *graph.Node) *graph.Node {
 		if o.softmax {
@@ -277,9 +297,8 @@ func openNetwork(command, path string, o measureOptions, split datasets.Split,
 		if features != "" {
 			return nil, usagef("--features applies to ONNX files only")
 		}
-		if o.hasONNXFlags() {
-			return nil, usagef("--inputs, --labels, --output, --wrt and --batch-axis apply to ONNX files only: %s is a folder",
-				path)
+		if err := o.checkRunFlags(path); err != nil {
+			return nil, err
 		}
 		trained, err := training.OpenRun(path)
 		if err != nil {

@@ -111,9 +111,13 @@ func open(dir string, load func(address string, store *model.Store) (step int64,
 	return t, err
 }
 
+// DefaultBatchSize is the number of examples in a batch of Trained.Dataset.
+const DefaultBatchSize = 500
+
 // Dataset returns one pass over the examples of a set, in order, for measuring the network: the
 // first n (0 for all) of a split of one of datasets.Names, or for a curve the points that the
-// network was trained on. An empty name selects the set that the network was trained on.
+// network was trained on, as one batch. An empty name selects the set that the network was trained
+// on. A batch size of 0 selects DefaultBatchSize.
 func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (train.Dataset, error) {
 	trainedOn := name == ""
 	if trainedOn {
@@ -123,7 +127,7 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 		return nil, err
 	}
 	if draw := curves[name]; draw != nil {
-		if n > 0 || split != datasets.Train {
+		if n > 0 || split != datasets.Train || batchSize > 0 {
 			return nil, fmt.Errorf("%s is a curve: all points that the network was trained on are measured, as one batch, and it has no "+
 				"test split", name)
 		}
@@ -132,6 +136,9 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 			return nil, err
 		}
 		return curve.Dataset(dtypes.Float32, false)
+	}
+	if batchSize == 0 {
+		batchSize = DefaultBatchSize
 	}
 	if name == datasets.NameGoDocs {
 		return t.texts(split, n, batchSize, trainedOn)

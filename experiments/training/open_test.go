@@ -116,15 +116,19 @@ func TestOpenedLosses(t *testing.T) {
 }
 
 // TestDatasetOfCurve checks that all points of a curve are measured or none: it has no test split,
-// and a part of it is refused.
+// and a part of it or a size of batches is refused.
 func TestDatasetOfCurve(t *testing.T) {
 	trained := &Trained{Task: &Train{Data: Data{Name: NameParabola, Train: 4}, Network: MLP(1, 5)}}
-	if _, err := trained.Dataset("", datasets.Train, 0, 2); err != nil {
+	if _, err := trained.Dataset("", datasets.Train, 0, 0); err != nil {
 		t.Error(err)
 	}
-	for split, n := range map[datasets.Split]int{datasets.Test: 0, datasets.Train: 3} {
-		if _, err := trained.Dataset("", split, n, 2); err == nil || !strings.Contains(err.Error(), "is a curve") {
-			t.Errorf("the first %d of the %s split: %v", n, split, err)
+	for _, part := range []struct {
+		split    datasets.Split
+		n, batch int
+	}{{datasets.Test, 0, 0}, {datasets.Train, 3, 0}, {datasets.Train, 0, 2}} {
+		_, err := trained.Dataset("", part.split, part.n, part.batch)
+		if err == nil || !strings.Contains(err.Error(), "is a curve") {
+			t.Errorf("%+v: %v", part, err)
 		}
 	}
 }

@@ -67,8 +67,7 @@ func (p paths) allTables(cpu report) (string, error) {
 	return text, nil
 }
 
-// table returns the report as Markdown: a table for each machine, with one line for each case. The
-// growth rows are left out, because they are many.
+// table returns the report as Markdown: a table for each machine, with one line for each case.
 func (r *report) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Median milliseconds; JAX %s, PyTorch %s, GoMLX %s. \"Ratio\" is our time on XLA divided by that of the fastest peer\n"+
@@ -86,16 +85,14 @@ func (r *report) table() string {
 				pureGo = &r.Rows[j]
 			}
 		}
-		if name := r.Rows[i].Case; !strings.HasPrefix(name, "growth/") {
-			if r.Rows[i].Machine != machine {
-				machine = r.Rows[i].Machine
-				fmt.Fprintf(&b, "\n%s:\n\n", machine)
-				b.WriteString("| case | ours, XLA | ours, pure Go | GoMLX's | JAX | PyTorch | ratio | of bound |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", name, xla.ms(), pureGo.ms(),
-				number(r.Rows[i].bestOf("gomlx_stock")),
-				number(r.Rows[i].bestOf("jax")), number(r.Rows[i].bestOf("torch")), xla.ratio(), xla.boundRatio())
+		if r.Rows[i].Machine != machine {
+			machine = r.Rows[i].Machine
+			fmt.Fprintf(&b, "\n%s:\n\n", machine)
+			b.WriteString("| case | ours, XLA | ours, pure Go | GoMLX's | JAX | PyTorch | ratio | of bound |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
 		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Rows[i].Case, xla.ms(), pureGo.ms(),
+			number(r.Rows[i].bestOf("gomlx_stock")),
+			number(r.Rows[i].bestOf("jax")), number(r.Rows[i].bestOf("torch")), xla.ratio(), xla.boundRatio())
 		i = j
 	}
 	return b.String()

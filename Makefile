@@ -125,12 +125,12 @@ cuda: $(VPYTHON) ## install the XLA plugin for NVIDIA GPUs and CUDA 13 (2.5 GB)
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-lint: $(VENV)/hadolint.stamp ## check format, go vet (other platforms too), golangci-lint, widths, go.mod, Dockerfiles, workflows
+lint: $(VENV)/hadolint.stamp ## check format, go vet, types on other platforms, golangci-lint, widths, go.mod, Dockerfiles, workflows
 	@unformatted=$$($(GOFILES) -exec "$$(go env GOROOT)/bin/gofmt" -l {} +); \
 	  test -z "$$unformatted" || { echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; }
 	@go vet ./...
-	@go vet -tags noxla ./...
-	@GOOS=darwin GOARCH=arm64 go vet ./...
+	@go run ./scripts/typecheck GOFLAGS=-tags=noxla
+	@go run ./scripts/typecheck GOOS=darwin GOARCH=arm64
 	@go run $(GOLANGCI_LINT) run --show-stats=false ./...
 	@$(VPYTHON) scripts/comment_width.py
 	@go mod tidy -diff

@@ -1,9 +1,11 @@
 package gcml
 
 import (
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"github.com/geometric-complexity/toolkit/internal/gomlxcompat"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
@@ -30,6 +32,38 @@ func (j *jacobian) gramSquares(v *Node) *Node {
 		products[i] = vjp.TimesMatrix(SliceAxis(v, 2, AxisRange(bounds[i])), strip, 0)
 	}
 	return Mul(Concatenate(products, 2), v)
+}
+
+// The terms of v·G·vᵀ are as large as ‖v‖²·tr(G), and so is their rounding error. Where v almost
+// cancels a direction in which the weights are large, the sum is far smaller: the softmax of a
+// linear model ignores what its classes share, and layer norm what its units share. Then the value
+// has no correct digit left, while ‖v·Wᵀ‖² keeps half of them. So Measure compares the two sizes,
+// and computes such a batch without the closed form.
+
+// largestCancellation returns the largest ratio of ‖v‖²·tr(G) to v·G·vᵀ for which the closed form
+// is used. The rounding of float32 then changes the value by at most 1/256, and by a tenth of that
+// in the cases that were tried. The ratio of random weights is the number of units.
+func largestCancellation(dtype dtypes.DType) float64 {
+	if dtype == dtypes.Float64 {
+		return 1 << 45
+	}
+	return 1 << 16
+}
+
+// cancels returns a scalar for values that ofRound computed by the Gram matrix: 1 if one of them is
+// too small for its terms, else 0.
+func (j *jacobian) cancels(values *Node, perOutput bool) *Node {
+	var rows []*Node // ‖v‖² of the rows, [C, batch].
+	for _, v := range j.pulled {
+		rows = append(rows, ReduceSum(Square(v), 2))
+	}
+	terms := Concatenate(rows, 0)
+	if !perOutput {
+		terms = MulScalar(ReduceSum(terms, 0), j.plan.scale)
+	}
+	terms = Mul(terms, ReduceAllSum(Square(precision.Wide(j.weights()))))
+	tooSmall := LessThan(MulScalar(values, largestCancellation(values.DType())), terms)
+	return ReduceAllMax(ConvertDType(tooSmall, values.DType()))
 }
 
 func (j *jacobian) weights() *Node { return j.first.Weights }

@@ -82,6 +82,7 @@ type jacobian struct {
 	first      vjp.FirstLinear
 	gram       *Node   // See gramMatrix.
 	gramStrips []*Node // See gramSquares.
+	pulled     []*Node // The derivatives v, [C, batch, units], of all parts so far.
 }
 
 // newJacobian checks the nodes, analyzes the graph between them and makes the plan.
@@ -195,7 +196,9 @@ func (j *jacobian) norms(cotangents *Node) *Node {
 // matrix.
 func (j *jacobian) pull(cotangents *Node) *Node {
 	if j.plan.norm == fromGram {
-		return j.pullback.PullToFirst(j.first, cotangents)
+		v := j.pullback.PullToFirst(j.first, cotangents)
+		j.pulled = append(j.pulled, v)
+		return v
 	}
 	return j.pullback.Pull(cotangents)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train"
 	"github.com/pkg/errors"
 
+	"github.com/geometric-complexity/toolkit/internal/compiled"
 	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
@@ -26,6 +27,7 @@ type measurement struct {
 	layers          []layerNorms
 	spectra         spectra
 	float64         bool // the norms are computed in float64
+	cancels         bool // a batch cancelled in the closed form, so that no further one takes it
 }
 
 // layerNorms holds the squared norms of a named layer.
@@ -46,7 +48,7 @@ func (m *measurement) add(ctx context.Context, batch train.Batch) error {
 		return err
 	}
 	first, state := len(m.norms), m.state
-	if err := m.run(ctx, batch); err != nil {
+	if err := m.runPrecisely(ctx, batch); err != nil {
 		return err
 	}
 	if err := m.checkNorms(first); err != nil {
@@ -67,15 +69,33 @@ func (m *measurement) add(ctx context.Context, batch train.Batch) error {
 	return state.FinalizeAll()
 }
 
+// runPrecisely runs the batch's graph, and once more without the closed form if its values cancel
+// there.
+func (m *measurement) runPrecisely(ctx context.Context, batch train.Batch) error {
+	if !m.cancels {
+		before := *m
+		before.perOutput, before.layers = slices.Clone(m.perOutput), slices.Clone(m.layers)
+		if err := m.run(ctx, m.graphs, batch); err != nil || !m.cancels {
+			return err
+		}
+		if err := m.state.FinalizeAll(); err != nil { // add frees the one before.
+			return err
+		}
+		*m = before
+		m.cancels = true
+	}
+	return m.run(ctx, m.withoutClosedForm, batch)
+}
+
 // run runs the batch's graph once per round, each time from the same random state.
-func (m *measurement) run(ctx context.Context, batch train.Batch) error {
+func (m *measurement) run(ctx context.Context, graphs *compiled.Graphs[layout], batch train.Batch) error {
 	first := len(m.norms)
 	for round, rounds := 0, 1; round < rounds; round++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		number := tensors.FromScalar(int32(round))
-		results, l, err := m.graphs.Call(train.Batch{Inputs: batch.Inputs, Spec: batch.Spec}, number, m.state)
+		results, l, err := graphs.Call(train.Batch{Inputs: batch.Inputs, Spec: batch.Spec}, number, m.state)
 		if err != nil {
 			return errors.WithMessagef(err, "gcml.Measure: batch %d", m.batches)
 		}
@@ -85,10 +105,10 @@ func (m *measurement) run(ctx context.Context, batch train.Batch) error {
 				return err
 			}
 		}
-		last := len(results) - 1
-		if err := m.collect(l, round, first, results[:last]); err != nil {
+		if err := m.collect(l, round, first, results); err != nil {
 			return err
 		}
+		last := len(results) - 1
 		if round == rounds-1 {
 			m.state, results = results[last], results[:last] // add frees the previous state.
 		}
@@ -132,6 +152,7 @@ func (m *measurement) extend(l layout) error {
 
 // collect adds the results of one round to the examples from first on.
 func (m *measurement) collect(l layout, round, first int, results []*tensors.Tensor) error {
+	m.cancels = m.cancels || tensors.ToScalar[float32](results[len(l.plans)]) > 0
 	for k, p := range l.plans {
 		if round >= p.rounds {
 			continue

@@ -28,12 +28,16 @@ type Measurer struct {
 	modelFn train.ModelFn
 	graphs  *compiled.Graphs[layout]
 
+	// withoutClosedForm has the graphs for batches whose values cancel in the closed form.
+	withoutClosedForm *compiled.Graphs[layout]
+
 	// spectrumGraphs are separate because they need no rounds; nil without WithSpectralNorm.
 	spectrumGraphs *compiled.Graphs[int]
 }
 
 // layout describes the results of a compiled graph: the squared norms for the outputs, by plans[0],
-// those for the named layers, by the other plans, and last the random state.
+// those for the named layers, by the other plans, a number above 0 if they cancel in the closed
+// form, and last the random state.
 type layout struct {
 	plans  []plan
 	layers []string
@@ -63,7 +67,10 @@ func newMeasurer(function string, backend compute.Backend, store *model.Store, m
 	if err != nil {
 		return nil, err
 	}
-	m.graphs = compiled.New("gcml.Measure", backend, store, m.build)
+	m.graphs = compiled.New("gcml.Measure", backend, store, builder(m.modelFn, m.options))
+	precise := m.options
+	precise.noClosedForm = true
+	m.withoutClosedForm = compiled.New("gcml.Measure", backend, store, builder(m.modelFn, precise))
 	if m.options.spectrum {
 		m.spectrumGraphs = compiled.New("gcml.Measure: singular values", backend, store, m.buildSpectrum)
 	}
@@ -92,6 +99,7 @@ func measureOptions(function string, store *model.Store, opts []Option) options 
 // Finalize frees the compiled graphs. The Measurer must not be used afterwards.
 func (m *Measurer) Finalize() {
 	m.graphs.Finalize()
+	m.withoutClosedForm.Finalize()
 	if m.spectrumGraphs != nil {
 		m.spectrumGraphs.Finalize()
 	}
@@ -134,25 +142,34 @@ func (m *Measurer) Measure(ctx context.Context, ds train.Dataset) (Result, error
 	return result, nil
 }
 
-// build builds the graph for one kind of batch, whose results layout describes. Its extra arguments
-// are the number of the round and the random state. Squared norms have the shape [batch]; with
-// WithPerOutput those for the outputs have [outputs of the round, batch].
-func (m *Measurer) build(scope *model.Scope, a compiled.Args) ([]*graph.Node, layout) {
-	round, state := a.Extra[0], a.Extra[1]
-	scope.Store().SetTraining(a.Inputs[0].Graph(), false)
-	restoreState := random.ReplaceState(scope.Store(), state)
-	output, input := m.options.pick(m.modelFn(scope, a.Spec, a.Inputs), a.Inputs)
-	j := newJacobian(output, input, m.options)
-	l := layout{plans: []plan{j.plan}}
-	results := []*graph.Node{j.ofRound(round, m.options.perOutput)}
-	if m.options.layers {
-		for _, n := range namedNodes(j) {
-			layer := newJacobian(n, j.inputs, m.options)
-			l.layers, l.plans = append(l.layers, n.GetAlias()), append(l.plans, layer.plan)
-			results = append(results, layer.ofRound(round, false))
+// builder builds the graph for one kind of batch, whose results layout describes. Its extra
+// arguments are the number of the round and the random state. Squared norms have the shape [batch];
+// with WithPerOutput those for the outputs have [outputs of the round, batch].
+func builder(modelFn train.ModelFn, o options) compiled.Builder[layout] {
+	return func(scope *model.Scope, a compiled.Args) (results []*graph.Node, l layout) {
+		round, state := a.Extra[0], a.Extra[1]
+		g := a.Inputs[0].Graph()
+		scope.Store().SetTraining(g, false)
+		restoreState := random.ReplaceState(scope.Store(), state)
+		output, input := o.pick(modelFn(scope, a.Spec, a.Inputs), a.Inputs)
+		cancels := graph.Const(g, float32(0))
+		add := func(j *jacobian, perOutput bool) {
+			values := j.ofRound(round, perOutput)
+			results, l.plans = append(results, values), append(l.plans, j.plan)
+			if j.plan.norm == fromGram {
+				cancels = graph.Max(cancels, graph.ConvertDType(j.cancels(values, perOutput), cancels.DType()))
+			}
 		}
+		j := newJacobian(output, input, o)
+		add(j, o.perOutput)
+		if o.layers {
+			for _, n := range namedNodes(j) {
+				l.layers = append(l.layers, n.GetAlias())
+				add(newJacobian(n, j.inputs, o), false)
+			}
+		}
+		return append(results, cancels, restoreState()), l
 	}
-	return append(results, restoreState()), l
 }
 
 // namedNodes returns the nodes between inputs and outputs that have an alias and a batch axis.

@@ -206,6 +206,11 @@ func WithGradientInParts(n int) Option {
 // WithoutClosedForm computes derivatives with respect to the input even if the Gram matrix of the
 // first layer's weights would be cheaper. For all functions but SquaredJacobianColumnNorms, which
 // always does.
+//
+// In float32 the closed form loses digits where the outputs hardly depend on a direction in which
+// the weights are large: for example, if all units share weights that layer norm then subtracts.
+// Measure notices that and measures such a data set without the closed form. The graph functions,
+// metrics and penalties cannot notice it: give them this option for such a model.
 func WithoutClosedForm() Option {
 	return Option{"WithoutClosedForm", func(o *options) { o.noClosedForm = true }}
 }

@@ -220,7 +220,7 @@ func measureBatches(t *testing.T, b compute.Backend, n sineNetwork, ds rows, opt
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(results) != len(l.plans)+1 || l.plans[0].rounds != rounds {
+		if len(results) != len(l.plans)+2 || l.plans[0].rounds != rounds {
 			t.Errorf("%d results and the plan %+v, want %d rounds", len(results), l.plans[0], rounds)
 		}
 	}

@@ -134,7 +134,7 @@ func (a *app) measureSubject(ctx context.Context, o measureOptions, estimator gc
 		opts = append(opts, gcml.WithSpectralNorm())
 	}
 	if o.softmax {
-		opts = append(opts, gcml.WithTransform(func(logits *graph.Node) *graph.Node { return graph.Softmax(logits) }))
+		opts = append(opts, gcml.WithTransform(probabilities))
 	}
 	fn := func(scope *model.Scope, _ any, inputs []*graph.Node) []*graph.Node {
 		return []*graph.Node{s.model(scope, inputs)}

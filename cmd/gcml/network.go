@@ -36,7 +36,7 @@ func addExampleFlags(cmd *cobra.Command, o *measureOptions) {
 			"or NAME=none for an input that holds for all examples (default 0)")
 	f.Float64Var(&o.arrayLimit, "array-limit", 4,
 		"refuse arrays of --inputs and --labels that are larger than this many gigabytes, `GB`")
-	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of the output, as for the probabilities of a classifier")
+	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of an output [batch, classes], the probabilities of a classifier")
 	addProgress(cmd, &o.progress)
 	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the run trained on)")
 	o.split = datasets.Train.String()
@@ -226,11 +226,21 @@ func (n *onnxNetwork) subject(softmax bool, features string) (inspect.Subject, e
 			all[1+i].WithAlias(alias)
 		}
 		if softmax {
-			return []*graph.Node{graph.Softmax(all[0])}
+			return []*graph.Node{probabilities(all[0])}
 		}
 		return all[:1]
 	}
 	return s, nil
+}
+
+// probabilities returns the softmax over the classes of logits, [batch, classes]. It panics for
+// another shape, whose classes may be on any axis, and for one class, whose probability is 1.
+func probabilities(logits *graph.Node) *graph.Node {
+	if dims := logits.Shape().Dimensions; len(dims) != 2 || dims[1] < 2 {
+		panic(usagef("--softmax: the output has shape %v, want [batch, classes] with two classes or more: "+
+			"for another one, export the network with its softmax", dims))
+	}
+	return graph.Softmax(logits, 1)
 }
 
 // thinned returns at most n elements, evenly spaced, with the first and the last among them.
@@ -253,7 +263,7 @@ func runSubject(name string, t *training.Trained, o measureOptions, split datase
 	}
 	s := inspect.NewSubject(name, t.Store, func(scope *model.Scope, x *graph.Node) *graph.Node {
 		if o.softmax {
-			return graph.Softmax(t.Model(scope, x))
+			return probabilities(t.Model(scope, x))
 		}
 		return t.Model(scope, x)
 	}, ds)

@@ -172,7 +172,11 @@ func TestCollapseAgainstPlainForms(t *testing.T) {
 		// The network has an output for each class of the source, and runs as it was trained.
 		ds, err := trained.Dataset("", datasets.Test, 0, 100)
 		if err != nil || trained.Outputs != 3 || ds.(*datasets.Batches).NumExamples() != 300 {
-			t.Errorf("%d outputs, data %v (%v); want 3 outputs, 300 examples", trained.Outputs, ds, err)
+			t.Fatalf("%d outputs, data %v (%v); want 3 outputs, 300 examples", trained.Outputs, ds, err)
+		}
+		// Networks are compared on sets of the same name.
+		if want := datasets.NameFashionMNISTSubset + "/test (classes 4 0 2)"; ds.Name() != want {
+			t.Errorf("the data set is named %q, want %q", ds.Name(), want)
 		}
 	})
 }

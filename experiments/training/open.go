@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -117,7 +118,7 @@ const DefaultBatchSize = 500
 // Dataset returns one pass over the examples of a set, in order, for measuring the network: the
 // first n (0 for all) of a split of one of datasets.Names, or for a curve the points that the
 // network was trained on, as one batch. An empty name selects the set that the network was trained
-// on. A batch size of 0 selects DefaultBatchSize.
+// on, and its classes, which the set's name then ends in. A batch size of 0 selects DefaultBatchSize.
 func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (train.Dataset, error) {
 	trainedOn := name == ""
 	if trainedOn {
@@ -158,6 +159,11 @@ func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (
 		if err := t.checkUnnamed(images.SHA256); err != nil {
 			return nil, err
 		}
+	}
+	if len(data.Classes) > 0 { // Results name what was measured, and only the same examples are compared.
+		some := *images
+		some.Name = fmt.Sprintf("%s (classes %s)", images.Name, strings.Trim(fmt.Sprint(data.Classes), "[]"))
+		images = &some
 	}
 	if n != 0 {
 		if images, err = images.First(n); err != nil {

@@ -21,21 +21,25 @@ func TestRepeatedBy(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		e     experiment.Experiment
+		asked experiment.Scale
 		cfg   any
 		seeds []int64
 		scale experiment.Scale
 		want  string
 	}{
-		{"as the scale has it", SimplicityBias, SimplicityBias.DefaultConfig(experiment.Paper),
+		{"as the scale has it", SimplicityBias, experiment.Nearest, SimplicityBias.DefaultConfig(experiment.Paper),
 			SimplicityBias.DefaultSeeds(experiment.Paper), experiment.Paper, "gcml run simplicity-bias --scale paper"},
-		{"changed", GCRegularizer, &changed, []int64{4, 5}, experiment.Smoke,
+		{"changed", GCRegularizer, experiment.Nearest, &changed, []int64{4, 5}, experiment.Smoke,
 			"gcml run gc-regularizer --scale smoke --seeds 4,5 --set dataset=mnist --set steps=7 --set coefficients=0,0.0001,2 --set resnet.width=3"},
-		{"words", named, &words{[]string{"a", "b c"}, "it's"}, three, experiment.Laptop,
+		{"words", named, experiment.Nearest, &words{[]string{"a", "b c"}, "it's"}, three, experiment.Laptop,
 			`gcml run named --scale laptop --set 'names="a","b c"' --set 'title=it'"'"'s'`},
-		{"no number", Demo, &demo, three, experiment.Laptop, "gcml demo --set width=64"},
+		{"no number", Demo, experiment.Nearest, &demo, three, experiment.Laptop, "gcml demo --set width=64"},
+		// However near it is to another scale, the one that was asked for says what it is worth.
+		{"asked for", SimplicityBias, experiment.Smoke, SimplicityBias.DefaultConfig(experiment.Smoke),
+			SimplicityBias.DefaultSeeds(experiment.Desk), experiment.Smoke, "gcml run simplicity-bias --scale smoke --seeds 0,1,2,3,4,5,6,7,8,9"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			scale, command, err := experiment.RepeatedBy(tc.e, tc.cfg, tc.seeds)
+			scale, command, err := experiment.RepeatedBy(tc.e, tc.asked, tc.cfg, tc.seeds)
 			if err != nil || scale != tc.scale || command != tc.want {
 				t.Errorf("scale %s, command %s, error %v; want %s, %s", scale, command, err, tc.scale, tc.want)
 			}

@@ -151,7 +151,7 @@ func (a *app) publishCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&to, "to", resultsFolder, "`folder` to publish into")
 	cmd.Flags().BoolVar(&o.Smoke, "smoke", false, "accept results of the smoke scale, too")
-	cmd.Flags().BoolVar(&o.Force, "force", false, "accept results of code that is in no commit, too")
+	cmd.Flags().BoolVar(&o.Force, "force", false, "accept results of code that is in no commit, and of changed settings, too")
 	return cmd
 }
 

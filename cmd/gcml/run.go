@@ -43,7 +43,7 @@ func (o *runOptions) plan(e experiment.Experiment, scale experiment.Scale, out s
 	if len(seeds) == 0 {
 		seeds = e.DefaultSeeds(scale)
 	}
-	planned, err := experiment.Plan(e, cfg, seeds, out)
+	planned, err := experiment.Plan(e, scale, cfg, seeds, out)
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -76,7 +76,7 @@ func (r runRequest) item() (item runs.Item, err error) {
 	if err := json.Unmarshal(r.Config, config); err != nil {
 		return item, fmt.Errorf("configuration of %s: %w", r.Experiment, err)
 	}
-	planned, err := experiment.Plan(e, config, r.Seeds, r.Out)
+	planned, err := experiment.Plan(e, experiment.Nearest, config, r.Seeds, r.Out)
 	if err != nil {
 		return item, err
 	}

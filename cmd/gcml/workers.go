@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"github.com/gomlx/compute"
 
@@ -44,14 +45,9 @@ func (a *app) openWorkers(workers int, planned []*experiment.Planned, keep bool)
 // processes that it starts, if every experiment is of the smoke scale. It leaves a backend that is
 // set already, and reports whether it chose one.
 func preferGoAtSmokeScale(planned []*experiment.Planned) (chosen bool, err error) {
-	if os.Getenv(compute.ConfigEnvVar) != "" {
+	isLarger := func(p *experiment.Planned) bool { return p.Scale != experiment.Smoke }
+	if os.Getenv(compute.ConfigEnvVar) != "" || slices.ContainsFunc(planned, isLarger) {
 		return false, nil
-	}
-	for _, p := range planned {
-		scale, _, err := experiment.RepeatedBy(p.Experiment, p.Config, p.Seeds)
-		if err != nil || scale != experiment.Smoke {
-			return false, err
-		}
 	}
 	return true, os.Setenv(compute.ConfigEnvVar, "go")
 }

@@ -11,12 +11,16 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/settings"
 )
 
-// RepeatedBy returns the scale nearest to a configuration and its seeds, and the command that
-// repeats its result: the experiment at that scale, with flags for the differences. Of equally near
-// scales it prefers laptop, as for an experiment with the same configuration at every scale.
-func RepeatedBy(e Experiment, cfg any, seeds []int64) (nearest Scale, command string, err error) {
+// RepeatedBy returns the scale of a result with a configuration and seeds, and the command that
+// repeats it: the experiment at that scale, with flags for the differences. The scale is the one
+// that was asked for. If it is Nearest, it is the one with the fewest differences, of equally near
+// ones laptop, as for an experiment with the same configuration at every scale.
+func RepeatedBy(e Experiment, asked Scale, cfg any, seeds []int64) (nearest Scale, command string, err error) {
 	var fewest []string
 	for _, scale := range []Scale{Laptop, Desk, Paper, Smoke} {
+		if asked != Nearest && scale != asked {
+			continue
+		}
 		flags, err := settings.Difference(e.DefaultConfig(scale), cfg)
 		if err != nil {
 			return "", "", fmt.Errorf("%s: %w", e.Info().Name, err)

@@ -23,7 +23,8 @@ func (e *MissingError) Error() string {
 
 // Decide implements Experiment. It writes the same files as Run, result.json last: where it exists,
 // the others are complete. If runs are missing, it returns a *MissingError.
-func (d *Definition[C]) Decide(ctx context.Context, out, backendName string, cfg any, seeds []int64) (*Result, error) {
+func (d *Definition[C]) Decide(ctx context.Context, out, backendName string, scale Scale, cfg any,
+	seeds []int64) (*Result, error) {
 	all, err := d.Plan(cfg, seeds)
 	if err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func (d *Definition[C]) Decide(ctx context.Context, out, backendName string, cfg
 	}); err != nil {
 		return nil, fmt.Errorf("%s: report: %w", d.About.Name, err)
 	}
-	r, err := newResult(backendName, d, cfg, seeds, done, findings)
+	r, err := newResult(backendName, d, scale, cfg, seeds, done, findings)
 	if err != nil {
 		return nil, err
 	}

@@ -35,8 +35,9 @@ type Experiment interface {
 	Plan(cfg any, seeds []int64) ([]runs.Run, error)
 	// RunConfig runs a configuration, which must have the type that DefaultConfig returns.
 	RunConfig(ctx context.Context, env runs.Env, cfg any, seeds []int64) (*Result, error)
-	// Decide decides the claims from the records of runs that are complete.
-	Decide(ctx context.Context, out, backendName string, cfg any, seeds []int64) (*Result, error)
+	// Decide decides the claims from the records of runs that are complete. scale is the one that the
+	// configuration was made for, or Nearest: it decides what the verdicts are worth.
+	Decide(ctx context.Context, out, backendName string, scale Scale, cfg any, seeds []int64) (*Result, error)
 }
 
 // Definition is an experiment with configuration type C.
@@ -103,7 +104,7 @@ func (d *Definition[C]) RunConfig(ctx context.Context, env runs.Env, cfg any, se
 	if err != nil {
 		return nil, err
 	}
-	p, err := Plan(d, cfg, seeds, env.Out)
+	p, err := Plan(d, Nearest, cfg, seeds, env.Out)
 	if err != nil {
 		return nil, err
 	}
@@ -123,25 +124,26 @@ func (d *Definition[C]) RunConfig(ctx context.Context, env runs.Env, cfg any, se
 type Planned struct {
 	*runs.Part
 	Experiment Experiment
-	Config     any // of the type that the experiment's DefaultConfig returns
+	Scale      Scale // that the configuration was made for, or Nearest
+	Config     any   // of the type that the experiment's DefaultConfig returns
 	Seeds      []int64
 }
 
-// Plan checks a configuration, which must have the type that the experiment's DefaultConfig
-// returns, and lists its runs.
-func Plan(e Experiment, cfg any, seeds []int64, out string) (*Planned, error) {
+// Plan checks a configuration for a scale, which must have the type that the experiment's
+// DefaultConfig returns, and lists its runs.
+func Plan(e Experiment, scale Scale, cfg any, seeds []int64, out string) (*Planned, error) {
 	planned, err := e.Plan(cfg, seeds)
 	if err != nil {
 		return nil, err
 	}
 	about := e.Info()
 	part := &runs.Part{Number: about.Number, Name: about.Name, Title: about.Title, Runs: planned, Out: out}
-	return &Planned{Part: part, Experiment: e, Config: cfg, Seeds: seeds}, nil
+	return &Planned{Part: part, Experiment: e, Scale: scale, Config: cfg, Seeds: seeds}, nil
 }
 
 // Decide decides the claims from the records of runs that are complete.
 func (p *Planned) Decide(ctx context.Context, backendName string) (*Result, error) {
-	return p.Experiment.Decide(ctx, p.Out, backendName, p.Config, p.Seeds)
+	return p.Experiment.Decide(ctx, p.Out, backendName, p.Scale, p.Config, p.Seeds)
 }
 
 // validator is implemented by configurations with constraints beyond their types.

@@ -61,7 +61,7 @@ type Result struct {
 	Reused int `json:"-"`
 }
 
-func newResult(backendName string, e Experiment, cfg any, seeds []int64, done []doneRun,
+func newResult(backendName string, e Experiment, scale Scale, cfg any, seeds []int64, done []doneRun,
 	findings evidence.Findings) (*Result, error) {
 	config, err := json.Marshal(cfg)
 	if err != nil {
@@ -85,7 +85,7 @@ func newResult(backendName string, e Experiment, cfg any, seeds []int64, done []
 	if r.Criteria, err = criteriaOf(about.Name, r.Claims); err != nil {
 		return nil, err
 	}
-	if r.Scale, r.Command, err = RepeatedBy(e, cfg, seeds); err != nil {
+	if r.Scale, r.Command, err = RepeatedBy(e, scale, cfg, seeds); err != nil {
 		return nil, err
 	}
 	if !r.Scale.Decides() {

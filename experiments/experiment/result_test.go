@@ -112,7 +112,7 @@ func TestResultNamesItsData(t *testing.T) {
 		{Name: copied.Name, SHA256: copied.SHA256, Content: copied.Content}} {
 		done = append(done, doneRun{runs.Run{}, &runs.Record{Data: content}})
 	}
-	r, err := newResult("go", instantExperiment(), &instantConfig{1}, []int64{0}, done, evidence.Findings{})
+	r, err := newResult("go", instantExperiment(), Nearest, &instantConfig{1}, []int64{0}, done, evidence.Findings{})
 	if err != nil || !slices.Equal(r.Data, []runs.DataContent{copied, other}) {
 		t.Errorf("data %v, %v", r.Data, err)
 	}
@@ -192,14 +192,14 @@ func TestRecordsFile(t *testing.T) {
 			result.Provenance.Finished, seconds)
 	}
 	// Deciding again gives the same result.
-	again, err := e.Decide(context.Background(), env.Out, "go", &cfg, seeds)
+	again, err := e.Decide(context.Background(), env.Out, "go", Nearest, &cfg, seeds)
 	result.Reused = 0
 	if err != nil || !reflect.DeepEqual(again, result) {
 		t.Errorf("again: %+v, %v; want %+v", again, err, result)
 	}
 	seeds = append(seeds, 8, 9)
 	var missing *MissingError
-	if _, err := e.Decide(context.Background(), env.Out, "go", &cfg, seeds); !errors.As(err, &missing) ||
+	if _, err := e.Decide(context.Background(), env.Out, "go", Nearest, &cfg, seeds); !errors.As(err, &missing) ||
 		missing.Missing != 4 || missing.Total != 8 {
 		t.Errorf("deciding with half of the runs: %v; want 4 of 8 missing", err)
 	}

@@ -12,6 +12,9 @@ const (
 	Paper  Scale = "paper"  // the paper's sizes as far as they are known: for a GPU or a cluster
 )
 
+// Nearest stands for the scale that a configuration is nearest to.
+const Nearest Scale = ""
+
 // Scales lists the scales, the smallest first.
 func Scales() []Scale { return []Scale{Smoke, Laptop, Desk, Paper} }
 

@@ -70,7 +70,7 @@ func samplePage(t *testing.T) (dir string, elements []element, text, page string
 func TestPageSaysItAll(t *testing.T) {
 	_, _, text, _ := samplePage(t)
 	wants := []string{"Of 3 empirical claims, after Holm's correction for their number: 1 holds, 1 does not hold, 1 undecided.", "05 GC & <the> regularizer", "laptop: a first look", "In the paper: supplement",
-		"gcml run gc-regularizer --scale laptop --set rates=0,1", "It fell by <1 %. So be it.", "rate 1, seed 0, at step 4",
+		"gcml run gc-regularizer --scale laptop --seeds 0,1", "It fell by <1 %. So be it.", "rate 1, seed 0, at step 4",
 		`dataset"fashion"`, "rates[0, 1]", `resnet.width8resnet.norm""steps7`,
 		"At the end", "1.5 ± 0.1", "Mean & deviation.", "versionv1.2.3", commit, "go1.27", "linux/amd64", "xla:cpu",
 		"a processor", "0, 1, 2",

@@ -64,7 +64,7 @@ after
 <!-- results:begin -->
 | folder | command | backend | seeds | date |
 |---|---|---|---|---|
-| [05-gc-regularizer](05-gc-regularizer) | ` + "`gcml run gc-regularizer --scale laptop --set rates=0,1`" + ` | xla:cpu | 0, 1, 2 | 2030-01-02 |
+| [05-gc-regularizer](05-gc-regularizer) | ` + "`gcml run gc-regularizer --scale laptop --seeds 0,1`" + ` | xla:cpu | 0, 1, 2 | 2030-01-02 |
 | [06-noise-paper](06-noise-paper) | ` + "`gcml run 05 --set 'a\\|b'`" + ` | xla:cpu | 0, 1, 2 | 2030-01-02 |
 <!-- results:end -->
 after

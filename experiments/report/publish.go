@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/geometric-complexity/toolkit/experiments"
 	"github.com/geometric-complexity/toolkit/experiments/experiment"
@@ -17,7 +18,7 @@ import (
 type Options struct {
 	// Smoke allows results of the smoke scale, which is for tests.
 	Smoke bool
-	// Force allows results of code that is not committed, or unknown.
+	// Force allows results of code that is not committed, or unknown, and of changed settings.
 	Force bool
 }
 
@@ -88,6 +89,9 @@ func (f *Folder) publishable(o Options) error {
 	}
 	if err := f.whole(); err != nil {
 		return fmt.Errorf("%w; run its command again: %s", err, f.Command)
+	}
+	if strings.Contains(f.Command, " --set ") && !o.Force { // Its folder has the name of the scale.
+		return fmt.Errorf("its settings are not those of the %s scale: %s; to publish it anyway, add --force", f.Scale, f.Command)
 	}
 	if err := f.committed(); err != nil && !o.Force {
 		return fmt.Errorf("%w; to publish it anyway, add --force", err)

@@ -83,6 +83,8 @@ func TestPublishRefuses(t *testing.T) {
 			}
 			put(t, path, strings.Replace(string(text), `"commit"`, `"modified":true,"commit"`, 1))
 		}, allow: Options{Force: true}, want: "working tree with changes"},
+		{name: "changed settings", result: func(r *experiment.Result) { r.Command += " --set steps=7" },
+			allow: Options{Force: true}, want: "its settings are not those of the laptop scale: gcml run "},
 		{name: "no command", result: func(r *experiment.Result) { r.Command = "" },
 			want: "does not have the command that repeats it"},
 		{name: "unfinished", files: remove(experiment.ResultFile), want: "the experiment has not finished"},

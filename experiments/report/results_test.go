@@ -26,7 +26,7 @@ func sample() *experiment.Result {
 	seeds := []runs.Number{0, 0, 0} // Only their number matters.
 	number := func(v float64) *runs.Number { n := runs.Number(v); return &n }
 	return &experiment.Result{Number: "05", Name: "gc-regularizer", Title: "GC & <the> regularizer", Paper: "supplement",
-		Scale: experiment.Laptop, Command: "gcml run gc-regularizer --scale laptop --set rates=0,1", Backend: "xla:cpu",
+		Scale: experiment.Laptop, Command: "gcml run gc-regularizer --scale laptop --seeds 0,1", Backend: "xla:cpu",
 		Seeds:  []int64{0, 1, 2},
 		Config: json.RawMessage(`{"dataset":"fashion","rates":[0,1],"resnet":{"width":8,"norm":""},"steps":7}`),
 		Claims: []evidence.Claim{

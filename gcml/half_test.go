@@ -3,6 +3,7 @@ package gcml_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -137,6 +138,39 @@ func TestPenaltyInHalfPrecision(t *testing.T) {
 				w := gctest.Flat(store.GetVariable("/w").MustValue())[0]
 				gctest.AssertClose(t, []float64{(200 - w) / rate}, []float64{2 * coefficient * 200}, 0.02, 0, what+": gradient")
 			}
+		}
+	})
+}
+
+// TestPartsRefuseFloat16 checks that a variable of float16 is refused where the coefficient
+// multiplies a gradient that may have overflowed: here 80,000 times the coefficient.
+func TestPartsRefuseFloat16(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, inParts := range []bool{false, true} {
+			opts := []gcml.Option{gcml.WithCoefficient(1e-5)}
+			if inParts {
+				opts = append(opts, gcml.WithGradientInParts(1))
+			}
+			got, err := model.CallOnce(b, newStore(t, 1), func(scope *model.Scope, x *Node) *Node {
+				w := scope.VariableWithValue("w", run(t, b, newStore(t, 1), func(_ *model.Scope, g *Graph) *Node {
+					return AddScalar(Zeros(g, shapes.Make(dtypes.Float16, 3)), 4)
+				})).NodeValue(x.Graph())
+				scope.SetTraining(x.Graph(), true)
+				gcml.Regularize(func(_ *model.Scope, x *Node) *Node {
+					return Mul(x, InsertAxes(MulScalar(w, 100), 0))
+				}, opts...)(scope, nil, []*Node{x})
+				return ConvertDType(Gradient(train.GetRegularizationLoss(x.Graph()), w)[0], dtypes.Float32)
+			}, run(t, b, newStore(t, 1), func(_ *model.Scope, g *Graph) *Node { return Ones(g, shapes.Make(dtypes.Float16, 4, 3)) }))
+			if inParts {
+				if err == nil || !strings.Contains(err.Error(), "is of float16") {
+					t.Errorf("in parts: %v, error %v", got, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			gctest.AssertClose(t, gctest.Flat(got), []float64{0.8, 0.8, 0.8}, 2e-3, 0, "gradient")
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package gcml
 
 import (
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	. "github.com/gomlx/gomlx/support/exceptions"
 
@@ -15,6 +16,7 @@ import (
 // With smooth activations or the statistics of batch norm, each part's gradient also passes through
 // the forward pass: once for every part instead of once for all.
 func (j *jacobian) complexityInParts(variables []*Node) *Node {
+	refuseFloat16(variables)
 	var gc *Node
 	var done []*Node // The sums over the parts so far.
 	gradients := make([]*Node, len(variables))
@@ -37,6 +39,17 @@ func (j *jacobian) complexityInParts(variables []*Node) *Node {
 		gc = Add(gc, ConvertDType(zero, gc.DType()))
 	}
 	return gc
+}
+
+// refuseFloat16 panics for variables of float16. The coefficient multiplies a gradient that is
+// complete, so that it would have overflowed, or the coefficient would underflow.
+func refuseFloat16(variables []*Node) {
+	for _, v := range variables {
+		if v.DType() == dtypes.Float16 {
+			Panicf("gcml: %s %s is of float16, in which the gradient of a penalty computed in parts (WithGradientInParts, or to save "+
+				"memory) overflows or becomes 0: keep the variables in float32, or give WithCotangents instead", v.GetParameterName(), v.Shape())
+		}
+	}
 }
 
 // complexityOfPart returns the cotangents' share of the mean of the squared norms.

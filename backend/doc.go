@@ -52,5 +52,6 @@
 // It registers the backends "go" and, in a program with cgo and without the build tag noxla, "xla"
 // (whose package sets TF_CPP_MIN_LOG_LEVEL=3 unless it is set); and, like gcml, it makes graphs of
 // the backend "go" read the current values of variables. It changes nothing else. Importing package
-// keepmemory also sets the C library's allocator, which makes training with XLA faster.
+// keepmemory also replaces malloc and free on Linux: large blocks then come from a heap of its own,
+// which makes training with XLA faster.
 package backend

@@ -34,16 +34,19 @@
 //
 // Use [Exact] for measuring, unless there are thousands of outputs. With K outputs it costs K
 // vector-Jacobian products, each about as much as a forward pass: 1+K forward passes in all, 3+3K
-// for a training step with the penalty. If the first layer is dense and has fewer units than
-// inputs, Exact uses a closed form that never builds the Jacobian with respect to the input.
+// for a training step with the penalty. If the inputs enter through a single dense layer, gcml uses
+// a closed form that never builds the Jacobian with respect to the input, wherever that is less
+// work: mostly where the layer has many inputs and few units. docs/cost.md has the condition, and
+// says where the closed form loses digits.
 //
 // Use [Projection] with 1 direction for a penalty on many outputs. It costs 1+1 forward passes to
 // measure and 3+3 for a training step, for every K. It is unbiased, and its noise averages out over
 // the steps.
 //
-// [Hutchinson] allows comparison with the literature, at the same cost as Projection; no number of
-// samples makes it exact. [ForwardNoise] takes no derivative with respect to the input, so it works
-// where an op cannot be differentiated twice. It has a bias and the largest variance.
+// [Hutchinson] allows comparison with the literature, at the same cost as Projection; with several
+// outputs no number of samples makes it exact in general. [ForwardNoise] takes no derivative with
+// respect to the input, so it works where an op cannot be differentiated twice. It has a bias and
+// the largest variance.
 //
 // # Which coefficient
 //
@@ -86,8 +89,9 @@
 //     uses the weights of its first call. WithVariableAsConst still compiles the values in.
 //
 // So the numbers are right on any backend that the program opens. The import sets no environment
-// variable and adds no C code: the settings that make XLA fast and the setting of the C library's
-// allocator are in the optional packages backend and backend/keepmemory.
+// variable and adds no C code. The settings that make XLA fast are in the optional package backend.
+// The optional package backend/keepmemory replaces malloc and free on Linux: large blocks then come
+// from a heap of its own.
 //
 // The repository's docs folder has a page with numbers on each of these topics.
 package gcml

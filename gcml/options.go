@@ -166,8 +166,9 @@ func WithCotangents(n int) Option {
 // If the gradient of Regularize's penalty would exceed the budget, it is computed in parts as by
 // WithGradientInParts, which describes the gradients that are then missing. WithCotangents prevents
 // this and has no memory limit. If computing in parts takes longer (see WithGradientInParts), the
-// default on a CPU is 4 GiB. For other networks with convolutions the default of XLA's CPU backend
-// is what eight parts take, but at least 512 MiB and at most 4 GiB: every part is compiled.
+// default on a CPU is 4 GiB. For other networks with convolutions, XLA compiles every part
+// separately. On XLA's CPU backend their default is therefore the memory of one part when the
+// cotangents are divided into eight parts, but at least 512 MiB and at most 4 GiB.
 //
 // For all functions, and for all estimators but ForwardNoise, which has no vector-Jacobian
 // products; it excludes WithCotangents and WithGradientInParts. A budget below the memory of one

@@ -8,8 +8,10 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,6 +97,51 @@ func TestRules(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tableRow matches a row of the table in docs/architecture.md.
+var tableRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
+
+// TestArchitectureTable checks that each package stands in the table of docs/architecture.md, below
+// the packages that it imports or in the same row. It ignores the imports of tests.
+func TestArchitectureTable(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for _, row := range tableRow.FindAllStringSubmatch(string(page), -1) {
+		rows = append(rows, strings.TrimSuffix(row[1], "/..."))
+	}
+	m := load(t)
+	for _, p := range m.packages {
+		if p.path == "internal/gctest" { // Only tests import it.
+			continue
+		}
+		row := rowOf(rows, p.path)
+		if row < 0 {
+			t.Errorf("docs/architecture.md has no row for %s", p.path)
+		}
+		for _, path := range p.imports {
+			if !slices.ContainsFunc(m.packages, func(other *pkg) bool { return other.path == path }) {
+				continue
+			}
+			if rowOf(rows, path) > row {
+				t.Errorf("%s imports %s, which is below it in the table of docs/architecture.md", p.path, path)
+			}
+		}
+	}
+}
+
+// rowOf returns the index of a package's row, which may name a folder above it, or -1.
+func rowOf(rows []string, path string) int {
+	best := -1
+	for i, row := range rows {
+		if matches(path, row+"/...") && (best < 0 || len(row) > len(rows[best])) {
+			best = i
+		}
+	}
+	return best
 }
 
 // TestRulesFindViolations checks each kind of rule on a package that breaks it.

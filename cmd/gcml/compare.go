@@ -52,6 +52,7 @@ func (a *app) compareCommand() *cobra.Command {
 	f.StringVar(&o.checkpoints, "checkpoints", "",
 		"`folder` of a run, OUT/runs/ADDRESS, to compare all its checkpoints, or OUT, to compare all its runs")
 	f.Float64SliceVar(&o.scores, "scores", nil, "`numbers`, one for each network in their order, such as accuracies on another task")
+	f.Lookup("scores").DefValue = "" // pflag would print "(default [])".
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 	completeFolders(cmd, "checkpoints")
 	return cmd

@@ -61,6 +61,7 @@ func (a *app) inspectCommand() *cobra.Command {
 	f.StringVar(&o.image, "image", "", "`size` of inputs that are flat images: HxW, CxHxW or HxWxC with 1 or 3 channels")
 	f.Float64SliceVar(&o.noise, "noise", nil,
 		"`σ` of the noise on the inputs, several separated by commas (default: 0.01 to 1 standard deviation of the inputs)")
+	f.Lookup("noise").DefValue = "" // pflag would print "(default [])".
 	f.IntVar(&o.shown, "shown", 6, "show `n` of the most, and of the least, sensitive examples")
 	f.BoolVar(&o.noLayers, "no-layers", false, "leave out the layers")
 	f.StringVar(&o.out, "out", "",

@@ -35,7 +35,7 @@ func addExampleFlags(cmd *cobra.Command, o *measureOptions) {
 		"`axis` of the examples in the inputs and the output of the ONNX network, NAME=AXIS for one of them, "+
 			"or NAME=none for an input that holds for all examples (default 0)")
 	f.Float64Var(&o.arrayLimit, "array-limit", 4,
-		"refuse arrays of --inputs and --labels that are larger than this many gigabytes, `GB`")
+		"refuse arrays of --inputs and --labels of more than so many gigabytes (`GB`)")
 	f.BoolVar(&o.softmax, "softmax", false, "measure the softmax of an output [batch, classes], the probabilities of a classifier")
 	addProgress(cmd, &o.progress)
 	f.StringVar(&o.dataset, "dataset", "", "`name` of the data set (default: the one that the run trained on)")

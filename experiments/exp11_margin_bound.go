@@ -90,7 +90,7 @@ var marginClaimsMLP, marginClaimsResNet = marginClaimsFor("", "MLP"), marginClai
 // which does not change if the outputs are scaled. The grids are this toolkit's own.
 var MarginBound = &experiment.Definition[MarginBoundConfig]{
 	About: experiment.Info{Number: "11", Name: "margin-bound", Title: "The margin bound, with true and random labels",
-		Paper: "arXiv 2405.18590", Question: "Does GC over margin tell how far test falls behind training?",
+		Paper: "arXiv 2405.18590", Question: "Does GC over margin tell how far the test accuracy falls behind the training accuracy?",
 		Claims: append(marginClaimsMLP.list(), marginClaimsResNet.list()...),
 		Scales: map[experiment.Scale]string{
 			experiment.Smoke: "100 images, label noise 0 and 0.9, 3 seeds; MLP with 1 hidden layer of 16 units, 60 steps; " +

@@ -1,7 +1,10 @@
 package nb
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"html"
 	"math"
 	"os"
 	"path/filepath"
@@ -185,25 +188,100 @@ func TestCriteriaInNotebooks(t *testing.T) {
 		if !ok {
 			continue
 		}
-		paths, err := filepath.Glob(filepath.Join("..", e.Info().Number+"_*.ipynb"))
-		paths = slices.DeleteFunc(paths, func(path string) bool { return strings.HasSuffix(path, "00_start_here.ipynb") })
-		if err != nil || len(paths) != 1 {
-			t.Fatalf("notebooks %v, %v", paths, err)
-		}
-		page, err := os.ReadFile(paths[0])
-		if err != nil {
-			t.Fatal(err)
-		}
+		path, page := savedNotebook(t, e.Info().Number)
 		doubt, why := j.Doubt()
 		text := jsonLineBreak.ReplaceAllString(string(page), " ")
 		if says := strings.Contains(text, "The criteria were set before the first run"); says != (doubt == "") {
-			t.Errorf("%s: it says that the criteria were set before the first run: %t, but: %s %s", paths[0], says, doubt, why)
+			t.Errorf("%s: it says that the criteria were set before the first run: %t, but: %s %s", path, says, doubt, why)
 		}
 		checked++
 	}
 	if checked < 16 {
 		t.Errorf("%d notebooks were checked", checked)
 	}
+}
+
+// savedNotebook returns the notebook of an experiment, its path and its JSON.
+func savedNotebook(t *testing.T, number string) (path string, page []byte) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join("..", number+"_*.ipynb"))
+	paths = slices.DeleteFunc(paths, func(path string) bool { return strings.HasSuffix(path, "00_start_here.ipynb") })
+	if err != nil || len(paths) != 1 {
+		t.Fatalf("notebooks %v, %v", paths, err)
+	}
+	page, err = os.ReadFile(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths[0], page
+}
+
+// TestVerdictsInNotebooks checks that the saved notebooks show the published verdicts and p-values.
+// A new result of any experiment changes the corrected p-values of all.
+func TestVerdictsInNotebooks(t *testing.T) {
+	judged, err := allPublished()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const save = "save the notebook again, by scripts/notebooks/execute.py --save"
+	var summarized []report.Judged // In the summary of 00_start_here.ipynb.
+	for _, e := range experiments.All() {
+		j, ok := largest(judged, e.Info().Name)
+		if !ok {
+			continue
+		}
+		summarized = append(summarized, j)
+		path, page := savedNotebook(t, e.Info().Number)
+		shown := outputHTML(t, page)
+		if !strings.Contains(shown, "Published at "+string(j.Scale)+" scale") {
+			t.Errorf("%s does not show the published result of %s scale: %s", path, j.Scale, save)
+			continue
+		}
+		p := &PublishedOutcome[int]{Outcome: &Outcome[int]{Result: j.Result}, judged: j}
+		for _, c := range j.Decided {
+			_, after, ok := strings.Cut(shown, mark(c.Final)+": <b>"+html.EscapeString(c.Text)+"</b>")
+			after, _, _ = strings.Cut(after, "</p>")
+			if !ok || !strings.HasSuffix(after, html.EscapeString(p.change(c))) {
+				t.Errorf("%s: the claim %q is published as %s %s: %s", path, c.Text, c.Final, c.PValues(), save)
+			}
+		}
+	}
+	page, err := os.ReadFile(filepath.Join("..", "00_start_here.ipynb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(outputHTML(t, page), summaryList(summarized)) {
+		t.Errorf("00_start_here.ipynb does not show the published numbers of verdicts: %s", save)
+	}
+}
+
+// outputHTML returns the HTML that the cells of a saved notebook show.
+func outputHTML(t *testing.T, page []byte) string {
+	t.Helper()
+	var notebook struct {
+		Cells []struct {
+			Outputs []struct {
+				Data map[string]any
+			}
+		}
+	}
+	if err := json.Unmarshal(page, &notebook); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, cell := range notebook.Cells {
+		for _, output := range cell.Outputs {
+			switch text := output.Data["text/html"].(type) {
+			case string:
+				b.WriteString(text)
+			case []any: // Lines.
+				for _, line := range text {
+					fmt.Fprint(&b, line)
+				}
+			}
+		}
+	}
+	return b.String()
 }
 
 // jsonLineBreak matches the end of a line of a cell and the beginning of the next one.

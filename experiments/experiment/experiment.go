@@ -35,8 +35,8 @@ type Experiment interface {
 	Plan(cfg any, seeds []int64) ([]runs.Run, error)
 	// RunConfig runs a configuration, which must have the type that DefaultConfig returns.
 	RunConfig(ctx context.Context, env runs.Env, cfg any, seeds []int64) (*Result, error)
-	// Decide decides the claims from the records of runs that are complete. scale is the one that the
-	// configuration was made for, or Nearest: it decides what the verdicts are worth.
+	// Decide decides the claims from the records of runs that are complete. The scale that the
+	// configuration was made for, or Nearest, decides what the verdicts are worth.
 	Decide(ctx context.Context, out, backendName string, scale Scale, cfg any, seeds []int64) (*Result, error)
 }
 

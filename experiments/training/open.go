@@ -118,7 +118,8 @@ const DefaultBatchSize = 500
 // Dataset returns one pass over the examples of a set, in order, for measuring the network: the
 // first n (0 for all) of a split of one of datasets.Names, or for a curve the points that the
 // network was trained on, as one batch. An empty name selects the set that the network was trained
-// on, and its classes, which the set's name then ends in. A batch size of 0 selects DefaultBatchSize.
+// on, and its classes, which the set's name then ends in. A batch size of 0 selects
+// DefaultBatchSize.
 func (t *Trained) Dataset(name string, split datasets.Split, n, batchSize int) (train.Dataset, error) {
 	trainedOn := name == ""
 	if trainedOn {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,6 +60,9 @@ func load(dir string) (*Result, error) {
 		return nil, err
 	}
 	all, err := readMeasures(dir)
-	r.tabulate(all)
+	// There may be measures of other calls.
+	r.tabulate(slices.DeleteFunc(all, func(m *Measured) bool {
+		return m.Settings != r.Settings || m.Backend != r.Backend || !slices.Contains(r.Seeds, m.Seed)
+	}))
 	return r, err
 }

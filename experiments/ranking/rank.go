@@ -35,7 +35,7 @@ type Options struct {
 	BackendName string
 	// Runs is the output folder of an experiment, which is not changed, and Out the folder for the
 	// ranking. Measures that Out has of an earlier call with the same settings are not computed
-	// again. In the end Out has the measures of the ranked runs alone.
+	// again. Those of other runs, settings and backends stay there.
 	Runs, Out string
 	// Seeds are those of the runs; nil for all.
 	Seeds    []int64
@@ -61,7 +61,7 @@ func Rank(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := measureAll(ctx, o, records)
+	all, others, err := measureAll(ctx, o, records)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func Rank(ctx context.Context, o Options) (*Result, error) {
 	r.tabulate(all)
 	r.Provenance.Finished, r.Provenance.Starts = time.Now().UTC().Truncate(time.Second), 1
 	r.Provenance.Seconds = time.Since(began).Seconds()
-	if err := write(o.Out, all); err != nil {
+	if err := write(o.Out, all, others); err != nil {
 		return nil, err
 	}
 	if _, err := figure(r, all).Save(filepath.Join(o.Out, figureBase)); err != nil {
@@ -166,11 +166,11 @@ func checkDistinct(dir string, records []*runs.Record) error {
 	return nil
 }
 
-// measureAll returns the measures of the runs with these records.
-func measureAll(ctx context.Context, o Options, records []*runs.Record) (all []*Measured, err error) {
-	known, err := readMeasures(o.Out)
-	if err != nil {
-		return nil, err
+// measureAll returns the measures of the runs with these records, and the measures that o.Out has
+// of earlier calls.
+func measureAll(ctx context.Context, o Options, records []*runs.Record) (all, known []*Measured, err error) {
+	if known, err = readMeasures(o.Out); err != nil {
+		return nil, nil, err
 	}
 	progress := o.Progress
 	if progress == nil {
@@ -189,17 +189,16 @@ func measureAll(ctx context.Context, o Options, records []*runs.Record) (all []*
 		} else {
 			m, err := measure(ctx, backend, o.BackendName, o.Runs, record, o.Settings)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			all = append(all, m)
-			// Those that are known, but not reached yet, must not be lost.
-			if err := write(o.Out, append(slices.Clone(all), known...)); err != nil {
-				return nil, err
+			if err := write(o.Out, all, known); err != nil {
+				return nil, nil, err
 			}
 		}
 		progress.Add(1)
 	}
-	return all, nil
+	return all, known, nil
 }
 
 // match adds what the records tell of the runs at equal training loss.
@@ -238,15 +237,21 @@ func readMeasures(dir string) (all []*Measured, err error) {
 	return all, err
 }
 
-// write writes measures, each run once.
-func write(dir string, all []*Measured) error {
+// write writes the measures of this call, and after them those of earlier calls that it did not
+// compute or read again.
+func write(dir string, all, earlier []*Measured) error {
+	type key struct {
+		run, backend string
+		settings     Settings
+	}
 	var b bytes.Buffer
-	seen := make(map[string]bool)
-	for _, m := range all {
-		if seen[m.Run] {
+	seen := make(map[key]bool)
+	for _, m := range slices.Concat(all, earlier) {
+		k := key{m.Run, m.Backend, m.Settings}
+		if seen[k] {
 			continue
 		}
-		seen[m.Run] = true
+		seen[k] = true
 		raw, err := json.Marshal(m)
 		if err != nil {
 			return err

@@ -28,7 +28,7 @@ func (a *app) rankCommand() *cobra.Command {
 			"geometric complexity, norms of the weights, sharpness, the local learning coefficient and\n" +
 			"other measures, and Kendall's rank correlation of each with the test error: over all pairs\n" +
 			"of runs, given the training loss, and over runs that differ in one setting alone. It writes\n" +
-			"the measures, the correlations and a figure to out/rank-NAME, and continues there.",
+			"the measures, the correlations and a figure to out/ranking/NAME, and continues there.",
 		Example: "  gcml run 09 --scale laptop && gcml rank out/optimizers-laptop\n" +
 			"  gcml rank out/optimizers-laptop --seeds 0 --steps 500 --json",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -40,7 +40,7 @@ func (a *app) rankCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.rank(cmd.Context(), args[0], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.out, "out", "", "`folder` of the ranking (default: out/rank-NAME)")
+	f.StringVar(&o.out, "out", "", "`folder` of the ranking (default: out/ranking/NAME)")
 	addSeeds(cmd, &o.seeds, "all")
 	f.Float64Var(&o.Noise, "noise", o.Noise, "`size` of the noise of sharpness, in units of each weight")
 	f.Float64Var(&o.StepSize, "step-size", o.StepSize, "`size` of the steps that sample the learning coefficient")
@@ -59,7 +59,8 @@ func (a *app) rank(ctx context.Context, dir string, o rankOptions) error {
 	}
 	o.BurnIn = o.Steps
 	if o.out == "" {
-		o.out = filepath.Join("out", "rank-"+filepath.Base(filepath.Clean(dir)))
+		// A folder of its own for rankings, so that out/*-laptop means experiments alone.
+		o.out = filepath.Join("out", "ranking", filepath.Base(filepath.Clean(dir)))
 	}
 	progress, err := a.newProgress(o.progress)
 	if err != nil {

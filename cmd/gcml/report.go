@@ -75,12 +75,12 @@ func isFolder(cmd *cobra.Command, word string) error {
 }
 
 func (a *app) writePage(dirs []string, out string) error {
-	folders, unfinished, err := report.LoadAll(dirs...)
+	folders, skipped, err := report.LoadAll(dirs...)
 	if err != nil {
 		return err
 	}
-	for _, dir := range unfinished {
-		fmt.Fprintf(a.stderr, "skipped: %s has no result yet\n", dir)
+	for _, s := range skipped {
+		fmt.Fprintf(a.stderr, "skipped: %v\n", s.Err)
 	}
 	page, err := report.HTML(folders)
 	if err != nil {
@@ -176,12 +176,15 @@ func (a *app) readmeCommand() *cobra.Command {
 		Short: "Update the tables of results in README.md and results/README.md",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			folders, unfinished, err := report.LoadAll(folder)
+			folders, skipped, err := report.LoadAll(folder)
 			if err != nil {
 				return err
 			}
-			if len(unfinished) > 0 {
-				return fmt.Errorf("%s has no result; publish it again or remove it", strings.Join(unfinished, ", "))
+			for _, s := range skipped {
+				if errors.Is(s.Err, report.ErrUnfinished) {
+					return fmt.Errorf("%s has no result; publish it again or remove it", s.Dir)
+				}
+				fmt.Fprintf(a.stderr, "skipped: %v\n", s.Err)
 			}
 			changed, err := report.UpdateReadmes(folders, readme, folder)
 			for _, path := range changed {

@@ -29,6 +29,16 @@ const (
 	figureBase   = "ranking"        // the figure's files without extension
 )
 
+// IsFolder reports whether a folder has a ranking, even one that has only begun.
+func IsFolder(dir string) bool {
+	for _, file := range []string{resultFile, measuresFile} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Options say what is ranked.
 type Options struct {
 	Backend     compute.Backend

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/geometric-complexity/toolkit/experiments/experiment"
+	"github.com/geometric-complexity/toolkit/experiments/ranking"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
 
@@ -43,6 +44,9 @@ func (f *Folder) ID() string { return filepath.Base(f.Dir) }
 // ErrUnfinished is wrapped by the errors for folders without a result.
 var ErrUnfinished = errors.New("the experiment has not finished; the command that began it resumes it")
 
+// errNoExperiment is wrapped by the errors for folders of gcml rank.
+var errNoExperiment = errors.New("not an experiment")
+
 // Load reads a folder of results.
 func Load(dir string) (*Folder, error) {
 	f := &Folder{Dir: dir, Result: new(experiment.Result)}
@@ -52,6 +56,9 @@ func Load(dir string) (*Folder, error) {
 	}
 	raw, err := readFile(dir, experiment.ResultFile)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := noRanking(dir); err != nil {
+			return nil, err
+		}
 		return nil, fmt.Errorf("%s has no %s: %w", dir, experiment.ResultFile, ErrUnfinished)
 	}
 	if err != nil {
@@ -73,6 +80,24 @@ func Load(dir string) (*Folder, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// noRanking returns an error for the folder of a ranking, and for a folder with nothing but
+// rankings.
+func noRanking(dir string) error {
+	if ranking.IsFolder(dir) {
+		return fmt.Errorf("%s is a ranking, %w", dir, errNoExperiment)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	for _, entry := range entries {
+		if !ranking.IsFolder(filepath.Join(dir, entry.Name())) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s has rankings, %w", dir, errNoExperiment)
 }
 
 // readFile reads a file of a folder of results. The folder may be a stranger's, so links that lead
@@ -133,9 +158,16 @@ func readRecords(dir string) (records []Record, err error) {
 	return records, nil
 }
 
+// Skipped is a folder without a result, and says why it has none: Err wraps ErrUnfinished if it is
+// an experiment's.
+type Skipped struct {
+	Dir string
+	Err error
+}
+
 // LoadAll reads folders of results, and folders that contain such folders, in the order of the
-// experiments' numbers. unfinished are the contained folders without a result.
-func LoadAll(dirs ...string) (folders []*Folder, unfinished []string, err error) {
+// experiments' numbers. skipped are the contained folders without a result.
+func LoadAll(dirs ...string) (folders []*Folder, skipped []Skipped, err error) {
 	for _, dir := range dirs {
 		f, err := Load(dir)
 		if err == nil {
@@ -152,7 +184,7 @@ func LoadAll(dirs ...string) (folders []*Folder, unfinished []string, err error)
 		if len(within) == 0 {
 			return nil, nil, fmt.Errorf("no results in %s: neither it nor a folder in it has a %s", dir, experiment.ResultFile)
 		}
-		folders, unfinished = append(folders, within...), append(unfinished, without...)
+		folders, skipped = append(folders, within...), append(skipped, without...)
 	}
 	slices.SortStableFunc(folders, inOrder)
 	for i := 1; i < len(folders); i++ {
@@ -160,10 +192,10 @@ func LoadAll(dirs ...string) (folders []*Folder, unfinished []string, err error)
 			return nil, nil, fmt.Errorf("%s and %s have the same name; give only one of them", a.Dir, b.Dir)
 		}
 	}
-	return folders, unfinished, nil
+	return folders, skipped, nil
 }
 
-func loadWithin(dir string) (folders []*Folder, unfinished []string, err error) {
+func loadWithin(dir string) (folders []*Folder, skipped []Skipped, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, nil, err
@@ -175,15 +207,15 @@ func loadWithin(dir string) (folders []*Folder, unfinished []string, err error) 
 		inner := filepath.Join(dir, entry.Name())
 		f, err := Load(inner)
 		switch {
-		case errors.Is(err, ErrUnfinished):
-			unfinished = append(unfinished, inner)
+		case errors.Is(err, ErrUnfinished), errors.Is(err, errNoExperiment):
+			skipped = append(skipped, Skipped{inner, err})
 		case err != nil:
 			return nil, nil, err
 		default:
 			folders = append(folders, f)
 		}
 	}
-	return folders, unfinished, nil
+	return folders, skipped, nil
 }
 
 // inOrder compares by number, with folders without a number last, then by scale and folder.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,7 +114,9 @@ func TestLoadAllSorts(t *testing.T) {
 	}
 	put(t, filepath.Join(root, "e", "runs", "aa", "log.jsonl"), "")
 	put(t, filepath.Join(root, ".hidden", "x"), "")
-	folders, unfinished, err := LoadAll(root)
+	put(t, filepath.Join(root, "f", "ranking.json"), "")
+	put(t, filepath.Join(root, "ranking", "g", "measures.jsonl"), "")
+	folders, skipped, err := LoadAll(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,8 +127,15 @@ func TestLoadAllSorts(t *testing.T) {
 	if want := []string{"d", "c", "b", "a"}; !slices.Equal(got, want) {
 		t.Errorf("order %q; want %q", got, want)
 	}
-	if want := []string{filepath.Join(root, "e")}; !slices.Equal(unfinished, want) {
-		t.Errorf("unfinished %q; want %q", unfinished, want)
+	want := []string{"e has no result.json", "f is a ranking, not an experiment", "ranking has rankings, not an experiment"}
+	for i, s := range skipped {
+		if i >= len(want) || !strings.HasPrefix(s.Err.Error(), filepath.Join(root, want[i])) ||
+			!strings.HasPrefix(s.Err.Error(), s.Dir+" ") || errors.Is(s.Err, ErrUnfinished) != (i == 0) {
+			t.Errorf("skipped: %+v", s)
+		}
+	}
+	if len(skipped) != len(want) {
+		t.Errorf("%d folders skipped, want %q", len(skipped), want)
 	}
 }
 
@@ -134,6 +144,7 @@ func TestLoadAllErrors(t *testing.T) {
 	write(t, filepath.Join(root, "one", "05"), sample())
 	write(t, filepath.Join(root, "two", "05"), sample())
 	put(t, filepath.Join(root, "empty", "x"), "")
+	put(t, filepath.Join(root, "rank", "ranking.json"), "")
 	put(t, filepath.Join(root, "cut", "result.json"), `{"number": "05", "na`)
 	put(t, filepath.Join(root, "other", "result.json"), `{"answer": 42}`)
 	write(t, filepath.Join(root, "records"), sample())
@@ -145,6 +156,7 @@ func TestLoadAllErrors(t *testing.T) {
 	}{
 		{"not there", []string{"none"}, "there is no folder"},
 		{"nothing in it", []string{"empty"}, "no results in"},
+		{"a ranking", []string{"rank"}, "rank is a ranking, not an experiment"},
 		{"same name", []string{"one", "two"}, "have the same name"},
 		{"half written", []string{"cut"}, "result.json is damaged (unexpected end of JSON input); run the experiment again"},
 		{"another JSON", []string{"other"}, "names no experiment"},

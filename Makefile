@@ -165,8 +165,8 @@ notebooks: $(VENV)/kernel.stamp ## execute all notebooks at smoke scale, without
 # Results name their commit, so `report publish` refuses those of a tree with changes.
 results: xla ## run all experiments at laptop scale and publish them to results/ (takes hours)
 	@go build -buildvcs=true -o bin/gcml ./cmd/gcml
-	@for number in $$(bin/gcml list | sed -n 's/^\([0-9][0-9]\) .*/\1/p'); do bin/gcml run $$number || exit 1; done
-	@bin/gcml demo
+	@for number in $$(bin/gcml list | sed -n 's/^\([0-9][0-9]\) .*/\1/p'); do bin/gcml run $$number --yes || exit 1; done
+	@bin/gcml demo --yes
 	@bin/gcml report publish out/*-laptop out/demo
 	@bin/gcml report readme
 	@bin/gcml report --out results/report.html

@@ -12,6 +12,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/experiments/experiment"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/experiments/training"
 )
 
 // executionOptions are the flags that say which runs this process does, and with how many workers.
@@ -72,10 +73,38 @@ func (a *app) newSweep(planned []*experiment.Planned, o runOptions, e executionO
 	for _, p := range planned {
 		s.all = append(s.all, runs.Items(p.Part)...)
 	}
+	if e.keep && !slices.ContainsFunc(s.all, trains) {
+		return nil, usagef("--%s: none of these runs trains a network: give the command without it", keepFlag)
+	}
 	if !e.decide {
 		s.shard = shard.Of(s.all)
 	}
 	return s, nil
+}
+
+// trains says whether a run leaves a trained network.
+func trains(item runs.Item) bool { return item.Task.Kind() == (&training.Train{}).Kind() }
+
+// withoutKept counts the complete runs that have not kept the checkpoints that they were asked for.
+func (s *sweep) withoutKept(backendName string) (n int) {
+	if !s.keep {
+		return 0
+	}
+	for _, item := range s.shard {
+		if !trains(item) {
+			continue
+		}
+		// A worker reports what cannot be read.
+		record, err := runs.Lookup(item.Part.Out, backendName, item.Run)
+		if err != nil || record == nil {
+			continue
+		}
+		found, err := runs.ListCheckpoints(filepath.Join(item.Part.Out, runs.RunsDir, record.Hash))
+		if err == nil && len(found) < 2 {
+			n++
+		}
+	}
+	return n
 }
 
 // execute does the runs of the shard, decides the claims of the experiments that are complete then,
@@ -106,6 +135,7 @@ func (a *app) execute(ctx context.Context, s *sweep) error {
 	if err := s.createFolders(); err != nil {
 		return err
 	}
+	withoutKept := s.withoutKept(w.backendName)
 	reused, err := schedule.Run(ctx, w.workers...)
 	var interrupted *runs.InterruptedError
 	var failed *runs.FailedError
@@ -120,6 +150,10 @@ func (a *app) execute(ctx context.Context, s *sweep) error {
 		}
 	case err != nil:
 		return err
+	}
+	if withoutKept > 0 {
+		fmt.Fprintf(a.stderr, "note: --%s: %d runs were complete already and keep only their last checkpoint; "+
+			"remove %s to repeat them\n", keepFlag, withoutKept, s.out())
 	}
 	return joined(err, a.decideAll(ctx, s.withoutFailed(failed), w.backendName, reused))
 }
@@ -156,15 +190,21 @@ func (s *sweep) describe(workers int) string {
 	if len(s.shard) < len(s.all) {
 		text = fmt.Sprintf("%d of %s", len(s.shard), text)
 	}
-	out := s.planned[0].Out
 	if n := len(s.planned); n > 1 {
 		text += fmt.Sprintf(" of %d experiments", n)
-		out = filepath.Dir(out)
 	}
 	if workers > 1 {
 		text += fmt.Sprintf(" by %d processes", workers)
 	}
-	return text + ", results in " + out
+	return text + ", results in " + s.out()
+}
+
+// out is the folder of all results.
+func (s *sweep) out() string {
+	if len(s.planned) > 1 {
+		return filepath.Dir(s.planned[0].Out)
+	}
+	return s.planned[0].Out
 }
 
 // decideAll decides and prints the claims of each complete experiment. Missing runs are an error

@@ -127,6 +127,10 @@ func (in *inspection) checkOptions() error {
 		return errors.Errorf("inspect: the estimator %s has no derivatives, which the maps of the inputs need",
 			in.options.Estimator)
 	}
+	if in.options.Image != nil && in.subject.InputNode != "" {
+		return errors.New("inspect: images are drawn of inputs, and the derivatives are by an inner node: " +
+			"give no size of images")
+	}
 	if in.options.Image != nil {
 		_, err := newLayout(in.options.Image, in.found.inputs())
 		return err

@@ -378,6 +378,8 @@ func TestMeasureErrors(t *testing.T) {
 		"noise of σ = -1":  {options: inspect.Options{Noise: []float64{-1}}},
 		"noise is drawn on inputs": {change: func(s *inspect.Subject) { s.InputNode = "squares" },
 			options: inspect.Options{Noise: []float64{1}}},
+		"images are drawn of inputs": {change: func(s *inspect.Subject) { s.InputNode = "squares" },
+			options: inspect.Options{Image: []int{2, 2}}},
 		"-1 examples to show":                          {options: inspect.Options{Shown: -1}},
 		"no node \"wrong\" for the features":           {change: func(s *inspect.Subject) { s.Features = "wrong" }},
 		"no node \"wrong\" to differentiate by":        {change: func(s *inspect.Subject) { s.InputNode = "wrong" }},

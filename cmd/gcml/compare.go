@@ -69,6 +69,9 @@ func (a *app) compare(ctx context.Context, paths []string, o compareOptions) err
 	if err != nil {
 		return err
 	}
+	if err := o.checkSeed(estimator); err != nil {
+		return err
+	}
 	var networks []*openedNetwork
 	if o.checkpoints != "" {
 		networks, err = openCheckpoints(o.checkpoints, o.measureOptions, split)

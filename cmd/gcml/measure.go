@@ -107,6 +107,9 @@ func (a *app) measure(ctx context.Context, o measureOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := o.checkSeed(estimator); err != nil {
+		return err
+	}
 	if o.onnx != "" {
 		return a.measureONNX(ctx, o, estimator, split)
 	}

@@ -72,6 +72,15 @@ func (o measureOptions) check() (gcml.Estimator, datasets.Split, error) {
 	return estimator, split, nil
 }
 
+// checkSeed checks that a seed is used, for commands that draw numbers in the estimator alone: no
+// network that they measure draws any.
+func (o measureOptions) checkSeed(estimator gcml.Estimator) error {
+	if o.given("seed") && estimator == gcml.Exact() {
+		return usagef("--seed applies to random estimators only (--estimator), not to exact")
+	}
+	return nil
+}
+
 // checkONNXExamples checks that there is one source of examples for an ONNX network.
 func (o measureOptions) checkONNXExamples(command string) error {
 	if (len(o.inputs) == 0) == (o.dataset == "") {

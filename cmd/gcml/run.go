@@ -35,10 +35,8 @@ func (o *runOptions) addTo(cmd *cobra.Command, chosen func(args []string) ([]exp
 // plan applies the flags to an experiment's configuration at a scale, and plans its runs.
 func (o *runOptions) plan(e experiment.Experiment, scale experiment.Scale, out string) (*experiment.Planned, error) {
 	cfg, seeds := e.DefaultConfig(scale), o.seeds
-	for _, assignment := range o.sets {
-		if err := settings.Set(cfg, assignment); err != nil {
-			return nil, usageError{fmt.Errorf("--set: %w", err)}
-		}
+	if err := settings.SetAll(cfg, o.sets); err != nil {
+		return nil, usageError{fmt.Errorf("--set: %w", err)}
 	}
 	if len(seeds) == 0 {
 		seeds = e.DefaultSeeds(scale)
@@ -139,12 +137,12 @@ func (a *app) runExperiment(cmd *cobra.Command, e experiment.Experiment, scale e
 	if err != nil {
 		return err
 	}
-	if o.printConfig {
-		return a.printJSON(planned.Config)
-	}
 	s, err := a.newSweep([]*experiment.Planned{planned}, o.runOptions, o.executionOptions)
 	if err != nil {
 		return err
+	}
+	if o.printConfig {
+		return a.printJSON(planned.Config)
 	}
 	if o.json {
 		s.print = func(r *experiment.Result, _ string) error { return a.printJSON(r) }

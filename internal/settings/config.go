@@ -3,8 +3,10 @@ package settings
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/geometric-complexity/toolkit/internal/nearest"
@@ -76,6 +78,24 @@ func Set(cfg any, assignment string) error {
 	return nearest.Unknown("key", key, Keys(cfg))
 }
 
+// SetAll changes several keys of a configuration; see Set. It returns an error if a key is set
+// twice.
+func SetAll(cfg any, assignments []string) error {
+	given := make(map[string]string)
+	for _, assignment := range assignments {
+		if err := Set(cfg, assignment); err != nil {
+			return err
+		}
+		key, _, _ := strings.Cut(assignment, "=")
+		key = strings.TrimSpace(key)
+		if earlier, ok := given[key]; ok {
+			return fmt.Errorf("key %q is set twice, by %q and %q: give one of them", key, earlier, assignment)
+		}
+		given[key] = assignment
+	}
+	return nil
+}
+
 // decodeValue decodes the value into *target. It adds the quotes or brackets that JSON requires and
 // a command line may omit.
 func decodeValue(value string, target reflect.Value) error {
@@ -86,6 +106,14 @@ func decodeValue(value string, target reflect.Value) error {
 	}
 	if kind == reflect.Slice && !strings.HasPrefix(value, "[") {
 		value = "[" + value + "]"
+	}
+	// json.Unmarshal takes null as a value of any type, and leaves the zero value in its place.
+	var plain any
+	if err := json.Unmarshal([]byte(value), &plain); err != nil {
+		return err
+	}
+	if list, _ := plain.([]any); plain == nil || slices.Contains(list, nil) {
+		return errors.New("null is no value")
 	}
 	return json.Unmarshal([]byte(value), target.Interface())
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -74,7 +75,7 @@ func (a *app) compare(ctx context.Context, paths []string, o compareOptions) err
 	}
 	var networks []*openedNetwork
 	if o.checkpoints != "" {
-		networks, err = openCheckpoints(o.checkpoints, o.measureOptions, split)
+		networks, err = a.openCheckpoints(o.checkpoints, o.measureOptions, split)
 	} else {
 		networks, err = openNetworks(paths, o.measureOptions, split)
 	}
@@ -113,8 +114,8 @@ func openNetworks(paths []string, o measureOptions, split datasets.Split) (all [
 }
 
 // openCheckpoints opens all checkpoints of the run in a folder, or the newest of each run in the
-// output folder of an experiment.
-func openCheckpoints(dir string, o measureOptions, split datasets.Split) (all []*openedNetwork, err error) {
+// output folder of an experiment. It says which of these runs have none, and leaves them out.
+func (a *app) openCheckpoints(dir string, o measureOptions, split datasets.Split) (all []*openedNetwork, err error) {
 	if err := o.checkRunFlags(dir); err != nil {
 		return nil, err
 	}
@@ -131,6 +132,10 @@ func openCheckpoints(dir string, o measureOptions, split datasets.Split) (all []
 				continue
 			}
 			trained, err := training.OpenRun(path)
+			if none := (*training.NoNetworkError)(nil); errors.As(err, &none) || errors.Is(err, runs.ErrNoCheckpoint) {
+				fmt.Fprintf(a.stderr, "skipped: %v\n", err)
+				continue
+			}
 			if err == nil {
 				err = add(path, trained)
 			}

@@ -379,6 +379,9 @@ func loadCheckpoint(store *model.Store, dir string) error {
 	return nil
 }
 
+// ErrNoCheckpoint is wrapped by the errors for runs that have saved no checkpoint.
+var ErrNoCheckpoint = errors.New("the run has no checkpoint yet")
+
 // LoadNewest loads the variables of the newest checkpoint of a run's folder into an empty store,
 // and returns its step.
 func LoadNewest(dir, address string, store *model.Store) (step int64, err error) {
@@ -387,7 +390,7 @@ func LoadNewest(dir, address string, store *model.Store) (step int64, err error)
 		return 0, err
 	}
 	if len(found) == 0 {
-		return 0, fmt.Errorf("%s: the run has no checkpoint yet", dir)
+		return 0, fmt.Errorf("%s: %w", dir, ErrNoCheckpoint)
 	}
 	step, err = LoadCheckpoint(dir, address, found[0], store)
 	if err != nil {

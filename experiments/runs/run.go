@@ -274,6 +274,9 @@ func (j *Job) Checkpoints() *Checkpoints {
 func ReadFolder(dir string) (*Record, error) {
 	run, err := readRunFile(dir)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no folder %s", dir)
+		}
 		return nil, fmt.Errorf("%s is not the folder of a run: it has no %s; look in the folder %q of an experiment's output folder", dir, RunFile, RunsDir)
 	}
 	if err != nil {

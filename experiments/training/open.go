@@ -40,6 +40,14 @@ type Trained struct {
 	measured *datasets.Images  // the training images on which the run measured its loss; nil for a curve and texts
 }
 
+// NoNetworkError reports a run that leaves no network.
+type NoNetworkError struct{ Dir, Kind string }
+
+// Error implements error.
+func (e *NoNetworkError) Error() string {
+	return fmt.Sprintf("%s: a run of kind %q leaves no network, only one of kind %q does", e.Dir, e.Kind, (&Train{}).Kind())
+}
+
 // OpenRun loads the network of a run's folder, out/runs/ADDRESS, at its newest checkpoint. The
 // caller owns its store.
 func OpenRun(dir string) (*Trained, error) {
@@ -78,7 +86,10 @@ func OpenCheckpoints(dir string) (all []*Trained, err error) {
 		all = append(all, t)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%s: the run has no checkpoint yet", dir)
+		if _, err := runs.ReadFolder(dir); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s: %w", dir, runs.ErrNoCheckpoint)
 	}
 	return all, nil
 }
@@ -90,7 +101,7 @@ func open(dir string, load func(address string, store *model.Store) (step int64,
 		return nil, err
 	}
 	if kind := (&Train{}).Kind(); run.Kind != kind {
-		return nil, fmt.Errorf("%s: a run of kind %q leaves no network, only one of kind %q does", dir, run.Kind, kind)
+		return nil, &NoNetworkError{dir, run.Kind}
 	}
 	t := &Trained{Task: &Train{}, Seed: run.Seed, Store: model.NewStore(), data: run.Data}
 	if err := json.Unmarshal(run.Task, t.Task); err != nil {

@@ -78,7 +78,7 @@ func TestOpenCheckpoints(t *testing.T) {
 	if !differ {
 		t.Error("both checkpoints have the same variables")
 	}
-	if _, err := OpenCheckpoints(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no checkpoint yet") {
+	if _, err := OpenCheckpoints(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not the folder of a run") {
 		t.Errorf("a folder without checkpoints: error %v", err)
 	}
 }

@@ -97,6 +97,7 @@ func (r *Result) records(o Options) (records []*runs.Record, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var seeds []int64 // of all complete runs
 	for _, entry := range entries {
 		if !entry.IsDir() {
 			continue
@@ -105,6 +106,9 @@ func (r *Result) records(o Options) (records []*runs.Record, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if record != nil && !slices.Contains(seeds, record.Seed) {
+			seeds = append(seeds, record.Seed)
+		}
 		counts, err := r.count(o, record)
 		if err != nil {
 			return nil, err
@@ -112,6 +116,12 @@ func (r *Result) records(o Options) (records []*runs.Record, err error) {
 		if counts {
 			records = append(records, record)
 		}
+	}
+	slices.Sort(seeds)
+	if isAsked := func(seed int64) bool { return slices.Contains(o.Seeds, seed) }; o.Seeds != nil && len(seeds) > 0 &&
+		!slices.ContainsFunc(seeds, isAsked) {
+		return nil, fmt.Errorf("%s has no complete runs with seeds %s: those that it has are of seeds %s", o.Runs,
+			evidence.JoinInts(o.Seeds), evidence.JoinInts(seeds))
 	}
 	if len(records) < 2 {
 		text := fmt.Sprintf("%s has %d complete runs that ended better than chance, and a ranking wants two or more", o.Runs,

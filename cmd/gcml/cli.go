@@ -180,6 +180,13 @@ func (a *app) sameCommand() string {
 	return shellescape.QuoteCommand(append([]string{"gcml"}, a.args...))
 }
 
+// resumeCommand returns the command line that continues interrupted work: with the variables that
+// select the backend and the data, because other ones would begin other runs.
+func (a *app) resumeCommand() string { return withExports(a.sameCommand()) }
+
+// withExports returns a command for a shell with the variables of exports before it.
+func withExports(command string) string { return strings.Join(append(exports(), command), " ") }
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gcml",

@@ -19,6 +19,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/geometric-complexity/toolkit/backend"
 	"github.com/geometric-complexity/toolkit/experiments"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 )
@@ -100,6 +101,13 @@ func TestExitCode(t *testing.T) {
 
 func TestSameCommandIsQuoted(t *testing.T) {
 	a := &app{args: []string{"run", "01", "--out", "it's"}}
+	for name, value := range map[string]string{"GOMLX_BACKEND": "xla:cpu", "GCML_DATA": "my data", backend.PluginDirEnv: "",
+		backend.PluginPathEnv: ""} {
+		t.Setenv(name, value)
+	}
+	if got, want := a.resumeCommand(), `GOMLX_BACKEND=xla:cpu GCML_DATA='my data' `+a.sameCommand(); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 	if got, want := a.sameCommand(), `gcml run 01 --out 'it'"'"'s'`; got != want {
 		t.Errorf("command %s; want %s", got, want)
 	}

@@ -110,7 +110,7 @@ func (s *sweep) withoutKept(backendName string) (n int) {
 // execute does the runs of the shard, decides the claims of the experiments that are complete then,
 // and says what the others lack.
 func (a *app) execute(ctx context.Context, s *sweep) error {
-	command := a.sameCommand()
+	command := a.resumeCommand() // Before GOMLX_BACKEND is set for smoke runs.
 	a.resume.Store(&command)
 	smoke, err := preferGoAtSmokeScale(s.planned)
 	if err != nil {
@@ -221,7 +221,7 @@ func (a *app) decideAll(ctx context.Context, s *sweep, backendName string, reuse
 			fmt.Fprintf(a.stderr, "%v; its claims are decided when it is complete\n", err)
 			continue
 		case ctx.Err() != nil:
-			return resumableError{&runs.InterruptedError{Cause: ctx.Err()}, a.sameCommand()}
+			return resumableError{&runs.InterruptedError{Cause: ctx.Err()}, *a.resume.Load()}
 		case err != nil:
 			errs = append(errs, err)
 			continue

@@ -75,7 +75,7 @@ func (a *app) rank(ctx context.Context, dir string, o rankOptions) error {
 	result, err := ranking.Rank(ctx, ranking.Options{Backend: b, BackendName: info.ResultName(), Runs: dir, Out: o.out,
 		Seeds: o.seeds, Settings: o.Settings, Command: a.sameCommand(), Progress: progress})
 	if ctx.Err() != nil {
-		return resumableError{interruption("interrupted; the measures so far are kept"), a.sameCommand()}
+		return resumableError{interruption("interrupted; the measures so far are kept"), a.resumeCommand()}
 	}
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ func (a *app) submit(cmd *cobra.Command, job *slurmJob, dryRun bool) error {
 	}
 	decide := append(append([]string{"gcml"}, job.command...), "--decide")
 	fmt.Fprintf(a.stdout, "submitted as job %s, with logs in %s\nto see what is missing, and the claims: %s\n",
-		number, filepath.Join(filepath.Dir(script), number+"_*.log"), shellescape.QuoteCommand(decide))
+		number, filepath.Join(filepath.Dir(script), number+"_*.log"), withExports(shellescape.QuoteCommand(decide)))
 	return nil
 }
 

@@ -50,7 +50,8 @@ func (a *app) submit(cmd *cobra.Command, job *slurmJob, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	decide := append(append([]string{"gcml"}, job.command...), "--decide")
+	isKept := func(word string) bool { return word == "--"+keepFlag } // --decide refuses it.
+	decide := append(append([]string{"gcml"}, slices.DeleteFunc(slices.Clone(job.command), isKept)...), "--decide")
 	fmt.Fprintf(a.stdout, "submitted as job %s, with logs in %s\nto see what is missing, and the claims: %s\n",
 		number, filepath.Join(filepath.Dir(script), number+"_*.log"), withExports(shellescape.QuoteCommand(decide)))
 	return nil

@@ -261,7 +261,7 @@ func (j *Job) writeRunFile(seconds float64) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Replace(filepath.Join(j.Dir, RunFile), append(data, '\n'))
+	return atomicfile.Write(filepath.Join(j.Dir, RunFile), append(data, '\n'))
 }
 
 // Checkpoints returns the run's checkpoints.
@@ -279,8 +279,12 @@ func ReadFolder(dir string) (*Record, error) {
 		}
 		return nil, fmt.Errorf("%s is not the folder of a run: it has no %s; look in the folder %q of an experiment's output folder", dir, RunFile, RunsDir)
 	}
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return nil, err
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, fmt.Errorf("%s is damaged (%w): the command that began the run writes it anew; "+
+			"if the run has ended, remove %s first to repeat it", filepath.Join(dir, RunFile), err, dir)
 	}
 	if err := run.checkAddress(); err != nil {
 		return nil, fmt.Errorf("%s was changed: %w; to repeat the run, remove %s", filepath.Join(dir, RunFile), err, dir)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -50,5 +52,24 @@ func TestNumberJSON(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(`["x"]`), &back); err == nil {
 		t.Error("a string was read as a number: want an error")
+	}
+}
+
+// TestDamagedRunFile: after a power failure older programs left an empty file.
+func TestDamagedRunFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, RunFile)
+	for _, content := range []string{"", `{"hash": "ab`} {
+		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := ReadFolder(dir)
+		if err == nil || !strings.HasPrefix(err.Error(), file+" is damaged (unexpected end of JSON input): ") ||
+			!strings.HasSuffix(err.Error(), "remove "+dir+" first to repeat it") {
+			t.Errorf("%q: error %v", content, err)
+		}
+	}
+	if _, err := ReadFolder(filepath.Join(dir, "nosuch")); err == nil || !strings.HasPrefix(err.Error(), "there is no folder ") {
+		t.Errorf("no folder: error %v", err)
 	}
 }

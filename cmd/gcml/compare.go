@@ -208,6 +208,9 @@ func (a *app) announceComparison(ctx context.Context, b compute.Backend, network
 	for _, n := range networks {
 		outputs = max(outputs, n.found.outputs)
 	}
+	if note := differentOutputs(networks); note != "" {
+		fmt.Fprintln(a.stderr, "note:", note)
+	}
 	if o.Estimator.String() == "exact" && outputs > manyOutputs {
 		fmt.Fprintln(a.stderr, "note: --estimator projection:64 estimates GC without bias by 64 products instead of", outputs)
 	}
@@ -230,6 +233,19 @@ func (a *app) announceComparison(ctx context.Context, b compute.Backend, network
 		fmt.Fprintf(a.stderr, "estimate: about %s after compiling, from the time of %d examples\n", pace.Text(all), size)
 	}
 	return nil
+}
+
+// differentOutputs is a note on networks with different numbers of outputs, or "".
+func differentOutputs(networks []*openedNetwork) string {
+	first := networks[0]
+	for _, n := range networks[1:] {
+		if n.found.outputs != first.found.outputs {
+			return fmt.Sprintf("%s has %d outputs and %s has %d: GC is a sum over the outputs, "+
+				"so the network with more of them may have the higher GC for this reason alone", first.Name, first.found.outputs,
+				n.Name, n.found.outputs)
+		}
+	}
+	return ""
 }
 
 // comparisonText writes a comparison as a table.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +20,12 @@ func inputFiles(network *onnxmodel.Model, words []string) ([]string, error) {
 	for i, in := range inputs {
 		names[i] = in.Name
 	}
-	if len(words) == 1 && !strings.Contains(words[0], "=") {
+	// isNamed says whether a word is NAME=FILE. The = of a file's path is no such thing.
+	isNamed := func(word string) bool {
+		name, _, found := strings.Cut(word, "=")
+		return found && (slices.Contains(names, name) || !isFile(word))
+	}
+	if len(words) == 1 && !isNamed(words[0]) {
 		if len(inputs) > 1 && !strings.HasSuffix(strings.ToLower(words[0]), ".npz") {
 			return nil, usagef("the network has %d inputs (%s): "+
 				"give --inputs NAME=FILE for each, or one .npz file with all of them", len(inputs), strings.Join(names, ", "))
@@ -28,12 +34,12 @@ func inputFiles(network *onnxmodel.Model, words []string) ([]string, error) {
 	}
 	files := make([]string, len(inputs))
 	for _, word := range words {
-		name, file, named := strings.Cut(word, "=")
+		name, file, _ := strings.Cut(word, "=")
 		i := slices.Index(names, name)
 		switch {
-		case !named && len(inputs) == 1:
+		case !isNamed(word) && len(inputs) == 1:
 			i, file = 0, word
-		case !named:
+		case !isNamed(word):
 			return nil, usagef("--inputs %s: with several inputs, write NAME=FILE", word)
 		case i < 0:
 			return nil, unknownWord("input", name, names)
@@ -49,6 +55,11 @@ func inputFiles(network *onnxmodel.Model, words []string) ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // noAxis stands for an input that holds for all examples.

@@ -31,7 +31,7 @@ func (o *executionOptions) addTo(cmd *cobra.Command) {
 	f.IntVar(&o.workers, "workers", 1, "`number` of processes that do runs in parallel")
 	f.StringVar(&o.shard, "shard", "", "do only the runs of shard `i/n`: every n-th, beginning with run i, counted from 0")
 	f.BoolVar(&o.decide, "decide", false, "do no runs: decide the claims of complete experiments, and say what others lack")
-	f.BoolVar(&o.keep, keepFlag, false, "keep the networks of all measured steps, for gcml compare --checkpoints")
+	f.BoolVar(&o.keep, keepFlag, false, "keep the networks of all measured steps but step 0, for gcml compare --checkpoints")
 	complete(cmd, "workers", cobra.NoFileCompletions)
 	complete(cmd, "shard", cobra.NoFileCompletions)
 }

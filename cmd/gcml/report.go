@@ -131,8 +131,9 @@ func (a *app) publishCommand() *cobra.Command {
 		Use:   "publish OUT...",
 		Short: "Copy finished results into the repository",
 		Long: "publish copies the result, the claims, the records and the figures of output folders to\n" +
-			"results/NN-name. It replaces what was there, except for discussion.md. It does not copy\n" +
-			"checkpoints and logs, and it refuses results that nobody could repeat.",
+			"results/NN-name, or results/NN-name-SCALE at another scale than laptop. It replaces what was\n" +
+			"there, except for discussion.md. It does not copy checkpoints and logs, and it refuses results\n" +
+			"that nobody could repeat.",
 		Example: "  gcml report publish out/gc-regularizer-laptop\n  gcml report readme",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

@@ -55,10 +55,12 @@ type singleOptions struct {
 	json, printConfig bool
 }
 
-func (o *singleOptions) addTo(cmd *cobra.Command, chosen func(args []string) ([]experiment.Experiment, error)) {
+// addTo adds the flags to a command; folder says where results go without --out.
+func (o *singleOptions) addTo(cmd *cobra.Command, chosen func(args []string) ([]experiment.Experiment, error),
+	folder string) {
 	o.runOptions.addTo(cmd, chosen)
 	f := cmd.Flags()
-	f.StringVar(&o.out, "out", "", "`folder` for results (default: in out/, named after the experiment and the scale)")
+	f.StringVar(&o.out, "out", "", "`folder` for results (default: "+folder+")")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVar(&o.printConfig, "print-config", false, "print the configuration and run nothing")
 	completeFolders(cmd, "out")
@@ -93,7 +95,7 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	addScale(cmd, &scale)
-	o.addTo(cmd, findAll)
+	o.addTo(cmd, findAll, "in out/, named after the experiment and the scale")
 	o.executionOptions.addTo(cmd)
 	return cmd
 }
@@ -105,6 +107,9 @@ func oneExperiment(cmd *cobra.Command, args []string) error {
 	}
 	return nil
 }
+
+// demoFolder is where the results of the demo go without --out.
+var demoFolder = filepath.Join("out", "demo")
 
 func (a *app) demoCommand() *cobra.Command {
 	o := singleOptions{executionOptions: executionOptions{workers: 1}}
@@ -119,14 +124,14 @@ func (a *app) demoCommand() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.out == "" {
-				o.out = filepath.Join("out", "demo")
+				o.out = demoFolder
 			}
 			return a.runExperiment(cmd, experiments.Demo, experiment.Laptop, o)
 		},
 	}
 	o.addTo(cmd, func([]string) ([]experiment.Experiment, error) {
 		return []experiment.Experiment{experiments.Demo}, nil
-	})
+	}, demoFolder)
 	return cmd
 }
 

@@ -206,10 +206,9 @@ func (a *app) writeReport(r *inspect.Report, page, numbers string) error {
 	if err := r.JSON(&numbersText); err != nil {
 		return err
 	}
-	if err := atomicfile.Replace(numbers, numbersText.Bytes()); err != nil {
-		return err
-	}
-	if err := atomicfile.Replace(page, pageText.Bytes()); err != nil {
+	// Both or none, so that they never tell of two networks.
+	if err := atomicfile.ReplaceAll(atomicfile.File{Path: numbers, Data: numbersText.Bytes()},
+		atomicfile.File{Path: page, Data: pageText.Bytes()}); err != nil {
 		return err
 	}
 	var b strings.Builder

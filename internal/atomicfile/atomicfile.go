@@ -25,14 +25,63 @@ func Write(path string, data []byte) error { return write(path, data, true) }
 // kill still leaves the old file or the new one; after a power failure the file may be empty.
 func Replace(path string, data []byte) error { return write(path, data, false) }
 
-func write(path string, data []byte, durable bool) (err error) {
+// File is a file with its content.
+type File struct {
+	Path string
+	Data []byte
+}
+
+// ReplaceAll is Replace for files that belong together. It fills all temporary files before it
+// renames the first one, so that a full disk leaves every file as it was.
+func ReplaceAll(files ...File) error {
+	var filled []string
+	defer func() {
+		for _, name := range filled {
+			_ = os.Remove(name) // Those that were renamed are gone.
+		}
+	}()
+	for _, file := range files {
+		name, err := fill(file.Path, file.Data, false)
+		if err != nil {
+			return err
+		}
+		filled = append(filled, name)
+	}
+	for i, file := range files {
+		if err := os.Rename(filled[i], file.Path); err != nil {
+			return fmt.Errorf("writing %s: %w", file.Path, err)
+		}
+	}
+	return nil
+}
+
+func write(path string, data []byte, durable bool) error {
+	name, err := fill(path, data, durable)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(name, path); err != nil {
+		_ = os.Remove(name)
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if !durable {
+		return nil
+	}
+	if err := SyncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// fill writes data to a temporary file beside path, and returns its name.
+func fill(path string, data []byte, durable bool) (name string, err error) {
 	dir := filepath.Dir(path)
 	if err := MkdirAll(dir); err != nil {
-		return err
+		return "", err
 	}
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+temporary+"*")
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() {
 		if err != nil {
@@ -42,24 +91,18 @@ func write(path string, data []byte, durable bool) (err error) {
 		}
 	}()
 	if _, err = f.Write(data); err != nil {
-		return err
+		return "", err
 	}
 	// CreateTemp makes files that only their owner can read; results are for everybody.
 	if err = f.Chmod(0o644); err != nil {
-		return err
+		return "", err
 	}
 	if durable {
 		if err = f.Sync(); err != nil {
-			return err
+			return "", err
 		}
 	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil || !durable {
-		return err
-	}
-	return SyncDir(dir)
+	return f.Name(), f.Close()
 }
 
 // temporary is the part of a temporary file's name between the final file name and a random number.

@@ -50,6 +50,24 @@ func TestFailureLeavesTheOldFile(t *testing.T) {
 	assertOnly(t, dir, "blocked", "v.json")
 }
 
+// TestReplaceAll: if one of the files cannot be written, the others stay as they were.
+func TestReplaceAll(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	if err := ReplaceAll(File{a, []byte("1")}, File{b, []byte("2")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := ReplaceAll(File{a, []byte("3")}, File{filepath.Join(b, "c"), []byte("4")}); err == nil {
+		t.Error("a file within a file was written")
+	}
+	for path, want := range map[string]string{a: "1", b: "2"} {
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s holds %q, %v; want %q", path, got, err, want)
+		}
+	}
+	assertOnly(t, dir, "a", "b")
+}
+
 func TestRemoveTemporary(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "with [brackets]")
 	if err := RemoveTemporary(dir); err != nil {

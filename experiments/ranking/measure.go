@@ -50,7 +50,8 @@ func measure(ctx context.Context, backend compute.Backend, backendName, out stri
 	}
 	m := &measuring{ctx: ctx, backend: backend, trained: trained, record: record,
 		Measured: &Measured{Run: record.Hash, Seed: record.Seed, Setting: setting, Backend: backendName,
-			Weights: record.Weights, Settings: settings, Values: make(map[string]runs.Number), Missing: make(map[string]string)}}
+			Weights: record.Weights, Settings: settings, Revision: revision, Values: make(map[string]runs.Number),
+			Missing: make(map[string]string)}}
 	if m.examples, err = trained.TrainingExamples(settings.Batch); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}

@@ -75,6 +75,10 @@ func DefaultSettings() Settings {
 		BurnIn: capacity.DefaultBurnIn, Chains: capacity.DefaultChains}
 }
 
+// revision is incremented when a change to the code that measures changes the values, so that
+// stored ones are not mixed with new ones. Measures stored without a revision have 0.
+const revision = 1
+
 // Measured has the measures of a run.
 type Measured struct {
 	Run      string                 `json:"run"` // its address
@@ -83,6 +87,7 @@ type Measured struct {
 	Backend  string                 `json:"backend"` // that measured
 	Weights  string                 `json:"weights"` // SHA-256 of what was measured
 	Settings Settings               `json:"settings"`
+	Revision int                    `json:"revision"` // of the code that measured
 	Values   map[string]runs.Number `json:"values"`
 	// Missing says for a measure why it has no value.
 	Missing map[string]string `json:"missing,omitempty"`

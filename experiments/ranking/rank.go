@@ -102,11 +102,19 @@ func (r *Result) records(o Options) (records []*runs.Record, err error) {
 		if !entry.IsDir() {
 			continue
 		}
-		record, err := runs.ReadRecord(filepath.Join(o.Runs, runs.RunsDir, entry.Name()))
+		dir := filepath.Join(o.Runs, runs.RunsDir, entry.Name())
+		record, err := runs.ReadRecord(dir)
 		if err != nil {
 			return nil, err
 		}
-		if record != nil && !slices.Contains(seeds, record.Seed) {
+		if record == nil {
+			// A folder that does not tell its seed counts for each.
+			if run, err := runs.ReadFolder(dir); err != nil || o.Seeds == nil || slices.Contains(o.Seeds, run.Seed) {
+				r.Unfinished++
+			}
+			continue
+		}
+		if !slices.Contains(seeds, record.Seed) {
 			seeds = append(seeds, record.Seed)
 		}
 		counts, err := r.count(o, record)
@@ -135,13 +143,8 @@ func (r *Result) records(o Options) (records []*runs.Record, err error) {
 	return records, checkDistinct(o.Runs, records)
 }
 
-// count says whether the run with this record, nil if it has none, is one to rank, and counts why
-// not.
+// count says whether the run with this record is one to rank, and counts why not.
 func (r *Result) count(o Options, record *runs.Record) (bool, error) {
-	if record == nil {
-		r.Unfinished++
-		return false, nil
-	}
 	if o.Seeds != nil && !slices.Contains(o.Seeds, record.Seed) {
 		return false, nil
 	}
@@ -201,7 +204,8 @@ func measureAll(ctx context.Context, o Options, records []*runs.Record) (all, kn
 	backend := compilecache.New(o.Backend)
 	for _, record := range records {
 		at := slices.IndexFunc(known, func(m *Measured) bool {
-			return m.Run == record.Hash && m.Weights == record.Weights && m.Settings == o.Settings && m.Backend == o.BackendName
+			return m.Run == record.Hash && m.Weights == record.Weights && m.Settings == o.Settings &&
+				m.Backend == o.BackendName && m.Revision == revision
 		})
 		progress.Describe("run " + record.Hash)
 		if at >= 0 {

@@ -172,16 +172,17 @@ func TestRank(t *testing.T) {
 	checkReuse(t, options, all)
 }
 
-// checkReuse checks that a second call takes the measures that are known, unless their settings
-// differ, and that it keeps those that it does not rank.
+// checkReuse checks that a second call takes the measures that are known, unless their settings or
+// the revision of the code differ, and that it keeps those that it does not rank.
 func checkReuse(t *testing.T, options Options, all []*Measured) {
 	slices.SortFunc(all, func(a, b *Measured) int { return cmp.Compare(a.Seed, b.Seed) }) // The first two have seed 0.
-	all[0].Values["norm2"], all[1].Values["norm2"] = 1e6, 2e6
+	all[0].Values["norm2"], all[1].Values["norm2"], all[2].Values["norm2"] = 1e6, 2e6, 3e6
 	all[1].Settings.Noise++
+	all[2].Revision--
 	if err := write(options.Out, all, nil); err != nil {
 		t.Fatal(err)
 	}
-	options.Seeds = []int64{0}
+	options.Seeds = []int64{0, all[2].Seed}
 	r, err := Rank(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -199,6 +200,9 @@ func checkReuse(t *testing.T, options Options, all []*Measured) {
 	}
 	if got := norms[all[1].Run]; len(got) != 2 || got[0] >= 1e6 || got[1] != 2e6 {
 		t.Errorf("squared norms %v of the second run, want it measured again, and then that with other settings", got)
+	}
+	if got := norms[all[2].Run]; len(got) != 1 || got[0] >= 1e6 {
+		t.Errorf("squared norms %v of the third run, want it measured again, and nothing of the old code", got)
 	}
 	if len(norms) != len(all) {
 		t.Errorf("measures of %d runs, want those of all %d kept", len(norms), len(all))
@@ -238,6 +242,34 @@ func TestRecords(t *testing.T) {
 	err := checkDistinct("out", []*runs.Record{record(plain, 1, 0), record(norm, 2, 0), record(plain, 1, 0)})
 	if err == nil || !strings.Contains(err.Error(), "same settings and seed") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v for two runs of the same settings", err)
+	}
+}
+
+// TestUnfinished: runs without a record count only if their seed is asked for.
+func TestUnfinished(t *testing.T) {
+	out := t.TempDir()
+	task := &training.Train{Data: training.Data{Name: datasets.NameFashionMNISTSubset, Train: 50, Test: 10, Measure: 50},
+		Network: training.MLP(1, 4), LearningRate: 0.1, BatchSize: 50, Steps: 1, Measurements: 1}
+	env := runs.Env{Backend: gctest.GoBackend(t), BackendName: "go", Out: out}
+	for seed := range int64(3) {
+		if _, err := runstest.Do(t.Context(), env, runs.Run{Label: "run", Seed: seed, Task: task}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records, err := filepath.Glob(filepath.Join(out, runs.RunsDir, "*", runs.RecordFile))
+	if err != nil || len(records) != 3 {
+		t.Fatalf("%d records (%v), want 3", len(records), err)
+	}
+	for _, path := range records {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want, seeds := range map[int][]int64{3: nil, 2: {0, 2}, 0: {5}} {
+		var r Result
+		if _, err := r.records(Options{Runs: out, Seeds: seeds}); err == nil || r.Unfinished != want {
+			t.Errorf("seeds %v: %d unfinished runs (%v), want %d", seeds, r.Unfinished, err, want)
+		}
 	}
 }
 

@@ -248,7 +248,9 @@ type executable struct {
 
 func newExecutable(b *Backend, p *entry) *executable {
 	e := &executable{backend: b, entry: p}
-	runtime.SetFinalizer(e, (*executable).Finalize)
+	// In a goroutine of its own, because Finalize waits for compilations, and all finalizers of the
+	// program, such as those that free tensors, run one after the other.
+	runtime.SetFinalizer(e, func(e *executable) { go e.Finalize() })
 	return e
 }
 

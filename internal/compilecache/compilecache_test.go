@@ -1,8 +1,10 @@
 package compilecache
 
 import (
+	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -109,6 +111,25 @@ func TestVariablesChange(t *testing.T) {
 	}
 	if b.Compiled() != 1 {
 		t.Errorf("%d programs compiled; want 1", b.Compiled())
+	}
+}
+
+// TestFinalizersGoOn: an executable that is dropped during a compilation does not hold up the
+// finalizers of others.
+func TestFinalizersGoOn(t *testing.T) {
+	b := &Backend{programs: make(map[key]*entry)}
+	b.mu.Lock() // As a compilation does.
+	defer b.mu.Unlock()
+	newExecutable(b, &entry{users: 2})
+	runtime.GC()
+	time.Sleep(20 * time.Millisecond) // Until its finalizer waits, if it does.
+	done := make(chan struct{})
+	runtime.SetFinalizer(new([64]byte), func(*[64]byte) { close(done) })
+	runtime.GC()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Error("a finalizer did not run during a compilation")
 	}
 }
 

@@ -53,12 +53,16 @@ func flagsFor(plugin string) []string {
 	return strings.Fields(flags)
 }
 
-// missingFlags returns the flags whose names do not occur in set.
+// missingFlags returns the flags that are not in set with this or another value.
 func missingFlags(flags []string, set string) string {
+	known := make(map[string]bool)
+	for _, flag := range strings.Fields(set) {
+		name, _, _ := strings.Cut(flag, "=")
+		known[name] = true
+	}
 	var missing []string
 	for _, flag := range flags {
-		name, _, _ := strings.Cut(flag, "=")
-		if !strings.Contains(set, name) {
+		if name, _, _ := strings.Cut(flag, "="); !known[name] {
 			missing = append(missing, flag)
 		}
 	}

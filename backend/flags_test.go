@@ -22,6 +22,7 @@ func TestXLAFlags(t *testing.T) {
 		{"the plugin's file", "5 --a=1 " + platform.OneDNNFlag + "\n", "", "--a=1 " + platform.OneDNNFlag},
 		{"beside the user's", "5 --a=1 --b=2\n", "--mine=1", "--mine=1 --a=1 --b=2"},
 		{"the user's go first", "5 --a=1 --b=2\n", "--a=9", "--a=9 --b=2"},
+		{"the user's have longer names", "5 --a=1 --b=2\n", "--ab=--b --no--a", "--ab=--b --no--a --a=1 --b=2"},
 		{"another plugin's file", "6 --a=1\n", "", ""},
 		{"a broken file", "--a=1", "", ""},
 	} {

@@ -453,17 +453,30 @@ func TestSetCoefficientErrors(t *testing.T) {
 
 func TestOptionsThatDoNotApply(t *testing.T) {
 	variables := regularizers.WithVariables(func(*model.Variable) bool { return true })
+	convolutions := regularizers.WithConvolutions(func(*model.Variable) (op regularizers.ConvolutionOperator, ok bool) { return })
 	for name, call := range map[string]func(){
 		"L2: the option WithInputs":              func() { regularizers.L2(mlp, regularizers.WithInputs(0)) },
 		"Spectral: the option WithInputs":        func() { regularizers.Spectral(mlp, regularizers.WithInputs(0)) },
 		"InputNoise: the option WithVariables":   func() { regularizers.InputNoise(mlp, variables) },
-		"InputNoise: the option WithConvolution": func() { regularizers.InputNoise(mlp, regularizers.WithConvolutions(nil)) },
+		"InputNoise: the option WithConvolution": func() { regularizers.InputNoise(mlp, convolutions) },
 		"Flatness: the option WithVariables":     func() { regularizers.Flatness(crossEntropy, variables) },
 		"LabelNoise: the option WithInputs": func() {
 			regularizers.LabelNoise(crossEntropy, regularizers.WithInputs(0))
 		},
 	} {
 		t.Run(name, func(t *testing.T) { assertOneLineError(t, exceptions.TryCatch[error](call), name, "does not apply") })
+	}
+}
+
+func TestNilFunctions(t *testing.T) {
+	for name, call := range map[string]func(){
+		"regularizers.WithSchedule":     func() { regularizers.WithSchedule(nil) },
+		"regularizers.WithVariables":    func() { regularizers.WithVariables(nil) },
+		"regularizers.WithConvolutions": func() { regularizers.WithConvolutions(nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			assertOneLineError(t, exceptions.TryCatch[error](call), name, "the function is nil")
+		})
 	}
 }
 

@@ -46,15 +46,22 @@ func WithSchedule(factor schedule.Func) Option {
 
 // WithVariables penalizes exactly the trainable floating-point variables for which selected returns
 // true. [L2] accepts variables of any rank and then ignores [ParamL2Biases]; [Spectral] accepts
-// kernels only.
+// kernels only. It panics if selected is nil.
 func WithVariables(selected func(v *model.Variable) bool) Option {
+	if selected == nil {
+		exceptions.Panicf("regularizers.WithVariables: the function is nil")
+	}
 	return Option{"WithVariables", []string{"L2", "Spectral"}, func(o *config) { o.variables = selected }}
 }
 
 // WithConvolutions makes [Spectral] use the norm of a convolution as a linear map on inputs of a
 // given size, instead of the norm of its kernel reshaped to a matrix. operator returns the
-// convolution of a kernel, or false for a kernel that is to be reshaped.
+// convolution of a kernel, or false for a kernel that is to be reshaped. It panics if operator is
+// nil.
 func WithConvolutions(operator func(v *model.Variable) (ConvolutionOperator, bool)) Option {
+	if operator == nil {
+		exceptions.Panicf("regularizers.WithConvolutions: the function is nil")
+	}
 	return Option{"WithConvolutions", []string{"Spectral"}, func(o *config) { o.convolutions = operator }}
 }
 

@@ -255,6 +255,49 @@ func TestRefusedGraphs(t *testing.T) {
 	})
 }
 
+// TestMalformedNodes: faults in what the rewrites read are refused, and do not end the program.
+func TestMalformedNodes(t *testing.T) {
+	short, impossible, misplaced := whole("short", 1), whole("impossible", 1), whole("misplaced")
+	short.Dims, impossible.Dims = []int64{3}, []int64{1, -1}
+	misplaced.Dims, misplaced.Int32Data = []int64{1}, []int32{1}
+	sliced := node("Slice", "x k k", "y")
+	for _, tc := range []struct {
+		name, want string
+		nodes      []*protos.NodeProto
+	}{
+		{"a Gather of one input", "Gather (the g) lacks inputs",
+			[]*protos.NodeProto{node("Gather", "x", "g"), node("Slice", "x g g", "y")}},
+		{"a Gather of one input as a shape", "Gather (the g) lacks inputs", []*protos.NodeProto{node("Gather", "x", "g"),
+			node("Reshape", "x g", "r"), node("Softmax", "r", "y", axis(-2))}},
+		{"the size of the shape of nothing", "Shape (the s) lacks inputs",
+			[]*protos.NodeProto{node("Shape", "", "s"), node("Size", "s", "k"), sliced}},
+		{"a part of the shape of nothing", "Shape (the s) lacks inputs",
+			[]*protos.NodeProto{node("Shape", "", "s"), node("Gather", "s zero", "k"), sliced}},
+		{"a Cast of nothing", "Cast (the s) lacks inputs",
+			[]*protos.NodeProto{node("Cast", "", "s"), node("Gather", "s zero", "k"), sliced}},
+		{"a convolution without a kernel", "Conv (the c) lacks inputs",
+			[]*protos.NodeProto{node("Conv", "x", "c"), node("Tanh", "c", "y")}},
+		{"a list that is too short", "tensor short of shape [3] has 3 elements, but lists 1",
+			[]*protos.NodeProto{node("Slice", "short zero three", "k"), sliced}},
+		{"a list of another type", "tensor misplaced of shape [1] has 1 elements, but lists 0",
+			[]*protos.NodeProto{node("Gather", "misplaced zero", "k"), sliced}},
+		{"an impossible shape", "tensor impossible has the impossible shape [1 -1]",
+			[]*protos.NodeProto{node("ScatterND", "x impossible x", "y")}},
+		{"a BatchNormalization without an output", "BatchNormalization (the b) has no output",
+			[]*protos.NodeProto{{OpType: "BatchNormalization", Name: "the b", Input: strings.Fields("x x x x x")}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			weights := []*protos.TensorProto{whole("zero", 0), whole("three", 3)}
+			for _, w := range []*protos.TensorProto{short, impossible, misplaced} {
+				if strings.Contains(tc.want, "tensor "+w.Name) {
+					weights = append(weights, w)
+				}
+			}
+			assertRefused(t, network(t, weights, tc.nodes...), tc.want)
+		})
+	}
+}
+
 // What costs more than there is gets refused before it is tried, and what the importer trips over
 // is an error.
 func TestRefusedOnCheck(t *testing.T) {

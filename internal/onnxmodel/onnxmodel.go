@@ -112,6 +112,10 @@ func (m *Model) parse(file *protos.ModelProto, folder *dataFolder) error {
 	if err := checkNames(m.graph, nil); err != nil {
 		return err
 	}
+	// Once for the rewrites, which rely on it, and again for what they made.
+	if err := validate(m.graph, folder); err != nil {
+		return err
+	}
 	separateNames(m.graph)
 	m.lowered = lower(m.graph, opset(file))
 	if err := validate(m.graph, folder); err != nil {

@@ -232,6 +232,8 @@ func (v *validator) tensor(t *protos.TensorProto) error {
 		return v.folder.check(t, int64(bytes))
 	case t.RawData != nil && int64(len(t.RawData)) != int64(bytes):
 		return fmt.Errorf("tensor %s of shape %v takes %d bytes, but comes with %d", t.Name, t.Dims, bytes, len(t.RawData))
+	case t.RawData == nil && listed(t) != count:
+		return fmt.Errorf("tensor %s of shape %v has %d elements, but lists %d", t.Name, t.Dims, count, listed(t))
 	}
 	return nil
 }
@@ -317,4 +319,24 @@ func nodeName(n *protos.NodeProto) string {
 		}
 	}
 	return fmt.Sprintf("%s (%s)", n.OpType, name)
+}
+
+// listed returns the number of elements that a tensor lists in the field of its type.
+func listed(t *protos.TensorProto) int64 {
+	n := len(t.Int32Data)
+	switch protos.TensorProto_DataType(t.DataType) {
+	case protos.TensorProto_FLOAT:
+		n = len(t.FloatData)
+	case protos.TensorProto_COMPLEX64: // Real and imaginary parts.
+		n = len(t.FloatData) / 2
+	case protos.TensorProto_DOUBLE:
+		n = len(t.DoubleData)
+	case protos.TensorProto_COMPLEX128:
+		n = len(t.DoubleData) / 2
+	case protos.TensorProto_INT64:
+		n = len(t.Int64Data)
+	case protos.TensorProto_UINT32, protos.TensorProto_UINT64:
+		n = len(t.Uint64Data)
+	}
+	return int64(n)
 }

@@ -212,11 +212,15 @@ func (e *execution) end(run *activeRun, err error) {
 }
 
 func (e *execution) outcome(ctx context.Context) error {
-	if err := ctx.Err(); err != nil && len(e.todo)+len(e.busy)+len(e.stopped) > 0 {
+	cause := ctx.Err()
+	if cause == nil && len(e.stopped) > 0 { // A worker may be interrupted by itself.
+		cause = e.stopped[0].Cause
+	}
+	if cause != nil && len(e.todo)+len(e.busy)+len(e.stopped) > 0 {
 		if len(e.stopped) == 1 {
 			return e.stopped[0]
 		}
-		return &InterruptedError{Cause: err, Out: e.Items[0].Part.Out}
+		return &InterruptedError{Cause: cause, Out: e.Items[0].Part.Out}
 	}
 	if len(e.failures) > 0 {
 		// Sorted by the plan, because the order in which workers fail varies.

@@ -174,6 +174,36 @@ func TestSweepIsInterrupted(t *testing.T) {
 	}
 }
 
+// stoppedWorker is interrupted in each of its first runs, as a process is that gets a signal alone.
+type stoppedWorker struct {
+	Worker
+	stops int
+}
+
+func (w *stoppedWorker) Do(ctx context.Context, item Item, advance func(int64)) error {
+	if w.stops--; w.stops >= 0 {
+		return &InterruptedError{Cause: context.Canceled, Label: item.Label, Seed: item.Seed, Step: 1, End: 10}
+	}
+	return w.Worker.Do(ctx, item, advance)
+}
+
+// TestWorkerIsInterrupted: a run that its worker alone stopped is not complete, so the schedule
+// says so.
+func TestWorkerIsInterrupted(t *testing.T) {
+	for stops, want := range map[int]string{1: "interrupted at step 1 of 10 (word 0, seed 0)", 2: "interrupted; what was done"} {
+		_, items := scriptedItems(t, t.TempDir(), "stopped", []int64{0, 1, 2}, "complete")
+		_, err := (&Schedule{Items: items, BackendName: "go"}).Run(context.Background(),
+			&stoppedWorker{Worker: workersOf(t, 1)[0], stops: stops})
+		var interrupted *InterruptedError
+		if !errors.As(err, &interrupted) || !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%d stopped runs: error %v, want %q", stops, err, want)
+		}
+		if record, err := Lookup(items[2].Part.Out, "go", items[2].Run); err != nil || record == nil {
+			t.Errorf("the last run has no record (%v); want it complete", err)
+		}
+	}
+}
+
 func TestShards(t *testing.T) {
 	_, items := scriptedItems(t, t.TempDir(), "shards", []int64{0, 1, 2}, "complete", "diverge", "fail")
 	seen := make([]int, len(items))

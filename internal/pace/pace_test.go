@@ -2,33 +2,36 @@ package pace
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 func TestLeft(t *testing.T) {
-	ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
-	for _, tc := range []struct {
-		name string
-		pace Pace
-		want string
-	}{
-		{"not started", Pace{Total: 10}, ""},
-		{"before the compiler is done", Pace{Total: 10, Done: 1, begin: ago(time.Second)}, ""},
-		{"a quarter done in a minute", Pace{Total: 40, Done: 10, begin: ago(time.Minute)}, "about 3m0s left"},
-		{"too few of many", Pace{Total: 4000, Done: 19, begin: ago(time.Minute)}, ""},
-		{"enough of many", Pace{Total: 4000, Done: 20, begin: ago(time.Minute)}, "about 3h19m left"},
-		{"everything done", Pace{Total: 10, Done: 10, begin: ago(time.Minute)}, "about 0s left"},
-		{"an estimate, half a minute old",
-			Pace{Total: 40, Done: 10, begin: ago(time.Minute), left: time.Minute, estimated: ago(30 * time.Second)},
-			"about 30s left"},
-		{"an estimate that has passed",
-			Pace{Total: 40, Done: 10, begin: ago(time.Hour), left: time.Minute, estimated: ago(time.Hour)}, "about 0s left"},
-		{"no estimate yet", Pace{Total: 40, Done: 10, begin: ago(time.Minute), left: -1, estimated: ago(0)}, ""},
-	} {
-		if got := tc.pace.LeftText(); got != tc.want {
-			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+	synctest.Test(t, func(t *testing.T) { // The clock stands still, however busy the machine is.
+		ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
+		for _, tc := range []struct {
+			name string
+			pace Pace
+			want string
+		}{
+			{"not started", Pace{Total: 10}, ""},
+			{"before the compiler is done", Pace{Total: 10, Done: 1, begin: ago(time.Second)}, ""},
+			{"a quarter done in a minute", Pace{Total: 40, Done: 10, begin: ago(time.Minute)}, "about 3m0s left"},
+			{"too few of many", Pace{Total: 4000, Done: 19, begin: ago(time.Minute)}, ""},
+			{"enough of many", Pace{Total: 4000, Done: 20, begin: ago(time.Minute)}, "about 3h19m left"},
+			{"everything done", Pace{Total: 10, Done: 10, begin: ago(time.Minute)}, "about 0s left"},
+			{"an estimate, half a minute old",
+				Pace{Total: 40, Done: 10, begin: ago(time.Minute), left: time.Minute, estimated: ago(30 * time.Second)},
+				"about 30s left"},
+			{"an estimate that has passed",
+				Pace{Total: 40, Done: 10, begin: ago(time.Hour), left: time.Minute, estimated: ago(time.Hour)}, "about 0s left"},
+			{"no estimate yet", Pace{Total: 40, Done: 10, begin: ago(time.Minute), left: -1, estimated: ago(0)}, ""},
+		} {
+			if got := tc.pace.LeftText(); got != tc.want {
+				t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+			}
 		}
-	}
+	})
 }
 
 func TestPercent(t *testing.T) {

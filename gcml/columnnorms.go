@@ -26,7 +26,7 @@ func SquaredJacobianColumnNorms(outputs, inputs *Node, opts ...Option) *Node {
 	j := newJacobian(o.transformed(outputs), inputs, o)
 	var total *Node
 	for _, part := range j.parts() {
-		v := precision.Wide(convolution.Unfused(j.pullback.Pull(part))) // [C, batch, ...]
+		v := precision.Wide(convolution.Unfused(j.pullback.Pull(j.after(part, total)))) // [C, batch, ...]
 		total = addNonNil(total, ReduceSum(Square(v), 0))
 	}
 	total = Reshape(MulScalar(total, j.plan.scale), inputs.Shape().Dimensions...)

@@ -126,12 +126,15 @@ func (j *jacobian) denseSpectrum() spectrum {
 // squares.
 func (j *jacobian) smallerGram() (gram, scale *Node) {
 	var rows []*Node
+	var before *Node
 	for _, part := range j.unitCotangents() {
+		part = j.after(part, before)
 		if j.usesFirstLayer() {
-			rows = append(rows, j.pullback.PullToFirst(j.first, part))
+			before = j.pullback.PullToFirst(j.first, part)
 		} else {
-			rows = append(rows, j.pullback.Pull(part))
+			before = j.pullback.Pull(part)
 		}
+		rows = append(rows, before)
 	}
 	whole := precision.Wide(Reshape(Concatenate(rows, 0), j.plan.outputs, j.plan.batch, -1)) // [K, batch, D or units]
 	scale = StopGradient(ReduceMax(Abs(whole), 0, 2))

@@ -9,6 +9,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/initializer"
+	. "github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/geometric-complexity/toolkit/internal/random"
 )
@@ -74,14 +75,22 @@ func (i Initialization) String() string {
 	return initializationNames[i]
 }
 
-// Variance returns the variance of one weight.
+// check panics if i is none of the constants.
+func (i Initialization) check() {
+	if i < 0 || int(i) >= len(initializationNames) {
+		Panicf("layers: unknown initialization %s: use one of %q", i, initializationNames)
+	}
+}
+
+// Variance returns the variance of one weight. It panics if i is none of the constants.
 func (i Initialization) Variance(fanIn, fanOut int) float64 {
+	i.check()
 	switch i {
 	case InitGlorotNormal, InitGlorotUniform:
 		return 2 / float64(max(1, fanIn+fanOut))
 	case InitHeNormal, InitHeUniform:
 		return 2 / float64(max(1, fanIn))
-	default:
+	default: // Standard and LeCun.
 		return 1 / float64(max(1, fanIn))
 	}
 }
@@ -90,8 +99,9 @@ func (i Initialization) Variance(fanIn, fanOut int) float64 {
 // random state of the scope's store, so that the store's seed determines the weights.
 //
 // Shapes: weights of dense layers are [fan_in, fan_out], kernels [height, width, channels in,
-// channels out].
+// channels out]. It panics if i is none of the constants.
 func (i Initialization) Initializer(scope *model.Scope) initializer.VariableInitializer {
+	i.check()
 	return func(g *Graph, shape shapes.Shape) *Node {
 		if shape.Rank() <= 1 || !shape.DType.IsFloat() {
 			return Zeros(g, shape)
@@ -104,7 +114,7 @@ func (i Initialization) Initializer(scope *model.Scope) initializer.VariableInit
 			// A uniform distribution on (-a, a) has variance a²/3.
 			limit := std * math.Sqrt(3)
 			return AddScalar(MulScalar(scope.RandomUniform(g, shape), 2*limit), -limit)
-		default:
+		default: // Standard.
 			return MulScalar(truncatedNormal(scope.RandomUniform(g, shape)), std/truncatedNormalStd)
 		}
 	}

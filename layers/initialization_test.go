@@ -2,6 +2,7 @@ package layers
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -9,6 +10,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
@@ -22,6 +24,20 @@ func TestInitializationNames(t *testing.T) {
 	}
 	if _, err := ParseInitialization("xavier"); err == nil {
 		t.Error(`ParseInitialization("xavier") gave no error`)
+	}
+}
+
+// TestUnknownSchemes: a number that is none of the constants is no other scheme.
+func TestUnknownSchemes(t *testing.T) {
+	scope := model.NewStore().RootScope()
+	for name, fn := range map[string]func(){
+		`unknown initialization Initialization(99): use one of ["standard"`: func() { Initialization(99).Initializer(scope) },
+		`unknown initialization Initialization(-1): use one of ["standard"`: func() { Initialization(-1).Variance(1, 1) },
+		`unknown normalization Norm(7): use one of ["batch"`:                func() { Norm(7).apply(scope, nil) },
+	} {
+		if err := exceptions.TryCatch[error](fn); err == nil || !strings.HasPrefix(err.Error(), "layers: "+name) {
+			t.Errorf("error %v, want %s", err, name)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+	. "github.com/gomlx/gomlx/support/exceptions"
 )
 
 // Norm is the normalization of a network's convolutions.
@@ -40,9 +41,11 @@ func (n Norm) String() string {
 	return normNames[n]
 }
 
-// apply normalizes x.
+// apply normalizes x. It panics if n is none of the constants.
 func (n Norm) apply(scope *model.Scope, x *Node) *Node {
 	switch n {
+	case NormBatch:
+		return BatchNorm(scope, x).Done()
 	case NormNone:
 		return x
 	case NormGroup:
@@ -53,5 +56,6 @@ func (n Norm) apply(scope *model.Scope, x *Node) *Node {
 		}
 		return GroupNorm(scope, x, groups)
 	}
-	return BatchNorm(scope, x).Done()
+	Panicf("layers: unknown normalization %s: use one of %q", n, normNames)
+	return nil
 }

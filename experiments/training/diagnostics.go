@@ -111,7 +111,7 @@ func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set ex
 	return d, err
 }
 
-func (d *noiseGap) measure(_ context.Context, p *runs.Point) error {
+func (d *noiseGap) measure(ctx context.Context, p *runs.Point) error {
 	gaps, ofOutputs := make([]runs.Number, len(d.sigmas)), make([]runs.Number, len(d.sigmas))
 	for i, sigma := range d.sigmas {
 		random := rand.New(rand.NewPCG(noiseSeed, 0))
@@ -119,6 +119,9 @@ func (d *noiseGap) measure(_ context.Context, p *runs.Point) error {
 		n := 0
 		for range noiseDraws {
 			for _, b := range d.batches {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
 				out, err := d.exec.Call(b.inputs, b.labels, normalNoise(b.inputs.Shape(), sigma, random))
 				if err != nil {
 					return fmt.Errorf("measuring the effect of noise: %w", err)

@@ -1,6 +1,8 @@
 package training
 
 import (
+	"context"
+	"errors"
 	"math"
 	"testing"
 
@@ -8,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/geometric-complexity/toolkit/datasets"
+	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
@@ -51,4 +54,71 @@ func TestNoiseGapOfLinearNetwork(t *testing.T) {
 			}
 		}
 	})
+}
+
+// ending is a context that is cancelled after a number of checks.
+type ending struct {
+	context.Context
+	checks int
+}
+
+func (c *ending) Err() error {
+	if c.checks--; c.checks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestDiagnosticsStop checks that diagnostics look between two batches whether they shall stop.
+func TestDiagnosticsStop(t *testing.T) {
+	backend, store := gctest.GoBackend(t), model.NewStore()
+	mlp, images := MLP(1, 4), Data{Name: datasets.NameFashionMNISTSubset, Train: 20, Test: 20}
+	data, err := images.load(mlp, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fn, err := mlp.function(data.outputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noise, err := newNoiseGap(backend, store, fn, data.measured["train"], data.outputs, []float64{0.1, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer noise.finalize()
+	if err := noise.measure(t.Context(), &runs.Point{}); err != nil { // It makes the weights as well.
+		t.Fatal(err)
+	}
+	sides, err := newTransfer(store, mlp, data.measured["train"], 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := textTask()
+	texts, err := task.Data.load(task.Network, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	embeddings, err := newTokenEmbeddings(backend, model.NewStore(), task, texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer embeddings.finalize()
+	for _, tc := range []struct {
+		name       string
+		diagnostic diagnostic
+		batches    int
+	}{
+		{"noise gap", noise, 2 * noiseDraws},
+		{"transfer", sides, 7},
+		// For GC, the calibration, two deviations and the training texts.
+		{"token embeddings", embeddings, 2 + 2*embeddingNoiseDraws + 1},
+	} {
+		for checks := range tc.batches + 1 {
+			p := runs.Point{Step: task.Steps, Values: map[string]runs.Number{"train_loss": 1, "test_gc": 1}}
+			err := tc.diagnostic.measure(&ending{t.Context(), checks}, &p)
+			if stopped := checks < tc.batches; errors.Is(err, context.Canceled) != stopped || !stopped && err != nil {
+				t.Errorf("%s, cancelled after %d of %d batches: error %v", tc.name, checks, tc.batches, err)
+			}
+		}
+	}
 }

@@ -159,14 +159,11 @@ func (d *tokenEmbeddings) measure(ctx context.Context, p *runs.Point) error {
 	if !stats.Finite(p.Value("train_loss")) || !stats.Finite(p.Value("test_gc")) {
 		return nil // A network that has diverged has no probabilities.
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	scale, err := d.measureInner(p)
+	scale, err := d.measureInner(ctx, p)
 	if err != nil {
 		return fmt.Errorf("measuring the embeddings: %w", err)
 	}
-	logits, labels, err := d.logits(d.test, 0, nil)
+	logits, labels, err := d.logits(ctx, d.test, 0, nil)
 	if err != nil {
 		return fmt.Errorf("measuring the calibration: %w", err)
 	}
@@ -177,7 +174,7 @@ func (d *tokenEmbeddings) measure(ctx context.Context, p *runs.Point) error {
 	p.Values["test_calibration_error"] = runs.Number(calibration)
 	if p.Step == d.last {
 		for _, deviation := range d.noise {
-			accuracy, err := d.noisyAccuracy(deviation * scale)
+			accuracy, err := d.noisyAccuracy(ctx, deviation*scale)
 			if err != nil {
 				return fmt.Errorf("measuring the effect of noise: %w", err)
 			}
@@ -185,16 +182,19 @@ func (d *tokenEmbeddings) measure(ctx context.Context, p *runs.Point) error {
 		}
 	}
 	if d.train != nil {
-		return d.measureMemory(p)
+		return d.measureMemory(ctx, p)
 	}
 	return nil
 }
 
 // measureInner returns the scale of the embeddings.
-func (d *tokenEmbeddings) measureInner(p *runs.Point) (scale float64, err error) {
+func (d *tokenEmbeddings) measureInner(ctx context.Context, p *runs.Point) (scale float64, err error) {
 	var sums []float64
 	n := 0
 	for _, b := range d.gc {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		out, err := d.inner.Call(b.inputs)
 		if err != nil {
 			return 0, err
@@ -223,9 +223,12 @@ func (d *tokenEmbeddings) measureInner(p *runs.Point) (scale float64, err error)
 
 // logits computes the logits of all texts, [texts, classes] in row-major order, with noise of a
 // deviation on the embeddings, and their labels.
-func (d *tokenEmbeddings) logits(batches []examples, deviation float64, random *rand.Rand) (logits []float64,
-	labels []int64, err error) {
+func (d *tokenEmbeddings) logits(ctx context.Context, batches []examples, deviation float64,
+	random *rand.Rand) (logits []float64, labels []int64, err error) {
 	for _, b := range batches {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
 		shape := shapes.Make(dtypes.Float32, append(slices.Clone(b.inputs.Shape().Dimensions), d.width)...)
 		added := tensors.FromShape(shape) // Zeros.
 		if deviation > 0 {
@@ -253,11 +256,11 @@ const embeddingNoiseDraws = 4
 
 // noisyAccuracy is the accuracy on the test texts over embeddingNoiseDraws draws of noise, always
 // the same ones up to its deviation.
-func (d *tokenEmbeddings) noisyAccuracy(deviation float64) (float64, error) {
+func (d *tokenEmbeddings) noisyAccuracy(ctx context.Context, deviation float64) (float64, error) {
 	random := rand.New(rand.NewPCG(noiseSeed, 0))
 	right, n := 0, 0
 	for range embeddingNoiseDraws {
-		logits, labels, err := d.logits(d.test, deviation, random)
+		logits, labels, err := d.logits(ctx, d.test, deviation, random)
 		if err != nil {
 			return 0, err
 		}
@@ -276,8 +279,8 @@ func (d *tokenEmbeddings) noisyAccuracy(deviation float64) (float64, error) {
 }
 
 // measureMemory adds what the network decides for the wrongly labelled training texts.
-func (d *tokenEmbeddings) measureMemory(p *runs.Point) error {
-	logits, labels, err := d.logits(d.train, 0, nil)
+func (d *tokenEmbeddings) measureMemory(ctx context.Context, p *runs.Point) error {
+	logits, labels, err := d.logits(ctx, d.train, 0, nil)
 	if err != nil {
 		return fmt.Errorf("measuring the wrongly labelled texts: %w", err)
 	}

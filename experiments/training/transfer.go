@@ -55,7 +55,7 @@ func newTransfer(store *model.Store, network Network, set examples, n int) (*tra
 
 func (d *transfer) finalize() {}
 
-func (d *transfer) measure(_ context.Context, p *runs.Point) error {
+func (d *transfer) measure(ctx context.Context, p *runs.Point) error {
 	weights, biases, err := mlpWeights(d.store, "/"+ModelScope+"/", d.hidden)
 	if err != nil {
 		return err
@@ -67,6 +67,9 @@ func (d *transfer) measure(_ context.Context, p *runs.Point) error {
 	var left, right, gc float64
 	worst := math.Inf(-1)
 	for _, x := range d.inputs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		s := transferSides(weights, biases, norms, x)
 		left, right, gc = left+s.left, right+s.right, gc+s.gc
 		worst = math.Max(worst, s.left/s.right) // NaN if one is

@@ -418,9 +418,9 @@ func TestCostTable(t *testing.T) {
 		{Case: "resnet18/step_exact", Backend: "xla:cpu", MSMedian: 400}, // Its forward pass is not there.
 	}}
 	got := r.costTable(details{"mlp/gc_exact": {Contenders: []contenderDetail{
-		{Name: "jax_slow", MSMedian: 9, PeakMB: 1, FirstMS: 2}, {Name: "jax_fast", MSMedian: 8, PeakMB: 300.4, FirstMS: 800},
-		{Name: "gomlx_stock_conv", MSMedian: 1, PeakMB: 5, FirstMS: 7}, {Name: "go", CompileMS: 140.2, PeakMB: 60},
-		{Name: "xla:cpu", FirstMS: 386.6, PeakMB: 227.5}}}})
+		{Name: "jax_slow", MSMedian: 9, PeakMiB: 1, FirstMS: 2}, {Name: "jax_fast", MSMedian: 8, PeakMiB: 300.4, FirstMS: 800},
+		{Name: "gomlx_stock_conv", MSMedian: 1, PeakMiB: 5, FirstMS: 7}, {Name: "go", CompileMS: 140.2, PeakMiB: 60},
+		{Name: "xla:cpu", FirstMS: 386.6, PeakMiB: 227.5}}}})
 	want := "| mlp/gc_exact | 11 | 7.50 | 12.0 | 30.0 | 387 | ≤ 140 | 800 |  | 228 | 60 | 300 |  |\n"
 	if !strings.Contains(got, want) {
 		t.Errorf("no %q in\n%s", want, got)

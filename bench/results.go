@@ -53,7 +53,7 @@ type contenderDetail struct {
 	CPUMedian *float64           `json:"cpu_ms_median,omitempty"` // CPU time of all threads in a run.
 	FirstMS   float64            `json:"first_ms,omitempty"`      // Time to build, compile and run once.
 	FirstCPU  float64            `json:"first_cpu_ms,omitempty"`  // CPU time of all threads in that time.
-	PeakMB    float64            `json:"peak_mb"`                 // Peak resident memory until the check of values.
+	PeakMiB   float64            `json:"peak_mb"`                 // Peak resident memory until the check of values, in MiB.
 	Values    map[string]float64 `json:"values"`
 	Retired   bool               `json:"retired,omitempty"` // Much slower than another, and timed no longer.
 
@@ -74,12 +74,12 @@ func (c contenderDetail) first() string {
 	return ""
 }
 
-// peak is the peak memory in MB, "" if unknown.
+// peak is the peak memory in MiB, "" if unknown.
 func (c contenderDetail) peak() string {
-	if c.PeakMB == 0 {
+	if c.PeakMiB == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.0f", c.PeakMB)
+	return fmt.Sprintf("%.0f", c.PeakMiB)
 }
 
 // makeRows makes one row for each of our backends. forwardMS gives the forward pass's median by
@@ -121,7 +121,7 @@ func makeDetails(contenders []*contender, leftOut map[string]string, now time.Ti
 	for _, c := range contenders {
 		detail := contenderDetail{Name: c.label(), Runs: len(c.times),
 			MSMedian: round4(c.median()), MSMin: round4(slices.Min(c.times)), MSMax: round4(slices.Max(c.times)),
-			FirstMS: round4(c.prepared.FirstMS), FirstCPU: round4(c.prepared.FirstCPUMS), PeakMB: round4(c.prepared.PeakMB),
+			FirstMS: round4(c.prepared.FirstMS), FirstCPU: round4(c.prepared.FirstCPUMS), PeakMiB: round4(c.prepared.PeakMiB),
 			Values: c.prepared.Values, Retired: c.retired}
 		if len(c.cpu) > 0 {
 			cpu := round4(median(c.cpu))

@@ -144,7 +144,7 @@ func (s *server) prepare(request proto.Request) (proto.Answer, error) {
 		return proto.Answer{}, err
 	}
 	s.tasks[request.ID] = t
-	answer.PeakMB = peakMemoryMB()
+	answer.PeakMiB = peakMemoryMiB()
 	return answer, nil
 }
 

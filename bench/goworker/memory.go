@@ -7,13 +7,13 @@ import (
 )
 
 // resetPeakMemory resets the kernel's peak of resident memory. If that is not possible,
-// peakMemoryMB returns the peak since the start of the process.
+// peakMemoryMiB returns the peak since the start of the process.
 func resetPeakMemory() {
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // Not Linux, or not allowed: see above.
 }
 
-// peakMemoryMB returns the peak of resident memory in MiB, 0 if the system does not report it.
-func peakMemoryMB() float64 {
+// peakMemoryMiB returns the peak of resident memory in MiB, 0 if the system does not report it.
+func peakMemoryMiB() float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0

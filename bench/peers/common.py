@@ -67,7 +67,7 @@ def reset_peak_memory():
         pass  # Not Linux, or not allowed: the peak is then that since the start of the process.
 
 
-def peak_memory_mb():
+def peak_memory_mib():
     try:
         with open("/proc/self/status") as f:
             for line in f:
@@ -86,7 +86,7 @@ def prepare(make_task, request):
     value = task.run()
     answer = {"first_ms": (time.perf_counter() - start) * 1e3, "first_cpu_ms": (time.process_time() - cpu) * 1e3}
     answer["values"] = task.check(value)
-    answer["peak_mb"] = peak_memory_mb()
+    answer["peak_mb"] = peak_memory_mib()
     return task, answer
 
 

@@ -56,7 +56,7 @@ type Answer struct {
 	TimesMS    []float64 `json:"times_ms,omitempty"`
 	CPUMS      []float64 `json:"cpu_ms,omitempty"`  // CPU time of all threads, for each of TimesMS.
 	Last       *float64  `json:"last,omitempty"`    // The value of the last timed run.
-	PeakMB     float64   `json:"peak_mb,omitempty"` // Peak resident memory while the task was prepared.
+	PeakMiB    float64   `json:"peak_mb,omitempty"` // Peak resident memory while the task was prepared, in MiB.
 }
 
 // Manifest describes a fixture, a folder with manifest.json, x.npy, y.npy, directions.npy and one

@@ -368,6 +368,37 @@ func TestVersionsOfRowsThatStay(t *testing.T) {
 	if got := b.report.Versions; got["jax"] != "old" || got["torch"] != "new" {
 		t.Errorf("versions %v", got)
 	}
+	if want := map[string]string{"torch": "new"}; !maps.Equal(b.versions, want) {
+		t.Errorf("versions of new rows %v, want %v", b.versions, want)
+	}
+}
+
+// TestVersionsByRow: a table says which of its rows were measured with other versions than most.
+func TestVersionsByRow(t *testing.T) {
+	old := map[string]string{"jax": "1", "torch": "7"}
+	r := report{Versions: old, Rows: []row{{Case: "a/x", Backend: "xla:cpu"}, {Case: "a/x", Backend: "go"},
+		{Case: "b/x", Backend: "go"}, {Case: "c/x", Backend: "go"}}}
+	if got := r.version("jax"); got != "1" {
+		t.Errorf("version %q of rows without versions, want the report's", got)
+	}
+	r.setVersions()
+	r.Versions = map[string]string{"jax": "2", "torch": "7"}
+	r.merge([]row{{Case: "a/x", Backend: "xla:cpu", Versions: r.Versions}, {Case: "a/x", Backend: "go", Versions: r.Versions}},
+		[]benchCase{{Name: "a/x"}, {Name: "b/x"}, {Name: "c/x"}})
+	for _, tc := range []struct {
+		library string
+		cases   []string
+		want    string
+	}{
+		{"jax", nil, "1 (2 in a/x)"},
+		{"torch", nil, "7"},
+		{"jax", []string{"a/x"}, "2"},
+		{"jax", []string{"b/x", "c/x"}, "1"},
+	} {
+		if got := r.version(tc.library, tc.cases...); got != tc.want {
+			t.Errorf("%s in %q: version %q, want %q", tc.library, tc.cases, got, tc.want)
+		}
+	}
 }
 
 func TestReadme(t *testing.T) {

@@ -13,7 +13,7 @@ func (r *report) costTable(d details) string {
 	fmt.Fprintf(&b, "%s; GoMLX %s. \"Passes\" is the median time divided by that of the network's forward pass without a gradient,\n"+
 		"on the same backend. \"First\" is the time to build, compile and run once, in milliseconds, in a process that has run the cases above\n"+
 		"(\"≤\": with the check of the values, for a step a second run); \"peak\" is the process's peak memory until then, in MiB. Both are those\n"+
-		"of each library's fastest variant.\n\n", r.Rows[0].Machine, r.Versions["gomlx"])
+		"of each library's fastest variant.\n\n", r.Rows[0].Machine, r.version("gomlx"))
 	b.WriteString("| case | passes, counted | passes, XLA | passes, pure Go | ms, XLA | first, XLA | first, pure Go | first, JAX | first, PyTorch " +
 		"| peak, XLA | peak, pure Go | peak, JAX | peak, PyTorch |\n|---|" + strings.Repeat("--:|", 12) + "\n")
 	for _, c := range allCases() {

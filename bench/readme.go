@@ -28,7 +28,8 @@ var speedCases = []string{"mlp/gc_dense", "mlp/step_dense", "resnet18bn/step_pla
 func (r *report) speedTable() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Milliseconds (median) on two cores; JAX %s, PyTorch %s. The ratio is ours over the faster of the two.\n\n"+
-		"| case | ours, XLA | JAX | PyTorch | ratio |\n|---|--:|--:|--:|--:|\n", r.Versions["jax"], r.Versions["torch"])
+		"| case | ours, XLA | JAX | PyTorch | ratio |\n|---|--:|--:|--:|--:|\n", r.version("jax", speedCases...),
+		r.version("torch", speedCases...))
 	for _, name := range speedCases {
 		for i := range r.Rows {
 			if row := &r.Rows[i]; row.Case == name && strings.HasPrefix(row.Backend, "xla") {
@@ -73,7 +74,7 @@ func (r *report) table() string {
 	fmt.Fprintf(&b, "Median milliseconds; JAX %s, PyTorch %s, GoMLX %s. \"Ratio\" is our time on XLA divided by that of the fastest peer\n"+
 		"variant: below 1, ours is faster. \"Of bound\" is our time on XLA divided by that of generic differentiation at the speed of the\n"+
 		"forward pass. \"GoMLX's\" is pure Go with GoMLX's own convolution and gradients.\n",
-		r.Versions["jax"], r.Versions["torch"], r.Versions["gomlx"])
+		r.version("jax"), r.version("torch"), r.version("gomlx"))
 	machine := ""
 	for i := 0; i < len(r.Rows); {
 		j := i

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -14,8 +16,8 @@ import (
 
 // report is bench/results/latest.json.
 type report struct {
-	Machine  string            `json:"machine"` // That of the last run; each row has its own.
-	Versions map[string]string `json:"versions"`
+	Machine  string            `json:"machine"`  // That of the last run; each row has its own.
+	Versions map[string]string `json:"versions"` // That each library had last; each row has its own.
 	Rows     []row             `json:"rows"`
 }
 
@@ -32,6 +34,8 @@ type row struct {
 	BestPeer       string             `json:"best_peer"`
 	RatioBest      float64            `json:"ratio_best"`
 	RatioFLOPBound *float64           `json:"ratio_flop_bound"` // Null where there is no bound.
+	// Versions are those of the libraries that ran. Older results have none: see setVersions.
+	Versions map[string]string `json:"versions,omitempty"`
 }
 
 // details is bench/results/details.json: the measurements behind the rows, by case.
@@ -161,6 +165,46 @@ func (r *report) merge(rows []row, order []benchCase) {
 		}
 		return -strings.Compare(a.Backend, b.Backend) // XLA before Go.
 	})
+}
+
+// setVersions gives rows without versions those of the report, so that they keep them when other
+// rows are measured with other versions.
+func (r *report) setVersions() {
+	for i := range r.Rows {
+		if r.Rows[i].Versions == nil {
+			r.Rows[i].Versions = maps.Clone(r.Versions)
+		}
+	}
+}
+
+// version returns the version of a library that most of the rows were measured with, followed by
+// other versions and their cases: "0.10 (0.9 in mlp/forward)". If cases are given, other rows do
+// not count.
+func (r *report) version(library string, cases ...string) string {
+	measured := map[string][]string{} // Cases by version.
+	for _, row := range r.Rows {
+		if cases != nil && !slices.Contains(cases, row.Case) {
+			continue
+		}
+		version := row.Versions[library]
+		if row.Versions == nil {
+			version = r.Versions[library]
+		}
+		if of := measured[version]; version != "" && !slices.Contains(of, row.Case) {
+			measured[version] = append(of, row.Case)
+		}
+	}
+	versions := slices.SortedFunc(maps.Keys(measured), func(a, b string) int {
+		return cmp.Or(len(measured[b])-len(measured[a]), strings.Compare(a, b))
+	})
+	if len(versions) == 0 {
+		return r.Versions[library]
+	}
+	text := versions[0]
+	for _, other := range versions[1:] {
+		text += fmt.Sprintf(" (%s in %s)", other, strings.Join(measured[other], ", "))
+	}
+	return text
 }
 
 // readJSON reads the file into value. If the file does not exist, value stays as it is.

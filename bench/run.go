@@ -75,6 +75,7 @@ type bench struct {
 	ourWorkers, peerWorkers []workerCommand
 	report                  report
 	details                 details
+	versions                map[string]string             // Of the libraries of the workers that run.
 	forwardMS               map[string]map[string]float64 // By group and backend.
 }
 
@@ -148,6 +149,7 @@ func (o options) setUp(log io.Writer) (*bench, error) {
 		return nil, fmt.Errorf("no backend of %q is available", o.backends)
 	}
 	err = errors.Join(readJSON(p.latest(), &b.report), readJSON(p.details(), &b.details))
+	b.report.setVersions()
 	return b, err
 }
 
@@ -212,13 +214,15 @@ func (b *bench) readVersions(workers []worker) error {
 	if b.report.Versions == nil {
 		b.report.Versions = map[string]string{}
 	}
+	b.versions = map[string]string{}
 	for _, w := range workers {
 		answer, err := w.Do(proto.Request{Op: proto.OpVersions})
 		if err != nil {
 			return err
 		}
-		maps.Copy(b.report.Versions, answer.Versions)
+		maps.Copy(b.versions, answer.Versions)
 	}
+	maps.Copy(b.report.Versions, b.versions)
 	return nil
 }
 
@@ -343,7 +347,8 @@ func (b *bench) saveResults(c benchCase, contenders []*contender, leftOut map[st
 		}
 	}
 	rows := makeRows(c, b.report.Machine, contenders, forward)
-	for _, r := range rows {
+	for i, r := range rows {
+		rows[i].Versions = b.versions
 		fmt.Fprintf(b.log, "  %-8s %9.4g ms, %s %9.4g ms, ratio %.3f, of bound %s\n",
 			r.Backend, r.MSMedian, r.BestPeer, r.Peers[r.BestPeer], r.RatioBest, r.boundRatio())
 	}

@@ -128,7 +128,7 @@ func (c *Classes) GeometricCollapse(perClass []float64) (float64, error) {
 // 2020, arXiv:2008.08186): the covariance within the classes, in units of the covariance between
 // their means, over the C classes. Σ_W is the mean over the classes of their covariances, Σ_B that
 // of the means about the mean of the means, and ⁺ the pseudoinverse. It is 0 after collapse. It is
-// NaN if all means are equal.
+// NaN if all means are equal up to rounding.
 func (c *Classes) NC1() float64 {
 	center := c.center()
 	centered := mat.NewDense(c.dimensions, len(c.means), nil)
@@ -145,11 +145,14 @@ func (c *Classes) NC1() float64 {
 	var u mat.Dense
 	svd.UTo(&u)
 	values := svd.Values(nil)
-	// As NumPy's matrix_rank: the centered means are linearly dependent, so that one value is 0.
-	smallest := values[0] * float64(max(c.dimensions, len(c.means))) * 0x1p-52
-	if values[0] == 0 {
+	rounding := c.rounding()
+	if values[0] <= rounding {
 		return math.NaN()
 	}
+	// C centered means span C-1 dimensions: a further value is 0, up to rounding. The bound is that of
+	// NumPy's matrix_rank, raised to the rounding of the means, which grows with an offset of them all.
+	values = values[:min(len(values), len(c.means)-1)]
+	smallest := max(rounding, values[0]*float64(max(c.dimensions, len(c.means)))*0x1p-52)
 	sum := 0.0
 	deviation := make([]float64, c.dimensions)
 	for i, class := range c.class {
@@ -167,13 +170,16 @@ func (c *Classes) NC1() float64 {
 
 // NormVariation returns the standard deviation of the norms of the class means about their center,
 // divided by the mean of these norms: 0 if all means are equally far from it, as in neural
-// collapse. It is NaN if all means are equal. The divisor of the deviation is the number of
-// classes.
+// collapse. It is NaN if all means are equal up to rounding. The divisor of the deviation is the
+// number of classes.
 func (c *Classes) NormVariation() float64 {
 	center := c.center()
 	norms := make([]float64, len(c.means))
 	for i, mean := range c.means {
 		norms[i] = math.Sqrt(squaredDistance(mean, center))
+	}
+	if slices.Max(norms) <= c.rounding() {
+		return math.NaN()
 	}
 	mean, deviation := stat.PopMeanStdDev(norms, nil)
 	return deviation / mean
@@ -182,13 +188,17 @@ func (c *Classes) NormVariation() float64 {
 // AngleDeviation returns the mean over all pairs of classes of |cos + 1/(C-1)|, where cos is that
 // of the angle between their means, seen from the center of the C means: 0 if all pairs stand at
 // the largest angle that C directions can have in common, as in neural collapse. It is NaN if a
-// mean is the center.
+// mean is the center up to rounding.
 func (c *Classes) AngleDeviation() float64 {
-	center := c.center()
+	center, rounding := c.center(), c.rounding()
 	directions := make([][]float64, len(c.means))
 	for i, mean := range c.means {
 		directions[i] = floats.SubTo(make([]float64, c.dimensions), mean, center)
-		floats.Scale(1/floats.Norm(directions[i], 2), directions[i])
+		norm := floats.Norm(directions[i], 2)
+		if norm <= rounding {
+			return math.NaN()
+		}
+		floats.Scale(1/norm, directions[i])
 	}
 	sum, pairs := 0.0, 0
 	for i := range directions {
@@ -221,6 +231,17 @@ func (c *Classes) center() []float64 {
 		floats.AddScaled(center, 1/float64(len(c.means)), mean)
 	}
 	return center
+}
+
+// rounding bounds the norm of the error that a mean about the center has from rounding: a sum of n
+// values is wrong by at most n units in the last place of their size, which for features with an
+// offset is that of the offset.
+func (c *Classes) rounding() float64 {
+	size := 0.0
+	for i, mean := range c.means {
+		size = max(size, math.Hypot(floats.Norm(mean, 2), math.Sqrt(c.variances[i])))
+	}
+	return size * float64(max(c.dimensions, len(c.means), slices.Max(c.counts))) * 0x1p-52
 }
 
 func squaredDistance(a, b []float64) float64 {

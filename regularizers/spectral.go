@@ -52,8 +52,15 @@ const (
 // see [WithConvolutions].
 //
 // The largest singular value comes from a power iteration on WᵀW. A non-trainable variable,
-// "direction" under /regularizers/spectral, keeps the iteration's vector from step to step, and
-// checkpoints save it. The iteration starts from a fixed vector that depends only on the kernel's
+// "direction" under /regularizers/spectral, keeps the iteration's vector from step to step. A
+// second one, "challenger", follows the largest singular value among the vectors orthogonal to it.
+// While the penalty lowers the first value, the second may pass it: each step iterates from
+// whichever of the two vectors W lengthens more. This costs three products with W per step, as much
+// as one and a half iterations; near convergence a step has one or two iterations. The challenger
+// takes one iteration per step, so that after an abrupt change of W the penalty may take a few
+// steps to find the new largest value.
+//
+// Checkpoints save both vectors. They start from fixed values that depend only on the kernel's
 // path, so the penalty draws no random numbers and does not change a run's initial weights.
 // Evaluation graphs neither compute nor update anything for the penalty.
 //
@@ -114,7 +121,7 @@ func spectralLimits(scope *model.Scope) iterationLimits {
 	return limits
 }
 
-// squaredSpectralNorm returns the scalar σ_max² of the kernel, and updates its vector.
+// squaredSpectralNorm returns the scalar σ_max² of the kernel, and updates its vectors.
 func (c *config) squaredSpectralNorm(v *model.Variable, g *graph.Graph, limits iterationLimits) *graph.Node {
 	kernel := v.NodeValue(g)
 	kernel = precision.Wide(kernel)
@@ -127,17 +134,70 @@ func (c *config) squaredSpectralNorm(v *model.Variable, g *graph.Graph, limits i
 			op = convolution.toLinearMap(v.Path(), kernel.Shape())
 		}
 	}
-	direction := directionVar(model.GetStore(g), v, op.domain(), kernel.DType())
-	vector := powerIteration(op, newMatrix(graph.StopGradient(weights)), direction.NodeValue(g), limits)
-	direction.SetNodeValue(vector)
+	vector := topVector(op, v, newMatrix(graph.StopGradient(weights)), limits)
 	zero := graph.Scalar(g, kernel.DType(), 0)
 	return graph.ReduceAllSum(graph.Square(op.apply(matrix{plain: weights}, graph.StopGradient(vector), zero)))
 }
 
-// directionVar returns the variable that keeps the iteration's vector. If it does not exist,
-// directionVar creates it as a unit vector drawn from a generator seeded by the kernel's path.
-func directionVar(store *model.Store, v *model.Variable, domain []int, dtype dtypes.DType) *model.Variable {
-	path := model.JoinPath(spectralScope, strings.TrimPrefix(v.Path(), model.ScopeSeparator), "direction")
+// topVector returns the unit vector that the map of a kernel lengthens most, and updates the two
+// vectors that the store keeps for the kernel. The weights must be a StopGradient.
+func topVector(op linearMap, kernel *model.Variable, w matrix, limits iterationLimits) *graph.Node {
+	g, dtype := w.plain.Graph(), w.plain.DType()
+	store, domain := model.GetStore(g), op.domain()
+	direction := vectorVar(store, kernel, "direction", 0, domain, dtype)
+	challenger := vectorVar(store, kernel, "challenger", 1, domain, dtype)
+
+	zero, scale := graph.Scalar(g, dtype, 0), largestEntry(w.plain)
+	generic := genericVector(g, shapes.Make(dtype, domain...))
+	first := normalize(direction.NodeValue(g), generic)
+	// Without the generic part a challenger that has converged would have no component along a
+	// vector that passes it later.
+	second := normalize(graph.Add(challenger.NodeValue(g), graph.MulScalar(generic, 0.1)), generic)
+	firstImage := graph.Div(op.apply(w, first, zero), scale)
+	secondImage := graph.Div(op.apply(w, second, zero), scale)
+	isPassed := graph.GreaterThan(inner(secondImage, secondImage), inner(firstImage, firstImage))
+
+	vector := powerIteration(op, w, scale, graph.Where(isPassed, second, first), limits)
+	next := graph.Div(op.adjoint(w, graph.Where(isPassed, firstImage, secondImage), zero), scale)
+	next = graph.Sub(next, graph.Mul(inner(next, vector), vector))
+	direction.SetNodeValue(vector)
+	challenger.SetNodeValue(normalize(next, generic))
+	return vector
+}
+
+// largestEntry returns the largest absolute value of the weights, or 1 if that is 0. Products with
+// the weights are divided by it, because squares of their entries overflow in float32 if the
+// weights are about 1e9, and underflow at 1e-11.
+func largestEntry(weights *graph.Node) *graph.Node {
+	largest := graph.ReduceAllMax(graph.Abs(weights))
+	return graph.Where(graph.GreaterThan(largest, graph.ZerosLike(largest)), largest, graph.OnesLike(largest))
+}
+
+// genericVector returns a fixed vector of norm about 1 that no singular vector is likely to be
+// orthogonal to: the fractional parts of i·frac(i·φ), whose frequencies are all about equally
+// strong. It is computed because a constant would be as large as the map's domain in the program.
+func genericVector(g *graph.Graph, shape shapes.Shape) *graph.Node {
+	index := graph.OnePlus(graph.Iota(g, shapes.Make(shape.DType, shape.Size()), 0))
+	fraction := func(x *graph.Node) *graph.Node { return graph.Sub(x, graph.Floor(x)) }
+	values := fraction(graph.Mul(index, fraction(graph.MulScalar(index, math.Phi))))
+	unit := graph.MulScalar(graph.AddScalar(values, -0.5), math.Sqrt(12/float64(shape.Size())))
+	return graph.Reshape(unit, shape.Dimensions...)
+}
+
+// normalize returns x divided by its norm, or the fallback if x is 0 or not finite.
+func normalize(x, fallback *graph.Node) *graph.Node {
+	squared := inner(x, x)
+	isUsable := graph.LogicalAnd(graph.GreaterThan(squared, graph.Scalar(x.Graph(), x.DType(), 1e-30)),
+		graph.LessThan(squared, graph.Scalar(x.Graph(), x.DType(), 1e30)))
+	norm := graph.Sqrt(graph.Where(isUsable, squared, graph.OnesLike(squared)))
+	return graph.Where(isUsable, graph.Div(x, norm), fallback)
+}
+
+// vectorVar returns the variable that keeps one of the kernel's vectors. If it does not exist,
+// vectorVar creates it as a unit vector drawn from a generator seeded by the kernel's path.
+func vectorVar(store *model.Store, v *model.Variable, name string, stream uint64, domain []int,
+	dtype dtypes.DType) *model.Variable {
+	path := model.JoinPath(spectralScope, strings.TrimPrefix(v.Path(), model.ScopeSeparator), name)
 	if existing := store.GetVariable(path); existing != nil {
 		if want := shapes.Make(dtype, domain...); !existing.Shape().Equal(want) {
 			exceptions.Panicf("regularizers.Spectral: the store has %q with shape %s, but the kernel %q (%s) needs %s: "+
@@ -147,7 +207,7 @@ func directionVar(store *model.Store, v *model.Variable, domain []int, dtype dty
 	}
 	hash := fnv.New64a()
 	hash.Write([]byte(v.Path())) // Never fails, as package hash documents.
-	rng := rand.New(rand.NewPCG(hash.Sum64(), 0))
+	rng := rand.New(rand.NewPCG(hash.Sum64(), stream))
 	values := make([]float64, shapes.Make(dtype, domain...).Size())
 	norm := 0.0
 	for i := range values {
@@ -209,13 +269,13 @@ func (m matrixMap) adjoint(w matrix, y, _ *graph.Node) *graph.Node { return w.tr
 
 // powerIteration iterates x -> AᵀAx from start until the residual is within the tolerance, and
 // returns the resulting unit vector. The iteration is a loop in the graph, through which no
-// gradient flows, so the weights must be a StopGradient.
+// gradient flows, so the weights must be a StopGradient. A is the map divided by the scale.
 //
 // Everything that the loop's closures use except the weights is part of the loop's state, even
 // constants. GoMLX shares one node for each scalar constant of a graph, so a constant that one
 // closure creates would be used outside of it, where it is not defined. And GoMLX's XLA backend
 // supports products, but no elementwise arithmetic, between values inside and outside of a closure.
-func powerIteration(op linearMap, w matrix, start *graph.Node, limits iterationLimits) *graph.Node {
+func powerIteration(op linearMap, w matrix, scale, start *graph.Node, limits iterationLimits) *graph.Node {
 	g := start.Graph()
 	dtype := start.DType()
 	zero, one := graph.Scalar(g, dtype, 0), graph.Scalar(g, dtype, 1)
@@ -225,6 +285,7 @@ func powerIteration(op linearMap, w matrix, start *graph.Node, limits iterationL
 		atVector:    start,
 		atLimit:     graph.Scalar(g, dtype, float64(limits.iterations)),
 		atTolerance: graph.Scalar(g, dtype, limits.tolerance),
+		atScale:     scale,
 		atConstant0: zero,
 		atConstant1: one,
 	}
@@ -235,7 +296,8 @@ func powerIteration(op linearMap, w matrix, start *graph.Node, limits iterationL
 	})
 	body := graph.NewClosure(g, func(g *graph.Graph) []*graph.Node {
 		s := gomlxcompat.LoopState(g, state)
-		image := op.adjoint(w, op.apply(w, s[atVector], s[atConstant0]), s[atConstant0])
+		image := graph.Div(op.apply(w, s[atVector], s[atConstant0]), s[atScale])
+		image = graph.Div(op.adjoint(w, image, s[atConstant0]), s[atScale])
 		quotient := inner(s[atVector], image)
 		difference := graph.Sub(image, graph.Mul(quotient, s[atVector]))
 		residual := graph.Sqrt(inner(difference, difference))
@@ -258,6 +320,7 @@ const (
 	atVector           // The unit vector.
 	atLimit            // The largest number of iterations; it and the following never change.
 	atTolerance        // The relative tolerance.
+	atScale            // What each product with the weights is divided by.
 	atConstant0
 	atConstant1
 )

@@ -131,6 +131,70 @@ func TestSpectralKeepsItsVector(t *testing.T) {
 	})
 }
 
+// Descent on the penalty lowers the largest singular value below the next, again and again. The
+// penalty must follow whichever is the largest, although the vector of the one before still solves
+// the eigenvalue equation.
+func TestSpectralFollowsTheLargestValue(t *testing.T) {
+	const rate = 0.005
+	kernels := map[string][]float64{
+		"diagonal":       {2, 0, 0, 1.5},
+		"three values":   {2, 0, 0, 0, 1.5, 0, 0, 0, 1},
+		"rotated":        {1.7, 0.5, -0.4, 1.3},
+		"already passed": {1, 0, 0, 0, 2, 0, 0, 0, 1.9},
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for name, kernel := range kernels {
+			n := 2
+			if len(kernel) == 9 {
+				n = 3
+			}
+			store := seeded(t, map[string]any{regularizers.ParamSpectral: 1.0})
+			start := tensors.FromFlatDataAndDimensions(kernel, n, n)
+			p := newProbe(t, b, store, regularizers.Spectral(modelWithKernel(start)), sumLoss, true)
+			for i := range 250 {
+				got := p.call(t, gaussian(1, 2))
+				w := values(t, store, "/kernel")
+				if want := squaredSigma(t, n, n, w); got.penalty < 0.9*want {
+					t.Fatalf("%s: the penalty is %g in step %d, but σ² is %g", name, got.penalty, i, want)
+				}
+				for k, g := range got.gradient {
+					w[k] -= rate * g
+				}
+				setParameters(t, store, w)
+			}
+		}
+	})
+}
+
+// σ² and its gradient are right wherever float32 has σ², also in steps that follow one in which σ²
+// overflowed, and with a kept vector that such a step of an older version has set to 0.
+func TestSpectralFloat32Scales(t *testing.T) {
+	const direction = "/regularizers/spectral/kernel/direction"
+	kernel := func(s float32) *tensors.Tensor { return tensors.FromValue([][]float32{{0, s}, {3 * s, 0}}) }
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := seeded(t, map[string]any{regularizers.ParamSpectral: 1.0, regularizers.ParamSpectralTolerance: 1e-5})
+		p := newProbe(t, b, store, regularizers.Spectral(modelWithKernel(kernel(1))), sumLoss, true)
+		p.call(t, gaussian(1, 2))
+		for _, s := range []float32{1e-16, 1e-9, 1, 1e10, 1e18, 1e30, 1} {
+			store.GetVariable("/kernel").MustSetValue(kernel(s))
+			got := p.call(t, gaussian(1, 2))
+			if size := float64(s); s < 1e19 {
+				gctest.AssertClose(t, []float64{got.penalty / size / size}, []float64{9}, 1e-5, 0, "σ² in units of the scale")
+				gradient := make([]float64, len(got.gradient))
+				for i, g := range got.gradient {
+					gradient[i] = g / size
+				}
+				gctest.AssertClose(t, gradient, []float64{0, 0, 6, 0}, 1e-4, 1e-2, "gradient in units of the scale")
+			} else if !math.IsInf(got.penalty, 1) {
+				t.Errorf("scale %g: the penalty is %g, want Inf", s, got.penalty)
+			}
+		}
+		store.GetVariable(direction).MustSetValue(tensors.FromValue([]float32{0, 0}))
+		got := p.call(t, gaussian(1, 2))
+		gctest.AssertClose(t, []float64{got.penalty}, []float64{9}, 1e-5, 0, "σ² from a vector of zeros")
+	})
+}
+
 // The iteration stops when the residual is below the tolerance, in units of σ²: neither earlier for
 // small kernels nor later for large ones.
 func TestSpectralTolerance(t *testing.T) {

@@ -181,6 +181,53 @@ func TestSquaredPathNorm(t *testing.T) {
 	})
 }
 
+// specs is a data set of two examples, 1 and 2, of the label 5, for each spec.
+type specs []string
+
+func (specs) Name() string { return "specs" }
+
+func (s specs) Iter() iter.Seq2[train.Batch, error] {
+	return func(yield func(train.Batch, error) bool) {
+		for _, spec := range s {
+			b := train.Batch{Spec: spec, Inputs: []*tensors.Tensor{tensors.FromValue([][]float64{{1}, {2}})},
+				Labels: []*tensors.Tensor{tensors.FromValue([][]float64{{5}, {5}})}}
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestLossOfBatchesWithOtherWeights has a network that uses the weight of the batch's spec. For a
+// the residuals are -3 and -1, and for b they are -2 and 1.
+func TestLossOfBatchesWithOtherWeights(t *testing.T) {
+	network := func(scope *model.Scope, spec any, inputs []*Node) []*Node {
+		return []*Node{Mul(inputs[0], scope.GetVariable(spec.(string)).NodeValue(inputs[0].Graph()))}
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := model.NewStore()
+		store.VariableWithValue("/a", 2.0)
+		store.VariableWithValue("/b", 3.0)
+		for _, order := range []specs{{"a", "b"}, {"b", "a"}} {
+			l, err := capacity.NewLoss(t.Context(), b, store, network, halfSquare, order)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Finalize()
+			weights := l.Weights()
+			if len(weights) != 2 || weights[0].Path != "/a" || weights[1].Path != "/b" {
+				t.Errorf("%v: weights %v, want /a and /b", order, weights)
+			}
+			got, err := l.SquaredGradientNorm(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The sums of residual·x are -5 and 0, over 4 examples.
+			gctest.AssertClose(t, []float64{got}, []float64{25.0 / 16}, 1e-12, 0, "squared gradient norm")
+		}
+	})
+}
+
 // one is a data set of one batch.
 type one struct{ batch train.Batch }
 

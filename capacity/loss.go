@@ -23,7 +23,7 @@ import (
 var ErrDiverged = errors.New("the loss is not finite")
 
 // Loss is the mean loss L(w) of a network over the examples of a data set, as a function of its
-// weights w: the trainable variables of floats that the network uses. It holds all examples and two
+// weights w: the trainable variables of floats that the network uses for some batch. It holds all examples and two
 // copies of the weights in memory. Call Finalize to free them. It must not be used by two
 // goroutines at the same time.
 type Loss struct {
@@ -99,7 +99,7 @@ func (l *Loss) read(ctx context.Context, ds train.Dataset) error {
 		if err != nil {
 			return errors.WithMessage(err, "capacity: the loss")
 		}
-		l.vars = vars
+		l.vars = union(l.vars, vars)
 		if kept.loss, err = scalar(results[0]); err != nil {
 			return err
 		}

@@ -97,8 +97,14 @@ func trainable(store *model.Store, g *graph.Graph) (vars []*model.Variable) {
 			vars = append(vars, v)
 		}
 	}
+	return union(nil, vars)
+}
+
+// union returns the variables of a and b once each, in the order of their paths.
+func union(a, b []*model.Variable) []*model.Variable {
+	vars := slices.Concat(a, b)
 	slices.SortFunc(vars, func(a, b *model.Variable) int { return cmp.Compare(a.Path(), b.Path()) })
-	return vars
+	return slices.Compact(vars)
 }
 
 func valuesOf(v *model.Variable) ([]float64, error) {

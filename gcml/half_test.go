@@ -79,6 +79,21 @@ func TestStableRankInHalfPrecision(t *testing.T) {
 	})
 }
 
+// TestStableRankAtEveryScale checks y = s·x of three values in float32, for s whose square is
+// beyond float32: the stable rank is 3, whatever s is.
+func TestStableRankAtEveryScale(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, s := range []float32{1e-30, 1e-19, 1, 1e20, 1e30} {
+			out := run(t, b, newStore(t, 1), func(_ *model.Scope, x, s *Node) *Node {
+				rank := gcml.JacobianStableRank(Mul(x, s), x)
+				slope := Mul(s, Gradient(ReduceAllSum(rank), s)[0]) // With respect to the logarithm of s.
+				return Concatenate([]*Node{rank, Reshape(slope, 1)}, 0)
+			}, [][]float32{{1, 2, 3}}, s)
+			gctest.AssertClose(t, gctest.Flat(out), []float64{3, 0}, 1e-5, 1e-4, fmt.Sprint("scale ", s))
+		}
+	})
+}
+
 // TestBatchNormOpInHalfPrecision checks the GC through XLA's batch norm op, with the statistics
 // held fixed, for a batch whose sum is beyond the largest float16. The values are 1 and 3, so that
 // their variance is 1, and the GC is that of y = 2·x.

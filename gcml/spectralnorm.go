@@ -46,16 +46,19 @@ func JacobianSpectralNorm(outputs, inputs *Node, opts ...Option) *Node {
 // is 0 for a Jacobian of zeros. The result has shape [batch] and the dtype of outputs.
 //
 // σ₁ is computed as by JacobianSpectralNorm. The Frobenius norm is exact unless an estimator is
-// given; with a random estimator the ratio is noisy and may lie outside of its bounds. It panics as
-// JacobianSpectralNorm and SquaredJacobianNorm do.
+// given; with a random estimator the ratio is noisy and may lie outside of its bounds. With an
+// estimator or the Lanczos iteration, ‖J_b‖²_F itself is computed: entries of J below about 1e-19
+// underflow in float32, and those above 1e19 overflow. It panics as JacobianSpectralNorm and
+// SquaredJacobianNorm do.
 func JacobianStableRank(outputs, inputs *Node, opts ...Option) *Node {
 	o := newOptions(inJacobianStableRank, opts)
 	outputs = o.transformed(outputs)
 	s := newSpectrum(outputs, inputs, o)
-	squaredFrobenius := s.squaredFrobenius
-	if j := newJacobian(outputs, inputs, o); squaredFrobenius == nil || !j.plan.isExact() {
-		squaredFrobenius = ConvertDType(j.total(), s.norm.DType())
+	j := newJacobian(outputs, inputs, o)
+	if s.stableRank != nil && j.plan.isExact() {
+		return ConvertDType(s.stableRank, outputs.DType())
 	}
+	squaredFrobenius := ConvertDType(j.total(), s.norm.DType())
 	isZero := Equal(s.norm, ZerosLike(s.norm))
 	ratio := Div(sqrtOrZero(squaredFrobenius), Where(isZero, OnesLike(s.norm), s.norm))
 	return ConvertDType(Square(Where(isZero, ZerosLike(s.norm), ratio)), outputs.DType())
@@ -66,8 +69,9 @@ func JacobianStableRank(outputs, inputs *Node, opts ...Option) *Node {
 type spectrum struct {
 	// norm is the largest singular value.
 	norm *Node
-	// squaredFrobenius is ‖J‖²_F if the method computes it exactly, else nil.
-	squaredFrobenius *Node
+	// stableRank is ‖J‖²_F/σ₁², or 0 for a Jacobian of zeros, if the method computes it exactly, else
+	// nil.
+	stableRank *Node
 	// residual is ‖J·Jᵀu - θ²u‖/θ² for the approximate singular value θ and vector u; nil if the
 	// method is exact.
 	residual *Node
@@ -115,9 +119,11 @@ func (j *jacobian) usesFirstLayer() bool {
 func (j *jacobian) denseSpectrum() spectrum {
 	gram, scale := j.smallerGram()
 	top := ReduceSum(Mul(gram, topProjector(gram)), 1, 2)
+	isPositive := GreaterThan(top, ZerosLike(top))
 	return spectrum{
-		norm:             Mul(scale, sqrtOrZero(top)),
-		squaredFrobenius: Mul(Square(scale), trace(gram)),
+		norm: Mul(scale, sqrtOrZero(top)),
+		// Without the scale, whose square may overflow or underflow.
+		stableRank: Where(isPositive, Div(trace(gram), Where(isPositive, top, OnesLike(top))), ZerosLike(top)),
 	}
 }
 

@@ -29,7 +29,8 @@ type SpectrumResult struct {
 	Quantiles Quantiles `json:"quantiles"`
 	// StableRank is the mean over the examples of ‖J‖²_F divided by the square of the largest
 	// singular value, 0 for a Jacobian of zeros, and StableRankStdErr its standard error. ‖J‖²_F
-	// comes from the estimator.
+	// comes from the estimator. Where it underflows, in float32 for entries of J below about 1e-19,
+	// the stable rank of the example is too small or 0, though the norm is right.
 	StableRank       float64       `json:"stable_rank"`
 	StableRankStdErr StandardError `json:"stable_rank_stderr"`
 	// PerExample has the largest singular value of each example, in the order of the data set. Only

@@ -181,6 +181,27 @@ func TestSquaredPathNorm(t *testing.T) {
 	})
 }
 
+// TestSquaredPathNormOfFrozenWeights has a first layer that is not trainable: the paths are 3·2 and
+// -2·2.
+func TestSquaredPathNormOfFrozenWeights(t *testing.T) {
+	network := func(scope *model.Scope, x *Node) *Node {
+		w, v := scope.GetVariable("w").NodeValue(x.Graph()), scope.GetVariable("v").NodeValue(x.Graph())
+		return Dot(MaxScalar(Dot(x, w).Product(), 0), v).Product()
+	}
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := model.NewStore()
+		store.VariableWithValue("/w", [][]float32{{3}, {-2}}).SetTrainable(false)
+		store.VariableWithValue("/v", [][]float32{{2}})
+		store.VariableWithValue("/unused", []float32{7}).SetTrainable(false)
+		weights := []capacity.Weight{{Path: "/v", Dims: []int{1, 1}, Values: []float64{2}}}
+		got, err := capacity.SquaredPathNorm(b, store, network, weights, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gctest.AssertClose(t, []float64{got}, []float64{36 + 16}, 1e-6, 0, "squared path norm")
+	})
+}
+
 // specs is a data set of two examples, 1 and 2, of the label 5, for each spec.
 type specs []string
 

@@ -67,7 +67,7 @@ func (e *Evaluator) Finalize() { e.graphs.Finalize() }
 // Evaluate runs the model over a data set, which must be finite. It keeps all outputs in memory, 8
 // bytes for each value. Cancelling ctx stops between two batches and returns its error.
 //
-// Errors: an empty data set, an output that is NaN or Inf, batches whose outputs have other sizes
+// Errors: an empty data set or batch, an output that is NaN or Inf, batches whose outputs have other sizes
 // than those before, labels in some batches only, and errors of the data set and the backend.
 func (e *Evaluator) Evaluate(ctx context.Context, ds train.Dataset) (*Evaluation, error) {
 	all := &Evaluation{}
@@ -103,6 +103,9 @@ func (e *Evaluator) add(all *Evaluation, batch train.Batch) error {
 		all.Outputs = make([]Output, len(results))
 	}
 	n := results[0].Shape().Dimensions[0]
+	if n == 0 {
+		return errors.Errorf("representation: the batch from example %d on has no examples", first)
+	}
 	for i, r := range results {
 		values, err := numbers.Float64s(r)
 		if err != nil {

@@ -104,6 +104,7 @@ func TestEvaluateErrors(t *testing.T) {
 		ds   train.Dataset
 	}{
 		{"is empty", t.Context(), identity, rows{}},
+		{"the batch from example 2 on has no examples", t.Context(), identity, rows{[]int{2, 0, 1}, always}},
 		{"context canceled", canceled, identity, rows{[]int{2}, always}},
 		{"the batch from example 2 on has labels, or has none", t.Context(), identity,
 			rows{[]int{2, 2}, func(k int) bool { return k == 0 }}},

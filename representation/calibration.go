@@ -21,7 +21,7 @@ func CalibrationError(logits []float64, classes int, labels []int64, bins int) (
 		return 0, fmt.Errorf("representation: calibration error of %d examples in %d bins: want at least 1 of each",
 			len(labels), bins)
 	}
-	if _, err := Margins(logits, classes, labels); err != nil { // Checks the labels.
+	if err := checkLabels(logits, classes, labels); err != nil {
 		return 0, err
 	}
 	decisions, err := Decisions(logits, classes)

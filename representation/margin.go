@@ -27,23 +27,20 @@ func Decisions(outputs []float64, classes int) ([]int64, error) {
 // classes] in row-major order; the labels are indices of outputs.
 //
 // It returns an error for fewer than two classes, for a label that is not the index of an output,
-// and for outputs that are NaN.
+// for outputs that are NaN, and for a difference of two that are both Inf or both -Inf.
 func Margins(outputs []float64, classes int, labels []int64) ([]float64, error) {
-	if err := checkOutputs(outputs, classes, 2); err != nil {
+	if err := checkLabels(outputs, classes, labels); err != nil {
 		return nil, err
-	}
-	if len(outputs)/classes != len(labels) {
-		return nil, fmt.Errorf("representation: %d labels for %d examples", len(labels), len(outputs)/classes)
 	}
 	margins := make([]float64, len(labels))
 	for i, label := range labels {
-		if label < 0 || label >= int64(classes) {
-			return nil, fmt.Errorf("representation: example %d has the label %d, but there are %d outputs: want 0 to %d",
-				i, label, classes, classes-1)
-		}
 		row := outputs[i*classes : (i+1)*classes]
 		_, other := largestExcept(row, int(label))
 		margins[i] = row[label] - other
+		if math.IsNaN(margins[i]) {
+			return nil, fmt.Errorf("representation: the margin of example %d is undefined: its own output and another are %g",
+				i, other)
+		}
 	}
 	return margins, nil
 }
@@ -88,6 +85,24 @@ func largestExcept(row []float64, except int) (at int, value float64) {
 		}
 	}
 	return at, value
+}
+
+// checkLabels returns an error unless the outputs have one label for each row, the index of an
+// output, and at least two classes.
+func checkLabels(outputs []float64, classes int, labels []int64) error {
+	if err := checkOutputs(outputs, classes, 2); err != nil {
+		return err
+	}
+	if len(outputs)/classes != len(labels) {
+		return fmt.Errorf("representation: %d labels for %d examples", len(labels), len(outputs)/classes)
+	}
+	for i, label := range labels {
+		if label < 0 || label >= int64(classes) {
+			return fmt.Errorf("representation: example %d has the label %d, but there are %d outputs: want 0 to %d",
+				i, label, classes, classes-1)
+		}
+	}
+	return nil
 }
 
 func checkOutputs(outputs []float64, classes, least int) error {

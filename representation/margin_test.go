@@ -41,6 +41,8 @@ func TestMarginErrors(t *testing.T) {
 		"2 labels for 1 examples":                    {[]float64{1, 2}, 2, []int64{0, 1}},
 		"example 1 has the label 2":                  {[]float64{1, 2, 3, 4}, 2, []int64{0, 2}},
 		"example 0 has the label -1":                 {[]float64{1, 2}, 2, []int64{-1}},
+		"the margin of example 0 is undefined":       {[]float64{math.Inf(-1), math.Inf(-1), 1, 2}, 2, []int64{0, 1}},
+		"another are +Inf":                           {[]float64{1, 2, math.Inf(1), math.Inf(1)}, 2, []int64{0, 1}},
 		"output 1 of example 1 is NaN":               {[]float64{1, 2, 3, math.NaN()}, 2, []int64{0, 0}},
 	} {
 		if _, err := representation.Margins(c.outputs, c.classes, c.labels); err == nil || !strings.Contains(err.Error(),

@@ -66,7 +66,9 @@ func (b *BatchNormBuilder) Epsilon(epsilon float64) *BatchNormBuilder {
 
 // Done builds the layer and returns its output, shaped as x. Its variables, each shaped [channels],
 // are "batch_normalization/scale" and "/offset" (trainable), "/mean", "/variance" and
-// "/avg_weight", in the dtype of x; it computes in float32 if that is shorter. In training mode it
+// "/avg_weight", in the dtype of x. If that is shorter than float32, the layer computes and keeps
+// the last three in float32: avg_weight counts the steps, but bfloat16 counts to 256 only. A store
+// that has them in another dtype already, of an earlier version, keeps it. In training mode Done
 // panics for a batch of one example, because batch statistics need at least two.
 func (b *BatchNormBuilder) Done() *Node {
 	if b.x.Rank() < 2 {
@@ -79,6 +81,10 @@ func (b *BatchNormBuilder) Done() *Node {
 	zeros, ones := scope.WithInitializer(initializer.Zero), scope.WithInitializer(initializer.One)
 	scale := precision.Wide(ones.VariableWithShape("scale", shape).NodeValue(g))
 	offset := precision.Wide(zeros.VariableWithShape("offset", shape).NodeValue(g))
+	shape.DType = x.DType()
+	if existing := scope.GetVariable("mean"); existing != nil {
+		shape.DType = existing.DType()
+	}
 	averages := runningAverages{
 		mean:     zeros.VariableWithShape("mean", shape).SetTrainable(false),
 		variance: ones.VariableWithShape("variance", shape).SetTrainable(false),

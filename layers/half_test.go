@@ -57,6 +57,36 @@ func TestBatchNormInHalfPrecision(t *testing.T) {
 	})
 }
 
+// TestBatchNormAveragesOfManySteps checks the step after 3,000 others, with averages that are the
+// means over all steps: neither the count nor the mean may round to what they were. A store with
+// averages in half precision still works.
+func TestBatchNormAveragesOfManySteps(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for _, dtype := range shortDTypes {
+			step := func(scope *model.Scope, x *Node) *Node {
+				scope.Store().SetTraining(x.Graph(), true)
+				return BatchNorm(scope, ConvertDType(x, dtype)).Momentum(1).Done()
+			}
+			store := model.NewStore()
+			model.MustCallOnce(b, store, step, alternating(2, 1, 8, 1))
+			average := func(name string) *model.Variable { return store.GetVariable("/batch_normalization/" + name) }
+			average("avg_weight").MustSetValue(tensors.FromValue([]float32{3000}))
+			model.MustCallOnce(b, store, step, alternating(3, 1, 8, 1))
+			gctest.AssertClose(t, gctest.Flat(average("avg_weight").MustValue()), []float64{3001}, 0, 0, "steps")
+			gctest.AssertClose(t, gctest.Flat(average("mean").MustValue()), []float64{2 + 1.0/3001}, 1e-6, 0, "mean")
+
+			old := model.NewStore()
+			for _, name := range []string{"mean", "variance", "avg_weight"} {
+				zero := MustExecOnce(b, func(x *Node) *Node { return ConvertDType(x, dtype) }, []float32{0})
+				old.VariableWithValue("/batch_normalization/"+name, zero)
+			}
+			model.MustCallOnce(b, old, step, alternating(2, 1, 8, 1))
+			got := gctest.Flat(old.GetVariable("/batch_normalization/mean").MustValue())
+			gctest.AssertClose(t, got, []float64{2}, 0.01, 0, "mean in "+dtype.String())
+		}
+	})
+}
+
 // TestSumsInHalfPrecision checks a group norm whose sum of squares, 400·4096, and a mean whose sum,
 // 20·4096, are beyond the largest float16.
 func TestSumsInHalfPrecision(t *testing.T) {

@@ -104,8 +104,12 @@ var _ runs.ContentTask = (*Train)(nil)
 func (t *Train) Kind() string { return "train" }
 
 // Revision implements Task. The derivatives of networks with batch norm round differently since
-// revision 2.
+// revision 2, and since 3 the spectral penalty follows the largest singular value when another one
+// passes it.
 func (t *Train) Revision() int {
+	if t.Penalties[PenaltySpectral] > 0 {
+		return 3
+	}
 	if t.Network.Norm == layers.NormBatch.String() {
 		return 2
 	}

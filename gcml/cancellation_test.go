@@ -39,8 +39,9 @@ func (m softmaxModel) build(dtype dtypes.DType) func(_ *model.Scope, x *Node) *N
 	}
 }
 
-// squaredRowNorms returns ‖∂p_k/∂x‖² for each class: the derivative is p_k(w_k - Σ p_j·w_j).
-func (m softmaxModel) squaredRowNorms(x mat.Vector) []float64 {
+// jacobian returns the derivatives of the probabilities, [features, classes]: those of the k-th are
+// p_k(w_k - Σ p_j·w_j).
+func (m softmaxModel) jacobian(x mat.Vector) *mat.Dense {
 	features, classes := m.w.Dims()
 	var logits mat.VecDense
 	logits.MulVec(m.w.T(), x)
@@ -50,17 +51,35 @@ func (m softmaxModel) squaredRowNorms(x mat.Vector) []float64 {
 		p[k] = math.Exp(p[k] - largest)
 		sum += p[k]
 	}
-	squares := make([]float64, classes)
+	derivatives := mat.NewDense(features, classes, nil)
 	for i := range features {
 		var mean float64
 		for k := range p {
 			mean += p[k] / sum * m.w.At(i, k)
 		}
 		for k := range p {
-			squares[k] += math.Pow(p[k]/sum*(m.w.At(i, k)-mean), 2)
+			derivatives.Set(i, k, p[k]/sum*(m.w.At(i, k)-mean))
 		}
 	}
+	return derivatives
+}
+
+func (m softmaxModel) squaredRowNorms(x mat.Vector) []float64 {
+	derivatives := m.jacobian(x)
+	_, classes := derivatives.Dims()
+	squares := make([]float64, classes)
+	for k := range squares {
+		squares[k] = math.Pow(mat.Norm(derivatives.ColView(k), 2), 2)
+	}
 	return squares
+}
+
+func (m softmaxModel) largestSingularValue(t *testing.T, x mat.Vector) float64 {
+	var svd mat.SVD
+	if !svd.Factorize(m.jacobian(x), mat.SVDNone) {
+		t.Fatal("no singular values")
+	}
+	return svd.Values(nil)[0]
 }
 
 // TestCancellationInClosedForm checks that what the classes share does not change the GC of a
@@ -73,17 +92,18 @@ func TestCancellationInClosedForm(t *testing.T) {
 				rng := rand.New(rand.NewPCG(1, 2))
 				m := newSoftmaxModel(rng, features, classes, share)
 				ds := rows{x: mat.NewDense(200, features, nil), dtype: dtypes.Float32, sizes: []int{100, 70, 30}}
-				perOutput, total := make([]float64, classes), 0.0
+				perOutput, total, largest := make([]float64, classes), 0.0, 0.0
 				for i := range 200 {
 					for j := range features {
 						ds.x.Set(i, j, float64(float32(rng.Float64()/10)))
 					}
+					largest += m.largestSingularValue(t, ds.x.RowView(i)) / 200
 					for k, v := range m.squaredRowNorms(ds.x.RowView(i)) {
 						perOutput[k] += v / 200
 						total += v / 200
 					}
 				}
-				measurer, err := NewMeasurer(b, model.NewStore(), m.build(dtypes.Float32), WithPerOutput())
+				measurer, err := NewMeasurer(b, model.NewStore(), m.build(dtypes.Float32), WithPerOutput(), WithSpectralNorm())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -95,6 +115,7 @@ func TestCancellationInClosedForm(t *testing.T) {
 					}
 					gctest.AssertClose(t, []float64{got.GC}, []float64{total}, 2e-3, 0, "GC")
 					gctest.AssertClose(t, got.PerOutput, perOutput, 2e-3, 0, "GC per output")
+					gctest.AssertClose(t, []float64{got.Spectrum.Norm}, []float64{largest}, 2e-3, 0, "largest singular value")
 				}
 				if n, large := measurer.withoutClosedForm.Len(), share >= 3; (n > 0) != large {
 					t.Errorf("%d kinds of batches were measured without the closed form", n)

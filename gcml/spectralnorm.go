@@ -79,14 +79,13 @@ type spectrum struct {
 	steps int
 }
 
-// newSpectrum chooses the method and builds its nodes. It ignores the estimator.
+// newSpectrum chooses the method and builds its nodes. It ignores the estimator, and takes no closed
+// form: in float32 the Gram matrix of the first layer would lose more digits than the singular
+// values promise, see gram.go.
 func newSpectrum(outputs, inputs *Node, o options) spectrum {
-	o.estimator, o.inRounds, o.forGradient = Exact(), false, false
+	o.estimator, o.inRounds, o.forGradient, o.noClosedForm = Exact(), false, false, true
 	j := newJacobian(outputs, inputs, o)
 	smaller, bytes := min(j.plan.outputs, j.plan.inputs), j.plan.outputs*inputs.Shape().Size()*inputs.DType().Size()
-	if j.usesFirstLayer() {
-		bytes = j.plan.outputs * j.first.Node.Shape().Size() * inputs.DType().Size()
-	}
 	if o.lanczosSteps == 0 && smaller <= largestDenseSpectrum && bytes <= largestDenseSpectrumBytes {
 		return j.denseSpectrum()
 	}
@@ -109,11 +108,6 @@ func SpectralNormProducts(outputs, inputs int) int {
 	return 3 * defaultLanczosSteps
 }
 
-// usesFirstLayer says whether J·Jᵀ is computed by the Gram matrix of the first layer's weights.
-func (j *jacobian) usesFirstLayer() bool {
-	return j.plan.norm == fromGram && j.plan.outputs <= j.first.Node.Shape().Dimensions[1]
-}
-
 // denseSpectrum computes the largest singular value from the smaller Gram matrix of the whole
 // Jacobian.
 func (j *jacobian) denseSpectrum() spectrum {
@@ -134,23 +128,13 @@ func (j *jacobian) smallerGram() (gram, scale *Node) {
 	var rows []*Node
 	var before *Node
 	for _, part := range j.unitCotangents() {
-		part = j.after(part, before)
-		if j.usesFirstLayer() {
-			before = j.pullback.PullToFirst(j.first, part)
-		} else {
-			before = j.pullback.Pull(part)
-		}
+		before = j.pullback.Pull(j.after(part, before))
 		rows = append(rows, before)
 	}
-	whole := precision.Wide(Reshape(Concatenate(rows, 0), j.plan.outputs, j.plan.batch, -1)) // [K, batch, D or units]
+	whole := precision.Wide(Reshape(Concatenate(rows, 0), j.plan.outputs, j.plan.batch, -1)) // [K, batch, D]
 	scale = StopGradient(ReduceMax(Abs(whole), 0, 2))
 	scale = Where(Equal(scale, ZerosLike(scale)), OnesLike(scale), scale)
 	whole = Div(whole, Reshape(scale, 1, -1, 1))
-	if j.usesFirstLayer() {
-		metric := precision.Wide(j.gramMatrix())
-		weighted := Dot(whole, metric).General([]int{2}, nil, []int{0}, nil)
-		return Dot(weighted, whole).General([]int{2}, []int{1}, []int{2}, []int{1}), scale
-	}
 	contracted := 2
 	if j.plan.inputs < j.plan.outputs {
 		contracted = 0

@@ -88,7 +88,8 @@ func measureOptions(function string, store *model.Store, opts []Option) options 
 		panic(err)
 	}
 	if o.perOutput && !o.estimator.isAlwaysExact() {
-		exceptions.Panicf("gcml.Measure: WithPerOutput requires the estimator exact: the estimator %s mixes the outputs", o.estimator)
+		exceptions.Panicf("gcml.%s: WithPerOutput requires the estimator exact: the estimator %s mixes the outputs", function,
+			o.estimator)
 	}
 	if o.lanczosSteps > 0 && !o.spectrum {
 		exceptions.Panicf("gcml.%s: WithLanczosSteps(%d) has no effect without WithSpectralNorm", function, o.lanczosSteps)

@@ -72,6 +72,20 @@ func TestMeasurerFollowsTraining(t *testing.T) {
 	})
 }
 
+// TestMeasurerNamesItself: errors name the function that the user called.
+func TestMeasurerNamesItself(t *testing.T) {
+	for want, opts := range map[string][]gcml.Option{
+		"gcml.NewMeasurer: WithPerOutput requires the estimator exact": {gcml.WithPerOutput(),
+			gcml.WithEstimator(gcml.Projection(1))},
+		"gcml.NewMeasurer: WithLanczosSteps(3) has no effect": {gcml.WithLanczosSteps(3)},
+	} {
+		_, err := gcml.NewMeasurer(gctest.GoBackend(t), newStore(t, 1), mlp(activation.TypeTanh), opts...)
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
 // TestMeasurerRepeats checks that a random estimator starts from its seed in each measurement,
 // whatever else draws from the store, and that it does not change how a model is initialized.
 func TestMeasurerRepeats(t *testing.T) {

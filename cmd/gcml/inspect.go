@@ -47,9 +47,6 @@ func (a *app) inspectCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.given = cmd.Flags().Changed
-			if !cmd.Flags().Changed("noise") {
-				o.noise = nil
-			}
 			return a.inspect(cmd.Context(), args[0], o)
 		},
 	}

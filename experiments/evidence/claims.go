@@ -178,9 +178,9 @@ func pValue(p float64) *runs.Number {
 	return &n
 }
 
-// NewClaim decides a claim whose statistic has one value per seed and an interval over seeds. The
+// newClaim decides a claim whose statistic has one value per seed and an interval over seeds. The
 // evidence is the statistic with its interval, followed by more if that is not empty.
-func NewClaim(text ClaimText, statistic string, value float64, perSeed []float64, interval stats.Interval, c Criterion,
+func newClaim(text ClaimText, statistic string, value float64, perSeed []float64, interval stats.Interval, c Criterion,
 	more string) Claim {
 	claim := Claim{ClaimText: text, Statistic: statistic, P: pValue(c.p(perSeed)), Value: runs.Number(value),
 		PerSeed:   runs.Numbers(perSeed),
@@ -216,7 +216,7 @@ func rankInterval(perSeed []float64) stats.Interval {
 func meanClaim(text ClaimText, statistic string, perSeed []float64, interval stats.Interval, c Criterion,
 	more string) Claim {
 	mean, _ := stats.MeanStd(perSeed)
-	return NewClaim(text, statistic, mean, perSeed, interval, c, more)
+	return newClaim(text, statistic, mean, perSeed, interval, c, more)
 }
 
 // counted returns the values without NaN, those of seeds whose runs do not count.
@@ -235,7 +235,7 @@ func FactorClaim(text ClaimText, statistic string, perSeed []float64, c Criterio
 	mean, _ := stats.MeanStd(logs)
 	interval := seedInterval(logs)
 	interval.Lo, interval.Hi = math.Exp(interval.Lo), math.Exp(interval.Hi)
-	claim := NewClaim(text, statistic, math.Exp(mean), perSeed, interval, c, more)
+	claim := newClaim(text, statistic, math.Exp(mean), perSeed, interval, c, more)
 	claim.P = pValue(Criterion{lo: math.Log(max(0, c.lo)), hi: math.Log(c.hi)}.p(logs))
 	return claim
 }
@@ -248,7 +248,7 @@ func RatioClaim(text ClaimText, statistic string, perSeed []float64, c Criterion
 
 // DifferenceClaim decides a claim on a paired difference.
 func DifferenceClaim(text ClaimText, statistic string, d stats.Difference, c Criterion, more string) Claim {
-	return NewClaim(text, statistic, d.Mean, d.PerSeed, d.Interval, c, more)
+	return newClaim(text, statistic, d.Mean, d.PerSeed, d.Interval, c, more)
 }
 
 // LimitClaim decides a claim that a quantity never exceeds a limit, from each seed's largest value.
@@ -265,7 +265,7 @@ func LimitClaim(text ClaimText, statistic string, perSeed []float64, limit float
 		largest = math.NaN()
 	}
 	none := stats.Interval{Lo: math.NaN(), Hi: math.NaN()}
-	claim := NewClaim(text, statistic, largest, perSeed, none, c, more)
+	claim := newClaim(text, statistic, largest, perSeed, none, c, more)
 	claim.P = nil
 	switch {
 	case largest > limit:

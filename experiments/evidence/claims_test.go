@@ -76,7 +76,7 @@ func TestSummary(t *testing.T) {
 		{[]float64{1, 2, 3}, "mean 2"},
 		{[]float64{1, 3}, "mean 2; 2 seed(s) cannot decide it, at least 3 are needed"},
 	} {
-		claim := NewClaim(text, "mean", 2, tc.perSeed, none, Above(0), "more; and more")
+		claim := newClaim(text, "mean", 2, tc.perSeed, none, Above(0), "more; and more")
 		claim.Evidence += "; what an experiment adds" // The summary is not cut out of it.
 		if got := claim.Summary(); got != tc.want {
 			t.Errorf("of %d seeds: %q; want %q", len(tc.perSeed), got, tc.want)

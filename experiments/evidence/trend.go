@@ -152,7 +152,7 @@ func RowsTrend(text ClaimText, what string, a Axis, rows [][]float64, d Directio
 	if d == Rises {
 		c = Above(neutral)
 	}
-	claim := NewClaim(text, statistic, value, perSeed, interval, c, "")
+	claim := newClaim(text, statistic, value, perSeed, interval, c, "")
 	claim.P = pValue(p)
 	rankCorrelation := runs.Number(rank)
 	claim.Rank = &rankCorrelation

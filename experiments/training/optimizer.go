@@ -40,8 +40,8 @@ func (t *Train) optimizer() (optimizer.Interface, error) {
 }
 
 // momentum is gradient descent with heavy-ball momentum, which GoMLX lacks: v ← decay·v + ∂L/∂w, w
-// ← w - rate·v, in the convention of PyTorch and Haiku's optax. The velocities v are variables,
-// which checkpoints save.
+// ← w - rate·v, in the convention of PyTorch and Optax. The velocities v are variables, which
+// checkpoints save.
 type momentum struct{ learningRate, decay float64 }
 
 var _ optimizer.Interface = (*momentum)(nil)

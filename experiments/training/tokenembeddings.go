@@ -142,7 +142,7 @@ func newTokenEmbeddings(backend compute.Backend, store *model.Store, t *Train, d
 func innerValues(logits, tokens *graph.Node, blocks int) (values []*graph.Node) {
 	g := tokens.Graph()
 	for i := range blocks {
-		values = append(values, gcml.Complexity(logits, g.GetNodeByAlias(BlockNode(i+1))))
+		values = append(values, gcml.Complexity(logits, g.GetNodeByAlias(blockNode(i+1))))
 	}
 	embedded := g.GetNodeByAlias(EmbeddedNode)
 	words := graph.BroadcastLike(isWord(tokens), embedded, 0, 1)

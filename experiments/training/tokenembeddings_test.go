@@ -75,7 +75,7 @@ func TestTokenEmbeddings(t *testing.T) {
 		network := func(scope *model.Scope, inputs []*graph.Node) []*graph.Node {
 			return []*graph.Node{trained.Model(scope, inputs[0])}
 		}
-		for name, node := range map[string]string{"test_gc": EmbeddedNode, BlockGCName(1): BlockNode(1)} {
+		for name, node := range map[string]string{"test_gc": EmbeddedNode, BlockGCName(1): blockNode(1)} {
 			gc, err := gcml.Measure(ctx, backend, trained.Store, network, batches(few), gcml.WithInputNode(node))
 			if err != nil {
 				t.Fatal(err)

@@ -23,9 +23,9 @@ import (
 // GC is taken with respect to: tokens have no derivative.
 const EmbeddedNode = "/embedded"
 
-// BlockNode returns the alias of the output of a transformer's block, counted from 1: [batch,
+// blockNode returns the alias of the output of a transformer's block, counted from 1: [batch,
 // length, width].
-func BlockNode(block int) string { return fmt.Sprintf("/block_%d", block) }
+func blockNode(block int) string { return fmt.Sprintf("/block_%d", block) }
 
 // Transformer is a small encoder of texts with a mean over the words: tokens [batch, length] to
 // logits. Its blocks normalize before attention and before the dense layers, as Xiong et al. (arXiv
@@ -84,7 +84,7 @@ func (n Network) transformer(outputs int, initialization layers.Initialization, 
 		x = graph.Add(x, graph.InsertAxes(positions.NodeValue(x.Graph()), 0))
 		words := isWord(tokens)
 		for i := range n.HiddenLayers {
-			x = named(BlockNode(i+1), n.block(scope.In("block_%d", i+1), x, words, act))
+			x = named(blockNode(i+1), n.block(scope.In("block_%d", i+1), x, words, act))
 		}
 		x = norm.LayerNorm(scope.In("norm"), x, -1).Done()
 		x = graph.MaskedReduceMean(x, words, 1)

@@ -62,7 +62,7 @@ func compiledOn(t *testing.T, backend compute.Backend,
 }
 
 // namedNodes are those of the tiny transformer.
-var namedNodes = []string{EmbeddedNode, BlockNode(1), BlockNode(2)}
+var namedNodes = []string{EmbeddedNode, blockNode(1), blockNode(2)}
 
 // addTo is a hook that adds to the named nodes: added is [nodes, batch, length, width].
 func addTo(added *graph.Node) func(string, *graph.Node) *graph.Node {

@@ -99,8 +99,8 @@ func NewArrays(name string, columns []Column, labels *tensors.Tensor, n, batch i
 	return a, nil
 }
 
-// newColumn converts values without loss: numbers to floats, integers to integers that can
-// represent them.
+// newColumn converts numbers to floats, rounded to their precision, and integers to integers that
+// can represent them.
 func newColumn(c Column) (column, error) {
 	switch c.DType {
 	case dtypes.Float32:

@@ -153,6 +153,9 @@ func compareCase(b compute.Backend, dir string, file *protos.ModelProto) error {
 	outputs := slices.Clone(g.Output)
 	g.Node, g.Input = append(constants, g.Node...), nil
 	m := &Model{Store: model.NewStore()}
+	if err := inline(file); err != nil {
+		return err
+	}
 	if err := m.parse(file, nil); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Model is a network of one input, in evaluation mode as ONNX files hold it.
+// Model is a network in evaluation mode, as ONNX files hold it.
 type Model struct {
 	// Store has the weights.
 	Store *model.Store
@@ -100,12 +100,10 @@ func (m *Model) load() (err error) {
 	return nil
 }
 
-// parse rewrites a file into a form that the importer computes correctly, and imports it.
+// parse rewrites a file without functions of its own into a form that the importer computes
+// correctly, and imports it.
 func (m *Model) parse(file *protos.ModelProto, folder *dataFolder) error {
 	m.file, m.graph = file, file.Graph
-	if err := inline(file); err != nil {
-		return err
-	}
 	if err := simplify(m.graph); err != nil {
 		return err
 	}

@@ -45,13 +45,13 @@ func SeedInterval(perSeed []float64, level float64) Interval {
 }
 
 // SeedTest returns the two-sided p-value of the hypothesis that values, one for each seed, have
-// this mean: TTest's, unless all values are equal. Then it is that of the sign test, as in
+// this mean: tTest's, unless all values are equal. Then it is that of the sign test, as in
 // SeedInterval: 1 if the values equal the mean, and 2^(1-n) otherwise.
 func SeedTest(perSeed []float64, mean float64) float64 {
 	v, equal := equalValue(perSeed)
 	switch {
 	case !equal:
-		return TTest(perSeed, mean)
+		return tTest(perSeed, mean)
 	case v == mean:
 		return 1
 	}
@@ -98,11 +98,11 @@ func TFactor(n int, level float64) float64 {
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}.Quantile((1 + level) / 2)
 }
 
-// TTest returns the two-sided p-value of Student's t test of the hypothesis that the values come
+// tTest returns the two-sided p-value of Student's t test of the hypothesis that the values come
 // from a normal distribution with this mean. It assumes that the values are independent. It is NaN
 // for fewer than two values. If all values are equal it is 1 if they equal the mean, and 0
 // otherwise.
-func TTest(values []float64, mean float64) float64 {
+func tTest(values []float64, mean float64) float64 {
 	n := float64(len(values))
 	if n < 2 {
 		return math.NaN()

@@ -109,7 +109,7 @@ func TestEqualValues(t *testing.T) {
 		t.Errorf("p is %g where the values equal the mean; want 1", p)
 	}
 	differing := []float64{1, 2, 4}
-	if SeedInterval(differing, 0.95) != TInterval(differing, 0.95) || SeedTest(differing, 1) != TTest(differing, 1) {
+	if SeedInterval(differing, 0.95) != TInterval(differing, 0.95) || SeedTest(differing, 1) != tTest(differing, 1) {
 		t.Error("values that differ are not decided by Student's t")
 	}
 }
@@ -200,10 +200,10 @@ func TestSlope(t *testing.T) {
 // The values of R's t.test(c(1, 2, 4), mu = 0): t = 2.6458, df = 2, p = 0.1181; and of a t of 2
 // with one degree of freedom, where the distribution is Cauchy's: p = 1 - 2/π·atan(2).
 func TestTTest(t *testing.T) {
-	if got := TTest([]float64{1, 2, 4}, 0); math.Abs(got-0.1181) > 5e-5 {
+	if got := tTest([]float64{1, 2, 4}, 0); math.Abs(got-0.1181) > 5e-5 {
 		t.Errorf("p is %g; want 0.1181", got)
 	}
-	if got, want := TTest([]float64{1, 3}, 0), 1-2/math.Pi*math.Atan(2); math.Abs(got-want) > 1e-12 {
+	if got, want := tTest([]float64{1, 3}, 0), 1-2/math.Pi*math.Atan(2); math.Abs(got-want) > 1e-12 {
 		t.Errorf("p is %g; want %g", got, want)
 	}
 	for _, tc := range []struct {
@@ -211,7 +211,7 @@ func TestTTest(t *testing.T) {
 		mean   float64
 		want   float64
 	}{{[]float64{2, 2}, 2, 1}, {[]float64{2, 2}, 1, 0}, {[]float64{2}, 1, math.NaN()}, {nil, 0, math.NaN()}} {
-		if got := TTest(tc.values, tc.mean); got != tc.want && !(math.IsNaN(got) && math.IsNaN(tc.want)) {
+		if got := tTest(tc.values, tc.mean); got != tc.want && !(math.IsNaN(got) && math.IsNaN(tc.want)) {
 			t.Errorf("p of %v against %g is %g; want %g", tc.values, tc.mean, got, tc.want)
 		}
 	}
@@ -222,7 +222,7 @@ func TestTTestAgreesWithTInterval(t *testing.T) {
 	values := []float64{0.3, 1.1, 0.7, 0.2, 1.9}
 	i := TInterval(values, Level)
 	for _, edge := range []float64{i.Lo, i.Hi} {
-		if p := TTest(values, edge); math.Abs(p-0.05) > 1e-9 {
+		if p := tTest(values, edge); math.Abs(p-0.05) > 1e-9 {
 			t.Errorf("p at the edge %g of the interval is %g; want 0.05", edge, p)
 		}
 	}
@@ -232,8 +232,8 @@ func TestTTestAgreesWithTInterval(t *testing.T) {
 // of their means, at any common mean, is that of the two-sample test with equal variances.
 func TestPooledTTests(t *testing.T) {
 	a, b := []float64{1, 2, 4}, []float64{2, 3, 7}
-	if _, p := PooledTTests([][]float64{a}, 0); math.Abs(p[0]-TTest(a, 0)) > 1e-15 {
-		t.Errorf("p of one sample is %g; want %g", p[0], TTest(a, 0))
+	if _, p := PooledTTests([][]float64{a}, 0); math.Abs(p[0]-tTest(a, 0)) > 1e-15 {
+		t.Errorf("p of one sample is %g; want %g", p[0], tTest(a, 0))
 	}
 	// The variances 7/3 and 7 pool to 14/3 with 4 degrees of freedom: (7/3 - 1)/√(14/9) is
 	// 1.069045.

@@ -21,9 +21,9 @@ func TypeName(t NodeType) string {
 	return t.String()
 }
 
-// Advice says in a few words what a user can do if a measurement needs the derivative of an op that
-// GoMLX cannot differentiate.
-func Advice(t NodeType) string {
+// adviceFor says in a few words what a user can do if a measurement needs the derivative of an op
+// that GoMLX cannot differentiate.
+func adviceFor(t NodeType) string {
 	if words, ok := advice[t]; ok {
 		return words
 	}

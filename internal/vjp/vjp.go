@@ -270,7 +270,7 @@ func gradientOf(n *Node) VJP {
 	if n.Type() == NodeTypeIdentity {
 		return func(_ *Node, v []*Node, _ shapes.Shape) []*Node { return v }
 	}
-	Panicf("%s has no gradient in GoMLX: %s", TypeName(n.Type()), Advice(n.Type()))
+	Panicf("%s has no gradient in GoMLX: %s", TypeName(n.Type()), adviceFor(n.Type()))
 	return nil
 }
 

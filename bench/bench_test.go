@@ -383,7 +383,8 @@ func TestVersionsByRow(t *testing.T) {
 	}
 	r.setVersions()
 	r.Versions = map[string]string{"jax": "2", "torch": "7"}
-	r.merge([]row{{Case: "a/x", Backend: "xla:cpu", Versions: r.Versions}, {Case: "a/x", Backend: "go", Versions: r.Versions}},
+	r.merge([]row{{Case: "a/x", Backend: "xla:cpu", Versions: r.Versions},
+		{Case: "a/x", Backend: "go", Versions: r.Versions}},
 		[]benchCase{{Name: "a/x"}, {Name: "b/x"}, {Name: "c/x"}})
 	for _, tc := range []struct {
 		library string
@@ -449,7 +450,8 @@ func TestCostTable(t *testing.T) {
 		{Case: "resnet18/step_exact", Backend: "xla:cpu", MSMedian: 400}, // Its forward pass is not there.
 	}}
 	got := r.costTable(details{"mlp/gc_exact": {Contenders: []contenderDetail{
-		{Name: "jax_slow", MSMedian: 9, PeakMiB: 1, FirstMS: 2}, {Name: "jax_fast", MSMedian: 8, PeakMiB: 300.4, FirstMS: 800},
+		{Name: "jax_slow", MSMedian: 9, PeakMiB: 1, FirstMS: 2},
+		{Name: "jax_fast", MSMedian: 8, PeakMiB: 300.4, FirstMS: 800},
 		{Name: "gomlx_stock_conv", MSMedian: 1, PeakMiB: 5, FirstMS: 7}, {Name: "go", CompileMS: 140.2, PeakMiB: 60},
 		{Name: "xla:cpu", FirstMS: 386.6, PeakMiB: 227.5}}}})
 	want := "| mlp/gc_exact | 11 | 7.50 | 12.0 | 30.0 | 387 | ≤ 140 | 800 |  | 228 | 60 | 300 |  |\n"

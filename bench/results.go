@@ -57,7 +57,7 @@ type contenderDetail struct {
 	CPUMedian *float64           `json:"cpu_ms_median,omitempty"` // CPU time of all threads in a run.
 	FirstMS   float64            `json:"first_ms,omitempty"`      // Time to build, compile and run once.
 	FirstCPU  float64            `json:"first_cpu_ms,omitempty"`  // CPU time of all threads in that time.
-	PeakMiB   float64            `json:"peak_mb"`                 // Peak resident memory until the check of values, in MiB.
+	PeakMiB   float64            `json:"peak_mb"`                 // Peak resident MiB until the check of values.
 	Values    map[string]float64 `json:"values"`
 	Retired   bool               `json:"retired,omitempty"` // Much slower than another, and timed no longer.
 

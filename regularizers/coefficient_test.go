@@ -453,7 +453,9 @@ func TestSetCoefficientErrors(t *testing.T) {
 
 func TestOptionsThatDoNotApply(t *testing.T) {
 	variables := regularizers.WithVariables(func(*model.Variable) bool { return true })
-	convolutions := regularizers.WithConvolutions(func(*model.Variable) (op regularizers.ConvolutionOperator, ok bool) { return })
+	convolutions := regularizers.WithConvolutions(func(*model.Variable) (regularizers.ConvolutionOperator, bool) {
+		return regularizers.ConvolutionOperator{}, false
+	})
 	for name, call := range map[string]func(){
 		"L2: the option WithInputs":              func() { regularizers.L2(mlp, regularizers.WithInputs(0)) },
 		"Spectral: the option WithInputs":        func() { regularizers.Spectral(mlp, regularizers.WithInputs(0)) },

@@ -190,7 +190,8 @@ func (w *stoppedWorker) Do(ctx context.Context, item Item, advance func(int64)) 
 // TestWorkerIsInterrupted: a run that its worker alone stopped is not complete, so the schedule
 // says so.
 func TestWorkerIsInterrupted(t *testing.T) {
-	for stops, want := range map[int]string{1: "interrupted at step 1 of 10 (word 0, seed 0)", 2: "interrupted; what was done"} {
+	for stops, want := range map[int]string{1: "interrupted at step 1 of 10 (word 0, seed 0)",
+		2: "interrupted; what was done"} {
 		_, items := scriptedItems(t, t.TempDir(), "stopped", []int64{0, 1, 2}, "complete")
 		_, err := (&Schedule{Items: items, BackendName: "go"}).Run(context.Background(),
 			&stoppedWorker{Worker: workersOf(t, 1)[0], stops: stops})

@@ -183,6 +183,8 @@ func (c NoisyTraining) findings(texts noiseClaims, label, network string, seeds 
 	records *evidence.Records) evidence.Findings {
 	labels, inputs := records.Along(c.labelAxis(label, seeds)), records.Along(c.inputAxis(label, seeds))
 	clean := inputs.Records[0] // The noise rises from 0.
+	squared := c.ImageTraining
+	squared.LearningRate = c.SquaredErrorRate
 	caption := fmt.Sprintf("%s %s. Input noise: the loss is the squared error, the rate %g.",
 		evidence.GCCaption(len(seeds)), c.Describe(),
 		c.SquaredErrorRate)
@@ -201,7 +203,7 @@ func (c NoisyTraining) findings(texts noiseClaims, label, network string, seeds 
 					labels.AccuracyPanel("label noise"), inputs.AccuracyPanel("input noise")}}},
 			{Name: "training-label-noise", Figure: labels.Training("Training with label noise: "+network, c.Describe()+".")},
 			{Name: "training-input-noise", Figure: squaredErrorLabels(inputs.Training("Training with input noise: "+network,
-				c.Describe()+", but the squared error as the loss."))},
+				squared.Describe()+", the squared error as the loss."))},
 		}}
 }
 

@@ -88,8 +88,8 @@ const datasetTitle = "doc comments of Go"
 func (r languageResults) figure() plots.Figure {
 	s := r.sweeps[0]
 	return plots.Figure{Title: "GC of the token embeddings as a penalty",
-		Caption: fmt.Sprintf("%s At the last step; %s. Relative GC is GC in units of the embeddings' root mean square. On "+
-			"the right, validation chooses the coefficient for each seed, and noise is in units of that root mean square.",
+		Caption: fmt.Sprintf("%s At the last step; %s. Relative GC is GC times the mean square of the embeddings. On "+
+			"the right, validation chooses the coefficient for each seed, and noise is in units of their root mean square.",
 			evidence.BandCaption(r.seeds), r.describe()),
 		Panels: []plots.Panel{
 			s.PanelOf("GC on test texts", "GC of the logits", true, append(r.layerColumns(), columnRelativeGC)...),

@@ -15,6 +15,8 @@
 //   - experiment puts these together: it defines what an experiment is, its plan and its result.
 //   - report shows and publishes results.
 //
-// The paper's settings are not public in full: every sweep here is this toolkit's own. Claims are
-// reported as they come out.
+// Of the paper its abstract and introduction could be read, not the rest or the supplement. Sizes
+// and learning rates follow what is known of them at second hand, and every sweep is this toolkit's
+// own. So the claims are about directions, not about the paper's numbers. They are reported as they
+// come out.
 package experiments

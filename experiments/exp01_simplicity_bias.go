@@ -94,8 +94,8 @@ var SimplicityBias = &experiment.Definition[SimplicityBiasConfig]{
 }
 
 func simplicityBiasConfig(scale experiment.Scale) SimplicityBiasConfig {
-	// The paper's network, rate and number of points, and the number of steps as
-	// far as it is known. The sweep's runs may last as long as the fit.
+	// The network, rate, number of points and number of steps are what is known of
+	// the paper's at second hand. The sweep's runs may last as long as the fit.
 	cfg := SimplicityBiasConfig{Points: 10, HiddenLayers: 3, Width: 300, LearningRate: 0.02, Steps: 100000,
 		Measurements:  60,
 		LearningRates: []float64{0.01, 0.02, 0.05, 0.1}, InterpolationLoss: 1e-4, SweepTime: 2000}

@@ -88,8 +88,9 @@ func TestReadings(t *testing.T) {
 		{"Decisions changed at σ = 1",
 			"20 %: Of all decisions so many are others under this noise, and the first noise that changes more than 1 % of them is σ = 1", func(*Report) {}},
 		{"Decisions changed at σ = 1", "withstand all", func(r *Report) { r.Noise[1].Flipped = 0 }},
-		{"Class-distance", "is not small", func(*Report) {}},
-		{"Class-distance", "0.05: At this value classes are tight", func(r *Report) { r.Collapse.CDNV = 0.05 }},
+		{"Class-distance", "is not small beside the distances between them; it does not tell", func(*Report) {}},
+		{"Class-distance", "0.05: At this value classes are tight beside their distances; it does not tell",
+			func(r *Report) { r.Collapse.CDNV = 0.05 }},
 		{"Class-distance", "infinite: Two classes", func(r *Report) { r.Collapse.CDNV = Number(math.Inf(1)) }},
 		{"Geometric collapse", "at least 0.25", func(*Report) {}},
 	} {

@@ -119,7 +119,7 @@ func (v view) Found() string { return v.found() }
 func (v view) Discussed(id string) string { return v.Discussion[id] }
 
 // Words returns the command's words, so that a narrow page can break the line between them.
-func (v view) Words() []string { return strings.Fields(v.Command) }
+func (v view) Words() []string { return strings.Fields(v.repeatedBy()) }
 
 // Note explains a claim's verdict.
 func (v view) Note(c JudgedClaim) string {

@@ -214,14 +214,24 @@ func foldersTable(folders []*Folder, base string) string {
 	var b strings.Builder
 	b.WriteString("| folder | command | backend | seeds | date |\n|---|---|---|---|---|\n")
 	for _, f := range folders {
-		command := ""
-		if f.Command != "" {
-			command = "`" + strings.ReplaceAll(f.Command, "|", `\|`) + "`"
+		command := f.repeatedBy()
+		if command != "" {
+			command = "`" + strings.ReplaceAll(command, "|", `\|`) + "`"
 		}
 		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s | %s |\n", f.ID(), linkTo(f.Dir, base), command,
 			cell(f.Backend), f.seeds(), f.Provenance.Finished.UTC().Format("2006-01-02"))
 	}
 	return b.String()
+}
+
+// repeatedBy returns the command that repeats the result on its backend. The pure-Go backend has to
+// be asked for, because gcml takes XLA where there is one.
+func (f *Folder) repeatedBy() string {
+	const variable = "GOMLX_BACKEND="
+	if f.Command == "" || f.Backend != "go" || strings.Contains(f.Command, variable) {
+		return f.Command
+	}
+	return variable + f.Backend + " " + f.Command
 }
 
 // linkTo returns the path of a folder relative to another.

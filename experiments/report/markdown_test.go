@@ -145,3 +145,17 @@ func TestRepositorySaysWhatItsResultsSay(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRepeatedByNamesTheGoBackend(t *testing.T) {
+	for _, c := range []struct{ backend, command, want string }{
+		{"go", "gcml run 12", "GOMLX_BACKEND=go gcml run 12"},
+		{"go", "GOMLX_BACKEND=go gcml run 12", "GOMLX_BACKEND=go gcml run 12"},
+		{"go", "", ""},
+		{"xla:cpu", "gcml run 05", "gcml run 05"},
+	} {
+		f := &Folder{Result: &experiment.Result{Backend: c.backend, Command: c.command}}
+		if got := f.repeatedBy(); got != c.want {
+			t.Errorf("%q on %s: %q, want %q", c.command, c.backend, got, c.want)
+		}
+	}
+}

@@ -88,7 +88,7 @@ func (f *Folder) publishable(o Options) error {
 		return errors.New("a result of the smoke scale decides nothing; to publish it anyway, add --smoke")
 	}
 	if err := f.whole(); err != nil {
-		return fmt.Errorf("%w; run its command again: %s", err, f.Command)
+		return fmt.Errorf("%w; run its command again: %s", err, f.repeatedBy())
 	}
 	if strings.Contains(f.Command, " --set ") && !o.Force { // Its folder has the name of the scale.
 		return fmt.Errorf("its settings are not those of the %s scale: %s; to publish it anyway, add --force", f.Scale, f.Command)

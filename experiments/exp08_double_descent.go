@@ -51,9 +51,9 @@ func (c WidthTraining) validateWidths() error {
 }
 
 // The criteria, set before the first run of desk scale: a peak counts if the value falls by a
-// twentieth of it on both sides, and two peaks coincide within a factor of 2 in width. The statistic
-// that the first is applied to, the height at the widths of the other seeds' peak, replaced the
-// seed's own peak after runs of laptop scale had been seen.
+// twentieth of it on both sides, and two peaks coincide within a factor of 2 in width. The
+// statistic that the first is applied to, the height at the widths of the other seeds' peak,
+// replaced the seed's own peak after runs of laptop scale had been seen.
 const (
 	peakFactor   = 1 / (1 - 0.05)
 	peakDistance = 1.0 // binary logarithm

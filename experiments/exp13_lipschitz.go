@@ -15,8 +15,8 @@ import (
 // The criteria, set before the first run, except that of peaks: its statistic is experiment 08's,
 // which was replaced after runs of laptop scale had been seen. A network interpolates if it
 // classifies this fraction of its training examples as they are labelled. A peak is at the
-// interpolation threshold within a factor of 2 in width. The Lipschitz constant follows √GC if it is
-// proportional to it up to this margin of the exponent.
+// interpolation threshold within a factor of 2 in width. The Lipschitz constant follows √GC if it
+// is proportional to it up to this margin of the exponent.
 const (
 	interpolates    = 0.99
 	exponentMargin  = 0.25

@@ -23,9 +23,9 @@ import (
 var ErrDiverged = errors.New("the loss is not finite")
 
 // Loss is the mean loss L(w) of a network over the examples of a data set, as a function of its
-// weights w: the trainable variables of floats that the network uses for some batch. It holds all examples and two
-// copies of the weights in memory. Call Finalize to free them. It must not be used by two
-// goroutines at the same time.
+// weights w: the trainable variables of floats that the network uses for some batch. It holds all
+// examples and two copies of the weights in memory. Call Finalize to free them. It must not be used
+// by two goroutines at the same time.
 type Loss struct {
 	store     *model.Store // A copy: its weights change.
 	vars      []*model.Variable

@@ -175,7 +175,9 @@ func TestPartsRefuseFloat16(t *testing.T) {
 					return Mul(x, InsertAxes(MulScalar(w, 100), 0))
 				}, opts...)(scope, nil, []*Node{x})
 				return ConvertDType(Gradient(train.GetRegularizationLoss(x.Graph()), w)[0], dtypes.Float32)
-			}, run(t, b, newStore(t, 1), func(_ *model.Scope, g *Graph) *Node { return Ones(g, shapes.Make(dtypes.Float16, 4, 3)) }))
+			}, run(t, b, newStore(t, 1), func(_ *model.Scope, g *Graph) *Node {
+				return Ones(g, shapes.Make(dtypes.Float16, 4, 3))
+			}))
 			if inParts {
 				if err == nil || !strings.Contains(err.Error(), "is of float16") {
 					t.Errorf("in parts: %v, error %v", got, err)

@@ -69,8 +69,8 @@ func JacobianStableRank(outputs, inputs *Node, opts ...Option) *Node {
 type spectrum struct {
 	// norm is the largest singular value.
 	norm *Node
-	// stableRank is ‖J‖²_F/σ₁², or 0 for a Jacobian of zeros, if the method computes it exactly, else
-	// nil.
+	// stableRank is ‖J‖²_F/σ₁², or 0 for a Jacobian of zeros, if the method computes it exactly,
+	// else nil.
 	stableRank *Node
 	// residual is ‖J·Jᵀu - θ²u‖/θ² for the approximate singular value θ and vector u; nil if the
 	// method is exact.
@@ -79,9 +79,9 @@ type spectrum struct {
 	steps int
 }
 
-// newSpectrum chooses the method and builds its nodes. It ignores the estimator, and takes no closed
-// form: in float32 the Gram matrix of the first layer would lose more digits than the singular
-// values promise, see gram.go.
+// newSpectrum chooses the method and builds its nodes. It ignores the estimator, and takes no
+// closed form: in float32 the Gram matrix of the first layer would lose more digits than the
+// singular values promise, see gram.go.
 func newSpectrum(outputs, inputs *Node, o options) spectrum {
 	o.estimator, o.inRounds, o.forGradient, o.noClosedForm = Exact(), false, false, true
 	j := newJacobian(outputs, inputs, o)

@@ -222,8 +222,9 @@ func readCollapse(r *Report, add adder) {
 		// Experiment 10 at desk scale: dense networks whose CDNV is below 0.1 have a 5-shot
 		// accuracy of 0.68 and 0.70 on new classes, and those between 0.2 and 0.3 have 0.73 to
 		// 0.76.
-		add(SectionCollapse, "Class-distance normalized variance (CDNV)", number(float64(c.CDNV)), "At this value %s; it does not tell "+
-			"how well the features separate other classes, so measure that on examples of the other task.", what)
+		add(SectionCollapse, "Class-distance normalized variance (CDNV)", number(float64(c.CDNV)),
+			"At this value %s; it does not tell how well the features separate other classes, so measure that on "+
+				"examples of the other task.", what)
 	} else {
 		add(SectionCollapse, "Class-distance normalized variance (CDNV)", "infinite",
 			"Two classes have the same mean, so these features do not tell them apart.")

@@ -136,6 +136,13 @@ func parameters(store *model.Store) []float64 {
 	return flat
 }
 
+func setValue(t testing.TB, v *model.Variable, value *tensors.Tensor) {
+	t.Helper()
+	if err := v.SetValue(value); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // setParameters is the inverse of parameters.
 func setParameters(t testing.TB, store *model.Store, flat []float64) {
 	t.Helper()
@@ -144,10 +151,7 @@ func setParameters(t testing.TB, store *model.Store, flat []float64) {
 			continue
 		}
 		n := v.Shape().Size()
-		if err := v.SetValue(tensors.FromFlatDataAndDimensions(append([]float64(nil), flat[:n]...),
-			v.Shape().Dimensions...)); err != nil {
-			t.Fatal(err)
-		}
+		setValue(t, v, tensors.FromFlatDataAndDimensions(append([]float64(nil), flat[:n]...), v.Shape().Dimensions...))
 		flat = flat[n:]
 	}
 	if len(flat) != 0 {

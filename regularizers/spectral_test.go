@@ -176,7 +176,7 @@ func TestSpectralFloat32Scales(t *testing.T) {
 		p := newProbe(t, b, store, regularizers.Spectral(modelWithKernel(kernel(1))), sumLoss, true)
 		p.call(t, gaussian(1, 2))
 		for _, s := range []float32{1e-16, 1e-9, 1, 1e10, 1e18, 1e30, 1} {
-			store.GetVariable("/kernel").MustSetValue(kernel(s))
+			setValue(t, store.GetVariable("/kernel"), kernel(s))
 			got := p.call(t, gaussian(1, 2))
 			if size := float64(s); s < 1e19 {
 				gctest.AssertClose(t, []float64{got.penalty / size / size}, []float64{9}, 1e-5, 0, "σ² in units of the scale")
@@ -189,7 +189,7 @@ func TestSpectralFloat32Scales(t *testing.T) {
 				t.Errorf("scale %g: the penalty is %g, want Inf", s, got.penalty)
 			}
 		}
-		store.GetVariable(direction).MustSetValue(tensors.FromValue([]float32{0, 0}))
+		setValue(t, store.GetVariable(direction), tensors.FromValue([]float32{0, 0}))
 		got := p.call(t, gaussian(1, 2))
 		gctest.AssertClose(t, []float64{got.penalty}, []float64{9}, 1e-5, 0, "σ² from a vector of zeros")
 	})

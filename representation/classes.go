@@ -149,8 +149,9 @@ func (c *Classes) NC1() float64 {
 	if values[0] <= rounding {
 		return math.NaN()
 	}
-	// C centered means span C-1 dimensions: a further value is 0, up to rounding. The bound is that of
-	// NumPy's matrix_rank, raised to the rounding of the means, which grows with an offset of them all.
+	// C centered means span C-1 dimensions: a further value is 0, up to rounding. The bound is that
+	// of NumPy's matrix_rank, raised to the rounding of the means, which grows with an offset of
+	// them all.
 	values = values[:min(len(values), len(c.means)-1)]
 	smallest := max(rounding, values[0]*float64(max(c.dimensions, len(c.means)))*0x1p-52)
 	sum := 0.0

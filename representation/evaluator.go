@@ -67,8 +67,9 @@ func (e *Evaluator) Finalize() { e.graphs.Finalize() }
 // Evaluate runs the model over a data set, which must be finite. It keeps all outputs in memory, 8
 // bytes for each value. Cancelling ctx stops between two batches and returns its error.
 //
-// Errors: an empty data set or batch, an output that is NaN or Inf, batches whose outputs have other sizes
-// than those before, labels in some batches only, and errors of the data set and the backend.
+// Errors: an empty data set or batch, an output that is NaN or Inf, batches whose outputs have
+// other sizes than those before, labels in some batches only, and errors of the data set and the
+// backend.
 func (e *Evaluator) Evaluate(ctx context.Context, ds train.Dataset) (*Evaluation, error) {
 	all := &Evaluation{}
 	for batch, err := range ds.Iter() {

@@ -101,8 +101,8 @@ func TestExitCode(t *testing.T) {
 
 func TestSameCommandIsQuoted(t *testing.T) {
 	a := &app{args: []string{"run", "01", "--out", "it's"}}
-	for name, value := range map[string]string{"GOMLX_BACKEND": "xla:cpu", "GCML_DATA": "my data", backend.PluginDirEnv: "",
-		backend.PluginPathEnv: ""} {
+	for name, value := range map[string]string{"GOMLX_BACKEND": "xla:cpu", "GCML_DATA": "my data",
+		backend.PluginDirEnv: "", backend.PluginPathEnv: ""} {
 		t.Setenv(name, value)
 	}
 	if got, want := a.resumeCommand(), `GOMLX_BACKEND=xla:cpu GCML_DATA='my data' `+a.sameCommand(); got != want {

@@ -127,7 +127,8 @@ func TestLoadAllSorts(t *testing.T) {
 	if want := []string{"d", "c", "b", "a"}; !slices.Equal(got, want) {
 		t.Errorf("order %q; want %q", got, want)
 	}
-	want := []string{"e has no result.json", "f is a ranking, not an experiment", "ranking has rankings, not an experiment"}
+	want := []string{"e has no result.json", "f is a ranking, not an experiment",
+		"ranking has rankings, not an experiment"}
 	for i, s := range skipped {
 		if i >= len(want) || !strings.HasPrefix(s.Err.Error(), filepath.Join(root, want[i])) ||
 			!strings.HasPrefix(s.Err.Error(), s.Dir+" ") || errors.Is(s.Err, ErrUnfinished) != (i == 0) {

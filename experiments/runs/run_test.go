@@ -69,7 +69,8 @@ func TestDamagedRunFile(t *testing.T) {
 			t.Errorf("%q: error %v", content, err)
 		}
 	}
-	if _, err := ReadFolder(filepath.Join(dir, "nosuch")); err == nil || !strings.HasPrefix(err.Error(), "there is no folder ") {
+	_, err := ReadFolder(filepath.Join(dir, "nosuch"))
+	if err == nil || !strings.HasPrefix(err.Error(), "there is no folder ") {
 		t.Errorf("no folder: error %v", err)
 	}
 }

@@ -83,8 +83,8 @@ var (
 	measuringFunctions  = []string{inMeasure, inNewMeasurer, inWatch}
 	choosingFunctions   = append([]string{inCheckSecondDerivatives}, modelFunctions...)
 	allFunctions        = slices.Concat(graphFunctions, choosingFunctions)
-	closedFormFunctions = slices.Concat([]string{inJacobianSpectralNorm}, normFunctions,
-		choosingFunctions) // They may use one.
+	closedFormFunctions = append([]string{inSquaredJacobianNorm, inSquaredJacobianRowNorms, inComplexity},
+		choosingFunctions...) // They may use one.
 )
 
 // applicable lists for each option the functions that accept it. Options are refused by this table
@@ -205,8 +205,8 @@ func WithGradientInParts(n int) Option {
 }
 
 // WithoutClosedForm computes derivatives with respect to the input even if the Gram matrix of the
-// first layer's weights would be cheaper. For all functions but SquaredJacobianColumnNorms, which
-// always does.
+// first layer's weights would be cheaper. For all functions but SquaredJacobianColumnNorms,
+// JacobianSpectralNorm and JacobianStableRank, which always do.
 //
 // In float32 the closed form loses digits where the outputs hardly depend on a direction in which
 // the weights are large: for example, if all units share weights that layer norm then subtracts.

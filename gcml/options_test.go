@@ -44,7 +44,8 @@ func optionSamples() map[string]optionSample {
 			refused: map[string]string{inSquaredJacobianRowNorms: "the estimator projection:1 mixes the outputs"}},
 		"WithCotangents": {option: WithCotangents(1)},
 		"WithMemoryBudget": {option: WithMemoryBudget(1500), // Enough for one cotangent.
-			other: map[string]Option{inSquaredJacobianColumnNorms: WithMemoryBudget(3000)}},
+			other: map[string]Option{inSquaredJacobianColumnNorms: WithMemoryBudget(3000),
+				inJacobianSpectralNorm: WithMemoryBudget(3000), inJacobianStableRank: WithMemoryBudget(3000)}},
 		"WithoutClosedForm":   {option: WithoutClosedForm()},
 		"WithLanczosSteps":    {option: WithLanczosSteps(1), with: []Option{WithSpectralNorm()}},
 		"WithSpectralNorm":    {option: WithSpectralNorm()},

@@ -52,6 +52,7 @@ func JacobianSpectralNorm(outputs, inputs *Node, opts ...Option) *Node {
 // SquaredJacobianNorm do.
 func JacobianStableRank(outputs, inputs *Node, opts ...Option) *Node {
 	o := newOptions(inJacobianStableRank, opts)
+	o.noClosedForm = true // See newSpectrum.
 	outputs = o.transformed(outputs)
 	s := newSpectrum(outputs, inputs, o)
 	j := newJacobian(outputs, inputs, o)

@@ -104,13 +104,15 @@ var _ runs.ContentTask = (*Train)(nil)
 func (t *Train) Kind() string { return "train" }
 
 // Revision implements Task. The derivatives of networks with batch norm round differently since
-// revision 2, and since 3 the spectral penalty follows the largest singular value when another one
-// passes it.
+// revision 2. Since 3 the spectral penalty follows the largest singular value when another one
+// passes it. Since 4 the singular values of the Jacobians of dense networks round differently.
 func (t *Train) Revision() int {
-	if t.Penalties[PenaltySpectral] > 0 {
+	switch {
+	case t.Spectrum && t.Network.Kind == KindMLP:
+		return 4
+	case t.Penalties[PenaltySpectral] > 0:
 		return 3
-	}
-	if t.Network.Norm == layers.NormBatch.String() {
+	case t.Network.Norm == layers.NormBatch.String():
 		return 2
 	}
 	return 1

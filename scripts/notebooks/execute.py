@@ -40,6 +40,8 @@ def main(argv=None):
     parser.add_argument("--timeout", type=int, help="seconds for each cell (default: 600, and none with --save)")
     parser.add_argument("--jobs", type=int, default=1, help="notebooks at once (default: %(default)s)")
     args = parser.parse_args(argv)
+    if missing := [str(path) for path in args.notebooks if not path.is_file()]:
+        parser.error(f"no such notebook: {', '.join(missing)}")
     notebooks = args.notebooks or sorted(FOLDER.glob("*.ipynb"))
     if not notebooks:
         print(f"notebooks: none in {FOLDER}")

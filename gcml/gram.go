@@ -41,8 +41,9 @@ func (j *jacobian) gramSquares(v *Node) *Node {
 // and computes such a batch without the closed form.
 
 // largestCancellation returns the largest ratio of ‖v‖²·tr(G) to v·G·vᵀ for which the closed form
-// is used. The rounding of float32 then changes the value by at most 1/256, and by a tenth of that
-// in the cases that were tried. The ratio of random weights is the number of units.
+// is used. In float32 one rounding of terms of that size is 1/256 of the value; in linear
+// classifiers below the limit (400 inputs, 10 classes) the values of examples were off by up to
+// 0.07 %. The ratio of random weights is about the number of units.
 func largestCancellation(dtype dtypes.DType) float64 {
 	if dtype == dtypes.Float64 {
 		return 1 << 45

@@ -144,7 +144,7 @@ func TestBudgetPlan(t *testing.T) {
 // a convolution whose 40 outputs keep so much that not all of them fit into the budget. On XLA's
 // CPU backend there are eight, though more would need less memory. A limit set by the user holds.
 func TestPartsOfConvolutions(t *testing.T) {
-	const batch, side, channels, outputs = 2, 8, 3, 40
+	const batch, side, channels, outputs = 64, 8, 3, 40
 	// The result, its layer, before the activation, the inputs.
 	const kept = batch * (outputs + 2*side*side*channels + side*side) * 8
 	usual, most, set, convolutions := cpuMemoryBudget, cpuSlowPartsBudget, cpuWorkingSet, cpuConvolutionSet

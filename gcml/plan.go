@@ -158,6 +158,10 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 		return
 	}
 	b := inputs.Graph().Backend()
+	until := inputs
+	if first.Node != nil {
+		until = first.Node
+	}
 	alive, kept := adjointBytes(pullback, inputs, first)
 	differentiated := o.forGradient && len(o.variables) > 0
 	budget, least := memoryBudget(b), alive
@@ -171,8 +175,9 @@ func (p *plan) divide(pullback *vjp.Pullback, inputs *Node, first vjp.FirstLinea
 				"give a larger budget or a smaller batch", budget, p.batch, least)
 		}
 	}
-	p.atOnce = max(1, workingSet(b, pullback, p.cotangents*alive)/alive, ceilDiv(p.cotangents, maxParts))
+	p.atOnce = max(1, workingSet(b, pullback, until, p.cotangents*alive)/alive, ceilDiv(p.cotangents, maxParts))
 	p.atOnce = min(p.atOnce, max(1, budget/alive), p.cotangents)
+	p.atOnce = ceilDiv(p.cotangents, p.parts()) // Parts of about the same size.
 	p.ordered = p.parts() > 1 && alive > budget/p.cotangents
 	if !differentiated || p.cotangents == 1 || kept <= budget/p.cotangents {
 		return

@@ -33,6 +33,27 @@ func (s *Pullback) AdjointBytes(until *Node) (alive, all int) {
 	return m.most, m.all
 }
 
+// LargestWeights returns the bytes of the largest factor of a product between the node until and the
+// outputs that does not depend on the inputs, 0 if there is none. Each call of Pull down to until
+// reads it once, for however many cotangents.
+func (s *Pullback) LargestWeights(until *Node) int {
+	most := 0
+	for _, n := range slices.Backward(s.nodes) {
+		if n == until {
+			break
+		}
+		if n.Type() != NodeTypeDotGeneral && n.Type() != NodeTypeFusedDense {
+			continue
+		}
+		for _, in := range n.Inputs() {
+			if !s.onPath[in] {
+				most = max(most, bytesOf(in))
+			}
+		}
+	}
+	return most
+}
+
 // count records in m the memory of the adjoints that pull computes from the adjoint of n.
 func (s *Pullback) count(m *memory, n *Node) {
 	operands := s.operandsOnPath(n)

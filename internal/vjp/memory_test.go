@@ -163,3 +163,34 @@ func TestIsPiecewiseLinear(t *testing.T) {
 		}
 	})
 }
+
+// TestLargestWeights counts, by hand, the weights of products that depend on the inputs: not a
+// product of weights alone, and not the product of two activations.
+func TestLargestWeights(t *testing.T) {
+	const float = 4
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		onExample(t, b, []int{4, 5}, func(s *model.Scope, x *Node) *Node {
+			first := layers.Dense(s.In("first"), x, true, 9)
+			gate := Dot(weights(s.In("a"), x, 9, 50), weights(s.In("b"), x, 50, 9)).Product()
+			second := Dot(Sin(Dot(first, gate).Product()), weights(s.In("c"), x, 9, 4)).Product()
+			return ReduceSum(DotGeneral(Einsum("bi,bj->bij", second, second), []int{2}, nil, weights(s.In("d"), x, 4, 3), []int{0}, nil), 1)
+		}, func(y, x *Node) {
+			s := vjp.New(y, x)
+			if got := s.LargestWeights(x); got != 9*9*float {
+				t.Errorf("LargestWeights is %d bytes, want those of the gate, %d", got, 9*9*float)
+			}
+		})
+		onExample(t, b, []int{4, 5}, func(s *model.Scope, x *Node) *Node {
+			return layers.Dense(s.In("second"), Sin(layers.Dense(s.In("first"), x, true, 9)), true, 3)
+		}, func(y, x *Node) {
+			s := vjp.New(y, x)
+			first, ok := s.FirstLinear()
+			if !ok {
+				t.Fatal("found no first layer")
+			}
+			if whole, rest := s.LargestWeights(x), s.LargestWeights(first.Node); whole != 5*9*float || rest != 9*3*float {
+				t.Errorf("LargestWeights is %d bytes, and %d after the first layer, want %d and %d", whole, rest, 5*9*float, 9*3*float)
+			}
+		})
+	})
+}

@@ -1,6 +1,7 @@
 package gcml
 
 import (
+	"math"
 	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -77,6 +78,8 @@ type jacobian struct {
 	outputs  *Node // [batch, outputs]
 	inputs   *Node
 	pullback *vjp.Pullback
+	// columnBlock is the most units of one block of columns, see columnNorms.
+	columnBlock int
 
 	// Only if the plan uses the Gram matrix.
 	first      vjp.FirstLinear
@@ -106,6 +109,10 @@ func newJacobian(outputs, inputs *Node, o options) *jacobian {
 	j.plan, j.first = newPlan(flat, inputs, j.pullback, o)
 	if j.plan.columns {
 		j.pullback.PreferColumns()
+		j.columnBlock = columnBlock
+		if o.forGradient { // The gradients of the blocks would have to be joined.
+			j.columnBlock = math.MaxInt
+		}
 	}
 	return j
 }
@@ -216,11 +223,16 @@ func (j *jacobian) squares(v *Node) *Node {
 // columnNorms returns ‖v_cᵀJ_b‖², shape [C, batch], if the adjoints are kept as columns, else nil.
 // YNNPACK then sums the squares while it computes them.
 func (j *jacobian) columnNorms(v *Node) *Node {
-	p := j.pullback.Columns(v)
-	if p == nil {
-		return nil
+	var sum *Node
+	for _, p := range j.pullback.Columns(v, j.columnBlock) {
+		norms := ReduceSum(Reshape(Square(precision.Wide(p)), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
+		if sum == nil {
+			sum = norms
+		} else {
+			sum = Add(sum, norms)
+		}
 	}
-	return ReduceSum(Reshape(Square(precision.Wide(p)), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
+	return sum
 }
 
 // ofRound returns the contribution of a round, a scalar node of an integer dtype that counts from

@@ -17,7 +17,7 @@ func (s *Pullback) PreferColumns() {
 			return
 		}
 	}
-	s.columns = make(map[*Node]*Node)
+	s.columns, s.products = make(map[*Node]*Node), make(map[*Node]columnProduct)
 }
 
 // isColumnwise reports whether n is a dense layer's product or an elementwise function, of shape
@@ -38,8 +38,35 @@ func (s *Pullback) isColumnwise(n *Node) bool {
 }
 
 // Columns returns the columns, [units, C·batch], of an adjoint [C, batch, ...] that Pull returned;
-// nil if Pull did not store it as columns.
-func (s *Pullback) Columns(v *Node) *Node { return s.columns[v] }
+// nil if Pull did not store it as columns. A product with weights of more than so many units is
+// returned in blocks of about the same size, as one product for each block of the weights; XLA drops
+// the whole.
+func (s *Pullback) Columns(v *Node, units int) []*Node {
+	p := s.columns[v]
+	if p == nil {
+		return nil
+	}
+	f, ok := s.products[p]
+	all := p.Shape().Dimensions[0]
+	if !ok || all <= units {
+		return []*Node{p}
+	}
+	count := (all + units - 1) / units
+	blocks := make([]*Node, count)
+	for i := range blocks {
+		block := []SliceAxisSpec{AxisRange(), AxisRange()}
+		block[1-f.contracted] = AxisRange(i*all/count, (i+1)*all/count)
+		blocks[i] = Dot(Slice(f.weights, block...), f.adjoint).General([]int{f.contracted}, nil, []int{0}, nil)
+	}
+	return blocks
+}
+
+// columnProduct has the factors of columns: weights, of rank 2, whose axis contracted is summed,
+// and the columns of the adjoint of their units.
+type columnProduct struct {
+	weights, adjoint *Node
+	contracted       int
+}
 
 // fromColumns returns the adjoint [C, batch, units] with the columns p, and remembers the columns.
 // XLA drops the adjoint if nothing uses it in this form.
@@ -67,7 +94,9 @@ func (s *Pullback) timesMatrix(v, w *Node, axis int) *Node {
 	}
 	cotangents, units := v.Shape().Dimensions[0], v.Shape().Dimensions[2]
 	if p := s.columns[v]; p != nil {
-		return s.fromColumns(Dot(w, p).General([]int{axis}, nil, []int{0}, nil), cotangents)
+		product := Dot(w, p).General([]int{axis}, nil, []int{0}, nil)
+		s.products[product] = columnProduct{weights: w, adjoint: p, contracted: axis}
+		return s.fromColumns(product, cotangents)
 	}
 	return s.fromColumns(Dot(w, Reshape(v, -1, units)).General([]int{axis}, nil, []int{1}, nil), cotangents)
 }

@@ -173,7 +173,8 @@ func TestLargestWeights(t *testing.T) {
 			first := layers.Dense(s.In("first"), x, true, 9)
 			gate := Dot(weights(s.In("a"), x, 9, 50), weights(s.In("b"), x, 50, 9)).Product()
 			second := Dot(Sin(Dot(first, gate).Product()), weights(s.In("c"), x, 9, 4)).Product()
-			return ReduceSum(DotGeneral(Einsum("bi,bj->bij", second, second), []int{2}, nil, weights(s.In("d"), x, 4, 3), []int{0}, nil), 1)
+			pairs := Einsum("bi,bj->bij", second, second)
+			return ReduceSum(DotGeneral(pairs, []int{2}, nil, weights(s.In("d"), x, 4, 3), []int{0}, nil), 1)
 		}, func(y, x *Node) {
 			s := vjp.New(y, x)
 			if got := s.LargestWeights(x); got != 9*9*float {

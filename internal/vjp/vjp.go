@@ -53,6 +53,8 @@ type Pullback struct {
 
 	// columns has the columns of adjoints, see PreferColumns; nil unless the Pullback stores them.
 	columns map[*Node]*Node
+	// products has the factors of columns that are a product with weights.
+	products map[*Node]columnProduct
 
 	// gains has the adjoints that are a product with a gain per channel, and scaled the
 	// convolutions with such a gain in their kernel, see gainIntoKernel.

@@ -1,6 +1,7 @@
 package vjp_test
 
 import (
+	"math"
 	"path"
 	"strings"
 	"testing"
@@ -143,8 +144,11 @@ func TestPullEqualsGradient(t *testing.T) {
 				continue
 			}
 			t.Run(f.name, func(t *testing.T) {
-				for _, how := range []struct{ uniform, columns bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
-					if how.columns && !f.columns {
+				for _, how := range []struct {
+					uniform bool
+					columns int
+				}{{false, 0}, {true, 0}, {false, math.MaxInt}, {true, math.MaxInt}, {false, 2}, {true, 2}} {
+					if how.columns > 0 && !f.columns {
 						continue
 					}
 					store := model.NewStore()
@@ -174,9 +178,9 @@ func tolerance(name string) float64 {
 }
 
 // pullAndGradient draws three cotangents, the same for every example if uniform. It returns the
-// result of Pull for all of them, with columns if requested and possible, and GoMLX's gradient of
-// each.
-func pullAndGradient(scope *model.Scope, y, x *Node, uniform, columns bool) []*Node {
+// result of Pull for all of them, and GoMLX's gradient of each. If columns is positive and the
+// network allows it, the result is put together from columns in blocks of so many units.
+func pullAndGradient(scope *model.Scope, y, x *Node, uniform bool, columns int) []*Node {
 	const c = 3
 	dims := append([]int{c}, y.Shape().Dimensions...)
 	if uniform {
@@ -189,12 +193,12 @@ func pullAndGradient(scope *model.Scope, y, x *Node, uniform, columns bool) []*N
 		rows = append(rows, Gradient(ReduceAllSum(weighted), x)[0])
 	}
 	s := vjp.New(y, x)
-	if columns {
+	if columns > 0 {
 		s.PreferColumns()
 	}
 	v := s.Pull(cotangents)
-	if p := s.Columns(v); p != nil {
-		v = Reshape(Transpose(p, 0, 1), v.Shape().Dimensions...)
+	if p := s.Columns(v, columns); p != nil {
+		v = Reshape(Transpose(Concatenate(p, 0), 0, 1), v.Shape().Dimensions...)
 	}
 	return []*Node{v, Stack(rows, 0)}
 }
@@ -211,11 +215,11 @@ func TestColumns(t *testing.T) {
 			y := f.fn(scope, x)
 			s := vjp.New(y, x)
 			cotangents := OnesLike(InsertAxes(y, 0))
-			if s.Columns(s.Pull(cotangents)) != nil {
+			if s.Columns(s.Pull(cotangents), math.MaxInt) != nil {
 				t.Errorf("%s: columns without PreferColumns", f.name)
 			}
 			s.PreferColumns()
-			if got := s.Columns(s.Pull(cotangents)) != nil; got != f.columns {
+			if got := s.Columns(s.Pull(cotangents), math.MaxInt) != nil; got != f.columns {
 				t.Errorf("%s: columns stored: %v, want %v", f.name, got, f.columns)
 			}
 			return x

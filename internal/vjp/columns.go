@@ -39,7 +39,7 @@ func (s *Pullback) isColumnwise(n *Node) bool {
 
 // Columns returns the columns, [units, C·batch], of an adjoint [C, batch, ...] that Pull returned;
 // nil if Pull did not store it as columns. A product with weights of more than so many units is
-// returned in blocks of about the same size, as one product for each block of the weights; XLA drops
+// returned in blocks of about the same size, one product for each block of the weights; XLA drops
 // the whole.
 func (s *Pullback) Columns(v *Node, units int) []*Node {
 	p := s.columns[v]

@@ -33,9 +33,9 @@ func (s *Pullback) AdjointBytes(until *Node) (alive, all int) {
 	return m.most, m.all
 }
 
-// LargestWeights returns the bytes of the largest factor of a product between the node until and the
-// outputs that does not depend on the inputs, 0 if there is none. Each call of Pull down to until
-// reads it once, for however many cotangents.
+// LargestWeights returns the bytes of the largest factor of a product between the node until and
+// the outputs that does not depend on the inputs, 0 if there is none. Each call of Pull down to
+// until reads it once, for however many cotangents.
 func (s *Pullback) LargestWeights(until *Node) int {
 	most := 0
 	for _, n := range slices.Backward(s.nodes) {

@@ -30,7 +30,7 @@ func (s *trainingRun) addDiagnostics(fn modelFn) error {
 		if !s.data.classes {
 			return errors.New("noise_gap: the data set has no classes; leave it out")
 		}
-		d, err := newNoiseGap(s.job.Backend, s.store, fn, measured, s.data.outputs, t.NoiseGap)
+		d, err := newNoiseGap(s.job.Backend, s.store, fn, s.data.ofGC("train"), s.data.outputs, t.NoiseGap, t.Steps)
 		if err != nil {
 			return err
 		}
@@ -69,8 +69,9 @@ func (s *trainingRun) addDiagnostics(fn modelFn) error {
 
 // noiseGap measures what Gaussian noise on the inputs adds to the squared error of the outputs f
 // against one-hot labels y: for each deviation σ the mean over the examples of E‖f(x+σε) - y‖² -
-// ‖f(x) - y‖², the sum over the outputs, as the array "noise_gap". The expectation is over
-// noiseDraws draws of ε and -ε, always the same ones. The pairs cancel the odd terms, which leaves
+// ‖f(x) - y‖², the sum over the outputs, as the array "noise_gap". The examples are those of GC.
+// The expectation is over noiseDraws draws of ε and -ε, always the same ones. The pairs cancel the
+// odd terms, which leaves
 //
 //	σ²·GC + σ²·mean of (f(x) - y)·Δf(x) + terms of σ⁴
 //
@@ -82,20 +83,21 @@ type noiseGap struct {
 	exec    *model.Exec
 	sigmas  []float64
 	batches []examples
+	last    int64 // the only step that is measured
 }
 
 const (
-	noiseDraws = 8
+	noiseDraws = 32
 	noiseSeed  = 20220927
 )
 
 func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set examples, outputs int,
-	sigmas []float64) (*noiseGap, error) {
+	sigmas []float64, last int64) (*noiseGap, error) {
 	batches, err := split(set)
 	if err != nil {
 		return nil, err
 	}
-	d := &noiseGap{sigmas: sigmas, batches: batches}
+	d := &noiseGap{sigmas: sigmas, batches: batches, last: last}
 	d.exec, err = model.NewExec(backend, store, func(scope *model.Scope, x, y, noise *graph.Node) []*graph.Node {
 		scope.Store().SetTraining(x.Graph(), false)
 		f := fn(scope, graph.Concatenate([]*graph.Node{x, graph.Add(x, noise), graph.Sub(x, noise)}, 0))
@@ -112,6 +114,9 @@ func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set ex
 }
 
 func (d *noiseGap) measure(ctx context.Context, p *runs.Point) error {
+	if p.Step != d.last {
+		return nil
+	}
 	gaps, ofOutputs := make([]runs.Number, len(d.sigmas)), make([]runs.Number, len(d.sigmas))
 	for i, sigma := range d.sigmas {
 		random := rand.New(rand.NewPCG(noiseSeed, 0))

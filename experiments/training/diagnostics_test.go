@@ -18,7 +18,8 @@ import (
 // network by σ²·GC for every σ, up to the error of the sample.
 func TestNoiseGapOfLinearNetwork(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
-		data, err := Data{Name: datasets.NameFashionMNISTSubset, Train: 200, Test: 20}.load(Network{Kind: KindMLP}, 0)
+		images := Data{Name: datasets.NameFashionMNISTSubset, Train: 200, Test: 100, MeasureGC: 60}
+		data, err := images.load(Network{Kind: KindMLP}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,17 +37,20 @@ func TestNoiseGapOfLinearNetwork(t *testing.T) {
 		}
 		defer e.finalize()
 		sigmas := []float64{0.1, 1}
-		d, err := newNoiseGap(backend, store, fn, data.measured["train"], data.outputs, sigmas)
+		d, err := newNoiseGap(backend, store, fn, data.ofGC("train"), data.outputs, sigmas, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
 		e.diagnostics = []diagnostic{d}
-		p, err := e.measure(t.Context(), 0)
+		if p, err := e.measure(t.Context(), 2); err != nil || len(p.Arrays) > 0 {
+			t.Fatalf("before the last step: arrays %v, error %v; want neither", p.Arrays, err)
+		}
+		p, err := e.measure(t.Context(), 3)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, sigma := range sigmas {
-			// 1,600 draws of a sum of 10 squares: a standard error of 1.1 %.
+			// 60 · 32 draws of a sum of 10 squares: a standard error of 1 %.
 			for _, name := range []string{"noise_gap", "noise_gap_outputs"} {
 				if ratio := float64(p.Arrays[name][i]) / (sigma * sigma * p.Value("train_gc")); math.Abs(ratio-1) > 0.05 {
 					t.Errorf("σ = %g: %s is %.3g of σ²·GC; want 1", sigma, name, ratio)
@@ -81,19 +85,19 @@ func TestDiagnosticsStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	noise, err := newNoiseGap(backend, store, fn, data.measured["train"], data.outputs, []float64{0.1, 1})
+	task := textTask()
+	noise, err := newNoiseGap(backend, store, fn, data.ofGC("train"), data.outputs, []float64{0.1, 1}, task.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer noise.finalize()
-	if err := noise.measure(t.Context(), &runs.Point{}); err != nil { // It makes the weights as well.
+	if err := noise.measure(t.Context(), &runs.Point{Step: task.Steps}); err != nil { // It makes the weights as well.
 		t.Fatal(err)
 	}
 	sides, err := newTransfer(store, mlp, data.measured["train"], 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	task := textTask()
 	texts, err := task.Data.load(task.Network, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,8 @@
 package gcml
 
 import (
+	"slices"
+
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -30,9 +32,25 @@ func symmetricStrips(a *Node, axis int) []*Node {
 	for i := range strips {
 		rest := SliceAxis(a, axis, AxisRange(bounds[i]))
 		block := SliceAxis(a, axis, AxisRange(bounds[i], bounds[i+1]))
-		strips[i] = Dot(rest, block).General([]int{1 - axis}, nil, []int{1 - axis}, nil)
+		strips[i] = contract(rest, block, 1-axis)
 	}
 	return strips
+}
+
+// contract sums the products of two matrices over the given axis of both. Its result has the other
+// axis of a, then that of b.
+func contract(a, b *Node, axis int) *Node {
+	length := a.Shape().Dimensions[axis]
+	parts := contractionParts(a.Graph().Backend(), length)
+	if parts == 1 {
+		return Dot(a, b).General([]int{axis}, nil, []int{axis}, nil)
+	}
+	inParts := func(x *Node) *Node {
+		dims := slices.Insert(slices.Clone(x.Shape().Dimensions), axis, parts)
+		dims[axis+1] = length / parts
+		return Reshape(x, dims...)
+	}
+	return ReduceSum(Dot(inParts(a), inParts(b)).General([]int{axis + 1}, []int{axis}, []int{axis + 1}, []int{axis}), 0)
 }
 
 // doubleBelowDiagonal doubles the elements of a strip below its diagonal block. The sum over the

@@ -10,20 +10,23 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/platform"
 	"github.com/geometric-complexity/toolkit/internal/vjp"
 )
 
 // TestSymmetric compares the product assembled from its strips, and v·(AᵀA)·vᵀ computed from the
-// strips, with plain products.
+// strips, with plain products, also of so many terms that the Go backend adds them in parts.
 func TestSymmetric(t *testing.T) {
 	rng := rand.New(rand.NewPCG(21, 22))
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		for _, n := range []int{1, 2, 3, 4, 7, 10, 70, 300} {
+		sizes := [][2]int{{1, 5}, {2, 5}, {3, 5}, {4, 5}, {7, 5}, {10, 5}, {70, 5}, {300, 5}, {3, 2048}, {70, 3072}}
+		for _, size := range sizes {
+			n, terms := size[0], size[1]
 			for axis := range 2 {
-				t.Run(fmt.Sprintf("%d columns, axis %d", n, axis), func(t *testing.T) {
-					dims := []int{5, n}
+				t.Run(fmt.Sprintf("%d columns of %d, axis %d", n, terms, axis), func(t *testing.T) {
+					dims := []int{terms, n}
 					if axis == 0 {
-						dims = []int{n, 5}
+						dims = []int{n, terms}
 					}
 					out := MustExecOnceN(b, func(a, v *Node) []*Node {
 						plain := Dot(a, a).General([]int{1 - axis}, nil, []int{1 - axis}, nil)
@@ -32,8 +35,8 @@ func TestSymmetric(t *testing.T) {
 						form := ReduceSum(j.gramSquares(InsertAxes(v, 0)), 2)
 						return []*Node{symmetricFromStrips(strips), plain, form, ReduceSum(Mul(Dot(v, plain).Product(), v), 1)}
 					}, gctest.RandomTensor(rng, dims...), gctest.RandomTensor(rng, 3, n))
-					gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 0, "the matrix")
-					gctest.AssertClose(t, gctest.Flat(out[2]), gctest.Flat(out[3]), 1e-12, 0, "the quadratic form")
+					gctest.AssertClose(t, gctest.Flat(out[0]), gctest.Flat(out[1]), 1e-12, 1e-11, "the matrix")
+					gctest.AssertClose(t, gctest.Flat(out[2]), gctest.Flat(out[3]), 1e-12, 1e-11, "the quadratic form")
 				})
 			}
 		}
@@ -56,4 +59,18 @@ func TestBlockBounds(t *testing.T) {
 			t.Errorf("%d columns in %d blocks: %v, want %v again", tc.n, len(got)-1, again, got)
 		}
 	}
+}
+
+// TestContractionParts: only the Go backend divides, and each part has at least 1,024 terms.
+func TestContractionParts(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		for terms, parts := range map[int]int{1: 1, 784: 1, 2047: 1, 2048: 2, 3072: 3, 5120: 5, 12288: 8, 2053: 1} {
+			if platform.Of(b) != platform.Go {
+				parts = 1
+			}
+			if got := contractionParts(b, terms); got != parts {
+				t.Errorf("%d terms in %d parts, want %d", terms, got, parts)
+			}
+		}
+	})
 }

@@ -90,6 +90,20 @@ func symmetricBlocks(b compute.Backend) int {
 	return 1
 }
 
+// contractionParts returns the number of parts of a sum of products over so many terms. The Go
+// backend is fastest with up to eight parts of at least 1,024 terms: the product of the weights of
+// 12,288 inputs and 500 units with themselves takes 47 ms of CPU time instead of 70.
+func contractionParts(b compute.Backend, terms int) int {
+	if platform.Of(b) == platform.Go {
+		for parts := 8; parts > 1; parts-- {
+			if terms%parts == 0 && terms/parts >= 1024 {
+				return parts
+			}
+		}
+	}
+	return 1
+}
+
 // columnsAreFast says whether to keep the adjoints of dense networks as columns, see
 // vjp.Pullback.PreferColumns. Exact GC without the closed form (bench's gc_exact) took 3 to 5 %
 // less time with columns.

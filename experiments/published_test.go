@@ -3,11 +3,14 @@ package experiments
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
+	"github.com/geometric-complexity/toolkit/experiments/evidence"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
 	"github.com/geometric-complexity/toolkit/experiments/runs/runstest"
 	"github.com/geometric-complexity/toolkit/experiments/training"
@@ -84,4 +87,45 @@ func shortestTraining(t *testing.T, file string) (shortest *runs.Record) {
 		}
 	}
 	return shortest
+}
+
+// TestLearningRateAtOtherLosses computes the factor of GC from the smallest to the largest learning
+// rate of experiment 09 at several equal training losses, and compares it with the table in
+// docs/claims.md: the sign depends on the loss.
+func TestLearningRateAtOtherLosses(t *testing.T) {
+	raw, err := os.ReadFile("../results/09-optimizers-desk/records.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := make(map[string][]*runs.Record)
+	for line := range bytes.Lines(raw) {
+		var r struct {
+			Label string
+			runs.Record
+		}
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatal(err)
+		}
+		label, _, _ := strings.Cut(r.Label, ", seed")
+		records[label] = append(records[label], &r.Record)
+	}
+	page, err := os.ReadFile("../docs/claims.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, multiple := range []float64{1, 1.2, 1.5, 2, 3, 4} {
+		row := fmt.Sprintf("| %g |", multiple)
+		for _, optimizer := range []string{"sgd", "momentum", "adam"} {
+			s := evidence.Sweep{Axis: evidence.Axis{Name: "rate", Values: []float64{0.25, 0.5, 1, 2}}}
+			for _, label := range []string{", rate 0.25", ", rate 0.5", ", base", ", rate 2"} {
+				s.Records = append(s.Records, records[optimizer+label])
+			}
+			m := evidence.AtLoss(multiple * s.CommonLoss())
+			c := evidence.RowsTrend(evidence.ClaimText{}, "GC", s.Axis, s.Rows(m.Of("train_gc")), evidence.Falls, true, m.Name)
+			row += fmt.Sprintf(" %.2f [%.2f, %.2f] |", c.Value, c.Interval.Lo, c.Interval.Hi)
+		}
+		if !bytes.Contains(page, []byte(row+"\n")) {
+			t.Errorf("docs/claims.md lacks the row\n%s", row)
+		}
+	}
 }

@@ -40,7 +40,10 @@ var bestStep = Matching{"at each run's best test accuracy", func(r *runs.Record,
 // of them reach. Between two measurements, positive values are interpolated log-log against the
 // loss, and other values linearly against the logarithm of the loss. Runs that diverged or ended no
 // better than chance do not count.
-func (s Sweep) EqualLoss() Matching {
+func (s Sweep) EqualLoss() Matching { return AtLoss(s.CommonLoss()) }
+
+// CommonLoss is the smallest training loss that all runs reach; NaN if no run counts.
+func (s Sweep) CommonLoss() float64 {
 	level := math.NaN()
 	for _, records := range s.Records {
 		for _, r := range records {
@@ -49,6 +52,11 @@ func (s Sweep) EqualLoss() Matching {
 			}
 		}
 	}
+	return level
+}
+
+// AtLoss is EqualLoss at another loss.
+func AtLoss(level float64) Matching {
 	name := fmt.Sprintf("at equal training loss (%.3g)", level)
 	if math.IsNaN(level) {
 		name = "at equal training loss (no run counts)"

@@ -17,7 +17,7 @@
 //     differentiated again. [JacobianSpectralNorm] and [JacobianStableRank] report the largest
 //     singular value and the stable rank.
 //   - Over a data set: [Measure] runs a model in evaluation mode and returns a [Result] with a
-//     standard error. A [Measurer] measures one model repeatedly and compiles it once, and [Watch]
+//     standard error. A [Measurer] compiles a model once and measures it repeatedly, and [Watch]
 //     measures during training.
 //   - In training: [Regularize] wraps a model function so that coefficient × GC is added to the
 //     training loss, and [NewMetric] reports the GC of each training step without computing it

@@ -112,7 +112,7 @@ func ExampleSetCoefficient() {
 	// Output: 1.0000 1.0000 0.8000 0.6400 0.3200 0.1600
 }
 
-// The coefficient grows to 1 in the first two steps.
+// The coefficient is 0 in the first step, 0.5 in the second and 1 from the third on.
 func ExampleWithSchedule() {
 	store := model.NewStore()
 	modelFn := gcml.Regularize(slope, gcml.WithCoefficient(1), gcml.WithSchedule(schedule.WarmUp(2)))

@@ -12,7 +12,8 @@ import (
 const MetricType = "geometric-complexity"
 
 // NewMetric returns a training metric for a model wrapped by Regularize. It reports the GC of each
-// batch that the penalty uses. If no coefficient is set, GC is computed for the metric alone.
+// batch, the value that the penalty uses. If no coefficient is set, GC is computed for the metric
+// alone.
 func NewMetric(name, shortName string) metric.Interface {
 	return metric.NewBaseMetric(name, shortName, MetricType, batchComplexity, nil)
 }

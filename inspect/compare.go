@@ -18,7 +18,7 @@ import (
 
 // CompareOptions say how networks are compared. The zero value is right for most.
 type CompareOptions struct {
-	// Estimator is that of the GC, with the same seed for each network. The zero value is
+	// Estimator is how the GC is computed, with the same Seed for each network. The zero value is
 	// gcml.Exact.
 	Estimator gcml.Estimator
 	Seed      int64

@@ -19,9 +19,9 @@ import (
 
 // Options say how a network is inspected. The zero value is right for most networks.
 type Options struct {
-	// Estimator is that of the GC of the outputs. The zero value is gcml.Exact.
+	// Estimator is how the GC of the outputs is computed. The zero value is gcml.Exact.
 	Estimator gcml.Estimator
-	// Seed is that of all random numbers.
+	// Seed is the seed of all random numbers.
 	Seed int64
 	// Noise has the standard deviations σ of the noise that is drawn on the inputs. nil takes 0.01,
 	// 0.03, 0.1, 0.3 and 1 times the standard deviation of all input values; an empty slice none.

@@ -89,11 +89,11 @@ type Noise struct {
 // Collapse describes how far the features of each class have collapsed to a point, see
 // representation.Classes.
 type Collapse struct {
-	// Features is the name of the features, Size their number for an example.
+	// Features is the name of the features, and Size the number of values that an example has.
 	Features string `json:"features"`
 	Size     int    `json:"size"`
 	Classes  int    `json:"classes"`
-	// GC is that of the features, by the estimator Estimator.
+	// GC is that of the features, and Estimator is how it was computed.
 	GC        float64            `json:"gc"`
 	StdErr    gcml.StandardError `json:"stderr"`
 	Estimator string             `json:"estimator"`

@@ -32,9 +32,13 @@ var labelNoiseProbability = modelfn.Coefficient{Param: ParamLabelNoise, Max: 1}
 // (model.Store.SetRNGStateFromSeed makes it repeatable). In evaluation it gets x. σ is
 // [ParamInputNoise].
 //
-// With a squared error this is Tikhonov regularization: E‖f(x+σε) - y‖² = ‖f(x) - y‖² +
-// σ²·‖∂f/∂x‖_F² + O(σ⁴), exact for linear f. Averaged over the data, the noise thus acts as a
-// penalty of σ² times the geometric complexity.
+// With a squared error and a smooth f,
+//
+//	E‖f(x+σε) - y‖² = ‖f(x) - y‖² + σ²·(‖∂f/∂x‖²_F + (f(x) - y)·Δf(x)) + O(σ⁴)
+//
+// with the Laplacian Δf of each output. Its term is 0 where f is linear (the equation is then
+// exact) and where f fits the labels. Then this is Tikhonov regularization: averaged over the data,
+// the noise acts as a penalty of σ² times the geometric complexity.
 //
 // It panics if σ is negative or not finite, and in training with σ set if an input that should get
 // noise does not exist or is not floating point. Options: [WithCoefficient], [WithSchedule],
@@ -83,7 +87,8 @@ func InputNoise[F train.ModelFnCompatible](modelFn F, opts ...Option) train.Mode
 // one-hot or any other distribution, in the shape of predictions[0], whose last axis is K. Other
 // labels, such as masks and weights, pass unchanged.
 //
-// Noise that is drawn once and stays is a matter of the data set: see package datasets.
+// For wrong labels that are drawn once and then stay the same, change the data set: see package
+// datasets.
 //
 // It panics if lossFn is nil, if p is not in [0, 1], and in training with p set if there are no
 // labels, fewer than 2 classes, or labels of another kind. Options: [WithCoefficient],

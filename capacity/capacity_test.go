@@ -351,3 +351,20 @@ func checkError(t *testing.T, err error, text string) {
 		t.Errorf("error %v, want one with %q", err, text)
 	}
 }
+
+// TestSquaredPathNormNeedsAllWeights leaves out a trainable weight, which would enter unsquared.
+func TestSquaredPathNormNeedsAllWeights(t *testing.T) {
+	store := model.NewStore()
+	network := func(scope *model.Scope, x *Node) *Node {
+		w := scope.VariableWithValue("w", [][]float32{{2, 3}, {-4, 5}}).NodeValue(x.Graph())
+		v := scope.VariableWithValue("v", [][]float32{{-1}, {3}}).NodeValue(x.Graph())
+		return Dot(Dot(x, w).Product(), v).Product()
+	}
+	b := gctest.GoBackend(t)
+	if _, err := model.CallOnce(b, store, network, [][]float32{{1, 2}}); err != nil {
+		t.Fatal(err)
+	}
+	w := capacity.Weight{Path: "/w", Dims: []int{2, 2}, Values: []float64{2, 3, -4, 5}}
+	_, err := capacity.SquaredPathNorm(b, store, network, []capacity.Weight{w}, 2)
+	checkError(t, err, `uses the variable "/v", which is not among the weights`)
+}

@@ -1,12 +1,15 @@
 package capacity
 
 import (
+	"slices"
+
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
+	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
 
 	"github.com/geometric-complexity/toolkit/internal/compiled"
@@ -25,8 +28,9 @@ import (
 // activations. For others, such as those with batch norm or tanh, the value means nothing, and
 // nothing checks that. weights are those of [Loss.Weights]. The store does not change.
 //
-// It returns an error if a weight is not in the store, for a variable of floats that is neither
-// float32 nor float64, and if the value overflows.
+// It returns an error if a weight is not in the store, if the network uses a trainable variable of
+// floats that is not among the weights, for a variable of floats that is neither float32 nor
+// float64, and if the value overflows.
 //
 // Source: Neyshabur et al. 2015; computed as Jiang et al. (arXiv 1912.02178, appendix C) do.
 func SquaredPathNorm[F train.ModelFnCompatible](backend compute.Backend, store *model.Store, modelFn F,
@@ -51,7 +55,7 @@ func SquaredPathNorm[F train.ModelFnCompatible](backend compute.Backend, store *
 			g := a.Inputs[0].Graph()
 			squared.SetTraining(g, false)
 			sum := graph.ReduceAllSum(fn(scope, nil, a.Inputs)[0])
-			return []*graph.Node{sum}, frozen(squared, g)
+			return []*graph.Node{sum}, frozen(squared, g, weights)
 		})
 	defer graphs.Finalize()
 	ones := tensors.FromScalarAndDimensions(float32(1), append([]int{1}, dims...)...)
@@ -99,10 +103,16 @@ func squareValues(vars []*model.Variable) error {
 	return nil
 }
 
-// frozen returns the variables of floats that the graph uses and that are not trainable.
-func frozen(store *model.Store, g *graph.Graph) (vars []*model.Variable) {
+// frozen returns the variables of floats that the graph uses and that are not trainable. It panics
+// if it uses a trainable one that is not among the weights.
+func frozen(store *model.Store, g *graph.Graph, weights []Weight) (vars []*model.Variable) {
 	for v := range store.IterVariables() {
-		if !v.Trainable && v.InUseByGraph(g) && v.DType().IsFloat() {
+		isWeight := func(w Weight) bool { return w.Path == v.Path() }
+		switch {
+		case !v.InUseByGraph(g) || !v.DType().IsFloat() || slices.ContainsFunc(weights, isWeight):
+		case v.Trainable:
+			exceptions.Panicf("the network uses the variable %q, which is not among the weights: give all of Loss.Weights", v.Path())
+		default:
 			vars = append(vars, v)
 		}
 	}

@@ -57,7 +57,8 @@ func (j *jacobian) drawCotangents() *Node {
 	case kindGaussian:
 		return random.Normal(j.store(), j.outputs.Graph(), shape)
 	}
-	return orthonormal(random.Normal(j.store(), j.outputs.Graph(), shape))
+	drawn := precision.Wide(random.Normal(j.store(), j.outputs.Graph(), shape)) // A sum of squares overflows in float16.
+	return ConvertDType(orthonormal(drawn), shape.DType)
 }
 
 // store returns the model.Store that holds the graph's random state.

@@ -73,8 +73,10 @@ func Hutchinson(samples int, d Distribution) Estimator {
 // ForwardNoise estimates the norm by the mean over samples of ‖f(x+σe)-f(x)‖²/σ², with e standard
 // normal. It needs no derivative with respect to the input, so a penalty with it is differentiated
 // only once. It is unbiased for linear f. Otherwise its bias is of order σ² for smooth f, and of
-// order σ for f with kinks, such as a ReLU network. σ is in the units of the inputs; rounding in
-// float32 requires about 0.001 or more for inputs in [0, 1].
+// order σ for f with kinks, such as a ReLU network. Masks that f makes by comparing values keep
+// those of x, so a step of f does not count, as in its derivative. σ is in the units of the inputs:
+// for inputs in [0, 1], rounding requires about 0.001 or more in float32, 0.01 in float16, and 0.1
+// in bfloat16.
 func ForwardNoise(sigma float64, samples int) Estimator {
 	return Estimator{kind: kindNoise, samples: samples, sigma: sigma}
 }

@@ -22,7 +22,8 @@ func init() { autodiff.Register() }
 // outputs and inputs have shape [batch, ...] and a float dtype; all axes after the first are
 // flattened. The result has shape [batch] and the dtype of outputs. It can be differentiated with
 // respect to the parameters of the model. Random estimators draw from the random state of the
-// graph's model.Store.
+// graph's model.Store. It is computed in float32 for shorter dtypes. In float32 squares below about
+// 1e-38 become 0, and those above 3e38 infinite.
 //
 // It panics if the outputs do not depend on the inputs, if either has no batch axis, if their batch
 // sizes or graphs differ, if either is not of a float dtype, and if an op between them has no

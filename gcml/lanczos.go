@@ -23,7 +23,7 @@ func (j *jacobian) lanczos(steps int) spectrum {
 	u := j.lanczosStart(push)
 	basis := InsertAxes(u, 1) // [batch, i, K]
 	var rows []*Node          // Jᵀu_i, [batch, D].
-	var last *Node            // The norm of the last step's new direction, [batch].
+	var last [2]*Node         // The factors of the norm of the last step's new direction, [batch].
 	for i := range steps {
 		y := precision.Wide(Reshape(j.pullback.Pull(InsertAxes(j.asCotangent(u), 0)), j.plan.batch, -1))
 		rows = append(rows, y)
@@ -32,7 +32,7 @@ func (j *jacobian) lanczos(steps int) spectrum {
 		before := rowNorms(w)
 		w = orthogonalTo(w, basis)
 		after := rowNorms(w)
-		last = Reshape(Mul(length, ConvertDType(after, length.DType())), -1)
+		last = [2]*Node{Reshape(length, -1), Reshape(ConvertDType(after, length.DType()), -1)}
 		if i+1 < steps {
 			u = divideOrZero(w, after, MulScalar(before, breakdown(w.DType())))
 			basis = Concatenate([]*Node{basis, InsertAxes(u, 1)}, 1)
@@ -51,8 +51,8 @@ func breakdown(dtype dtypes.DType) float64 {
 }
 
 // ritz returns the largest singular value of the rows Jᵀu_i, each [batch, D], and the residual,
-// computed from the norm of the last step's new direction, [batch].
-func (j *jacobian) ritz(rows []*Node, last *Node) spectrum {
+// computed from the norm of the last step's new direction, the product of two factors [batch].
+func (j *jacobian) ritz(rows []*Node, last [2]*Node) spectrum {
 	y := Stack(rows, 1) // [batch, steps, D]
 	scale := StopGradient(ReduceMax(Abs(y), 1, 2))
 	scale = Where(Equal(scale, ZerosLike(scale)), OnesLike(scale), scale)
@@ -63,7 +63,8 @@ func (j *jacobian) ritz(rows []*Node, last *Node) spectrum {
 	n := len(rows)
 	share := Reshape(Slice(projector, AxisRange(), AxisRange(n-1, n), AxisRange(n-1, n)), -1)
 	isZero := Equal(top, ZerosLike(top))
-	residual := Div(Mul(Div(last, scale), sqrtOrZero(share)), Mul(scale, Where(isZero, OnesLike(top), top)))
+	direction := Mul(Div(last[0], scale), Div(last[1], scale)) // Unscaled, the product could underflow.
+	residual := Div(Mul(direction, sqrtOrZero(share)), Where(isZero, OnesLike(top), top))
 	return spectrum{
 		norm:     Mul(scale, sqrtOrZero(top)),
 		residual: StopGradient(residual),

@@ -53,6 +53,10 @@ func (p *penalty) complexity() *graph.Node {
 // NewMovingAverageMetric and NewMeanMetric report it, also if no coefficient is set, and do not
 // compute it a second time.
 //
+// The penalty has the dtype of the model's outputs, and GoMLX adds it to the loss, which must have
+// the same: a model that computes in a shorter dtype than its loss has to convert its outputs
+// itself, not in the loss function.
+//
 // Regularize panics if an option does not apply or is out of range. Building the training graph
 // panics as SquaredJacobianNorm does, and if the coefficient is negative or not finite, or an op of
 // the model cannot be differentiated twice.

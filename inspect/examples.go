@@ -14,6 +14,7 @@ import (
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/compiled"
 	"github.com/geometric-complexity/toolkit/internal/numbers"
+	"github.com/geometric-complexity/toolkit/internal/precision"
 	"github.com/geometric-complexity/toolkit/internal/random"
 	"github.com/geometric-complexity/toolkit/internal/rows"
 )
@@ -61,6 +62,8 @@ func (in *inspection) maps() error {
 		if in.subject.InputNode != "" {
 			input = input.Graph().GetNodeByAlias(absolute(in.subject.InputNode))
 		}
+		// In float16 the squares would over- or underflow.
+		output = precision.Wide(output)
 		squares := gcml.SquaredJacobianColumnNorms(output, input, gcml.WithEstimator(in.options.Estimator))
 		return []*graph.Node{squares, input}, 0
 	}

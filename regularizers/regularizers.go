@@ -9,6 +9,10 @@
 //   - [ModifiedLoss] and [MeasureImplicit]: the term (h/4)·‖∇_θ L‖² that gradient descent with step
 //     h adds implicitly, as a diagnostic.
 //
+// A penalty has the dtype of the model's outputs, and GoMLX adds it to the loss, which must have
+// the same: a model that computes in a shorter dtype than its loss has to convert its outputs
+// itself.
+//
 // Package gcml penalizes the geometric complexity itself; its Regularize has the same signature and
 // combines with these.
 //

@@ -69,6 +69,12 @@ func NewClasses(features []float64, labels []int64) (*Classes, error) {
 	for i, class := range c.class {
 		c.variances[class] += squaredDistance(c.row(i), c.means[class]) / float64(c.counts[class])
 	}
+	rounding := c.rounding()
+	for i, variance := range c.variances {
+		if math.Sqrt(variance) <= rounding { // All examples are equal.
+			c.variances[i] = 0
+		}
+	}
 	return c, nil
 }
 
@@ -85,13 +91,14 @@ func (c *Classes) Counts() []int { return slices.Clone(c.counts) }
 func (c *Classes) Dimensions() int { return c.dimensions }
 
 // Variances returns the variance of each class: the mean squared distance of its examples to their
-// mean, with the divisor n. It is 0 for a class of one example.
+// mean, with the divisor n. It is 0 for a class of one example, and for one of equal examples.
 func (c *Classes) Variances() []float64 { return slices.Clone(c.variances) }
 
 // CDNV returns the class-distance normalized variance of Galanti, György and Hutter (ICLR 2022,
 // arXiv:2112.15121): the mean over all pairs of classes of (Var_i + Var_j) / (2‖μ_i - μ_j‖²). It is
 // 0 if every class has collapsed to a point of its own, it does not change if the features are
-// scaled, moved or rotated, and it is Inf if two means are equal.
+// scaled, moved or rotated. It is Inf if two means are equal up to rounding and their classes are
+// not collapsed.
 //
 // The variances have the divisor n. With few examples in each class CDNV is too small by about a
 // factor (n-1)/n.
@@ -106,19 +113,31 @@ func (c *Classes) CDNV() float64 {
 // GeometricCollapse returns the mean over all pairs of classes of (GC_i + GC_j) / (2‖μ_i - μ_j‖²),
 // where perClass has the geometric complexity of the features over the examples of each class, in
 // the order of Labels (Munn, Dherin and Gonzalvo, arXiv:2405.15706). If the inputs of every class
-// satisfy a Poincaré inequality with the constant ρ, then CDNV is at most ρ times this value.
+// satisfy a Poincaré inequality with the constant ρ, then CDNV is at most ρ times this value. It is
+// Inf where CDNV is. It returns an error if there is not one value for each class, or if one is
+// negative or NaN.
 func (c *Classes) GeometricCollapse(perClass []float64) (float64, error) {
 	if len(perClass) != len(c.labels) {
 		return 0, fmt.Errorf("representation: GeometricCollapse got %d values for %d classes", len(perClass), len(c.labels))
 	}
-	sum, pairs := 0.0, 0
+	for i, value := range perClass {
+		if !(value >= 0) {
+			return 0, fmt.Errorf("representation: GeometricCollapse got %g for class %d: want 0 or more", value, c.labels[i])
+		}
+	}
+	sum, pairs, rounding := 0.0, 0, c.rounding()
 	for i := range c.means {
 		for j := range i {
-			spread := perClass[i] + perClass[j]
-			if spread > 0 { // 0/0 would be NaN: classes without spread are collapsed, wherever they are.
-				sum += spread / (2 * squaredDistance(c.means[i], c.means[j]))
-			}
 			pairs++
+			spread := perClass[i] + perClass[j]
+			if spread == 0 { // Classes without spread are collapsed, wherever they are.
+				continue
+			}
+			distance := squaredDistance(c.means[i], c.means[j])
+			if math.Sqrt(distance) <= 2*rounding {
+				distance = 0
+			}
+			sum += spread / (2 * distance)
 		}
 	}
 	return sum / float64(pairs), nil

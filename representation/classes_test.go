@@ -54,8 +54,10 @@ func TestByHand(t *testing.T) {
 	if err != nil || math.Abs(collapse-8.0/162) > 1e-15 {
 		t.Errorf("geometric collapse %g, %v; want %g", collapse, err, 8.0/162)
 	}
-	if _, err := c.GeometricCollapse([]float64{1}); err == nil {
-		t.Error("one value for two classes is no error")
+	for _, wrong := range [][]float64{{1}, {1, math.NaN()}, {-1, 1}} {
+		if _, err := c.GeometricCollapse(wrong); err == nil {
+			t.Errorf("the values %v for two classes are no error", wrong)
+		}
 	}
 }
 
@@ -247,6 +249,33 @@ func TestNewClassesErrors(t *testing.T) {
 	} {
 		if _, err := representation.NewClasses(c.features, c.labels); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got error %v, want %q", err, want)
+		}
+	}
+}
+
+// TestEqualFeatures: a network whose features are all equal has collapsed, and no class is nearer
+// than another. The means round differently, because the classes differ in size.
+func TestEqualFeatures(t *testing.T) {
+	for _, value := range []float64{0.1, float64(float32(0.1)), -3e7, 1e-30} {
+		var features []float64
+		var labels []int64
+		for class, n := range []int{980, 1135, 1032} {
+			for range n {
+				features, labels = append(features, value), append(labels, int64(class))
+			}
+		}
+		c, err := representation.NewClasses(features, labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.CDNV(); got != 0 {
+			t.Errorf("features %g: CDNV is %g, want 0", value, got)
+		}
+		if got, want := c.NearestMeanAccuracy(), 980./3147; got != want {
+			t.Errorf("features %g: accuracy %g, want %g", value, got, want)
+		}
+		if got, err := c.GeometricCollapse([]float64{1, 0, 0}); err != nil || !math.IsInf(got, 1) {
+			t.Errorf("features %g: the geometric collapse is %g, %v, want +Inf", value, got, err)
 		}
 	}
 }

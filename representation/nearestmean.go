@@ -8,16 +8,18 @@ import (
 )
 
 // NearestMean is a classifier that gives features the class whose mean is nearest in Euclidean
-// distance, the first of equally near ones. Nothing in it is trained, so that its accuracy tells
-// how well the features separate the classes.
+// distance, the first of those that are equally near up to the means' rounding. Nothing in it is
+// trained, so that its accuracy tells how well the features separate the classes.
 type NearestMean struct {
 	labels []int64     // Of the classes, ascending.
 	means  [][]float64 // Of the classes.
+	// rounding bounds the rounding error of the means, see Classes.
+	rounding float64
 }
 
 // NearestMean returns the classifier with the means of the classes.
 func (c *Classes) NearestMean() *NearestMean {
-	n := &NearestMean{labels: slices.Clone(c.labels)}
+	n := &NearestMean{labels: slices.Clone(c.labels), rounding: c.rounding()}
 	for _, mean := range c.means {
 		n.means = append(n.means, slices.Clone(mean))
 	}
@@ -47,7 +49,7 @@ func (n *NearestMean) Classify(features []float64) ([]int64, error) {
 func (n *NearestMean) nearest(row []float64) (at int, distance float64) {
 	distance = squaredDistance(row, n.means[0])
 	for k, mean := range n.means[1:] {
-		if d := squaredDistance(row, mean); d < distance {
+		if d := squaredDistance(row, mean); d < distance && math.Sqrt(distance)-math.Sqrt(d) > 2*n.rounding {
 			at, distance = k+1, d
 		}
 	}

@@ -47,8 +47,9 @@ type Builder[V any] func(scope *model.Scope, args Args) (results []*graph.Node, 
 // Graphs are the compiled graphs of one builder, one for each kind of batch. The kind is everything
 // that decides the graph: the spec, and the number, shapes and dtypes of the inputs, of the labels
 // and of the extra tensors. Every call reads the variables of the store anew, even if the store is
-// set to build its variables into graphs as constants. A builder that draws from the store's random
-// state leaves it as it is, so that every call draws the same numbers.
+// set to build its variables into graphs as constants. No call changes a variable, whatever the
+// builder sets: a builder that draws from the store's random state leaves it as it is, so that
+// every call draws the same numbers.
 type Graphs[V any] struct {
 	name    string
 	backend compute.Backend
@@ -139,6 +140,7 @@ func (g *Graphs[V]) entry(batch train.Batch, extra []*tensors.Tensor) (*entry[V]
 		results, e.value = g.build(scope, Args{
 			Spec: batch.Spec, Inputs: nodes[:inputs], Labels: nodes[inputs : inputs+labels], Extra: nodes[inputs+labels:]})
 		restore()
+		keepVariables(g.store, nodes[0].Graph())
 		return results
 	})
 	if err != nil {
@@ -147,6 +149,18 @@ func (g *Graphs[V]) entry(batch train.Batch, extra []*tensors.Tensor) (*entry[V]
 	e.exec = exec.WithName(g.name)
 	g.entries[k] = e
 	return e, nil
+}
+
+// keepVariables undoes what the graph would do to the variables, such as a model's running averages
+// that it updates in evaluation mode, too: model.Exec writes back the last node set for each.
+func keepVariables(store *model.Store, g *graph.Graph) {
+	for v := range store.IterVariables() {
+		if v.ChangedInGraph(g) {
+			if own := g.GetParameterByName(v.Path()); own != nil {
+				v.SetNodeValue(own)
+			}
+		}
+	}
 }
 
 func asError(panicked any) error {

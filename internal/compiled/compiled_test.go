@@ -143,3 +143,35 @@ func TestRandomState(t *testing.T) {
 		}
 	})
 }
+
+// TestVariablesStay checks that a model that updates a variable in every graph leaves the store's
+// variable as it was, also one that the graph has just made.
+func TestVariablesStay(t *testing.T) {
+	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+		store := model.NewStore()
+		store.RootScope().VariableWithValue("old", 1.0)
+		graphs := compiled.New("test", b, store, func(scope *model.Scope, a compiled.Args) ([]*graph.Node, int) {
+			g := a.Inputs[0].Graph()
+			old, made := store.GetVariable("/old"), scope.VariableWithValue("made", 5.0)
+			sum := graph.Add(old.NodeValue(g), made.NodeValue(g))
+			old.SetNodeValue(graph.OnePlus(old.NodeValue(g)))
+			made.SetNodeValue(graph.ReduceAllSum(a.Inputs[0]))
+			return []*graph.Node{sum}, 0
+		})
+		defer graphs.Finalize()
+		for _, n := range []int{1, 1, 2} { // In the same graph and in another.
+			results, _, err := graphs.Call(train.Batch{Inputs: ones(n)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := gctest.Flat(results[0]); got[0] != 6 {
+				t.Errorf("the variables' sum is %v, want 6", got)
+			}
+		}
+		for path, want := range map[string]float64{"/old": 1, "/made": 5} {
+			if got := gctest.Flat(store.GetVariable(path).MustValue()); got[0] != want {
+				t.Errorf("the variable %s is %v, want %g", path, got, want)
+			}
+		}
+	})
+}

@@ -163,7 +163,7 @@ func gapRatio(name string, sigmas []float64, i int) evidence.Quantity {
 		if r.Status != runs.Complete || len(gaps) != len(sigmas) {
 			return math.NaN()
 		}
-		return float64(gaps[i]) / (sigmas[i] * sigmas[i] * r.FinalValue("train_gc"))
+		return float64(gaps[i]) / (sigmas[i] * sigmas[i] * r.FinalValue("noise_gap_gc"))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/geometric-complexity/toolkit/experiments/runs"
+	"github.com/geometric-complexity/toolkit/gcml"
 )
 
 // addDiagnostics adds the measurements that the task requests beyond loss, accuracy and GC.
@@ -30,7 +31,7 @@ func (s *trainingRun) addDiagnostics(fn modelFn) error {
 		if !s.data.classes {
 			return errors.New("noise_gap: the data set has no classes; leave it out")
 		}
-		d, err := newNoiseGap(s.job.Backend, s.store, fn, s.data.ofGC("train"), s.data.outputs, t.NoiseGap, t.Steps)
+		d, err := newNoiseGap(s.job.Backend, s.store, fn, measured, s.data.outputs, t.NoiseGap, t.Steps)
 		if err != nil {
 			return err
 		}
@@ -69,25 +70,25 @@ func (s *trainingRun) addDiagnostics(fn modelFn) error {
 
 // noiseGap measures what Gaussian noise on the inputs adds to the squared error of the outputs f
 // against one-hot labels y: for each deviation σ the mean over the examples of E‖f(x+σε) - y‖² -
-// ‖f(x) - y‖², the sum over the outputs, as the array "noise_gap". The examples are those of GC.
-// The expectation is over noiseDraws draws of ε and -ε, always the same ones. The pairs cancel the
-// odd terms, which leaves
+// ‖f(x) - y‖², the sum over the outputs, as the array "noise_gap". The expectation is over
+// noiseDraws draws of ε and -ε, always the same ones. The pairs cancel the odd terms, which leaves
 //
 //	σ²·GC + σ²·mean of (f(x) - y)·Δf(x) + terms of σ⁴
 //
 // (Bishop 1995). The second term has the order of the first. It is zero for a linear f and where
 // the network fits, but not for a ReLU network that does not: its Laplacian sits in the kinks. The
 // array "noise_gap_outputs" therefore holds the same with f(x) in place of y, which has no such
-// term.
+// term. GC over the same examples is "noise_gap_gc".
 type noiseGap struct {
 	exec    *model.Exec
+	gc      *model.Exec // of a batch
 	sigmas  []float64
 	batches []examples
 	last    int64 // the only step that is measured
 }
 
 const (
-	noiseDraws = 32
+	noiseDraws = 8
 	noiseSeed  = 20220927
 )
 
@@ -109,6 +110,13 @@ func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set ex
 		}
 		return []*graph.Node{growth(graph.OneHot(graph.Reshape(y, 1, -1), outputs, x.DType())),
 			growth(graph.Slice(f, graph.AxisElem(0)))}
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.gc, err = model.NewExec(backend, store, func(scope *model.Scope, x *graph.Node) *graph.Node {
+		scope.Store().SetTraining(x.Graph(), false)
+		return gcml.Complexity(fn(scope, x), x)
 	})
 	return d, err
 }
@@ -139,6 +147,25 @@ func (d *noiseGap) measure(ctx context.Context, p *runs.Point) error {
 	}
 	p.SetArray("noise_gap", gaps)
 	p.SetArray("noise_gap_outputs", ofOutputs)
+	return d.measureGC(ctx, p)
+}
+
+// measureGC adds GC over all examples to the point.
+func (d *noiseGap) measureGC(ctx context.Context, p *runs.Point) error {
+	var sum float64
+	n := 0
+	for _, b := range d.batches {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		out, err := d.gc.Call(b.inputs)
+		if err != nil {
+			return fmt.Errorf("measuring GC beside the effect of noise: %w", err)
+		}
+		sum += readScalar(out[0]) * float64(b.n)
+		n += b.n
+	}
+	p.Values["noise_gap_gc"] = runs.Number(sum / float64(n))
 	return nil
 }
 
@@ -151,4 +178,7 @@ func normalNoise(shape shapes.Shape, sigma float64, random *rand.Rand) *tensors.
 	return tensors.FromFlatDataAndDimensions(values, shape.Dimensions...)
 }
 
-func (d *noiseGap) finalize() { d.exec.Finalize() }
+func (d *noiseGap) finalize() {
+	d.exec.Finalize()
+	d.gc.Finalize()
+}

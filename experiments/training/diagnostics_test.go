@@ -37,7 +37,7 @@ func TestNoiseGapOfLinearNetwork(t *testing.T) {
 		}
 		defer e.finalize()
 		sigmas := []float64{0.1, 1}
-		d, err := newNoiseGap(backend, store, fn, data.ofGC("train"), data.outputs, sigmas, 3)
+		d, err := newNoiseGap(backend, store, fn, data.measured["train"], data.outputs, sigmas, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,9 +50,9 @@ func TestNoiseGapOfLinearNetwork(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, sigma := range sigmas {
-			// 60 · 32 draws of a sum of 10 squares: a standard error of 1 %.
+			// 1,600 draws of a sum of 10 squares: a standard error of 1.1 %.
 			for _, name := range []string{"noise_gap", "noise_gap_outputs"} {
-				if ratio := float64(p.Arrays[name][i]) / (sigma * sigma * p.Value("train_gc")); math.Abs(ratio-1) > 0.05 {
+				if ratio := float64(p.Arrays[name][i]) / (sigma * sigma * p.Value("noise_gap_gc")); math.Abs(ratio-1) > 0.05 {
 					t.Errorf("σ = %g: %s is %.3g of σ²·GC; want 1", sigma, name, ratio)
 				}
 			}
@@ -86,12 +86,13 @@ func TestDiagnosticsStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	task := textTask()
-	noise, err := newNoiseGap(backend, store, fn, data.ofGC("train"), data.outputs, []float64{0.1, 1}, task.Steps)
+	noise, err := newNoiseGap(backend, store, fn, data.measured["train"], data.outputs, []float64{0.1, 1}, task.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer noise.finalize()
-	if err := noise.measure(t.Context(), &runs.Point{Step: task.Steps}); err != nil { // It makes the weights as well.
+	p := runs.Point{Step: task.Steps, Values: make(map[string]runs.Number)}
+	if err := noise.measure(t.Context(), &p); err != nil { // It makes the weights as well.
 		t.Fatal(err)
 	}
 	sides, err := newTransfer(store, mlp, data.measured["train"], 7)
@@ -112,7 +113,7 @@ func TestDiagnosticsStop(t *testing.T) {
 		diagnostic diagnostic
 		batches    int
 	}{
-		{"noise gap", noise, 2 * noiseDraws},
+		{"noise gap", noise, 2*noiseDraws + 1},
 		{"transfer", sides, 7},
 		// For GC, the calibration, two deviations and the training texts.
 		{"token embeddings", embeddings, 2 + 2*embeddingNoiseDraws + 1},

@@ -64,8 +64,8 @@ type Train struct {
 	// ratio of the sides, "transfer_ratio".
 	Transfer int `json:"transfer,omitempty"`
 	// NoiseGap are the standard deviations of the input noise whose effect on the squared error is
-	// measured at the last step, on the training examples of GC: what it adds in the mean, for each
-	// deviation, is the array "noise_gap", see noiseGap.
+	// measured at the last step, on the measured training examples: what it adds in the mean, for
+	// each deviation, is the array "noise_gap", and GC over them "noise_gap_gc", see noiseGap.
 	NoiseGap []float64 `json:"noise_gap,omitempty"`
 	// Collapse measures how the classes are arranged in the embedding, and how well it separates
 	// classes that the network has not seen; nil does not.
@@ -106,8 +106,7 @@ func (t *Train) Kind() string { return "train" }
 // Revision implements Task. The derivatives of networks with batch norm round differently since
 // revision 2. Since 3 the spectral penalty follows the largest singular value when another one
 // passes it. Since 4 the singular values of the Jacobians of dense networks round differently.
-// Since 5 the effect of noise on the squared error is a mean over the examples of GC, at the last
-// step.
+// Since 5 GC is measured on the same examples as the effect of noise on the squared error.
 func (t *Train) Revision() int {
 	switch {
 	case len(t.NoiseGap) > 0:

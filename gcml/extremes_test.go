@@ -58,37 +58,42 @@ func TestTinyWeights(t *testing.T) {
 	})
 }
 
-// TestManyConstantFeatures: a softmax ignores what its classes share of the weights of 150,528
+// TestManyConstantFeatures: a softmax ignores what its classes share of the weights of 50,176
 // inputs. The weights are constants, which XLA would multiply while it compiles.
 func TestManyConstantFeatures(t *testing.T) {
-	const features, classes, n = 224 * 224 * 3, 10, 4
-	rng := rand.New(rand.NewPCG(0, 2))
-	w, x := make([]float32, features*classes), make([]float32, n*features)
-	for i := range features {
-		common := 2.1 * rng.NormFloat64()
-		for k := range classes {
-			w[i*classes+k] = float32(common + 0.03*rng.NormFloat64())
-		}
-	}
-	for i := range x {
-		x[i] = float32(rng.Float64() * 0.002)
-	}
-	weights := tensors.FromFlatDataAndDimensions(w, features, classes)
-	fn := func(_ *model.Scope, x *Node) *Node {
-		return Softmax(Dot(x, Const(x.Graph(), weights)).Product(), -1)
-	}
-	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		var gc [2]float64
-		for i, opts := range [][]gcml.Option{nil, {gcml.WithoutClosedForm()}} {
-			images := batchOf(tensors.FromFlatDataAndDimensions(x, n, features))
-			r, err := gcml.Measure(t.Context(), b, model.NewStore(), fn, images, opts...)
-			if err != nil {
-				t.Fatal(err)
+	const features, n = 224 * 224, 2
+	for _, c := range []struct {
+		classes int
+		share   float64
+	}{{3, 1.2}, {10, 0.6}} {
+		rng := rand.New(rand.NewPCG(0, 2))
+		w, x := make([]float32, features*c.classes), make([]float32, n*features)
+		for i := range features {
+			common := c.share * rng.NormFloat64()
+			for k := range c.classes {
+				w[i*c.classes+k] = float32(common + 0.03*rng.NormFloat64())
 			}
-			gc[i] = r.GC
 		}
-		gctest.AssertClose(t, gc[:1], gc[1:], 1e-3, 0, "GC")
-	})
+		for i := range x {
+			x[i] = float32(rng.Float64() * 0.002)
+		}
+		weights := tensors.FromFlatDataAndDimensions(w, features, c.classes)
+		fn := func(_ *model.Scope, x *Node) *Node {
+			return Softmax(Dot(x, Const(x.Graph(), weights)).Product(), -1)
+		}
+		gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
+			var gc [2]float64
+			for i, opts := range [][]gcml.Option{nil, {gcml.WithoutClosedForm()}} {
+				images := batchOf(tensors.FromFlatDataAndDimensions(x, n, features))
+				r, err := gcml.Measure(t.Context(), b, model.NewStore(), fn, images, opts...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				gc[i] = r.GC
+			}
+			gctest.AssertClose(t, gc[:1], gc[1:], 1e-3, 0, fmt.Sprintf("GC of %d classes that share %g", c.classes, c.share))
+		})
+	}
 }
 
 // TestModelThatUpdatesVariables measures a model that counts its calls in either mode and returns

@@ -1,7 +1,6 @@
 package gcml
 
 import (
-	"math"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
@@ -47,13 +46,13 @@ func (j *jacobian) gramSquares(v *Node) *Node {
 // is used. In float32 one rounding of terms of that size is 1/256 of the value; in linear
 // classifiers below the limit (400 inputs, 10 classes) the values of examples were off by up to
 // 0.07 %. The error of G grows with the number of features that it sums over: with a million of
-// them, values were off by 0.7 % before the limit fell with their root. The ratio of random weights
+// them, values were off by 0.7 % while the limit was the same for all. The ratio of random weights
 // is about the number of units.
 func largestCancellation(dtype dtypes.DType, features int) float64 {
 	if dtype == dtypes.Float64 {
 		return 1 << 45
 	}
-	return (1 << 16) / math.Sqrt(max(1, float64(features)/4096))
+	return (1 << 16) / max(1, float64(features)/2048)
 }
 
 // smallestWeight is the least size of the largest weight whose squares G holds with full precision.
@@ -87,12 +86,15 @@ func (j *jacobian) cancels(values *Node, perOutput bool) *Node {
 }
 
 // weights returns W. XLA would compute the Gram matrix of constants while it compiles, by a plain
-// sum in float32, which loses digits that its product keeps.
+// sum in float32, which is slow and loses digits that its product keeps (an optimization barrier
+// does not stop it). So to constants it adds 0 times an input.
 func (j *jacobian) weights() *Node {
-	if isConstant(j.first.Weights) {
-		return OptimizationBarrier(j.first.Weights)
+	if !isConstant(j.first.Weights) {
+		return j.first.Weights
 	}
-	return j.first.Weights
+	x := ConvertDType(firstElement(StopGradient(j.inputs)), j.first.Weights.DType())
+	x = Where(IsFinite(x), x, ZerosLike(x))
+	return Add(j.first.Weights, MulScalar(x, 0))
 }
 
 // isConstant says whether the node depends on constants only.

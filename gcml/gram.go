@@ -89,7 +89,7 @@ func (j *jacobian) cancels(values *Node, perOutput bool) *Node {
 // sum in float32, which is slow and loses digits that its product keeps (an optimization barrier
 // does not stop it). So to constants it adds 0 times an input.
 func (j *jacobian) weights() *Node {
-	if !isConstant(j.first.Weights) {
+	if !isConstant(j.first.Weights, make(map[*Node]bool)) {
 		return j.first.Weights
 	}
 	x := ConvertDType(firstElement(StopGradient(j.inputs)), j.first.Weights.DType())
@@ -97,12 +97,16 @@ func (j *jacobian) weights() *Node {
 	return Add(j.first.Weights, MulScalar(x, 0))
 }
 
-// isConstant says whether the node depends on constants only.
-func isConstant(n *Node) bool {
+// isConstant says whether the node depends on constants only. known has the nodes that do.
+func isConstant(n *Node, known map[*Node]bool) bool {
+	if known[n] {
+		return true
+	}
 	if len(n.Inputs()) == 0 {
 		return n.Type() == NodeTypeConstant || n.Type() == NodeTypeIota
 	}
-	return !slices.ContainsFunc(n.Inputs(), func(in *Node) bool { return !isConstant(in) })
+	known[n] = !slices.ContainsFunc(n.Inputs(), func(in *Node) bool { return !isConstant(in, known) })
+	return known[n]
 }
 
 // unitsAxis returns the axis of the weights that holds the units.

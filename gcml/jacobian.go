@@ -226,12 +226,7 @@ func (j *jacobian) squares(v *Node) *Node {
 func (j *jacobian) columnNorms(v *Node) *Node {
 	var sum *Node
 	for _, p := range j.pullback.Columns(v, j.columnBlock) {
-		norms := ReduceSum(Reshape(Square(precision.Wide(p)), -1, v.Shape().Dimensions[0], j.plan.batch), 0)
-		if sum == nil {
-			sum = norms
-		} else {
-			sum = Add(sum, norms)
-		}
+		sum = addNonNil(sum, ReduceSum(Reshape(Square(precision.Wide(p)), -1, v.Shape().Dimensions[0], j.plan.batch), 0))
 	}
 	return sum
 }

@@ -82,14 +82,6 @@ type loaded struct {
 	grid []float64
 }
 
-// ofGC returns the set of that name on which GC is measured.
-func (l *loaded) ofGC(name string) examples {
-	if l.gc == nil {
-		return l.measured[name]
-	}
-	return l.gc[name]
-}
-
 // differentiated are the options that choose what GC is taken with respect to.
 func (l *loaded) differentiated() []gcml.Option {
 	if l.inputNode == "" {

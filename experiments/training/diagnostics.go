@@ -81,7 +81,7 @@ func (s *trainingRun) addDiagnostics(fn modelFn) error {
 // term. GC over the same examples is "noise_gap_gc".
 type noiseGap struct {
 	exec    *model.Exec
-	gc      *model.Exec // of a batch
+	gc      evaluation
 	sigmas  []float64
 	batches []examples
 	last    int64 // the only step that is measured
@@ -114,10 +114,9 @@ func newNoiseGap(backend compute.Backend, store *model.Store, fn modelFn, set ex
 	if err != nil {
 		return nil, err
 	}
-	d.gc, err = model.NewExec(backend, store, func(scope *model.Scope, x *graph.Node) *graph.Node {
-		scope.Store().SetTraining(x.Graph(), false)
-		return gcml.Complexity(fn(scope, x), x)
-	})
+	d.gc, err = newEvaluation(backend, store, fn, func(outputs, x, _ *graph.Node) ([]*graph.Node, []string) {
+		return []*graph.Node{gcml.Complexity(outputs, x)}, []string{"gc"}
+	}, map[string]examples{"noise_gap": set})
 	return d, err
 }
 
@@ -147,26 +146,7 @@ func (d *noiseGap) measure(ctx context.Context, p *runs.Point) error {
 	}
 	p.SetArray("noise_gap", gaps)
 	p.SetArray("noise_gap_outputs", ofOutputs)
-	return d.measureGC(ctx, p)
-}
-
-// measureGC adds GC over all examples to the point.
-func (d *noiseGap) measureGC(ctx context.Context, p *runs.Point) error {
-	var sum float64
-	n := 0
-	for _, b := range d.batches {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		out, err := d.gc.Call(b.inputs)
-		if err != nil {
-			return fmt.Errorf("measuring GC beside the effect of noise: %w", err)
-		}
-		sum += readScalar(out[0]) * float64(b.n)
-		n += b.n
-	}
-	p.Values["noise_gap_gc"] = runs.Number(sum / float64(n))
-	return nil
+	return d.gc.measure(ctx, p)
 }
 
 // normalNoise draws normal float32 values of a deviation.
@@ -180,5 +160,5 @@ func normalNoise(shape shapes.Shape, sigma float64, random *rand.Rand) *tensors.
 
 func (d *noiseGap) finalize() {
 	d.exec.Finalize()
-	d.gc.Finalize()
+	d.gc.graphs.Finalize()
 }

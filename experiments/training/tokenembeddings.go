@@ -95,6 +95,10 @@ type tokenEmbeddings struct {
 func newTokenEmbeddings(backend compute.Backend, store *model.Store, t *Train, data *loaded) (d *tokenEmbeddings,
 	err error) {
 	d = &tokenEmbeddings{noise: t.TokenEmbeddings.Noise, last: t.Steps, classes: data.outputs, width: t.Network.Width}
+	gc := data.measured["test"]
+	if data.gc != nil {
+		gc = data.gc["test"]
+	}
 	if t.Data.LabelNoise > 0 {
 		d.trueLabels = data.trueLabels
 		if d.train, err = split(data.measured["train"]); err != nil {
@@ -104,7 +108,7 @@ func newTokenEmbeddings(backend compute.Backend, store *model.Store, t *Train, d
 	if d.test, err = split(data.measured["test"]); err != nil {
 		return nil, err
 	}
-	if d.gc, err = split(data.ofGC("test")); err != nil {
+	if d.gc, err = split(gc); err != nil {
 		return nil, err
 	}
 	initialization, err := layers.ParseInitialization(t.Network.Initialization)

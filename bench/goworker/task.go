@@ -15,6 +15,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/bench/proto"
 	"github.com/geometric-complexity/toolkit/gcml"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 const (
@@ -154,8 +155,11 @@ func (t *task) run() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	value := float64(tensors.ToScalar[float32](outputs[0]))
-	return value, outputs[0].FinalizeAll()
+	values, err := numbers.Float64s(outputs[0]) // tensors.ToScalar waits for another thread to copy the number.
+	if err != nil {
+		return 0, err
+	}
+	return values[0], outputs[0].FinalizeAll()
 }
 
 // check returns the values to compare, given the value of the first run, from the fixture's state.

@@ -152,7 +152,11 @@ func (m *measurement) extend(l layout) error {
 
 // collect adds the results of one round to the examples from first on.
 func (m *measurement) collect(l layout, round, first int, results []*tensors.Tensor) error {
-	m.cancels = m.cancels || tensors.ToScalar[float32](results[len(l.plans)]) > 0
+	cancels, err := numbers.Float64s(results[len(l.plans)])
+	if err != nil {
+		return err
+	}
+	m.cancels = m.cancels || cancels[0] > 0
 	for k, p := range l.plans {
 		if round >= p.rounds {
 			continue

@@ -31,7 +31,7 @@ func (j *jacobian) gramSquares(v *Node) *Node {
 	bounds := blockBounds(v.Shape().Dimensions[2], len(j.gramStrips))
 	products := make([]*Node, len(j.gramStrips))
 	for i, strip := range j.gramStrips {
-		products[i] = vjp.TimesMatrix(SliceAxis(v, 2, AxisRange(bounds[i])), strip, 0)
+		products[i] = vjp.TimesMatrix(between(v, 2, bounds[i], bounds[len(products)]), strip, 0)
 	}
 	return Mul(Concatenate(products, 2), v)
 }

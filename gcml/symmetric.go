@@ -30,11 +30,19 @@ func symmetricStrips(a *Node, axis int) []*Node {
 	bounds := blockBounds(a.Shape().Dimensions[axis], symmetricBlocks(a.Graph().Backend()))
 	strips := make([]*Node, len(bounds)-1)
 	for i := range strips {
-		rest := SliceAxis(a, axis, AxisRange(bounds[i]))
-		block := SliceAxis(a, axis, AxisRange(bounds[i], bounds[i+1]))
+		rest := between(a, axis, bounds[i], bounds[len(strips)])
+		block := between(a, axis, bounds[i], bounds[i+1])
 		strips[i] = contract(rest, block, 1-axis)
 	}
 	return strips
+}
+
+// between returns a slice of one axis. The Go backend would copy even the whole axis.
+func between(x *Node, axis, start, end int) *Node {
+	if start == 0 && end == x.Shape().Dimensions[axis] {
+		return x
+	}
+	return SliceAxis(x, axis, AxisRange(start, end))
 }
 
 // contract sums the products of two matrices over the given axis of both. Its result has the other

@@ -80,10 +80,10 @@
 // It changes two things for the whole program:
 //
 //   - It registers gradient rules in GoMLX that are correct, fast and differentiable again. They
-//     also apply to training without a penalty. The rules are for ConvGeneral, ReduceMax,
-//     ReduceMin, ScatterMax, ScatterMin, ReduceWindow (max and min pooling), Pad, Rsqrt, Expm1,
-//     Clamp, BatchNormForTraining, BatchNormForInference, FusedDense, FusedActivation, Gather,
-//     ScatterSum, ReduceProduct, Rem, ConvertDType and Identity.
+//     also apply to training without a penalty. The rules are for ConvGeneral, Max, Min,
+//     ReduceMax, ReduceMin, ScatterMax, ScatterMin, ReduceWindow (max and min pooling), Pad,
+//     Rsqrt, Expm1, Clamp, BatchNormForTraining, BatchNormForInference, FusedDense,
+//     FusedActivation, Gather, ScatterSum, ReduceProduct, Rem, ConvertDType and Identity.
 //   - On the pure Go backend every graph reads the current values of variables. GoMLX itself
 //     compiles their values into graphs that are not in training mode, so a later evaluation still
 //     uses the weights of its first call. WithVariableAsConst still compiles the values in.

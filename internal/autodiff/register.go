@@ -18,6 +18,7 @@ import (
 //	ConvGeneral            panics for some strides; slow on CPUs; second derivative slow
 //	ReduceMax, ReduceMin   wrong if XLA rounds a recomputed operand differently; counts ties in full
 //	ScatterMax, ScatterMin as ReduceMax
+//	Max, Min               slow on XLA, above all ReLU with several cotangents
 //	ReduceWindow           no second derivative of max and min pooling
 //	Rsqrt, Expm1, Clamp    no derivative
 //	ConvertDType           passes the gradient through integers and booleans, rounded

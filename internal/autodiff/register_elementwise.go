@@ -17,6 +17,8 @@ func registerElementwise() {
 		return []*Node{Mul(v, OnePlus(node))}
 	})
 	registerOne(NodeTypeClamp, clampVJP)
+	registerOne(NodeTypeMax, largerVJP)
+	registerOne(NodeTypeMin, largerVJP)
 	// GoMLX passes a gradient through an Identity only if it has a custom gradient.
 	registerOne(NodeTypeIdentity, func(_, v *Node) []*Node { return []*Node{v} })
 	registerConversions()
@@ -41,4 +43,35 @@ func clampVJP(node, v *Node) []*Node {
 	low, x, high := node.Inputs()[0], node.Inputs()[1], node.Inputs()[2]
 	inside := LogicalAnd(GreaterOrEqual(x, low), LessOrEqual(x, high))
 	return []*Node{nil, Where(inside, v, ZerosLike(v)), nil}
+}
+
+// largerVJP passes the gradient of Max and Min to the operand that is the result. At a tie that is
+// the first operand of Max and the second of Min, as in GoMLX's rule. That rule multiplies by the
+// sign of 1 plus the sign of the difference, which XLA computes again for every cotangent.
+func largerVJP(node, v *Node) []*Node {
+	x, y := node.Inputs()[0], node.Inputs()[1]
+	ofX, ofY := v, ZerosLike(v)
+	if node.Type() == NodeTypeMin {
+		ofX, ofY = ofY, ofX
+	}
+	firstIsLarger := GreaterOrEqual(x, y)
+	return []*Node{sumToOperand(Where(firstIsLarger, ofX, ofY), x), sumToOperand(Where(firstIsLarger, ofY, ofX), y)}
+}
+
+// sumToOperand sums the gradient over the axes along which an elementwise op has broadcast the
+// operand.
+func sumToOperand(gradient, operand *Node) *Node {
+	if operand.IsScalar() {
+		return ReduceAllSum(gradient)
+	}
+	var axes []int
+	for axis, dim := range operand.Shape().Dimensions {
+		if dim == 1 && gradient.Shape().Dimensions[axis] > 1 {
+			axes = append(axes, axis)
+		}
+	}
+	if axes == nil {
+		return gradient
+	}
+	return ReduceAndKeep(gradient, ReduceSum, axes...)
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/geometric-complexity/toolkit/datasets"
 	"github.com/geometric-complexity/toolkit/experiments/runs"
-	"github.com/geometric-complexity/toolkit/internal/compilecache"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 	"github.com/geometric-complexity/toolkit/internal/numbers"
 	"github.com/geometric-complexity/toolkit/layers"
@@ -273,8 +272,7 @@ func TestLargestVariance(t *testing.T) {
 func TestEmbeddingPenalty(t *testing.T) {
 	const coefficient = 0.5
 	gctest.ForEachBackend(t, func(t *testing.T, backend compute.Backend) {
-		// The runs share programs, which XLA compiles for seconds.
-		env := runs.Env{Backend: compilecache.New(backend), BackendName: "test", Out: t.TempDir()}
+		env := runs.Env{Backend: backend, BackendName: "test", Out: t.TempDir()}
 		weights := func(rate, coefficient float64) ([]float64, func([]float64) []float64) {
 			task := collapseTask()
 			task.LearningRate, task.Collapse.Episodes = rate, 1

@@ -12,7 +12,7 @@ import (
 // TestRunsSharePrograms checks that a sweep over seeds, rates and coefficients compiles each graph
 // once, and that its runs have the same numbers as runs on their own.
 func TestRunsSharePrograms(t *testing.T) {
-	inner := gctest.XLABackend(t)
+	inner := gctest.PlainXLABackend(t)
 	task := func(rate, coefficient, noise float64) *Train {
 		r := resumableTask()
 		r.LearningRate, r.InputNoise = rate, noise

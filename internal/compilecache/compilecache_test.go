@@ -1,10 +1,8 @@
-package compilecache
+package compilecache_test
 
 import (
-	"runtime"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -12,14 +10,15 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
+	"github.com/geometric-complexity/toolkit/internal/compilecache"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 	"github.com/geometric-complexity/toolkit/internal/platform"
 )
 
 // cached wraps XLA, or skips the test where there is none.
-func cached(t *testing.T, capacity int) *Backend {
+func cached(t *testing.T, capacity int) *compilecache.Backend {
 	t.Helper()
-	b, ok := withCapacity(gctest.XLABackend(t), capacity).(*Backend)
+	b, ok := compilecache.WithCapacity(gctest.PlainXLABackend(t), capacity).(*compilecache.Backend)
 	if !ok {
 		t.Fatal("programs of XLA have no text")
 	}
@@ -114,32 +113,13 @@ func TestVariablesChange(t *testing.T) {
 	}
 }
 
-// TestFinalizersGoOn: an executable that is dropped during a compilation does not hold up the
-// finalizers of others.
-func TestFinalizersGoOn(t *testing.T) {
-	b := &Backend{programs: make(map[key]*entry)}
-	b.mu.Lock() // As a compilation does.
-	defer b.mu.Unlock()
-	newExecutable(b, &entry{users: 2})
-	runtime.GC()
-	time.Sleep(20 * time.Millisecond) // Until its finalizer waits, if it does.
-	done := make(chan struct{})
-	runtime.SetFinalizer(new([64]byte), func(*[64]byte) { close(done) })
-	runtime.GC()
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		t.Error("a finalizer did not run during a compilation")
-	}
-}
-
 // TestOtherBackends: a backend without text, and one with a cache, are returned as they are.
 func TestOtherBackends(t *testing.T) {
-	if pure := gctest.GoBackend(t); New(pure) != pure {
+	if pure := gctest.GoBackend(t); compilecache.New(pure) != pure {
 		t.Error("the pure Go backend was wrapped")
 	}
 	b := cached(t, 1)
-	if New(b) != compute.Backend(b) {
+	if compilecache.New(b) != compute.Backend(b) {
 		t.Error("a cache was wrapped in another")
 	}
 }
@@ -148,7 +128,10 @@ func TestOtherBackends(t *testing.T) {
 // fast in a sweep as alone.
 func TestPlatform(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, inner compute.Backend) {
-		wrapped := New(inner)
+		if cache, ok := inner.(*compilecache.Backend); ok {
+			inner = cache.Wrapped()
+		}
+		wrapped := compilecache.New(inner)
 		if got, want := platform.Of(wrapped), platform.Of(inner); got != want {
 			t.Errorf("platform %d, want that of the backend inside, %d", got, want)
 		}
@@ -161,19 +144,4 @@ func TestPlatform(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestKeys: names that GoMLX makes up do not tell programs apart, everything else does.
-func TestKeys(t *testing.T) {
-	const one, two = "uuid_6b815a72_6aa4_4571_b4a8_29ff123ebe10", "uuid_6d2b025f_39a5_4ca1_9f88_b1dc1030d4a4"
-	text := func(lines string) key { return keyOf([]byte(lines)) }
-	first := text("module @a {\n%" + one + "_count, %" + two + "_mean")
-	if other := text("module @b {\n%" + two + "_count, %" + one + "_mean"); other != first {
-		t.Error("names tell equal programs apart")
-	}
-	for _, different := range []string{"%" + one + "_count, %" + one + "_mean", "%" + one + "_mean, %" + two + "_count"} {
-		if text("module @a {\n"+different) == first {
-			t.Errorf("%s is taken for another program", different)
-		}
-	}
 }

@@ -38,7 +38,7 @@ func DumpPrograms() (forget func(), err error) {
 // their derivatives: each has to be a call of oneDNN or a product of matrices, or at least a
 // convolution that Eigen computes. All else is a scalar loop, which takes tens of times as long.
 func TestCompiled(t *testing.T) {
-	b := gctest.XLABackend(t)
+	b := gctest.PlainXLABackend(t)
 	if b == nil || !platform.HasOneDNN() {
 		t.Skip("no XLA with oneDNN here")
 	}
@@ -88,7 +88,7 @@ func TestCompiled(t *testing.T) {
 // network together: there it may lay out images in other ways than for one convolution. Of the
 // narrow and the wide network every way to compute a kernel's gradient is a part.
 func TestCompiledStep(t *testing.T) {
-	b := gctest.XLABackend(t)
+	b := gctest.PlainXLABackend(t)
 	if b == nil || !platform.HasOneDNN() {
 		t.Skip("no XLA with oneDNN here")
 	}
@@ -134,7 +134,7 @@ func gradientsOfKernels(g *Graph, width int) []*Node {
 // TestCompiledGroups looks at what XLA with oneDNN compiles for a depthwise convolution, its
 // derivatives and theirs: calls of oneDNN alone, in a program that does not grow with the groups.
 func TestCompiledGroups(t *testing.T) {
-	b := gctest.XLABackend(t)
+	b := gctest.PlainXLABackend(t)
 	if b == nil || !platform.HasOneDNN() {
 		t.Skip("no XLA with oneDNN here")
 	}
@@ -163,7 +163,7 @@ func TestCompiledGroups(t *testing.T) {
 // TestGroupsGraph checks that the graph of a depthwise convolution and its derivatives on XLA has
 // as many nodes for 64 groups as for 4.
 func TestGroupsGraph(t *testing.T) {
-	b := gctest.XLABackend(t)
+	b := gctest.PlainXLABackend(t)
 	if b == nil {
 		t.Skip("no XLA here")
 	}

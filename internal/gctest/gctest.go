@@ -14,6 +14,7 @@ import (
 	_ "github.com/gomlx/compute/gobackend" // Registers "go".
 
 	"github.com/geometric-complexity/toolkit/backend"
+	"github.com/geometric-complexity/toolkit/internal/compilecache"
 )
 
 var (
@@ -21,13 +22,22 @@ var (
 		b, _, err := backend.OpenConfig("go")
 		return b, err
 	})
-	xlaBackend = sync.OnceValues(func() (compute.Backend, error) {
+	plainXLABackend = sync.OnceValues(func() (compute.Backend, error) {
 		path, ok := backend.FindPlugin("cpu")
 		if !ok {
 			return nil, nil
 		}
 		b, _, err := backend.OpenConfig("xla:" + path) // As programs open it, with the flags for the plugin.
 		return b, err
+	})
+	// The cache is that of sweeps. Tests spend most of their time on XLA compiling, often equal
+	// programs.
+	xlaBackend = sync.OnceValues(func() (compute.Backend, error) {
+		b, err := plainXLABackend()
+		if b == nil || err != nil {
+			return nil, err
+		}
+		return compilecache.New(b), nil
 	})
 	cudaBackend = sync.OnceValues(func() (compute.Backend, error) {
 		b, _, err := backend.OpenConfig("xla:" + backend.KindCUDA) // With TF32 off.
@@ -115,11 +125,22 @@ func backendNames(list string) ([]string, error) {
 	return names, nil
 }
 
-// XLABackend returns XLA on the CPU, one per test binary. If no plugin is found, it returns nil, or
-// fails the test if GCML_REQUIRE_XLA is set.
+// XLABackend returns XLA on the CPU, one per test binary, which compiles equal programs once. If no
+// plugin is found, it returns nil, or fails the test if GCML_REQUIRE_XLA is set.
 func XLABackend(t testing.TB) compute.Backend {
 	t.Helper()
-	b, err := xlaBackend()
+	return opened(t, xlaBackend)
+}
+
+// PlainXLABackend is [XLABackend] without the cache of programs, for tests of that cache.
+func PlainXLABackend(t testing.TB) compute.Backend {
+	t.Helper()
+	return opened(t, plainXLABackend)
+}
+
+func opened(t testing.TB, open func() (compute.Backend, error)) compute.Backend {
+	t.Helper()
+	b, err := open()
 	if err != nil {
 		t.Fatalf("opening the XLA CPU plugin: %v", err)
 	}

@@ -1,14 +1,12 @@
 package vjp_test
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	timage "github.com/gomlx/gomlx/core/tensors/images"
-	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 	"github.com/geometric-complexity/toolkit/internal/platform"
@@ -61,24 +59,17 @@ func TestGainIntoKernel(t *testing.T) {
 				intoKernel = 0
 			}
 			t.Run(c.name, func(t *testing.T) {
-				store := model.NewStore()
-				if err := store.SetRNGStateFromSeed(4); err != nil {
-					t.Fatal(err)
-				}
-				out, err := model.CallOnceN(b, store, func(scope *model.Scope, g *Graph) []*Node {
-					random := func(dims []int) *Node { return scope.RandomNormal(g, shapes.Make(dtypes.Float64, dims...)) }
-					x, k, gain := random(c.x), random(c.k), random(c.gain)
+				rng := rand.New(rand.NewPCG(4, 0))
+				out := MustExecOnceN(b, func(x, k, gain *Node) []*Node {
 					y := c.fn(x, k, gain)
 					s := vjp.New(y, x)
-					results := againstGradient(s, y, x, random(append([]int{3}, y.Shape().Dimensions...)), k, gain)
+					cotangents := drawn(y.Graph(), y.DType(), append([]int{3}, y.Shape().Dimensions...)...)
+					results := againstGradient(s, y, x, cotangents, k, gain)
 					if got := s.GainsInKernels(); got != intoKernel {
 						t.Errorf("%d kernels have taken a gain, want %d", got, intoKernel)
 					}
 					return results
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
+				}, gctest.RandomTensor(rng, c.x...), gctest.RandomTensor(rng, c.k...), gctest.RandomTensor(rng, c.gain...))
 				for i, what := range []string{"adjoint", "gradient of the kernel", "gradient of the gain"} {
 					gctest.AssertClose(t, gctest.Flat(out[2*i]), gctest.Flat(out[2*i+1]), 1e-10, 1e-10, what)
 				}

@@ -92,9 +92,9 @@ func TestEstimatorsAreUnbiased(t *testing.T) {
 				estimators = append(estimators, gcml.Projection(2))
 			}
 			store := newStore(t, 3)
-			x := inputsFor(t, b, dtypes.Float64, p.inputs)
+			x := inputsFor(t, dtypes.Float64, p.inputs)
 			want := 0.0
-			for _, v := range oracle(t, b, store, p, x)[:p.outputs] {
+			for _, v := range oracle(t, store, p, x)[:p.outputs] {
 				want += v
 			}
 			for _, e := range estimators {
@@ -135,7 +135,7 @@ func TestProjectionOntoAllOutputsIsExact(t *testing.T) {
 	fn := mlp(activation.TypeTanh)
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		store := newStore(t, 3)
-		x := inputsFor(t, b, dtypes.Float64, []int{6, 12})
+		x := inputsFor(t, dtypes.Float64, []int{6, 12})
 		norms := func(e gcml.Estimator) []float64 {
 			return gctest.Flat(run(t, b, store, func(scope *model.Scope, x *Node) *Node {
 				return gcml.SquaredJacobianNorm(fn(scope, x), x, gcml.WithEstimator(e))

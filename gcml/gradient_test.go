@@ -1,6 +1,7 @@
 package gcml_test
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -13,9 +14,8 @@ import (
 	"github.com/geometric-complexity/toolkit/internal/gctest"
 )
 
-// TestGradientEqualsDifferences compares d(GC)/dθ, for every parameter of every
-// problem, with central differences of the GC itself. Random estimators draw
-// the same numbers each time.
+// TestGradientEqualsDifferences compares d(GC)/dθ, for every parameter of every problem, with
+// central differences of the GC itself. Random estimators draw the same numbers each time.
 func TestGradientEqualsDifferences(t *testing.T) {
 	estimators := []gcml.Estimator{
 		gcml.Exact(), gcml.Projection(1), gcml.Projection(2),
@@ -27,7 +27,7 @@ func TestGradientEqualsDifferences(t *testing.T) {
 				continue
 			}
 			t.Run(p.name, func(t *testing.T) {
-				x := inputsFor(t, b, dtypes.Float64, p.inputs)
+				x := inputsFor(t, dtypes.Float64, p.inputs)
 				check := func(name string, opts ...gcml.Option) {
 					gradientEqualsDifferences(t, b, name, max(1e-6, p.relTol), x, func(scope *model.Scope, x *Node) *Node {
 						return gcml.Complexity(p.model(scope, x), x, opts...)
@@ -52,61 +52,65 @@ func TestGradientEqualsDifferences(t *testing.T) {
 	})
 }
 
-// gradientEqualsDifferences checks the gradient of a scalar value with respect
-// to all trainable variables of its model.
+// gradientEqualsDifferences checks the gradient of a scalar value with respect to each trainable
+// variable of its model, in two random directions. One program computes the value and its gradient,
+// to compile only once.
 func gradientEqualsDifferences(t *testing.T, b compute.Backend, name string, relTol float64, x *tensors.Tensor,
 	value func(scope *model.Scope, x *Node) *Node) {
 	t.Helper()
 	store := newStore(t, 42)
-	seeded := func() {
-		if err := store.SetRNGStateFromSeed(5); err != nil {
-			t.Fatal(err)
-		}
-	}
-	valueExec, err := model.NewExec1(b, store, value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := valueExec.Call(x); err != nil { // Initializes the variables.
-		t.Fatalf("%s: %v", name, err)
-	}
+	initialize(t, store, value, x)
 	var variables []*model.Variable
 	for v := range store.IterVariables() {
 		if v.Trainable {
 			variables = append(variables, v)
 		}
 	}
-	seeded()
-	grads, err := model.CallOnceN(b, store, func(scope *model.Scope, x *Node) []*Node {
+	exec, err := model.NewExec(b, store, func(scope *model.Scope, x *Node) []*Node {
 		y := value(scope, x)
 		nodes := make([]*Node, len(variables))
 		for i, v := range variables {
 			nodes[i] = v.NodeValue(y.Graph())
 		}
-		return Gradient(y, nodes...)
-	}, x)
+		return append([]*Node{y}, Gradient(y, nodes...)...)
+	})
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
+	defer exec.Finalize()
+	valueAndGradients := func() []*tensors.Tensor {
+		if err := store.SetRNGStateFromSeed(5); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Call(x)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return out
+	}
+	gradients := valueAndGradients()[1:]
+	const h, directions = 1e-5, 2
+	rng := rand.New(rand.NewPCG(3, 4))
 	var got, want []float64
 	for i, v := range variables {
-		got = append(got, gctest.Flat(grads[i])...)
-		at := gctest.Flat(v.MustValue())
-		set := func(values []float64) {
-			if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
-				t.Fatal(err)
-			}
+		at, err := v.MustValue().LocalClone() // Setting a value frees the one before it.
+		if err != nil {
+			t.Fatal(err)
 		}
-		want = append(want, gctest.CentralDifference(func(theta []float64) float64 {
-			set(append([]float64(nil), theta...))
-			seeded()
-			out, err := valueExec.Call(x)
-			if err != nil {
-				t.Fatal(err)
+		for range directions {
+			direction := gctest.RandomTensor(rng, v.Shape().Dimensions...)
+			moved := func(step float64) float64 {
+				if err := v.SetValue(gctest.Moved(at, step, direction)); err != nil {
+					t.Fatal(err)
+				}
+				return tensors.ToScalar[float64](valueAndGradients()[0])
 			}
-			return gctest.Flat(out)[0]
-		}, at, 1e-5)...)
-		set(at)
+			got = append(got, gctest.Inner(gradients[i], direction))
+			want = append(want, (moved(h)-moved(-h))/(2*h))
+		}
+		if err := v.SetValue(at); err != nil {
+			t.Fatal(err)
+		}
 	}
 	gctest.AssertClose(t, got, want, relTol, 1e-8, name)
 }

@@ -1,6 +1,7 @@
 package gcml_test
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/geometric-complexity/toolkit/gcml"
 	"github.com/geometric-complexity/toolkit/internal/gctest"
+	"github.com/geometric-complexity/toolkit/internal/numbers"
 )
 
 // problem is a model and the inputs to measure it on. Every estimator is compared with the slow
@@ -108,11 +110,14 @@ func newStore(t testing.TB, seed int64) *model.Store {
 }
 
 // inputsFor returns seeded normal inputs.
-func inputsFor(t testing.TB, b compute.Backend, dtype dtypes.DType, dims []int) *tensors.Tensor {
+func inputsFor(t testing.TB, dtype dtypes.DType, dims []int) *tensors.Tensor {
 	t.Helper()
-	return run(t, b, newStore(t, 77), func(scope *model.Scope, g *Graph) *Node {
-		return scope.RandomNormal(g, shapes.Make(dtype, dims...))
-	})
+	values := gctest.Flat(gctest.RandomTensor(rand.New(rand.NewPCG(79, 0)), dims...))
+	x, err := numbers.Tensor(values, dtype, dims...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
 }
 
 // run builds and executes a graph once, and fails the test on an error.
@@ -126,19 +131,45 @@ func run[F model.ExecGraphFnOneOutput](t testing.TB, b compute.Backend, store *m
 	return out
 }
 
-// oracle computes ‖∂f/∂x‖² per example and output by central differences of
-// the forward pass alone, one input coordinate at a time.
-func oracle(t *testing.T, b compute.Backend, store *model.Store, p problem, x *tensors.Tensor) (perOutput []float64) {
+// initialize gives values to the variables of a model by running it on the Go backend, where nothing
+// has to be compiled. Afterwards any backend may use them.
+func initialize(t testing.TB, store *model.Store, fn func(scope *model.Scope, x *Node) *Node, x *tensors.Tensor) {
 	t.Helper()
-	perOutput, _ = oracleRowsAndColumns(t, b, store, p, x)
+	detach(t, store)
+	own, err := x.LocalClone()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, gctest.GoBackend(t), store, fn, own)
+	detach(t, store)
+}
+
+// detach frees a store's variables from the backend that computed them: GoMLX refuses tensors of
+// another backend.
+func detach(t testing.TB, store *model.Store) {
+	t.Helper()
+	for v := range store.IterVariables() {
+		if err := v.MustValue().ToLocal(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// oracle computes ‖∂f/∂x‖² per example and output by central differences of the forward pass alone,
+// one input coordinate at a time. It runs on the Go backend, where nothing has to be compiled, and
+// initializes the store's variables.
+func oracle(t *testing.T, store *model.Store, p problem, x *tensors.Tensor) (perOutput []float64) {
+	t.Helper()
+	perOutput, _ = oracleRowsAndColumns(t, store, p, x)
 	return perOutput
 }
 
 // oracleRowsAndColumns also returns the squared norms of the Jacobians' columns, in the order of x.
-func oracleRowsAndColumns(t *testing.T, b compute.Backend, store *model.Store, p problem,
-	x *tensors.Tensor) (perOutput, perInput []float64) {
+func oracleRowsAndColumns(t *testing.T, store *model.Store, p problem, x *tensors.Tensor) (
+	perOutput, perInput []float64) {
 	t.Helper()
-	exec, err := model.NewExec1(b, store, p.model)
+	detach(t, store)
+	exec, err := model.NewExec1(gctest.GoBackend(t), store, p.model)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +197,7 @@ func oracleRowsAndColumns(t *testing.T, b compute.Backend, store *model.Store, p
 			perInput[i/p.outputs*features+feature] += slope * slope
 		}
 	}
+	detach(t, store)
 	return perOutput, perInput
 }
 
@@ -174,8 +206,8 @@ func TestExactEqualsDifferences(t *testing.T) {
 		for _, p := range problems {
 			t.Run(p.name, func(t *testing.T) {
 				store := newStore(t, 42)
-				x := inputsFor(t, b, dtypes.Float64, p.inputs)
-				want, wantColumns := oracleRowsAndColumns(t, b, store, p, x)
+				x := inputsFor(t, dtypes.Float64, p.inputs)
+				want, wantColumns := oracleRowsAndColumns(t, store, p, x)
 				columns := run(t, b, store, func(scope *model.Scope, x *Node) *Node {
 					return gcml.SquaredJacobianColumnNorms(p.model(scope, x), x)
 				}, x)

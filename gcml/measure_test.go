@@ -67,7 +67,7 @@ func (d batches) Iter() iter.Seq2[train.Batch, error] {
 }
 
 func testRows(t *testing.T, n, features int) batches {
-	x := inputsFor(t, gctest.GoBackend(t), dtypes.Float64, []int{n, features})
+	x := inputsFor(t, dtypes.Float64, []int{n, features})
 	return batches{flat: gctest.Flat(x), features: features, sizes: []int{n}, dtype: dtypes.Float64}
 }
 

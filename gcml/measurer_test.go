@@ -27,7 +27,7 @@ func TestMeasurerFollowsTraining(t *testing.T) {
 		rows := testRows(t, 6, 5)
 		rows.sizes = []int{3, 3}
 		x := mustBatch(t, batches{flat: rows.flat, features: 5, sizes: []int{6}, dtype: dtypes.Float64})
-		y := inputsFor(t, b, dtypes.Float64, []int{6, 3})
+		y := inputsFor(t, dtypes.Float64, []int{6, 3})
 		trainer := func() (*model.Store, *train.Trainer) {
 			store := newStore(t, 2)
 			store.SetParam(optimizer.ParamLearningRate, 0.2)
@@ -48,7 +48,7 @@ func TestMeasurerFollowsTraining(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := 0.0
-			for _, v := range oracle(t, b, store, p, x) {
+			for _, v := range oracle(t, store, p, x) {
 				want += v / 6
 			}
 			gctest.AssertClose(t, []float64{got.GC}, []float64{want}, 1e-7, 0, "GC")

@@ -52,7 +52,7 @@ var mixtures = []struct {
 // model mixes its examples.
 func TestEstimatorsAgreeOnMixtures(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		x := inputsFor(t, b, dtypes.Float64, []int{6, 4})
+		x := inputsFor(t, dtypes.Float64, []int{6, 4})
 		for i, m := range mixtures {
 			if b != gctest.GoBackend(t) && i%4 != 0 {
 				continue // Compiling takes the time.
@@ -109,8 +109,8 @@ func valuesOf(t *testing.T, b compute.Backend, fn func(x *Node) *Node, x *tensor
 // backend.
 func TestFusedProjectionBesideAResidual(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		x := inputsFor(t, b, dtypes.Float64, []int{2, 3, 4})
-		w := inputsFor(t, b, dtypes.Float64, []int{4, 12})
+		x := inputsFor(t, dtypes.Float64, []int{2, 3, 4})
+		w := inputsFor(t, dtypes.Float64, []int{4, 12})
 		got := gctest.Flat(run(t, b, newStore(t, 1), func(_ *model.Scope, x, w *Node) *Node {
 			query, _, _ := attention.QKVProjection(x, w, nil, nil, nil, 4, 4)
 			return gcml.Complexity(Add(x, query), x)

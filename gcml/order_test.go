@@ -35,7 +35,7 @@ func TestPartsAreOrdered(t *testing.T) {
 					}
 				}
 				return result
-			}, inputsFor(t, b, dtypes.Float32, []int{4, 40}))
+			}, inputsFor(t, dtypes.Float32, []int{4, 40}))
 			if barriers != 2 {
 				t.Errorf("%d barriers for the parts of 3 outputs, want 2", barriers)
 			}

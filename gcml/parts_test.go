@@ -28,7 +28,7 @@ func TestGradientInPartsRefusesOtherGradients(t *testing.T) {
 		y := mlp(activation.TypeTanh)(scope, Mul(x, fixed))
 		return Where(GreaterThan(ExpandLeftToRank(unused, 2), ScalarZero(x.Graph(), x.DType())), ZerosLike(y), y)
 	}
-	x := inputsFor(t, b, dtypes.Float64, []int{6, 5})
+	x := inputsFor(t, dtypes.Float64, []int{6, 5})
 	gradients := func(withRespectTo func(scope *model.Scope, x *Node) *Node, opts ...gcml.Option) ([]float64, error) {
 		out, err := model.CallOnce(b, newStore(t, 3), func(scope *model.Scope, x *Node) *Node {
 			scope.SetTraining(x.Graph(), true)
@@ -138,7 +138,7 @@ func TestForwardNoiseWhereAdvised(t *testing.T) {
 // may have set.
 func TestEstimatorOption(t *testing.T) {
 	b := gctest.GoBackend(t)
-	x := inputsFor(t, b, dtypes.Float64, []int{6, 5})
+	x := inputsFor(t, dtypes.Float64, []int{6, 5})
 	penalty := func(hyperparameter string, opts ...gcml.Option) float64 {
 		store := newStore(t, 3)
 		if hyperparameter != "" {

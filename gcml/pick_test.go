@@ -41,7 +41,7 @@ func TestInputNode(t *testing.T) {
 			return x.Graph().GetNodeByAlias("embedding")
 		}, ids)
 		mean := func(p problem) (total float64) {
-			for _, v := range oracle(t, b, store, p, embedded) {
+			for _, v := range oracle(t, store, p, embedded) {
 				total += v / 3
 			}
 			return total

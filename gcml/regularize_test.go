@@ -35,7 +35,7 @@ func stockNetwork(scope *model.Scope, x *Node) *Node {
 }
 
 func imageBatch(t *testing.T, b compute.Backend) train.Batch {
-	x := inputsFor(t, b, dtypes.Float32, []int{6, 8, 8, 1})
+	x := inputsFor(t, dtypes.Float32, []int{6, 8, 8, 1})
 	labels := tensors.FromFlatDataAndDimensions([]int32{0, 1, 2, 0, 1, 2}, 6, 1)
 	return train.Batch{Inputs: []*tensors.Tensor{x}, Labels: []*tensors.Tensor{labels}}
 }
@@ -155,10 +155,10 @@ func TestRegularizeStepFollowsTheGradient(t *testing.T) {
 			{"Rademacher, gradient in parts of three", 5, []gcml.Option{sum, rademacher, gcml.WithGradientInParts(3)}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				x := inputsFor(t, b, dtypes.Float64, []int{8, c.features})
-				y := inputsFor(t, b, dtypes.Float64, []int{8, 3})
+				x := inputsFor(t, dtypes.Float64, []int{8, c.features})
+				y := inputsFor(t, dtypes.Float64, []int{8, 3})
 				store := newStore(t, 2)
-				run(t, b, store, fn, x)
+				initialize(t, store, fn, x)
 				before := parameters(t, store)
 				_ = store.SetRNGStateFromSeed(2)
 				exact := []gcml.Option{gcml.WithoutClosedForm()}
@@ -215,7 +215,7 @@ func TestPenaltyInParts(t *testing.T) {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {
-			x := inputsFor(t, b, dtypes.Float64, p.inputs)
+			x := inputsFor(t, dtypes.Float64, p.inputs)
 			penalty := func(opts ...gcml.Option) []float64 {
 				store := newStore(t, 7)
 				store.SetParam(gcml.ParamCoefficient, 0.3)
@@ -276,7 +276,7 @@ func TestBatchStatisticsAreHeldFixed(t *testing.T) {
 	}
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		store := newStore(t, 2)
-		x := inputsFor(t, b, dtypes.Float64, []int{7, 5})
+		x := inputsFor(t, dtypes.Float64, []int{7, 5})
 		run(t, b, store, coupled, x)
 		stats, err := model.CallOnceN(b, store, func(scope *model.Scope, x *Node) []*Node {
 			mean, variance := moments(hidden(scope, x))
@@ -288,7 +288,7 @@ func TestBatchStatisticsAreHeldFixed(t *testing.T) {
 		fixed := problem{inputs: []int{7, 5}, outputs: 3, model: func(scope *model.Scope, x *Node) *Node {
 			return head(scope, normalize(hidden(scope, x), ConstTensor(x.Graph(), stats[0]), ConstTensor(x.Graph(), stats[1])))
 		}}
-		want := oracle(t, b, store, fixed, x)
+		want := oracle(t, store, fixed, x)
 		total := 0.0
 		for _, v := range want {
 			total += v / 7

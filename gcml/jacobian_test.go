@@ -112,7 +112,7 @@ func newStore(t testing.TB, seed int64) *model.Store {
 // inputsFor returns seeded normal inputs.
 func inputsFor(t testing.TB, dtype dtypes.DType, dims []int) *tensors.Tensor {
 	t.Helper()
-	values := gctest.Flat(gctest.RandomTensor(rand.New(rand.NewPCG(79, 0)), dims...))
+	values := gctest.Flat(gctest.RandomTensor(rand.New(rand.NewPCG(77, 0)), dims...))
 	x, err := numbers.Tensor(values, dtype, dims...)
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ var functions = []struct {
 	{name: "elementwise", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		y := Add(Exp(x), Mul(Sin(x), Cos(x)))
 		y = Div(y, AddScalar(Square(x), 1.0))
-		return Sub(Logistic(y), Neg(Log1p(Abs(x))))
+		return Sub(Neg(Logistic(y)), Log1p(Abs(x)))
 	}},
 	{name: "more elementwise", dims: []int{4, 5}, fn: func(s *model.Scope, x *Node) *Node {
 		positive := AddScalar(Square(x), 0.5)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -346,6 +347,15 @@ func TestMergeKeepsOtherRows(t *testing.T) {
 	if want := []string{"a/x xla:cpu", "a/x go", "b/x go"}; !slices.Equal(got, want) {
 		t.Errorf("rows %q, want %q", got, want)
 	}
+	r.merge([]row{{Case: "a/x", Backend: "go", MSMedian: 3}}, order)
+	if got := r.Rows[1].MSMedian; len(r.Rows) != 3 || got != 3 {
+		t.Errorf("%d rows, of pure Go alone %g ms; want 3, 3", len(r.Rows), got)
+	}
+	other := report{Rows: slices.Clone(r.Rows)}
+	other.merge([]row{{Case: "a/x", Backend: "go", Machine: "another"}}, order)
+	if len(other.Rows) != 2 {
+		t.Errorf("%d rows after one of another machine, want 2 without the one of the same case here", len(other.Rows))
+	}
 	if r.Rows[2].MSMedian != 2 {
 		t.Errorf("the row run again has %g ms, want 2", r.Rows[2].MSMedian)
 	}
@@ -356,6 +366,18 @@ func TestMergeKeepsOtherRows(t *testing.T) {
 	var back report
 	if err := readJSON(path, &back); err != nil || len(back.Rows) != 3 {
 		t.Errorf("read back %d rows (%v), want 3", len(back.Rows), err)
+	}
+}
+
+// TestMergeKeepsOtherContenders: what was measured before stays, with its time.
+func TestMergeKeepsOtherContenders(t *testing.T) {
+	d := details{"a/x": {Measured: "then", Contenders: []contenderDetail{{Name: "go", Runs: 1}, {Name: "jax", Runs: 1}}}}
+	for range 2 {
+		d.merge("a/x", caseDetails{Measured: "now", Contenders: []contenderDetail{{Name: "go", Runs: 2}}})
+	}
+	want := []contenderDetail{{Name: "go", Runs: 2}, {Name: "jax", Runs: 1, Measured: "then"}}
+	if got := d["a/x"]; got.Measured != "now" || !reflect.DeepEqual(got.Contenders, want) {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -60,6 +60,8 @@ type contenderDetail struct {
 	PeakMiB   float64            `json:"peak_mb"`                 // Peak resident MiB until the check of values.
 	Values    map[string]float64 `json:"values"`
 	Retired   bool               `json:"retired,omitempty"` // Much slower than another, and timed no longer.
+	// Measured is in UTC, for a contender that did not run when the case was last measured.
+	Measured string `json:"measured,omitempty"`
 
 	// CompileMS is in results from before FirstMS was measured: the first call and the check of the
 	// values, which for a step is a second run.
@@ -145,14 +147,15 @@ func round4(v float64) float64 {
 	return math.Round(v*scale) / scale
 }
 
-// merge replaces the rows of the cases that were run, keeps the others, and sorts them in the order
-// of the cases. Rows of cases that no longer exist are dropped.
+// merge replaces the rows that were run, keeps the others, and sorts them in the order of the cases.
+// Rows of cases that no longer exist are dropped, and those that another machine ran of the same
+// case.
 func (r *report) merge(rows []row, order []benchCase) {
-	ran := map[string]bool{}
-	for _, n := range rows {
-		ran[n.Case] = true
-	}
-	r.Rows = slices.DeleteFunc(r.Rows, func(o row) bool { return ran[o.Case] })
+	r.Rows = slices.DeleteFunc(r.Rows, func(o row) bool {
+		return slices.ContainsFunc(rows, func(n row) bool {
+			return n.Case == o.Case && (n.Backend == o.Backend || n.Machine != o.Machine)
+		})
+	})
 	r.Rows = append(r.Rows, rows...)
 	position := map[string]int{}
 	for i, c := range order {
@@ -165,6 +168,17 @@ func (r *report) merge(rows []row, order []benchCase) {
 		}
 		return -strings.Compare(a.Backend, b.Backend) // XLA before Go.
 	})
+}
+
+// merge replaces the details of a case. Contenders that did not run now stay as they were measured.
+func (d details) merge(name string, now caseDetails) {
+	for _, old := range d[name].Contenders {
+		if !slices.ContainsFunc(now.Contenders, func(c contenderDetail) bool { return c.Name == old.Name }) {
+			old.Measured = cmp.Or(old.Measured, d[name].Measured)
+			now.Contenders = append(now.Contenders, old)
+		}
+	}
+	d[name] = now
 }
 
 // setVersions gives rows without versions those of the report, so that they keep them when other

@@ -295,7 +295,7 @@ func (b *bench) contenders(c benchCase, fixture string, workers []worker) ([]*co
 		task, ours := c.peerTask(), b.isOurs(w.Name())
 		if ours {
 			task = c.Task
-			if !c.runsOn(w.Name()) {
+			if c.GoApart && w.Name() == "go" && b.peers != "" {
 				continue
 			}
 		}
@@ -321,16 +321,6 @@ func (b *bench) contenders(c benchCase, fixture string, workers []worker) ([]*co
 
 func (b *bench) isOurs(worker string) bool {
 	return slices.ContainsFunc(b.ourWorkers, func(w workerCommand) bool { return w.name == worker })
-}
-
-// runsOn returns whether our worker with that name ("xla:cpu", "go") runs the case.
-func (c benchCase) runsOn(name string) bool {
-	for _, on := range c.On {
-		if strings.HasPrefix(name, on) {
-			return true
-		}
-	}
-	return len(c.On) == 0
 }
 
 // saveResults makes the rows of a case and writes the results, so that a run that is interrupted
@@ -360,7 +350,7 @@ func (b *bench) saveResults(c benchCase, contenders []*contender, leftOut map[st
 	if b.dry {
 		return nil
 	}
-	b.details[c.Name] = makeDetails(contenders, leftOut, time.Now(), load)
+	b.details.merge(c.Name, makeDetails(contenders, leftOut, time.Now(), load))
 	b.report.merge(rows, allCases())
 	if err := atomicfile.WriteJSON(b.paths.details(), b.details); err != nil {
 		return err

@@ -147,9 +147,8 @@ func round4(v float64) float64 {
 	return math.Round(v*scale) / scale
 }
 
-// merge replaces the rows that were run, keeps the others, and sorts them in the order of the cases.
-// Rows of cases that no longer exist are dropped, and those that another machine ran of the same
-// case.
+// merge replaces the rows that were run, keeps the others, and sorts them in the order of the
+// cases. It drops rows of cases that no longer exist, and of the same case on another machine.
 func (r *report) merge(rows []row, order []benchCase) {
 	r.Rows = slices.DeleteFunc(r.Rows, func(o row) bool {
 		return slices.ContainsFunc(rows, func(n row) bool {

@@ -42,7 +42,8 @@ func readInPlace(result *tensors.Tensor) (value float32) {
 // second is the shorter one, code that counts microseconds should not call ToScalar.
 func BenchmarkUpstreamReading(b *testing.B) {
 	gctest.BenchmarkBackends(b, func(b *testing.B, backend compute.Backend) {
-		for name, read := range map[string]func(*tensors.Tensor) float32{"ToScalar": readByToScalar, "in place": readInPlace} {
+		for name, read := range map[string]func(*tensors.Tensor) float32{
+			"ToScalar": readByToScalar, "in place": readInPlace} {
 			b.Run(name, func(b *testing.B) {
 				var took time.Duration
 				for b.Loop() {

@@ -49,7 +49,7 @@ func TestGradientEqualsDifferences(t *testing.T) {
 						check(e.String(), gcml.WithEstimator(e))
 					}
 				}
-				// The estimator divides differences of outputs, and so the error of the forward pass, by sigma.
+				// It divides the error of the forward pass by sigma.
 				checkTo(p.relTol/sigma, "noise", gcml.WithEstimator(gcml.ForwardNoise(sigma, 2)))
 			})
 		}

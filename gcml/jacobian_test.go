@@ -131,8 +131,8 @@ func run[F model.ExecGraphFnOneOutput](t testing.TB, b compute.Backend, store *m
 	return out
 }
 
-// initialize gives values to the variables of a model by running it on the Go backend, where nothing
-// has to be compiled. Afterwards any backend may use them.
+// initialize gives values to the variables of a model by running it on the Go backend, where
+// nothing has to be compiled. Afterwards any backend may use them.
 func initialize(t testing.TB, store *model.Store, fn func(scope *model.Scope, x *Node) *Node, x *tensors.Tensor) {
 	t.Helper()
 	detach(t, store)

@@ -44,8 +44,8 @@ func TestElementwise(t *testing.T) {
 	})
 }
 
-// TestMaxAtTies: one operand gets the gradient of a tie, and what is not the result gets 0 even of an
-// infinite gradient.
+// TestMaxAtTies: one operand gets the gradient of a tie, and what is not the result gets 0 even of
+// an infinite gradient.
 func TestMaxAtTies(t *testing.T) {
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
 		for name, tc := range map[string]struct {

@@ -87,11 +87,11 @@ func (m softmaxModel) largestSingularValue(t *testing.T, x mat.Vector) float64 {
 func TestCancellationInClosedForm(t *testing.T) {
 	const features, classes = 400, 10
 	gctest.ForEachBackend(t, func(t *testing.T, b compute.Backend) {
-		for _, share := range []float64{0, 0.1, 1, 3, 10, 100, 300} {
+		for _, share := range []float64{0, 1, 3, 300} {
 			t.Run(fmt.Sprint("share ", share), func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(1, 2))
 				m := newSoftmaxModel(rng, features, classes, share)
-				ds := rows{x: mat.NewDense(200, features, nil), dtype: dtypes.Float32, sizes: []int{100, 70, 30}}
+				ds := rows{x: mat.NewDense(200, features, nil), dtype: dtypes.Float32, sizes: []int{120, 80}}
 				perOutput, total, largest := make([]float64, classes), 0.0, 0.0
 				for i := range 200 {
 					for j := range features {

@@ -339,8 +339,11 @@ func (b *bench) saveResults(c benchCase, contenders []*contender, leftOut map[st
 	rows := makeRows(c, b.report.Machine, contenders, forward)
 	for i, r := range rows {
 		rows[i].Versions = b.versions
-		fmt.Fprintf(b.log, "  %-8s %9.4g ms, %s %9.4g ms, ratio %.3f, of bound %s\n",
-			r.Backend, r.MSMedian, r.BestPeer, r.Peers[r.BestPeer], r.RatioBest, r.boundRatio())
+		versus := ""
+		if r.BestPeer != "" {
+			versus = fmt.Sprintf("%s %9.4g ms, ratio %.3f, ", r.BestPeer, r.Peers[r.BestPeer], r.RatioBest)
+		}
+		fmt.Fprintf(b.log, "  %-8s %9.4g ms, %sof bound %s\n", r.Backend, r.MSMedian, versus, r.boundRatio())
 	}
 	fmt.Fprintf(b.log, "  peers: %v\n  CPU time:", rows[0].Peers)
 	for _, o := range contenders {

@@ -55,23 +55,5 @@ func largerVJP(node, v *Node) []*Node {
 		ofX, ofY = ofY, ofX
 	}
 	firstIsLarger := GreaterOrEqual(x, y)
-	return []*Node{sumToOperand(Where(firstIsLarger, ofX, ofY), x), sumToOperand(Where(firstIsLarger, ofY, ofX), y)}
-}
-
-// sumToOperand sums the gradient over the axes along which an elementwise op has broadcast the
-// operand.
-func sumToOperand(gradient, operand *Node) *Node {
-	if operand.IsScalar() {
-		return ReduceAllSum(gradient)
-	}
-	var axes []int
-	for axis, dim := range operand.Shape().Dimensions {
-		if dim == 1 && gradient.Shape().Dimensions[axis] > 1 {
-			axes = append(axes, axis)
-		}
-	}
-	if axes == nil {
-		return gradient
-	}
-	return ReduceAndKeep(gradient, ReduceSum, axes...)
+	return []*Node{sumTo(x, Where(firstIsLarger, ofX, ofY)), sumTo(y, Where(firstIsLarger, ofY, ofX))}
 }
